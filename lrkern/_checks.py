@@ -1,0 +1,259 @@
+"""Argument checks shared by the whole package: one wording, and cheap where the argument is right.
+
+Each check returns the argument in its plain form (`float`, `int`, ...) or raises an error that names the function, the argument,
+what was expected and what came: TypeError for a wrong kind of thing, ValueError for a wrong value. `where` is the name of
+the function as the user wrote it, `name` that of the argument:
+
+    >>> real("cosine", "start", 1)
+    1.0
+    >>> count("cosine", "steps", 2.5)
+    Traceback (most recent call last):
+        ...
+    TypeError: cosine: steps must be an integer >= 0; got 2.5 (float)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+MAX_COUNT = 2**53
+"""The largest number of steps: beyond it float64 cannot tell two steps apart."""
+
+_REAL_TYPES = (int, np.floating, np.integer, Real)
+
+
+def describe(value: object) -> str:
+    """What came, for the end of an error message: `2.5 (float)`, `float32 (10,)`."""
+    if isinstance(value, np.ndarray):
+        return f"{value.dtype} {value.shape}"
+    if isinstance(value, int) and value.bit_length() > 1000:
+        return f"an integer of {value.bit_length()} bits"  # Python refuses to write long ones out
+    text = str(value) if isinstance(value, np.generic) else repr(value)
+    if len(text) > 60:
+        text = text[:57] + "..."
+    return text if value is None else f"{text} ({type(value).__name__})"
+
+
+def real(
+    where: str,
+    name: str,
+    value: object,
+    *,
+    low: float = -math.inf,
+    high: float = math.inf,
+    above: float = -math.inf,
+    below: float = math.inf,
+) -> float:
+    """A finite number with low <= value <= high and above < value < below, as a float.
+
+    Takes what is a real number in Python or NumPy, but no bool and no array.
+
+    >>> real("inverse_sqrt", "timescale", 0, above=0)
+    Traceback (most recent call last):
+        ...
+    ValueError: inverse_sqrt: timescale must be a finite number > 0; got 0 (int)
+    """
+    if type(value) is float:
+        number = value
+    elif isinstance(value, _REAL_TYPES) and not isinstance(value, bool):
+        try:
+            number = float(value)
+        except OverflowError:
+            number = math.inf
+    else:
+        raise TypeError(_real_message(where, name, value, low, high, above, below))
+    # False for NaN, and for infinities because the defaults of above and below are strict.
+    if above < number < below and low <= number <= high:
+        return number
+    raise ValueError(_real_message(where, name, value, low, high, above, below))
+
+
+def _real_message(where: str, name: str, value: object, low: float, high: float, above: float, below: float) -> str:
+    bounds = (f">= {low:g}", f"> {above:g}", f"<= {high:g}", f"< {below:g}")
+    given = " and ".join(bound for bound in bounds if "inf" not in bound)
+    return f"{where}: {name} must be a finite number {given}".rstrip() + f"; got {describe(value)}"
+
+
+def count(where: str, name: str, value: object, low: int = 0, high: int = MAX_COUNT) -> int:
+    """An integer with low <= value <= high (a Python or NumPy integer; no bool, and no float even if whole).
+
+    >>> count("step_decay", "every", 0, low=1)
+    Traceback (most recent call last):
+        ...
+    ValueError: step_decay: every must be an integer >= 1; got 0 (int)
+    """
+    if type(value) is int:
+        number = value
+    elif isinstance(value, np.integer) or (isinstance(value, int) and not isinstance(value, bool)):
+        number = int(value)
+    else:
+        raise TypeError(_count_message(where, name, value, low, high))
+    if low <= number <= high:
+        return number
+    raise ValueError(_count_message(where, name, value, low, high))
+
+
+def _count_message(where: str, name: str, value: object, low: int, high: int) -> str:
+    # The common upper bound is worth a word only to whoever meets it.
+    exceeds = isinstance(value, int | np.integer) and int(value) > high
+    if high != MAX_COUNT or exceeds:
+        most = f"2**{high.bit_length() - 1}" if high > 2**32 and high.bit_count() == 1 else str(high)
+        return f"{where}: {name} must be an integer from {low} to {most}; got {describe(value)}"
+    return f"{where}: {name} must be an integer >= {low}; got {describe(value)}"
+
+
+def flag(where: str, name: str, value: object) -> bool:
+    """True or False (Python's or NumPy's), nothing that merely counts as such."""
+    if value is True or value is False:
+        return value
+    if isinstance(value, np.bool_):
+        return bool(value)
+    raise TypeError(f"{where}: {name} must be True or False; got {describe(value)}")
+
+
+def choice(where: str, name: str, value: object, choices: Sequence[str]) -> str:
+    """One of the given strings.
+
+    >>> choice("wsd", "tail", "sine", ("linear", "cosine"))
+    Traceback (most recent call last):
+        ...
+    ValueError: wsd: tail must be 'linear' or 'cosine'; got 'sine' (str)
+    """
+    if isinstance(value, str):
+        if value in choices:
+            return value
+        error: type[Exception] = ValueError
+    else:
+        error = TypeError
+    names = [repr(one) for one in choices]
+    expected = " or ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+    raise error(f"{where}: {name} must be {expected}; got {describe(value)}")
+
+
+def _items(where: str, name: str, values: object, kind: str, least: int) -> list[Any]:
+    """The items of a sequence or of a 1-D array, `least` at least."""
+    if isinstance(values, np.ndarray) and values.ndim == 1:
+        items = list(values)
+    elif isinstance(values, Sequence) and not isinstance(values, str | bytes):
+        items = list(values)
+    else:
+        raise TypeError(f"{where}: {name} must be a sequence of {kind}; got {describe(values)}")
+    if len(items) < least:
+        raise ValueError(f"{where}: {name} must have at least {least} {kind}; got {len(items)}")
+    return items
+
+
+def reals(where: str, name: str, values: object, least: int = 0) -> tuple[float, ...]:
+    """A sequence or 1-D array of finite numbers, `least` long at least.
+
+    >>> reals("piecewise", "values", [1, float("nan")])
+    Traceback (most recent call last):
+        ...
+    ValueError: piecewise: values[1] must be a finite number; got nan (float)
+    """
+    items = _items(where, name, values, "numbers", least)
+    return tuple([real(where, f"{name}[{i}]", item) for i, item in enumerate(items)])
+
+
+def counts(where: str, name: str, values: object) -> tuple[int, ...]:
+    """A sequence or 1-D array of counts that do not decrease.
+
+    >>> counts("join", "boundaries", [5, 3])
+    Traceback (most recent call last):
+        ...
+    ValueError: join: boundaries must not decrease; got 5 (int) before 3 (int)
+    """
+    items = _items(where, name, values, "integers", 0)
+    result = tuple([count(where, f"{name}[{i}]", item) for i, item in enumerate(items)])
+    for before, after in zip(result, result[1:], strict=False):
+        if after < before:
+            raise ValueError(f"{where}: {name} must not decrease; got {describe(before)} before {describe(after)}")
+    return result
+
+
+def _wanted_array(dtypes: Sequence[str], shape: tuple[int, ...] | None, like: str | None) -> str:
+    words = " or ".join(dtypes)
+    if shape is not None:
+        words += f" of shape {shape}"
+    return f"{words} like {like}" if like else words
+
+
+def _kind_is_wrong(array: np.ndarray[Any, Any], dtypes: Sequence[str]) -> bool:
+    return array.dtype.name not in dtypes or not array.dtype.isnative
+
+
+def output(
+    where: str,
+    name: str,
+    array: object,
+    shape: tuple[int, ...],
+    dtypes: Sequence[str] = ("float32", "float64"),
+) -> np.ndarray[Any, Any]:
+    """An array to be filled: C-contiguous, writable, native byte order, of this shape and one of these dtypes.
+
+    >>> output("table", "out", np.zeros(10, "f4"), (10,), ["float64"])
+    Traceback (most recent call last):
+        ...
+    TypeError: table: out must be a C-contiguous float64 array of shape (10,); got float32 (10,)
+    """
+    wanted = f"{where}: {name} must be a C-contiguous {' or '.join(dtypes)} array of shape {shape}"
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"{wanted}; got {describe(array)}")
+    if array.dtype.name not in dtypes:
+        raise TypeError(f"{wanted}; got {describe(array)}")
+    if not array.dtype.isnative:
+        raise TypeError(f"{wanted} in native byte order; got {describe(array)}")
+    if array.shape != shape:
+        raise ValueError(f"{wanted}; got {describe(array)}")
+    if not array.flags.c_contiguous:
+        raise ValueError(f"{wanted}; got {describe(array)} with strides {array.strides}")
+    if not array.flags.writeable:
+        raise ValueError(f"{wanted} that is writable; got a read-only one")
+    return array
+
+
+def array_error(
+    where: str,
+    name: str,
+    array: object,
+    *,
+    written: bool,
+    like: np.ndarray[Any, Any] | None = None,
+    like_name: str = "",
+    dtypes: Sequence[str] = ("float32", "float64"),
+) -> Exception:
+    """What is wrong with an array of an optimizer step that `_core` has refused; `like` is the parameter it belongs to.
+
+    `_core` makes the same checks itself, because they are made for every gradient of every step.
+    """
+    if like is not None:
+        dtypes = (like.dtype.name,)
+    shape = None if like is None else like.shape
+    wanted = f"{where}: {name} must be {_wanted_array(dtypes, shape, like_name)}"
+    if not isinstance(array, np.ndarray):
+        return TypeError(f"{where}: {name} must be a NumPy array of {_wanted_array(dtypes, shape, like_name)}; got {describe(array)}")
+    if array.dtype.name not in dtypes:
+        return TypeError(f"{wanted}; got {describe(array)}")
+    if not array.dtype.isnative:
+        return TypeError(f"{wanted} in native byte order; got {describe(array)} ({array.dtype.str})")
+    if shape is not None and array.shape != shape:
+        return ValueError(f"{wanted}; got {describe(array)}")
+    if written and not array.flags.writeable:
+        return ValueError(f"{where}: {name} must be writable; got a read-only array, {describe(array)}")
+    if like is not None and array.flags.forc:
+        return ValueError(f"{where}: {name} must have the memory order of {like_name}; got strides {array.strides}, not {like.strides}")
+    return ValueError(f"{where}: {name} must be contiguous; got {describe(array)} with strides {array.strides}")
+
+
+def overlap_error(where: str, arrays: Sequence[tuple[str, np.ndarray[Any, Any], bool]]) -> Exception:
+    """Names two of the (name, array, written) that share memory though one of them is written."""
+    for i, (name, array, written) in enumerate(arrays):
+        for other_name, other, other_written in arrays[:i]:
+            if (written or other_written) and np.may_share_memory(array, other):
+                return ValueError(f"{where}: {other_name} and {name} must not share memory: the step writes to one of them")
+    raise AssertionError("no two of these arrays overlap")

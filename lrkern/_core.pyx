@@ -1,0 +1,67 @@
+# cython: language_level=3, freethreading_compatible=True, binding=True, embedsignature=True, boundscheck=False
+"""Binding of src_c: the active ISA, the thread pool, plans and fused steps."""
+
+cimport numpy as cnp
+
+cnp.import_array()
+
+
+cdef extern from "dispatch.h" nogil:
+    int lrk_isa_count()
+    const char *lrk_isa_name(int index)
+    int lrk_use_isa(const char *name)
+    ctypedef struct lrk_kernels:
+        const char *isa
+    const lrk_kernels *lrk_active()
+
+
+cdef extern from "threads.h" nogil:
+    const int LRK_MAX_THREADS
+    int lrk_set_threads(int n)
+    int lrk_get_threads()
+    const char *lrk_threads_bad_variable()
+
+
+MAX_THREADS = LRK_MAX_THREADS
+
+
+def isas():
+    """Names of the ISAs that this build has and this machine can run, narrowest first."""
+    return tuple([lrk_isa_name(i).decode() for i in range(lrk_isa_count())])
+
+
+def active_isa():
+    """Name of the ISA whose kernels run."""
+    return lrk_active().isa.decode()
+
+
+def set_isa(str name):
+    """Make `name` the active ISA; False, and nothing changed, if it is not one of isas()."""
+    return lrk_use_isa(name.encode()) == 0
+
+
+def set_threads(int n):
+    """Let a job use up to `n` threads; False, and nothing changed, outside 1 .. MAX_THREADS."""
+    return lrk_set_threads(n) == 0
+
+
+def get_threads():
+    """Number of threads that a job may use."""
+    return lrk_get_threads()
+
+
+def _choose_from_environment():
+    import os
+    wanted = os.environ.get("LRKERN_ISA", "")
+    if wanted and not set_isa(wanted):
+        raise ImportError(f"lrkern: LRKERN_ISA must be one of {', '.join(isas())}; got {wanted!r}")
+    cdef const char *bad = lrk_threads_bad_variable()
+    if bad != NULL:
+        name = bad.decode()
+        raise ImportError(f"lrkern: {name} must be an integer in 1..{LRK_MAX_THREADS}; got {os.environ.get(name)!r}")
+
+
+_choose_from_environment()
+
+include "_plan.pxi"
+include "_steps.pxi"

@@ -1,0 +1,23 @@
+"""Optional packages: imported only when used, with an error that says what to install."""
+
+from importlib import import_module
+from types import ModuleType
+
+
+def require(module: str, *, extra: str, what: str) -> ModuleType:
+    """Import and return `module`; where its package is missing, name the extra that brings it.
+
+    >>> require("math", extra="plot", what="this example").pi
+    3.141592653589793
+    >>> require("no_such_package", extra="plot", what="Schedule.plot")
+    Traceback (most recent call last):
+    ...
+    ImportError: Schedule.plot needs no_such_package: pip install 'lrkern[plot]'
+    """
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        package = module.partition(".")[0]
+        if error.name is None or error.name.partition(".")[0] != package:
+            raise  # the package is there, something it needs is not
+        raise ImportError(f"{what} needs {package}: pip install 'lrkern[{extra}]'", name=package) from None

@@ -1,0 +1,408 @@
+# Schedules: nodes of expressions, cached plans, tables. The C side is src_c/lrkern.h.
+
+cimport cython
+from cpython.long cimport PyLong_AsLongLongAndOverflow
+from libc.math cimport floor, isfinite
+from libc.stdint cimport int64_t, uint64_t
+from libc.stdlib cimport free, malloc
+
+import numpy as np
+
+
+cdef extern from "lrkern.h" nogil:
+    const int64_t LRK_MAX_STEP
+    ctypedef struct lrk_expr:
+        pass
+    ctypedef enum lrk_shape:
+        LRK_SHAPE_FALL
+        LRK_SHAPE_RISE
+        LRK_SHAPE_COSINE
+        LRK_SHAPE_REX
+        LRK_SHAPE_LOGISTIC
+        LRK_SHAPE_GEOMETRIC
+    lrk_expr *lrk_constant(double numerator, double denominator)
+    lrk_expr *lrk_ramp(lrk_shape shape, double a, double b, int64_t steps, lrk_expr *start, int64_t start_at,
+                       lrk_expr *end, int64_t end_at)
+    lrk_expr *lrk_power_law(double scale, double offset, double slope, double unit, double power)
+    lrk_expr *lrk_exponential(double scale, double rate, double every)
+    lrk_expr *lrk_table(const double *values, int64_t n)
+    lrk_expr *lrk_sum(lrk_expr *a, lrk_expr *b)
+    lrk_expr *lrk_product(lrk_expr *a, lrk_expr *b)
+    lrk_expr *lrk_clip(lrk_expr *a, double low, double high)
+    lrk_expr *lrk_shift(lrk_expr *a, int64_t by)
+    lrk_expr *lrk_stretch(lrk_expr *a, double factor)
+    lrk_expr *lrk_staircase(lrk_expr *a, int64_t every)
+    lrk_expr *lrk_join(lrk_expr *const *parts, const int64_t *boundaries, int64_t n)
+    lrk_expr *lrk_repeat(lrk_expr *a, int64_t period, int64_t times, double gain, double power)
+    lrk_expr *lrk_restarts(lrk_expr *a, int64_t period, double growth, double gain, double rest)
+    void lrk_expr_release(lrk_expr *e)
+    int lrk_expr_depth(const lrk_expr *e)
+    int64_t lrk_expr_size(const lrk_expr *e)
+
+    ctypedef enum lrk_status:
+        LRK_OK
+        LRK_ERROR_MEMORY
+        LRK_ERROR_OVERFLOW
+    ctypedef enum lrk_dtype:
+        LRK_FLOAT64
+        LRK_FLOAT32
+    ctypedef struct lrk_piece:
+        int64_t begin
+        int64_t center
+        double scale
+        double c[12]
+        double magic
+        double unscale
+    ctypedef struct lrk_plan:
+        int64_t end
+        int64_t tail_start
+        int64_t period
+        int64_t n_pieces
+        lrk_piece *pieces
+        int64_t overflow_at
+    lrk_status lrk_expr_value(const lrk_expr *e, double t, double *value)
+    lrk_status lrk_plan_compile(const lrk_expr *e, int64_t horizon, int64_t max_pieces, lrk_plan *plan)
+    void lrk_plan_free(lrk_plan *plan)
+    lrk_status lrk_fill(const lrk_expr *e, const lrk_plan *plan, int64_t start, int64_t n, void *out, lrk_dtype dtype,
+                        int64_t *overflow_at)
+    lrk_status lrk_fill_rows(lrk_expr **rows, int64_t n_rows, int64_t start, int64_t n, void *out, lrk_dtype dtype,
+                             int64_t *overflow_row, int64_t *overflow_at)
+    lrk_status lrk_lookup(const lrk_expr *e, const lrk_plan *plan, const int64_t *steps, int64_t n, double *out,
+                          int64_t *overflow_at)
+
+cdef extern from "plan_kernels.h" nogil:
+    int64_t lrk_plan_find(const lrk_plan *plan, int64_t t)
+    int64_t lrk_plan_reduce(const lrk_plan *plan, int64_t t)
+
+cdef extern from "fpenv.h" nogil:
+    uint64_t lrk_fp_default()
+    void lrk_fp_restore(uint64_t mode)
+
+cdef extern from *:
+    """
+    static double lrk_active_point(const lrk_plan *plan, int64_t t)
+    {
+        const uint64_t mode = lrk_fp_default();
+        const double value = lrk_active()->plan->point(plan->pieces + lrk_plan_find(plan, t), t);
+        lrk_fp_restore(mode);
+        return value;
+    }
+    """
+    double lrk_active_point(const lrk_plan *plan, int64_t t) nogil
+
+MAX_STEP = LRK_MAX_STEP
+MAX_DEPTH = 500  # nodes on one path: the compiler recurses
+MAX_SIZE = 1_000_000  # nodes, a shared one counted wherever it is used: the work of one evaluation
+FOREVER = 2**63 - 1  # `times` of a repeat without end
+
+# Pieces that a schedule keeps compiled (136 bytes each). What lies beyond is compiled whenever it is asked for.
+cdef int64_t MAX_PIECES = 1 << 16
+cdef int64_t FIRST_HORIZON = 1 << 12
+
+cdef dict SHAPES = {
+    "fall": LRK_SHAPE_FALL,
+    "rise": LRK_SHAPE_RISE,
+    "cosine": LRK_SHAPE_COSINE,
+    "rex": LRK_SHAPE_REX,
+    "logistic": LRK_SHAPE_LOGISTIC,
+    "geometric": LRK_SHAPE_GEOMETRIC,
+}
+
+
+@cython.final
+cdef class Node:
+    """A node of an expression: immutable, built by the functions below from checked arguments."""
+
+    cdef lrk_expr *expr
+
+    def __dealloc__(self):
+        lrk_expr_release(self.expr)
+
+
+cdef Node wrap(lrk_expr *expr):
+    if expr == NULL:
+        raise MemoryError("lrkern: out of memory while building a schedule")
+    cdef Node node = Node.__new__(Node)
+    node.expr = expr
+    if lrk_expr_depth(expr) > MAX_DEPTH:
+        raise ValueError(f"schedule: expressions may be nested {MAX_DEPTH} deep at most; got {lrk_expr_depth(expr)}")
+    if lrk_expr_size(expr) > MAX_SIZE:
+        raise ValueError(f"schedule: expressions may have {MAX_SIZE} nodes at most, shared ones counted at every use")
+    return node
+
+
+def constant(double numerator, double denominator=1.0):
+    """numerator/denominator, exactly."""
+    return wrap(lrk_constant(numerator, denominator))
+
+
+def ramp(str shape, double a, double b, int64_t steps, Node start, int64_t start_at, Node end, int64_t end_at):
+    """From start(start_at) to end(end_at) over `steps` steps, then held; shapes: see lrk_shape."""
+    return wrap(lrk_ramp(<lrk_shape><int>SHAPES[shape], a, b, steps, start.expr, start_at, end.expr, end_at))
+
+
+def ramp_between(str shape, double a, double b, int64_t steps, double start, double end):
+    """The same between two numbers."""
+    cdef lrk_expr *first = lrk_constant(start, 1.0)
+    cdef lrk_expr *last = lrk_constant(end, 1.0)
+    cdef lrk_expr *result = NULL
+    if first != NULL and last != NULL:
+        result = lrk_ramp(<lrk_shape><int>SHAPES[shape], a, b, steps, first, 0, last, 0)
+    lrk_expr_release(first)
+    lrk_expr_release(last)
+    return wrap(result)
+
+
+def power_law(double scale, double offset, double slope, double unit, double power):
+    """scale ((offset + slope t)/unit)^power."""
+    return wrap(lrk_power_law(scale, offset, slope, unit, power))
+
+
+def exponential(double scale, double rate, double every):
+    """scale rate^(t/every)."""
+    return wrap(lrk_exponential(scale, rate, every))
+
+
+def table(values):
+    """values[floor(t)], then the last."""
+    cdef const double[::1] view = np.ascontiguousarray(values, np.float64)
+    return wrap(lrk_table(&view[0], view.shape[0]))
+
+
+def add(Node a, Node b):
+    """a(t) + b(t)."""
+    return wrap(lrk_sum(a.expr, b.expr))
+
+
+def multiply(Node a, Node b):
+    """a(t) b(t)."""
+    return wrap(lrk_product(a.expr, b.expr))
+
+
+def clip(Node a, double low, double high):
+    """a(t), low where it is less, high where it is more."""
+    return wrap(lrk_clip(a.expr, low, high))
+
+
+def shift(Node a, int64_t by):
+    """a(max(t - by, 0))."""
+    return wrap(lrk_shift(a.expr, by))
+
+
+def stretch(Node a, double factor):
+    """a(t/factor)."""
+    return wrap(lrk_stretch(a.expr, factor))
+
+
+def staircase(Node a, int64_t every):
+    """a(every floor(t/every))."""
+    return wrap(lrk_staircase(a.expr, every))
+
+
+def join(list nodes, list boundaries):
+    """nodes[i](t - boundaries[i - 1]) from boundaries[i - 1] to boundaries[i]."""
+    cdef int64_t n = len(nodes)
+    cdef lrk_expr **parts = <lrk_expr **>malloc(n * sizeof(lrk_expr *))
+    cdef int64_t *bounds = <int64_t *>malloc(n * sizeof(int64_t))
+    cdef lrk_expr *result = NULL
+    cdef int64_t i
+    try:
+        if parts != NULL and bounds != NULL:
+            for i in range(n):
+                parts[i] = (<Node?>nodes[i]).expr
+                if i < n - 1:
+                    bounds[i] = boundaries[i]
+            result = lrk_join(parts, bounds, n)
+    finally:
+        free(parts)
+        free(bounds)
+    return wrap(result)
+
+
+def repeat(Node a, int64_t period, int64_t times, double gain, double power=1.0):
+    """gain^(power i) a(t - i period), i = min(floor(t/period), times - 1)."""
+    return wrap(lrk_repeat(a.expr, period, times, gain, power))
+
+
+def restarts(Node a, int64_t period, double growth, double gain, double rest):
+    """Cycle i lasts period growth^i steps and is gain^i a, stretched to that; `rest` after them all (growth < 1)."""
+    return wrap(lrk_restarts(a.expr, period, growth, gain, rest))
+
+
+@cython.final
+cdef class _Compiled:
+    """A plan as the schedule caches it; never changed once made, so threads may share it."""
+
+    cdef lrk_plan plan
+
+    def __dealloc__(self):
+        lrk_plan_free(&self.plan)
+
+
+cdef _Compiled compile_plan(const lrk_expr *expr, int64_t horizon):
+    cdef _Compiled compiled = _Compiled.__new__(_Compiled)
+    cdef lrk_status status
+    with nogil:
+        status = lrk_plan_compile(expr, horizon, MAX_PIECES, &compiled.plan)
+    if status == LRK_ERROR_MEMORY:
+        raise MemoryError("lrkern: out of memory while compiling a schedule")
+    return compiled
+
+
+cdef bint grows(const lrk_plan *plan) noexcept:
+    """Whether a longer horizon can cover more."""
+    return plan.period == 0 and plan.overflow_at < 0 and plan.n_pieces < MAX_PIECES
+
+
+def _overflow(int64_t step):
+    return OverflowError(f"schedule: the value at step {step} is beyond the range of float64")
+
+
+cdef class Expression:
+    """What a Schedule is made of: its node, how it was called for (`name`, `args`), how long it is, its plan so far."""
+
+    cdef readonly Node node
+    cdef readonly str name
+    cdef readonly tuple args
+    cdef readonly object steps
+    cdef _Compiled compiled
+
+    def __cinit__(self, str name, tuple args, Node node, steps, *_):
+        self.name = name
+        self.args = args
+        self.node = node
+        self.steps = steps
+        self.compiled = None
+
+    cdef _Compiled planned(self, int64_t horizon):
+        """The plan, grown to cover at least `horizon` steps where a plan can."""
+        cdef _Compiled compiled = self.compiled
+        cdef int64_t goal = FIRST_HORIZON
+        if compiled is None or (compiled.plan.end < horizon and grows(&compiled.plan)):
+            while goal < horizon:
+                goal *= 2
+            compiled = compile_plan(self.node.expr, goal)
+            self.compiled = compiled
+        return compiled
+
+    cdef double at(self, int64_t t) except? -1.0:
+        cdef _Compiled compiled = self.compiled
+        cdef int64_t reduced, where = 0
+        cdef double value
+        if compiled is not None:
+            reduced = lrk_plan_reduce(&compiled.plan, t)
+            if reduced < compiled.plan.end:
+                return lrk_active_point(&compiled.plan, reduced)
+        compiled = self.planned(t + 1)
+        if lrk_lookup(self.node.expr, &compiled.plan, &t, 1, &value, &where) != LRK_OK:
+            raise _overflow(t)
+        return value
+
+    cdef double between(self, double t) except? -1.0:
+        """The value at a real step."""
+        cdef double value
+        if t == floor(t):
+            return self.at(<int64_t>t)
+        if lrk_expr_value(self.node.expr, t, &value) != LRK_OK:
+            raise _overflow(<int64_t>t)
+        return value
+
+    def __call__(self, step):
+        cdef int overflow = 0
+        cdef int64_t t
+        cdef double x
+        if type(step) is int:
+            t = PyLong_AsLongLongAndOverflow(step, &overflow)
+            if overflow == 0 and 0 <= t <= LRK_MAX_STEP:
+                return self.at(t)
+        elif type(step) is float:
+            x = step
+            if 0.0 <= x <= LRK_MAX_STEP:
+                return self.between(x)
+        return self._call_any(step)
+
+    def _call_steps(self, steps, out):
+        """out[i] = value at steps[i]: int64 steps in 0 .. MAX_STEP, both 1-D and contiguous."""
+        cdef const int64_t[::1] t = steps
+        cdef double[::1] values = out
+        cdef int64_t n = t.shape[0], where = 0, i, horizon = 0
+        cdef lrk_status status
+        cdef _Compiled compiled
+        if n == 0:
+            return
+        with nogil:
+            for i in range(n):
+                horizon = max(horizon, t[i])
+        compiled = self.planned(horizon + 1)
+        with nogil:
+            status = lrk_lookup(self.node.expr, &compiled.plan, &t[0], n, &values[0], &where)
+        if status != LRK_OK:
+            raise _overflow(where)
+
+    def _call_reals(self, steps, out):
+        """The same for float64 steps."""
+        cdef const double[::1] t = steps
+        cdef double[::1] values = out
+        cdef int64_t i
+        for i in range(t.shape[0]):
+            values[i] = self.between(t[i])
+
+    def _fill(self, cnp.ndarray out, int64_t start):
+        """Fill a checked 1-D array with the steps from `start` on."""
+        cdef int64_t n = out.shape[0], where = 0
+        cdef lrk_dtype dtype = LRK_FLOAT64 if cnp.PyArray_TYPE(out) == cnp.NPY_FLOAT64 else LRK_FLOAT32
+        cdef void *data = cnp.PyArray_DATA(out)
+        cdef _Compiled compiled = self.planned(start + n)
+        cdef lrk_status status
+        if compiled.plan.overflow_at >= 0 and start + n > compiled.plan.overflow_at and start <= compiled.plan.overflow_at:
+            raise _overflow(compiled.plan.overflow_at)
+        with nogil:
+            status = lrk_fill(self.node.expr, &compiled.plan, start, n, data, dtype, &where)
+        if status != LRK_OK:
+            raise _overflow(where)
+
+    def _plan_arrays(self, int64_t horizon):
+        """(begins, centers, scales, coefficients, magics, unscales, end, tail_start, period) of a plan for `horizon` steps."""
+        cdef _Compiled compiled = self.planned(horizon)
+        cdef const lrk_plan *plan = &compiled.plan
+        if plan.overflow_at >= 0 and plan.end < horizon:
+            raise _overflow(plan.overflow_at)
+        cdef int64_t n = plan.n_pieces, i
+        cdef int k
+        begins, centers = np.empty(n, np.int64), np.empty(n, np.int64)
+        scales, coefficients = np.empty(n), np.empty((n, 12))
+        magics, unscales = np.empty(n), np.empty(n)
+        cdef int64_t[::1] begin = begins, center = centers
+        cdef double[::1] scale = scales, magic = magics, unscale = unscales
+        cdef double[:, ::1] c = coefficients
+        for i in range(n):
+            begin[i] = plan.pieces[i].begin
+            center[i] = plan.pieces[i].center
+            scale[i] = plan.pieces[i].scale
+            magic[i] = plan.pieces[i].magic
+            unscale[i] = plan.pieces[i].unscale
+            for k in range(12):
+                c[i, k] = plan.pieces[i].c[k]
+        return begins, centers, scales, coefficients, magics, unscales, plan.end, plan.tail_start, plan.period
+
+
+def fill_rows(list schedules, cnp.ndarray out, int64_t start):
+    """out[i] = the steps from `start` on of schedules[i]; out is a checked 2-D array."""
+    cdef int64_t n_rows = out.shape[0], n = out.shape[1], i, row = 0, where = 0
+    cdef lrk_dtype dtype = LRK_FLOAT64 if cnp.PyArray_TYPE(out) == cnp.NPY_FLOAT64 else LRK_FLOAT32
+    cdef void *data = cnp.PyArray_DATA(out)
+    cdef lrk_status status
+    if n_rows == 0 or n == 0:
+        return
+    cdef lrk_expr **rows = <lrk_expr **>malloc(n_rows * sizeof(lrk_expr *))
+    if rows == NULL:
+        raise MemoryError("lrkern: out of memory in tables")
+    try:
+        for i in range(n_rows):
+            rows[i] = (<Expression?>schedules[i]).node.expr
+        with nogil:
+            status = lrk_fill_rows(rows, n_rows, start, n, data, dtype, &row, &where)
+    finally:
+        free(rows)
+    if status != LRK_OK:
+        raise OverflowError(f"tables: the value of schedules[{row}] at step {where} is beyond the range of float64")

@@ -1,0 +1,415 @@
+"""Schedule: an immutable expression of curves. Combining, calling, filling arrays, printing, comparing, pickling."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Union
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lrkern import _checks, _core, ramps
+from lrkern._checks import MAX_COUNT, choice, count, counts, describe, real
+
+if TYPE_CHECKING:
+    from lrkern.plan import Plan
+
+Number = Union[int, float, "np.integer[Any]", "np.floating[Any]"]
+
+_NUMBERS = (int, float, np.integer, np.floating)
+
+# How the results of methods and operators are rebuilt from what `repr` and pickle keep: name -> function of the arguments.
+_BUILDERS: dict[str, Callable[..., "Schedule"]] = {}
+
+
+class Schedule(_core.Expression):
+    """A function of the step, made by the curves of this package and by the methods below; never changed once made.
+
+    ``s(step)`` is the value at one step or at an array of steps, ``s.table(n)`` the whole schedule. Steps count from 0, one for
+    each optimizer update, and are exact up to 2^53; fractional steps are allowed in calls. Values are within 0.6 ULP of the
+    real-valued formula (where terms of a sum cancel: of the larger term).
+
+    ``repr(s)`` is the expression that rebuilds it, ``lrkern.parse`` reads it back; schedules compare, hash and pickle by it.
+    Safe to use from several threads.
+
+    >>> import lrkern as lk
+    >>> s = lk.cosine(0.1, 0.0, 1000).warmup(10)
+    >>> s
+    cosine(0.1, 0.0, 1000).warmup(10)
+    >>> s(10), s.steps
+    (0.1, 1010)
+    >>> s.table(3)
+    array([0.  , 0.01, 0.02])
+    """
+
+    name: str
+    args: tuple[Any, ...]
+    steps: int | None
+
+    # -- values -------------------------------------------------------------------------------------------------------
+
+    def _call_any(self, step: Any) -> Any:
+        """What a call does with anything but a plain int or float in range."""
+        if isinstance(step, (bool, np.bool_)):
+            raise TypeError(f"schedule: step must be a number or an array of numbers; got {describe(step)}")
+        if isinstance(step, np.integer):
+            return self(_step(int(step)))
+        if isinstance(step, np.floating):
+            return self(_step(float(step)))
+        if isinstance(step, (int, float)):
+            return self(_step(int(step) if isinstance(step, int) else float(step)))
+        steps = np.asarray(step)
+        if steps.dtype.kind not in "iuf" or steps.dtype.itemsize > 8:
+            if steps.size == 0 and not isinstance(step, np.ndarray):
+                return np.empty(steps.shape)
+            raise TypeError(
+                f"schedule: step must be a number or an array of integers or floats; got {describe(step)} of dtype {steps.dtype}"
+            )
+        out = np.empty(steps.size)
+        if steps.size and not (steps.min() >= 0 and steps.max() <= MAX_COUNT):
+            wrong = steps[~((steps >= 0) & (steps <= MAX_COUNT))].flat[0]
+            raise ValueError(f"schedule: steps must be >= 0 and <= 2^53; got {wrong}")
+        if steps.dtype.kind == "f":
+            self._call_reals(np.ascontiguousarray(steps, np.float64).ravel(), out)
+        else:
+            self._call_steps(np.ascontiguousarray(steps, np.int64).ravel(), out)
+        return out.reshape(steps.shape)
+
+    def table(
+        self,
+        n: int,
+        start: int = 0,
+        dtype: Any = None,
+        out: NDArray[Any] | None = None,
+    ) -> NDArray[Any]:
+        """Values at steps start, start + 1, ..., start + n - 1.
+
+        Args:
+            n: number of steps, >= 0.
+            start: first step, >= 0; a slice has the bits of the whole.
+            dtype: float64 (default) or float32, which is the float64 value rounded once.
+            out: array to fill: shape (n,), float64 or float32, C-contiguous, writable, native byte order, any alignment.
+
+        Returns:
+            `out`, or a new array of shape (n,).
+
+        Raises:
+            TypeError, ValueError: bad arguments; nothing has been written.
+            OverflowError: a value is beyond float64 (then `out` may be partly written).
+
+        >>> import lrkern as lk
+        >>> lk.linear(1.0, 0.0, 4).table(6)
+        array([1.  , 0.75, 0.5 , 0.25, 0.  , 0.  ])
+        """
+        n = count("table", "n", n)
+        start = count("table", "start", start, high=MAX_COUNT - n)
+        out = output("table", (n,), dtype, out)
+        self._fill(out, start)
+        return out
+
+    def plan(self, horizon: int | None = None) -> Plan:
+        """The compiled form: arrays that any backend evaluates. See `lrkern.Plan`.
+
+        Args:
+            horizon: number of steps to cover at least. Needed only where the schedule neither ends nor repeats.
+        """
+        from lrkern.plan import compile_plan
+
+        return compile_plan(self, horizon)
+
+    # -- combining ----------------------------------------------------------------------------------------------------
+
+    def warmup(self, steps: int, start: float = 0.0, curve: str = "linear") -> Schedule:
+        """`steps` steps that rise from `start` to s(0), then s, shifted: s(t - steps).
+
+        Args:
+            steps: >= 0; 0 gives the schedule itself.
+            start: value at step 0.
+            curve: "linear", "cosine", "one_minus_sqrt", "exponential" (both ends > 0) or "square".
+
+        >>> import lrkern as lk
+        >>> lk.constant(0.1).warmup(4).table(6)
+        array([0.   , 0.025, 0.05 , 0.075, 0.1  , 0.1  ])
+        """
+        steps = count("warmup", "steps", steps)
+        start = real("warmup", "start", start)
+        choice("warmup", "curve", curve, ramps.NAMES)
+        if steps == 0:
+            return self
+        if curve == "exponential":
+            ramps.check_positive("warmup", start=start, end=self(0), end_name="s(0)")
+        rise = ramps.ramp(curve, steps, _core.constant(start), 0, self.node, 0)
+        node = _core.join([rise, self.node], [steps])
+        return Schedule("warmup", (self, steps, start, curve), node, _plus(self.steps, steps))
+
+    def then(self, other: Schedule) -> Schedule:
+        """This schedule for its `steps` steps, then `other` from its own step 0.
+
+        >>> import lrkern as lk
+        >>> lk.linear(0.0, 1.0, 2).then(lk.linear(1.0, 0.0, 2)).table(5)
+        array([0. , 0.5, 1. , 0.5, 0. ])
+        """
+        other = schedule("then", "other", other)
+        if self.steps is None:
+            raise ValueError(f"then: the schedule must end; {describe(self)} never does, so use join([a, b], [boundary])")
+        return join([self, other], [self.steps])
+
+    def __add__(self, other: Schedule | Number) -> Schedule:
+        if not isinstance(other, (Schedule, *_NUMBERS)):
+            return NotImplemented
+        return add(self, other)
+
+    def __radd__(self, other: Number) -> Schedule:
+        if not isinstance(other, _NUMBERS):
+            return NotImplemented
+        return add(self, other)
+
+    def __mul__(self, other: Schedule | Number) -> Schedule:
+        if not isinstance(other, (Schedule, *_NUMBERS)):
+            return NotImplemented
+        return multiply(self, other)
+
+    def __rmul__(self, other: Number) -> Schedule:
+        if not isinstance(other, _NUMBERS):
+            return NotImplemented
+        return multiply(self, other)
+
+    def __neg__(self) -> Schedule:
+        return multiply(self, -1.0)
+
+    def __sub__(self, other: Schedule | Number) -> Schedule:
+        if not isinstance(other, (Schedule, *_NUMBERS)):
+            return NotImplemented
+        return add(self, -other)
+
+    def __rsub__(self, other: Number) -> Schedule:
+        if not isinstance(other, _NUMBERS):
+            return NotImplemented
+        return add(-self, other)
+
+    def __truediv__(self, other: Number) -> Schedule:
+        if not isinstance(other, _NUMBERS):
+            return NotImplemented
+        other = real("/", "divisor", other)
+        if other == 0.0:
+            raise ZeroDivisionError("/: a schedule cannot be divided by zero")
+        node = _core.multiply(_core.constant(1.0, other), self.node)
+        return Schedule("/", (self, other), node, self.steps)
+
+    def clip(self, low: float | None = None, high: float | None = None) -> Schedule:
+        """min(max(s(t), low), high).
+
+        >>> import lrkern as lk
+        >>> lk.linear(1.0, 0.0, 4).clip(low=0.3).table(5)
+        array([1.  , 0.75, 0.5 , 0.3 , 0.3 ])
+        """
+        if low is not None:
+            low = real("clip", "low", low)
+        if high is not None:
+            high = real("clip", "high", high, low=low if low is not None else -np.inf)
+        node = _core.clip(self.node, -np.inf if low is None else low, np.inf if high is None else high)
+        return Schedule("clip", (self, low, high), node, self.steps)
+
+    def shift(self, n: int) -> Schedule:
+        """s(max(t - n, 0)): `n` steps later, holding s(0) until then; `n` < 0: that many steps in.
+
+        >>> import lrkern as lk
+        >>> lk.linear(1.0, 0.0, 4).shift(2).table(4), lk.linear(1.0, 0.0, 4).shift(-2).table(2)
+        (array([1.  , 1.  , 1.  , 0.75]), array([0.5 , 0.25]))
+        """
+        n = count("shift", "n", n, low=-MAX_COUNT)
+        node = _core.shift(self.node, n)
+        return Schedule("shift", (self, n), node, None if self.steps is None else max(self.steps + n, 0))
+
+    def stretch(self, factor: float) -> Schedule:
+        """s(t / factor), `factor` > 0 taken as the exact value of the float.
+
+        >>> import lrkern as lk
+        >>> lk.linear(1.0, 0.0, 4).stretch(2).table(3)
+        array([1.   , 0.875, 0.75 ])
+        """
+        factor = real("stretch", "factor", factor, above=0.0)
+        steps = None
+        if self.steps is not None:
+            numerator, denominator = factor.as_integer_ratio()
+            steps = -(-self.steps * numerator // denominator)
+            if steps > MAX_COUNT:
+                raise ValueError(f"stretch: the stretched schedule must end by step 2^53; it would at {steps}")
+        return Schedule("stretch", (self, factor), _core.stretch(self.node, factor), steps)
+
+    def staircase(self, every: int) -> Schedule:
+        """s(every * floor(t / every)): changes at multiples of `every` only.
+
+        >>> import lrkern as lk
+        >>> lk.linear(1.0, 0.0, 4).staircase(2).table(5)
+        array([1. , 1. , 0.5, 0.5, 0. ])
+        """
+        every = count("staircase", "every", every, low=1)
+        steps = None if self.steps is None else -(-self.steps // every) * every
+        return Schedule("staircase", (self, every), _core.staircase(self.node, every), steps)
+
+    def repeat(self, period: int, times: int | None = None, gain: float = 1.0) -> Schedule:
+        """gain^i s(t - i period), i = floor(t / period): the first `period` steps of s over and over.
+
+        Args:
+            period: >= 1.
+            times: number of cycles, >= 1; the last one runs on to where s ends. None: for ever.
+            gain: factor from one cycle to the next, > 0.
+
+        >>> import lrkern as lk
+        >>> lk.linear(1.0, 0.0, 2).repeat(2, gain=0.5).table(6)
+        array([1.   , 0.5  , 0.5  , 0.25 , 0.25 , 0.125])
+        """
+        period = count("repeat", "period", period, low=1)
+        if times is not None:
+            times = count("repeat", "times", times, low=1)
+        gain = real("repeat", "gain", gain, above=0.0)
+        node = _core.repeat(self.node, period, _core.FOREVER if times is None else times, gain)
+        steps = None if times is None else _plus(self.steps, (times - 1) * period)
+        return Schedule("repeat", (self, period, times, gain), node, steps)
+
+    def cooldown(self, at: int, steps: int, end: float = 0.0, curve: str = "linear") -> Schedule:
+        """s until step `at`, then `steps` steps from s(at) to `end`, held.
+
+        Args:
+            at: first step of the cooldown, >= 0.
+            steps: its length, >= 0.
+            end: final value.
+            curve: as in `warmup`.
+
+        >>> import lrkern as lk
+        >>> lk.constant(1.0).cooldown(2, 2).table(6)
+        array([1. , 1. , 1. , 0.5, 0. , 0. ])
+        """
+        at = count("cooldown", "at", at)
+        steps = count("cooldown", "steps", steps, high=MAX_COUNT - at)
+        end = real("cooldown", "end", end)
+        choice("cooldown", "curve", curve, ramps.NAMES)
+        if curve == "exponential":
+            ramps.check_positive("cooldown", start=self(at), end=end, start_name="s(at)")
+        fall = ramps.ramp(curve, steps, self.node, at, _core.constant(end), 0)
+        node = _core.join([self.node, fall], [at])
+        return Schedule("cooldown", (self, at, steps, end, curve), node, at + steps)
+
+    # -- identity -----------------------------------------------------------------------------------------------------
+
+    def __repr__(self) -> str:
+        from lrkern.parsing import write
+
+        return write(self)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Schedule):
+            return NotImplemented
+        return self is other or (self.name == other.name and self.args == other.args)
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.args))
+
+    def __reduce__(self) -> tuple[Callable[..., Schedule], tuple[Any, ...]]:
+        return rebuild, (self.name, self.args)
+
+    # -- seeing -------------------------------------------------------------------------------------------------------
+
+    def plot(self, n: int | None = None, ax: Any = None, **options: Any) -> Any:
+        """Draw the schedule with matplotlib (extra `[plot]`): its first `n` steps, on the axes `ax` if given; returns the axes."""
+        from lrkern.plotting import plot
+
+        return plot(self, n, ax=ax, **options)
+
+    def _repr_html_(self) -> str:
+        from lrkern.plotting import sparkline_svg
+
+        return sparkline_svg(self)
+
+
+def _plus(steps: int | None, more: int) -> int | None:
+    if steps is None:
+        return None
+    if steps + more > MAX_COUNT:
+        raise ValueError(f"schedule: it must end by step 2^53; it would at {steps + more}")
+    return steps + more
+
+
+def _longer(a: Schedule, b: Schedule) -> int | None:
+    return None if a.steps is None or b.steps is None else max(a.steps, b.steps)
+
+
+def _step(step: int | float) -> int | float:
+    if not 0 <= step <= MAX_COUNT:
+        raise ValueError(f"schedule: step must be >= 0 and <= 2^53; got {describe(step)}")
+    return step
+
+
+def schedule(where: str, name: str, value: Any) -> Schedule:
+    """`value` if it is a Schedule."""
+    if not isinstance(value, Schedule):
+        raise TypeError(f"{where}: {name} must be a Schedule; got {describe(value)}")
+    return value
+
+
+def output(where: str, shape: tuple[int, ...], dtype: Any, out: Any) -> NDArray[Any]:
+    """The checked array to fill: `out`, or a new one."""
+    names = ["float64", "float32"]
+    if dtype is not None:
+        try:
+            wanted = np.dtype(dtype)
+        except TypeError:
+            wanted = np.dtype(object)
+        if wanted.name not in names or not wanted.isnative:
+            raise TypeError(f"{where}: dtype must be float64 or float32; got {describe(dtype)}")
+        names = [wanted.name]
+    if out is not None:
+        return _checks.output(where, "out", out, shape, names)
+    try:
+        return np.empty(shape, names[0])
+    except (MemoryError, ValueError):
+        raise MemoryError(f"{where}: an array of shape {shape} does not fit into memory") from None
+
+
+def join(schedules: Sequence[Schedule], boundaries: Sequence[int] | ArrayLike) -> Schedule:
+    """Schedules one after the other: from `boundaries[i-1]` on, `schedules[i]` from its own step 0.
+
+    Args:
+        schedules: at least one.
+        boundaries: one less, integers >= 0 that do not decrease; at a boundary the later schedule has begun.
+
+    Source: the composition rule of optax.join_schedules.
+
+    >>> import lrkern as lk
+    >>> lk.join([lk.constant(1.0), lk.linear(0.5, 0.0, 2)], [2]).table(5)
+    array([1.  , 1.  , 0.5 , 0.25, 0.  ])
+    """
+    if isinstance(schedules, Schedule) or not isinstance(schedules, Sequence):
+        raise TypeError(f"join: schedules must be a sequence of Schedules; got {describe(schedules)}")
+    parts = tuple([schedule("join", f"schedules[{i}]", part) for i, part in enumerate(schedules)])
+    if not parts:
+        raise ValueError("join: schedules must not be empty")
+    at = counts("join", "boundaries", boundaries)
+    if len(at) != len(parts) - 1:
+        raise ValueError(f"join: boundaries must be one less than the {len(parts)} schedules; got {len(at)}")
+    node = _core.join([part.node for part in parts], list(at))
+    return Schedule("join", (parts, at), node, _plus(parts[-1].steps, at[-1] if at else 0))
+
+
+def add(a: Schedule, b: Schedule | Number) -> Schedule:
+    """a(t) + b(t)."""
+    if isinstance(b, Schedule):
+        return Schedule("+", (a, b), _core.add(a.node, b.node), _longer(a, b))
+    value = real("+", "number", b)
+    return Schedule("+", (a, value), _core.add(a.node, _core.constant(value)), a.steps)
+
+
+def multiply(a: Schedule, b: Schedule | Number) -> Schedule:
+    """a(t) b(t)."""
+    if isinstance(b, Schedule):
+        return Schedule("*", (a, b), _core.multiply(a.node, b.node), _longer(a, b))
+    value = real("*", "number", b)
+    return Schedule("*", (value, a), _core.multiply(_core.constant(value), a.node), a.steps)
+
+
+def rebuild(name: str, args: tuple[Any, ...]) -> Schedule:
+    """The schedule that `name` gives for `args`: what unpickling calls."""
+    from lrkern import parsing
+
+    return parsing.build(name, args)

@@ -1,0 +1,203 @@
+"""Schedules as text: `repr` writes the expression that rebuilds one, `parse` reads it through a whitelist (never `eval`)."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from lrkern._checks import describe
+from lrkern.expression import Schedule, add, join, multiply
+from lrkern.schedules import CURVES, constant
+
+MAX_TEXT = 1_000_000  # characters
+MAX_NESTING = 100  # brackets within brackets
+MAX_TREE = 400  # levels of the parsed expression
+
+_FUNCTIONS: dict[str, Callable[..., Schedule]] = {**CURVES, "join": join}
+_METHODS = ("warmup", "then", "clip", "shift", "stretch", "staircase", "repeat", "cooldown")
+_OPERATORS: dict[str, Callable[[Any, Any], Schedule]] = {
+    "+": lambda a, b: add(a, b),
+    "*": lambda a, b: multiply(a, b) if isinstance(b, Schedule) and isinstance(a, Schedule) else multiply(b, a),
+    "/": lambda a, b: a / b,
+}
+
+
+def build(name: str, args: tuple[Any, ...]) -> Schedule:
+    """The schedule of an expression's name and arguments."""
+    if name in _OPERATORS:
+        return _OPERATORS[name](*args)
+    if name in _METHODS:
+        result: Schedule = getattr(args[0], name)(*args[1:])
+        return result
+    return _FUNCTIONS[name](*args)
+
+
+@cache
+def _parameters(name: str) -> tuple[tuple[str, Any], ...]:
+    """Names and defaults of the arguments of a curve, or of a method after self."""
+    function = getattr(Schedule, name) if name in _METHODS else _FUNCTIONS[name]
+    parameters = list(inspect.signature(function).parameters.values())
+    return tuple((p.name, p.default) for p in (parameters[1:] if name in _METHODS else parameters))
+
+
+def write(schedule: Schedule) -> str:
+    """The expression that rebuilds `schedule`. Arguments equal to their defaults are left out."""
+    name, args = schedule.name, schedule.args
+    if name == "+":
+        right = f"({_value(args[1])})" if isinstance(args[1], Schedule) and args[1].name == "+" else _value(args[1])
+        return f"{_value(args[0])} + {right}"
+    if name == "*":
+        right = f"({_value(args[1])})" if args[1].name in ("+", "*", "/") else _value(args[1])
+        return f"{_factor(args[0])} * {right}"
+    if name == "/":
+        return f"{_factor(args[0])} / {_value(args[1])}"
+    if name in _METHODS:
+        target = f"({_value(args[0])})" if args[0].name in _OPERATORS else _value(args[0])
+        return f"{target}.{name}({_arguments(name, args[1:])})"
+    return f"{name}({_arguments(name, args)})"
+
+
+def _factor(value: Any) -> str:
+    return f"({_value(value)})" if isinstance(value, Schedule) and value.name == "+" else _value(value)
+
+
+def _arguments(name: str, args: tuple[Any, ...]) -> str:
+    shown_args, positional = [], True
+    for (parameter, default), value in zip(_parameters(name), args, strict=True):
+        if default is not inspect.Parameter.empty and value == default:
+            positional = False
+            continue
+        shown_args.append(_value(value) if positional else f"{parameter}={_value(value)}")
+    return ", ".join(shown_args)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, tuple):
+        return "[" + ", ".join(map(_value, value)) + "]"
+    return write(value) if isinstance(value, Schedule) else repr(value)
+
+
+def parse(text: str) -> Schedule:
+    """Read a schedule from text: calls of curves and `join`, methods of schedules, + - * / and numbers; nothing else.
+
+    Args:
+        text: an expression as `repr` writes it, at most 1,000,000 characters.
+
+    Raises:
+        TypeError: `text` is not a string.
+        ValueError: it is not such an expression; the message names what is wrong. Errors of the arguments of curves and methods
+            come as they are.
+
+    >>> import lrkern as lk
+    >>> lk.parse("cosine(0.1, 0, 1000).warmup(10)") == lk.cosine(0.1, 0.0, 1000).warmup(10)
+    True
+    >>> lk.parse("__import__('os')")
+    Traceback (most recent call last):
+    ...
+    ValueError: parse: '__import__' is not a curve
+    """
+    if not isinstance(text, str):
+        raise TypeError(f"parse: text must be a string; got {describe(text)}")
+    if len(text) > MAX_TEXT:
+        raise ValueError(f"parse: text must have at most {MAX_TEXT} characters; got {len(text)}")
+    depth = 0
+    for character in text:
+        depth += (character in "([{") - (character in ")]}")
+        if depth > MAX_NESTING:
+            raise ValueError(f"parse: brackets may be nested {MAX_NESTING} deep at most")
+    try:
+        tree = ast.parse(text.strip(), mode="eval")
+    except SyntaxError as error:
+        raise ValueError(f"parse: not an expression: {error.msg}") from None
+    except (RecursionError, MemoryError, ValueError) as error:
+        raise ValueError(f"parse: not an expression that can be read: {error or 'nested too deep'}") from None
+    result = _Reader().read(tree.body, 0)
+    if isinstance(result, (int, float)) and not isinstance(result, bool):
+        return constant(result)
+    if not isinstance(result, Schedule):
+        raise ValueError(f"parse: the expression must be a schedule; got {describe(result)}")
+    return result
+
+
+def _fail(node: ast.expr, what: str) -> ValueError:
+    return ValueError(f"parse: {what} is not allowed (column {node.col_offset + 1})")
+
+
+class _Reader:
+    """Evaluates the few kinds of syntax that schedules are written in."""
+
+    def read(self, node: ast.expr, depth: int) -> Any:
+        if depth > MAX_TREE:
+            raise ValueError(f"parse: the expression may be nested {MAX_TREE} levels deep at most")
+        if isinstance(node, ast.Constant):
+            return self._constant(node)
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.UAdd)):
+            value = self._operand(node.operand, depth)
+            return -value if isinstance(node.op, ast.USub) else value
+        if isinstance(node, ast.BinOp):
+            return self._binary(node, depth)
+        if isinstance(node, (ast.List, ast.Tuple)):
+            return [self.read(item, depth + 1) for item in node.elts]
+        if isinstance(node, ast.Call):
+            return self._call(node, depth)
+        if isinstance(node, ast.Name):
+            raise ValueError(f"parse: {node.id!r} is not a value; curves are called, as in cosine(0.1, 0.0, 1000)")
+        raise _fail(node, type(node).__name__)
+
+    def _constant(self, node: ast.Constant) -> Any:
+        if node.value is None or isinstance(node.value, (bool, int, float, str)):
+            return node.value
+        raise _fail(node, f"a {type(node.value).__name__}")
+
+    def _operand(self, node: ast.expr, depth: int) -> Any:
+        value = self.read(node, depth + 1)
+        if isinstance(value, bool) or not isinstance(value, (int, float, Schedule)):
+            raise _fail(node, f"arithmetic with {describe(value)}")
+        return value
+
+    def _binary(self, node: ast.BinOp, depth: int) -> Any:
+        if not isinstance(node.op, (ast.Add, ast.Sub, ast.Mult, ast.Div)):
+            raise _fail(node, f"the operator {type(node.op).__name__}")
+        a, b = self._operand(node.left, depth), self._operand(node.right, depth)
+        try:
+            if isinstance(node.op, ast.Add):
+                return a + b
+            if isinstance(node.op, ast.Sub):
+                return a - b
+            return a * b if isinstance(node.op, ast.Mult) else a / b
+        except (ZeroDivisionError, OverflowError, TypeError) as error:
+            raise ValueError(f"parse: {error} (column {node.col_offset + 1})") from None
+
+    def _call(self, node: ast.Call, depth: int) -> Schedule:
+        args = [self.read(arg, depth + 1) for arg in node.args]
+        kwargs = {}
+        for keyword in node.keywords:
+            if keyword.arg is None:
+                raise _fail(keyword.value, "**")
+            kwargs[keyword.arg] = self.read(keyword.value, depth + 1)
+        function = self._function(node.func, depth)
+        try:
+            return function(*args, **kwargs)
+        except TypeError as error:
+            if error.__traceback__ is not None and error.__traceback__.tb_next is None:
+                # Raised by the call itself: wrong number or names of arguments.
+                raise ValueError(f"parse: {error}") from None
+            raise
+
+    def _function(self, node: ast.expr, depth: int) -> Callable[..., Schedule]:
+        if isinstance(node, ast.Name):
+            if node.id not in _FUNCTIONS:
+                raise ValueError(f"parse: {node.id!r} is not a curve")
+            return _FUNCTIONS[node.id]
+        if isinstance(node, ast.Attribute):
+            if node.attr not in _METHODS:
+                raise ValueError(f"parse: {node.attr!r} is not a method of schedules")
+            target = self.read(node.value, depth + 1)
+            if not isinstance(target, Schedule):
+                raise _fail(node, f"a method of {describe(target)}")
+            method: Callable[..., Schedule] = getattr(target, node.attr)
+            return method
+        raise _fail(node, f"a call of {type(node).__name__}")

@@ -1,0 +1,30 @@
+"""The named shapes of `warmup(curve=)`, `cooldown(curve=)`, `wsd(tail=)`: from one value to another over some steps."""
+
+from __future__ import annotations
+
+from lrkern import _core
+
+# name -> shape of the C side and its parameter, see lrk_shape
+_SHAPES = {
+    "linear": ("fall", 1.0),
+    "cosine": ("cosine", 0.0),
+    "one_minus_sqrt": ("rise", 0.5),
+    "exponential": ("geometric", 0.0),
+    "square": ("rise", 2.0),
+}
+NAMES = tuple(_SHAPES)
+
+
+def ramp(
+    curve: str, steps: int, start: _core.Node, start_at: int, end: _core.Node, end_at: int
+) -> _core.Node:
+    """From the exact value of `start` at step `start_at` to that of `end` at `end_at`."""
+    shape, parameter = _SHAPES[curve]
+    return _core.ramp(shape, parameter, 0.0, steps, start, start_at, end, end_at)
+
+
+def check_positive(where: str, *, start: float, end: float, start_name: str = "start", end_name: str = "end") -> None:
+    """An exponential shape needs both ends above zero."""
+    for name, value in ((start_name, start), (end_name, end)):
+        if not value > 0.0:
+            raise ValueError(f"{where}: {name} must be > 0 for curve 'exponential'; got {value!r}")

@@ -1,0 +1,81 @@
+"""What runs the kernels: the instruction set in use and the number of threads."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from lrkern import _core
+from lrkern._checks import choice, count
+
+
+def isas() -> tuple[str, ...]:
+    """Names of the instruction sets that this build has and this machine can run, narrowest first.
+
+    >>> import lrkern as lk
+    >>> lk.isas()[0]
+    'scalar'
+    """
+    names: tuple[str, ...] = _core.isas()
+    return names
+
+
+@contextmanager
+def use_isa(name: str) -> Iterator[None]:
+    """Run the kernels of one instruction set within a `with` block, for the whole process; results have the same bits.
+
+    The default is the widest; the environment variable LRKERN_ISA sets another at import.
+
+    >>> import lrkern as lk
+    >>> with lk.use_isa("scalar"):
+    ...     lk.info()["isa"]
+    'scalar'
+    """
+    choice("use_isa", "name", name, isas())
+    before: str = _core.active_isa()
+    _core.set_isa(name)
+    try:
+        yield
+    finally:
+        _core.set_isa(before)
+
+
+def set_threads(n: int) -> None:
+    """Let a job use up to `n` threads, the caller included; small jobs use one anyway. Results have the same bits.
+
+    The default is LRKERN_NUM_THREADS, else OMP_NUM_THREADS, else the CPUs that this process may run on.
+
+    >>> import lrkern as lk
+    >>> lk.set_threads(lk.get_threads())
+    """
+    _core.set_threads(count("set_threads", "n", n, low=1, high=_core.MAX_THREADS))
+
+
+def get_threads() -> int:
+    """Number of threads that a job may use."""
+    n: int = _core.get_threads()
+    return n
+
+
+def info() -> dict[str, Any]:
+    """Versions, instruction sets, threads: what a bug report should contain.
+
+    >>> import lrkern as lk
+    >>> sorted(lk.info())
+    ['isa', 'isas', 'numpy', 'platform', 'python', 'threads', 'version']
+    """
+    from lrkern import __version__
+
+    return {
+        "version": __version__,
+        "isa": _core.active_isa(),
+        "isas": list(isas()),
+        "threads": get_threads(),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "platform": f"{platform.system()} {platform.machine()}",
+    }

@@ -1,0 +1,116 @@
+/* Double-double arithmetic: a value is the unevaluated sum hi + lo, |lo| <= ulp(hi)/2.
+ *
+ * About 106 bits, from ordinary doubles and fma. Relative error of each operation below: < 2^-100.
+ * Only the compiler of plans uses it; kernels evaluate plans in plain doubles.
+ * Algorithms: Dekker 1971; Knuth, TAOCP 2; Joldes, Muller, Popescu, ACM TOMS 44 (2017).
+ */
+#ifndef LRK_DD_H
+#define LRK_DD_H
+
+#include <math.h>
+
+typedef struct {
+    double hi, lo;
+} dd;
+
+static inline dd dd_of(double a) { return (dd){a, 0.0}; }
+
+/* a + b exactly; fast_two_sum needs |a| >= |b| (or a == 0). */
+static inline dd dd_fast_two_sum(double a, double b) {
+    double s = a + b;
+    return (dd){s, b - (s - a)};
+}
+
+static inline dd dd_two_sum(double a, double b) {
+    double s = a + b;
+    double t = s - a;
+    return (dd){s, (a - (s - t)) + (b - t)};
+}
+
+/* a * b exactly (barring underflow). */
+static inline dd dd_two_prod(double a, double b) {
+    double p = a * b;
+    return (dd){p, __builtin_fma(a, b, -p)};
+}
+
+static inline dd dd_neg(dd a) { return (dd){-a.hi, -a.lo}; }
+
+static inline dd dd_add(dd a, dd b) {
+    dd s = dd_two_sum(a.hi, b.hi);
+    dd t = dd_two_sum(a.lo, b.lo);
+    s = dd_fast_two_sum(s.hi, s.lo + t.hi);
+    return dd_fast_two_sum(s.hi, s.lo + t.lo);
+}
+
+static inline dd dd_add_d(dd a, double b) {
+    dd s = dd_two_sum(a.hi, b);
+    return dd_fast_two_sum(s.hi, s.lo + a.lo);
+}
+
+static inline dd dd_sub(dd a, dd b) { return dd_add(a, dd_neg(b)); }
+
+static inline dd dd_mul(dd a, dd b) {
+    dd p = dd_two_prod(a.hi, b.hi);
+    return dd_fast_two_sum(p.hi, p.lo + __builtin_fma(a.hi, b.lo, a.lo * b.hi));
+}
+
+static inline dd dd_mul_d(dd a, double b) {
+    dd p = dd_two_prod(a.hi, b);
+    return dd_fast_two_sum(p.hi, __builtin_fma(a.lo, b, p.lo));
+}
+
+/* Multiplication by a power of two is exact. */
+static inline dd dd_scale(dd a, double power_of_two) {
+    return (dd){a.hi * power_of_two, a.lo * power_of_two};
+}
+
+static inline dd dd_div(dd a, dd b) {
+    double q1 = a.hi / b.hi;
+    dd r = dd_sub(a, dd_mul_d(b, q1));
+    double q2 = r.hi / b.hi;
+    r = dd_sub(r, dd_mul_d(b, q2));
+    double q3 = r.hi / b.hi;
+    dd q = dd_fast_two_sum(q1, q2);
+    return dd_add_d(q, q3);
+}
+
+/* 2^k; 0 below the normal numbers, infinite above them. */
+static inline double dd_pow2(int k)
+{
+    if (k < -1022)
+        return 0.0;
+    if (k > 1023)
+        return __builtin_inf();
+    const union {
+        unsigned long long bits;
+        double value;
+    } u = {(unsigned long long)(k + 1023) << 52};
+    return u.value;
+}
+
+/* hi is correctly rounded by every libm and every compiler builtin, so the result has the same bits everywhere. */
+static inline dd dd_sqrt(dd a) {
+    if (a.hi <= 0.0) return dd_of(0.0);
+    double s = __builtin_sqrt(a.hi);
+    dd r = dd_sub(a, dd_two_prod(s, s));
+    return dd_fast_two_sum(s, r.hi / (2.0 * s));
+}
+
+static inline int dd_less(dd a, dd b) { return a.hi < b.hi || (a.hi == b.hi && a.lo < b.lo); }
+
+static inline int dd_at_most(dd a, dd b) { return a.hi < b.hi || (a.hi == b.hi && a.lo <= b.lo); }
+
+static inline double dd_abs(dd a) { return __builtin_fabs(a.hi); }
+
+static inline dd dd_floor(dd a) {
+    double h = __builtin_floor(a.hi);
+    if (h != a.hi) return dd_of(h);
+    return dd_fast_two_sum(h, __builtin_floor(a.lo));
+}
+
+static inline dd dd_of_int(long long n) {
+    double hi = (double)n; /* |n| <= 2^62: the remainder fits a long long */
+    return (dd){hi, (double)(n - (long long)hi)};
+}
+
+#endif

@@ -1,0 +1,229 @@
+/* Nodes of expressions: making them, counting references. What they mean as functions of time is in expr_eval.c. */
+#include "expr.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "ddmath.h"
+
+static lrk_expr *new_node(lrk_kind kind, lrk_expr *const *parts, int64_t n_parts)
+{
+    lrk_expr *e = calloc(1, sizeof *e);
+    if (!e)
+        return NULL;
+    atomic_init(&e->references, 1);
+    e->kind = kind;
+    e->size = 1;
+    if (n_parts > 0 && !(e->parts = malloc((size_t)n_parts * sizeof *e->parts))) {
+        free(e);
+        return NULL;
+    }
+    e->n_parts = n_parts;
+    for (int64_t i = 0; i < n_parts; i++) {
+        e->parts[i] = lrk_expr_retain(parts[i]);
+        if (e->depth < parts[i]->depth)
+            e->depth = parts[i]->depth;
+        e->size = e->size > INT64_MAX - parts[i]->size ? INT64_MAX : e->size + parts[i]->size;
+    }
+    e->depth++;
+    return e;
+}
+
+lrk_expr *lrk_expr_retain(lrk_expr *e)
+{
+    atomic_fetch_add_explicit(&e->references, 1, memory_order_relaxed);
+    return e;
+}
+
+void lrk_expr_release(lrk_expr *e)
+{
+    if (!e || atomic_fetch_sub_explicit(&e->references, 1, memory_order_acq_rel) != 1)
+        return;
+    for (int64_t i = 0; i < e->n_parts; i++)
+        lrk_expr_release(e->parts[i]);
+    free(e->parts);
+    free(e->boundaries);
+    free(e->values);
+    free(e->cycles);
+    free(e);
+}
+
+int lrk_expr_depth(const lrk_expr *e)
+{
+    return e->depth;
+}
+
+int64_t lrk_expr_size(const lrk_expr *e)
+{
+    return e->size;
+}
+
+/* The exact value at an integer step, for a ramp that begins or ends there. */
+static xdd value_at(const lrk_expr *e, int64_t t)
+{
+    jet j;
+    lrk_expr_jet(e, dd_of_int(t), dd_of(0.0), 0.0, &j);
+    return lrk_xdd(j.c0, j.e);
+}
+
+lrk_expr *lrk_constant(double numerator, double denominator)
+{
+    lrk_expr *e = new_node(LRK_KIND_CONSTANT, NULL, 0);
+    if (e)
+        e->value = lrk_xdd_div(lrk_xdd(dd_of(numerator), 0), lrk_xdd(dd_of(denominator), 0));
+    return e;
+}
+
+lrk_expr *lrk_ramp(lrk_shape shape, double a, double b, int64_t steps, lrk_expr *start, int64_t start_at, lrk_expr *end,
+                   int64_t end_at)
+{
+    lrk_expr *e = new_node(LRK_KIND_RAMP, NULL, 0);
+    if (!e)
+        return NULL;
+    e->depth = 1 + (start->depth > end->depth ? start->depth : end->depth);
+    e->shape = shape;
+    e->a = a;
+    e->b = b;
+    e->n = steps;
+    e->value = value_at(start, start_at);
+    e->end = value_at(end, end_at);
+    if (shape == LRK_SHAPE_GEOMETRIC) {
+        xdd ratio = lrk_xdd_div(e->end, e->value);
+        e->log_rate = lrk_dd_log(ratio.v, ratio.e);
+    }
+    return e;
+}
+
+lrk_expr *lrk_power_law(double scale, double offset, double slope, double unit, double power)
+{
+    lrk_expr *e = new_node(LRK_KIND_POWER_LAW, NULL, 0);
+    if (!e)
+        return NULL;
+    e->value = lrk_xdd(dd_of(scale), 0);
+    e->offset = dd_div(dd_of(offset), dd_of(unit));
+    e->slope = dd_div(dd_of(slope), dd_of(unit));
+    e->a = power;
+    return e;
+}
+
+lrk_expr *lrk_exponential(double scale, double rate, double every)
+{
+    lrk_expr *e = new_node(LRK_KIND_EXPONENTIAL, NULL, 0);
+    if (!e)
+        return NULL;
+    e->value = lrk_xdd(dd_of(scale), 0);
+    e->log_rate = dd_div(lrk_dd_log(dd_of(rate), 0), dd_of(every));
+    return e;
+}
+
+lrk_expr *lrk_table(const double *values, int64_t n)
+{
+    lrk_expr *e = new_node(LRK_KIND_TABLE, NULL, 0);
+    if (!e)
+        return NULL;
+    e->n = n;
+    if (!(e->values = malloc((size_t)n * sizeof *e->values))) {
+        lrk_expr_release(e);
+        return NULL;
+    }
+    memcpy(e->values, values, (size_t)n * sizeof *values);
+    return e;
+}
+
+lrk_expr *lrk_sum(lrk_expr *a, lrk_expr *b)
+{
+    return new_node(LRK_KIND_SUM, (lrk_expr *[]){a, b}, 2);
+}
+
+lrk_expr *lrk_product(lrk_expr *a, lrk_expr *b)
+{
+    return new_node(LRK_KIND_PRODUCT, (lrk_expr *[]){a, b}, 2);
+}
+
+lrk_expr *lrk_clip(lrk_expr *a, double low, double high)
+{
+    lrk_expr *e = new_node(LRK_KIND_CLIP, &a, 1);
+    if (e) {
+        e->a = low;
+        e->b = high;
+    }
+    return e;
+}
+
+lrk_expr *lrk_shift(lrk_expr *a, int64_t by)
+{
+    lrk_expr *e = new_node(LRK_KIND_SHIFT, &a, 1);
+    if (e)
+        e->n = by;
+    return e;
+}
+
+lrk_expr *lrk_stretch(lrk_expr *a, double factor)
+{
+    lrk_expr *e = new_node(LRK_KIND_STRETCH, &a, 1);
+    if (e)
+        e->a = factor;
+    return e;
+}
+
+lrk_expr *lrk_staircase(lrk_expr *a, int64_t every)
+{
+    lrk_expr *e = new_node(LRK_KIND_STAIRCASE, &a, 1);
+    if (e)
+        e->n = every;
+    return e;
+}
+
+lrk_expr *lrk_join(lrk_expr *const *parts, const int64_t *boundaries, int64_t n)
+{
+    lrk_expr *e = new_node(LRK_KIND_JOIN, parts, n);
+    if (!e)
+        return NULL;
+    e->n = n - 1;
+    if (!(e->boundaries = malloc((size_t)n * sizeof *boundaries))) {
+        lrk_expr_release(e);
+        return NULL;
+    }
+    if (n > 1)
+        memcpy(e->boundaries, boundaries, (size_t)(n - 1) * sizeof *boundaries);
+    return e;
+}
+
+lrk_expr *lrk_repeat(lrk_expr *a, int64_t period, int64_t times, double gain, double power)
+{
+    lrk_expr *e = new_node(LRK_KIND_REPEAT, &a, 1);
+    if (e) {
+        e->n = period;
+        e->times = times;
+        e->log_rate = dd_mul_d(lrk_dd_log(dd_of(gain), 0), power);
+    }
+    return e;
+}
+
+lrk_expr *lrk_restarts(lrk_expr *a, int64_t period, double growth, double gain, double rest)
+{
+    lrk_expr *e = new_node(LRK_KIND_RESTARTS, &a, 1);
+    if (!e)
+        return NULL;
+    e->n = period;
+    e->a = growth;
+    e->end = lrk_xdd(dd_of(rest), 0);
+    e->log_rate = lrk_dd_log(dd_of(gain), 0);
+    lrk_cycles *c = e->cycles = calloc(1, sizeof *c);
+    if (!c) {
+        lrk_expr_release(e);
+        return NULL;
+    }
+    /* S(2m) = S(m) (1 + g^m): sums of positive terms, exact as long as 106 bits hold them. */
+    dd length = dd_of(1.0), power = dd_of(growth);
+    while (c->bits < LRK_CYCLE_BITS && length.hi <= 0x1p54) {
+        c->length[c->bits] = length;
+        c->power[c->bits] = power;
+        c->bits++;
+        length = dd_add(length, dd_mul(length, power));
+        power = dd_mul(power, power);
+    }
+    if (growth < 1.0)
+        c->limit = dd_div(dd_of_int(period), dd_two_sum(1.0, -growth));
+    return e;
+}

@@ -1,0 +1,49 @@
+/* Kernels promise IEEE arithmetic: round to nearest, denormals kept. Libraries built with -ffast-math switch denormals
+   off for the threads of a process, so every job puts the default mode in force and restores what it found. */
+#ifndef LRK_FPENV_H
+#define LRK_FPENV_H
+
+#include <stdint.h>
+
+#if defined(__x86_64__)
+static inline uint64_t lrk_fp_default(void)
+{
+    const unsigned found = __builtin_ia32_stmxcsr();
+    if ((found & 0xFFC0u) != 0x1F80u)
+        __builtin_ia32_ldmxcsr(0x1F80u);
+    return found;
+}
+
+static inline void lrk_fp_restore(uint64_t found)
+{
+    if ((found & 0xFFC0u) != 0x1F80u)
+        __builtin_ia32_ldmxcsr((unsigned)found);
+}
+#elif defined(__aarch64__)
+static inline uint64_t lrk_fp_default(void)
+{
+    uint64_t found;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(found));
+    if (found != 0)
+        __asm__ volatile("msr fpcr, xzr");
+    return found;
+}
+
+static inline void lrk_fp_restore(uint64_t found)
+{
+    if (found != 0)
+        __asm__ volatile("msr fpcr, %0" : : "r"(found));
+}
+#else
+static inline uint64_t lrk_fp_default(void)
+{
+    return 0;
+}
+
+static inline void lrk_fp_restore(uint64_t found)
+{
+    (void)found;
+}
+#endif
+
+#endif

@@ -1,0 +1,3 @@
+#define LRK_ISA avx512
+#define LRK_SIMD_AVX512
+#include "isa.inc"

@@ -1,0 +1,101 @@
+/* The words that plan_eval.inc is written in, for the ISA that isa_<name>.c chose: vectors of LRK_LANES doubles.
+ * Every word is one IEEE operation (or a move), so every ISA computes the same bits. */
+#ifndef LRK_SIMD_H
+#define LRK_SIMD_H
+
+#include <stdint.h>
+#include <string.h>
+
+#if defined(LRK_SIMD_AVX512)
+#include <immintrin.h>
+enum { LRK_LANES = 8 };
+typedef __m512d vd;
+static inline vd v_set(double a) { return _mm512_set1_pd(a); }
+static inline vd v_iota(void) { return _mm512_setr_pd(0, 1, 2, 3, 4, 5, 6, 7); }
+static inline vd v_fma(vd a, vd b, vd c) { return _mm512_fmadd_pd(a, b, c); }
+static inline vd v_add(vd a, vd b) { return _mm512_add_pd(a, b); }
+static inline vd v_sub(vd a, vd b) { return _mm512_sub_pd(a, b); }
+static inline vd v_mul(vd a, vd b) { return _mm512_mul_pd(a, b); }
+static inline void v_store(void *p, vd a) { _mm512_storeu_pd(p, a); }
+static inline void v_stream(void *p, vd a) { _mm512_stream_pd(p, a); }
+static inline void v_store_f32(void *p, vd a) { _mm256_storeu_ps(p, _mm512_cvtpd_ps(a)); }
+static inline void v_stream_f32(void *p, vd a) { _mm256_stream_ps(p, _mm512_cvtpd_ps(a)); }
+static inline vd v_load(const void *p) { return _mm512_loadu_pd(p); }
+#define LRK_STREAMS 1
+
+#elif defined(LRK_SIMD_AVX2)
+#include <immintrin.h>
+enum { LRK_LANES = 4 };
+typedef __m256d vd;
+static inline vd v_set(double a) { return _mm256_set1_pd(a); }
+static inline vd v_iota(void) { return _mm256_setr_pd(0, 1, 2, 3); }
+static inline vd v_fma(vd a, vd b, vd c) { return _mm256_fmadd_pd(a, b, c); }
+static inline vd v_add(vd a, vd b) { return _mm256_add_pd(a, b); }
+static inline vd v_sub(vd a, vd b) { return _mm256_sub_pd(a, b); }
+static inline vd v_mul(vd a, vd b) { return _mm256_mul_pd(a, b); }
+static inline void v_store(void *p, vd a) { _mm256_storeu_pd(p, a); }
+static inline void v_stream(void *p, vd a) { _mm256_stream_pd(p, a); }
+static inline void v_store_f32(void *p, vd a) { _mm_storeu_ps(p, _mm256_cvtpd_ps(a)); }
+static inline void v_stream_f32(void *p, vd a) { _mm_stream_ps(p, _mm256_cvtpd_ps(a)); }
+static inline vd v_load(const void *p) { return _mm256_loadu_pd(p); }
+#define LRK_STREAMS 1
+
+#elif defined(LRK_SIMD_NEON)
+#include <arm_neon.h>
+enum { LRK_LANES = 2 };
+typedef float64x2_t vd;
+static inline vd v_set(double a) { return vdupq_n_f64(a); }
+static inline vd v_iota(void) { return vcombine_f64(vdup_n_f64(0.0), vdup_n_f64(1.0)); }
+static inline vd v_fma(vd a, vd b, vd c) { return vfmaq_f64(c, a, b); }
+static inline vd v_add(vd a, vd b) { return vaddq_f64(a, b); }
+static inline vd v_sub(vd a, vd b) { return vsubq_f64(a, b); }
+static inline vd v_mul(vd a, vd b) { return vmulq_f64(a, b); }
+static inline void v_store(void *p, vd a) { vst1q_u8(p, vreinterpretq_u8_f64(a)); }
+static inline void v_store_f32(void *p, vd a) { vst1_u8(p, vreinterpret_u8_f32(vcvt_f32_f64(a))); }
+static inline vd v_load(const void *p) { return vreinterpretq_f64_u8(vld1q_u8(p)); }
+
+#else
+enum { LRK_LANES = 1 };
+typedef double vd;
+static inline vd v_set(double a) { return a; }
+static inline vd v_iota(void) { return 0.0; }
+static inline vd v_fma(vd a, vd b, vd c) { return __builtin_fma(a, b, c); }
+static inline vd v_add(vd a, vd b) { return a + b; }
+static inline vd v_sub(vd a, vd b) { return a - b; }
+static inline vd v_mul(vd a, vd b) { return a * b; }
+static inline void v_store(void *p, vd a) { memcpy(p, &a, sizeof a); }
+static inline void v_store_f32(void *p, vd a)
+{
+    float f = (float)a;
+    memcpy(p, &f, sizeof f);
+}
+static inline vd v_load(const void *p)
+{
+    vd a;
+    memcpy(&a, p, sizeof a);
+    return a;
+}
+#endif
+
+#ifndef LRK_STREAMS
+#define LRK_STREAMS 0
+static inline void v_stream(void *p, vd a) { v_store(p, a); }
+static inline void v_stream_f32(void *p, vd a) { v_store_f32(p, a); }
+#endif
+
+/* The first k lanes; the remainder of an array runs the same arithmetic as its body. */
+static inline void v_store_first(void *p, vd a, int64_t k)
+{
+    unsigned char lanes[sizeof(vd)];
+    v_store(lanes, a);
+    memcpy(p, lanes, (size_t)k * sizeof(double));
+}
+
+static inline void v_store_first_f32(void *p, vd a, int64_t k)
+{
+    unsigned char lanes[sizeof(vd) / 2 + 4];
+    v_store_f32(lanes, a);
+    memcpy(p, lanes, (size_t)k * sizeof(float));
+}
+
+#endif
