@@ -240,7 +240,7 @@ def array_error(
     if array.dtype.name not in dtypes:
         return TypeError(f"{wanted}; got {describe(array)}")
     if not array.dtype.isnative:
-        return TypeError(f"{wanted} in native byte order; got {describe(array)} ({array.dtype.str})")
+        return TypeError(f"{wanted} in native byte order; got {describe(array)}")
     if shape is not None and array.shape != shape:
         return ValueError(f"{wanted}; got {describe(array)}")
     if written and not array.flags.writeable:

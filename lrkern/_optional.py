@@ -4,6 +4,9 @@ from importlib import import_module
 from types import ModuleType
 
 
+_DISTRIBUTIONS = {"sklearn": "scikit-learn"}  # what to install where it is not named like the module
+
+
 def require(module: str, *, extra: str, what: str) -> ModuleType:
     """Import and return `module`; where its package is missing, name the extra that brings it.
 
@@ -20,4 +23,5 @@ def require(module: str, *, extra: str, what: str) -> ModuleType:
         package = module.partition(".")[0]
         if error.name is None or error.name.partition(".")[0] != package:
             raise  # the package is there, something it needs is not
-        raise ImportError(f"{what} needs {package}: pip install 'lrkern[{extra}]'", name=package) from None
+        name = _DISTRIBUTIONS.get(package, package)
+        raise ImportError(f"{what} needs {name}: pip install 'lrkern[{extra}]'", name=package) from None

@@ -171,8 +171,8 @@ cdef class StepList:
         self._acquire()
         try:
             if grads is not None:
-                self.bound = None
                 self._take(grads)
+                self.bound = None
             elif self.bound is None:
                 raise ValueError(f"{self.where}: grads are needed: pass them to step(), or bind() them before")
             with nogil:

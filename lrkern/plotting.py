@@ -61,11 +61,13 @@ def plot(
         values = np.asarray(s(steps))
         color = COLORS[(taken + i) % len(COLORS)]
         marker: dict[str, Any] = {"marker": "o", "markersize": 3.5} if n <= 60 else {}
-        ax.plot(steps, np.where(values > 0, values, np.nan) if log else values, color=color, lw=1.9, label=text, **marker)
+        if log:
+            values = np.where(values > 0, values, np.nan)
+        ax.plot(steps, values, color=color, lw=1.9, label=text, **marker)
     ax.set_yscale("log" if log else "linear")
     style(ax, xlabel="step", ylabel="value")
     if len(ax.lines) > 1 or label is not None:
-        ax.legend(loc="best", frameon=False, fontsize=8, prop={"family": "monospace", "size": 8})
+        ax.legend(loc="best", frameon=False, prop={"family": "monospace", "size": 8})
     else:
         ax.set_title(labels[0], loc="left", fontsize=9, family="monospace", color="#334155")
     return ax
@@ -79,11 +81,12 @@ def style(ax: Axes, xlabel: str, ylabel: str) -> None:
     ax.grid(True, color="#e2e8f0", lw=0.8)
     ax.set_axisbelow(True)
     ax.margins(x=0.02)
-    ax.tick_params(colors="#475569", labelsize=8, length=0)
+    ax.tick_params(which="both", colors="#475569", labelsize=8, length=0)
     for side in ("top", "right"):
         ax.spines[side].set_visible(False)
     for side in ("left", "bottom"):
         ax.spines[side].set_color("#cbd5e1")
+    ax.xaxis.set_major_locator(ticker.MaxNLocator(nbins=8, steps=[1, 2, 5, 10], integer=True))
     ax.xaxis.set_major_formatter(ticker.EngFormatter(sep=""))
 
 
@@ -103,7 +106,8 @@ def sparkline_svg(schedule: Schedule, n: int | None = None) -> str:
     y = top + height * (0.5 if high == low else (high - values) / (high - low))
     if n == 1:
         x, y = np.array([left, left + width]), np.repeat(y, 2)
-    line = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))
+    points = np.column_stack([x, y]).tolist()
+    line = " ".join(f"{a:.1f},{b:.1f}" for a, b in points)
     zero = top + height * (0.5 if high == low else high / (high - low))
     text = repr(schedule)
     caption = html.escape(shorten(text, 62))
@@ -114,8 +118,8 @@ def sparkline_svg(schedule: Schedule, n: int | None = None) -> str:
         f"<title>{html.escape(shorten(text, 1000))}</title>"
         '<g fill="currentColor" font-family="ui-monospace,monospace" font-size="10">'
         f'<text x="{left}" y="13">{caption}</text>'
-        f'<g opacity="0.6"><text x="{left + width + 6}" y="{top + 4}">{values.max():.4g}</text>'
-        f'<text x="{left + width + 6}" y="{end + 1}">{values.min():.4g}</text>'
+        f'<g opacity="0.6"><text x="{left + width + 6}" y="{top + 4}">{high:.4g}</text>'
+        f'<text x="{left + width + 6}" y="{end + 1}">{low:.4g}</text>'
         f'<text x="{left}" y="{end + 14}">0</text>'
         f'<text x="{left + width}" y="{end + 14}" text-anchor="end">step {n - 1:,}</text></g></g>'
         f'<polygon points="{x[0]:.1f},{zero:.1f} {line} {x[-1]:.1f},{zero:.1f}" fill="{COLORS[0]}" opacity="0.12"/>'

@@ -67,11 +67,7 @@ static inline dd dd_scale(dd a, double power_of_two) {
 static inline dd dd_div(dd a, dd b) {
     double q1 = a.hi / b.hi;
     dd r = dd_sub(a, dd_mul_d(b, q1));
-    double q2 = r.hi / b.hi;
-    r = dd_sub(r, dd_mul_d(b, q2));
-    double q3 = r.hi / b.hi;
-    dd q = dd_fast_two_sum(q1, q2);
-    return dd_add_d(q, q3);
+    return dd_fast_two_sum(q1, r.hi / b.hi);
 }
 
 /* 2^k; 0 below the normal numbers, infinite above them. */
@@ -87,6 +83,19 @@ static inline double dd_pow2(int k)
     } u = {(unsigned long long)(k + 1023) << 52};
     return u.value;
 }
+
+/* k with 2^(k-1) <= |a| < 2^k, as frexp gives it; a is normal, or 0 (then far below any other exponent). */
+static inline int dd_exponent(double a)
+{
+    const union {
+        double value;
+        unsigned long long bits;
+    } u = {a};
+    return (int)(u.bits >> 52 & 0x7ff) - 1022;
+}
+
+static inline double dd_max(double a, double b) { return a > b ? a : b; }
+static inline double dd_min(double a, double b) { return a < b ? a : b; }
 
 /* hi is correctly rounded by every libm and every compiler builtin, so the result has the same bits everywhere. */
 static inline dd dd_sqrt(dd a) {

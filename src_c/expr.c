@@ -1,10 +1,10 @@
-/* Nodes of expressions: making them, counting references. What they mean as functions of time is in expr_eval.c. */
+/* Nodes of expressions: making them, counting references. What they mean as functions of time is in expr_eval.inc. */
 #include "expr.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "ddmath.h"
+#include "dispatch.h"
 
 static lrk_expr *new_node(lrk_kind kind, lrk_expr *const *parts, int64_t n_parts)
 {
@@ -58,19 +58,21 @@ int64_t lrk_expr_size(const lrk_expr *e)
     return e->size;
 }
 
-/* The exact value at an integer step, for a ramp that begins or ends there. */
-static xdd value_at(const lrk_expr *e, int64_t t)
+static const lrk_compiler_kernels *compiler(void)
 {
-    jet j;
-    lrk_expr_jet(e, dd_of_int(t), dd_of(0.0), 0.0, &j);
-    return lrk_xdd(j.c0, j.e);
+    return lrk_active()->compiler;
+}
+
+static xdd exactly(double value)
+{
+    return compiler()->normalise(dd_of(value), 0);
 }
 
 lrk_expr *lrk_constant(double numerator, double denominator)
 {
     lrk_expr *e = new_node(LRK_KIND_CONSTANT, NULL, 0);
     if (e)
-        e->value = lrk_xdd_div(lrk_xdd(dd_of(numerator), 0), lrk_xdd(dd_of(denominator), 0));
+        e->value = compiler()->ratio(exactly(numerator), exactly(denominator));
     return e;
 }
 
@@ -85,11 +87,15 @@ lrk_expr *lrk_ramp(lrk_shape shape, double a, double b, int64_t steps, lrk_expr 
     e->a = a;
     e->b = b;
     e->n = steps;
-    e->value = value_at(start, start_at);
-    e->end = value_at(end, end_at);
+    e->value = compiler()->value_at(start, dd_of_int(start_at));
+    e->end = compiler()->value_at(end, dd_of_int(end_at));
+    if (steps > 0)
+        e->inverse = dd_div(dd_of(1.0), dd_of_int(steps));
+    e->rises = e->value.e < e->end.e - 8;
+    e->falls = e->end.e < e->value.e - 8;
     if (shape == LRK_SHAPE_GEOMETRIC) {
-        xdd ratio = lrk_xdd_div(e->end, e->value);
-        e->log_rate = lrk_dd_log(ratio.v, ratio.e);
+        xdd ratio = compiler()->ratio(e->end, e->value);
+        e->log_rate = compiler()->log(ratio.v, ratio.e);
     }
     return e;
 }
@@ -99,7 +105,7 @@ lrk_expr *lrk_power_law(double scale, double offset, double slope, double unit, 
     lrk_expr *e = new_node(LRK_KIND_POWER_LAW, NULL, 0);
     if (!e)
         return NULL;
-    e->value = lrk_xdd(dd_of(scale), 0);
+    e->value = exactly(scale);
     e->offset = dd_div(dd_of(offset), dd_of(unit));
     e->slope = dd_div(dd_of(slope), dd_of(unit));
     e->a = power;
@@ -111,8 +117,8 @@ lrk_expr *lrk_exponential(double scale, double rate, double every)
     lrk_expr *e = new_node(LRK_KIND_EXPONENTIAL, NULL, 0);
     if (!e)
         return NULL;
-    e->value = lrk_xdd(dd_of(scale), 0);
-    e->log_rate = dd_div(lrk_dd_log(dd_of(rate), 0), dd_of(every));
+    e->value = exactly(scale);
+    e->log_rate = dd_div(compiler()->log(dd_of(rate), 0), dd_of(every));
     return e;
 }
 
@@ -195,7 +201,7 @@ lrk_expr *lrk_repeat(lrk_expr *a, int64_t period, int64_t times, double gain, do
     if (e) {
         e->n = period;
         e->times = times;
-        e->log_rate = dd_mul_d(lrk_dd_log(dd_of(gain), 0), power);
+        e->log_rate = dd_mul_d(compiler()->log(dd_of(gain), 0), power);
     }
     return e;
 }
@@ -207,8 +213,8 @@ lrk_expr *lrk_restarts(lrk_expr *a, int64_t period, double growth, double gain, 
         return NULL;
     e->n = period;
     e->a = growth;
-    e->end = lrk_xdd(dd_of(rest), 0);
-    e->log_rate = lrk_dd_log(dd_of(gain), 0);
+    e->end = exactly(rest);
+    e->log_rate = compiler()->log(dd_of(gain), 0);
     lrk_cycles *c = e->cycles = calloc(1, sizeof *c);
     if (!c) {
         lrk_expr_release(e);

@@ -1,11 +1,10 @@
-/* An expression's node, and what the compiler asks of it. */
+/* An expression's node. What it means as a function of time is in expr_eval.inc. */
 #ifndef LRK_EXPR_H
 #define LRK_EXPR_H
 
 #include <stdatomic.h>
 
-#include "jet.h"
-#include "lrkern.h"
+#include "compiler_kernels.h"
 
 typedef enum {
     LRK_KIND_CONSTANT,
@@ -43,35 +42,17 @@ struct lrk_expr {
     lrk_expr **parts;
 
     lrk_shape shape;
+    int rises, falls;    /* one end of a ramp is so small that the weight of the other one counts to its last digit */
     int64_t n;           /* steps, by, every, period, number of values */
     int64_t times;       /* of a repeat */
     double a, b;         /* of a shape; power of a power law or of a gain; low and high; factor; growth */
     xdd value, end;      /* constant, start, scale; end of a ramp, rest of restarts */
     dd offset, slope;    /* base of a power law */
+    dd inverse;          /* of the steps of a ramp */
     dd log_rate;         /* of an exponential per step, of a gain per cycle, of a geometric ramp as a whole */
     int64_t *boundaries; /* of a join */
     double *values;      /* of a table */
     lrk_cycles *cycles;  /* of restarts */
 };
-
-/* Local time is real: the integer step of the whole schedule seen through shifts, stretches, joins and cycles. Times that
- * differ by less than TIME_TOLERANCE (relative) are one: they come from the rounding of those maps. */
-#define LRK_NEVER 0x1p62
-
-/* The longest interval [*low, *high) around x on which the expression is one smooth formula. */
-void lrk_expr_segment(const lrk_expr *e, dd x, dd *low, dd *high);
-
-typedef enum { LRK_SMOOTH, LRK_NOT_SMOOTH } lrk_smoothness;
-
-/* The Taylor coefficients at x in u, where local time is x + slope u and |u| <= reach; x lies in the segment meant.
- * NOT_SMOOTH: a bound of a clip is crossed on the way, so take a shorter interval. (Never at slope 0.) */
-lrk_smoothness lrk_expr_jet(const lrk_expr *e, dd x, dd slope, double reach, jet *out);
-
-/* From *start on the value repeats with *period (1: it is constant). Returns 0 where there is no such rule. */
-int lrk_expr_periodic(const lrk_expr *e, int64_t *start, int64_t *period);
-
-/* x >= y up to the tolerance of local times; the smallest integer >= x up to that tolerance. */
-int lrk_time_reached(dd x, dd y);
-int64_t lrk_time_ceil(dd x);
 
 #endif

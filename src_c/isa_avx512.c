@@ -1,3 +1,5 @@
+#if !defined(__AVX512F__) || !defined(__AVX512DQ__) || !defined(__AVX512VL__) || !defined(__AVX512BW__)
+#error "this file is for AVX-512: -mavx512f -mavx512dq -mavx512vl -mavx512bw"
+#endif
 #define LRK_ISA avx512
-#define LRK_SIMD_AVX512
 #include "isa.inc"

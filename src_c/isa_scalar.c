@@ -1,3 +1,2 @@
 #define LRK_ISA scalar
-#define LRK_SIMD_SCALAR
 #include "isa.inc"

@@ -2,11 +2,13 @@
 #ifndef LRK_KERNELS_H
 #define LRK_KERNELS_H
 
+#include "compiler_kernels.h"
 #include "plan_kernels.h"
 #include "steps.h"
 
 typedef struct lrk_kernels {
     const char *isa;
+    const lrk_compiler_kernels *compiler;
     const lrk_plan_kernels *plan;
     const lrk_step_kernels *steps;
 } lrk_kernels;

@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "dispatch.h"
+#include "expr.h"
 #include "fpenv.h"
 #include "threads.h"
-#include "walker.h"
 
 enum {
     STAGE = 1024,             /* elements staged in L1 where pieces are too short to stream by themselves */
@@ -27,9 +27,8 @@ static size_t size_of(lrk_dtype dtype)
 lrk_status lrk_expr_value(const lrk_expr *e, double t, double *value)
 {
     const uint64_t mode = lrk_fp_default();
-    jet j;
-    lrk_expr_jet(e, dd_of(t), dd_of(0.0), 0.0, &j);
-    *value = lrk_xdd_round((xdd){j.c0, j.e});
+    const lrk_compiler_kernels *compiler = lrk_active()->compiler;
+    *value = compiler->round(compiler->value_at(e, dd_of(t)));
     lrk_fp_restore(mode);
     return __builtin_isinf(*value) ? LRK_ERROR_OVERFLOW : LRK_OK;
 }
@@ -37,14 +36,15 @@ lrk_status lrk_expr_value(const lrk_expr *e, double t, double *value)
 lrk_status lrk_plan_compile(const lrk_expr *e, int64_t horizon, int64_t max_pieces, lrk_plan *plan)
 {
     const uint64_t mode = lrk_fp_default();
+    const lrk_compiler_kernels *compiler = lrk_active()->compiler;
     *plan = (lrk_plan){.overflow_at = -1};
     int64_t start = 0, period = 0;
-    if (lrk_expr_periodic(e, &start, &period) && start <= LRK_MAX_STEP - period)
+    if (compiler->periodic(e, &start, &period) && start <= LRK_MAX_STEP - period)
         horizon = start + period;
     else
         period = 0;
     lrk_walker w;
-    lrk_walker_start(&w, e, 0);
+    compiler->start(&w, e, 0);
     lrk_status status = LRK_OK;
     int64_t capacity = 0;
     while (w.t < horizon && plan->n_pieces < max_pieces) {
@@ -58,7 +58,7 @@ lrk_status lrk_plan_compile(const lrk_expr *e, int64_t horizon, int64_t max_piec
             }
             plan->pieces = grown;
         }
-        if (lrk_walker_next(&w, plan->pieces + plan->n_pieces) != LRK_OK) {
+        if (compiler->next(&w, plan->pieces + plan->n_pieces) != LRK_OK) {
             plan->overflow_at = w.t;
             break;
         }
@@ -199,11 +199,12 @@ static void put_periodic(sink *s, const lrk_plan *plan, int64_t t, int64_t n)
 /* Steps [t, t + n), compiled on the way. */
 static lrk_status put_walked(sink *s, const lrk_expr *e, int64_t t, int64_t n, int64_t *overflow_at)
 {
+    const lrk_compiler_kernels *compiler = lrk_active()->compiler;
     lrk_walker w;
-    lrk_walker_start(&w, e, t);
+    compiler->start(&w, e, t);
     while (n > 0) {
         lrk_piece piece;
-        if (lrk_walker_next(&w, &piece) != LRK_OK) {
+        if (compiler->next(&w, &piece) != LRK_OK) {
             *overflow_at = w.t;
             return LRK_ERROR_OVERFLOW;
         }

@@ -30,6 +30,7 @@ def main() -> None:
     print("/* Written by tools/make_ddtables.py; do not edit. */")
     print(f"static const dd ln2 = {split(mp.log(2))};")
     print(f"static const dd exp_step = {split(mp.log(2) / EXP_STEPS)};")
+    print(f"static const dd one_third = {split(mpf(1) / 3)};")
     print(f"static const dd pi = {split(mp.pi)};")
     array("exp_table", [split(mpf(2) ** (mpf(i) / EXP_STEPS)) for i in range(EXP_STEPS)])
     centres = [1 + mpf(i) / LOG_STEPS for i in range(-LOG_STEPS // 4, LOG_STEPS // 2 + 1)]

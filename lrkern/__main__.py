@@ -1,0 +1,5 @@
+"""`python -m lrkern`: the command line."""
+
+from lrkern.cli import main
+
+main()

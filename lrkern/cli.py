@@ -1,0 +1,175 @@
+"""The command line: `lrkern demo | plot | table | info | bench`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import lrkern as lk
+from lrkern._optional import require
+
+try:
+    import click
+    import rich as _rich  # noqa: F401  # so that its absence is told here, not in the middle of a command
+except ModuleNotFoundError as error:
+    sys.exit(f"lrkern: the command line needs {error.name}: pip install 'lrkern[cli]'")
+
+WRONG_USE = 2
+
+
+def main() -> NoReturn:
+    """Run the command line; whatever is wrong with its arguments ends in one line on stderr and exit code 2."""
+    try:
+        sys.exit(cli.main(prog_name="lrkern", standalone_mode=False) or 0)
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.ctx.get_help())
+        sys.exit(0)
+    except click.ClickException as error:
+        where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "lrkern"
+        _fail(f"{where}: {error.format_message()}")
+    except click.Abort:
+        sys.exit(130)
+    except (ValueError, TypeError, OverflowError, MemoryError, ImportError, OSError) as error:
+        _fail(f"lrkern: {error}")
+
+
+def _fail(message: str) -> NoReturn:
+    print(" ".join(message.split()), file=sys.stderr)
+    sys.exit(WRONG_USE)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(lk.__version__, prog_name="lrkern")
+def cli() -> None:
+    """Learning-rate schedules and optimizer steps as kernels.
+
+    \b
+    EXPR is a schedule as Python writes it: 'cosine(0.1, 0.0, 1000).warmup(100)'
+    """
+
+
+@cli.command()
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of weights and batches.")
+@click.option("--epochs", type=click.IntRange(min=1), default=50, show_default=True, help="Times to see every picture.")
+@click.option("-o", "--out", default="lrkern-demo.png", show_default=True, help="Picture to write.")
+def demo(seed: int, epochs: int, out: str) -> int:
+    """Train a network on handwritten digits, by hand and with lrkern."""
+    from lrkern import _digits
+    from lrkern.demo import main as run
+
+    _check_picture(out)
+    return 0 if run(_digits, seed=seed, epochs=epochs, out=out) else 1
+
+
+@cli.command()
+@click.argument("expressions", metavar="EXPR...", nargs=-1, required=True)
+@click.option("-n", "n", type=int, help="Steps to show. Default: the longest schedule and a little more.")
+@click.option("-o", "--out", help="Picture to write (.png, .svg, .pdf). Default: draw in the terminal.")
+@click.option("--log", is_flag=True, help="Logarithmic vertical axis.")
+def plot(expressions: tuple[str, ...], n: int | None, out: str | None, log: bool) -> None:
+    """Draw schedules over each other.
+
+    \b
+    lrkern plot 'cosine(0.1, 0.0, 900).warmup(100)'
+    lrkern plot 'wsd(0.1, 100, 600, 300)' 'linear(0.1, 0.0, 1000)' -o curves.png
+    """
+    schedules = [lk.parse(text) for text in expressions]
+    if out is None:
+        _plot_in_terminal(schedules, n, log)
+        return
+    _check_picture(out)
+    require("matplotlib", extra="plot", what="plot -o").use("Agg")
+    from lrkern.plotting import plot as draw
+
+    figure: Any = draw(schedules, n, log=log).figure
+    figure.savefig(out)
+    print(out)
+
+
+@cli.command()
+@click.argument("expression", metavar="EXPR")
+@click.option("-n", "n", type=int, required=True, help="Number of steps.")
+@click.option("--start", type=int, default=0, show_default=True, help="First step.")
+@click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float64", show_default=True)
+@click.option("-o", "--out", default="-", help="File to write, .npy or .csv. Default: csv to the standard output.")
+def table(expression: str, n: int, start: int, dtype: str, out: str) -> None:
+    """Write a schedule's value at every step.
+
+    A csv has a line 'step,value' for each step; every value reads back as the same float.
+    """
+    import numpy as np
+
+    kind = ".csv" if out == "-" else Path(out).suffix.lower()
+    if kind not in (".npy", ".csv"):
+        raise ValueError(f"table: out must end in .npy or .csv; got {out}")
+    values = lk.parse(expression).table(n, start, dtype=dtype)
+    if out == "-":
+        _write_csv(values, start, sys.stdout.write)
+    elif kind == ".npy":
+        with open(out, "wb") as file:
+            np.save(file, values)
+    else:
+        with open(out, "w", encoding="ascii") as file:
+            _write_csv(values, start, file.write)
+
+
+@cli.command()
+def info() -> None:
+    """Show versions, instruction sets and threads."""
+    from rich.console import Console
+    from rich.table import Table
+
+    grid = Table.grid(padding=(0, 2))
+    for key, value in lk.info().items():
+        text = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+        grid.add_row(f"[bold]{key}[/bold]", text)
+    Console(highlight=False).print(grid)
+
+
+@cli.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def bench(arguments: tuple[str, ...]) -> int:
+    """Run the benchmark (in a source checkout); takes its arguments."""
+    root = Path(lk.__file__).resolve().parent.parent
+    if not (root / "bench" / "__main__.py").is_file():
+        raise ValueError("bench: the benchmark is part of the source checkout, not of the installed package")
+    return subprocess.call([sys.executable, "-m", "bench", *arguments], cwd=root)
+
+
+def _write_csv(values: Any, start: int, write: Callable[[str], object]) -> None:
+    write("step,value\n")
+    for begin in range(0, len(values), 100_000):
+        part = values[begin : begin + 100_000]
+        write("".join(f"{start + begin + i},{value!s}\n" for i, value in enumerate(part)))
+
+
+def _check_picture(out: str) -> None:
+    if Path(out).suffix.lower() not in (".png", ".svg", ".pdf"):
+        raise ValueError(f"out must end in .png, .svg or .pdf; got {out}")
+    if not Path(out).resolve().parent.is_dir():
+        raise ValueError(f"out must be in a folder that exists; got {out}")
+
+
+def _plot_in_terminal(schedules: list[lk.Schedule], n: int | None, log: bool) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    from lrkern.plotting import shorten, terminal_rows
+
+    colors = ("bright_blue", "yellow", "green", "magenta", "red", "cyan")
+    console = Console(highlight=False)
+    width = max(20, min(console.width - 12, 100))
+    rows, low, high, n = terminal_rows(schedules, n, width=width, log=log)
+    for i, s in enumerate(schedules):
+        console.print(Text("── ", colors[i % len(colors)]) + Text(shorten(repr(s), console.width - 4)))
+    for i, row in enumerate(rows):
+        edge = f"{high:.3g}" if i == 0 else f"{low:.3g}" if i == len(rows) - 1 else ""
+        line = Text(f"{edge:>9} │", "bright_black")
+        for character, who in row:
+            line.append(character, colors[who % len(colors)] if who >= 0 else None)
+        console.print(line, no_wrap=True)
+    console.print(Text(" " * 10 + "└" + "─" * width, "bright_black"))
+    console.print(Text(" " * 10 + f"0{f'step {n - 1:,}':>{width}}", "bright_black"))

@@ -1,0 +1,33 @@
+/* What walker.inc gives for one ISA: the compiler of plans. It is built per ISA, like the kernels, for the sake of hardware fma;
+ * its arithmetic is the same everywhere. */
+#ifndef LRK_COMPILER_KERNELS_H
+#define LRK_COMPILER_KERNELS_H
+
+#include "jet.h"
+#include "lrkern.h"
+
+/* Pieces depend on the beginning of their segment only, never on where a caller's range begins or ends: that is why a slice has
+ * the bits of the whole. */
+typedef struct {
+    const lrk_expr *e;
+    int64_t t;           /* the next piece begins here */
+    int64_t segment_end; /* no piece crosses it */
+    int64_t guess;       /* length to try first */
+    double room;         /* about the length that the last piece might have had; 0: no piece yet */
+} lrk_walker;
+
+typedef struct lrk_compiler_kernels {
+    dd (*log)(dd x, int exponent);
+    xdd (*ratio)(xdd a, xdd b);
+    xdd (*normalise)(dd v, int e);
+    double (*round)(xdd a);
+    xdd (*value_at)(const lrk_expr *e, dd t);
+    /* From *start on the value repeats with *period (1: it is constant). Returns 0 where there is no such rule. */
+    int (*periodic)(const lrk_expr *e, int64_t *start, int64_t *period);
+    /* At the beginning of the segment that holds step t. */
+    void (*start)(lrk_walker *w, const lrk_expr *e, int64_t t);
+    /* The piece from w->t on; w->t moves to its end. Overflow: the value at w->t (which stays) is beyond float64. */
+    lrk_status (*next)(lrk_walker *w, lrk_piece *piece);
+} lrk_compiler_kernels;
+
+#endif
