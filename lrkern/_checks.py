@@ -1,8 +1,8 @@
 """Argument checks shared by the whole package: one wording, and cheap where the argument is right.
 
-Each check returns the argument in its plain form (`float`, `int`, ...) or raises an error that names the function, the argument,
-what was expected and what came: TypeError for a wrong kind of thing, ValueError for a wrong value. `where` is the name of
-the function as the user wrote it, `name` that of the argument:
+Each check returns the argument in its plain form (`float`, `int`, ...) or raises an error that names the function, the
+argument, what was expected and what came: TypeError for a wrong kind of thing, ValueError for a wrong value. `where` is
+the name of the function as the user wrote it, `name` that of the argument:
 
     >>> real("cosine", "start", 1)
     1.0
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from numbers import Real
 from typing import Any
 
@@ -137,12 +138,10 @@ def choice(where: str, name: str, value: object, choices: Sequence[str]) -> str:
 
 def _items(where: str, name: str, values: object, kind: str, least: int) -> list[Any]:
     """The items of a sequence or of a 1-D array, `least` at least."""
-    if isinstance(values, np.ndarray) and values.ndim == 1:
-        items = list(values)
-    elif isinstance(values, Sequence) and not isinstance(values, str | bytes):
-        items = list(values)
-    else:
+    is_sequence = isinstance(values, Sequence) and not isinstance(values, str | bytes)
+    if not is_sequence and not (isinstance(values, np.ndarray) and values.ndim == 1):
         raise TypeError(f"{where}: {name} must be a sequence of {kind}; got {describe(values)}")
+    items = list(values)  # type: ignore[call-overload]
     if len(items) < least:
         raise ValueError(f"{where}: {name} must have at least {least} {kind}; got {len(items)}")
     return items
@@ -170,7 +169,7 @@ def counts(where: str, name: str, values: object) -> tuple[int, ...]:
     """
     items = _items(where, name, values, "integers", 0)
     result = tuple([count(where, f"{name}[{i}]", item) for i, item in enumerate(items)])
-    for before, after in zip(result, result[1:], strict=False):
+    for before, after in pairwise(result):
         if after < before:
             raise ValueError(f"{where}: {name} must not decrease; got {describe(before)} before {describe(after)}")
     return result
@@ -234,20 +233,21 @@ def array_error(
     if like is not None:
         dtypes = (like.dtype.name,)
     shape = None if like is None else like.shape
-    wanted = f"{where}: {name} must be {_wanted_array(dtypes, shape, like_name)}"
+    kind, got = _wanted_array(dtypes, shape, like_name), describe(array)
     if not isinstance(array, np.ndarray):
-        return TypeError(f"{where}: {name} must be a NumPy array of {_wanted_array(dtypes, shape, like_name)}; got {describe(array)}")
+        return TypeError(f"{where}: {name} must be a NumPy array of {kind}; got {got}")
     if array.dtype.name not in dtypes:
-        return TypeError(f"{wanted}; got {describe(array)}")
+        return TypeError(f"{where}: {name} must be {kind}; got {got}")
     if not array.dtype.isnative:
-        return TypeError(f"{wanted} in native byte order; got {describe(array)}")
+        return TypeError(f"{where}: {name} must be {kind} in native byte order; got {got}")
     if shape is not None and array.shape != shape:
-        return ValueError(f"{wanted}; got {describe(array)}")
+        return ValueError(f"{where}: {name} must be {kind}; got {got}")
     if written and not array.flags.writeable:
-        return ValueError(f"{where}: {name} must be writable; got a read-only array, {describe(array)}")
+        return ValueError(f"{where}: {name} must be writable; got a read-only array, {got}")
     if like is not None and array.flags.forc:
-        return ValueError(f"{where}: {name} must have the memory order of {like_name}; got strides {array.strides}, not {like.strides}")
-    return ValueError(f"{where}: {name} must be contiguous; got {describe(array)} with strides {array.strides}")
+        order = f"must have the memory order of {like_name}; got strides {array.strides}, not {like.strides}"
+        return ValueError(f"{where}: {name} {order}")
+    return ValueError(f"{where}: {name} must be contiguous; got {got} with strides {array.strides}")
 
 
 def overlap_error(where: str, arrays: Sequence[tuple[str, np.ndarray[Any, Any], bool]]) -> Exception:
@@ -255,5 +255,7 @@ def overlap_error(where: str, arrays: Sequence[tuple[str, np.ndarray[Any, Any], 
     for i, (name, array, written) in enumerate(arrays):
         for other_name, other, other_written in arrays[:i]:
             if (written or other_written) and np.may_share_memory(array, other):
-                return ValueError(f"{where}: {other_name} and {name} must not share memory: the step writes to one of them")
+                return ValueError(
+                    f"{where}: {other_name} and {name} must not share memory: the step writes to one of them"
+                )
     raise AssertionError("no two of these arrays overlap")

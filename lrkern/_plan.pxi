@@ -62,6 +62,7 @@ cdef extern from "lrkern.h" nogil:
         int64_t overflow_at
     lrk_status lrk_expr_value(const lrk_expr *e, double t, double *value)
     lrk_status lrk_plan_compile(const lrk_expr *e, int64_t horizon, int64_t max_pieces, lrk_plan *plan)
+    int lrk_needs_plan(const lrk_expr *e)
     void lrk_plan_free(lrk_plan *plan)
     lrk_status lrk_fill(const lrk_expr *e, const lrk_plan *plan, int64_t start, int64_t n, void *out, lrk_dtype dtype,
                         int64_t *overflow_at)
@@ -239,19 +240,19 @@ cdef class _Compiled:
         lrk_plan_free(&self.plan)
 
 
-cdef _Compiled compile_plan(const lrk_expr *expr, int64_t horizon):
+cdef _Compiled compile_plan(const lrk_expr *expr, int64_t horizon, int64_t max_pieces):
     cdef _Compiled compiled = _Compiled.__new__(_Compiled)
     cdef lrk_status status
     with nogil:
-        status = lrk_plan_compile(expr, horizon, MAX_PIECES, &compiled.plan)
+        status = lrk_plan_compile(expr, horizon, max_pieces, &compiled.plan)
     if status == LRK_ERROR_MEMORY:
         raise MemoryError("lrkern: out of memory while compiling a schedule")
     return compiled
 
 
-cdef bint grows(const lrk_plan *plan) noexcept:
+cdef bint grows(const lrk_plan *plan, int64_t max_pieces) noexcept:
     """Whether a longer horizon can cover more."""
-    return plan.period == 0 and plan.overflow_at < 0 and plan.n_pieces < MAX_PIECES
+    return plan.period == 0 and plan.overflow_at < 0 and plan.n_pieces < max_pieces
 
 
 def _overflow(int64_t step):
@@ -278,10 +279,11 @@ cdef class Expression:
         """The plan, grown to cover at least `horizon` steps where a plan can."""
         cdef _Compiled compiled = self.compiled
         cdef int64_t goal = FIRST_HORIZON
-        if compiled is None or (compiled.plan.end < horizon and grows(&compiled.plan)):
+        cdef int64_t most = MAX_PIECES if lrk_needs_plan(self.node.expr) else 0
+        if compiled is None or (compiled.plan.end < horizon and grows(&compiled.plan, most)):
             while goal < horizon:
                 goal *= 2
-            compiled = compile_plan(self.node.expr, goal)
+            compiled = compile_plan(self.node.expr, goal, most)
             self.compiled = compiled
         return compiled
 
@@ -322,22 +324,26 @@ cdef class Expression:
         return self._call_any(step)
 
     def _call_steps(self, steps, out):
-        """out[i] = value at steps[i]: int64 steps in 0 .. MAX_STEP, both 1-D and contiguous."""
+        """out[i] = value at steps[i], int64, both 1-D and contiguous; False, and nothing written, if one is out of range."""
         cdef const int64_t[::1] t = steps
         cdef double[::1] values = out
-        cdef int64_t n = t.shape[0], where = 0, i, horizon = 0
+        cdef int64_t n = t.shape[0], where = 0, i, horizon = 0, least = 0
         cdef lrk_status status
         cdef _Compiled compiled
         if n == 0:
-            return
+            return True
         with nogil:
             for i in range(n):
                 horizon = max(horizon, t[i])
+                least = min(least, t[i])
+        if least < 0 or horizon > LRK_MAX_STEP:
+            return False
         compiled = self.planned(horizon + 1)
         with nogil:
             status = lrk_lookup(self.node.expr, &compiled.plan, &t[0], n, &values[0], &where)
         if status != LRK_OK:
             raise _overflow(where)
+        return True
 
     def _call_reals(self, steps, out):
         """The same for float64 steps."""
@@ -345,7 +351,11 @@ cdef class Expression:
         cdef double[::1] values = out
         cdef int64_t i
         for i in range(t.shape[0]):
+            if not 0.0 <= t[i] <= LRK_MAX_STEP:
+                return False
+        for i in range(t.shape[0]):
             values[i] = self.between(t[i])
+        return True
 
     def _fill(self, cnp.ndarray out, int64_t start):
         """Fill a checked 1-D array with the steps from `start` on."""
@@ -363,7 +373,7 @@ cdef class Expression:
 
     def _plan_arrays(self, int64_t horizon):
         """(begins, centers, scales, coefficients, magics, unscales, end, tail_start, period) of a plan for `horizon` steps."""
-        cdef _Compiled compiled = self.planned(horizon)
+        cdef _Compiled compiled = compile_plan(self.node.expr, horizon, MAX_PIECES)
         cdef const lrk_plan *plan = &compiled.plan
         if plan.overflow_at >= 0 and plan.end < horizon:
             raise _overflow(plan.overflow_at)

@@ -66,13 +66,13 @@ class Schedule(_core.Expression):
                 f"schedule: step must be a number or an array of integers or floats; got {describe(step)} of dtype {steps.dtype}"
             )
         out = np.empty(steps.size)
-        if steps.size and not (steps.min() >= 0 and steps.max() <= MAX_COUNT):
+        if steps.dtype.kind == "f":
+            done = self._call_reals(np.ascontiguousarray(steps, np.float64).ravel(), out)
+        else:  # unsigned steps beyond int64 become negative, which is refused as well
+            done = self._call_steps(np.ascontiguousarray(steps, np.int64).ravel(), out)
+        if not done:
             wrong = steps[~((steps >= 0) & (steps <= MAX_COUNT))].flat[0]
             raise ValueError(f"schedule: steps must be >= 0 and <= 2^53; got {wrong}")
-        if steps.dtype.kind == "f":
-            self._call_reals(np.ascontiguousarray(steps, np.float64).ravel(), out)
-        else:
-            self._call_steps(np.ascontiguousarray(steps, np.int64).ravel(), out)
         return out.reshape(steps.shape)
 
     def table(

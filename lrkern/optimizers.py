@@ -34,7 +34,9 @@ def _check_options(where: str, momentum: object, dampening: object, nesterov: bo
 
 def _check_shrinkage(where: str, lr: float, weight_decay: float, decoupled: bool) -> None:
     if decoupled and lr * weight_decay > _MAX:
-        raise ValueError(f"{where}: lr * weight_decay must be at most {_MAX:g}; got lr={lr}, weight_decay={weight_decay}")
+        raise ValueError(
+            f"{where}: lr * weight_decay must be at most {_MAX:g}; got lr={lr}, weight_decay={weight_decay}"
+        )
 
 
 def sgd_step(
@@ -77,16 +79,17 @@ def sgd_step(
         first: `momentum_buffer` holds nothing yet and becomes the gradient.
 
     Raises:
-        TypeError: an argument is not of the kind above (an array of another dtype or byte order, a string for a number).
-        ValueError: a value out of range; an array of another shape, read-only, or not contiguous; arrays that share memory.
-            Nothing has been written then.
+        TypeError: an argument is not of the kind above (an array of another dtype or byte order, a string for a
+            number). Nothing has been written then.
+        ValueError: a value out of range; an array of another shape, read-only, or not contiguous; arrays that share
+            memory. Nothing has been written then.
 
     Accuracy:
         Each sum of a product above is one fused multiply-add, rounded once; each other operation is rounded once:
         g = fma(weight_decay, p, g), b = fma(momentum, b, (1 - dampening) g), d = fma(momentum, b, g),
-        p = fma(-lr, d, p (1 - lr weight_decay)). Scalars are computed in float64 and rounded once to the dtype of `param`.
-        The result is the same to the last bit on every machine, for any number of threads, size and alignment. (The sign
-        and payload of a NaN are not part of that.)
+        p = fma(-lr, d, p (1 - lr weight_decay)). Scalars are computed in float64 and rounded once to the dtype of
+        `param`. The result is the same to the last bit on every machine, for any number of threads, size and
+        alignment. (The sign and payload of a NaN are not part of that.)
 
     Example:
         >>> import numpy as np, lrkern as lk
@@ -148,9 +151,8 @@ class _Structure:
         """Values with this structure, as a list."""
         if self.keys is None:
             if type(values) is not list and not isinstance(values, list | tuple):
-                raise TypeError(
-                    f"{where}: {name} must be a list or tuple of {len(self.arrays)} like params; got {_checks.describe(values)}"
-                )
+                wanted = f"a list or tuple of {len(self.arrays)} like params"
+                raise TypeError(f"{where}: {name} must be {wanted}; got {_checks.describe(values)}")
             if len(values) != len(self.arrays):
                 raise ValueError(f"{where}: {name} must have {len(self.arrays)} entries like params; got {len(values)}")
             return values if type(values) is list else list(values)
@@ -163,7 +165,9 @@ class _Structure:
         if len(found) != len(values):
             missing = [key for key in self.keys if key not in values]
             unknown = [key for key in values if key not in self.keys]
-            parts = [f"{word} {', '.join(map(repr, keys))}" for word, keys in (("no", missing), ("also", unknown)) if keys]
+            parts = [
+                f"{word} {', '.join(map(repr, keys))}" for word, keys in (("no", missing), ("also", unknown)) if keys
+            ]
             raise ValueError(f"{where}: {name} must have the keys of params; got {' and '.join(parts)}")
         return found
 
@@ -186,8 +190,8 @@ class SGD:
         nesterov, decoupled, maximize: as in `sgd_step`.
 
     Raises:
-        TypeError, ValueError: as `sgd_step`, here and at each step; also for gradients that are not structured like `params`.
-            Then nothing has been written and `count` is as before.
+        TypeError, ValueError: as `sgd_step`, here and at each step; also for gradients that are not structured like
+            `params`. Then nothing has been written and `count` is as before.
 
     Accuracy:
         As `sgd_step`; the bits do not depend on how arrays are grouped.
@@ -201,8 +205,8 @@ class SGD:
         (1, array([-0.5, -0.5]))
 
     Source:
-        torch.optim.SGD. As there, a parameter whose gradient is None is left alone, and its buffer starts with its first
-        gradient.
+        torch.optim.SGD. As there, a parameter whose gradient is None is left alone, and its buffer starts with its
+        first gradient.
     """
 
     def __init__(
@@ -322,7 +326,9 @@ class SGD:
             for i, one in enumerate(self._structure.flatten(where, "first", state["first"]))
         ]
         if (state["momentum_buffers"] is None) != (self._buffers is None):
-            raise ValueError(f"{where}: the state was taken {'without' if self._buffers else 'with'} momentum, unlike here")
+            raise ValueError(
+                f"{where}: the state was taken {'without' if self._buffers else 'with'} momentum, unlike here"
+            )
         if self._buffers is not None:
             loaded = self._structure.flatten(where, "momentum_buffers", state["momentum_buffers"])
             for i, (buffer, one) in enumerate(zip(self._buffers, loaded, strict=True)):

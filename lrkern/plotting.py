@@ -103,7 +103,7 @@ def sparkline_svg(schedule: Schedule, n: int | None = None) -> str:
     low, high = min(0.0, float(values.min())), max(0.0, float(values.max()))
     left, top, width, height = 8.0, 24.0, 312.0, 64.0
     x = left + width * steps / max(n - 1, 1)
-    y = top + height * (0.5 if high == low else (high - values) / (high - low))
+    y = top + height * ((high - values) / (high - low) if high > low else np.full(len(values), 0.5))
     if n == 1:
         x, y = np.array([left, left + width]), np.repeat(y, 2)
     points = np.column_stack([x, y]).tolist()
@@ -211,7 +211,7 @@ def _until_half(schedule: Schedule) -> int:
 def _as_list(schedule: Schedule | Sequence[Schedule]) -> list[Schedule]:
     from lrkern.expression import Schedule
 
-    schedules = [schedule] if isinstance(schedule, Schedule) else list(schedule)
+    schedules = list(schedule) if isinstance(schedule, Sequence) else [schedule]
     for s in schedules:
         if not isinstance(s, Schedule):
             raise TypeError(f"plot: schedule must be a Schedule or a sequence of them; got {type(s).__name__}")

@@ -132,7 +132,8 @@ lrk_expr *lrk_table(const double *values, int64_t n)
         lrk_expr_release(e);
         return NULL;
     }
-    memcpy(e->values, values, (size_t)n * sizeof *values);
+    for (int64_t i = 0; i < n; i++)
+        e->values[i] = values[i] + 0.0; /* no -0: plans have none */
     return e;
 }
 

@@ -75,6 +75,11 @@ lrk_status lrk_plan_compile(const lrk_expr *e, int64_t horizon, int64_t max_piec
     return status;
 }
 
+int lrk_needs_plan(const lrk_expr *e)
+{
+    return e->kind != LRK_KIND_TABLE;
+}
+
 void lrk_plan_free(lrk_plan *plan)
 {
     free(plan->pieces);
@@ -218,9 +223,37 @@ static lrk_status put_walked(sink *s, const lrk_expr *e, int64_t t, int64_t n, i
     return LRK_OK;
 }
 
+/* Steps [t, t + n) of a table: a plan would have a piece for each of its values. */
+static void put_table(sink *s, const lrk_expr *e, int64_t t, int64_t n)
+{
+    int64_t m = e->n - t < n ? e->n - t : n;
+    if (m > 0 && s->size == 8) {
+        const size_t bytes = (size_t)m * 8;
+        if (s->stream)
+            s->kernels->stream_copy(s->out, e->values + t, bytes);
+        else
+            memcpy(s->out, e->values + t, bytes);
+        s->out += bytes;
+    } else if (m > 0) {
+        for (int64_t i = 0; i < m; i++, s->out += sizeof(float)) {
+            const float value = (float)e->values[t + i];
+            memcpy(s->out, &value, sizeof value);
+        }
+    }
+    m = m > 0 ? m : 0;
+    const lrk_piece last = {.begin = t + m, .center = t + m, .scale = 1.0, .c = {e->values[e->n - 1]}, .unscale = 1.0};
+    if (n > m)
+        sink_put(s, &last, t + m, n - m);
+}
+
 static lrk_status put(sink *s, const lrk_expr *e, const lrk_plan *plan, int64_t t, int64_t n, int64_t *overflow_at)
 {
     lrk_status status = LRK_OK;
+    if (e->kind == LRK_KIND_TABLE) {
+        put_table(s, e, t, n);
+        sink_flush(s);
+        return LRK_OK;
+    }
     if (plan && t < plan->end) {
         const int64_t covered = plan->period > 1 ? plan->tail_start + plan->period : plan->end;
         const int64_t m = covered - t < n ? covered - t : n;
@@ -351,7 +384,7 @@ static void lookup_task(void *context, int64_t index)
         sink s;
         int64_t at;
         sink_open(&s, (char *)(job->out + i), LRK_FLOAT64, 0);
-        if (put_walked(&s, job->e, job->steps[i], 1, &at) != LRK_OK) {
+        if (put(&s, job->e, NULL, job->steps[i], 1, &at) != LRK_OK) {
             int64_t seen = atomic_load(&job->overflow);
             while (job->steps[i] < seen && !atomic_compare_exchange_weak(&job->overflow, &seen, job->steps[i]))
                 ;

@@ -21,6 +21,10 @@ static inline void v_stream(void *p, vd a) { _mm512_stream_pd(p, a); }
 static inline void v_store_f32(void *p, vd a) { _mm256_storeu_ps(p, _mm512_cvtpd_ps(a)); }
 static inline void v_stream_f32(void *p, vd a) { _mm256_stream_ps(p, _mm512_cvtpd_ps(a)); }
 static inline vd v_load(const void *p) { return _mm512_loadu_pd(p); }
+static inline vd v_gather(const double *p, const int64_t *index)
+{
+    return _mm512_i64gather_pd(_mm512_loadu_si512(index), p, 8);
+}
 #define LRK_STREAMS 1
 
 #elif defined(LRK_SIMD_AVX2)
@@ -38,6 +42,10 @@ static inline void v_stream(void *p, vd a) { _mm256_stream_pd(p, a); }
 static inline void v_store_f32(void *p, vd a) { _mm_storeu_ps(p, _mm256_cvtpd_ps(a)); }
 static inline void v_stream_f32(void *p, vd a) { _mm_stream_ps(p, _mm256_cvtpd_ps(a)); }
 static inline vd v_load(const void *p) { return _mm256_loadu_pd(p); }
+static inline vd v_gather(const double *p, const int64_t *index)
+{
+    return _mm256_i64gather_pd(p, _mm256_loadu_si256((const __m256i *)(const void *)index), 8);
+}
 #define LRK_STREAMS 1
 
 #elif defined(LRK_SIMD_NEON)
@@ -53,6 +61,10 @@ static inline vd v_mul(vd a, vd b) { return vmulq_f64(a, b); }
 static inline void v_store(void *p, vd a) { vst1q_u8(p, vreinterpretq_u8_f64(a)); }
 static inline void v_store_f32(void *p, vd a) { vst1_u8(p, vreinterpret_u8_f32(vcvt_f32_f64(a))); }
 static inline vd v_load(const void *p) { return vreinterpretq_f64_u8(vld1q_u8(p)); }
+static inline vd v_gather(const double *p, const int64_t *index)
+{
+    return vcombine_f64(vld1_f64(p + index[0]), vld1_f64(p + index[1]));
+}
 
 #else
 enum { LRK_LANES = 1 };
@@ -75,6 +87,7 @@ static inline vd v_load(const void *p)
     memcpy(&a, p, sizeof a);
     return a;
 }
+static inline vd v_gather(const double *p, const int64_t *index) { return p[index[0]]; }
 #endif
 
 #ifndef LRK_STREAMS

@@ -56,8 +56,8 @@ typedef struct lrk_step_list {
 } lrk_step_list;
 
 /* Updates `size` elements. `first`: as in lrk_step_tensor. `coefs`: the family's scalars in the type that it computes in. */
-typedef void lrk_step_kernel(int64_t size, int first, void *restrict param, const void *restrict grad,
-                             void *restrict state0, void *restrict state1, const void *restrict coefs);
+typedef void lrk_step_kernel(int64_t size, int first, void *restrict param, const void *restrict grad, void *restrict state0,
+                             void *restrict state1, const void *restrict coefs);
 
 /* The step kernels of one ISA. */
 typedef struct lrk_step_kernels {
