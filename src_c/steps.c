@@ -132,8 +132,8 @@ typedef struct job {
     float f32[LRK_MAX_COEFS];
 } job;
 
-/* The element of a tensor at which the work is cut in two after `work` of it: at the start of a cache line where the array
-   allows it, so that two threads never write to the same line, and vector loads stay within lines. */
+/* The element of a tensor at which the work is cut in two after `work` of it: at the start of a cache line where the
+   array allows it, so that two threads never write to the same line, and vector loads stay within lines. */
 static int64_t cut(const lrk_step_tensor *tensor, int64_t work)
 {
     if (work <= 0)

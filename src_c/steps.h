@@ -55,7 +55,7 @@ typedef struct lrk_step_list {
     int64_t n_written;
 } lrk_step_list;
 
-/* Updates `size` elements. `first`: as in lrk_step_tensor. `coefs`: the family's scalars in the type that it computes in. */
+/* Updates `size` elements. `first`: as in lrk_step_tensor. `coefs`: the family's scalars in the type it computes in. */
 typedef void lrk_step_kernel(int64_t size, int first, void *restrict param, const void *restrict grad, void *restrict state0,
                              void *restrict state1, const void *restrict coefs);
 
@@ -64,12 +64,12 @@ typedef struct lrk_step_kernels {
     lrk_step_kernel *update[LRK_N_RULES][LRK_N_DTYPES];
 } lrk_step_kernels;
 
-/* Makes a list of `count` tensors, all zero: fill them in, gradients last, then seal the list. 0, or -1 without memory. */
+/* Makes a list of `count` tensors, all zero: fill in all but gradients, then seal the list. 0, or -1 without memory. */
 int lrk_step_list_init(lrk_step_list *list, int64_t count);
 void lrk_step_list_free(lrk_step_list *list);
 
-/* Readies a list whose tensors have all but their gradients. Returns -1, or the index of a tensor with a written array that
-   overlaps one of tensor *other: then the list cannot be used. */
+/* Readies a list whose tensors have all but their gradients. Returns -1, or the index of a tensor with a written array
+   that overlaps one of tensor *other: then the list cannot be used. */
 int64_t lrk_step_list_seal(lrk_step_list *list, int64_t *other);
 
 /* -1, or the index of a tensor with a written array that overlaps these bytes, a gradient's say. */

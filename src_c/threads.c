@@ -17,8 +17,8 @@
    another closely find the workers awake; longer would take the CPU from whoever else wants it. */
 enum { SPIN_NANOSECONDS = 20000 };
 
-/* Indices of one participant's share of a job that nobody has begun, alone on its cache lines. Everyone begins with the share
-   of their own, so repeated jobs find their data in the same core's cache, and then helps the others. */
+/* Indices of one participant's share of a job that nobody has begun, alone on its cache lines. Everyone begins with
+   their own share, so that repeated jobs find their data in the same core's cache, and then helps the others. */
 typedef struct share {
     _Alignas(128) _Atomic int64_t next;
     int64_t end;

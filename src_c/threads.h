@@ -6,9 +6,10 @@
 
 enum { LRK_MAX_THREADS = 1024 };
 
-/* Runs task(ctx, 0 .. n_tasks-1), each index once, and returns when all are done. The caller works too. Tasks may run in any
-   order and at the same time; they must not block. Runs serially in the caller when one thread is asked for, when
-   called from inside a task, and when another thread's job holds the pool. Tasks see the default floating-point mode. */
+/* Runs task(ctx, 0 .. n_tasks-1), each index once, and returns when all are done. The caller works too. Tasks may run
+   in any order and at the same time; they must not block. Runs serially in the caller when one thread is asked for,
+   when called from inside a task, and when another thread's job holds the pool. Tasks see the default floating-point
+   mode. */
 void lrk_parallel(int64_t n_tasks, void (*task)(void *ctx, int64_t index), void *ctx);
 
 /* Threads that a job may use, the caller included. Takes effect at the next job. Returns 0, or -1 (nothing changed)
