@@ -141,7 +141,7 @@ def _items(where: str, name: str, values: object, kind: str, least: int) -> list
     is_sequence = isinstance(values, Sequence) and not isinstance(values, str | bytes)
     if not is_sequence and not (isinstance(values, np.ndarray) and values.ndim == 1):
         raise TypeError(f"{where}: {name} must be a sequence of {kind}; got {describe(values)}")
-    items = list(values)  # type: ignore[call-overload]
+    items: list[Any] = list(values)  # type: ignore[call-overload]
     if len(items) < least:
         raise ValueError(f"{where}: {name} must have at least {least} {kind}; got {len(items)}")
     return items
@@ -255,7 +255,5 @@ def overlap_error(where: str, arrays: Sequence[tuple[str, np.ndarray[Any, Any], 
     for i, (name, array, written) in enumerate(arrays):
         for other_name, other, other_written in arrays[:i]:
             if (written or other_written) and np.may_share_memory(array, other):
-                return ValueError(
-                    f"{where}: {other_name} and {name} must not share memory: the step writes to one of them"
-                )
+                return ValueError(f"{where}: {other_name} and {name} must not share memory: the step writes to one of them")
     raise AssertionError("no two of these arrays overlap")

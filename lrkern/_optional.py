@@ -3,16 +3,15 @@
 from importlib import import_module
 from types import ModuleType
 
-
 _DISTRIBUTIONS = {"sklearn": "scikit-learn"}  # what to install where it is not named like the module
 
 
-def require(module: str, *, extra: str, what: str) -> ModuleType:
-    """Import and return `module`; where its package is missing, name the extra that brings it.
+def require(module: str, *, install: str, what: str) -> ModuleType:
+    """Import and return `module`; where its package is missing, say what pip has to install.
 
-    >>> require("math", extra="plot", what="this example").pi
+    >>> require("math", install="'lrkern[plot]'", what="this example").pi
     3.141592653589793
-    >>> require("no_such_package", extra="plot", what="Schedule.plot")
+    >>> require("no_such_package", install="'lrkern[plot]'", what="Schedule.plot")
     Traceback (most recent call last):
     ...
     ImportError: Schedule.plot needs no_such_package: pip install 'lrkern[plot]'
@@ -24,4 +23,4 @@ def require(module: str, *, extra: str, what: str) -> ModuleType:
         if error.name is None or error.name.partition(".")[0] != package:
             raise  # the package is there, something it needs is not
         name = _DISTRIBUTIONS.get(package, package)
-        raise ImportError(f"{what} needs {name}: pip install 'lrkern[{extra}]'", name=package) from None
+        raise ImportError(f"{what} needs {name}: pip install {install}", name=package) from None

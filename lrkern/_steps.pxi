@@ -102,6 +102,8 @@ cdef class StepList:
             raise RuntimeError("a StepList is made once")
         cdef int64_t i, other, n = len(params)
         cdef int s
+        if len(states or ()) != len(state_kinds) or any(len(one) != n for one in states or ()):
+            raise ValueError("states must have one list per kind, each as long as params")
         self.where, self.label, self.state_kinds = where, label, state_kinds
         self.params, self.states = list(params), [list(one) for one in states or ()]
         self.any_first = first
@@ -144,7 +146,7 @@ cdef class StepList:
 
     def set_first(self, list first):
         """Restore what get_first gave."""
-        self._acquire()
+        self._acquire(first)
         try:
             for i in range(self.list.count):
                 self.list.tensors[i].first = bool(first[i])
@@ -153,11 +155,11 @@ cdef class StepList:
             PyThread_release_lock(self.lock)
 
     def bind(self, list grads):
-        """Check the gradients, and keep them for steps that are given none."""
-        self._acquire()
+        """Check the gradients, and keep the list for steps that are given none."""
+        self._acquire(grads)
         try:
             self._take(grads)
-            self.bound = list(grads)
+            self.bound = grads
         finally:
             PyThread_release_lock(self.lock)
 
@@ -168,7 +170,7 @@ cdef class StepList:
         self._run(grads, LRK_RULE_sgd_momentum if self.states else LRK_RULE_sgd, &coefs)
 
     cdef _run(self, list grads, lrk_rule rule, const void *coefs):
-        self._acquire()
+        self._acquire(grads)
         try:
             if grads is not None:
                 self._take(grads)
@@ -190,7 +192,10 @@ cdef class StepList:
             elif self.list.tensors[i].first:
                 self.any_first = True
 
-    cdef _acquire(self):
+    cdef _acquire(self, list values):
+        """Lock out other threads; `values` are to be one per tensor."""
+        if self.params is None or (values is not None and len(values) != len(self.params)):
+            raise ValueError("values must be as many as params")
         if not PyThread_acquire_lock(self.lock, NOWAIT_LOCK):
             raise RuntimeError(f"{self.where}: another thread is in the middle of a step of this optimizer")
 

@@ -81,7 +81,7 @@ def plot(expressions: tuple[str, ...], n: int | None, out: str | None, log: bool
         _plot_in_terminal(schedules, n, log)
         return
     _check_picture(out)
-    require("matplotlib", extra="plot", what="plot -o").use("Agg")
+    require("matplotlib", install="'lrkern[plot]'", what="plot -o").use("Agg")
     from lrkern.plotting import plot as draw
 
     figure: Any = draw(schedules, n, log=log).figure

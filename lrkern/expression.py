@@ -19,7 +19,7 @@ Number = Union[int, float, "np.integer[Any]", "np.floating[Any]"]
 _NUMBERS = (int, float, np.integer, np.floating)
 
 # How the results of methods and operators are rebuilt from what `repr` and pickle keep: name -> function of the arguments.
-_BUILDERS: dict[str, Callable[..., "Schedule"]] = {}
+_BUILDERS: dict[str, Callable[..., Schedule]] = {}
 
 
 class Schedule(_core.Expression):
@@ -63,7 +63,7 @@ class Schedule(_core.Expression):
             if steps.size == 0 and not isinstance(step, np.ndarray):
                 return np.empty(steps.shape)
             raise TypeError(
-                f"schedule: step must be a number or an array of integers or floats; got {describe(step)} of dtype {steps.dtype}"
+                f"schedule: step must be a number or an array of numbers; got {describe(step)} of dtype {steps.dtype}"
             )
         out = np.empty(steps.size)
         if steps.dtype.kind == "f":
@@ -312,7 +312,7 @@ class Schedule(_core.Expression):
     # -- seeing -------------------------------------------------------------------------------------------------------
 
     def plot(self, n: int | None = None, ax: Any = None, **options: Any) -> Any:
-        """Draw the schedule with matplotlib (extra `[plot]`): its first `n` steps, on the axes `ax` if given; returns the axes."""
+        """Draw the first `n` steps with matplotlib (extra `[plot]`), on the axes `ax` if given; returns the axes."""
         from lrkern.plotting import plot
 
         return plot(self, n, ax=ax, **options)

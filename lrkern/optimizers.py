@@ -34,9 +34,7 @@ def _check_options(where: str, momentum: object, dampening: object, nesterov: bo
 
 def _check_shrinkage(where: str, lr: float, weight_decay: float, decoupled: bool) -> None:
     if decoupled and lr * weight_decay > _MAX:
-        raise ValueError(
-            f"{where}: lr * weight_decay must be at most {_MAX:g}; got lr={lr}, weight_decay={weight_decay}"
-        )
+        raise ValueError(f"{where}: lr * weight_decay must be at most {_MAX:g}; got lr={lr}, weight_decay={weight_decay}")
 
 
 def sgd_step(
@@ -150,12 +148,12 @@ class _Structure:
     def flatten(self, where: str, name: str, values: Any) -> list[Any]:
         """Values with this structure, as a list."""
         if self.keys is None:
-            if type(values) is not list and not isinstance(values, list | tuple):
+            if not isinstance(values, list | tuple):
                 wanted = f"a list or tuple of {len(self.arrays)} like params"
                 raise TypeError(f"{where}: {name} must be {wanted}; got {_checks.describe(values)}")
             if len(values) != len(self.arrays):
                 raise ValueError(f"{where}: {name} must have {len(self.arrays)} entries like params; got {len(values)}")
-            return values if type(values) is list else list(values)
+            return list(values)
         if not isinstance(values, Mapping):
             raise TypeError(f"{where}: {name} must be a dict with the keys of params; got {_checks.describe(values)}")
         try:
@@ -165,9 +163,7 @@ class _Structure:
         if len(found) != len(values):
             missing = [key for key in self.keys if key not in values]
             unknown = [key for key in values if key not in self.keys]
-            parts = [
-                f"{word} {', '.join(map(repr, keys))}" for word, keys in (("no", missing), ("also", unknown)) if keys
-            ]
+            parts = [f"{word} {', '.join(map(repr, keys))}" for word, keys in (("no", missing), ("also", unknown)) if keys]
             raise ValueError(f"{where}: {name} must have the keys of params; got {' and '.join(parts)}")
         return found
 
@@ -233,12 +229,10 @@ class SGD:
         self._count = 0
         arrays = self._structure.arrays
         self._buffers: list[Array] | None = None
+        self._tensors = StepList("SGD", self._structure.label, arrays)  # before buffers are made of what is no array
         if callable(self._momentum) or self._momentum > 0:
-            # Whatever is no array is refused below, with the parameters.
-            self._buffers = [np.zeros_like(one, subok=False) if isinstance(one, np.ndarray) else one for one in arrays]
+            self._buffers = [np.zeros_like(one, subok=False) for one in arrays]
             self._tensors = StepList("SGD", self._structure.label, arrays, ("momentum_buffer",), [self._buffers])
-        else:
-            self._tensors = StepList("SGD", self._structure.label, arrays)
 
     @staticmethod
     def _hyper(name: str, value: Hyper) -> Hyper:
@@ -326,9 +320,7 @@ class SGD:
             for i, one in enumerate(self._structure.flatten(where, "first", state["first"]))
         ]
         if (state["momentum_buffers"] is None) != (self._buffers is None):
-            raise ValueError(
-                f"{where}: the state was taken {'without' if self._buffers else 'with'} momentum, unlike here"
-            )
+            raise ValueError(f"{where}: the state was taken {'without' if self._buffers else 'with'} momentum, unlike here")
         if self._buffers is not None:
             loaded = self._structure.flatten(where, "momentum_buffers", state["momentum_buffers"])
             for i, (buffer, one) in enumerate(zip(self._buffers, loaded, strict=True)):

@@ -75,7 +75,7 @@ def plot(
 
 def style(ax: Axes, xlabel: str, ylabel: str) -> None:
     """Give axes the package's look: a light grid, no box, short numbers for many steps."""
-    ticker = require("matplotlib.ticker", extra="plot", what="lrkern.plotting")
+    ticker = require("matplotlib.ticker", install="'lrkern[plot]'", what="lrkern.plotting")
     ax.set_xlabel(xlabel, color="#475569", fontsize=9)
     ax.set_ylabel(ylabel, color="#475569", fontsize=9)
     ax.grid(True, color="#e2e8f0", lw=0.8)
@@ -118,8 +118,8 @@ def sparkline_svg(schedule: Schedule, n: int | None = None) -> str:
         f"<title>{html.escape(shorten(text, 1000))}</title>"
         '<g fill="currentColor" font-family="ui-monospace,monospace" font-size="10">'
         f'<text x="{left}" y="13">{caption}</text>'
-        f'<g opacity="0.6"><text x="{left + width + 6}" y="{top + 4}">{high:.4g}</text>'
-        f'<text x="{left + width + 6}" y="{end + 1}">{low:.4g}</text>'
+        f'<g opacity="0.6"><text x="{left + width + 6}" y="{top + 4}">{high:.3g}</text>'
+        f'<text x="{left + width + 6}" y="{end + 1}">{low:.3g}</text>'
         f'<text x="{left}" y="{end + 14}">0</text>'
         f'<text x="{left + width}" y="{end + 14}" text-anchor="end">step {n - 1:,}</text></g></g>'
         f'<polygon points="{x[0]:.1f},{zero:.1f} {line} {x[-1]:.1f},{zero:.1f}" fill="{COLORS[0]}" opacity="0.12"/>'
@@ -240,6 +240,6 @@ def _check_n(n: int | None, schedules: Sequence[Schedule]) -> int:
 
 
 def _new_axes() -> Axes:
-    pyplot = require("matplotlib.pyplot", extra="plot", what="plot")
+    pyplot = require("matplotlib.pyplot", install="'lrkern[plot]'", what="plot")
     axes: Axes = pyplot.subplots(figsize=(7.2, 3.4), dpi=144, layout="constrained")[1]
     return axes

@@ -15,9 +15,7 @@ _SHAPES = {
 NAMES = tuple(_SHAPES)
 
 
-def ramp(
-    curve: str, steps: int, start: _core.Node, start_at: int, end: _core.Node, end_at: int
-) -> _core.Node:
+def ramp(curve: str, steps: int, start: _core.Node, start_at: int, end: _core.Node, end_at: int) -> _core.Node:
     """From the exact value of `start` at step `start_at` to that of `end` at `end_at`."""
     shape, parameter = _SHAPES[curve]
     return _core.ramp(shape, parameter, 0.0, steps, start, start_at, end, end_at)

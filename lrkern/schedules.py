@@ -23,6 +23,31 @@ from lrkern import _core, ramps
 from lrkern._checks import MAX_COUNT, choice, count, counts, describe, flag, real, reals
 from lrkern.expression import Schedule
 
+__all__ = [
+    "constant",
+    "cosine",
+    "cyclic",
+    "exponential",
+    "from_function",
+    "from_table",
+    "geometric",
+    "interpolate",
+    "inverse_sqrt",
+    "inverse_time",
+    "linear",
+    "noam",
+    "one_cycle",
+    "one_cycle_momentum",
+    "one_minus_sqrt",
+    "piecewise",
+    "polynomial",
+    "rex",
+    "step_decay",
+    "tanh",
+    "warm_restarts",
+    "wsd",
+]
+
 _P = ParamSpec("_P")
 _Recipe = tuple[tuple[Any, ...], "_core.Node", "int | None"]
 
@@ -196,7 +221,7 @@ def tanh(start: float, end: float, steps: int, lower: float = -7.0, upper: float
     The ends are the paper's: nearly `start`, and 0.25 % of the way above `end` for the default bounds.
 
     Args:
-        lower, upper: bounds of the argument of tanh, lower < upper, -300 to 300.
+        lower, upper: bounds of the argument of tanh, lower < upper, -1e6 to 1e6.
 
     Source: Hsueh et al., hyperbolic-tangent decay, arXiv 1806.01593.
 
@@ -205,8 +230,8 @@ def tanh(start: float, end: float, steps: int, lower: float = -7.0, upper: float
     (0.5, True)
     """
     start, end, steps = _ends("tanh", start, end, steps)
-    lower = real("tanh", "lower", lower, low=-300.0, high=300.0)
-    upper = real("tanh", "upper", upper, above=lower, high=300.0)
+    lower = real("tanh", "lower", lower, low=-1e6, high=1e6)
+    upper = real("tanh", "upper", upper, above=lower, high=1e6)
     node = _core.ramp_between("logistic", lower, upper, steps, start, end)
     return (start, end, steps, lower, upper), node, steps
 
@@ -263,9 +288,7 @@ def piecewise(values: Sequence[float] | ArrayLike, boundaries: Sequence[int] | A
 
 
 @curve
-def interpolate(
-    values: Sequence[float] | ArrayLike, boundaries: Sequence[int] | ArrayLike, kind: str = "linear"
-) -> _Recipe:
+def interpolate(values: Sequence[float] | ArrayLike, boundaries: Sequence[int] | ArrayLike, kind: str = "linear") -> _Recipe:
     """Through the points (boundaries[i], values[i]), held before the first and after the last.
 
     Args:
@@ -317,9 +340,7 @@ def noam(model_size: int, warmup: int, factor: float = 1.0) -> _Recipe:
 
 
 @curve
-def cyclic(
-    low: float, high: float, up: int, down: int | None = None, mode: str = "triangular", gamma: float = 1.0
-) -> _Recipe:
+def cyclic(low: float, high: float, up: int, down: int | None = None, mode: str = "triangular", gamma: float = 1.0) -> _Recipe:
     """Triangles between `low` and `high`: `up` steps up, `down` steps down, for ever.
 
     low + (high - low) x s, x the height in the triangle (0 to 1 to 0); s = 1 for mode "triangular", 2^-i in cycle i for
@@ -359,8 +380,8 @@ def warm_restarts(start: float, end: float, period: int, growth: float = 1.0, ga
     """Cosines one after the other: cycle i falls from start gain^i to `end` within period growth^i steps.
 
     With B_i = period (1 + growth + ... + growth^(i-1)) the beginning of cycle i:
-    end + (start gain^i - end)(1 + cos(pi (t - B_i)/(period growth^i)))/2. Beginnings are exact, whatever their number (torch and
-    timm take a logarithm and err at some restarts); they need not be integers.
+    end + (start gain^i - end)(1 + cos(pi (t - B_i)/(period growth^i)))/2. Beginnings are exact, whatever their number
+    (torch and timm take a logarithm and err at some restarts); they need not be integers.
 
     Args:
         period: length of the first cycle, >= 1.
@@ -384,9 +405,8 @@ def warm_restarts(start: float, end: float, period: int, growth: float = 1.0, ga
             return _core.repeat(node, period, _core.FOREVER, gain)
         return _core.restarts(node, period, growth, gain, bottom)
 
-    if gain == 1.0 or end == 0.0:
-        node = cycles(start, end, gain)
-    else:
+    node = cycles(start, end, gain)
+    if gain != 1.0 and end != 0.0:
         node = _core.add(cycles(0.0, end, 1.0), cycles(start, 0.0, gain))
     return (start, end, period, growth, gain), node, None
 

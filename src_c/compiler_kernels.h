@@ -10,15 +10,17 @@
  * the bits of the whole. */
 typedef struct {
     const lrk_expr *e;
-    int64_t t;           /* the next piece begins here */
+    int64_t t; /* the next piece begins here */
     int64_t segment_end; /* no piece crosses it */
-    int64_t guess;       /* length to try first */
-    double room;         /* about the length that the last piece might have had; 0: no piece yet */
+    int64_t guess; /* length to try first */
+    double room; /* about the length that the last piece might have had; 0: no piece yet */
 } lrk_walker;
 
 typedef struct lrk_compiler_kernels {
     dd (*log)(dd x, int exponent);
+    xdd (*product)(xdd a, xdd b);
     xdd (*ratio)(xdd a, xdd b);
+    xdd (*power)(xdd a, double power);
     xdd (*normalise)(dd v, int e);
     double (*round)(xdd a);
     xdd (*value_at)(const lrk_expr *e, dd t);
@@ -26,7 +28,7 @@ typedef struct lrk_compiler_kernels {
     int (*periodic)(const lrk_expr *e, int64_t *start, int64_t *period);
     /* At the beginning of the segment that holds step t. */
     void (*start)(lrk_walker *w, const lrk_expr *e, int64_t t);
-    /* The piece from w->t on; w->t moves to its end. Overflow: the value at w->t (which stays) is beyond float64. */
+    /* The piece from w->t on; w->t moves to its end. Overflow: the step that w->t has moved past is beyond float64. */
     lrk_status (*next)(lrk_walker *w, lrk_piece *piece);
 } lrk_compiler_kernels;
 

@@ -13,58 +13,76 @@ typedef struct {
     double hi, lo;
 } dd;
 
-static inline dd dd_of(double a) { return (dd){a, 0.0}; }
+static inline dd dd_of(double a)
+{
+    return (dd){a, 0.0};
+}
 
 /* a + b exactly; fast_two_sum needs |a| >= |b| (or a == 0). */
-static inline dd dd_fast_two_sum(double a, double b) {
+static inline dd dd_fast_two_sum(double a, double b)
+{
     double s = a + b;
     return (dd){s, b - (s - a)};
 }
 
-static inline dd dd_two_sum(double a, double b) {
+static inline dd dd_two_sum(double a, double b)
+{
     double s = a + b;
     double t = s - a;
     return (dd){s, (a - (s - t)) + (b - t)};
 }
 
 /* a * b exactly (barring underflow). */
-static inline dd dd_two_prod(double a, double b) {
+static inline dd dd_two_prod(double a, double b)
+{
     double p = a * b;
     return (dd){p, __builtin_fma(a, b, -p)};
 }
 
-static inline dd dd_neg(dd a) { return (dd){-a.hi, -a.lo}; }
+static inline dd dd_neg(dd a)
+{
+    return (dd){-a.hi, -a.lo};
+}
 
-static inline dd dd_add(dd a, dd b) {
+static inline dd dd_add(dd a, dd b)
+{
     dd s = dd_two_sum(a.hi, b.hi);
     dd t = dd_two_sum(a.lo, b.lo);
     s = dd_fast_two_sum(s.hi, s.lo + t.hi);
     return dd_fast_two_sum(s.hi, s.lo + t.lo);
 }
 
-static inline dd dd_add_d(dd a, double b) {
+static inline dd dd_add_d(dd a, double b)
+{
     dd s = dd_two_sum(a.hi, b);
     return dd_fast_two_sum(s.hi, s.lo + a.lo);
 }
 
-static inline dd dd_sub(dd a, dd b) { return dd_add(a, dd_neg(b)); }
+static inline dd dd_sub(dd a, dd b)
+{
+    return dd_add(a, dd_neg(b));
+}
 
-static inline dd dd_mul(dd a, dd b) {
+static inline dd dd_mul(dd a, dd b)
+{
     dd p = dd_two_prod(a.hi, b.hi);
     return dd_fast_two_sum(p.hi, p.lo + __builtin_fma(a.hi, b.lo, a.lo * b.hi));
 }
 
-static inline dd dd_mul_d(dd a, double b) {
+static inline dd dd_mul_d(dd a, double b)
+{
     dd p = dd_two_prod(a.hi, b);
     return dd_fast_two_sum(p.hi, __builtin_fma(a.lo, b, p.lo));
 }
 
 /* Multiplication by a power of two is exact. */
-static inline dd dd_scale(dd a, double power_of_two) {
+static inline dd dd_scale(dd a, double power_of_two)
+{
     return (dd){a.hi * power_of_two, a.lo * power_of_two};
 }
 
-static inline dd dd_div(dd a, dd b) {
+static inline dd dd_div(dd a, dd b)
+{
     double q1 = a.hi / b.hi;
     dd r = dd_sub(a, dd_mul_d(b, q1));
     return dd_fast_two_sum(q1, r.hi / b.hi);
@@ -94,30 +112,50 @@ static inline int dd_exponent(double a)
     return (int)(u.bits >> 52 & 0x7ff) - 1022;
 }
 
-static inline double dd_max(double a, double b) { return a > b ? a : b; }
-static inline double dd_min(double a, double b) { return a < b ? a : b; }
+static inline double dd_max(double a, double b)
+{
+    return a > b ? a : b;
+}
+static inline double dd_min(double a, double b)
+{
+    return a < b ? a : b;
+}
 
 /* hi is correctly rounded by every libm and every compiler builtin, so the result has the same bits everywhere. */
-static inline dd dd_sqrt(dd a) {
-    if (a.hi <= 0.0) return dd_of(0.0);
+static inline dd dd_sqrt(dd a)
+{
+    if (a.hi <= 0.0)
+        return dd_of(0.0);
     double s = __builtin_sqrt(a.hi);
     dd r = dd_sub(a, dd_two_prod(s, s));
     return dd_fast_two_sum(s, r.hi / (2.0 * s));
 }
 
-static inline int dd_less(dd a, dd b) { return a.hi < b.hi || (a.hi == b.hi && a.lo < b.lo); }
+static inline int dd_less(dd a, dd b)
+{
+    return a.hi < b.hi || (a.hi == b.hi && a.lo < b.lo);
+}
 
-static inline int dd_at_most(dd a, dd b) { return a.hi < b.hi || (a.hi == b.hi && a.lo <= b.lo); }
+static inline int dd_at_most(dd a, dd b)
+{
+    return a.hi < b.hi || (a.hi == b.hi && a.lo <= b.lo);
+}
 
-static inline double dd_abs(dd a) { return __builtin_fabs(a.hi); }
+static inline double dd_abs(dd a)
+{
+    return __builtin_fabs(a.hi);
+}
 
-static inline dd dd_floor(dd a) {
+static inline dd dd_floor(dd a)
+{
     double h = __builtin_floor(a.hi);
-    if (h != a.hi) return dd_of(h);
+    if (h != a.hi)
+        return dd_of(h);
     return dd_fast_two_sum(h, __builtin_floor(a.lo));
 }
 
-static inline dd dd_of_int(long long n) {
+static inline dd dd_of_int(long long n)
+{
     double hi = (double)n; /* |n| <= 2^62: the remainder fits a long long */
     return (dd){hi, (double)(n - (long long)hi)};
 }

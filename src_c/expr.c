@@ -100,15 +100,25 @@ lrk_expr *lrk_ramp(lrk_shape shape, double a, double b, int64_t steps, lrk_expr 
     return e;
 }
 
+/* Far above what a base of a power law is, far below where its products overflow. */
+#define LARGE 0x1p400
+
 lrk_expr *lrk_power_law(double scale, double offset, double slope, double unit, double power)
 {
     lrk_expr *e = new_node(LRK_KIND_POWER_LAW, NULL, 0);
     if (!e)
         return NULL;
     e->value = exactly(scale);
-    e->offset = dd_div(dd_of(offset), dd_of(unit));
-    e->slope = dd_div(dd_of(slope), dd_of(unit));
     e->a = power;
+    if (slope == 0.0 || (__builtin_fabs(slope) < LARGE * unit && __builtin_fabs(offset) < LARGE * unit)) {
+        e->offset = dd_div(dd_of(offset), dd_of(unit));
+        e->slope = dd_div(dd_of(slope), dd_of(unit));
+    } else { /* (slope/unit)^power (offset/slope + t)^power: no base overflows */
+        const xdd factor = compiler()->power(compiler()->ratio(exactly(slope), exactly(unit)), power);
+        e->value = compiler()->product(e->value, factor);
+        e->offset = dd_div(dd_of(offset), dd_of(slope));
+        e->slope = dd_of(1.0);
+    }
     return e;
 }
 

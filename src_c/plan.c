@@ -59,13 +59,13 @@ lrk_status lrk_plan_compile(const lrk_expr *e, int64_t horizon, int64_t max_piec
             plan->pieces = grown;
         }
         if (compiler->next(&w, plan->pieces + plan->n_pieces) != LRK_OK) {
-            plan->overflow_at = w.t;
+            plan->overflow_at = w.t - 1;
             break;
         }
         plan->n_pieces++;
     }
     if (status == LRK_OK) {
-        plan->end = w.t;
+        plan->end = plan->overflow_at >= 0 ? plan->overflow_at : w.t;
         if (period != 0 && w.t >= horizon) {
             plan->tail_start = start;
             plan->period = period;
@@ -209,12 +209,19 @@ static lrk_status put_walked(sink *s, const lrk_expr *e, int64_t t, int64_t n, i
     compiler->start(&w, e, t);
     while (n > 0) {
         lrk_piece piece;
-        if (compiler->next(&w, &piece) != LRK_OK) {
-            *overflow_at = w.t;
-            return LRK_ERROR_OVERFLOW;
-        }
-        if (w.t <= t)
+        const lrk_status status = compiler->next(&w, &piece);
+        if (w.t <= t) {
+            /* Beyond float64 already: most often so is t, and the steps between need not be walked. */
+            if (status != LRK_OK && __builtin_isinf(compiler->round(compiler->value_at(e, dd_of_int(t))))) {
+                *overflow_at = t;
+                return status;
+            }
             continue;
+        }
+        if (status != LRK_OK) {
+            *overflow_at = t;
+            return status;
+        }
         const int64_t m = w.t - t < n ? w.t - t : n;
         sink_put(s, &piece, t, m);
         t += m;

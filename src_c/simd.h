@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 
+/* clang-format off */
 #if defined(LRK_SIMD_AVX512)
 #include <immintrin.h>
 enum { LRK_LANES = 8 };
@@ -95,6 +96,8 @@ static inline vd v_gather(const double *p, const int64_t *index) { return p[inde
 static inline void v_stream(void *p, vd a) { v_store(p, a); }
 static inline void v_stream_f32(void *p, vd a) { v_store_f32(p, a); }
 #endif
+
+/* clang-format on */
 
 /* The first k lanes; the remainder of an array runs the same arithmetic as its body. */
 static inline void v_store_first(void *p, vd a, int64_t k)

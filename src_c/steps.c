@@ -11,13 +11,17 @@
 enum { TENSOR_COST = 64 };
 
 /* Less than this is done by the calling thread alone: it would be finished before another one is at work. */
-enum { SERIAL_BELOW = 64 << 10 };
+enum { SERIAL_BELOW = 256 << 10 };
 
 /* Work is handed out in pieces: several per thread, so that one that comes late costs little, and none so
    small that handing out shows. */
-enum { PIECES_PER_THREAD = 8, MIN_PIECE = 16 << 10, MAX_PIECE = 1 << 20 };
+enum { PIECES_PER_THREAD = 8, MIN_PIECE = 32 << 10, MAX_PIECE = 1 << 20 };
 
 enum { CACHE_LINE = 64 };
+
+/* From this many elements on, vector code is so much faster within cache lines that the elements before the first
+   line get a call of their own. */
+enum { ALIGN_FROM = 512 };
 
 static const int64_t item_sizes[LRK_N_DTYPES] = {[LRK_FLOAT32] = sizeof(float), [LRK_FLOAT64] = sizeof(double)};
 
@@ -144,6 +148,13 @@ static int64_t cut(const lrk_step_tensor *tensor, int64_t work)
     return bytes <= 0 ? 0 : bytes / item_sizes[tensor->dtype];
 }
 
+/* Elements from `from` to the next start of a cache line. */
+static int64_t to_line(const lrk_step_tensor *tensor, int64_t from)
+{
+    const int64_t item = item_sizes[tensor->dtype];
+    return (int64_t)(-((uintptr_t)tensor->param + (uintptr_t)(from * item)) % CACHE_LINE) / item;
+}
+
 /* The last tensor that starts at or before `position`. */
 static int64_t tensor_at(const lrk_step_list *list, int64_t position)
 {
@@ -179,8 +190,12 @@ static void run_piece(void *ctx, int64_t index)
     for (int64_t i = tensor_at(list, begin); i < list->count && list->starts[i] < end; i++) {
         const lrk_step_tensor *tensor = &list->tensors[i];
         const int64_t from = cut(tensor, begin - list->starts[i]), to = cut(tensor, end - list->starts[i]);
-        if (from < to && tensor->grad != NULL)
-            run(j->kernels[tensor->dtype], tensor, from, to, coefs[tensor->dtype]);
+        if (from >= to || tensor->grad == NULL)
+            continue;
+        const int64_t head = to - from < ALIGN_FROM ? 0 : to_line(tensor, from);
+        if (head > 0)
+            run(j->kernels[tensor->dtype], tensor, from, from + head, coefs[tensor->dtype]);
+        run(j->kernels[tensor->dtype], tensor, from + head, to, coefs[tensor->dtype]);
     }
 }
 
