@@ -14,8 +14,6 @@ import numpy as np
 from lrkern._optional import require
 
 TOLERANCE = 1e-12  # the hand-written update rounds twice where a fused multiply-add rounds once
-INSTALL = "'lrkern[cli,plot]' scikit-learn"
-
 _LOOKS: dict[str, dict[str, Any]] = {
     "by hand": {"color": "#fdba74", "lw": 5.0},
     "lrkern": {"color": "#2563eb", "lw": 1.6},
@@ -35,7 +33,7 @@ def main(example: ModuleType, *, seed: int = 0, epochs: int = 50, out: str | Pat
         Whether the two runs agree.
     """
     for module in ("rich", "matplotlib", "sklearn"):
-        require(module, install=INSTALL, what="the demo")
+        require(module, install="'lrkern[demo]'", what="the demo")
     from rich.console import Console
 
     console = Console(highlight=False)

@@ -291,6 +291,9 @@ class Schedule(_core.Expression):
         node = _core.join([self.node, fall], [at])
         return Schedule("cooldown", (self, at, steps, end, curve), node, at + steps)
 
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"schedules never change: {name!r} cannot be set")
+
     # -- identity -----------------------------------------------------------------------------------------------------
 
     def __repr__(self) -> str:

@@ -177,6 +177,8 @@ class _Reader:
         for keyword in node.keywords:
             if keyword.arg is None:
                 raise _fail(keyword.value, "**")
+            if keyword.arg in kwargs:
+                raise _fail(keyword.value, f"giving {keyword.arg!r} twice")
             kwargs[keyword.arg] = self.read(keyword.value, depth + 1)
         function = self._function(node.func, depth)
         try:

@@ -14,6 +14,7 @@ static lrk_expr *new_node(lrk_kind kind, lrk_expr *const *parts, int64_t n_parts
     atomic_init(&e->references, 1);
     e->kind = kind;
     e->size = 1;
+    e->monotone = kind != LRK_KIND_SUM && kind != LRK_KIND_PRODUCT;
     if (n_parts > 0 && !(e->parts = malloc((size_t)n_parts * sizeof *e->parts))) {
         free(e);
         return NULL;
@@ -21,6 +22,7 @@ static lrk_expr *new_node(lrk_kind kind, lrk_expr *const *parts, int64_t n_parts
     e->n_parts = n_parts;
     for (int64_t i = 0; i < n_parts; i++) {
         e->parts[i] = lrk_expr_retain(parts[i]);
+        e->monotone &= parts[i]->monotone;
         if (e->depth < parts[i]->depth)
             e->depth = parts[i]->depth;
         e->size = e->size > INT64_MAX - parts[i]->size ? INT64_MAX : e->size + parts[i]->size;

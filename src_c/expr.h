@@ -37,6 +37,7 @@ struct lrk_expr {
     atomic_int references;
     lrk_kind kind;
     int depth;
+    int monotone; /* within each of its segments */
     int64_t size;
     int64_t n_parts;
     lrk_expr **parts;
