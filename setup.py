@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sysconfig
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy
@@ -67,26 +68,27 @@ class BuildExt(build_ext):
 
     def build_extension(self, ext: Extension) -> None:
         """Compile src_c to objects, then let setuptools compile the binding and link all of it."""
-        newest_header = max((os.path.getmtime(name) for name in [*headers(), __file__]), default=0.0)
-        objects, changed = [], False
+        newest_header = max(os.path.getmtime(name) for name in [*headers(), __file__])
+        stale, ext.extra_objects = [], []
         for source, flags in c_sources().items():
             (target,) = self.compiler.object_filenames([source], output_dir=self.build_temp)
             newest = max(newest_header, os.path.getmtime(source))
             if self.force or not os.path.exists(target) or os.path.getmtime(target) < newest:
-                self.compiler.compile(
-                    [source],
-                    output_dir=self.build_temp,
-                    include_dirs=["src_c"],
-                    extra_postargs=[*C_FLAGS, *WARNING_FLAGS, *flags],
-                )
-                changed = True
-            objects.append(target)
-        ext.extra_objects = objects
-        forced, self.force = self.force, self.force or changed
+                stale.append((source, flags))
+            ext.extra_objects.append(target)
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(self.compile_c, stale))
+        forced, self.force = self.force, self.force or bool(stale)
         try:
             super().build_extension(ext)
         finally:
             self.force = forced
+
+    def compile_c(self, source_and_flags: tuple[str, list[str]]) -> None:
+        """Compile one file of src_c, with its own flags after everybody's."""
+        source, flags = source_and_flags
+        postargs = [*C_FLAGS, *WARNING_FLAGS, *flags]
+        self.compiler.compile([source], output_dir=self.build_temp, include_dirs=["src_c"], extra_postargs=postargs)
 
 
 core = Extension(

@@ -8,6 +8,7 @@ the second lets lrkern do both. Same data, same start, same batches: the two run
 """
 
 import math
+import sys
 from collections.abc import Callable, Iterator
 from time import perf_counter
 from typing import NamedTuple
@@ -32,20 +33,22 @@ BATCH = 32
 # An optimizer is made from the parameters and the arrays that receive their gradients; every call of it is one step.
 
 
-def by_hand(params: Params, grads: Params, steps: int) -> Callable[[], None]:
-    """Warm-up and cosine as a Python function; momentum and weight decay as NumPy expressions."""
+def learning_rate(t: int, steps: int) -> float:
+    """Warm-up and cosine as one writes them by hand."""
     warmup = int(WARMUP * steps)
+    if t < warmup:
+        return PEAK_LR * t / warmup
+    return PEAK_LR * (1 + math.cos(math.pi * (t - warmup) / (steps - warmup))) / 2
+
+
+def by_hand(params: Params, grads: Params, steps: int) -> Callable[[], None]:
+    """Weight decay and momentum as NumPy expressions."""
     buffers = {name: np.zeros_like(param) for name, param in params.items()}
     count = 0
 
-    def learning_rate(t: int) -> float:
-        if t < warmup:
-            return PEAK_LR * t / warmup
-        return PEAK_LR * (1 + math.cos(math.pi * (t - warmup) / (steps - warmup))) / 2
-
     def step() -> None:
         nonlocal count
-        lr = learning_rate(count)
+        lr = learning_rate(count, steps)
         for name, param in params.items():
             grad = grads[name] + WEIGHT_DECAY * param
             buffers[name] = MOMENTUM * buffers[name] + grad
@@ -55,12 +58,16 @@ def by_hand(params: Params, grads: Params, steps: int) -> Callable[[], None]:
     return step
 
 
-def with_lrkern(params: Params, grads: Params, steps: int) -> Callable[[], None]:
-    """The same in two lines."""
+def schedule(steps: int) -> lk.Schedule:
+    """The same learning rate as an expression."""
     warmup = int(WARMUP * steps)
-    schedule = lk.cosine(PEAK_LR, 0.0, steps - warmup).warmup(warmup)
-    optimizer = lk.SGD(params, lr=schedule, momentum=MOMENTUM, weight_decay=WEIGHT_DECAY)
-    optimizer.bind(grads)  # the gradients stay in the same arrays, so say so once
+    return lk.cosine(PEAK_LR, 0.0, steps - warmup).warmup(warmup)
+
+
+def with_lrkern(params: Params, grads: Params, steps: int) -> Callable[[], None]:
+    """The same step as one pass over all arrays."""
+    optimizer = lk.SGD(params, lr=schedule(steps), momentum=MOMENTUM, weight_decay=WEIGHT_DECAY)
+    optimizer.bind(grads)  # the gradients are always written to the same arrays, so they are named once
     return optimizer.step
 
 
@@ -129,7 +136,7 @@ class Epoch(NamedTuple):
     loss: float  # mean over the epoch's batches
     accuracy: float  # on the test pictures
     update_seconds: list[float]  # of each optimizer step, learning rate included
-    seconds: float  # of the epoch's training
+    step_seconds: list[float]  # of each step as a whole
     params: Params
 
 
@@ -142,20 +149,23 @@ def train(how: str, digits: Digits, epochs: int, seed: int) -> Iterator[Epoch]:
     optimizer_step = OPTIMIZERS[how](params, grads, epochs * n_batches)
 
     for _ in range(epochs):
-        losses, update_seconds, began = [], [], perf_counter()
+        losses, update_seconds, step_seconds = [], [], []
         order = rng.permutation(len(digits.train_images))
         for batch in order[: n_batches * BATCH].reshape(n_batches, BATCH):
-            losses.append(backward(params, grads, digits.train_images[batch], digits.train_labels[batch]))
-            before = perf_counter()
+            images, labels = digits.train_images[batch], digits.train_labels[batch]
+            began = perf_counter()
+            losses.append(backward(params, grads, images, labels))
+            computed = perf_counter()
             optimizer_step()
-            update_seconds.append(perf_counter() - before)
-        seconds = perf_counter() - began
+            ended = perf_counter()
+            update_seconds.append(ended - computed)
+            step_seconds.append(ended - began)
         guesses = forward(params, digits.test_images)[1].argmax(axis=1)
         accuracy = float((guesses == digits.test_labels).mean())
-        yield Epoch(float(np.mean(losses)), accuracy, update_seconds, seconds, params)
+        yield Epoch(float(np.mean(losses)), accuracy, update_seconds, step_seconds, params)
 
 
 if __name__ == "__main__":
     from lrkern.demo import main
 
-    main(train, load_digits)  # progress bar, table and picture
+    main(sys.modules[__name__])  # progress bars, a table and a picture

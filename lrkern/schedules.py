@@ -385,7 +385,8 @@ def warm_restarts(start: float, end: float, period: int, growth: float = 1.0, ga
 
     Args:
         period: length of the first cycle, >= 1.
-        growth: ratio of lengths, > 0, exactly 1 or 1e-5 away from it; below 1 the cycles end at period/(1 - growth), where `end` is held.
+        growth: ratio of lengths, > 0, either 1 or 1e-5 away from it at least; below 1 the cycles end at
+            period/(1 - growth), where `end` is held.
         gain: ratio of peaks, > 0.
 
     Source: Loshchilov and Hutter, SGDR, arXiv 1608.03983; torch CosineAnnealingWarmRestarts, keras CosineDecayRestarts.

@@ -1,0 +1,103 @@
+# `make` lists the targets. Everything happens in a virtual environment of its own, .venv, made on first use.
+PYTHON ?= python3
+VENV ?= .venv
+TORCH ?= torch==2.13.0
+ARGS ?=
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+install = $(BIN)/python tools/requires.py $(1) > $(VENV)/requirements.txt && $(PIP) -r $(VENV)/requirements.txt
+C_FILES := $(filter-out src_c/ddtables.inc, $(wildcard src_c/*.c src_c/*.h src_c/*.inc bench/*.c bench/*.h))
+
+# Stamps: what has been done, and when.
+VENV_MADE := $(VENV)/.made
+INSTALLED := $(VENV)/.installed
+BUILT := $(VENV)/.built
+SOURCES := pyproject.toml setup.py $(wildcard lrkern/*.pyx lrkern/*.pxi lrkern/*.pxd src_c/*)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help demo build test test-peers test-aarch64 bench lint format typecheck docs clean distclean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "  PYTHON=python3.12 chooses the interpreter, ARGS='-k cosine' goes to pytest and to the benchmark."
+
+demo: build ## build, then train on handwritten digits, by hand and with lrkern
+	@mkdir -p build
+	$(BIN)/lrkern demo --out build/demo.png
+
+build: $(BUILT) ## make .venv and build the package in place
+
+test: demo ## the demo, then all tests that need no peer library
+	$(BIN)/python -m pytest -m "not peers" $(ARGS)
+
+test-peers: $(BUILT) $(VENV)/.peers ## install torch, JAX and optax (CPU builds), run the tests that compare with them
+	$(BIN)/python -m pytest -m peers $(ARGS)
+
+test-aarch64: $(BUILT) ## cross-compile for aarch64, check under qemu-user that it gives the same bits
+	PYTHON=$(abspath $(BIN))/python tools/test_aarch64.sh
+
+bench: $(BUILT) $(VENV)/.bench ## measure everything that README claims, against whichever peers are installed
+	$(BIN)/python -m bench $(ARGS)
+
+lint: $(VENV)/.lint ## check style: ruff and clang-format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/clang-format --dry-run -Werror $(C_FILES)
+
+format: $(VENV)/.lint ## rewrite sources to that style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/clang-format -i $(C_FILES)
+
+typecheck: $(BUILT) $(VENV)/.lint ## check types: mypy --strict
+	$(BIN)/mypy --strict lrkern
+
+docs: $(BUILT) $(VENV)/.docs ## build the documentation into docs/_build/html
+	$(BIN)/python -m sphinx -W --keep-going -q docs docs/_build/html
+	@echo docs/_build/html/index.html
+
+clean: ## remove what was built
+	rm -rf build dist *.egg-info docs/_build lrkern/_core.c lrkern/*.so $(BUILT)
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks
+	find lrkern tests bench examples -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean ## the same, and .venv
+	rm -rf $(VENV)
+
+$(VENV_MADE):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "lrkern needs Python 3.11 or newer: make PYTHON=...")'
+	@echo "making $(VENV)"
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "(Debian, Ubuntu: apt install python3-venv python3-dev)"; exit 1; }
+	@touch $@
+
+# The first build also installs the package, in place; later ones compile what has changed.
+$(BUILT): $(SOURCES) | $(VENV_MADE)
+	@if [ $(INSTALLED) -nt pyproject.toml ]; then \
+	    echo "building" && $(BIN)/python setup.py --quiet build_ext --inplace; \
+	else \
+	    echo "installing what the package needs" && $(call install,build test) && \
+	    echo "building" && $(PIP) --no-build-isolation --no-deps -e . && touch $(INSTALLED); \
+	fi
+	@touch $@
+
+$(VENV)/.peers: | $(VENV_MADE)
+	@echo "installing torch, JAX and optax"
+	$(PIP) '$(TORCH)'
+	$(PIP) jax optax
+	@touch $@
+
+$(VENV)/.bench: pyproject.toml | $(VENV_MADE)
+	@echo "installing what the benchmark needs" && $(call install,bench)
+	@touch $@
+
+$(VENV)/.docs: pyproject.toml | $(VENV_MADE)
+	@echo "installing what the documentation needs" && $(call install,docs)
+	@touch $@
+
+$(VENV)/.lint: pyproject.toml | $(VENV_MADE)
+	@echo "installing what the checks need" && $(call install,lint)
+	@touch $@

@@ -1,0 +1,73 @@
+"""Runs the benchmark and prints its table: `python -m bench` from the repository's root."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+from bench import peers, report, store
+
+HERE = Path(__file__).resolve().parent
+
+
+def arguments(words: list[str] | None = None) -> argparse.Namespace:
+    """What the command line asks for."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="small sizes, in seconds: does everything run?")
+    parser.add_argument("-k", metavar="WORDS", default="", help="only rows that match, as in pytest: 'fill and cosine'")
+    parser.add_argument("--json", metavar="FILE", type=Path, default=store.LATEST, help="where results go")
+    parser.add_argument("--save", action="store_true", help="keep the results as bench/results/<cpu>-<date>.json")
+    parser.add_argument("--from", dest="source", metavar="FILE", type=Path, help="show an earlier run; run nothing")
+    parser.add_argument("--curves", action="store_true", help="also show a table with one line per schedule")
+    parser.add_argument("--readme", action="store_true", help="write the tables into README.md")
+    return parser.parse_args(words)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Let pytest run the rows; its exit code."""
+    if importlib.util.find_spec("pytest_benchmark") is None:
+        print("bench: pytest-benchmark is not installed; pip install 'lrkern[bench]'", file=sys.stderr)
+        return 2
+    import pytest
+
+    # One thread pool at a time: NumPy's and torch's own would otherwise wait for work on lrkern's cores.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    options.json.parent.mkdir(parents=True, exist_ok=True)
+    words = ["-c", str(HERE / "pytest.ini"), "--rootdir", str(HERE), str(HERE), "-q", "--no-header"]
+    words += [f"--benchmark-json={options.json}", "-k", options.k]
+    return int(pytest.main([*words, "--quick"] if options.quick else words))
+
+
+def main() -> int:
+    """The command."""
+    options = arguments()
+    code = 0 if options.source else run(options)
+    path = options.source or options.json
+    if code == 2 or not path.exists():
+        return code
+    results, machine = store.read(path)
+    report.show("lrkern against its bars; where a row has several cases, the worst", report.HEAD, report.lines(results))
+    if options.curves:
+        report.show("every schedule", report.CURVE_HEAD, report.curve_lines(results))
+    print(report.describe(machine), report.noise(results))
+    if not options.source and peers.missing():
+        print(f"Not installed, so left out: {', '.join(peers.missing())}.")
+    print(f"Results: {path}")
+    if options.quick:
+        print("Sizes were small: these are no measurements.")
+        return code
+    if options.save and not options.source:
+        from bench.machine import file_name
+
+        store.SAVED.mkdir(exist_ok=True)
+        (store.SAVED / file_name(machine)).write_text(path.read_text())
+    if options.readme:
+        store.write_readme(results, machine)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

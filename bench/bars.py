@@ -1,0 +1,133 @@
+"""The lines of the table and the bars that lrkern sets itself: what is to be reached, against what, in which row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import lrkern as lk
+from bench.limits import STREAMING
+from bench.race import Result
+
+Cases = Callable[[str], bool]
+
+
+def every(case: str) -> bool:
+    """All cases of the row: the line shows the worst."""
+    return True
+
+
+def only(name: str) -> Cases:
+    """One case."""
+    return lambda case: case == name
+
+
+def named(case: str) -> bool:
+    """Curves that have a name in the package, as opposed to composites; a table of values has as many pieces as values."""
+    return case in lk.__all__ and case != "from_table"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the table: the worst of some cases of a row, seen by its time, its value or its ratio to a rival."""
+
+    row: str
+    label: str
+    unit: str  # of lrkern's number: ULP, values, ms, or what a time is per
+    rival: str = ""
+    cases: Cases = every
+    at_least: float | None = None  # for the ratio
+    at_most: float | None = None  # for lrkern's own number: the value, or the time in seconds
+
+    def number(self, result: Result) -> float:
+        """lrkern's own number."""
+        number = result.value if result.time is None else result.time
+        assert number is not None
+        return number
+
+    def badness(self, result: Result) -> float:
+        """The larger, the further from the bar."""
+        return -result.ratio(self.rival) if self.rival else self.number(result)
+
+    def worst(self, results: list[Result]) -> tuple[Result | None, int]:
+        """The result that the line shows, and how many it is the worst of."""
+        mine = [
+            result
+            for result in results
+            if result.row == self.row and self.cases(result.case) and (not self.rival or self.rival in result.rivals)
+        ]
+        return (max(mine, key=self.badness) if mine else None), len(mine)
+
+    def met(self, result: Result) -> bool | None:
+        """Whether the bar is reached; None where there is none."""
+        if self.at_least is not None:
+            return result.ratio(self.rival) >= self.at_least
+        if self.at_most is not None:
+            return self.number(result) <= self.at_most
+        return None
+
+
+def against(row: str, label: str, unit: str, rivals: dict[str, float | None], cases: Cases = every) -> list[Line]:
+    """A line per rival, each with the ratio to reach or None."""
+    return [Line(row, label, unit, rival, cases, at_least=bar) for rival, bar in rivals.items()]
+
+
+LINES = [
+    Line("error", "largest error, float64", "ULP", at_most=0.6),
+    Line("float32", "float32 values not float64's rounded once", "values", at_most=0),
+    *against("fill", "fill 10^8 float64", "step", {STREAMING: 0.85}),
+    *against("fill-float32", "fill 10^8 float32", "step", {STREAMING: None}),
+    *against(
+        "peers",
+        "fill 10^8 float64, cosine",
+        "step",
+        {
+            "NumPy": 40,
+            "Python loop": 500,
+            "torch scheduler": 10_000,
+            "optax jit": None,
+            "Numba loop": None,
+        },
+        only("cosine"),
+    ),
+    *against(
+        "peers",
+        "fill 10^8 float64, any curve",
+        "step",
+        {"NumPy": None, "Python loop": None, "torch scheduler": None, "optax jit": None, "Numba loop": None},
+    ),
+    Line("cached", "10^5 steps, in cache", "step", at_most=0.3e-9),
+    Line("scalar", "s(t), one number", "call", at_most=150e-9),
+    *against("scalar", "s(t), one number", "call", {"Python function": None}),
+    *against("lookup", "s(steps), 10^6 steps in no order", "step", {"NumPy": None}),
+    Line("compile", "compile (and build) a named curve", "schedule", cases=named, at_most=50e-6),
+    Line("compile", "compile a composite", "schedule", cases=lambda case: case not in lk.__all__),
+    Line("compile", "compile a table of 1000 values", "schedule", cases=only("from_table")),
+    Line("compile", "compile a cosine with warm-up", "schedule", cases=only("warmup"), at_most=15e-6),
+    *against("grid", "grid of 10^4 warm-up cosines x 10^4 steps", "step", {STREAMING: 0.3, "NumPy": 15}, only("warmup")),
+    *against("grid", "grid of all kinds, 10^4 x 10^4 steps", "step", {STREAMING: None}, only("all kinds")),
+    Line("import", "import lrkern, beyond NumPy", "ms", at_most=40),
+    *against("sgd", "SGD step, momentum, 2^26 float32", "element", {"bare streams": None}),
+    *against(
+        "sgd-peers",
+        "SGD step, momentum, 2^26 float32",
+        "element",
+        dict.fromkeys(("NumPy", "Python loop", "Numba loop", "torch fused", "torch foreach")),
+    ),
+    *against(
+        "sgd-list",
+        "SGD step, 1000 tensors of 64",
+        "step",
+        dict.fromkeys(("NumPy", "torch fused", "torch foreach")),
+        only("many small"),
+    ),
+    *against(
+        "sgd-list",
+        "SGD step, one tensor of 1000",
+        "step",
+        dict.fromkeys(("NumPy", "torch fused", "torch foreach")),
+        only("one small"),
+    ),
+    *against("machine-fill", "limit: streaming fill", "8 bytes", dict.fromkeys(("plain fill", "ndarray.fill"))),
+    *against("machine-copy", "limit: copy", "8 bytes", dict.fromkeys(("numpy.copyto",))),
+]

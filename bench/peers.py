@@ -1,0 +1,143 @@
+"""Optional peers: Numba, torch, optax. Each is used where it is installed and named where it is not."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import os
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.curves import END, Loop
+
+Floats = NDArray[Any]
+PEERS = ("numba", "torch", "optax")
+
+
+@functools.cache
+def module(name: str) -> Any:
+    """The peer, or None."""
+    os.environ.setdefault("JAX_PLATFORMS", "cpu")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return importlib.import_module(name)
+        except ImportError:
+            return None
+
+
+def missing() -> list[str]:
+    """Names of the peers that are not installed."""
+    return [name for name in PEERS if module(name) is None]
+
+
+def set_threads(threads: int) -> None:
+    """Give torch as many threads as lrkern has."""
+    if (torch := module("torch")) is not None:
+        torch.set_num_threads(threads)
+
+
+# ---------------------------------------------------------------------------------------------------------- schedules
+
+
+def numba_loop(function: Loop) -> Callable[[Floats], None]:
+    """out[t] = function(t) for every t, both compiled."""
+    numba = module("numba")
+    at = numba.njit(function)
+
+    @numba.njit  # type: ignore[untyped-decorator]
+    def fill(out: Floats) -> None:
+        for t in range(out.size):
+            out[t] = at(t)
+
+    return fill  # type: ignore[no-any-return]
+
+
+def _cosine_annealing(optimizer: Any, n: int, a: float) -> Any:
+    return module("torch").optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=n, eta_min=END)
+
+
+def _linear(optimizer: Any, n: int, a: float) -> Any:
+    return module("torch").optim.lr_scheduler.LinearLR(optimizer, 1.0, END / a, total_iters=n)
+
+
+def _exponential(optimizer: Any, n: int, a: float) -> Any:
+    return module("torch").optim.lr_scheduler.ExponentialLR(optimizer, 0.9 ** (1 / (n // 50)))
+
+
+def _step_decay(optimizer: Any, n: int, a: float) -> Any:
+    return module("torch").optim.lr_scheduler.StepLR(optimizer, n // 20, 0.5)
+
+
+# lrkern's curve -> torch's scheduler with the same values
+TORCH = {"cosine": _cosine_annealing, "linear": _linear, "exponential": _exponential, "step_decay": _step_decay}
+
+
+class TorchSteps:
+    """torch's way to a schedule: step the scheduler, ask it for its rate."""
+
+    def __init__(self, curve: str, n: int, a: float, steps: int) -> None:
+        self.curve, self.n, self.a, self.steps = curve, n, a, steps
+
+    def prepare(self) -> None:
+        """A fresh optimizer and scheduler."""
+        torch = module("torch")
+        self.optimizer = torch.optim.SGD([torch.zeros(1)], lr=self.a)
+        self.optimizer.step()  # torch warns when a scheduler goes first
+        self.scheduler = TORCH[self.curve](self.optimizer, self.n, self.a)
+
+    def run(self) -> list[float]:
+        """Visit all steps."""
+        rates = []
+        for _ in range(self.steps):
+            rates.append(self.scheduler.get_last_lr()[0])
+            self.scheduler.step()
+        return rates
+
+
+OPTAX: dict[str, Callable[[Any, int, float], Any]] = {
+    "constant": lambda optax, n, a: optax.constant_schedule(a),
+    "linear": lambda optax, n, a: optax.linear_schedule(a, END, n),
+    "polynomial": lambda optax, n, a: optax.polynomial_schedule(a, END, 0.9, n),
+    "cosine": lambda optax, n, a: optax.cosine_decay_schedule(a, n, alpha=END / a),
+    "exponential": lambda optax, n, a: optax.exponential_decay(a, n // 50, 0.9),
+    "piecewise": lambda optax, n, a: optax.piecewise_constant_schedule(a, {n // 4: 0.5, n // 2: 0.4, 3 * n // 4: 0.5}),
+    "warmup": lambda optax, n, a: optax.warmup_cosine_decay_schedule(0.0, a, n // 100, n, END),
+}
+
+
+def optax_values(curve: str, n: int, a: float, steps: int) -> Callable[[], Floats]:
+    """A jitted evaluation of optax's schedule at 0, 1, ..., steps - 1 (float32, its default)."""
+    jax, jnp = importlib.import_module("jax"), importlib.import_module("jax.numpy")
+    schedule = OPTAX[curve](module("optax"), n, a)
+    compiled = jax.jit(lambda: jnp.broadcast_to(schedule(jnp.arange(steps)), (steps,)))
+    return lambda: np.asarray(compiled().block_until_ready())
+
+
+# -------------------------------------------------------------------------------------------------------------- steps
+
+
+def torch_sgd(params: list[Floats], grads: list[Floats], *, fused: bool, lr: float, momentum: float) -> Any:
+    """torch.optim.SGD over the memory of NumPy arrays, ready to step."""
+    torch = module("torch")
+    tensors = [torch.from_numpy(param) for param in params]
+    for tensor, grad in zip(tensors, grads, strict=True):
+        tensor.grad = torch.from_numpy(grad)
+    return torch.optim.SGD(tensors, lr=lr, momentum=momentum, fused=fused, foreach=not fused)
+
+
+def numba_sgd() -> Callable[[Floats, Floats, Floats, np.float32, np.float32], None]:
+    """The naive loop over one parameter array, compiled."""
+    numba = module("numba")
+
+    @numba.njit  # type: ignore[untyped-decorator]
+    def step(param: Floats, grad: Floats, buffer: Floats, lr: np.float32, momentum: np.float32) -> None:
+        for i in range(param.size):
+            buffer[i] = momentum * buffer[i] + grad[i]
+            param[i] -= lr * buffer[i]
+
+    return step  # type: ignore[no-any-return]

@@ -1,0 +1,75 @@
+"""How much each row does: `FULL` for the numbers, `QUICK` to see that everything runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Steps, elements and repetitions."""
+
+    fill: int  # steps of a table that does not fit in any cache
+    numpy: int  # steps for NumPy expressions, Numba and optax
+    loop: int  # steps for naive Python loops
+    torch: int  # steps of a torch scheduler
+    cached: int  # steps of a table that fits in the caches
+    schedules: int  # a grid of so many schedules ...
+    grid_steps: int  # ... of so many steps
+    lookups: int  # steps in an array given to s(steps)
+    calls: int  # calls of s(t)
+    compiles: int  # schedules compiled in one round
+    compile_steps: int  # their length
+    elements: int  # parameters of the large optimizer step
+    tensors: int  # small tensors in one step
+    loop_elements: int  # parameters for the naive Python loop
+    repeats: int  # runs of a short job in one round
+    imports: int  # processes that import the package
+    points: int  # steps at which one case is compared with its exact twin
+    rounds: int
+    slow_rounds: int  # rounds with rivals that take long
+
+
+FULL = Sizes(
+    fill=10**8,
+    numpy=10**7,
+    loop=10**5,
+    torch=10**4,
+    cached=10**5,
+    schedules=10_000,
+    grid_steps=10_000,
+    lookups=10**6,
+    calls=10**5,
+    compiles=100,
+    compile_steps=10**6,
+    elements=2**26,
+    tensors=1000,
+    loop_elements=10**5,
+    repeats=100,
+    imports=11,
+    points=200,
+    rounds=9,
+    slow_rounds=5,
+)
+
+QUICK = Sizes(
+    fill=2 * 10**5,
+    numpy=10**5,
+    loop=10**4,
+    torch=200,
+    cached=10**5,
+    schedules=100,
+    grid_steps=1000,
+    lookups=10**4,
+    calls=10**3,
+    compiles=3,
+    compile_steps=10**5,
+    elements=2**16,
+    tensors=50,
+    loop_elements=10**3,
+    repeats=3,
+    imports=1,
+    points=20,
+    rounds=2,
+    slow_rounds=2,
+)

@@ -1,0 +1,205 @@
+"""Builds src_c without Python for some machine and compares its bits with those of the installed package.
+
+    python tests/c/compare.py --cc cc
+    python tests/c/compare.py --cc aarch64-linux-gnu-gcc --run qemu-aarch64-static
+
+Every case of cases.py, the large tables of test_bits.py and SGD steps, on every ISA of the build; what is long enough for
+threads with 1 and 2 of them.
+Where golden/schedules.sha256 has a digest, that is what a table is compared with.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import shlex
+import struct
+import subprocess
+import sys
+from itertools import product
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+sys.path[:0] = [str(HERE), str(HERE.parent)]
+
+import cases  # noqa: E402
+import numpy as np  # noqa: E402
+import test_bits  # noqa: E402
+from record import program  # noqa: E402
+
+import lrkern as lk  # noqa: E402
+
+OVERFLOW = -2  # LRK_ERROR_OVERFLOW
+
+# ------------------------------------------------------------------------------------------------------------ the build
+
+
+def constant(name):
+    """A literal of setup.py, which has the flags of every file."""
+    for statement in ast.parse((ROOT / "setup.py").read_text()).body:
+        if isinstance(statement, ast.Assign | ast.AnnAssign):
+            target = statement.targets[0] if isinstance(statement, ast.Assign) else statement.target
+            if isinstance(target, ast.Name) and target.id == name:
+                return ast.literal_eval(statement.value)
+    raise SystemExit(f"compare: setup.py has no {name}")
+
+
+def build(cc):
+    """The driver, compiled by `cc` with the package's own flags."""
+    machine = subprocess.run([*cc, "-dumpmachine"], check=True, capture_output=True, text=True).stdout.split("-")[0]
+    folder = ROOT / "build" / f"c-{machine}"
+    folder.mkdir(parents=True, exist_ok=True)
+    isas = constant("ISA_FLAGS").get(machine, {"scalar": []})
+    flags = [*constant("C_FLAGS"), "-Wall", "-Wextra", "-Wconversion", "-Werror", f"-I{ROOT / 'src_c'}"]
+    files = {path: [] for path in sorted((ROOT / "src_c").glob("*.c")) if not path.name.startswith("isa_")}
+    files |= {ROOT / "src_c" / f"isa_{isa}.c": own for isa, own in isas.items()}
+    objects = []
+    for path, own in (files | {HERE / "driver.c": []}).items():
+        objects.append(str(folder / f"{path.stem}.o"))
+        subprocess.run([*cc, *flags, *own, "-c", str(path), "-o", objects[-1]], check=True)
+    driver = folder / "driver"
+    subprocess.run([*cc, *objects, "-static", "-pthread", "-lm", "-o", str(driver)], check=True)
+    return driver, sorted(isas)
+
+
+# ------------------------------------------------------------------------------------------- jobs and what they must give
+
+
+def digest(parts):
+    """Of frames or of what should be in them."""
+    return test_bits.digest(parts)
+
+
+class Job:
+    """Something for the driver: its words, how many frames they give, the digest those must have."""
+
+    def __init__(self, name, words, frames, expected, threads=False):
+        self.name, self.words, self.frames, self.expected, self.threads = name, words, frames, expected, threads
+
+
+def table_jobs(golden):
+    """float64 and float32 tables, and values between steps, as test_bits.py digests them."""
+    for case in cases.CASES:
+        words, node, schedule = program(lambda case=case: case.build(lk))
+        spans = test_bits.windows(schedule)
+        for i, (dtype, word) in enumerate([(np.float64, "fill64"), (np.float32, "fill32")]):
+            asks = [text for start, n in spans for text in (word, str(node), str(start), str(n))]
+            frames = len(spans)
+            if dtype is np.float64:
+                steps = test_bits.FRACTIONS.tolist()
+                asks += ["values", str(node), str(len(steps)), *(t.hex() for t in steps)]
+                frames += 1
+            expected = golden[case.text][i] if case.text in golden else test_bits.digests(case)[i]
+            yield Job(f"{word} {case.text}", [*(words if i == 0 else []), *asks], frames, expected)
+
+
+def large_jobs(golden):
+    """Tables long enough for every thread and for streaming stores."""
+    for text in test_bits.LARGE_TEXTS:
+        words, node, _ = program(lambda text=text: lk.parse(text))
+        key = f"{test_bits.LARGE} steps of {text}"
+        both = golden[key] if key in golden else test_bits.large_digests(text)
+        for i, word in enumerate(("fill64", "fill32")):
+            asks = [word, str(node), "0", str(test_bits.LARGE)]
+            yield Job(f"{word} {key}", [*(words if i == 0 else []), *asks], 1, both[i], threads=True)
+
+
+def pattern(seed, n, dtype):
+    """driver.c's pattern."""
+    i = np.arange(n, dtype=np.uint64)
+    h = (i * 2654435761 + seed * 40503) & 0xFFFFFFFF
+    h = ((h ^ (h >> 16)) * 0x45D9F3B) & 0xFFFFFFFF
+    h ^= h >> 16
+    scale = np.where(i % 97 == 96, 2.0**-130, np.where(i % 101 == 100, 2.0**100, 1.0))
+    return ((h.astype(np.float64) * 2.0**-32 - 0.5) * scale).astype(dtype)
+
+
+SIZES = [(0, 1), (1, 18), (3, 130), (0, 1000), (5, 400_003)]  # offset, size
+OPTIONS = [
+    {"momentum": 0.0},
+    {"momentum": 0.0, "weight_decay": 0.01},
+    {"momentum": 0.9},
+    {"momentum": 0.9, "dampening": 0.1, "weight_decay": 0.01},
+    {"momentum": 0.9, "nesterov": True, "weight_decay": 0.01, "decoupled": True},
+    {"momentum": 0.9, "weight_decay": 0.01, "maximize": True},
+]
+NAMES = ["lr", "momentum", "dampening", "weight_decay", "nesterov", "decoupled", "maximize"]
+
+
+def step_jobs():
+    """One SGD step each."""
+    for dtype, (offset, n), options, first in product((np.float64, np.float32), SIZES, OPTIONS, (False, True)):
+        param, grad, buffer = (pattern(seed, n, dtype) for seed in range(3))
+        with_buffer = options["momentum"] != 0
+        if first and not with_buffer:
+            continue
+        values = {"lr": 0.1, **options}
+        state = buffer[offset:] if with_buffer else None
+        lk.sgd_step(param[offset:], grad[offset:], state, first=first, **values)
+        word = f"sgd{8 * param.itemsize}"
+        numbers = [float(values.get(name, 0.0)).hex() for name in NAMES]
+        expected = digest([param.tobytes(), buffer.tobytes()])
+        yield Job(
+            f"{word} {n - offset} elements, first={first}, {values}",
+            [word, str(offset), str(n), str(int(first)), *numbers],
+            2,
+            expected,
+            threads=n > 100_000,
+        )
+
+
+# --------------------------------------------------------------------------------------------------------------- the run
+
+
+def frames_of(output):
+    """The frames of a run; one that overflowed counts as that word, as in test_bits.py."""
+    at = 0
+    while at < len(output):
+        status, size = struct.unpack_from("<qq", output, at)
+        at += 16
+        yield b"OverflowError" if status == OVERFLOW else output[at : at + size] if status == 0 else f"status {status}".encode()
+        at += size
+
+
+def differences(command, jobs):
+    """Names of the jobs that gave other bits."""
+    text = "\n".join(" ".join(job.words) for job in jobs)
+    run = subprocess.run(command, input=text.encode(), stdout=subprocess.PIPE, check=True)
+    frames = frames_of(run.stdout)
+    wrong = [job.name for job in jobs if digest([next(frames, b"missing") for _ in range(job.frames)]) != job.expected]
+    if next(frames, None) is not None:
+        wrong.append("more output than asked for")
+    return wrong
+
+
+def main():
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cc", default="cc", help="the compiler")
+    parser.add_argument("--run", default="", help="what runs its programs here, an emulator for example")
+    parser.add_argument("--quick", action="store_true", help="every tenth case only")
+    options = parser.parse_args()
+    driver, built = build(shlex.split(options.cc))
+    command = [*shlex.split(options.run), str(driver)]
+    isas = subprocess.run([*command, "--isas"], check=True, capture_output=True, text=True).stdout.split()
+    golden = test_bits.golden() if test_bits.GOLDEN.exists() else {}
+    if options.quick:
+        cases.CASES[:] = cases.CASES[::10]
+    jobs = [*table_jobs(golden), *large_jobs(golden), *step_jobs()]
+    known = {digest for pair in golden.values() for digest in pair}
+    kept = sum(job.expected in known for job in jobs)
+    names = f"built for {', '.join(built)}, can run {', '.join(isas)}"
+    print(f"{len(jobs)} jobs, {kept} of them with a golden digest; {names}", flush=True)
+    failed = not set(isas) <= set(built) or len(isas) < 1
+    for isa, threads in product(isas, (1, 2)):
+        mine = [job for job in jobs if job.threads or threads == 1]
+        wrong = differences([*command, isa, str(threads)], mine)
+        same = len(mine) - len(wrong)
+        print(f"{isa}, {threads} threads: {same} same, {len(wrong)} different", *wrong[:20], sep="\n    ", flush=True)
+        failed = failed or bool(wrong)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,78 @@
+"""Expressions as programs for driver.c: what a schedule asks of `lrkern._core` while it is built, written down."""
+
+from __future__ import annotations
+
+import inspect
+from contextlib import contextmanager
+
+import numpy as np
+
+import lrkern.expression
+import lrkern.ramps
+import lrkern.schedules
+from lrkern import _core
+
+BUILDERS = [lrkern.expression, lrkern.ramps, lrkern.schedules]
+
+
+class Recorder:
+    """Stands in for `_core`: every function that gives a Node notes its name and arguments."""
+
+    def __init__(self):
+        self.words: list[str] = []
+        self.numbers: dict[int, int] = {}
+        self.nodes: list[object] = []  # keeps them alive, so that no id is used twice
+
+    def __getattr__(self, name):
+        function = getattr(_core, name)
+        if not inspect.isroutine(function):
+            return function
+
+        def call(*args):
+            node = function(*args)
+            if isinstance(node, _core.Node):
+                bound = inspect.signature(function).bind(*args)
+                bound.apply_defaults()
+                self.words += [name, *self.written(name, list(bound.arguments.values()))]
+                self.numbers[id(node)] = len(self.nodes)
+                self.nodes.append(node)
+            return node
+
+        return call
+
+    def written(self, name, args):
+        """The arguments as words; lists with their length before them."""
+        if name == "join":
+            parts, boundaries = args
+            args = [len(parts), *parts, *boundaries[: len(parts) - 1]]
+        elif name == "table":
+            values = np.ascontiguousarray(args[0], np.float64)
+            args = [len(values), *values.tolist()]
+        return [self.word(arg) for arg in args]
+
+    def word(self, arg):
+        if isinstance(arg, _core.Node):
+            return str(self.numbers[id(arg)])
+        if isinstance(arg, float):
+            return arg.hex()
+        return str(arg)
+
+
+@contextmanager
+def recording():
+    """A Recorder of every schedule built within the block."""
+    recorder = Recorder()
+    for module in BUILDERS:
+        module._core = recorder
+    try:
+        yield recorder
+    finally:
+        for module in BUILDERS:
+            module._core = _core
+
+
+def program(build):
+    """(words that build it, number of its node, the schedule) for a function that builds a schedule."""
+    with recording() as recorder:
+        schedule = build()
+    return ["forget", *recorder.words], recorder.numbers[id(schedule.node)], schedule

@@ -1,0 +1,653 @@
+"""The table of schedules under test, the steps they are tried at, and the budgets.
+
+One entry per curve: its exact formula, decorated with the expressions it is tried in.  Every generic test (accuracy,
+bits, properties, round trips) reads this table, so a new curve needs its entry here and nothing else in the tests:
+
+    @curve(spans("my_curve({start}, {end}, {steps})"), "my_curve(0.1, 0.0, 10, sharpness=3.0)")
+    def my_curve(start, end, steps, sharpness=1.0):
+        return span(start, end, steps, lambda start, end, p: ...)
+
+A formula gets the arguments as written and gives an `oracle.Exact`; p and t are fractions, values are mpf.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+import random
+import zlib
+from dataclasses import dataclass
+from fractions import Fraction
+
+import oracle
+from oracle import SHAPES, Exact, along, blend, crossings, exactly, mp, power_weights, real, restart_cycle, span
+
+MAX_ULP = 0.6
+LAST_STEP = 2**53
+SHORT = 3000  # schedules up to this many steps are tried at every one of them
+
+LENGTHS = [1, 2, 3, 7, 100, 1000, 10**5, 10**6, 10**8, 10**12]
+ODD_LENGTHS = [7, 1000, 10**6]
+FALLS_AND_RISES = [(0.1, 0.0), (0.0, 0.1), (3e-4, 3e-5)]
+BOTH_POSITIVE = [(0.1, 1e-4), (3e-5, 3e-4), (1e-300, 1e300), (1e300, 1e-300), (2.0, 1.9999999999999998), (0.1, 0.1)]
+EXTREME_PAIRS = [
+    (1e-300, 0.0),
+    (1e300, 1e-300),
+    (1e-300, 1e300),
+    (1.7976931348623157e308, -1.7976931348623157e308),
+    (5e-324, 0.0),
+    (2.2250738585072014e-308, 1e-310),
+    (1.0, -1.0),
+    (-1.0, 3.0),
+    (-0.1, -0.3),
+    (0.1, 0.1),
+    (1.0, 0.9999999999999999),
+    (0.0, 0.0),
+]
+
+
+@dataclass(frozen=True)
+class Case:
+    curve: str  # the entry it belongs to
+    text: str
+
+    def build(self, lk):
+        """The schedule, through the public names."""
+        return eval(self.text, {"__builtins__": {"float": float, "int": int, "range": range}}, vars(lk))
+
+    def exact(self) -> Exact:
+        """Its exact twin."""
+        return oracle.evaluate(self.text)
+
+
+CASES: list[Case] = []
+
+
+def curve(*texts):
+    """Enters the expressions, and the decorated function as the exact twin of the curve of that name."""
+
+    def enter(formula):
+        oracle.namespace[formula.__name__] = formula
+        for text in texts:
+            CASES.extend(Case(formula.__name__, t) for t in ([text] if isinstance(text, str) else text))
+        return formula
+
+    return enter
+
+
+def composites(name: str, *texts):
+    """Enters expressions that are about a method, an operator or a mixture."""
+    for text in texts:
+        CASES.extend(Case(name, t) for t in ([text] if isinstance(text, str) else text))
+
+
+def spans(template, pairs=FALLS_AND_RISES, lengths=LENGTHS, extremes=EXTREME_PAIRS, odd=ODD_LENGTHS):
+    """A curve from start to end over `steps` for usual pairs at every length, and extreme pairs at a few."""
+    texts = [template.format(start=a, end=b, steps=n) for a, b in pairs for n in (0, *lengths)]
+    return texts + [template.format(start=a, end=b, steps=n) for a, b in extremes for n in odd]
+
+
+def over(template, values, **fixed):
+    """One expression for each value of the one free field."""
+    return [template.format(value, **fixed) for value in values]
+
+
+# ------------------------------------------------------------------------------------------------------------ curves
+
+
+@curve(over("constant({})", ["0.1", "-1e300", "5e-324", "0.0", "3"]))
+def constant(value):
+    return Exact.curve(lambda t: real(value), 0)
+
+
+@curve(spans("linear({start}, {end}, {steps})"), "linear(1.0, 0.5, 2**52)", "linear(0.0, 1.0, 2**53)")
+def linear(start, end, steps):
+    return span(start, end, steps, SHAPES["linear"])
+
+
+@curve(
+    spans("polynomial({start}, {end}, {steps})", lengths=[7, 1000, 10**8], extremes=[]),
+    spans("polynomial({start}, {end}, {steps}, 0.5)", extremes=EXTREME_PAIRS[:4]),
+    spans("polynomial({start}, {end}, {steps}, 2.0)", extremes=EXTREME_PAIRS[:9]),
+    spans("polynomial({start}, {end}, {steps}, power=0.9)", extremes=EXTREME_PAIRS[4:9], odd=[1000]),
+    spans("polynomial({start}, {end}, {steps}, 3.7)", lengths=[3, 100, 10**6, 10**12], extremes=[]),
+    [
+        f"polynomial({pair}, {n}, {power})"
+        for pair, n in [("0.1, 0.0", 1000), ("0.0, 0.1", 1000), ("3e-4, 3e-5", 10**12)]
+        for power in (1e-10, 1e-3, 50.0, 1e3, 1e6, 3, 1.0000000000000002)
+    ],
+    "polynomial(1.0, 0.0, 1000, 1e-300)",
+    "polynomial(1.0, 0.5, 1000, 1e300)",
+    "polynomial(0.0, 1.0, 1000000, 1e15)",
+)
+def polynomial(start, end, steps, power=1.0):
+    return span(start, end, steps, along(lambda p: power_weights(p, power)))
+
+
+@curve(
+    spans("cosine({start}, {end}, {steps})"),
+    "cosine(1.0, -1.0, 2)",
+    "cosine(1.0, -3.0, 3)",
+    "cosine(-0.5, 1.5, 3000)",
+    "cosine(3e-4, 3e-5, 2**53)",
+)
+def cosine(start, end, steps):
+    return span(start, end, steps, SHAPES["cosine"])
+
+
+@curve(spans("geometric({start}, {end}, {steps})", BOTH_POSITIVE, extremes=[]), "geometric(5e-324, 1.0, 5000)")
+def geometric(start, end, steps):
+    return span(start, end, steps, SHAPES["exponential"])
+
+
+@curve(
+    over("exponential(0.1, {})", [0.5, 0.9, 0.999, 0.999999, 1.0, 1.01, 1.0000001, 1e-3, 3, 1e-300]),
+    over("exponential(0.1, 0.9, {})", [1000, 10**6, 10**12, 0.7, 1e-3, 12345.678]),
+    over("exponential({}, 0.99)", [-0.1, 1e300, 1e-300, 5e-324, 0.0]),
+    over("exponential(0.1, 0.5, 100, end={})", [1e-3, 0.0, 0.1, 0.2, -1.0, 3.0517578125e-06]),
+    "exponential(1e-3, 1.5, 100, 0.1)",
+    "exponential(-1.0, 0.9, 10, end=-0.01)",
+    "exponential(-1.0, 1.1, 10, end=-1000.0)",
+    "exponential(1.0, 0.9999999999999999, end=1e-5)",
+)
+def exponential(start, rate, every=1, end=None):
+    base, every, start = real(rate), exactly(every), real(start)
+
+    def free(t):
+        return start * mp.power(base, real(t / every))
+
+    if end is None:
+        return Exact.curve(free, None, [math.ceil(every)])
+    bound = real(end)
+    falls = (rate < 1 and start > 0) or (rate > 1 and start < 0)
+    met = crossings(lambda t: free(t) - bound, [0, 10**6, 10**9, LAST_STEP]) if start != 0 else []
+    return Exact.curve(lambda t: max(free(t), bound) if falls else min(free(t), bound), None, met)
+
+
+@curve(
+    over("inverse_time(0.1, {})", [0.0, 1e-6, 0.1, 0.5, 3, 1e6, 1e300]),
+    over("inverse_time(1e-3, 0.1, {})", [1000, 0.3, 10**12]),
+    over("inverse_time({}, 0.01)", [1e300, 1e-300, -1.0, 5e-324]),
+)
+def inverse_time(start, rate, every=1):
+    return Exact.curve(lambda t: real(exactly(start) / (1 + exactly(rate) * t / exactly(every))), None)
+
+
+@curve(
+    over("inverse_sqrt(0.1, {})", [1, 10000, 0.1, 1e-300, 1e12, 1e300, 12345.678]),
+    over("inverse_sqrt({}, 4000)", [1e300, 1e-300, -1.0, 5e-324]),
+)
+def inverse_sqrt(start, timescale):
+    return Exact.curve(lambda t: real(start) / mp.sqrt(real(1 + t / exactly(timescale))), None)
+
+
+@curve(spans("one_minus_sqrt({start}, {end}, {steps})"))
+def one_minus_sqrt(start, end, steps):
+    return span(start, end, steps, SHAPES["one_minus_sqrt"])
+
+
+@curve(
+    spans("tanh({start}, {end}, {steps})", extremes=EXTREME_PAIRS[:8]),
+    over("tanh(0.1, 0.0, 1000, {})", ["-6", "-7, 3", "0.0, 1.0", "-200.0, 250.0", "-1e-3, 1e-3", "-1, upper=30"]),
+    over("tanh(0.1, 0.01, 1000000, {})", ["-3.0, 3.0", "-20.5, 0.5", "-300.0, 300.0"]),
+)
+def tanh(start, end, steps, lower=-7, upper=3):
+    def value(t):
+        r = min(t / steps, Fraction(1)) if steps else Fraction(1)
+        x = real(exactly(lower) * (1 - r) + exactly(upper) * r)
+        # (1 - tanh x)/2 = 1/(1 + e^2x)
+        return blend(start, end, 1 / (1 + mp.exp(2 * x)), 1 / (1 + mp.exp(-2 * x)))
+
+    return Exact.curve(value, steps)
+
+
+@curve(spans("rex({start}, {end}, {steps})"))
+def rex(start, end, steps):
+    return span(start, end, steps, along(lambda p: ((1 - p) / (1 - p / 2), (p / 2) / (1 - p / 2))))
+
+
+@curve(
+    over("step_decay(0.1, 0.5, {})", [1, 2, 7, 30, 10**5, 10**10]),
+    over("step_decay(0.1, {}, 30)", [0.1, 0.999, 1.0, 2.0, 1.0001, 1e-300]),
+    over("step_decay({}, 0.9, 1000)", [-1.0, 1e300, 5e-324, 0.0]),
+    "step_decay(1.0, 0.9999999, 1)",
+)
+def step_decay(start, factor, every):
+    value = lambda t: real(start) * mp.power(real(factor), math.floor(t / every))  # noqa: E731
+    return Exact.curve(value, None, [every * k for k in (1, 2, 3, 10, 1000, 10**6)])
+
+
+@curve(
+    "piecewise([0.1], [])",
+    "piecewise([0.1, 0.01, 1e-300], [30, 60])",
+    "piecewise([0.1, 0.5, 0.01, 0.2], [0, 10, 10])",
+    "piecewise([1.0, -1.0, 1e300], [10**6, 10**12])",
+    "piecewise([1, 2, 3], [5, 9007199254740992])",
+)
+def piecewise(values, boundaries):
+    def value(t):
+        return real(values[sum(b <= t for b in boundaries)])
+
+    return Exact.curve(value, boundaries[-1] if boundaries else 0, boundaries)
+
+
+@curve(
+    "interpolate([0.3], [5])",
+    "interpolate([0.0, 0.1, 0.0], [0, 30, 100])",
+    "interpolate([0.0, 0.1, 0.0], [10, 40, 100], 'cosine')",
+    "interpolate([0.1, 0.2, 0.7, 0.01], [0, 10, 10, 20], kind='linear')",
+    "interpolate([0.1, 0.2, 0.7, 0.01], [5, 10, 10, 20], kind='cosine')",
+    "interpolate([0.1, 0.2, 0.3], [7, 7, 7])",
+    "interpolate([1e300, 1e-300, -1.0, 0.5], [1, 1000, 10**6, 10**12])",
+    "interpolate([1.0, -1.0, 1.0, 0.0], [0, 300, 2000, 10**8], 'cosine')",
+)
+def interpolate(values, boundaries, kind="linear"):
+    def value(t):
+        i = sum(b <= t for b in boundaries)
+        if i in (0, len(values)):
+            return real(values[0 if i == 0 else -1])
+        left, right = boundaries[i - 1], boundaries[i]
+        return SHAPES[kind](values[i - 1], values[i], (t - left) / (right - left))
+
+    return Exact.curve(value, boundaries[-1], boundaries)
+
+
+@curve(
+    over("noam(512, {})", [0, 1, 2, 400, 4000, 10**6, 10**12]),
+    "noam(1, 10, 2.5)",
+    "noam(1000000, 4000, factor=1e-290)",
+    "noam(513, 4000, -1.0)",
+)
+def noam(model_size, warmup, factor=1.0):
+    def value(t):
+        n = real(t + 1)
+        least = 1 / mp.sqrt(n) if warmup == 0 else min(1 / mp.sqrt(n), n / mp.sqrt(real(warmup)) ** 3)
+        return real(factor) / mp.sqrt(real(model_size)) * least
+
+    return Exact.curve(value, None, [warmup])
+
+
+@curve(
+    over("cyclic(0.001, 0.1, {})", ["1", "100", "10, 20", "0, 7", "7, 0", "7, down=0", "2000, 10**6", "10**12"]),
+    over("cyclic(0.0, 0.1, 10, {}, 'triangular2')", ["None", "20", "0"]),
+    over("cyclic(0.01, 0.1, 50, mode='triangular2'{})", [""]),
+    over("cyclic(0.001, 0.1, 50, 30, 'exp_range', {})", [0.999, 0.5, 1.0, 0.9999999]),
+    "cyclic(0.0, 1.0, 3, 4, mode='exp_range', gamma=1.01)",
+    "cyclic(0.0, 1.0, 1, 0)",
+    "cyclic(1.0, 0.1, 100, 50)",
+    "cyclic(-1.0, 1.0, 4, 4)",
+    "cyclic(-1.0, 1.0, 1000, 3000, 'triangular2')",
+    "cyclic(1e-300, 1e300, 5, 10)",
+)
+def cyclic(low, high, up, down=None, mode="triangular", gamma=1.0):
+    down = up if down is None else down
+    low, high, period = exactly(low), exactly(high), up + down
+
+    def value(t):
+        i = math.floor(t / period)
+        x = t - i * period
+        rise = x / up if x < up else 1 - (x - up) / down
+        if mode == "triangular":
+            return real(low + (high - low) * rise)
+        scale = mp.ldexp(1, -i) if mode == "triangular2" else mp.power(real(gamma), real(t))
+        return real(low) + real((high - low) * rise) * scale
+
+    return Exact.curve(value, None, [b for k in (0, 1, 2, 3, 52, 1000, 10**6) for b in (k * period, k * period + up)])
+
+
+@curve(
+    over("warm_restarts(0.1, 0.0, {})", [1, 2, 10, 1000, 10**8]),
+    [f"warm_restarts(0.1, 0.001, 10, {growth})" for growth in (2, 3.0, 1.5, 1.1, 1.001)],
+    [f"warm_restarts(0.1, 0.0, 1000, {growth})" for growth in (2.0, 1.5, 1.1, 0.5, 0.9, 0.999)],
+    [f"warm_restarts(0.1, 0.01, 10, {growth})" for growth in (0.5, 0.9, 0.1, 1e-10)],
+    [f"warm_restarts(0.1, 0.001, 50, {growth}, {gain})" for growth in (1.0, 2, 1.5, 0.9) for gain in (0.5, 0.999, 1.01)],
+    "warm_restarts(0.0, 0.1, 100, gain=0.5)",
+    "warm_restarts(0.1, 0.0, 10, gain=0.9)",
+    "warm_restarts(0.1, 0.0, 7, gain=0.99999)",
+    "warm_restarts(1e300, 1e-300, 20, 2, 1e-10)",
+    "warm_restarts(-1.0, 1.0, 40, 1.3)",
+    "warm_restarts(0.05, 0.0, 10, 3)",
+)
+def warm_restarts(start, end, period, growth=1.0, gain=1.0):
+    rate = exactly(growth)
+
+    def value(t):
+        cycle = restart_cycle(t, period, rate)
+        if cycle is None:
+            return real(end)
+        i, place, length = cycle
+        return SHAPES["cosine"](real(start) * mp.power(real(gain), i), end, place / length)
+
+    marks, begin, length = [], Fraction(period), Fraction(period)
+    for _ in range(12):
+        marks.append(math.floor(begin))
+        length *= rate
+        begin += length
+    marks += [10**6 * period] if rate == 1 else []
+    marks += [math.floor(period / (1 - rate))] if rate < 1 else []
+    return Exact.curve(value, None, marks)
+
+
+def phases(up, first, second, third, steps, shape, three_phase):
+    """[(begin, end of phase, from, to)] of a one-cycle policy, and the curve through them."""
+    legs = [(0, up, *first), (up, 2 * up, *second), (2 * up, steps, *third)]
+    if not three_phase:
+        legs = [(0, up, *first), (up, steps, second[0], third[1])]
+
+    def value(t):
+        for begin, stop, a, b in legs:
+            if t < stop:
+                return shape(a, b, (t - begin) / (stop - begin))
+        return real(legs[-1][3])
+
+    return Exact.curve(value, steps, [stop for _, stop, _, _ in legs])
+
+
+ONE_CYCLES = ["", ", 0.5", ", pct_start=0.0", ", pct_start=1.0", ", anneal='linear'", ", 0.25, anneal='linear'"]
+
+
+@curve(
+    [f"one_cycle(0.1, {n})" for n in (0, *LENGTHS)],
+    [f"one_cycle(0.3, 1000{extra})" for extra in ONE_CYCLES],
+    "one_cycle(0.3, 10**6, div=7.0)",
+    "one_cycle(0.3, 10**6, 0.3, 3.0, 7.0)",
+    "one_cycle(0.3, 1000, 0.3, 25.0, 1e4, 'cosine', True)",
+    "one_cycle(0.3, 10**6, three_phase=True, anneal='linear')",
+    "one_cycle(-1.0, 10, pct_start=0.5, three_phase=True)",
+    "one_cycle(1e-300, 1000, div=1e10, final_div=1e10)",
+    "one_cycle(1e300, 1000, div=1e-5)",
+)
+def one_cycle(peak, steps, pct_start=0.3, div=25.0, final_div=1e4, anneal="cosine", three_phase=False):
+    up, top = int(pct_start * steps), exactly(peak)
+    low = top / exactly(div)
+    end = low / exactly(final_div)
+    return phases(up, (low, top), (top, low), (low, end), steps, SHAPES[anneal], three_phase)
+
+
+@curve(
+    [f"one_cycle_momentum(0.85, 0.95, {n})" for n in (0, *LENGTHS)],
+    [f"one_cycle_momentum(0.85, 0.95, 1000{extra})" for extra in ONE_CYCLES],
+    "one_cycle_momentum(0.85, 0.95, 1000, 0.3, 'linear', True)",
+    "one_cycle_momentum(0.0, 0.95, 10**6, three_phase=True)",
+)
+def one_cycle_momentum(low, high, steps, pct_start=0.3, anneal="cosine", three_phase=False):
+    return phases(
+        int(pct_start * steps), (high, low), (low, high), (high, high), steps, SHAPES[anneal], three_phase
+    )
+
+
+TAILS = ["linear", "cosine", "one_minus_sqrt", "square"]
+
+
+@curve(
+    [f"wsd(0.1, {w}, {s}, {d}, tail='{tail}')" for tail in TAILS for w, s, d in [(10, 50, 40), (2000, 10**6, 10**5)]],
+    [f"wsd(0.1, {w}, {s}, {d}, 0.001, '{tail}')" for tail in [*TAILS, "exponential"] for w, s, d in [(10, 90, 100)]],
+    "wsd(3e-4, 10**4, 10**8, 10**7, 3e-5, 'exponential')",
+    "wsd(0.1, 10, 50, 40)",
+    "wsd(0.1, 0, 50, 40)",
+    "wsd(0.1, 10, 0, 40)",
+    "wsd(0.1, 10, 50, 0)",
+    "wsd(0.1, 0, 0, 0)",
+    "wsd(0.1, 1, 1, 1, 0.2)",
+    "wsd(-1e300, 100, 1000, 300, 1e300, tail='cosine')",
+)
+def wsd(peak, warmup, stable, decay, end=0.0, tail="linear"):
+    fall = warmup + stable
+
+    def value(t):
+        if t < warmup:
+            return SHAPES["linear"](0.0, peak, t / warmup)
+        if t < fall:
+            return real(peak)
+        return real(end) if t >= fall + decay else SHAPES[tail](peak, end, (t - fall) / decay)
+
+    return Exact.curve(value, fall + decay, [warmup, fall, fall + decay])
+
+
+@curve(
+    "from_table([0.5])",
+    "from_table([1.0, 0.5, -0.25, 1e300, 5e-324])",
+    "from_table([1.0 / (i + 3) for i in range(2000)])",
+)
+def from_table(values):
+    values = [float(v) for v in values]
+    value = lambda t: real(values[min(math.floor(t), len(values) - 1)])  # noqa: E731
+    return Exact.curve(value, len(values) - 1)
+
+
+@curve("from_function(lambda t: 1.0 / (t + 3), 50)", "from_function(lambda t: 2.0, 1)")
+def from_function(f, steps):
+    return from_table([f(t) for t in range(steps)])
+
+
+# -------------------------------------------------------------------------------------------- methods and mixtures
+
+composites(
+    "join",
+    "join([linear(0.0, 0.1, 10), cosine(0.1, 0.0, 90)], [10])",
+    "join([constant(1.0), constant(2.0), constant(3.0)], [5, 5])",
+    "join([constant(1.0), linear(0.0, 1.0, 10)], [0])",
+    "join([cosine(0.1, 0.0, 1000), exponential(0.1, 0.99), inverse_sqrt(0.1, 3)], [500, 10**6])",
+    "join([cosine(0.1, 0.0, 30)], [])",
+    "join([linear(0.0, 1.0, 100)] * 50, [i * 37 for i in range(1, 50)])",
+    "linear(0.0, 0.1, 10).then(cosine(0.1, 0.0, 90)).then(constant(1.0))",
+    "cosine(0.1, 0.0, 0).then(exponential(0.1, 0.9))",
+)
+composites(
+    "warmup",
+    over("cosine(0.1, 0.0, 1000).warmup({})", ["0", "1", "2", "10", "137", "50, 0.01", "50, start=0.2", "10**6"]),
+    [f"cosine(0.1, 0.0, 900).warmup(100, curve='{shape}')" for shape in TAILS],
+    "cosine(0.1, 0.0, 900).warmup(100, 1e-5, 'exponential')",
+    "cosine(3e-4, 3e-5, 100_000).warmup(2_000)",
+    "cosine(3e-4, 3e-5, 10**12).warmup(10**9)",
+    "inverse_sqrt(0.1, 4000).warmup(4000)",
+    "noam(512, 4000).warmup(7)",
+    "exponential(0.3, 0.999).warmup(10, 1.0).warmup(5)",
+    "(cosine(0.1, 0.0, 50) * 0.3).warmup(3)",
+    "(cosine(0.3, 0.0, 50) / 3.0).warmup(50, curve='cosine')",
+)
+composites(
+    "cooldown",
+    over("cosine(0.1, 0.0, 1000).cooldown({})", ["500, 100", "0, 10", "500, 0", "2000, 10, 0.1", "999, 1"]),
+    [f"inverse_sqrt(0.1, 100).cooldown(10**5, 10**4, curve='{shape}')" for shape in TAILS],
+    "exponential(0.1, 0.9999).cooldown(10**4, 1000, 1e-6, 'exponential')",
+    "constant(0.1).warmup(100).cooldown(10**6, 10**5, curve='one_minus_sqrt')",
+    "(linear(1.0, 0.3, 1000) * 0.7).cooldown(333, 50, end=-1.0)",
+)
+composites(
+    "add",
+    "linear(0.1, 0.0, 100) + cosine(0.0, 0.1, 70)",
+    "cosine(0.1, 0.0, 10**6) + 0.01",
+    "0.25 + exponential(0.1, 0.99)",
+    "linear(1.0, 0.0, 1000) - cosine(1.0, 0.0, 1000)",
+    "1.0 - cosine(1.0, 0.0, 1000)",
+    "cosine(0.1, 0.0, 3000) - 0.05",
+    "polynomial(1.0, 0.0, 1000, 2.0) - linear(1.0, 0.0, 1000)",
+    "cyclic(0.0, 1.0, 5, 7) + warm_restarts(1.0, 0.0, 13)",
+    "warm_restarts(0.1, 0.0, 100, 1.1) + step_decay(0.1, 0.5, 30)",
+    "exponential(1.0, 0.999) + exponential(-1.0, 0.998)",
+    "(linear(0.0, 1.0, 50) + linear(0.0, 1.0, 50)) + linear(0.0, -2.0, 50)",
+    "constant(1e300) + linear(1e-300, 0.0, 10)",
+    "-cosine(0.1, 0.0, 1000)",
+    "inverse_sqrt(1.0, 10) + inverse_time(1.0, 0.001)",
+    "from_table([0.1, 0.2, 0.3]) + linear(0.1, 0.0, 10)",
+)
+composites(
+    "multiply",
+    "2.0 * cosine(0.1, 0.0, 1000)",
+    "cosine(0.1, 0.0, 1000) * -3",
+    "cosine(0.1, 0.0, 1000) / 3.0",
+    "cosine(0.1, 0.0, 1000) / 1e-10",
+    "0.0 * cosine(0.1, 0.0, 1000)",
+    "linear(0.1, 0.0, 1000) * cosine(1.0, 0.1, 700)",
+    "cosine(1.0, 0.0, 10**6) * cosine(1.0, 0.0, 10**6)",
+    "exponential(0.1, 0.999) * inverse_sqrt(1.0, 100)",
+    "polynomial(1.0, 0.0, 1000, 0.5) * polynomial(1.0, 0.0, 1000, 0.5)",
+    "cyclic(0.0, 1.0, 50) * exponential(1.0, 0.9999)",
+    "warm_restarts(1.0, 0.0, 50, 1.5) * linear(1.0, 0.0, 2000)",
+    "linear(1.0, -1.0, 1000) * linear(-1.0, 1.0, 777)",
+    "(cosine(1.0, 0.0, 500) - 0.5) * (linear(0.0, 1.0, 300) + 0.25)",
+    "1e300 * (1e-300 * cosine(1.0, 0.5, 100))",
+    "exponential(1e-160, 0.99) * exponential(1e-140, 0.99)",
+)
+composites(
+    "clip",
+    "cosine(0.1, 0.0, 1000).clip(0.01)",
+    "cosine(0.1, 0.0, 1000).clip(high=0.07)",
+    "cosine(0.1, 0.0, 1000).clip(0.02, 0.08)",
+    "cosine(0.1, 0.0, 10**8).clip(low=1e-9, high=0.09999)",
+    "exponential(0.1, 0.999).clip(low=1e-6)",
+    "exponential(1e-6, 1.001).clip(high=1.0)",
+    "warm_restarts(0.1, 0.0, 100, gain=0.9).clip(0.005, 0.05)",
+    "cyclic(0.0, 1.0, 100, 50).clip(0.3, 0.6)",
+    "(linear(1.0, -1.0, 1000) * linear(1.0, -1.0, 1000)).clip(0.1)",
+    "(cosine(1.0, 0.0, 1000) - linear(1.0, 0.0, 1000)).clip(-0.05, 0.05)",
+    "linear(0.0, 1.0, 100).clip(0.5, 0.5)",
+    "linear(0.0, 1.0, 100).clip(2.0)",
+    "interpolate([0.0, 1.0, 0.0, 1.0], [0, 500, 900, 1000], 'cosine').clip(0.1, 0.9)",
+    "noam(512, 400).clip(high=1e-3)",
+    "linear(0.1, 0.0, 10).clip()",
+)
+composites(
+    "shift",
+    over("cosine(0.1, 0.0, 1000).shift({})", [0, 10, -10, 1000, -999, -1000, -5000, 10**6]),
+    "warm_restarts(0.1, 0.0, 10, 2, 0.5).shift(-15)",
+    "exponential(0.1, 0.9).shift(100)",
+    "cyclic(0.0, 1.0, 5, 6).shift(-10**12 - 3)",
+)
+composites(
+    "stretch",
+    [f"cosine(0.1, 0.0, 1000).stretch({f})" for f in (3, 0.7, 1, 1e-3, 1e6, 0.5, 1 / 3)],
+    "linear(0.0, 1.0, 10).warmup(3).stretch(0.7)",
+    "exponential(0.1, 0.9).stretch(3)",
+    "warm_restarts(0.1, 0.0, 100, 1.5).stretch(0.7)",
+    "piecewise([1.0, 2.0, 3.0], [10, 20]).stretch(0.7)",
+    "step_decay(0.1, 0.5, 10).stretch(2.5)",
+    "from_table([0.1, 0.2, 0.3, 0.4]).stretch(3.3)",
+    "cyclic(0.0, 1.0, 10, 7).stretch(0.7)",
+    "cosine(0.1, 0.0, 1000).stretch(3).stretch(0.7)",
+    "inverse_sqrt(0.1, 100).stretch(1e-9)",
+)
+composites(
+    "staircase",
+    over("cosine(0.1, 0.0, 1000).staircase({})", [1, 10, 300, 1000, 5000]),
+    "exponential(0.1, 0.9).staircase(10)",
+    "exponential(0.1, 0.99999).staircase(1000)",
+    "linear(0.1, 0.0, 10**6).staircase(10**4)",
+    "warm_restarts(0.1, 0.0, 100, 1.5).staircase(7)",
+    "cosine(0.1, 0.0, 1000).warmup(15).staircase(10)",
+    "cosine(0.1, 0.0, 1000).staircase(10).stretch(0.7)",
+    "inverse_time(0.1, 0.01).staircase(100)",
+)
+composites(
+    "repeat",
+    over("cosine(0.1, 0.0, 100).repeat({})", ["100", "70", "150", "100, 3", "100, 1", "1", "50, times=4"]),
+    over("linear(0.1, 0.0, 30).repeat(30, gain={})", [0.5, 0.9, 1.01, 0.99999, 2.0, 1e-300]),
+    "cosine(0.1, 0.01, 100).warmup(10).repeat(110, 5, 0.5)",
+    "exponential(1.0, 0.9).repeat(50)",
+    "exponential(1.0, 0.9).repeat(50, 3, gain=0.3)",
+    "cosine(0.1, 0.0, 10).repeat(10, 10**6)",
+    "cosine(0.1, 0.0, 10).repeat(10, times=100_000, gain=0.9999)",
+    "cosine(0.1, 0.0, 10**9).repeat(10**9)",
+    "cosine(0.1, 0.0, 7).repeat(7).repeat(25, gain=0.9)",
+    "warm_restarts(1.0, 0.0, 10, 2).repeat(70, gain=0.5)",
+    "piecewise([1.0, 0.5], [3]).repeat(5)",
+)
+composites(
+    "nested",
+    "(cosine(0.1, 0.0, 1000).warmup(10) * exponential(1.0, 0.999)).clip(1e-4).cooldown(800, 100)",
+    "cosine(0.1, 0.01, 90).warmup(10).repeat(100, gain=0.8).clip(low=0.005).stretch(3)",
+    "join([cosine(0.1, 0.0, 50).repeat(50, 4), linear(0.1, 0.0, 100)], [200]).warmup(20).shift(5)",
+    "((linear(0.0, 1.0, 10).repeat(10) + 0.5) * 0.1).staircase(3).repeat(100, 7, 1.1)",
+    "(wsd(0.1, 100, 500, 400) + 0.001 * cyclic(0.0, 1.0, 10)).clip(high=0.1)",
+    "one_cycle(0.1, 500).then(one_cycle(0.05, 300).repeat(300, 3)).shift(-77)",
+    "(1.0 - noam(64, 30)).stretch(1.7).staircase(4)",
+    "tanh(1.0, 0.0, 300).cooldown(200, 50, curve='cosine').repeat(250, gain=0.7).warmup(10)",
+    "(rex(1.0, 0.0, 400) * step_decay(1.0, 0.5, 90) + geometric(1e-3, 1e-5, 300)).shift(50)",
+)
+
+
+# ------------------------------------------------------------------------------------------------- steps to try them at
+
+
+def names_used(text: str) -> set[str]:
+    """Every function and method name in an expression."""
+    tree = ast.walk(ast.parse(text, mode="eval"))
+    return {n.id if isinstance(n, ast.Name) else n.attr for n in tree if isinstance(n, ast.Name | ast.Attribute)}
+
+
+def rng(text: str, salt: str = "") -> random.Random:
+    """Random numbers that depend on the case alone."""
+    return random.Random(zlib.crc32((text + salt).encode()))
+
+
+def last_of(exact: Exact) -> int:
+    """The end of the schedule, or of the steps there are."""
+    return LAST_STEP if exact.steps is None else min(exact.steps, LAST_STEP)
+
+
+def landmarks(exact: Exact) -> list[int]:
+    """Joins and ends, changes of sign, and where values leave the normal range."""
+    end = last_of(exact)
+    marks = sorted({0, end, *(m for m in exact.marks if m <= end)})
+    tiny, smallest, largest = mp.ldexp(1, -1022), mp.ldexp(1, -1075), mp.ldexp(1, 1024)
+    found = []
+    for function in (
+        exact.at,
+        lambda t: abs(exact.at(t)) - tiny,
+        lambda t: abs(exact.at(t)) - smallest,
+        lambda t: abs(exact.at(t)) - largest,
+    ):
+        found += crossings(function, marks)
+    return sorted({*marks, *found})
+
+
+def sample(text: str, exact: Exact, dense: int = 300, scattered: int = 250) -> list[int]:
+    """Integer steps: all of a short schedule; both ends, landmarks, powers of two and random ones of a long one."""
+    end = last_of(exact)
+    chosen = {0, LAST_STEP}
+    if end <= SHORT:
+        chosen.update(range(end + 4))
+        chosen.update((end + 1000, 10**9))
+        return sorted(chosen)
+    random_ = rng(text)
+    chosen.update(range(dense))
+    chosen.update(range(end - dense, min(end + 4, LAST_STEP + 1)))
+    for mark in landmarks(exact):
+        chosen.update(range(max(mark - 3, 0), min(mark + 4, LAST_STEP + 1)))
+    chosen.update(n + d for k in range(2, 54) for d in (-1, 0, 1) if (n := 2**k) < end)
+    chosen.update(random_.randrange(end) for _ in range(scattered))
+    chosen.update(int(2 ** random_.uniform(0, math.log2(end))) for _ in range(scattered // 2))
+    return sorted(chosen)
+
+
+def fractional_sample(text: str, exact: Exact, scattered: int = 40) -> list[float]:
+    """Steps between the integers: random, halves, and the floats next to landmarks."""
+    end, random_ = last_of(exact), rng(text, "fractional")
+    chosen = {0.5, 1e-3, math.pi, 1e-300}
+    for mark in landmarks(exact)[:12]:
+        chosen.update((mark - 0.5, mark + 0.25, math.nextafter(mark, 0.0), math.nextafter(mark, math.inf)))
+    chosen.discard(5e-324)
+    chosen.update(random_.uniform(0, max(end, 1)) for _ in range(scattered))
+    chosen.update(2 ** random_.uniform(-3, math.log2(max(end, 2))) for _ in range(scattered))
+    return sorted(t for t in chosen if 0 <= t <= LAST_STEP)
+
+
+# --------------------------------------------------------------------------------------------- what there is to cover
+
+
+def gives_a_schedule(function, lk) -> bool:
+    """Whether the annotations say that a call gives a Schedule."""
+    hint = getattr(function, "__annotations__", {}).get("return")
+    return hint is lk.Schedule or str(hint).rpartition(".")[2].strip("'\"") == "Schedule"
+
+
+def public_curves(lk) -> set[str]:
+    """Names in `lrkern.__all__` of functions that give a Schedule; parse takes a text, not numbers."""
+    return {n for n in lk.__all__ if callable(getattr(lk, n)) and gives_a_schedule(getattr(lk, n), lk)} - {"parse"}
+
+
+def public_methods(lk) -> set[str]:
+    """Names of the methods of Schedule that give another one."""
+    methods = {n: f for n, f in vars(lk.Schedule).items() if callable(f) and not n.startswith("_")}
+    return {n for n, f in methods.items() if gives_a_schedule(f, lk)}

@@ -1,0 +1,379 @@
+"""Exact twins of schedules: slow, obvious, written from the formulas alone (60 digits, exact integers for the steps).
+
+`namespace` maps the name of every curve to a function with the same arguments; the formulas stand in cases.py, beside
+the cases they are tried on.  `Exact` has the methods and operators of a schedule, so evaluating the text of a schedule
+in `namespace` gives its twin:
+
+    >>> import cases, oracle
+    >>> twin = oracle.evaluate("cosine(0.1, 0.0, 3).warmup(2)")
+    >>> print(oracle.mp.nstr(twin.at(3), 20))
+    0.075
+
+Every float64 argument means exactly the number it holds.  Steps are fractions throughout, so which piece, cycle or
+table entry a step falls into is never a question of rounding.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import numbers
+from fractions import Fraction
+
+import mpmath
+
+DIGITS = 60
+mp = mpmath.MPContext()
+mp.dps = DIGITS
+fine = mpmath.MPContext()  # for the places of restart cycles, where steps and starts of cycles nearly cancel
+fine.dps = 2 * DIGITS
+
+namespace: dict[str, object] = {}
+
+
+def evaluate(text: str) -> Exact:
+    """The exact twin of an expression, as written or as printed by repr."""
+    return eval(text, {"__builtins__": {"float": float, "int": int, "range": range}}, namespace)
+
+
+def real(x):
+    """An mpf from a number of any kind."""
+    if isinstance(x, mpmath.mpf | mp.mpf):  # some versions of mpmath call it a numbers.Real: ask first
+        return mp.mpf(x)
+    if isinstance(x, Fraction):
+        return mp.mpf(x.numerator) / x.denominator
+    if isinstance(x, numbers.Integral):
+        return mp.mpf(int(x))
+    return mp.mpf(float(x))
+
+
+def exactly(x):
+    """A Fraction where the number is one, else (an mpf) the number itself."""
+    if isinstance(x, mpmath.mpf | mp.mpf | Fraction):
+        return x
+    return Fraction(int(x)) if isinstance(x, numbers.Integral) else Fraction(float(x))
+
+
+def blend(start, end, w, v):
+    """start w + end v for w + v = 1, exact where all four are rational; rounding residue at an exact zero becomes 0."""
+    start, end, w, v = map(exactly, (start, end, w, v))
+    if all(isinstance(x, Fraction) for x in (start, end, w, v)):
+        return real(start * w + end * v)
+    a, b = real(start) * real(w), real(end) * real(v)
+    total = a + b
+    if abs(total) < mp.ldexp(max(abs(a), abs(b)), -160):
+        return mp.zero
+    return total
+
+
+# ------------------------------------------------------------------------------------------------ shapes of one ramp
+# Each gives (w, v): the weights of `start` and `end` at progress p, 0 <= p < 1, w + v = 1, each with full precision.
+
+
+def linear_weights(p):
+    return 1 - p, p
+
+
+def cosine_weights(p):
+    # (1 + cos(pi p))/2 = cos(pi p/2)^2, and its complement is the square of the sine
+    half = real(p) / 2
+    return mp.cospi(half) ** 2, mp.sinpi(half) ** 2
+
+
+def one_minus_sqrt_weights(p):
+    root = mp.sqrt(real(p))
+    return real(1 - p) / (1 + root), root  # 1 - sqrt(p) = (1 - p)/(1 + sqrt(p))
+
+
+def square_weights(p):
+    return 1 - p * p, p * p
+
+
+def power_weights(p, power):
+    # 1 - p may lie closer to 1 than DIGITS digits can tell
+    log = mp.log(real(1 - p)) if p > Fraction(1, 2**120) else -real(p) - real(p) ** 2 / 2 - real(p) ** 3 / 3
+    exponent = real(power) * log
+    return mp.exp(exponent), -mp.expm1(exponent)
+
+
+def along(weights):
+    """A ramp (start, end, p) -> value from a rule for weights."""
+    return lambda start, end, p: blend(start, end, *weights(p))
+
+
+def geometric_ramp(start, end, p):
+    start, end = real(start), real(end)
+    return start * mp.power(end / start, real(p))
+
+
+SHAPES = {
+    "linear": along(linear_weights),
+    "cosine": along(cosine_weights),
+    "one_minus_sqrt": along(one_minus_sqrt_weights),
+    "square": along(square_weights),
+    "exponential": geometric_ramp,
+}
+
+
+# --------------------------------------------------------------------------------------------------------- schedules
+
+
+class Exact:
+    """A schedule as a function Fraction -> (value, scale), both mpf.
+
+    `scale` is what the accuracy promise is measured in: |value|, or the magnitude of the larger term where a sum
+    cancelled on the way to the value.  `marks` are steps worth looking at: joins, ends, the first few boundaries.
+    """
+
+    def __init__(self, function, steps, marks=()):
+        self._function = function
+        self.steps = steps
+        self.marks = tuple(sorted({int(m) for m in marks if 0 <= m <= 2**53}))[:40]
+
+    @classmethod
+    def curve(cls, value, steps, marks=()):
+        """A curve from its formula, a function Fraction -> mpf."""
+
+        def function(t):
+            v = value(t)
+            return v, abs(v)
+
+        return cls(function, steps, marks if marks or not steps else (steps,))
+
+    def at_with_scale(self, t):
+        return self._function(Fraction(int(t)) if isinstance(t, numbers.Integral) else Fraction(t))
+
+    def at(self, t):
+        return self.at_with_scale(t)[0]
+
+    # -- arithmetic
+    def __add__(self, other):
+        other = as_exact(other)
+
+        def function(t):
+            (a, sa), (b, sb) = self._function(t), other._function(t)
+            return a + b, max(sa, sb, abs(a + b))
+
+        return Exact(function, longest(self, other), self.marks + other.marks)
+
+    def __mul__(self, other):
+        other = as_exact(other)
+
+        def function(t):
+            (a, sa), (b, sb) = self._function(t), other._function(t)
+            return a * b, max(sa * abs(b), abs(a) * sb)
+
+        return Exact(function, longest(self, other), self.marks + other.marks)
+
+    def __neg__(self):
+        return self.mapped(lambda v: -v)
+
+    def __sub__(self, other):
+        return self + -as_exact(other)
+
+    def __rsub__(self, other):
+        return as_exact(other) + -self
+
+    def __truediv__(self, number):
+        divisor = real(number)
+        return self.mapped(lambda v: v / divisor)
+
+    __radd__ = __add__
+    __rmul__ = __mul__
+
+    def mapped(self, linear):
+        def function(t):
+            value, scale = self._function(t)
+            return linear(value), abs(linear(scale))
+
+        return Exact(function, self.steps, self.marks)
+
+    # -- in time
+    def seen_at(self, place, steps, marks):
+        """This schedule with step t replaced by place(t)."""
+        return Exact(lambda t: self._function(place(t)), steps, marks)
+
+    def shift(self, n):
+        steps = None if self.steps is None else max(self.steps + n, 0)
+        return self.seen_at(lambda t: max(t - n, Fraction(0)), steps, (max(n, 0), *(m + n for m in self.marks)))
+
+    def stretch(self, factor):
+        factor = Fraction(factor)
+        steps = None if self.steps is None else math.ceil(self.steps * factor)
+        return self.seen_at(lambda t: t / factor, steps, [math.floor(m * factor) for m in self.marks])
+
+    def staircase(self, every):
+        steps = None if self.steps is None else -(-self.steps // every) * every
+        marks = [k * every for k in (1, 2, 3)] + [-(-m // every) * every for m in self.marks]
+        return self.seen_at(lambda t: Fraction(every * math.floor(t / every)), steps, marks)
+
+    def repeat(self, period, times=None, gain=1.0):
+        gain = real(gain)
+
+        def cycle(t):
+            i = math.floor(t / period)
+            return i if times is None else min(i, times - 1)
+
+        def function(t):
+            i = cycle(t)
+            value, scale = self._function(t - i * period)
+            return value * gain**i, scale * gain**i
+
+        if times is None or self.steps is None:
+            steps = None
+        else:
+            steps = (times - 1) * period + self.steps
+        last = 10**9 if times is None else times - 1
+        first = [i for i in (0, 1, 2, 3, 1000, 10**6, last) if i <= last]
+        marks = [i * period + m for i in first for m in (0, *self.marks[:3]) if m <= period or i == last]
+        return Exact(function, steps, [*marks, *([steps] if steps else [])])
+
+    def warmup(self, steps, start=0.0, curve="linear"):
+        if steps == 0:
+            return self
+        shape = SHAPES[curve]
+
+        def function(t):
+            if t >= steps:
+                return self._function(t - steps)
+            goal, scale = self._function(Fraction(0))
+            value = shape(start, goal, t / steps)
+            return value, max(abs(value), scale if scale > abs(goal) else mp.zero)
+
+        total = None if self.steps is None else self.steps + steps
+        return Exact(function, total, (steps, *(m + steps for m in self.marks)))
+
+    def cooldown(self, at, steps, end=0.0, curve="linear"):
+        shape = SHAPES[curve]
+
+        def function(t):
+            if t < at:
+                return self._function(t)
+            if t >= at + steps:
+                return real(end), abs(real(end))
+            begin, scale = self._function(Fraction(at))
+            value = shape(begin, end, (t - at) / steps)
+            return value, max(abs(value), scale if scale > abs(begin) else mp.zero)
+
+        return Exact(function, at + steps, (at, at + steps, *(m for m in self.marks if m < at)))
+
+    def then(self, other):
+        return join([self, other], [self.steps])
+
+    # -- in value
+    def clip(self, low=None, high=None):
+        low = None if low is None else real(low)
+        high = None if high is None else real(high)
+
+        def function(t):
+            value, scale = self._function(t)
+            held = value
+            if low is not None:
+                held = max(held, low)
+            if high is not None:
+                held = min(held, high)
+            # just past a crossing a rounded value may still lie on the other side of the bound
+            near = abs(value - held) <= mp.ldexp(scale, -50)
+            return held, scale if near else abs(held)
+
+        marks = list(self.marks)
+        for bound in (low, high):
+            if bound is not None:
+                marks += crossings(lambda t, bound=bound: self.at(t) - bound, [0, *self.marks])
+        return Exact(function, self.steps, marks)
+
+
+def as_exact(x):
+    return x if isinstance(x, Exact) else namespace["constant"](x)
+
+
+def longest(*parts):
+    return None if any(p.steps is None for p in parts) else max(p.steps for p in parts)
+
+
+def crossings(function, marks):
+    """The last integer step before each change of sign of `function` between neighbouring marks."""
+    found = []
+    marks = sorted(set(marks))[:16]
+    for left, right in zip(marks, marks[1:], strict=False):
+        # a mark may be a jump: look at the stretch just before it
+        right = max(left, right - 1)
+        sign = function(left) > 0
+        if (function(right) > 0) == sign:
+            continue
+        while right - left > 1:
+            middle = (left + right) // 2
+            if (function(middle) > 0) == sign:
+                left = middle
+            else:
+                right = middle
+        found.append(left)
+    return found
+
+
+def span(start, end, steps, ramp):
+    """A curve from start to end over `steps` steps along ramp(start, end, p), then held at end."""
+
+    def value(t):
+        return real(end) if t >= steps else ramp(start, end, t / steps)
+
+    return Exact.curve(value, steps)
+
+
+def join(schedules, boundaries):
+    """Each schedule from its boundary on, counting its own steps from there."""
+    boundaries = [int(b) for b in boundaries]
+    starts = [0, *boundaries]
+
+    def function(t):
+        i = sum(b <= t for b in boundaries)
+        return schedules[i]._function(t - starts[i])
+
+    last = schedules[-1].steps
+    marks = list(boundaries)
+    for i, (s, begin) in enumerate(zip(schedules, starts, strict=True)):
+        limit = boundaries[i] if i < len(boundaries) else 2**53
+        marks += [begin + m for m in s.marks if begin + m <= limit]
+    return Exact(function, None if last is None else starts[-1] + last, marks)
+
+
+namespace["join"] = join
+
+
+def restart_cycle(t, period, growth):
+    """(i, place, length) of the restart cycle that step t lies in; None past the end of all cycles (growth < 1).
+
+    Cycle i starts at period (1 + growth + ... + growth^(i-1)) and is period growth^i long.  The comparison that decides
+    i is made with 160 digits, and in exact fractions where that cannot tell.
+    """
+    growth = Fraction(growth)
+    if growth == 1:
+        i = math.floor(t / period)
+        return i, t - i * period, Fraction(period)
+    if growth < 1 and t * (1 - growth) >= period:
+        return None
+    reached = 1 + t * (growth - 1) / period  # growth^i where t is the start of cycle i
+    base, log_base = restart_base(growth)
+    x = fine.mpf(reached.numerator) / reached.denominator
+
+    def begun(i):
+        power = base**i
+        if abs(power - x) > x * fine.mpf(10) ** -100:
+            return power <= x if growth > 1 else power >= x
+        assert i < 3000, "too close to call"  # so far out no start of a cycle is a number a step can be
+        return growth**i <= reached if growth > 1 else growth**i >= reached
+
+    i = max(int(fine.floor(fine.log(x) / log_base)) - 1, 0)
+    while begun(i + 1):
+        i += 1
+    assert begun(i)
+    place = (x - base**i) * period / (base - 1)
+    return i, mp.mpf(place), mp.mpf(period * base**i)
+
+
+@functools.cache
+def restart_base(growth):
+    """(growth, log(growth)) with many digits, also next to 1."""
+    base = fine.mpf(growth.numerator) / growth.denominator
+    with fine.workdps(4 * DIGITS):
+        return base, +fine.log(base)

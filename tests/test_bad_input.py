@@ -1,0 +1,679 @@
+"""Bad calls: the right kind of error, a message that names the argument and what came, and not a byte written.
+
+Arguments of curves and methods are spoiled one by one, by their annotations, starting from good calls; what is wrong only
+in company (an order, a sum of lengths) stands in a table. Every refusal must be quick and must not eat memory.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import math
+import re
+import time
+import tracemalloc
+
+import cases
+import lrkern as lk
+import numpy as np
+import oracle
+import pytest
+
+PATIENCE = 1.0  # seconds for one refusal
+MEMORY = 64 << 20  # bytes that one refusal may allocate
+
+
+class Refusal:
+    """pytest.raises with limits on time and memory; the message starts with the function and has the argument."""
+
+    def __init__(self, exception, function=None, argument=None, patience=PATIENCE):
+        self.expected, self.function, self.argument, self.patience = exception, function, argument, patience
+
+    def __enter__(self):
+        tracemalloc.start()
+        self.begin = time.perf_counter()
+        self.raises = pytest.raises(self.expected)
+        self.raises.__enter__()
+        return self
+
+    def __exit__(self, kind, error, trace):
+        seconds, (_, peak) = time.perf_counter() - self.begin, tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        if not self.raises.__exit__(kind, error, trace):
+            return False
+        assert type(error) in (self.expected if isinstance(self.expected, tuple) else (self.expected,))
+        message = str(error)
+        assert seconds < self.patience, f"{seconds:.2f} s to refuse"
+        assert peak < MEMORY, f"{peak} bytes to refuse"
+        assert len(message) < 1000, message[:200]
+        if self.function:
+            assert message.startswith(f"{self.function}: "), message
+        if self.argument:
+            assert re.search(rf"\b{re.escape(self.argument)}s?\b", message), f"{self.argument!r} not named: {message}"
+        return True
+
+
+# ------------------------------------------------------------------------------------ arguments of curves and methods
+
+REAL, COUNT = "real", "count"
+WRONG_KIND = ["text", "'0.5'", "b'x'", "True", "False", "1j", "[0.1]", "{}", "np.array([0.1])", "np.True_", "object()"]
+WRONG = {
+    REAL: [(v, TypeError) for v in [*WRONG_KIND, "None"]]
+    + [(v, ValueError) for v in ("nan", "inf", "-inf", "np.float64('nan')", "np.float32('inf')", "10**400")],
+    COUNT: [(v, TypeError) for v in [*WRONG_KIND, "None", "2.5", "100.0", "np.float64(3.0)", "nan", "inf"]]
+    + [(v, ValueError) for v in ("2**53 + 1", "-2**53 - 1", "10**400")],
+}
+WORDS = {"nan_of": lambda t: math.nan, "nan": math.nan, "inf": math.inf, "np": np, "object": object, "text": "text"}
+
+
+def kind_of(parameter) -> str | None:
+    """What the annotation says; None for words, flags and lists, which the tables below cover."""
+    hint = str(parameter.annotation)
+    if re.search(r"bool|str|Sequence|Iterable|Schedule|Callable|Literal|ArrayLike|NDArray", hint):
+        return None
+    if re.search(r"\bfloat\b|Real", hint):
+        return REAL
+    if re.search(r"\bint\b|Index|Integral", hint):
+        return COUNT
+    return None
+
+
+def may_be_none(parameter) -> bool:
+    return "None" in str(parameter.annotation) or "Optional" in str(parameter.annotation)
+
+
+def good_calls():
+    """(function name, callable, arguments) of one good call for every curve and every method of Schedule."""
+    for name in sorted(cases.public_curves(lk) - {"join", "from_table", "from_function"}):
+        # the case of this curve that spells out most arguments
+        texts = [c.text for c in cases.CASES if c.curve == name and c.text.startswith(f"{name}(")]
+        text = max(texts, key=lambda t: len(ast.parse(t, mode="eval").body.args + ast.parse(t, mode="eval").body.keywords))
+        tree = ast.parse(text, mode="eval").body
+        positional = [eval(ast.unparse(a)) for a in tree.args]
+        keywords = {k.arg: eval(ast.unparse(k.value)) for k in tree.keywords}
+        function = getattr(lk, name)
+        yield name, function, inspect.signature(function).bind(*positional, **keywords)
+    schedule = lk.cosine(0.1, 0.01, 100)
+    methods = {
+        "warmup": (10,),
+        "cooldown": (10, 10),
+        "clip": (0.0, 1.0),
+        "shift": (3,),
+        "stretch": (2.0,),
+        "staircase": (3,),
+        "repeat": (10, 3, 0.5),
+    }
+    for name, arguments in methods.items():
+        function = getattr(schedule, name)
+        yield name, function, inspect.signature(function).bind(*arguments)
+
+
+def spoiled_calls():
+    for name, function, bound in good_calls():
+        bound.apply_defaults()
+        for parameter in inspect.signature(function).parameters.values():
+            kind = kind_of(parameter)
+            for word, exception in WRONG.get(kind, []):
+                if word == "None" and may_be_none(parameter):
+                    continue
+                yield name, function, bound, parameter.name, word, exception
+
+
+SPOILED = list(spoiled_calls())
+
+
+@pytest.mark.parametrize(
+    ("name", "function", "bound", "argument", "word", "exception"),
+    SPOILED,
+    ids=[f"{name}({argument}={word})" for name, _, _, argument, word, _ in SPOILED],
+)
+def test_one_argument_spoiled(name, function, bound, argument, word, exception):
+    arguments = {**bound.arguments, argument: eval(word, WORDS)}
+    with Refusal(exception, name, argument):
+        function(**arguments)
+
+
+def test_every_number_of_every_call_is_spoiled():
+    """The annotations are understood: each curve but the listed ones has a number among its spoiled arguments."""
+    assert {name for name, *_ in SPOILED} >= cases.public_curves(lk) - {
+        "join",
+        "from_table",
+        "from_function",
+        "piecewise",
+        "interpolate",
+    }
+    assert {name for name, *_ in SPOILED} >= cases.public_methods(lk) - {"then"}
+
+
+S = "cosine(0.1, 0.0, 100)"
+BAD_CALLS = [  # expression, exception, function named, argument named
+    # out of range
+    *[(f"{c}(0.1, 0.0, -1)", ValueError, c, "steps") for c in ("linear", "cosine", "one_minus_sqrt", "rex", "tanh")],
+    ("geometric(0.0, 0.1, 10)", ValueError, "geometric", "start"),
+    ("geometric(0.1, 0.0, 10)", ValueError, "geometric", "end"),
+    ("geometric(0.1, -0.1, 10)", ValueError, "geometric", "end"),
+    ("geometric(-0.1, -0.2, 10)", ValueError, "geometric", "start"),
+    ("polynomial(0.1, 0.0, 10, 0.0)", ValueError, "polynomial", "power"),
+    ("polynomial(0.1, 0.0, 10, -1.0)", ValueError, "polynomial", "power"),
+    ("exponential(0.1, 0.0)", ValueError, "exponential", "rate"),
+    ("exponential(0.1, -0.5)", ValueError, "exponential", "rate"),
+    ("exponential(0.1, 0.5, 0)", ValueError, "exponential", "every"),
+    ("exponential(0.1, 0.5, every=-3)", ValueError, "exponential", "every"),
+    ("inverse_time(0.1, -0.1)", ValueError, "inverse_time", "rate"),
+    ("inverse_time(0.1, 0.1, 0.0)", ValueError, "inverse_time", "every"),
+    ("inverse_sqrt(0.1, 0)", ValueError, "inverse_sqrt", "timescale"),
+    ("inverse_sqrt(0.1, -1)", ValueError, "inverse_sqrt", "timescale"),
+    ("tanh(0.1, 0.0, 10, 3, 3)", ValueError, "tanh", "upper"),
+    ("tanh(0.1, 0.0, 10, 4, 3)", ValueError, "tanh", "upper"),
+    ("step_decay(0.1, 0.0, 10)", ValueError, "step_decay", "factor"),
+    ("step_decay(0.1, -1.0, 10)", ValueError, "step_decay", "factor"),
+    ("step_decay(0.1, 0.5, 0)", ValueError, "step_decay", "every"),
+    ("noam(0, 10)", ValueError, "noam", "model_size"),
+    ("noam(-512, 10)", ValueError, "noam", "model_size"),
+    ("noam(512, -1)", ValueError, "noam", "warmup"),
+    ("cyclic(0.0, 1.0, 0, 0)", ValueError, "cyclic", "up"),
+    ("cyclic(0.0, 1.0, 0)", ValueError, "cyclic", "up"),
+    ("cyclic(0.0, 1.0, -1)", ValueError, "cyclic", "up"),
+    ("cyclic(0.0, 1.0, 1, -1)", ValueError, "cyclic", "down"),
+    ("cyclic(0.0, 1.0, 1, mode='saw')", ValueError, "cyclic", "mode"),
+    ("cyclic(0.0, 1.0, 1, mode=3)", (TypeError, ValueError), "cyclic", "mode"),
+    ("cyclic(0.0, 1.0, 1, mode='exp_range', gamma=0.0)", ValueError, "cyclic", "gamma"),
+    ("cyclic(0.0, 1.0, 1, mode='exp_range', gamma=-1.0)", ValueError, "cyclic", "gamma"),
+    ("warm_restarts(0.1, 0.0, 0)", ValueError, "warm_restarts", "period"),
+    ("warm_restarts(0.1, 0.0, -1)", ValueError, "warm_restarts", "period"),
+    ("warm_restarts(0.1, 0.0, 10, 0.0)", ValueError, "warm_restarts", "growth"),
+    ("warm_restarts(0.1, 0.0, 10, -2)", ValueError, "warm_restarts", "growth"),
+    ("warm_restarts(0.1, 0.0, 10, 2, 0.0)", ValueError, "warm_restarts", "gain"),
+    ("warm_restarts(0.1, 0.0, 10, 2, -0.5)", ValueError, "warm_restarts", "gain"),
+    ("one_cycle(0.1, 10, 1.5)", ValueError, "one_cycle", "pct_start"),
+    ("one_cycle(0.1, 10, -0.1)", ValueError, "one_cycle", "pct_start"),
+    ("one_cycle(0.1, 10, div=0.0)", ValueError, "one_cycle", "div"),
+    ("one_cycle(0.1, 10, final_div=0.0)", ValueError, "one_cycle", "final_div"),
+    ("one_cycle(0.1, 10, anneal='cos')", ValueError, "one_cycle", "anneal"),
+    ("one_cycle(0.1, 10, 0.6, three_phase=True)", ValueError, "one_cycle", "pct_start"),
+    ("one_cycle(0.1, 10, three_phase=1)", TypeError, "one_cycle", "three_phase"),
+    ("one_cycle(0.1, -10)", ValueError, "one_cycle", "steps"),
+    ("one_cycle_momentum(0.1, 0.2, 10, 2.0)", ValueError, "one_cycle_momentum", "pct_start"),
+    ("one_cycle_momentum(0.1, 0.2, 10, anneal='x')", ValueError, "one_cycle_momentum", "anneal"),
+    ("one_cycle_momentum(0.1, 0.2, 10, 0.9, three_phase=True)", ValueError, "one_cycle_momentum", "pct_start"),
+    ("wsd(0.1, -1, 1, 1)", ValueError, "wsd", "warmup"),
+    ("wsd(0.1, 1, -1, 1)", ValueError, "wsd", "stable"),
+    ("wsd(0.1, 1, 1, -1)", ValueError, "wsd", "decay"),
+    ("wsd(0.1, 1, 1, 1, tail='sqrt')", ValueError, "wsd", "tail"),
+    ("wsd(0.1, 1, 1, 1, 0.0, 'exponential')", ValueError, "wsd", "end"),
+    ("wsd(0.1, 2**53, 2**53, 2**53)", ValueError, "wsd", None),
+    # lists
+    ("piecewise([], [])", ValueError, "piecewise", "values"),
+    ("piecewise([0.1], [3])", ValueError, "piecewise", None),
+    ("piecewise([0.1, 0.2, 0.3], [3])", ValueError, "piecewise", None),
+    ("piecewise([0.1, 0.2, 0.3], [5, 3])", ValueError, "piecewise", "boundaries"),
+    ("piecewise([0.1, 0.2], [-1])", ValueError, "piecewise", "boundaries"),
+    ("piecewise([0.1, 0.2], [2.5])", TypeError, "piecewise", "boundaries"),
+    ("piecewise([0.1, 0.2], [True])", TypeError, "piecewise", "boundaries"),
+    ("piecewise([0.1, nan], [3])", ValueError, "piecewise", "values"),
+    ("piecewise([0.1, 'x'], [3])", TypeError, "piecewise", "values"),
+    ("piecewise(0.1, [3])", TypeError, "piecewise", "values"),
+    ("piecewise([0.1, 0.2], 3)", TypeError, "piecewise", "boundaries"),
+    ("piecewise([0.1, 0.2], [2**53 + 1])", ValueError, "piecewise", "boundaries"),
+    ("piecewise('ab', [3])", TypeError, "piecewise", "values"),
+    ("interpolate([], [])", ValueError, "interpolate", "values"),
+    ("interpolate([0.1, 0.2], [3])", ValueError, "interpolate", None),
+    ("interpolate([0.1, 0.2], [3, 2])", ValueError, "interpolate", "boundaries"),
+    ("interpolate([0.1, 0.2], [3, 4.0])", TypeError, "interpolate", "boundaries"),
+    ("interpolate([0.1, inf], [3, 4])", ValueError, "interpolate", "values"),
+    ("interpolate([0.1, 0.2], [3, 4], 'cubic')", ValueError, "interpolate", "kind"),
+    ("from_table([])", ValueError, "from_table", "values"),
+    ("from_table([[0.1, 0.2]])", (TypeError, ValueError), "from_table", "values"),
+    ("from_table(0.1)", (TypeError, ValueError), "from_table", "values"),
+    ("from_table([0.1, nan])", ValueError, "from_table", "values"),
+    ("from_table([0.1, inf])", ValueError, "from_table", "values"),
+    ("from_table(['a'])", TypeError, "from_table", "values"),
+    ("from_table('abc')", TypeError, "from_table", "values"),
+    ("from_table(np.array([1j]))", TypeError, "from_table", "values"),
+    ("from_table(np.array([True]))", TypeError, "from_table", "values"),
+    ("from_table(None)", TypeError, "from_table", "values"),
+    ("from_table(np.array([10**400]))", (TypeError, ValueError), "from_table", "values"),
+    ("from_function(0.1, 10)", TypeError, "from_function", "f"),
+    ("from_function(float, 0)", ValueError, "from_function", "steps"),
+    ("from_function(float, 2.0)", TypeError, "from_function", "steps"),
+    ("from_function(nan_of, 10)", ValueError, "from_function", "f"),
+    ("from_function(lambda t: 'x', 10)", TypeError, "from_function", "f"),
+    ("join([], [])", ValueError, "join", "schedules"),
+    (f"join([{S}], [10])", ValueError, "join", None),
+    (f"join([{S}, {S}], [])", ValueError, "join", None),
+    (f"join([{S}, {S}, {S}], [10, 5])", ValueError, "join", "boundaries"),
+    (f"join([{S}, {S}], [-1])", ValueError, "join", "boundaries"),
+    (f"join([{S}, {S}], [1.0])", TypeError, "join", "boundaries"),
+    (f"join([{S}, 0.1], [1])", TypeError, "join", "schedules"),
+    (f"join({S}, [1])", TypeError, "join", "schedules"),
+    (f"join([{S}, {S}], 5)", TypeError, "join", "boundaries"),
+    # methods
+    (f"{S}.warmup(-1)", ValueError, "warmup", "steps"),
+    (f"{S}.warmup(10, curve='quadratic')", ValueError, "warmup", "curve"),
+    (f"{S}.warmup(10, curve=None)", (TypeError, ValueError), "warmup", "curve"),
+    (f"{S}.warmup(10, curve='exponential')", ValueError, "warmup", "start"),
+    ("linear(0.0, 1.0, 10).warmup(10, 0.1, curve='exponential')", ValueError, "warmup", None),
+    (f"{S}.cooldown(-1, 10)", ValueError, "cooldown", "at"),
+    (f"{S}.cooldown(1, -10)", ValueError, "cooldown", "steps"),
+    (f"{S}.cooldown(1, 10, curve='x')", ValueError, "cooldown", "curve"),
+    (f"{S}.cooldown(1, 10, 0.0, 'exponential')", ValueError, "cooldown", "end"),
+    (f"{S}.cooldown(100, 10, 0.1, 'exponential')", ValueError, "cooldown", None),
+    (f"{S}.clip(1.0, 0.0)", ValueError, "clip", "high"),
+    (f"{S}.stretch(0)", ValueError, "stretch", "factor"),
+    (f"{S}.stretch(-1.0)", ValueError, "stretch", "factor"),
+    (f"{S}.staircase(0)", ValueError, "staircase", "every"),
+    (f"{S}.staircase(-5)", ValueError, "staircase", "every"),
+    (f"{S}.repeat(0)", ValueError, "repeat", "period"),
+    (f"{S}.repeat(10, 0)", ValueError, "repeat", "times"),
+    (f"{S}.repeat(10, -1)", ValueError, "repeat", "times"),
+    (f"{S}.repeat(10, gain=0.0)", ValueError, "repeat", "gain"),
+    (f"{S}.repeat(10, gain=-1.0)", ValueError, "repeat", "gain"),
+    (f"{S}.then(0.1)", TypeError, "then", "other"),
+    (f"{S}.then(None)", TypeError, "then", "other"),
+    ("exponential(0.1, 0.9).then(constant(1.0))", ValueError, "then", None),
+    (f"{S} + 'a'", TypeError, None, None),
+    (f"{S} + None", TypeError, None, None),
+    (f"{S} + True", TypeError, None, None),
+    (f"[1] * {S}", TypeError, None, None),
+    (f"{S} + nan", ValueError, None, None),
+    (f"inf * {S}", ValueError, None, None),
+    (f"{S} / 0.0", (ValueError, ZeroDivisionError), None, None),
+    (f"{S} / nan", ValueError, None, None),
+    (f"{S} / {S}", TypeError, None, None),
+    (f"1.0 / {S}", TypeError, None, None),
+    (f"{S} ** 2", TypeError, None, None),
+    (f"{S} % 2", TypeError, None, None),
+    (f"{S}.warmup", None, None, None),
+    (f"{S} < {S}", TypeError, None, None),
+    ("cosine(0.1)", TypeError, None, None),
+    ("cosine(0.1, 0.0, 10, 20)", TypeError, None, None),
+    ("cosine(0.1, 0.0, 10, stepz=3)", TypeError, None, None),
+    # steps
+    (f"{S}(-1)", ValueError, None, "step"),
+    (f"{S}(-0.5)", ValueError, None, "step"),
+    (f"{S}(nan)", ValueError, None, "step"),
+    (f"{S}(inf)", ValueError, None, "step"),
+    (f"{S}(2**53 + 1)", ValueError, None, "step"),
+    (f"{S}(2.0**53 + 2)", ValueError, None, "step"),
+    (f"{S}(10**400)", ValueError, None, "step"),
+    (f"{S}('3')", TypeError, None, "step"),
+    (f"{S}(None)", TypeError, None, "step"),
+    (f"{S}(True)", TypeError, None, "step"),
+    (f"{S}(3j)", TypeError, None, "step"),
+    (f"{S}({{}})", TypeError, None, "step"),
+    (f"{S}(object())", TypeError, None, "step"),
+    (f"{S}()", TypeError, None, None),
+    (f"{S}([1, -1])", ValueError, None, "step"),
+    (f"{S}([1.0, nan])", ValueError, None, "step"),
+    (f"{S}(np.array([1, 2**53 + 1]))", ValueError, None, "step"),
+    (f"{S}(np.array([2**63], np.uint64))", ValueError, None, "step"),
+    (f"{S}(np.array(['a']))", TypeError, None, "step"),
+    (f"{S}(np.array([True]))", TypeError, None, "step"),
+    (f"{S}(np.array([1j]))", TypeError, None, "step"),
+    (f"{S}(np.array(['2020'], 'datetime64[Y]'))", TypeError, None, "step"),
+    (f"{S}([[1, 2], [3]])", (TypeError, ValueError), None, None),
+    (f"{S}(np.array([None]))", TypeError, None, "step"),
+    # tables
+    (f"{S}.table(-1)", ValueError, "table", "n"),
+    (f"{S}.table(2.0)", TypeError, "table", "n"),
+    (f"{S}.table(True)", TypeError, "table", "n"),
+    (f"{S}.table('3')", TypeError, "table", "n"),
+    (f"{S}.table(None)", TypeError, "table", "n"),
+    (f"{S}.table(2**60)", (ValueError, MemoryError), None, None),
+    (f"{S}.table(10**400)", ValueError, "table", "n"),
+    (f"{S}.table(10, start=-1)", ValueError, "table", "start"),
+    (f"{S}.table(10, start=1.0)", TypeError, "table", "start"),
+    (f"{S}.table(10, start=2**53)", ValueError, "table", None),
+    (f"{S}.table(10, start=2**63)", ValueError, "table", "start"),
+    (f"{S}.table(10, dtype=np.int64)", (TypeError, ValueError), "table", "dtype"),
+    (f"{S}.table(10, dtype=np.float16)", (TypeError, ValueError), "table", "dtype"),
+    (f"{S}.table(10, dtype='>f8')", (TypeError, ValueError), "table", "dtype"),
+    (f"{S}.table(10, dtype='nonsense')", TypeError, None, None),
+    (f"{S}.table(10, dtype=np.complex128)", (TypeError, ValueError), "table", "dtype"),
+    (f"tables({S}, 10)", TypeError, "tables", "schedules"),
+    (f"tables([{S}, 0.1], 10)", TypeError, "tables", "schedules"),
+    (f"tables([{S}], -1)", ValueError, "tables", "n"),
+    (f"tables([{S}], 1.5)", TypeError, "tables", "n"),
+    (f"tables([{S}], 10, start=-1)", ValueError, "tables", "start"),
+    (f"tables([{S}], 10, dtype='i4')", (TypeError, ValueError), "tables", "dtype"),
+    ("tables(None, 10)", TypeError, "tables", "schedules"),
+    # the rest of the interface
+    (f"{S}.plan(-1)", ValueError, "plan", "horizon"),
+    (f"{S}.plan(1.5)", TypeError, "plan", "horizon"),
+    ("parse(3)", TypeError, "parse", "text"),
+    ("parse(None)", TypeError, "parse", "text"),
+    ("parse(b'constant(0.1)')", TypeError, "parse", "text"),
+    ("set_threads(0)", ValueError, "set_threads", "n"),
+    ("set_threads(-1)", ValueError, "set_threads", "n"),
+    ("set_threads(1.0)", TypeError, "set_threads", "n"),
+    ("set_threads(True)", TypeError, "set_threads", "n"),
+    ("use_isa('sse9').__enter__()", ValueError, "use_isa", "name"),
+    ("use_isa(3).__enter__()", TypeError, "use_isa", "name"),
+]
+BAD_CALLS = [row for row in BAD_CALLS if row[1] is not None]
+
+
+@pytest.mark.parametrize(("text", "exception", "function", "argument"), BAD_CALLS, ids=[row[0] for row in BAD_CALLS])
+def test_bad_call(text, exception, function, argument):
+    names = {**vars(lk), **WORDS, "float": float}
+    # the words of curves win over those of this module
+    with Refusal(exception, function, argument):
+        eval(text, {"__builtins__": {}}, names)
+
+
+def test_a_message_in_full():
+    """One wording everywhere: function: argument must be what is expected; got what came."""
+    with pytest.raises(TypeError, match=r"^cosine: steps must be an integer >= 0; got 2\.5 \(float\)$"):
+        lk.cosine(0.1, 0.0, 2.5)
+    with pytest.raises((TypeError, ValueError)) as caught:
+        lk.cosine(0.1, 0.0, 10).table(10, out=np.zeros(10, np.float32), dtype=np.float64)
+    assert str(caught.value) == (
+        "table: out must be a C-contiguous float64 array of shape (10,); got float32 (10,)"
+    )
+
+
+@pytest.mark.parametrize("text", [row[0] for row in BAD_CALLS if row[0].startswith(S + "(")])
+def test_errors_of_steps_show_what_came(text):
+    with pytest.raises((TypeError, ValueError)) as caught:
+        eval(text, {"__builtins__": {}}, {**vars(lk), **WORDS})
+    if "()" not in text:
+        assert "; got " in str(caught.value) or "[[" in text
+
+
+# --------------------------------------------------------------------------------------------------------- out=
+
+
+def read_only(n, dtype):
+    out = np.full(n, 7, dtype)
+    out.flags.writeable = False
+    return out
+
+
+BAD_OUT = {  # name: (n -> out, a view on all memory behind it)
+    "a list": lambda n: [0.0] * n,
+    "a number": lambda n: 3.0,
+    "bytes": lambda n: b"\0" * 8 * n,
+    "a bytearray": lambda n: bytearray(8 * n),
+    "too short": lambda n: np.full(n - 1, 7.0),
+    "too long": lambda n: np.full(n + 1, 7.0),
+    "empty": lambda n: np.full(0, 7.0),
+    "two-dimensional": lambda n: np.full((n, 1), 7.0),
+    "zero-dimensional": lambda n: np.array(7.0),
+    "strided": lambda n: np.full(2 * n, 7.0)[::2],
+    "reversed": lambda n: np.full(n, 7.0)[::-1],
+    "broadcast": lambda n: np.broadcast_to(np.float64(7.0), (n,)),
+    "a column": lambda n: np.full((n, 3), 7.0)[:, 1],
+    "read-only": lambda n: read_only(n, np.float64),
+    "byte-swapped": lambda n: np.full(n, 7.0).astype(">f8"),
+    "byte-swapped float32": lambda n: np.full(n, 7.0).astype(">f4"),
+    "float16": lambda n: np.full(n, 7, np.float16),
+    "longdouble": lambda n: np.full(n, 7, np.longdouble),
+    "int64": lambda n: np.full(n, 7),
+    "uint8": lambda n: np.full(8 * n, 7, np.uint8),
+    "complex": lambda n: np.full(n, 7j),
+    "bool": lambda n: np.full(n, True),
+    "objects": lambda n: np.full(n, 7.0, object),
+    "records": lambda n: np.full(n, 7, [("x", float)]),
+}
+
+
+def memory_of(out) -> bytes:
+    base = out
+    while isinstance(base, np.ndarray) and isinstance(base.base, np.ndarray):
+        base = base.base
+    return base.tobytes() if isinstance(base, np.ndarray) and base.dtype != object else repr(base).encode()
+
+
+@pytest.mark.parametrize("name", BAD_OUT)
+@pytest.mark.parametrize("n", [10, 100_000])
+def test_bad_out_of_table(name, n):
+    out = BAD_OUT[name](n)
+    before = memory_of(out)
+    with Refusal((TypeError, ValueError), "table", "out"):
+        lk.cosine(0.1, 0.0, 100).table(n, out=out)
+    assert memory_of(out) == before
+
+
+@pytest.mark.parametrize("name", BAD_OUT)
+def test_bad_out_of_tables(name):
+    out = BAD_OUT[name](10)
+    before = memory_of(out)
+    with Refusal((TypeError, ValueError), "tables", "out"):
+        lk.tables([lk.cosine(0.1, 0.0, 100)] * 2, 10, out=out)
+    assert memory_of(out) == before
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: np.full((3, 10), 7.0),
+        lambda: np.full((2, 11), 7.0),
+        lambda: np.full((10, 2), 7.0),
+        lambda: np.full((10, 2), 7.0).T,
+        lambda: np.full((2, 20), 7.0)[:, ::2],
+        lambda: np.full((2, 12), 7.0)[:, :10],
+        lambda: np.full(20, 7.0),
+        lambda: np.full((2, 10, 1), 7.0),
+        lambda: np.broadcast_to(np.full(10, 7.0), (2, 10)),
+        lambda: np.full((2, 10), 7.0).astype(">f8"),
+        lambda: np.full((2, 10), 7),
+    ],
+)
+def test_bad_shapes_of_out_of_tables(make):
+    out = make()
+    before = memory_of(out)
+    with Refusal((TypeError, ValueError), "tables", "out"):
+        lk.tables([lk.cosine(0.1, 0.0, 100)] * 2, 10, out=out)
+    assert memory_of(out) == before
+
+
+def test_dtype_and_out_must_agree():
+    for dtype, other in [(np.float64, np.float32), (np.float32, np.float64)]:
+        out = np.full(10, 7, other)
+        with Refusal((TypeError, ValueError), "table", "out"):
+            lk.cosine(0.1, 0.0, 100).table(10, dtype=dtype, out=out)
+        assert np.all(out == 7)
+
+
+@pytest.mark.parametrize(
+    ("call", "exception"),
+    [
+        (lambda s, out: s.table(-1, out=out), ValueError),
+        (lambda s, out: s.table(10.0, out=out), TypeError),
+        (lambda s, out: s.table(10, start=-1, out=out), ValueError),
+        (lambda s, out: s.table(10, start=2**53, out=out), ValueError),
+        (lambda s, out: s.table(10, start="0", out=out), TypeError),
+        (lambda s, out: s.table(10, dtype=np.int32, out=out), (TypeError, ValueError)),
+        (lambda s, out: lk.exponential(1e300, 10.0).table(10, out=out), OverflowError),
+        (lambda s, out: lk.exponential(1e300, 1.5).table(10, start=45, out=out), OverflowError),
+        (lambda s, out: lk.tables([s, 3], 10, out=out.reshape(2, 5)), TypeError),
+    ],
+)
+def test_nothing_is_written_by_a_refused_call(call, exception):
+    out = np.full(10, 7.0)
+    with Refusal(exception):
+        call(lk.cosine(0.1, 0.0, 100), out)
+    assert np.all(out == 7.0)
+
+
+def test_nothing_is_written_by_a_large_table_that_overflows_late():
+    """The overflow is found before the first byte is stored, also where several threads would share the work."""
+    out = np.full(500_000, 7.0)
+    schedule = lk.exponential(1e300, 10.0, every=50_000)
+    with Refusal(OverflowError, argument="step"):
+        schedule.table(out.size, out=out)
+    assert np.all(out == 7.0)
+
+
+# ------------------------------------------------------------------------------------------------------------ parse
+
+HOSTILE = {
+    "empty": "",
+    "blank": "   \n",
+    "no call": "cosine",
+    "a string": "'cosine(0.1, 0.0, 10)'",
+    "nothing": "None",
+    "a list": "[constant(1.0)]",
+    "a tuple": "constant(1.0), constant(2.0)",
+    "two lines": "constant(1.0)\nconstant(2.0)",
+    "a statement": "x = constant(1.0)",
+    "an import": "import os",
+    "dunder import": "__import__('os').system('true')",
+    "eval": "eval('1')",
+    "open": "open('/etc/passwd')",
+    "print": "print(1)",
+    "exec": "exec('x = 1')",
+    "getattr": "getattr(constant(1.0), 'table')",
+    "unknown curve": "cosinus(0.1, 0.0, 10)",
+    "a class": "Schedule()",
+    "parse in parse": "parse('constant(1.0)')",
+    "tables": "tables([constant(1.0)], 10)",
+    "set_threads": "set_threads(1)",
+    "use_isa": "use_isa('scalar')",
+    "info": "info()",
+    "SGD": "SGD([], 0.1)",
+    "attribute": "constant(1.0).steps",
+    "class attribute": "constant(1.0).__class__",
+    "mro": "constant(1.0).__class__.__mro__[1].__subclasses__()",
+    "dunder call": "constant(1.0).__reduce__()",
+    "method off the list": "constant(1.0).table(10)",
+    "plan": "constant(1.0).plan()",
+    "plot": "constant(1.0).plot()",
+    "private": "constant(1.0)._plan",
+    "calling a schedule": "constant(1.0)(3)",
+    "attribute of a name": "os.system('true')",
+    "attribute of a number": "(1.0).hex()",
+    "attribute of a string": "'a'.upper()",
+    "lambda": "(lambda: constant(1.0))()",
+    "lambda argument": "from_function(lambda t: t, 10)",
+    "from_function": "from_function(float, 10)",
+    "list comprehension": "join([constant(1.0) for _ in range(10)], [])",
+    "generator": "from_table(x for x in [1.0])",
+    "dict": "constant({})",
+    "set": "constant({1.0})",
+    "f-string": "constant(f'{1}')",
+    "walrus": "constant(x := 1.0)",
+    "conditional": "constant(1.0) if 1 else constant(2.0)",
+    "boolean": "constant(1.0) or constant(2.0)",
+    "comparison": "constant(1.0) < constant(2.0)",
+    "subscript": "[constant(1.0)][0]",
+    "slice": "from_table([1.0, 2.0][0:1])",
+    "star": "constant(*[1.0])",
+    "double star": "constant(**{'value': 1.0})",
+    "star in a list": "from_table([*[1.0]])",
+    "await": "await constant(1.0)",
+    "yield": "(yield)",
+    "power": "constant(9**9**9)",
+    "shift": "constant(1 << 10**9)",
+    "string times number": "constant('a' * 10**9)",
+    "list times number": "from_table([1.0] * 10**9)",
+    "modulo": "constant(1.0) % 3",
+    "floor division": "constant(1.0) // 3",
+    "matrix product": "constant(1.0) @ constant(1.0)",
+    "invert": "~constant(1.0)",
+    "not": "not constant(1.0)",
+    "huge int": "constant(" + "9" * 100_000 + ")",
+    "huge int steps": "linear(0.1, 0.0, " + "9" * 4000 + ")",
+    "overflowing float": "constant(1e999)",
+    "minus overflowing float": "constant(-1e999)",
+    "nan by name": "constant(nan)",
+    "inf by name": "constant(inf)",
+    "complex": "constant(1j)",
+    "bool": "constant(True)",
+    "bytes": "constant(b'1')",
+    "ellipsis": "constant(...)",
+    "string argument": "constant('1.0')",
+    "wrong count": "cosine(0.1, 0.0, 2.5)",
+    "negative count": "cosine(0.1, 0.0, -3)",
+    "too many": "constant(1.0, 2.0)",
+    "too few": "cosine(0.1)",
+    "unknown keyword": "constant(val=1.0)",
+    "same keyword twice": "constant(value=1.0, value=2.0)",
+    "positional and keyword": "constant(1.0, value=2.0)",
+    "dunder keyword": "constant(1.0, __class__=3)",
+    "self keyword": "constant(1.0).shift(self=3, n=1)",
+    "nul": "constant(1.0)\0",
+    "open bracket": "constant(1.0",
+    "garbage": "!!$%&",
+    "surrogate": "constant(1.0)\ud800",
+    "look-alike letters": "c\u043enstant(1.0)",
+    "comment and newline": "constant(1.0) # fine?\n, 3",
+    "deep brackets": "(" * 10_000 + "constant(1.0)" + ")" * 10_000,
+    "deep minus": "-" * 10_000 + "constant(1.0)",
+    "deep calls": "join([" * 5_000 + "constant(1.0)" + "], [])" * 5_000,
+    "deep lists": "from_table(" + "[" * 5_000 + "]" * 5_000 + ")",
+    "long chain": "constant(1.0)" + ".shift(1)" * 50_000,
+    "long sum": "constant(1.0)" + " + constant(1.0)" * 100_000,
+    "megabytes of blanks": " " * 5_000_000 + "constant(1.0)",
+    "megabytes of digits": "constant(0." + "1" * 5_000_000 + ")",
+    "megabytes of name": "a" * 5_000_000,
+    "megabytes of list": "from_table([" + "1.0," * 1_500_000 + "'x'])",
+    "megabytes of brackets": "(" * 3_000_000,
+    "megabytes of garbage": "\0\n'\"" * 1_000_000,
+    "megabytes of unclosed string": "'" + "a" * 5_000_000,
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_text(name):
+    text = HOSTILE[name]
+    allowed = (ValueError, TypeError)
+    begin = time.perf_counter()
+    with pytest.raises(allowed) as caught:
+        lk.parse(text)
+    assert time.perf_counter() - begin < 2 * PATIENCE
+    assert type(caught.value) in allowed, repr(caught.value)
+    assert len(str(caught.value)) < 1000
+
+
+def test_parse_calls_nothing_it_does_not_know():
+    """Not even a name that looks like a curve but was put into the package from outside."""
+    called = []
+    lk.wicked = lambda *arguments: called.append(arguments)
+    try:
+        with pytest.raises(ValueError, match="wicked"):
+            lk.parse("wicked(1)")
+    finally:
+        del lk.wicked
+    assert not called
+
+
+def test_parse_errors_name_the_offender():
+    for text, word in [("cosinus(0.1, 0.0, 10)", "cosinus"), ("constant(1.0).table(3)", "table")]:
+        with pytest.raises(ValueError, match=word):
+            lk.parse(text)
+
+
+def test_parse_reads_plain_variations():
+    """Blanks, keywords, order of keywords, signs, underscores, exponents, brackets: the same schedule."""
+    expected = lk.cosine(0.1, -1e-3, 1000)
+    for text in (
+        "cosine(0.1, -0.001, 1000)",
+        "  cosine( 0.1,-1e-3 ,1_000 )  ",
+        "cosine(steps=1000, end=-1e-3, start=+0.1)",
+        "(cosine(0.1,\n -1e-3, 1000))",
+        "cosine(.1, -1e-3, 0x3e8)",
+    ):
+        assert lk.parse(text) == expected, text
+    assert lk.parse("2 * constant(1.0) + 0.5") == 2 * lk.constant(1.0) + 0.5
+
+
+def test_a_large_honest_table_is_read():
+    values = [1.0 / (i + 1) for i in range(20_000)]
+    schedule = lk.from_table(values)
+    assert lk.parse(repr(schedule)) == schedule
+
+
+def test_schedules_cannot_be_changed():
+    schedule = lk.cosine(0.1, 0.0, 10)
+    for name in ("steps", "name", "args", "node"):
+        with pytest.raises((AttributeError, TypeError)):
+            setattr(schedule, name, 3)
+    assert schedule == lk.cosine(0.1, 0.0, 10)
+
+
+def test_schedules_are_no_conditions_for_oracles():
+    """The table of good calls is good: each of them builds."""
+    for _, function, bound in good_calls():
+        assert function(*bound.args, **bound.kwargs) is not None
+    assert oracle.namespace

@@ -1,0 +1,269 @@
+"""One arithmetic to the last bit: the same tables on every ISA, thread count, slice and alignment, release after release.
+
+golden/schedules.sha256 holds the digests of every case. They are made from lrkern's own output, whose values
+test_accuracy.py checks; here only that nothing moves a bit. After a wanted change of bits, or a new case:
+
+    python tests/test_bits.py --write    # show what changed, and write the file anew
+    python tests/test_bits.py --check    # compare all digests, also where pytest is not at hand (another machine)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import cases
+import lrkern as lk
+import numpy as np
+from lrkern import _core
+
+try:
+    import pytest
+except ImportError:  # --check and --write do without
+    pytest = None
+
+GOLDEN = Path(__file__).parent / "golden" / "schedules.sha256"
+FRACTIONS = np.concatenate([np.arange(64) / 7, 2.0 ** np.linspace(-4, 40, 64)])
+LARGE = 2_500_000  # enough for streaming stores and every thread
+LARGE_TEXTS = [
+    "cosine(3e-4, 3e-5, 1_000_000).warmup(2_000)",
+    "warm_restarts(0.1, 0.0, 10)",
+    "warm_restarts(0.1, 0.0, 1000, 1.1)",
+    "exponential(0.1, 0.99999).staircase(10)",
+    "cyclic(0.0, 1.0, 700, 300) * polynomial(1.0, 0.0, 2_000_000, 0.9)",
+    "piecewise([0.1, 0.01, 0.001], [900_001, 1_500_003])",
+    "cosine(0.1, 0.01, 90).warmup(10).repeat(100, gain=0.9999)",
+]
+OFFSETS = [0, 1, 4, 8, 12, 20, 33, 56, 63]
+
+
+def windows(schedule):
+    """(start, n): the beginning, the middle, around the end; far out where there is none."""
+    end = schedule.steps
+    if end is None:
+        return [(0, 1500), (10**6 - 50, 100), (10**9 + 1, 70), (10**15 - 3, 70)]
+    return [(0, 1500), (max(end // 2 - 77, 0), 200), (max(end - 300, 0), 400)]
+
+
+def rows(schedule, dtype):
+    """The bytes of every window and of values between steps; a row that overflows counts as that word."""
+    for start, n in windows(schedule):
+        try:
+            yield schedule.table(n, start=start, dtype=dtype).tobytes()
+        except OverflowError:
+            yield b"OverflowError"
+    if dtype is np.float64:
+        try:
+            yield schedule(FRACTIONS).tobytes()
+        except OverflowError:
+            yield b"OverflowError"
+
+
+def digest(parts) -> str:
+    sha = hashlib.sha256()
+    for part in parts:
+        sha.update(part)
+    return sha.hexdigest()
+
+
+def digests(case) -> tuple[str, str]:
+    schedule = case.build(lk)
+    return digest(rows(schedule, np.float64)), digest(rows(schedule, np.float32))
+
+
+def large_digests(text) -> tuple[str, str]:
+    schedule = lk.parse(text)
+    return tuple(digest([memoryview(schedule.table(LARGE, dtype=d))]) for d in (np.float64, np.float32))
+
+
+def all_digests() -> dict[str, tuple[str, str]]:
+    assert sys.byteorder == "little", "the digests are of little-endian numbers"
+    return {case.text: digests(case) for case in cases.CASES} | {
+        f"{LARGE} steps of {text}": large_digests(text) for text in LARGE_TEXTS
+    }
+
+
+def golden() -> dict[str, tuple[str, str]]:
+    lines = [line.split(" ", 2) for line in GOLDEN.read_text().splitlines() if not line.startswith("#")]
+    return {text: (double, single) for double, single, text in lines}
+
+
+def changes(expected, found) -> list[str]:
+    out = [f"{word}: {text}" for text in found for word in [change(expected.get(text), found[text])] if word]
+    return out + [f"no longer in the table: {text}" for text in expected if text not in found]
+
+
+def change(expected, found) -> str | None:
+    if expected is None:
+        return "not in the golden file"
+    names = [name for name, a, b in zip(("float64", "float32"), expected, found, strict=True) if a != b]
+    return f"other bits in {' and '.join(names)}" if names else None
+
+
+def active_isa() -> str:
+    return _core.active_isa()
+
+
+@contextlib.contextmanager
+def threads(n):
+    before = _core.get_threads()
+    lk.set_threads(n)
+    try:
+        assert _core.get_threads() == n
+        yield
+    finally:
+        lk.set_threads(before)
+
+
+if pytest is not None:
+    every_isa = pytest.mark.parametrize("isa", lk.isas())
+    both_thread_counts = pytest.mark.parametrize("n_threads", [1, 2])
+
+    def test_this_machine_has_more_than_one_way():
+        assert "scalar" in lk.isas()
+        assert active_isa() in lk.isas()
+        if os.uname().machine in ("x86_64", "aarch64"):
+            assert len(lk.isas()) > 1, "only the scalar kernels were built or found"
+
+    @every_isa
+    @both_thread_counts
+    def test_golden(isa, n_threads):
+        with lk.use_isa(isa), threads(n_threads):
+            assert active_isa() == isa
+            wrong = changes(golden(), all_digests())
+        assert not wrong, "\n".join(wrong[:20])
+
+    @every_isa
+    def test_scalars(isa):
+        """One step at a time gives the bits of the table."""
+        for case in cases.CASES[::5]:
+            schedule = case.build(lk)
+            start, n = windows(schedule)[1]
+            with lk.use_isa("scalar"):
+                try:
+                    row = schedule.table(min(n, 60), start=start)
+                except OverflowError:
+                    continue
+            with lk.use_isa(isa):
+                assert active_isa() == isa
+                one_by_one = np.array([schedule(start + i) for i in range(len(row))])
+            assert one_by_one.tobytes() == row.tobytes(), case.text
+
+    @every_isa
+    @both_thread_counts
+    @pytest.mark.parametrize("dtype", [np.float64, np.float32])
+    @pytest.mark.parametrize("n", [5, 1000, 300_001])
+    def test_alignment_of_out(isa, n_threads, dtype, n):
+        """Any address of `out` gives the same bits, and no byte beside it is touched."""
+        size = np.dtype(dtype).itemsize * n
+        for text in LARGE_TEXTS[:5:2]:
+            schedule = lk.parse(text)
+            with lk.use_isa("scalar"), threads(1):
+                expected = schedule.table(n, start=3, dtype=dtype).tobytes()
+            with lk.use_isa(isa), threads(n_threads):
+                assert active_isa() == isa
+                for offset in OFFSETS:
+                    buffer = bytearray(b"\xa5" * (size + 128))
+                    out = np.frombuffer(buffer, dtype, n, offset)
+                    assert schedule.table(n, start=3, dtype=dtype, out=out) is out
+                    assert buffer[offset : offset + size] == expected, (text, offset)
+                    assert buffer[:offset] == b"\xa5" * offset
+                    assert buffer[offset + size :] == b"\xa5" * (128 - offset)
+
+    @every_isa
+    def test_slices(isa):
+        """Every start and length around the vector widths: a slice is a part of the whole."""
+        for text in [*LARGE_TEXTS, "noam(512, 40)", "rex(0.1, 0.0, 100)", "from_table([0.1, 0.2, 0.3, 0.4])"]:
+            schedule = lk.parse(text)
+            for base in (0, 890, 1999, 900_001 - 40):
+                for dtype in (np.float64, np.float32):
+                    with lk.use_isa("scalar"):
+                        whole = schedule.table(150, start=base, dtype=dtype)
+                    with lk.use_isa(isa):
+                        assert active_isa() == isa
+                        for start in range(0, 40, 3):
+                            for n in (0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 63, 64, 65, 100):
+                                part = schedule.table(n, start=base + start, dtype=dtype)
+                                assert part.tobytes() == whole[start : start + n].tobytes(), (text, base, start, n)
+
+    @both_thread_counts
+    def test_large_slices(n_threads):
+        """A piece of a large table is that piece of the whole, wherever the chunks of the threads fall."""
+        for text in LARGE_TEXTS[:4]:
+            schedule = lk.parse(text)
+            with threads(1):
+                whole = schedule.table(LARGE)
+            with threads(n_threads):
+                for start in (1, 4097, 1_000_003):
+                    part = schedule.table(LARGE - start - 5, start=start)
+                    assert part.tobytes() == whole[start : LARGE - 5].tobytes(), (text, start)
+
+    @every_isa
+    @both_thread_counts
+    def test_tables(isa, n_threads):
+        """A grid of schedules is the rows of each, whatever fills it."""
+        schedules = [case.build(lk) for case in cases.CASES[::3]]
+        n = 257
+        with lk.use_isa("scalar"), threads(1):
+            kept, expected = [], []
+            for schedule in schedules:
+                with contextlib.suppress(OverflowError):
+                    expected.append(schedule.table(n, start=9))
+                    kept.append(schedule)
+        with lk.use_isa(isa), threads(n_threads):
+            assert active_isa() == isa
+            grid = lk.tables(kept, n, start=9)
+            single = lk.tables(kept, n, start=9, dtype=np.float32)
+        assert grid.tobytes() == np.array(expected).tobytes()
+        with np.errstate(over="ignore", under="ignore"):
+            assert single.tobytes() == np.array(expected).astype(np.float32).tobytes()
+
+    @every_isa
+    def test_isa_from_the_environment(isa):
+        """LRKERN_ISA decides in a fresh process, which reaches the same digests."""
+        case = next(case for case in cases.CASES if case.text.startswith("cosine(0.1, 0.0, 1000).warmup(137)"))
+        program = (
+            "import test_bits, cases; print(test_bits.active_isa()); "
+            f"print(*test_bits.digests(cases.Case('warmup', {case.text!r})))"
+        )
+        path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+        environment = {**os.environ, "LRKERN_ISA": isa, "PYTHONPATH": path}
+        run = subprocess.run(
+            [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+        )
+        assert run.stdout.split() == [isa, *golden()[case.text]]
+
+    def test_the_digests_tell_bits_apart():
+        """One last bit in one value of a row is another digest."""
+        row = cases.CASES[20].build(lk).table(100)
+        touched = row.copy()
+        touched[57] = np.nextafter(touched[57], np.inf)
+        assert digest([row.tobytes()]) != digest([touched.tobytes()])
+        assert changes({"a": ("1", "2")}, {"a": ("1", "3"), "b": ("1", "2")}) == [
+            "other bits in float32: a",
+            "not in the golden file: b",
+        ]
+
+
+def main(arguments) -> int:
+    if arguments not in (["--write"], ["--check"]):
+        print(__doc__)
+        return 2
+    found = all_digests()
+    wrong = changes(golden() if GOLDEN.exists() else {}, found)
+    print(*wrong, sep="\n")
+    print(f"{len(found)} digests ({active_isa()}, {_core.get_threads()} threads), {len(wrong)} changes")
+    if arguments == ["--check"]:
+        return 1 if wrong else 0
+    GOLDEN.parent.mkdir(exist_ok=True)
+    head = "# sha256 of float64 rows, sha256 of float32 rows, schedule; see test_bits.py\n"
+    GOLDEN.write_text(head + "".join(f"{a} {b} {text}\n" for text, (a, b) in found.items()))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,196 @@
+"""The command line: what it prints and writes, and that wrong use ends in one line and exit code 2."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import lrkern as lk
+from lrkern import cli
+
+SCHEDULE = "cosine(0.1, 0.0, 100).warmup(10)"
+
+
+@pytest.fixture
+def run(monkeypatch, capsys, tmp_path):
+    """Run the command in an empty folder: (exit code, standard output, standard error)."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def call(*words):
+        monkeypatch.setattr(sys, "argv", ["lrkern", *words])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        return end.value.code, *capsys.readouterr()
+
+    return call
+
+
+def test_help_names_every_command(run):
+    for words in ([], ["--help"], ["-h"]):
+        code, out, _ = run(*words)
+        assert code == 0
+        for command in ("demo", "plot", "table", "info", "bench"):
+            assert f"\n  {command} " in out
+
+
+def test_version(run):
+    assert run("--version")[:2] == (0, f"lrkern, version {lk.__version__}\n")
+
+
+def test_info_shows_everything(run):
+    code, out, _ = run("info")
+    assert code == 0
+    for key, value in lk.info().items():
+        line = next(line for line in out.splitlines() if line.startswith(key))
+        assert all(str(one) in line for one in (value if isinstance(value, list) else [value]))
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_table_npy(run, dtype):
+    assert run("table", SCHEDULE, "-n", "120", "--start", "5", "--dtype", dtype, "-o", "t.npy") == (0, "", "")
+    wanted = lk.parse(SCHEDULE).table(120, 5, dtype=dtype)
+    values = np.load("t.npy")
+    assert values.dtype == dtype
+    assert values.tobytes() == wanted.tobytes()
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("to_file", [False, True])
+def test_table_csv_reads_back_exactly(run, dtype, to_file):
+    words = ["table", SCHEDULE, "-n", "120", "--start", "5", "--dtype", dtype]
+    code, text, _ = run(*words, *(["-o", "t.csv"] if to_file else []))
+    assert code == 0
+    if to_file:
+        assert text == ""
+        text = Path("t.csv").read_text(encoding="ascii")
+    head, *lines = text.splitlines()
+    assert head == "step,value"
+    steps, values = zip(*(line.split(",") for line in lines), strict=True)
+    assert list(map(int, steps)) == list(range(5, 125))
+    assert np.array(values, dtype).tobytes() == lk.parse(SCHEDULE).table(120, 5, dtype=dtype).tobytes()
+
+
+def test_table_of_no_steps(run):
+    assert run("table", SCHEDULE, "-n", "0") == (0, "step,value\n", "")
+
+
+@pytest.mark.parametrize(("name", "magic"), [("p.png", b"\x89PNG"), ("p.svg", b"<?xml"), ("p.pdf", b"%PDF")])
+def test_plot_writes_pictures(run, name, magic):
+    assert run("plot", SCHEDULE, "step_decay(0.1, 0.5, 20)", "-n", "200", "--log", "-o", name) == (0, f"{name}\n", "")
+    assert Path(name).read_bytes().startswith(magic)
+
+
+def test_plot_in_the_terminal(run):
+    code, out, _ = run("plot", SCHEDULE, "constant(0.05)", "-n", "200")
+    lines = out.splitlines()
+    assert code == 0
+    assert lines[:2] == ["── cosine(0.1, 0.0, 100).warmup(10)", "── constant(0.05)"]
+    assert lines[-1].endswith("step 199")
+    assert max(map(len, lines)) <= 80
+    braille = sum("\u2800" < character <= "\u28ff" for character in out)
+    assert 100 < braille < 400
+
+
+def test_demo(run):
+    code, out, _ = run("demo", "--epochs", "2", "--seed", "3", "-o", "d.png")
+    assert code == 0
+    assert "Both runs agree" in out
+    assert os.path.getsize("d.png") > 20_000
+
+
+def test_module_runs_too():
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "lrkern", "table", "linear(1, 0, 2)", "-n", "2"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (done.stdout, done.stderr) == ("step,value\n0,1.0\n1,0.5\n", "")
+
+
+def test_a_reader_that_leaves_is_no_accident():
+    command = [sys.executable, "-m", "lrkern", "table", "linear(1, 0, 2)", "-n", "500000"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "step,value\n"
+        process.stdout.close()
+        assert process.stderr.read() == ""
+        assert process.wait() == 1
+
+
+WRONG = [
+    (["nonsense"], "lrkern: No such command 'nonsense'"),
+    (["--nonsense"], "lrkern: No such option"),
+    (["plot"], "lrkern plot: Missing argument 'EXPR...'"),
+    (["plot", "foo(1)"], "lrkern: parse: 'foo' is not a curve"),
+    (["plot", "cosine(1, 0, 2.5)"], "lrkern: cosine: steps must be an integer >= 0; got 2.5 (float)"),
+    (["plot", "cosine(1, 0"], "lrkern: parse: "),
+    (["plot", "__import__('os').system('touch x')"], "lrkern: parse: "),
+    (["plot", ""], "lrkern: parse: "),
+    (["plot", "cosine(1, 0, 10)\n+\nnothing"], "lrkern: parse: "),
+    (["plot", SCHEDULE, "-n", "0"], "lrkern: plot: n must be an integer from 1 to 2**53; got 0"),
+    (["plot", SCHEDULE, "-n", "many"], "lrkern plot: Invalid value for '-n'"),
+    (["plot", SCHEDULE, "-o", "p.jpg"], "lrkern: out must end in .png, .svg or .pdf; got p.jpg"),
+    (["plot", SCHEDULE, "-o", "no/p.png"], "lrkern: out must be in a folder that exists; got no/p.png"),
+    (["plot", "constant(0)", "--log"], "lrkern: plot: nothing to draw on a logarithmic axis"),
+    (["table", SCHEDULE], "lrkern table: Missing option '-n'"),
+    (["table", SCHEDULE, "-n", "-1"], "lrkern: table: n must be an integer >= 0; got -1"),
+    (["table", SCHEDULE, "-n", "1", "--start", "-1"], "lrkern: table: start must be an integer"),
+    (["table", SCHEDULE, "-n", "1", "--dtype", "int8"], "lrkern table: Invalid value for '--dtype'"),
+    (["table", SCHEDULE, "-n", "1", "-o", "t.txt"], "lrkern: table: out must end in .npy or .csv; got t.txt"),
+    (["table", SCHEDULE, "-n", "1", "-o", "no/t.npy"], "lrkern: [Errno 2] No such file or directory"),
+    (["table", SCHEDULE, "-n", str(2**50)], "lrkern: table: an array of shape"),
+    (["table", "exponential(1e300, 2)", "-n", "100"], "lrkern: "),
+    (["demo", "--epochs", "0"], "lrkern demo: Invalid value for '--epochs'"),
+    (["demo", "--seed", "-1"], "lrkern demo: Invalid value for '--seed'"),
+    (["demo", "-o", "d.txt"], "lrkern: out must end in .png, .svg or .pdf; got d.txt"),
+]
+
+
+@pytest.mark.parametrize(("words", "message"), WRONG, ids=[" ".join(words)[:40] for words, _ in WRONG])
+def test_wrong_use_is_one_line(run, words, message):
+    code, out, err = run(*words)
+    assert code == 2
+    assert out == ""
+    assert err.startswith(message)
+    assert err.count("\n") == 1
+    assert os.listdir() == []
+
+
+def test_bench_needs_a_checkout(run, monkeypatch, tmp_path):
+    monkeypatch.setattr(lk, "__file__", str(tmp_path / "lrkern" / "__init__.py"))
+    code, _, err = run("bench", "--quick")
+    assert code == 2
+    assert err == "lrkern: bench: the benchmark is part of the source checkout, not of the installed package\n"
+
+
+@pytest.mark.parametrize(
+    ("missing", "words", "message"),
+    [
+        ("click", ["info"], "lrkern: the command line needs click: pip install 'lrkern[cli]'\n"),
+        ("rich", ["info"], "lrkern: the command line needs rich: pip install 'lrkern[cli]'\n"),
+        (
+            "matplotlib",
+            ["plot", "linear(1, 0, 2)", "-o", "x.png"],
+            "plot -o needs matplotlib: pip install 'lrkern[plot]'\n",
+        ),
+        ("matplotlib", ["demo"], "the demo needs matplotlib: pip install 'lrkern[demo]'\n"),
+        ("sklearn", ["demo"], "the demo needs scikit-learn: pip install 'lrkern[demo]'\n"),
+    ],
+)
+def test_missing_packages_are_named(missing, words, message, tmp_path):
+    (tmp_path / f"{missing}.py").write_text(f"raise ModuleNotFoundError('gone', name={missing!r})")
+    done = subprocess.run(
+        [sys.executable, "-m", "lrkern", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )
+    assert done.returncode in (1, 2)
+    assert done.stderr.endswith(message)
+    assert done.stderr.count("\n") == 1

@@ -1,0 +1,844 @@
+"""The fused SGD step against an exact reference: every option, size, ISA and thread count, to the last bit."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+import reference_sgd
+
+import lrkern as lk
+from lrkern import _core
+
+DTYPES = ("f4", "f8")
+BITS = {4: np.uint32, 8: np.uint64}
+
+# Around every vector width (4 to 16 lanes) and around eight vectors; then more than a few cache lines.
+SIZES = sorted({0, 1, 2, *(k * w + d for w in (4, 8, 16) for k in (1, 8) for d in (-1, 0, 1)), 1000})
+
+OPTIONS = [
+    {
+        "lr": lr,
+        "momentum": momentum,
+        "dampening": dampening,
+        "nesterov": nesterov,
+        "weight_decay": weight_decay,
+        "decoupled": decoupled,
+        "maximize": maximize,
+    }
+    for lr, (momentum, dampening, nesterov), (weight_decay, decoupled), maximize in itertools.product(
+        (0.1, 0.0),
+        ((0.0, 0.0, False), (0.9, 0.0, False), (0.9, 0.3, False), (0.9, 0.0, True)),
+        ((0.0, False), (0.01, False), (0.01, True), (0.0, True)),
+        (False, True),
+    )
+    if lr or not (maximize or decoupled)
+]
+# Options that differ in kind, for the tests that multiply them with other things.
+FEW_OPTIONS = [
+    {"lr": 0.1},
+    {"lr": 0.1, "weight_decay": 0.01, "maximize": True},
+    {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.01, "nesterov": True},
+    {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.01, "decoupled": True, "dampening": 0.3},
+]
+
+
+def name(options: dict[str, Any]) -> str:
+    return ",".join(f"{key}={value:g}" for key, value in options.items() if value) or "zero"
+
+
+def bits(array: np.ndarray) -> np.ndarray:
+    """Bit patterns, with one for all NaNs: which NaN comes out is not promised."""
+    array = np.array(array, order="K", copy=True)
+    array[np.isnan(array)] = np.nan
+    return array.view(BITS[array.itemsize])
+
+
+def assert_same_bits(found: np.ndarray, expected: np.ndarray, what: str = "") -> None:
+    assert found.dtype == expected.dtype
+    assert found.shape == expected.shape
+    wrong = np.flatnonzero(bits(found) != bits(expected))
+    if wrong.size:
+        i = wrong[0]
+        raise AssertionError(
+            f"{what}: {wrong.size} of {found.size} elements differ, first at {i}: "
+            f"{found.ravel()[i]!r} instead of {expected.ravel()[i]!r}"
+        )
+
+
+def unaligned(array: np.ndarray, offset: int) -> np.ndarray:
+    """A copy whose first element lies `offset` bytes past a multiple of 64."""
+    memory = np.empty(array.nbytes + 128 + offset, np.uint8)
+    start = -memory.ctypes.data % 64 + offset
+    view = memory[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
+    view[...] = array
+    assert view.size == 0 or view.ctypes.data % 64 == offset % 64
+    return view
+
+
+def values(dtype: str, n: int, seed: int) -> np.ndarray:
+    """Numbers of very different sizes."""
+    rng = np.random.default_rng(seed)
+    return (rng.standard_normal(n) * 2.0 ** rng.integers(-12, 4, n)).astype(dtype)
+
+
+def special_triples(dtype: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """All combinations of values at the edges of the format, for p, g and the buffer."""
+    limits = np.finfo(dtype)
+    least, normal, most = float(limits.smallest_subnormal), float(limits.smallest_normal), float(limits.max)
+    specials = [0.0, -0.0, 1.0, -1.0, math.inf, -math.inf, math.nan, least, -3 * least, normal, -normal, most, -most]
+    p, g, b = (np.array(column, dtype) for column in zip(*itertools.product(specials, repeat=3), strict=True))
+    return p, g, b
+
+
+def step(p: np.ndarray, g: np.ndarray, b: np.ndarray, **options: Any) -> None:
+    lk.sgd_step(p, g, b, **options)
+
+
+@contextmanager
+def running(isa: str, threads: int = 1) -> Iterator[None]:
+    before = lk.get_threads()
+    with lk.use_isa(isa):
+        lk.set_threads(threads)
+        try:
+            yield
+        finally:
+            lk.set_threads(before)
+
+
+class TestReference:
+    """The oracle itself, against exact fractions and NumPy."""
+
+    @pytest.mark.parametrize("dtype", DTYPES)
+    def test_rounds_once(self, dtype: str) -> None:
+        kind = np.dtype(dtype)
+        rng = np.random.default_rng(1)
+        with np.errstate(all="ignore"):
+            for _ in range(2000):
+                a, b, c = ((rng.standard_normal(3) * 2.0 ** rng.integers(-60, 60, 3)).astype(kind)).tolist()
+                exact = Fraction(a) * Fraction(b) + Fraction(c)
+                found = reference_sgd.fma(a, b, c, kind)
+                around = [float(np.nextafter(kind.type(found), kind.type(x))) for x in (-math.inf, math.inf)]
+                error = abs(Fraction(found) - exact)
+                assert all(error <= abs(Fraction(x) - exact) for x in around)
+                assert reference_sgd.mul(a, b, kind) == float(kind.type(a) * kind.type(b))
+
+    def test_float64_is_what_python_divides(self) -> None:
+        # Python divides integers with one correct rounding, denormals included.
+        rng = np.random.default_rng(2)
+        for _ in range(2000):
+            a, b, c = (rng.standard_normal(3) * 2.0 ** rng.integers(-540, -480, 3)).tolist()
+            exact = Fraction(a) * Fraction(b) + Fraction(c) / 2**500
+            c = float(Fraction(c) / 2**500)
+            exact = Fraction(a) * Fraction(b) + Fraction(c)
+            assert reference_sgd.fma(a, b, c, np.dtype("f8")) == exact.numerator / exact.denominator
+
+    def test_one_rounding_is_not_two(self) -> None:
+        kind = np.dtype("f8")
+        a = 1 + 2.0**-30
+        assert reference_sgd.fma(a, a, -1.0, kind) != a * a - 1.0
+
+
+class TestFormula:
+    @pytest.mark.parametrize("dtype", DTYPES)
+    @pytest.mark.parametrize("options", OPTIONS, ids=name)
+    def test_three_steps(self, options: dict[str, Any], dtype: str) -> None:
+        p, b = values(dtype, 200, 3), np.full(200, np.nan, dtype)  # the first step must not read the buffer
+        expected_p, expected_b = p.copy(), b.copy()
+        for i in range(3):
+            before, g = p.copy(), values(dtype, 200, 4 + i)
+            expected_p, expected_b = reference_sgd.sgd_arrays(expected_p, g, expected_b, **options, first=i == 0)
+            kept = g.copy()
+            step(p, g, b, **options, first=i == 0)
+            assert_same_bits(p, expected_p, f"p, step {i}")
+            assert_same_bits(b, expected_b, f"buffer, step {i}")
+            assert g.tobytes() == kept.tobytes()
+            if options["lr"]:
+                assert np.mean(p != before) > 0.95, "the step has done nothing"
+
+    @pytest.mark.parametrize("dtype", DTYPES)
+    @pytest.mark.parametrize("first", [False, True])
+    @pytest.mark.parametrize("options", OPTIONS, ids=name)
+    def test_infinities_nans_zeros_and_denormals(self, options: dict[str, Any], first: bool, dtype: str) -> None:
+        p, g, b = special_triples(dtype)
+        expected_p, expected_b = reference_sgd.sgd_arrays(p, g, b, **options, first=first)
+        for isa in lk.isas():
+            found_p, found_b = p.copy(), b.copy()
+            with lk.use_isa(isa):
+                step(found_p, g, found_b, **options, first=first)
+            assert_same_bits(found_p, expected_p, f"p, {isa}")
+            assert_same_bits(found_b, expected_b, f"buffer, {isa}")
+
+    @pytest.mark.parametrize("dtype", DTYPES)
+    def test_denormals_are_kept(self, dtype: str) -> None:
+        least = np.finfo(dtype).smallest_subnormal
+        p, g = np.full(100, 5 * least), np.full(100, 2 * least)
+        step(p, g, np.zeros(100, dtype), lr=1.0, momentum=0.5, first=True)
+        assert np.all(p == 3 * least)
+
+    @pytest.mark.parametrize("dtype", DTYPES)
+    def test_random_sizes_of_numbers(self, dtype: str) -> None:
+        rng = np.random.default_rng(8)
+        limits = np.finfo(dtype)
+        p, g, b = (
+            np.ldexp(rng.standard_normal(3000), rng.integers(limits.minexp - 20, limits.maxexp, 3000)).astype(dtype)
+            for _ in range(3)
+        )
+        options = {"lr": 1.7, "momentum": 0.93, "weight_decay": 0.37, "nesterov": True}
+        expected_p, expected_b = reference_sgd.sgd_arrays(p, g, b, **options)
+        step(p, g, b, **options)
+        assert_same_bits(p, expected_p)
+        assert_same_bits(b, expected_b)
+
+    @pytest.mark.parametrize("isa", lk.isas())
+    @pytest.mark.parametrize("dtype", DTYPES)
+    def test_not_rounded_twice(self, dtype: str, isa: str) -> None:
+        """Sums a hair below half way: a product that is rounded first goes up, and so does a sum in a wider format."""
+        kind = np.dtype(dtype).type
+        eps = float(np.finfo(dtype).eps)
+        odd, scalar, small = 1 + eps, 1 + eps, (1 - eps) * eps / 2  # odd + scalar * small = odd + (1 - eps^2) eps/2
+        for p, g, b, options in [
+            (odd, -small, 0.0, {"lr": scalar}),
+            (small, odd, 0.0, {"lr": 1.0, "weight_decay": scalar}),
+            (0.0, odd, small, {"lr": 1.0, "momentum": scalar}),
+            (0.0, small, odd / scalar, {"lr": 1.0, "momentum": scalar}),
+        ]:
+            arrays = [np.full(67, kind(one)) for one in (p, g, b)]
+            expected_p, expected_b = reference_sgd.sgd_arrays(*arrays, **options)
+            with lk.use_isa(isa):
+                step(*arrays, **options)
+            assert_same_bits(arrays[0], expected_p, name(options))
+            assert_same_bits(arrays[2], expected_b, name(options))
+        assert reference_sgd.fma(scalar, small, odd, np.dtype(dtype)) == odd
+        assert kind(scalar) * kind(small) + kind(odd) != odd
+
+    def test_scalars_are_computed_in_float64(self) -> None:
+        lr, decay = 0.3, 0.7
+        in_float32 = np.float32(1) - np.float32(lr) * np.float32(decay)
+        assert np.float32(1 - lr * decay) != in_float32, "these numbers show no difference"
+        p = values("f4", 100, 1)
+        expected, _ = reference_sgd.sgd_arrays(p, np.zeros_like(p), p, lr=lr, weight_decay=decay, decoupled=True)
+        lk.sgd_step(p, np.zeros_like(p), lr=lr, weight_decay=decay, decoupled=True)
+        assert_same_bits(p, expected)
+
+
+@pytest.fixture(scope="module")
+def master() -> dict[Any, Any]:
+    """Inputs, and what a step makes of them: what happens to an element does not depend on the others."""
+    found = {}
+    for dtype, (k, options) in itertools.product(DTYPES, enumerate(FEW_OPTIONS)):
+        arrays = [values(dtype, 1000, seed) for seed in (11, 12, 13)]
+        for array, other in zip(arrays, special_triples(dtype), strict=True):
+            array[100:1000:7] = other[5 : 5 + len(array[100:1000:7])]
+        found[dtype, k] = (*arrays, *reference_sgd.sgd_arrays(*arrays, **options))
+    return found
+
+
+class TestSameBits:
+    @pytest.mark.parametrize("dtype", DTYPES)
+    @pytest.mark.parametrize("isa", lk.isas())
+    def test_every_size_and_alignment(self, isa: str, dtype: str, master: dict[Any, Any]) -> None:
+        item = np.dtype(dtype).itemsize
+        for (k, options), n, offset in itertools.product(enumerate(FEW_OPTIONS), SIZES, (0, item, 1, 64 - item)):
+            p, g, b, expected_p, expected_b = (one[1000 - n :] for one in master[dtype, k])
+            p, g, b = unaligned(p, offset), unaligned(g, (3 * offset) % 64), unaligned(b, (5 * offset) % 64)
+            with running(isa):
+                tensors = _core.StepList("test", lambda kind, i: kind, [p], ("buffer",), [[b]], False)
+                options = {"momentum": 0.0, "dampening": 0.0, "weight_decay": 0.0, "nesterov": False} | options
+                options = {"decoupled": False, "maximize": False} | options
+                if not options["momentum"]:
+                    tensors = _core.StepList("test", lambda kind, i: kind, [p])
+                    expected_b = b.copy()
+                tensors.sgd([g], *(options[key] for key in (
+                    "lr", "momentum", "dampening", "weight_decay", "nesterov", "decoupled", "maximize"
+                )))  # fmt: skip
+                assert tensors.isa == isa
+            assert_same_bits(p, expected_p, f"p, {name(options)}, {n} elements, offset {offset}")
+            assert_same_bits(b, expected_b, f"buffer, {name(options)}, {n} elements, offset {offset}")
+
+    @pytest.mark.parametrize("dtype", DTYPES)
+    @pytest.mark.parametrize("isa", lk.isas())
+    @pytest.mark.parametrize("threads", [1, 2, 5])
+    def test_large_arrays_on_threads(self, threads: int, isa: str, dtype: str, master: dict[Any, Any]) -> None:
+        repeats = 300
+        for k, options in enumerate(FEW_OPTIONS):
+            p, g, b, expected_p, expected_b = (np.tile(one, repeats) for one in master[dtype, k])
+            if "momentum" not in options:
+                expected_b = b.copy()
+            for cut in (0, 7):
+                found_p, found_b = p[cut:].copy(), b[cut:].copy()
+                with running(isa, threads):
+                    step(found_p, g[cut:], found_b, **options)
+                assert_same_bits(found_p, expected_p[cut:], f"p, {name(options)}")
+                assert_same_bits(found_b, expected_b[cut:], f"buffer, {name(options)}")
+
+    @pytest.mark.parametrize("threads", [1, 2, 3])
+    def test_lists_of_all_sizes(self, threads: int, master: dict[Any, Any]) -> None:
+        rng = np.random.default_rng(20)
+        sizes = [0, *rng.choice([0, 1, 3, 64, 1000, 30_000, 200_000], 120), 0]
+        k, options = 3, FEW_OPTIONS[3]
+        parts: list[list[np.ndarray]] = []
+        for i, size in enumerate(sizes):
+            columns = master[DTYPES[i % 2], k]
+            parts.append([np.resize(one, size) for one in columns])
+        params, grads = [one[0] for one in parts], [one[1] for one in parts]
+        before = lk.get_threads()
+        lk.set_threads(threads)
+        try:
+            opt = lk.SGD(params, **options)
+            for buffer, one in zip(opt.momentum_buffers, parts, strict=True):
+                buffer[...] = one[2]
+            opt.load_state_dict(opt.state_dict() | {"first": [False] * len(params)})
+            opt.step(grads)
+        finally:
+            lk.set_threads(before)
+        for buffer, one in zip(opt.momentum_buffers, parts, strict=True):
+            assert_same_bits(one[0], one[3], f"p of {one[0].size}")
+            assert_same_bits(buffer, one[4], f"buffer of {one[0].size}")
+
+    def test_other_rounding_modes_of_the_process_do_not_matter(self) -> None:
+        code = """
+import ctypes, numpy as np, lrkern as lk
+p, g = np.full(300_000, 1e-45, "f4"), np.zeros(300_000, "f4")
+libm = ctypes.CDLL("libm.so.6")
+assert libm.fesetround(0x400) == 0
+one = np.ones(300_000, "f4"); lk.sgd_step(one, np.full(300_000, 1e-9, "f4"), lr=1.0)
+lk.sgd_step(p, g, lr=1.0)
+assert libm.fegetround() == 0x400
+assert libm.fesetround(0) == 0
+assert (one == 1).all(), one
+assert (p != 0).all()
+"""
+        if sys.platform != "linux" or os.uname().machine != "x86_64":
+            pytest.skip("the numbers of rounding modes are those of x86 Linux")
+        subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+class TestOptimizer:
+    def pairs(self, n: int = 5) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        params = [values(DTYPES[i % 2], 3 * i + 1, i) for i in range(n)]
+        return params, [values(DTYPES[i % 2], 3 * i + 1, 50 + i) for i in range(n)]
+
+    def expected(self, params: Any, steps: list[Any], **options: Any) -> list[np.ndarray]:
+        result = []
+        for i, p in enumerate(params):
+            p, b = p.copy(), np.full_like(p, np.nan)
+            first = True
+            for grads, lr in steps:
+                if grads[i] is not None:
+                    p, b = reference_sgd.sgd_arrays(p, grads[i], b, **options, lr=lr, first=first)
+                    first = False
+            result.append(p)
+        return result
+
+    def test_thousand_small_tensors(self) -> None:
+        params = [values("f4", 64, i) for i in range(1000)]
+        grads = [values("f4", 64, 2000 + i) for i in range(1000)]
+        together = np.concatenate(params)
+        options = {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.1}
+        step(together, np.concatenate(grads), np.zeros_like(together), **options, first=True)
+        before = [one.copy() for one in params]
+        lk.SGD(params, **options).step(grads)
+        assert_same_bits(np.concatenate(params), together)
+        assert all(np.any(one != old) for one, old in zip(params, before, strict=True))
+
+    def test_dict_in_any_order(self) -> None:
+        params, grads = self.pairs(3)
+        expected = self.expected(params, [(grads, 0.1)], momentum=0.9)
+        keys = ["w", ("b", 1), 2]
+        opt = lk.SGD(dict(zip(keys, params, strict=True)), 0.1, momentum=0.9)
+        opt.step(dict(reversed(list(zip(keys, grads, strict=True)))))
+        for p, one in zip(params, expected, strict=True):
+            assert_same_bits(p, one)
+        assert list(opt.momentum_buffers) == keys
+
+    def test_none_leaves_a_parameter_alone(self) -> None:
+        params, grads = self.pairs(4)
+        rounds = [[*grads[:1], None, *grads[2:]], grads, [None] * 4, [None, *grads[1:]]]
+        expected = self.expected(params, [(one, 0.1) for one in rounds], momentum=0.9, dampening=0.5)
+        opt = lk.SGD(params, 0.1, momentum=0.9, dampening=0.5)
+        for one in rounds:
+            opt.step(one)
+        for p, wanted in zip(params, expected, strict=True):
+            assert_same_bits(p, wanted)
+        assert opt.count == 4
+
+    def test_bound_gradients_are_read_at_each_step(self) -> None:
+        params, grads = self.pairs()
+        rounds = [[one * k for one in grads] for k in (1, 2, 3)]
+        expected = self.expected(params, [(one, 0.1) for one in rounds], momentum=0.9)
+        opt = lk.SGD(params, 0.1, momentum=0.9)
+        fixed = [np.empty_like(one) for one in grads]
+        opt.bind(fixed)
+        for one in rounds:
+            for target, source in zip(fixed, one, strict=True):
+                target[...] = source
+            opt.step()
+        for p, wanted in zip(params, expected, strict=True):
+            assert_same_bits(p, wanted)
+
+    def test_bound_gradients_stay_alive(self) -> None:
+        p = np.zeros(100_000)
+        opt = lk.SGD([p], 1.0)
+        opt.bind([np.ones(100_000)])
+        junk = [np.full(100_000, np.nan) for _ in range(5)]
+        opt.step()
+        assert np.all(p == -1)
+        del junk
+
+    def test_step_without_gradients(self) -> None:
+        p = np.zeros(3)
+        opt = lk.SGD([p], 1.0)
+        with pytest.raises(ValueError, match=r"SGD: grads are needed: pass them to step\(\), or bind\(\) them before"):
+            opt.step()
+        opt.bind([np.ones(3)])
+        opt.step([np.ones(3)])
+        with pytest.raises(ValueError, match="grads are needed"):
+            opt.step()
+        assert opt.count == 1
+        assert p.tolist() == [-1.0] * 3
+
+    def test_failed_step_keeps_the_binding(self) -> None:
+        p = np.zeros(3)
+        opt = lk.SGD([p], 1.0)
+        opt.bind([np.ones(3)])
+        with pytest.raises(TypeError):
+            opt.step([np.ones(3, "f4")])
+        opt.step()
+        assert p.tolist() == [-1.0] * 3
+
+    @pytest.mark.parametrize("hyper", ["lr", "momentum", "dampening", "weight_decay"])
+    def test_schedules(self, hyper: str) -> None:
+        params, grads = self.pairs(3)
+        constants = {"lr": 0.1, "momentum": 0.5, "dampening": 0.25, "weight_decay": 0.125}
+        schedule = lk.linear(0.75, 0.25, 4)
+        p, g, b = params[2].copy(), grads[2], np.zeros_like(params[2])
+        opt = lk.SGD(params, **{**constants, hyper: schedule})
+        for i in range(6):
+            now = {**constants, hyper: schedule(i)}
+            if hyper == "lr":
+                assert opt.lr == schedule(i)
+            opt.step(grads)
+            p, b = reference_sgd.sgd_arrays(p, g, b, **now, first=i == 0)
+        assert opt.count == 6
+        assert_same_bits(params[2], p)
+        assert_same_bits(opt.momentum_buffers[2], b)
+
+    def test_lr_can_be_assigned(self) -> None:
+        p = np.zeros(2)
+        opt = lk.SGD([p], 1.0)
+        opt.lr = 0.5
+        opt.step([np.ones(2)])
+        assert opt.lr == 0.5
+        opt.lr = lk.piecewise([1.0, 0.25], [1])
+        opt.step([np.ones(2)])
+        assert p.tolist() == [-0.75] * 2
+        with pytest.raises(ValueError, match="SGD: lr must be a finite number >= 0"):
+            opt.lr = -1.0
+        assert opt.lr == 0.25
+
+    def test_lr_out_of_range_during_the_run(self) -> None:
+        p = np.zeros(2)
+        opt = lk.SGD([p], lk.linear(1.0, -1.0, 2))
+        opt.step([np.ones(2)])
+        opt.step([np.ones(2)])
+        with pytest.raises(ValueError, match=r"SGD, step 2: lr must be a finite number >= 0.*; got -1.0"):
+            opt.step([np.ones(2)])
+        assert opt.count == 2
+        assert p.tolist() == [-1.0] * 2
+
+    def test_fortran_order_and_many_dimensions(self) -> None:
+        rng = np.random.default_rng(5)
+        shape = (3, 4, 5)
+        p, g = rng.standard_normal(shape), rng.standard_normal(shape)
+        expected, _ = reference_sgd.sgd_arrays(p.ravel(), g.ravel(), p.ravel(), lr=0.1, momentum=0.9, first=True)
+        f = np.asfortranarray(p)
+        lk.SGD([f], 0.1, momentum=0.9).step([np.asfortranarray(g)])
+        assert_same_bits(f.ravel(), expected)
+        lk.SGD([p], 0.1, momentum=0.9).step([g])
+        assert_same_bits(p.ravel(), expected)
+
+    def test_zero_dimensions_and_nothing(self) -> None:
+        p = np.array(3.0)
+        lk.SGD([p, np.zeros(0)], 0.5).step([np.array(2.0), np.zeros(0)])
+        assert p == 2.0
+        lk.SGD([], 0.5, momentum=0.5).step([])
+        lk.sgd_step(np.zeros((0, 7)), np.zeros((0, 7)), lr=0.1)
+
+    def test_state_goes_on_elsewhere(self) -> None:
+        params, grads = self.pairs()
+        opt = lk.SGD(params, lk.cosine(0.5, 0.1, 6), momentum=0.9, dampening=0.25)
+        rounds = [[None, *grads[1:]]] + [grads] * 4
+        for one in rounds[:2]:
+            opt.step(one)
+        state = pickle.loads(pickle.dumps(opt.state_dict()))
+        copies = [one.copy() for one in params]
+        other = lk.SGD(copies, lk.cosine(0.5, 0.1, 6), momentum=0.9, dampening=0.25)
+        other.load_state_dict(state)
+        assert (other.count, other.lr) == (opt.count, opt.lr)
+        for one in rounds[2:]:
+            opt.step(one)
+            other.step(one)
+        for a, b in zip(params, copies, strict=True):
+            assert_same_bits(a, b)
+        assert state["count"] == 2, "the state must be a copy"
+
+    @pytest.mark.parametrize(
+        ("change", "error", "message"),
+        [
+            ({"count": -1}, ValueError, "count must be an integer >= 0; got -1"),
+            ({"count": 1.0}, TypeError, "count must be an integer >= 0; got 1.0"),
+            ({"momentum_buffers": None}, ValueError, "without momentum"),
+            ({"momentum_buffers": [np.zeros(2)]}, ValueError, "momentum_buffers must have 2 entries"),
+            (
+                {"momentum_buffers": [np.zeros(2), np.zeros(3, "f4")]},
+                TypeError,
+                r"momentum_buffers\[1\] must be float64",
+            ),
+            ({"momentum_buffers": [np.zeros(2), np.zeros(4)]}, ValueError, r"of shape \(3,\) like params\[1\]"),
+            ({"first": [True]}, ValueError, "first must have 2 entries"),
+            ({"first": [True, 1]}, TypeError, "first must be True or False; got 1"),
+            ({"more": 1}, ValueError, "state must be what state_dict gave"),
+        ],
+    )
+    def test_wrong_states(self, change: dict[str, Any], error: type[Exception], message: str) -> None:
+        opt = lk.SGD([np.zeros(2), np.zeros(3)], 0.1, momentum=0.9)
+        opt.step([np.ones(2), np.ones(3)])
+        before = pickle.dumps(opt.state_dict())
+        with pytest.raises(error, match=message) as raised:
+            opt.load_state_dict(opt.state_dict() | change)
+        assert str(raised.value).startswith("SGD.load_state_dict: ")
+        assert pickle.dumps(opt.state_dict()) == before
+
+
+def read_only(array: np.ndarray) -> np.ndarray:
+    array.flags.writeable = False
+    return array
+
+
+BASE = np.zeros(20)
+BAD_ARRAYS = [
+    ("param", [1.0] * 10, TypeError, r"param must be a NumPy array of float32 or float64; got \[1.0, .* \(list\)"),
+    ("param", None, TypeError, "param must be a NumPy array of float32 or float64; got None"),
+    ("param", np.float64(1), TypeError, r"param must be a NumPy array .*; got 1.0 \(float64\)"),
+    ("param", np.zeros(10, "f2"), TypeError, r"param must be float32 or float64; got float16 \(10,\)"),
+    ("param", np.zeros(10, int), TypeError, r"param must be float32 or float64; got int64 \(10,\)"),
+    ("param", np.zeros(10, complex), TypeError, "param must be float32 or float64; got complex128"),
+    ("param", np.zeros(10, object), TypeError, "param must be float32 or float64; got object"),
+    ("param", np.zeros(10, ">f8"), TypeError, r"param must be float32 or float64 in native byte order; got >f8 "),
+    ("param", read_only(np.zeros(10)), ValueError, "param must be writable; got a read-only array"),
+    ("param", np.zeros(20)[::2], ValueError, r"param must be contiguous; got float64 \(10,\) with strides \(16,\)"),
+    ("param", np.zeros(10)[::-1], ValueError, "param must be contiguous"),
+    ("param", np.broadcast_to(np.zeros(1), 10), ValueError, "param must be"),
+    ("grad", np.zeros(10, "f4"), TypeError, r"grad must be float64 of shape \(10,\) like param; got float32 \(10,\)"),
+    ("grad", np.zeros(10, ">f8"), TypeError, "grad must be float64 .* in native byte order"),
+    ("grad", np.zeros(11), ValueError, r"grad must be float64 of shape \(10,\) like param; got float64 \(11,\)"),
+    ("grad", np.zeros((10, 1)), ValueError, r"grad must be .* got float64 \(10, 1\)"),
+    ("grad", np.zeros((2, 5)), ValueError, r"grad must be .* got float64 \(2, 5\)"),
+    ("grad", np.zeros(20)[::2], ValueError, r"grad must be contiguous; got float64 \(10,\) with strides \(16,\)"),
+    ("grad", [0.0] * 10, TypeError, "grad must be a NumPy array of float64 .* like param; got .* \\(list\\)"),
+    ("momentum_buffer", None, ValueError, "momentum_buffer is needed where momentum > 0; got None"),
+    ("momentum_buffer", np.zeros(10, "f4"), TypeError, "momentum_buffer must be float64 of shape"),
+    ("momentum_buffer", np.zeros(9), ValueError, r"momentum_buffer must be .* got float64 \(9,\)"),
+    ("momentum_buffer", read_only(np.zeros(10)), ValueError, "momentum_buffer must be writable"),
+    ("momentum_buffer", np.zeros(20)[::2], ValueError, "momentum_buffer must be contiguous"),
+]
+
+BAD_HYPERS = [
+    (key, value, ValueError)
+    for key in ("lr", "momentum", "dampening", "weight_decay")
+    for value in (math.nan, math.inf, -math.inf, -0.1, 1e39, 10**400)
+] + [
+    (key, value, TypeError)
+    for key in ("lr", "momentum", "dampening", "weight_decay")
+    for value in ("0.1", None, 1j, True, np.array([0.1]), [0.1])
+]
+BAD_FLAGS = [(key, value) for key in ("nesterov", "decoupled", "maximize") for value in (1, 0.0, None, "yes")]
+
+
+class TestBadInput:
+    def arrays(self) -> dict[str, np.ndarray]:
+        return {"param": values("f8", 10, 1), "grad": values("f8", 10, 2), "momentum_buffer": values("f8", 10, 3)}
+
+    def check_untouched(self, given: dict[str, Any], error: type[Exception], message: str, **options: Any) -> None:
+        before = {key: one.tobytes() for key, one in given.items() if isinstance(one, np.ndarray)}
+        with pytest.raises(error, match=message) as raised:
+            lk.sgd_step(
+                given["param"], given["grad"], given["momentum_buffer"], **{"lr": 0.1, "momentum": 0.9} | options
+            )
+        assert str(raised.value).startswith("sgd_step: ")
+        assert {key: given[key].tobytes() for key in before} == before
+
+    @pytest.mark.parametrize(("which", "bad", "error", "message"), BAD_ARRAYS)
+    def test_arrays(self, which: str, bad: Any, error: type[Exception], message: str) -> None:
+        given = self.arrays()
+        if which == "param" and isinstance(bad, np.ndarray):  # all alike, so that nothing but this is wrong
+            given = {key: bad.copy() for key in given}
+        given[which] = bad
+        self.check_untouched(given, error, message)
+
+    def test_memory_order(self) -> None:
+        given = {key: one.reshape(2, 5) for key, one in self.arrays().items()}
+        given["grad"] = np.asfortranarray(given["grad"])
+        self.check_untouched(
+            given, ValueError, r"grad must have the memory order of param; got strides \(8, 16\), not \(40, 8\)"
+        )
+
+    @pytest.mark.parametrize(("key", "value", "error"), BAD_HYPERS)
+    def test_hyper_parameters(self, key: str, value: Any, error: type[Exception]) -> None:
+        self.check_untouched(self.arrays(), error, f"{key} must be a finite number >= 0.*; got ", **{key: value})
+        with pytest.raises(error, match=f"SGD: {key} must be a finite number >= 0.*; got "):
+            lk.SGD([np.zeros(3)], **{"lr": 0.1, key: value})
+
+    @pytest.mark.parametrize(("key", "value"), BAD_FLAGS)
+    def test_flags(self, key: str, value: Any) -> None:
+        self.check_untouched(self.arrays(), TypeError, f"{key} must be True or False; got ", **{key: value})
+        with pytest.raises(TypeError, match=f"SGD: {key} must be True or False; got "):
+            lk.SGD([np.zeros(3)], 0.1, **{key: value})
+
+    def test_first_must_be_a_flag(self) -> None:
+        self.check_untouched(self.arrays(), TypeError, "first must be True or False; got 1", first=1)
+
+    @pytest.mark.parametrize("options", [{"momentum": 0.0}, {"momentum": 0.9, "dampening": 0.1}])
+    def test_nesterov_needs_momentum(self, options: dict[str, float]) -> None:
+        message = "nesterov needs momentum > 0 and dampening = 0; got momentum="
+        self.check_untouched(self.arrays(), ValueError, message, nesterov=True, **options)
+        with pytest.raises(ValueError, match=f"SGD: {message}"):
+            lk.SGD([np.zeros(3)], 0.1, nesterov=True, **options)
+
+    def test_shrinkage_beyond_float32(self) -> None:
+        message = "lr \\* weight_decay must be at most 3.4"
+        self.check_untouched(self.arrays(), ValueError, message, lr=1e30, weight_decay=1e30, decoupled=True)
+        with pytest.raises(ValueError, match=message):
+            lk.SGD([np.zeros(3)], 1e30, weight_decay=1e30, decoupled=True).step([np.zeros(3)])
+
+    def test_good_numbers_of_other_kinds(self) -> None:
+        for one in (1, np.float32(1), np.int8(1), Fraction(1), np.float16(1)):
+            p = np.zeros(3)
+            lk.sgd_step(p, np.ones(3), lr=one)
+            assert p.tolist() == [-1.0] * 3
+
+    @pytest.mark.parametrize(
+        ("params", "error", "message"),
+        [
+            (
+                np.zeros(3),
+                TypeError,
+                r"SGD: params must be a dict, list or tuple of arrays; got .*; for one array pass \[array\]",
+            ),
+            (None, TypeError, "SGD: params must be a dict, list or tuple of arrays; got None"),
+            ("ab", TypeError, "SGD: params must be a dict, list or tuple"),
+            ({1.0, 2.0}, TypeError, "SGD: params must be a dict, list or tuple"),
+            (
+                [np.zeros(3), [1.0]],
+                TypeError,
+                r"SGD: params\[1\] must be a NumPy array of float32 or float64; got \[1.0\]",
+            ),
+            ({"w": np.zeros(3, "i4")}, TypeError, r"SGD: params\['w'\] must be float32 or float64; got int32 \(3,\)"),
+            ([np.zeros(3), read_only(np.zeros(3))], ValueError, r"SGD: params\[1\] must be writable"),
+            ([BASE, BASE], ValueError, r"SGD: params\[0\] and params\[1\] must not share memory"),
+        ],
+    )
+    @pytest.mark.parametrize("momentum", [0.0, 0.9])
+    def test_params(self, params: Any, error: type[Exception], message: str, momentum: float) -> None:
+        with pytest.raises(error, match=message):
+            lk.SGD(params, 0.1, momentum=momentum)
+
+    @pytest.mark.parametrize(
+        ("grads", "error", "message"),
+        [
+            ([np.ones(2)], ValueError, "SGD.step: grads must have 2 entries like params; got 1"),
+            ([np.ones(2)] * 3, ValueError, "SGD.step: grads must have 2 entries like params; got 3"),
+            (np.ones((2, 2)), TypeError, "SGD.step: grads must be a list or tuple of 2 like params"),
+            ({0: np.ones(2), 1: np.ones(3)}, TypeError, "SGD.step: grads must be a list or tuple of 2"),
+            ([np.ones(2), np.ones(2)], ValueError, r"SGD: grads\[1\] must be float64 of shape \(3,\) like params\[1\]"),
+            ([np.ones(2), np.ones(3, "f4")], TypeError, r"SGD: grads\[1\] must be float64 of shape \(3,\)"),
+            ([np.ones(2), 1.0], TypeError, r"SGD: grads\[1\] must be a NumPy array"),
+        ],
+    )
+    @pytest.mark.parametrize("way", ["step", "bind"])
+    def test_grads(self, grads: Any, error: type[Exception], message: str, way: str) -> None:
+        params = [np.zeros(2), np.zeros(3)]
+        opt = lk.SGD(params, 0.1, momentum=0.9)
+        with pytest.raises(error, match=message.replace("SGD.step", f"SGD.{way}")):
+            getattr(opt, way)(grads)
+        assert opt.count == 0
+        assert not any(one.any() for one in [*params, *opt.momentum_buffers])
+
+    def test_keys(self) -> None:
+        opt = lk.SGD({"w": np.zeros(2), "b": np.zeros(2)}, 0.1)
+        with pytest.raises(ValueError, match=r"SGD.step: grads must have the keys of params; got no 'b' and also 'c'"):
+            opt.step({"w": np.ones(2), "c": np.ones(2)})
+        with pytest.raises(ValueError, match="got no 'b'"):
+            opt.step({"w": np.ones(2)})
+        with pytest.raises(ValueError, match="got also 'c', 'd'"):
+            opt.step({"w": np.ones(2), "b": np.ones(2), "c": np.ones(2), "d": 1})
+        with pytest.raises(TypeError, match=r"SGD.step: grads must be a dict with the keys of params; got"):
+            opt.step([np.ones(2), np.ones(2)])
+
+
+class TestOverlaps:
+    """Whatever a step writes shares memory with nothing else."""
+
+    def memory(self) -> np.ndarray:
+        return values("f8", 30, 1)
+
+    @pytest.mark.parametrize("shift", [-9, -1, 0, 1, 9])
+    @pytest.mark.parametrize("pair", [("param", "grad"), ("param", "momentum_buffer"), ("grad", "momentum_buffer")])
+    def test_within_one_tensor(self, pair: tuple[str, str], shift: int) -> None:
+        memory = self.memory()
+        given = {key: values("f8", 10, 7) for key in ("param", "grad", "momentum_buffer")}
+        given[pair[0]], given[pair[1]] = memory[10:20], memory[10 + shift : 20 + shift]
+        before = {key: one.tobytes() for key, one in given.items()}
+        with pytest.raises(ValueError, match=r"sgd_step: .* must not share memory: the step writes") as raised:
+            step(**given_names(given), lr=0.1, momentum=0.9)
+        assert all(key in str(raised.value) for key in pair)
+        assert {key: one.tobytes() for key, one in given.items()} == before
+
+    @pytest.mark.parametrize("shift", [-10, 10])
+    def test_neighbours_are_fine(self, shift: int) -> None:
+        memory = self.memory()
+        p, g = memory[10:20], memory[10 + shift : 20 + shift]
+        expected, _ = reference_sgd.sgd_arrays(p, g, p, lr=0.1)
+        lk.sgd_step(p, g, lr=0.1)
+        assert_same_bits(p, expected)
+
+    def test_among_tensors(self) -> None:
+        memory = values("f8", 100, 1)
+        with pytest.raises(ValueError, match=r"SGD: params\[0\] and params\[2\] must not share memory"):
+            lk.SGD([memory[:10], memory[50:60], memory[9:20]], 0.1)
+        opt = lk.SGD({"a": memory[:10], "b": memory[10:20], "c": memory[20:30]}, 0.1, momentum=0.9)
+        before = memory.tobytes()
+        good = values("f8", 10, 3)
+        for a, b, c, message in [
+            (good, good, memory[19:29], r"params\['b'\] and grads\['c'\]|params\['c'\] and grads\['c'\]"),
+            (memory[20:30], good, good, r"params\['c'\] and grads\['a'\]"),
+            (good, memory[25:35], good, r"params\['c'\] and grads\['b'\]"),
+            (good, opt.momentum_buffers["a"], good, r"momentum_buffers\['a'\] and grads\['b'\]"),
+        ]:
+            with pytest.raises(ValueError, match=message):
+                opt.step({"a": a, "b": b, "c": c})
+        assert memory.tobytes() == before
+        assert opt.count == 0
+
+    def test_gradients_may_share(self) -> None:
+        g, p, q = np.ones(10), np.zeros(10), np.zeros(9)
+        lk.SGD([p, q], 1.0).step([g, g[1:]])
+        assert p.sum() + q.sum() == -19
+
+    def test_every_pair_of_random_places(self) -> None:
+        rng = np.random.default_rng(9)
+        memory = np.zeros(60)
+        outcomes = set()
+        for _ in range(400):
+            spans = [(start := int(rng.integers(0, 50)), start + int(rng.integers(0, 8))) for _ in range(3)]
+            grad = (start := int(rng.integers(0, 50)), start + spans[0][1] - spans[0][0])
+            taken = [set(range(*one)) for one in spans]
+            clash = any(a & b for a, b in itertools.combinations(taken, 2)) or any(
+                set(range(*grad)) & one for one in taken
+            )
+            outcomes.add(clash)
+            views = [memory[a:b] for a, b in spans]
+            grads = [memory[grad[0] : grad[1]], None, None]
+            if clash:
+                with pytest.raises(ValueError, match="must not share memory"):
+                    lk.SGD(views, 0.1).step(grads)
+            else:
+                lk.SGD(views, 0.1).step(grads)
+        assert outcomes == {True, False}
+
+
+def given_names(given: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {"p": given["param"], "g": given["grad"], "b": given["momentum_buffer"]}
+
+
+class TestThreadsAndForks:
+    def test_many_python_threads_at_once(self) -> None:
+        n, rounds = 40_000, 30
+        g = values("f4", n, 1)
+        expected = np.zeros(n, "f4")
+        expected_b = np.zeros(n, "f4")
+        for i in range(rounds):
+            step(expected, g, expected_b, lr=0.1, momentum=0.9, first=i == 0)
+        results: list[np.ndarray] = []
+
+        def work() -> None:
+            p = np.zeros(n, "f4")
+            opt = lk.SGD([p], 0.1, momentum=0.9)
+            opt.bind([g])
+            for _ in range(rounds):
+                opt.step()
+            results.append(p)
+
+        threads = [threading.Thread(target=work) for _ in range(6)]
+        for one in threads:
+            one.start()
+        for one in threads:
+            one.join()
+        assert len(results) == 6
+        for p in results:
+            assert_same_bits(p, expected)
+
+    def test_one_optimizer_from_two_threads(self) -> None:
+        """A clash is an error, never a torn step."""
+        p = np.zeros(3_000_000, "f4")
+        opt = lk.SGD([p], 1.0)
+        opt.bind([np.ones_like(p)])
+        clashes = []
+
+        def work() -> None:
+            for _ in range(20):
+                try:
+                    opt.step()
+                except RuntimeError as error:
+                    clashes.append(str(error))
+
+        threads = [threading.Thread(target=work) for _ in range(3)]
+        for one in threads:
+            one.start()
+        for one in threads:
+            one.join()
+        done = -p[0]
+        assert np.all(p == -done)
+        assert done + len(clashes) == 60
+        assert all("another thread is in the middle of a step" in one for one in clashes)
+
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+    @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+    def test_fork(self) -> None:
+        n = 300_000
+        before = lk.get_threads()
+        lk.set_threads(2)
+        p, g = np.zeros(n), np.ones(n)
+        opt = lk.SGD([p], 1.0)
+        opt.bind([g])
+        opt.step()  # the pool is there now
+        child = os.fork()
+        if child == 0:
+            for _ in range(3):
+                opt.step()
+            os._exit(0 if np.all(p == -4) else 1)
+        deadline = time.monotonic() + 30
+        while (found := os.waitpid(child, os.WNOHANG)) == (0, 0):
+            if time.monotonic() > deadline:
+                os.kill(child, signal.SIGKILL)
+                os.waitpid(child, 0)
+                pytest.fail("the child hangs")
+            time.sleep(0.01)
+        assert found[1] == 0
+        opt.step()
+        assert np.all(p == -2)
+        lk.set_threads(before)
