@@ -385,7 +385,7 @@ def warm_restarts(start: float, end: float, period: int, growth: float = 1.0, ga
 
     Args:
         period: length of the first cycle, >= 1.
-        growth: ratio of lengths, > 0, either 1 or 1e-5 away from it at least; below 1 the cycles end at
+        growth: ratio of lengths, > 0, either 1 or 1e-9 away from it at least; below 1 the cycles end at
             period/(1 - growth), where `end` is held.
         gain: ratio of peaks, > 0.
 
@@ -398,8 +398,8 @@ def warm_restarts(start: float, end: float, period: int, growth: float = 1.0, ga
     start, end = real("warm_restarts", "start", start), real("warm_restarts", "end", end)
     period = count("warm_restarts", "period", period, low=1)
     growth = real("warm_restarts", "growth", growth, above=0.0)
-    if 0.0 < abs(growth - 1.0) < 1e-5:
-        raise ValueError(f"warm_restarts: growth must be 1, or differ from it by 1e-5 at least; got {describe(growth)}")
+    if 0.0 < abs(growth - 1.0) < 1e-9:
+        raise ValueError(f"warm_restarts: growth must be 1, or differ from it by 1e-9 at least; got {describe(growth)}")
     gain = real("warm_restarts", "gain", gain, above=0.0)
 
     def cycles(top: float, bottom: float, gain: float) -> _core.Node:

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "dispatch.h"
+#include "wide.h"
 
 static lrk_expr *new_node(lrk_kind kind, lrk_expr *const *parts, int64_t n_parts)
 {
@@ -233,14 +234,16 @@ lrk_expr *lrk_restarts(lrk_expr *a, int64_t period, double growth, double gain, 
         lrk_expr_release(e);
         return NULL;
     }
-    /* S(2m) = S(m) (1 + g^m): sums of positive terms, exact as long as 106 bits hold them. */
-    dd length = dd_of(1.0), power = dd_of(growth);
-    while (c->bits < LRK_CYCLE_BITS && length.hi <= 0x1p54) {
-        c->length[c->bits] = length;
-        c->power[c->bits] = power;
+    /* S(2m) = S(m) (1 + g^m) */
+    const wide one = wide_of(1.0);
+    wide length = one, power = wide_of(growth);
+    while (c->bits < LRK_CYCLE_BITS && length.e <= 54 && power.e > -1000) {
+        c->length[c->bits] = wide_to_dd(&length);
+        c->power[c->bits] = wide_to_dd(&power);
         c->bits++;
-        length = dd_add(length, dd_mul(length, power));
-        power = dd_mul(power, power);
+        const wide next = wide_add(&one, &power);
+        length = wide_mul(&length, &next);
+        power = wide_mul(&power, &power);
     }
     if (growth < 1.0)
         c->limit = dd_div(dd_of_int(period), dd_two_sum(1.0, -growth));
