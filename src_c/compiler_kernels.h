@@ -14,6 +14,7 @@ typedef struct {
     int64_t segment_end; /* no piece crosses it */
     int64_t guess; /* length to try first */
     double room; /* about the length that the last piece might have had; 0: no piece yet */
+    int by_step;         /* the segment is so short that every step is a piece */
 } lrk_walker;
 
 typedef struct lrk_compiler_kernels {

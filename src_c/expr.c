@@ -12,7 +12,9 @@ static lrk_expr *new_node(lrk_kind kind, lrk_expr *const *parts, int64_t n_parts
     lrk_expr *e = calloc(1, sizeof *e);
     if (!e)
         return NULL;
+    static _Atomic uint64_t last_id;
     atomic_init(&e->references, 1);
+    e->id = atomic_fetch_add_explicit(&last_id, 1, memory_order_relaxed) + 1;
     e->kind = kind;
     e->size = 1;
     e->monotone = kind != LRK_KIND_SUM && kind != LRK_KIND_PRODUCT;
@@ -48,6 +50,7 @@ void lrk_expr_release(lrk_expr *e)
     free(e->boundaries);
     free(e->values);
     free(e->cycles);
+    free(e->cached);
     free(e);
 }
 
@@ -209,13 +212,24 @@ lrk_expr *lrk_join(lrk_expr *const *parts, const int64_t *boundaries, int64_t n)
     return e;
 }
 
+/* Periods of which all values are kept: so many short cycles that differ by their gain cost a product a step. */
+enum { CACHED_PERIOD = 48 };
+
 lrk_expr *lrk_repeat(lrk_expr *a, int64_t period, int64_t times, double gain, double power)
 {
     lrk_expr *e = new_node(LRK_KIND_REPEAT, &a, 1);
-    if (e) {
-        e->n = period;
-        e->times = times;
-        e->log_rate = dd_mul_d(compiler()->log(dd_of(gain), 0), power);
+    if (!e)
+        return NULL;
+    e->n = period;
+    e->times = times;
+    e->log_rate = dd_mul_d(compiler()->log(dd_of(gain), 0), power);
+    if (period <= CACHED_PERIOD) {
+        if (!(e->cached = malloc((size_t)period * sizeof *e->cached))) {
+            lrk_expr_release(e);
+            return NULL;
+        }
+        for (; e->n_cached < period; e->n_cached++)
+            e->cached[e->n_cached] = compiler()->value_at(a, dd_of_int(e->n_cached));
     }
     return e;
 }

@@ -35,6 +35,7 @@ typedef struct {
 
 struct lrk_expr {
     atomic_int references;
+    uint64_t id; /* never used twice */
     lrk_kind kind;
     int depth;
     int monotone; /* within each of its segments */
@@ -53,6 +54,8 @@ struct lrk_expr {
     dd log_rate;         /* of an exponential per step, of a gain per cycle, of a geometric ramp as a whole */
     int64_t *boundaries; /* of a join */
     double *values;      /* of a table */
+    int64_t n_cached;    /* of a repeat of a short period: its part's values at steps 0, 1, ... */
+    xdd *cached;
     lrk_cycles *cycles;  /* of restarts */
 };
 

@@ -59,6 +59,16 @@ static inline void relax(void)
 #endif
 }
 
+/* Passes a moment of waiting awake. What is awaited may need this very CPU, where there are more threads than CPUs: so
+   after the first microseconds let others run in between. */
+static inline void linger(int spins)
+{
+    if (spins < 32)
+        relax();
+    else
+        sched_yield();
+}
+
 static int64_t now(void)
 {
     struct timespec time;
@@ -98,13 +108,11 @@ static uint32_t await_job(uint32_t seen)
 {
     uint32_t jobs;
     const int64_t until = now() + SPIN_NANOSECONDS;
-    do {
-        for (int i = 0; i < 16; i++) {
-            if ((jobs = atomic_load_explicit(&pool.jobs, memory_order_acquire)) != seen)
-                return jobs;
-            relax();
-        }
-    } while (now() < until);
+    for (int spins = 0; spins % 16 != 0 || now() < until; spins++) {
+        if ((jobs = atomic_load_explicit(&pool.jobs, memory_order_acquire)) != seen)
+            return jobs;
+        linger(spins);
+    }
 
     pthread_mutex_lock(&pool.mutex);
     atomic_fetch_add(&pool.sleepers, 1);
@@ -210,10 +218,7 @@ void lrk_parallel(int64_t n_tasks, void (*task)(void *ctx, int64_t index), void 
     atomic_fetch_and_explicit(&pool.gate, ~(uint32_t)GATE_OPEN, memory_order_relaxed);
     /* No task is left to start: what remains is the rest of one task per worker, so waiting awake is short. */
     for (int spins = 0; atomic_load_explicit(&pool.gate, memory_order_acquire) != 0; spins++)
-        if (spins < 2000)
-            relax();
-        else
-            sched_yield();
+        linger(spins);
     atomic_store_explicit(&pool.busy, false, memory_order_release);
     lrk_fp_restore(mode);
 }

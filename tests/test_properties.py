@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import copy
 import itertools
-import math
 import os
 import pickle
 import re
@@ -221,47 +220,48 @@ def close(a, b, scale):
 
 
 @thorough
-@given(expression, expression, st.integers(0, 300), st.integers(1, 200), positive, shape)
-def test_laws(text, other, n, every, factor, ramp):
+@given(expression, expression, st.integers(0, 80), st.integers(1, 60), shape)
+def test_laws(text, other, n, every, ramp):
     """The definitions of the methods, one in terms of the other, up to one rounding."""
     s, r = build(text), build(other)
-    steps = np.arange(400)
+    steps = np.arange(100)
     try:
-        values, others = s(np.arange(1000)), r(np.arange(1000))
+        whole, others = s(np.arange(200)), r(steps)
     except OverflowError:
         assume(False)
-    scale = np.array([float(oracle.evaluate(text).at_with_scale(int(t))[1]) for t in steps])
+    values, scale, other_scale = whole[:100], scales_of(text, steps), scales_of(other, steps)
     assume(np.all(scale < 1e150))
-    assume(np.all(np.abs(others) < 1e150))
+    assume(np.all(other_scale < 1e150))
 
-    assert close(s.shift(n)(steps), values[np.maximum(steps - n, 0)], scale[np.maximum(steps - n, 0)])
-    assert close(s.shift(-n)(steps)[: 400 - n], values[n:400], scale[n:])
-    assert close(s.warmup(n, curve=ramp)(steps + n), values[:400], scale)
+    late = np.maximum(steps - n, 0)
+    assert close(s.shift(n)(steps), values[late], scale[late])
+    assert close(s.shift(-n)(steps[: 100 - n]), values[n:], scale[n:])
+    assert close(s.shift(-n)(steps), whole[n : n + 100], scale.max())
+    assert close(s.warmup(n, curve=ramp)(steps + n), values, scale)
     assert close(s.cooldown(n, every, curve=ramp)(steps[:n]), values[:n], scale[:n])
     assert np.all(s.cooldown(n, every, 0.25, ramp)(steps + n + every) == 0.25)
     joined = lk.join([s, r], [n])
     assert close(joined(steps[:n]), values[:n], scale[:n])
-    ulp_of = np.abs(others[:400])
-    assert close(joined(steps + n)[:400], others[:400], np.maximum(ulp_of, rough_scale(other, steps)))
-    assert close(s.staircase(every)(steps), values[steps // every * every], scale[steps // every * every])
+    assert close(joined(steps + n), others, other_scale)
+    stairs = steps // every * every
+    assert close(s.staircase(every)(steps), values[stairs], scale[stairs])
     assert close(s.repeat(every)(steps), values[steps % every], scale[steps % every])
-    assert close((2.0 * s)(steps), 2.0 * values[:400], 2 * scale)
-    assert close((-s)(steps), -values[:400], scale)
-    assert close(s.stretch(3)(3 * steps), values[:400], scale)
-    low, high = float(np.min(values[:400])), float(np.max(values[:400]))
-    middle = low / 2 + high / 2
+    assert close((2.0 * s)(steps), 2.0 * values, 2 * scale)
+    assert close((-s)(steps), -values, scale)
+    assert close(s.stretch(3)(3 * steps), values, scale)
+    middle = float(np.min(values)) / 2 + float(np.max(values)) / 2
     clipped = s.clip(low=middle)(steps)
-    assert close(clipped, np.maximum(values[:400], middle), scale)
+    assert close(clipped, np.maximum(values, middle), scale)
     assert np.all(clipped >= middle)
     assert np.all(s.clip(high=middle)(steps) <= middle)
     total, product = (s + r)(steps), (s * r)(steps)
     ulp.assert_same_bits((r + s)(steps), total, "a + b and b + a")
     ulp.assert_same_bits((r * s)(steps), product, "a * b and b * a")
-    assert s.warmup(0) == s or np.array_equal(s.warmup(0)(steps), values[:400])
-    assert math.isfinite(factor)
+    ulp.assert_same_bits(s.warmup(0)(steps), values, "a warm-up of no steps")
 
 
-def rough_scale(text, steps):
+def scales_of(text, steps):
+    """What the accuracy at each step is measured in."""
     exact = oracle.evaluate(text)
     return np.array([float(exact.at_with_scale(int(t))[1]) for t in steps])
 
