@@ -369,7 +369,9 @@ def cyclic(low: float, high: float, up: int, down: int | None = None, mode: str 
     node = _core.repeat(_core.join([rise, fall], [up]), period, _core.FOREVER, gain)
     if mode == "exp_range":
         node = _core.multiply(node, _core.exponential(1.0, gamma, 1.0))
-    if mode != "triangular":
+    if mode != "triangular" and low == 0.0:
+        node = _core.multiply(_core.constant(high), node)
+    elif mode != "triangular":
         height = _core.add(_core.constant(high), _core.constant(-low))
         node = _core.add(_core.constant(low), _core.multiply(height, node))
     return (low, high, up, down, mode, gamma), node, None

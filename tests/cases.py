@@ -624,7 +624,7 @@ def sample(text: str, exact: Exact, dense: int = 300, scattered: int = 250) -> l
 def fractional_sample(text: str, exact: Exact, scattered: int = 40) -> list[float]:
     """Steps between the integers: random, halves, and the floats next to landmarks."""
     end, random_ = last_of(exact), rng(text, "fractional")
-    chosen = {0.5, 1e-3, math.pi, 1e-300}
+    chosen = {0.5, 1e-3, math.pi, 1e-9}
     for mark in landmarks(exact)[:12]:
         chosen.update((mark - 0.5, mark + 0.25, math.nextafter(mark, 0.0), math.nextafter(mark, math.inf)))
     chosen.discard(5e-324)

@@ -21,9 +21,7 @@ FLAGS = {"avx2": {"avx2", "fma"}, "avx512": {"avx512f", "avx512dq", "avx512vl", 
 
 def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
     kept = {key: value for key, value in os.environ.items() if key != "LRKERN_ISA"}
-    return subprocess.run(
-        [sys.executable, "-c", code], env=kept | environment, capture_output=True, text=True, timeout=60
-    )
+    return subprocess.run([sys.executable, "-c", code], env=kept | environment, capture_output=True, text=True, timeout=60)
 
 
 SHOW = "import lrkern as lk, lrkern._core as c; print(c.active_isa(), *lk.isas())"

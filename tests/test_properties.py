@@ -87,7 +87,7 @@ def grown(inner):
     )
 
 
-expression = st.recursive(leaf, grown, max_leaves=4).filter(lambda text: len(text) < 600)
+expression = st.recursive(leaf, grown, max_leaves=6).filter(lambda text: len(text) < 600)
 
 
 def build(text):

@@ -576,9 +576,7 @@ class TestBadInput:
     def check_untouched(self, given: dict[str, Any], error: type[Exception], message: str, **options: Any) -> None:
         before = {key: one.tobytes() for key, one in given.items() if isinstance(one, np.ndarray)}
         with pytest.raises(error, match=message) as raised:
-            lk.sgd_step(
-                given["param"], given["grad"], given["momentum_buffer"], **{"lr": 0.1, "momentum": 0.9} | options
-            )
+            lk.sgd_step(given["param"], given["grad"], given["momentum_buffer"], **{"lr": 0.1, "momentum": 0.9} | options)
         assert str(raised.value).startswith("sgd_step: ")
         assert {key: given[key].tobytes() for key in before} == before
 
@@ -747,9 +745,7 @@ class TestOverlaps:
             spans = [(start := int(rng.integers(0, 50)), start + int(rng.integers(0, 8))) for _ in range(3)]
             grad = (start := int(rng.integers(0, 50)), start + spans[0][1] - spans[0][0])
             taken = [set(range(*one)) for one in spans]
-            clash = any(a & b for a, b in itertools.combinations(taken, 2)) or any(
-                set(range(*grad)) & one for one in taken
-            )
+            clash = any(a & b for a, b in itertools.combinations(taken, 2)) or any(set(range(*grad)) & one for one in taken)
             outcomes.add(clash)
             views = [memory[a:b] for a, b in spans]
             grads = [memory[grad[0] : grad[1]], None, None]

@@ -113,7 +113,5 @@ assert count() == before + 1
 """
     if not os.path.isdir("/proc/self/task"):
         pytest.skip("no list of threads here")
-    done = subprocess.run(
-        [sys.executable, "-c", "import lrkern as lk\n" + code], capture_output=True, text=True, timeout=60
-    )
+    done = subprocess.run([sys.executable, "-c", "import lrkern as lk\n" + code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
