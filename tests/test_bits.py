@@ -46,7 +46,7 @@ def windows(schedule):
     end = schedule.steps
     if end is None:
         return [(0, 1500), (10**6 - 50, 100), (10**9 + 1, 70), (10**15 - 3, 70)]
-    return [(0, 1500), (max(end // 2 - 77, 0), 200), (max(end - 300, 0), 400)]
+    return [(0, 1500), (max(end // 2 - 77, 0), 200), (min(max(end - 300, 0), 2**53 - 400), 400)]
 
 
 def rows(schedule, dtype):
