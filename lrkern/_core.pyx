@@ -10,8 +10,11 @@ cdef extern from "dispatch.h" nogil:
     int lrk_isa_count()
     const char *lrk_isa_name(int index)
     int lrk_use_isa(const char *name)
+    ctypedef struct lrk_plan_kernels:
+        int lanes
     ctypedef struct lrk_kernels:
         const char *isa
+        const lrk_plan_kernels *plan
     const lrk_kernels *lrk_active()
 
 
@@ -33,6 +36,11 @@ def isas():
 def active_isa():
     """Name of the ISA whose kernels run."""
     return lrk_active().isa.decode()
+
+
+def active_lanes():
+    """Number of doubles in a vector of the active plan kernels."""
+    return lrk_active().plan.lanes
 
 
 def set_isa(str name):

@@ -2,4 +2,5 @@
 #error "this file is for AVX2 with FMA: -mavx2 -mfma"
 #endif
 #define LRK_ISA avx2
+#define LRK_SIMD_AVX2
 #include "isa.inc"

@@ -2,4 +2,5 @@
 #error "this file is for AVX-512: -mavx512f -mavx512dq -mavx512vl -mavx512bw"
 #endif
 #define LRK_ISA avx512
+#define LRK_SIMD_AVX512
 #include "isa.inc"

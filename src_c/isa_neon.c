@@ -2,4 +2,5 @@
 #error "this file is for NEON with FMA: AArch64"
 #endif
 #define LRK_ISA neon
+#define LRK_SIMD_NEON
 #include "isa.inc"

@@ -5,6 +5,7 @@
 #include "lrkern.h"
 
 typedef struct lrk_plan_kernels {
+    int lanes; /* doubles in a vector */
     /* out[i] = value of the piece at step t + i, 0 <= i < n; f32: rounded once more. stream: past the caches. */
     void (*fill_f64)(const lrk_piece *piece, int64_t t, int64_t n, void *out, int stream);
     void (*fill_f32)(const lrk_piece *piece, int64_t t, int64_t n, void *out, int stream);

@@ -67,7 +67,7 @@ static inline vd v_gather(const double *p, const int64_t *index)
     return vcombine_f64(vld1_f64(p + index[0]), vld1_f64(p + index[1]));
 }
 
-#else
+#elif defined(LRK_SIMD_SCALAR)
 enum { LRK_LANES = 1 };
 typedef double vd;
 static inline vd v_set(double a) { return a; }
@@ -89,6 +89,9 @@ static inline vd v_load(const void *p)
     return a;
 }
 static inline vd v_gather(const double *p, const int64_t *index) { return p[index[0]]; }
+
+#else
+#error "the file that includes this chooses the vectors: LRK_SIMD_<ISA>"
 #endif
 
 #ifndef LRK_STREAMS

@@ -63,13 +63,19 @@ class Case:
 CASES: list[Case] = []
 
 
+def add_cases(name, texts):
+    """Appends expressions, or lists of them, that are not in the table yet."""
+    known = {case.text for case in CASES}
+    flat = [t for text in texts for t in ([text] if isinstance(text, str) else text)]
+    CASES.extend(Case(name, t) for t in dict.fromkeys(flat) if t not in known)
+
+
 def curve(*texts):
     """Enters the expressions, and the decorated function as the exact twin of the curve of that name."""
 
     def enter(formula):
         oracle.namespace[formula.__name__] = formula
-        for text in texts:
-            CASES.extend(Case(formula.__name__, t) for t in ([text] if isinstance(text, str) else text))
+        add_cases(formula.__name__, texts)
         return formula
 
     return enter
@@ -77,8 +83,7 @@ def curve(*texts):
 
 def composites(name: str, *texts):
     """Enters expressions that are about a method, an operator or a mixture."""
-    for text in texts:
-        CASES.extend(Case(name, t) for t in ([text] if isinstance(text, str) else text))
+    add_cases(name, texts)
 
 
 def spans(template, pairs=FALLS_AND_RISES, lengths=LENGTHS, extremes=EXTREME_PAIRS, odd=ODD_LENGTHS):

@@ -80,9 +80,10 @@ def large_digests(text) -> tuple[str, str]:
     return tuple(digest([memoryview(schedule.table(LARGE, dtype=d))]) for d in (np.float64, np.float32))
 
 
-def all_digests() -> dict[str, tuple[str, str]]:
+def all_digests(every: int = 1) -> dict[str, tuple[str, str]]:
+    """Text -> digests of float64 and float32 rows, of every so many cases and of all large tables."""
     assert sys.byteorder == "little", "the digests are of little-endian numbers"
-    return {case.text: digests(case) for case in cases.CASES} | {
+    return {case.text: digests(case) for case in cases.CASES[::every]} | {
         f"{LARGE} steps of {text}": large_digests(text) for text in LARGE_TEXTS
     }
 
@@ -134,7 +135,12 @@ if pytest is not None:
     def test_golden(isa, n_threads):
         with lk.use_isa(isa), threads(n_threads):
             assert active_isa() == isa
-            wrong = changes(golden(), all_digests())
+            # rows of cases are too short for a second thread, large tables are not
+            found = all_digests(every=1 if n_threads == 1 else 5)
+        expected = golden()
+        if n_threads > 1:
+            expected = {text: pair for text, pair in expected.items() if text in found}
+        wrong = changes(expected, found)
         assert not wrong, "\n".join(wrong[:20])
 
     @every_isa

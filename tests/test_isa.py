@@ -107,3 +107,11 @@ def test_kernels_are_vector_code(isa: str, dtype: str, rule: str) -> None:
     fused = [line for line in lines if "fmadd" in line or "fnmadd" in line]
     assert any(REGISTERS[isa] in line for line in fused), f"{name} uses no {REGISTERS[isa]}"
     assert not any("call" in line for line in lines)
+
+
+def test_plan_kernels_are_as_wide_as_their_isa():
+    """A kernel that was compiled for other vectors than its name says gives the same bits, only slowly."""
+    lanes = {"scalar": 1, "neon": 2, "avx2": 4, "avx512": 8}
+    for isa in lk.isas():
+        with lk.use_isa(isa):
+            assert _core.active_lanes() == lanes[isa]
