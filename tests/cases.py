@@ -243,7 +243,7 @@ def piecewise(values, boundaries):
     "interpolate([0.1, 0.2, 0.7, 0.01], [0, 10, 10, 20], kind='linear')",
     "interpolate([0.1, 0.2, 0.7, 0.01], [5, 10, 10, 20], kind='cosine')",
     "interpolate([0.1, 0.2, 0.3], [7, 7, 7])",
-    "interpolate([1e300, 1e-300, -1.0, 0.5], [1, 1000, 10**6, 10**12])",
+    "interpolate([1e300, 1e-300, 1.0, 0.5], [1, 1000, 10**6, 10**12])",
     "interpolate([1.0, -1.0, 1.0, 0.0], [0, 300, 2000, 10**8], 'cosine')",
 )
 def interpolate(values, boundaries, kind="linear"):
@@ -330,7 +330,7 @@ def warm_restarts(start, end, period, growth=1.0, gain=1.0):
         begin += length
     marks += [10**6 * period] if rate == 1 else []
     marks += [math.floor(period / (1 - rate))] if rate < 1 else []
-    return Exact.curve(value, None, marks)
+    return Exact.curve(value, None, marks, ends=(start, end))
 
 
 def phases(up, first, second, third, steps, shape, three_phase):
@@ -656,3 +656,8 @@ def public_methods(lk) -> set[str]:
     """Names of the methods of Schedule that give another one."""
     methods = {n: f for n, f in vars(lk.Schedule).items() if callable(f) and not n.startswith("_")}
     return {n for n, f in methods.items() if gives_a_schedule(f, lk)}
+
+
+def has_local_times(text):
+    """Whether steps become fractions on the way: in stretched time, and in restarts whose lengths change."""
+    return "stretch" in text or "warm_restarts" in text

@@ -131,12 +131,18 @@ class Exact:
         self.marks = tuple(sorted({int(m) for m in marks if 0 <= m <= 2**53}))[:40]
 
     @classmethod
-    def curve(cls, value, steps, marks=()):
-        """A curve from its formula, a function Fraction -> mpf."""
+    def curve(cls, value, steps, marks=(), ends=()):
+        """A curve from its formula, a function Fraction -> mpf.
+
+        Between `ends` of opposite sign the formula is a sum that cancels: of terms as large as the ends.
+        """
+        crosses = bool(ends) and min(ends) < 0 < max(ends)
+        larger = max([abs(real(end)) for end in ends], default=mp.zero) if crosses else mp.zero
 
         def function(t):
             v = value(t)
-            return v, abs(v)
+            near_an_end = any(v == real(end) for end in ends)
+            return v, abs(v) if near_an_end else max(abs(v), larger)
 
         return cls(function, steps, marks if marks or not steps else (steps,))
 
@@ -317,7 +323,7 @@ def span(start, end, steps, ramp):
     def value(t):
         return real(end) if t >= steps else ramp(start, end, t / steps)
 
-    return Exact.curve(value, steps)
+    return Exact.curve(value, steps, ends=(start, end))
 
 
 def join(schedules, boundaries):
