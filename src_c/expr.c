@@ -17,7 +17,7 @@ static lrk_expr *new_node(lrk_kind kind, lrk_expr *const *parts, int64_t n_parts
     e->id = atomic_fetch_add_explicit(&last_id, 1, memory_order_relaxed) + 1;
     e->kind = kind;
     e->size = 1;
-    e->monotone = kind != LRK_KIND_SUM && kind != LRK_KIND_PRODUCT;
+    e->monotone = 1;
     if (n_parts > 0 && !(e->parts = malloc((size_t)n_parts * sizeof *e->parts))) {
         free(e);
         return NULL;
@@ -153,14 +153,22 @@ lrk_expr *lrk_table(const double *values, int64_t n)
     return e;
 }
 
+static lrk_expr *binary(lrk_kind kind, lrk_expr *a, lrk_expr *b)
+{
+    lrk_expr *e = new_node(kind, (lrk_expr *[]){a, b}, 2);
+    if (e)
+        e->monotone = a->monotone && b->monotone && (a->kind == LRK_KIND_CONSTANT || b->kind == LRK_KIND_CONSTANT);
+    return e;
+}
+
 lrk_expr *lrk_sum(lrk_expr *a, lrk_expr *b)
 {
-    return new_node(LRK_KIND_SUM, (lrk_expr *[]){a, b}, 2);
+    return binary(LRK_KIND_SUM, a, b);
 }
 
 lrk_expr *lrk_product(lrk_expr *a, lrk_expr *b)
 {
-    return new_node(LRK_KIND_PRODUCT, (lrk_expr *[]){a, b}, 2);
+    return binary(LRK_KIND_PRODUCT, a, b);
 }
 
 lrk_expr *lrk_clip(lrk_expr *a, double low, double high)

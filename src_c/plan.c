@@ -209,6 +209,8 @@ static lrk_status put_walked(sink *s, const lrk_expr *e, int64_t t, int64_t n, i
     compiler->start(&w, e, t);
     while (n > 0) {
         lrk_piece piece;
+        if (w.by_step && w.t < t)
+            w.t = t < w.segment_end ? t : w.segment_end;
         const lrk_status status = compiler->next(&w, &piece);
         if (w.t <= t) {
             /* Beyond float64 already: most often so is t, and the steps between need not be walked. */

@@ -87,8 +87,9 @@ def composites(name: str, *texts):
 
 
 def spans(template, pairs=FALLS_AND_RISES, lengths=LENGTHS, extremes=EXTREME_PAIRS, odd=ODD_LENGTHS):
-    """A curve from start to end over `steps` for usual pairs at every length, and extreme pairs at a few."""
-    texts = [template.format(start=a, end=b, steps=n) for a, b in pairs for n in (0, *lengths)]
+    """A curve from start to end over `steps`: the first usual pair at every length, other and extreme pairs at a few."""
+    texts = [template.format(start=a, end=b, steps=n) for a, b in pairs[:1] for n in (0, *lengths)]
+    texts += [template.format(start=a, end=b, steps=n) for a, b in pairs[1:] for n in (0, *lengths[::3])]
     return texts + [template.format(start=a, end=b, steps=n) for a, b in extremes for n in odd]
 
 

@@ -4,10 +4,10 @@
 the cases they are tried on.  `Exact` has the methods and operators of a schedule, so evaluating the text of a schedule
 in `namespace` gives its twin:
 
-    >>> import cases, oracle
+    >>> import oracle
     >>> twin = oracle.evaluate("cosine(0.1, 0.0, 3).warmup(2)")
     >>> print(oracle.mp.nstr(twin.at(3), 20))
-    0.075
+    0.075000000000000004163
 
 Every float64 argument means exactly the number it holds.  Steps are fractions throughout, so which piece, cycle or
 table entry a step falls into is never a question of rounding.
@@ -383,3 +383,6 @@ def restart_base(growth):
     base = fine.mpf(growth.numerator) / growth.denominator
     with fine.workdps(4 * DIGITS):
         return base, +fine.log(base)
+
+
+import cases  # noqa: E402, F401  (the formulas of the curves, which enter themselves into `namespace`)
