@@ -14,8 +14,8 @@ typedef struct {
     int64_t segment_end; /* no piece crosses it */
     int64_t guess; /* length to try first */
     double room; /* about the length that the last piece might have had; 0: no piece yet */
-    int64_t pieces;      /* of this segment so far */
-    int by_step;         /* every step is a piece: the segment is very short, or took very many pieces; t may be moved on */
+    int64_t pieces; /* of this segment so far */
+    int by_step; /* every step is a piece: the segment is very short, or took very many pieces; t may be moved on */
 } lrk_walker;
 
 typedef struct lrk_compiler_kernels {

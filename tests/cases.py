@@ -377,9 +377,7 @@ def one_cycle(peak, steps, pct_start=0.3, div=25.0, final_div=1e4, anneal="cosin
     "one_cycle_momentum(0.0, 0.95, 10**6, three_phase=True)",
 )
 def one_cycle_momentum(low, high, steps, pct_start=0.3, anneal="cosine", three_phase=False):
-    return phases(
-        int(pct_start * steps), (high, low), (low, high), (high, high), steps, SHAPES[anneal], three_phase
-    )
+    return phases(int(pct_start * steps), (high, low), (low, high), (high, high), steps, SHAPES[anneal], three_phase)
 
 
 TAILS = ["linear", "cosine", "one_minus_sqrt", "square"]

@@ -11,10 +11,11 @@ import itertools
 from fractions import Fraction
 
 import cases
-import lrkern as lk
 import numpy as np
 import pytest
 import ulp
+
+import lrkern as lk
 
 
 class Tried:
@@ -71,12 +72,12 @@ def assert_accurate(tried, steps, got, values, scales):
             if ulp.ulp_error(float(got[k]), values[k], scales[k]) > cases.MAX_ULP:
                 unit = cases.mp.ldexp(1, ulp.ulp_exponent(scales[k]))
                 allowed = cases.MAX_ULP * unit + moved(tried.exact, steps[k], values[k])
-                assert abs(cases.mp.mpf(float(got[k])) - values[k]) <= allowed, tried.report(steps[k], got[k], values[k], scales[k])
+                assert abs(cases.mp.mpf(float(got[k])) - values[k]) <= allowed, tried.report(
+                    steps[k], got[k], values[k], scales[k]
+                )
         return
     if error > cases.MAX_ULP:
-        wrong = sum(
-            ulp.ulp_error(g, v, s) > cases.MAX_ULP for g, v, s in zip(got, values, scales, strict=True)
-        )
+        wrong = sum(ulp.ulp_error(g, v, s) > cases.MAX_ULP for g, v, s in zip(got, values, scales, strict=True))
         where = tried.report(steps[i], float(got[i]), values[i], scales[i])
         pytest.fail(f"{where}; {wrong} of {len(steps)} steps beyond {cases.MAX_ULP}", pytrace=False)
 

@@ -14,10 +14,11 @@ import time
 import tracemalloc
 
 import cases
-import lrkern as lk
 import numpy as np
 import oracle
 import pytest
+
+import lrkern as lk
 
 PATIENCE = 1.0  # seconds for one refusal
 MEMORY = 64 << 20  # bytes that one refusal may allocate
@@ -367,9 +368,7 @@ def test_a_message_in_full():
         lk.cosine(0.1, 0.0, 2.5)
     with pytest.raises((TypeError, ValueError)) as caught:
         lk.cosine(0.1, 0.0, 10).table(10, out=np.zeros(10, np.float32), dtype=np.float64)
-    assert str(caught.value) == (
-        "table: out must be a C-contiguous float64 array of shape (10,); got float32 (10,)"
-    )
+    assert str(caught.value) == ("table: out must be a C-contiguous float64 array of shape (10,); got float32 (10,)")
 
 
 @pytest.mark.parametrize("text", [row[0] for row in BAD_CALLS if row[0].startswith(S + "(")])

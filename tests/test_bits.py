@@ -17,8 +17,9 @@ import sys
 from pathlib import Path
 
 import cases
-import lrkern as lk
 import numpy as np
+
+import lrkern as lk
 from lrkern import _core
 
 try:
@@ -238,9 +239,7 @@ if pytest is not None:
         )
         path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
         environment = {**os.environ, "LRKERN_ISA": isa, "PYTHONPATH": path}
-        run = subprocess.run(
-            [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
-        )
+        run = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
         assert run.stdout.split() == [isa, *golden()[case.text]]
 
     def test_the_digests_tell_bits_apart():

@@ -13,11 +13,12 @@ import time
 import tracemalloc
 
 import cases
-import lrkern as lk
 import numpy as np
 import oracle
 import pytest
 import ulp
+
+import lrkern as lk
 
 LAST = 2**53
 
@@ -245,7 +246,7 @@ def test_a_very_long_curve(name, steps):
 def test_the_last_step():
     for text in ("cosine(0.1, 0.0, 100)", "inverse_sqrt(0.1, 3)", "cyclic(0.0, 1.0, 3)", "warm_restarts(1.0, 0.0, 10, 2)"):
         s = lk.parse(text)
-        assert s(LAST) == s(float(LAST)) == s(np.int64(LAST)) 
+        assert s(LAST) == s(float(LAST)) == s(np.int64(LAST))
         assert s(LAST - 1) == s.table(1, start=LAST - 1)[0]
         for step in (LAST + 1, LAST + 2, 2**63, 2.0**60):
             with pytest.raises(ValueError, match="step"):

@@ -12,7 +12,6 @@ import pickle
 import re
 
 import cases
-import lrkern as lk
 import numpy as np
 import oracle
 import pytest
@@ -20,7 +19,9 @@ import ulp
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-EXAMPLES = int(os.environ.get("LRKERN_EXAMPLES", "80"))
+import lrkern as lk
+
+EXAMPLES = int(os.environ.get("LRKERN_EXAMPLES", "20"))
 thorough = settings(
     max_examples=EXAMPLES,
     deadline=None,
