@@ -19,7 +19,7 @@ import lrkern as lk
 
 
 class Tried:
-    """One case with its steps and exact values; `overflows` are the steps of values beyond float64, after which nothing is asked."""
+    """One case with its steps and exact values; after the steps in `overflows` (beyond float64) nothing is asked."""
 
     def __init__(self, case):
         self.text = case.text

@@ -176,7 +176,7 @@ def test_text_pickle_copy_equality(text):
         copy.deepcopy(schedule),
     ):
         assert again == schedule
-        assert not again != schedule
+        assert (again != schedule) is False
         assert hash(again) == hash(schedule)
         assert repr(again) == printed
         assert again.steps == schedule.steps
