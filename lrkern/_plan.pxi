@@ -372,28 +372,28 @@ cdef class Expression:
             raise _overflow(where)
 
     def _plan_arrays(self, int64_t horizon):
-        """(begins, centers, scales, coefficients, magics, unscales, end, tail_start, period) of a plan for `horizon` steps."""
+        """(breaks, center, coef, tail_start, period) of a plan for `horizon` steps, see lrkern.Plan."""
         cdef _Compiled compiled = compile_plan(self.node.expr, horizon, MAX_PIECES)
         cdef const lrk_plan *plan = &compiled.plan
         if plan.overflow_at >= 0 and plan.end < horizon:
             raise _overflow(plan.overflow_at)
         cdef int64_t n = plan.n_pieces, i
         cdef int k
-        begins, centers = np.empty(n, np.int64), np.empty(n, np.int64)
-        scales, coefficients = np.empty(n), np.empty((n, 12))
-        magics, unscales = np.empty(n), np.empty(n)
-        cdef int64_t[::1] begin = begins, center = centers
-        cdef double[::1] scale = scales, magic = magics, unscale = unscales
-        cdef double[:, ::1] c = coefficients
+        cdef cnp.ndarray breaks = np.empty(n + 1, np.int64), center = np.empty(n, np.int64), coef = np.empty((n, 15))
+        cdef int64_t *begins = <int64_t *>cnp.PyArray_DATA(breaks)
+        cdef int64_t *centers = <int64_t *>cnp.PyArray_DATA(center)
+        cdef double *row = <double *>cnp.PyArray_DATA(coef)
         for i in range(n):
-            begin[i] = plan.pieces[i].begin
-            center[i] = plan.pieces[i].center
-            scale[i] = plan.pieces[i].scale
-            magic[i] = plan.pieces[i].magic
-            unscale[i] = plan.pieces[i].unscale
+            begins[i] = plan.pieces[i].begin
+            centers[i] = plan.pieces[i].center
             for k in range(12):
-                c[i, k] = plan.pieces[i].c[k]
-        return begins, centers, scales, coefficients, magics, unscales, plan.end, plan.tail_start, plan.period
+                row[k] = plan.pieces[i].c[k]
+            row[12] = plan.pieces[i].scale
+            row[13] = plan.pieces[i].magic
+            row[14] = plan.pieces[i].unscale
+            row += 15
+        begins[n] = plan.end
+        return breaks, center, coef, plan.tail_start, plan.period
 
 
 def fill_rows(list schedules, cnp.ndarray out, int64_t start):

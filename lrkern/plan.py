@@ -48,15 +48,15 @@ def compile_plan(s: Schedule, horizon: int | None) -> Plan:
     else:
         horizon = count("plan", "horizon", horizon, low=1)
         must_cover_all = False
-    begins, centers, scales, coefficients, magics, unscales, end, tail_start, period = s._plan_arrays(horizon)
-    if must_cover_all and period == 0:
+    plan = Plan(*s._plan_arrays(horizon))
+    if must_cover_all and plan.period == 0:
         raise ValueError(f"plan: horizon must be given for a schedule that never ends; got None for {describe(s)}")
-    if period == 0 and end < horizon:
+    if plan.period == 0 and plan.breaks[-1] < horizon:
         raise ValueError(
-            f"plan: horizon must be <= {end}, where the plan has {len(begins)} pieces, the most it may; got {horizon}"
+            f"plan: horizon must be <= {plan.breaks[-1]}, where the plan has as many pieces as it may, "
+            f"{len(plan.center)}; got {horizon}"
         )
-    coef = np.column_stack([coefficients, scales, magics, unscales])
-    return Plan(np.append(begins, end), centers, np.ascontiguousarray(coef), tail_start, period)
+    return plan
 
 
 def tables(

@@ -322,10 +322,10 @@ static lrk_status run_fill(fill_job *job)
     job->stream = total * (int64_t)size_of(job->dtype) >= STREAM_BYTES;
     atomic_init(&job->overflow, INT64_MAX);
     const int threads = total < SERIAL ? 1 : lrk_get_threads();
-    /* About eight tasks a thread, so that a slow one does not hold up the end. */
-    int64_t share = threads == 1 ? total : total / (threads * 8);
-    if (share < TASK && threads > 1)
-        share = total / threads < TASK ? (total + threads - 1) / threads : TASK;
+    /* About eight tasks a thread, so that a slow one does not hold up the end; of small jobs one each. */
+    int64_t share = total / (threads * 8);
+    if (share < TASK)
+        share = (total + threads - 1) / threads;
     if (share < job->n) {
         job->rows_per_task = 1;
         job->columns_per_task = (share + 63) / 64 * 64;

@@ -27,6 +27,7 @@ mp = mpmath.MPContext()
 mp.dps = DIGITS
 fine = mpmath.MPContext()  # for the places of restart cycles, where steps and starts of cycles nearly cancel
 fine.dps = 2 * DIGITS
+MPF = (mp.mpf, mpmath.mpf)
 
 namespace: dict[str, object] = {}
 
@@ -38,30 +39,27 @@ def evaluate(text: str) -> Exact:
 
 def real(x):
     """An mpf from a number of any kind."""
-    if isinstance(x, mpmath.mpf | mp.mpf):  # some versions of mpmath call it a numbers.Real: ask first
-        return mp.mpf(x)
+    if isinstance(x, MPF):  # some versions of mpmath call it a numbers.Real: ask first
+        return x
     if isinstance(x, Fraction):
-        return mp.mpf(x.numerator) / x.denominator
-    if isinstance(x, numbers.Integral):
-        return mp.mpf(int(x))
-    return mp.mpf(float(x))
+        return mp.make_mpf(mpmath.libmp.from_rational(x.numerator, x.denominator, mp.prec))
+    return mp.mpf(int(x) if isinstance(x, numbers.Integral) else float(x))
 
 
 def exactly(x):
     """A Fraction where the number is one, else (an mpf) the number itself."""
-    if isinstance(x, mpmath.mpf | mp.mpf | Fraction):
+    if isinstance(x, (MPF, Fraction)):
         return x
     return Fraction(int(x)) if isinstance(x, numbers.Integral) else Fraction(float(x))
 
 
 def blend(start, end, w, v):
     """start w + end v for w + v = 1, exact where all four are rational; rounding residue at an exact zero becomes 0."""
-    start, end, w, v = map(exactly, (start, end, w, v))
-    if all(isinstance(x, Fraction) for x in (start, end, w, v)):
-        return real(start * w + end * v)
+    if not any(isinstance(x, MPF) for x in (start, end, w, v)):
+        return real(exactly(start) * w + exactly(end) * v)
     a, b = real(start) * real(w), real(end) * real(v)
     total = a + b
-    if abs(total) < mp.ldexp(max(abs(a), abs(b)), -160):
+    if (a > 0) != (b > 0) and abs(total) < mp.ldexp(max(abs(a), abs(b)), -160):
         return mp.zero
     return total
 
@@ -77,7 +75,8 @@ def linear_weights(p):
 def cosine_weights(p):
     # (1 + cos(pi p))/2 = cos(pi p/2)^2, and its complement is the square of the sine
     half = real(p) / 2
-    return mp.cospi(half) ** 2, mp.sinpi(half) ** 2
+    w, v = mp.cospi(half), mp.sinpi(half)
+    return w * w, v * v
 
 
 def one_minus_sqrt_weights(p):
@@ -93,7 +92,8 @@ def power_weights(p, power):
     # 1 - p may lie closer to 1 than DIGITS digits can tell
     log = mp.log(real(1 - p)) if p > Fraction(1, 2**120) else -real(p) - real(p) ** 2 / 2 - real(p) ** 3 / 3
     exponent = real(power) * log
-    return mp.exp(exponent), -mp.expm1(exponent)
+    w = mp.exp(exponent)
+    return w, -mp.expm1(exponent) if w > 0.9 else 1 - w
 
 
 def along(weights):
