@@ -159,6 +159,8 @@ class _Reader:
         return value
 
     def _binary(self, node: ast.BinOp, depth: int) -> Any:
+        if isinstance(node.op, ast.Pow):
+            return self._power(node, depth)
         if not isinstance(node.op, (ast.Add, ast.Sub, ast.Mult, ast.Div)):
             raise _fail(node, f"the operator {type(node.op).__name__}")
         a, b = self._operand(node.left, depth), self._operand(node.right, depth)
@@ -170,6 +172,14 @@ class _Reader:
             return a * b if isinstance(node.op, ast.Mult) else a / b
         except (ZeroDivisionError, OverflowError, TypeError) as error:
             raise ValueError(f"parse: {error} (column {node.col_offset + 1})") from None
+
+    def _power(self, node: ast.BinOp, depth: int) -> int:
+        """Counts such as 10**6: small integers only, so that no text makes a number that takes long."""
+        base, exponent = self._operand(node.left, depth), self._operand(node.right, depth)
+        if not (isinstance(base, int) and isinstance(exponent, int) and abs(base) <= 1000 and 0 <= exponent <= 60):
+            raise _fail(node, "** with anything but integers (base up to 1000, exponent from 0 to 60)")
+        power: int = base**exponent
+        return power
 
     def _call(self, node: ast.Call, depth: int) -> Schedule:
         args = [self.read(arg, depth + 1) for arg in node.args]
