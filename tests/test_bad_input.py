@@ -184,6 +184,8 @@ BAD_CALLS = [  # expression, exception, function named, argument named
     ("warm_restarts(0.1, 0.0, -1)", ValueError, "warm_restarts", "period"),
     ("warm_restarts(0.1, 0.0, 10, 0.0)", ValueError, "warm_restarts", "growth"),
     ("warm_restarts(0.1, 0.0, 10, -2)", ValueError, "warm_restarts", "growth"),
+    ("warm_restarts(0.1, 0.0, 10, 1.0000000000000002)", ValueError, "warm_restarts", "growth"),
+    ("warm_restarts(0.1, 0.0, 10, 0.9999999999999999)", ValueError, "warm_restarts", "growth"),
     ("warm_restarts(0.1, 0.0, 10, 2, 0.0)", ValueError, "warm_restarts", "gain"),
     ("warm_restarts(0.1, 0.0, 10, 2, -0.5)", ValueError, "warm_restarts", "gain"),
     ("one_cycle(0.1, 10, 1.5)", ValueError, "one_cycle", "pct_start"),

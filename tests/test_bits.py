@@ -163,7 +163,7 @@ if pytest is not None:
     @every_isa
     @both_thread_counts
     @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-    @pytest.mark.parametrize("n", [5, 1000, 300_001])
+    @pytest.mark.parametrize("n", [5, 1000, 300_001, 2_000_003])
     def test_alignment_of_out(isa, n_threads, dtype, n):
         """Any address of `out` gives the same bits, and no byte beside it is touched."""
         size = np.dtype(dtype).itemsize * n
@@ -173,7 +173,7 @@ if pytest is not None:
                 expected = schedule.table(n, start=3, dtype=dtype).tobytes()
             with lk.use_isa(isa), threads(n_threads):
                 assert active_isa() == isa
-                for offset in OFFSETS:
+                for offset in OFFSETS if n < 10**6 else OFFSETS[1:7:2]:
                     buffer = bytearray(b"\xa5" * (size + 128))
                     out = np.frombuffer(buffer, dtype, n, offset)
                     assert schedule.table(n, start=3, dtype=dtype, out=out) is out
