@@ -32,6 +32,15 @@ def weight(where: str, name: str, value: object) -> float:
     return _checks.real(where, name, value, low=0.0, high=1.0)
 
 
+BASICS = {"lr": nonnegative, "weight_decay": nonnegative}
+"""Hyper-parameters that every rule has."""
+
+
+def is_on(value: Any) -> bool:
+    """Whether a term is there: a schedule keeps it, even while its value is 0."""
+    return callable(value) or value != 0
+
+
 @dataclass(frozen=True)
 class Rule:
     """One rule of src_c/rules.def, or several that are variants of each other."""
