@@ -51,6 +51,8 @@ class Expression:
 
 RULES: dict[str, tuple[str, ...]]
 
+DLPACK_HOSTS: tuple[int, ...]
+
 def array_of_capsule(capsule: Any, dtype_of: Callable[[int, int], np.dtype[Any] | None]) -> NDArray[Any] | None: ...
 
 class Range:
@@ -77,7 +79,7 @@ class StepList:
         others: dict[str, list[Any]] | None = None,
         row_lrs: list[Any] | None = None,
         halves: bool = False,
-        as_gradient: Callable[[str, str, Any, Any], Any] | None = None,
+        as_gradient: Callable[[str, str, Any, Any, bool], Any] | None = None,
     ) -> None: ...
     @property
     def isa(self) -> str | None: ...

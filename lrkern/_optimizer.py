@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from os import PathLike
 from types import MappingProxyType
 from typing import Any, ClassVar, TypedDict
@@ -152,7 +153,7 @@ class Optimizer:
             others=others | {"copy_to": self._read_copies()},
             row_lrs=[self._row_lrs(i, group) for i, group in enumerate(groups)],
             halves=self._halves,
-            as_gradient=self._as_gradient,
+            as_gradient=partial(_arrays.as_gradient, self._rule.takes_rows, self._halves),
         )
         self._tensors.set_options(*self._step_options)
         self._kept |= others
@@ -182,11 +183,6 @@ class Optimizer:
                 f"{self._name}: {self._structure.label('param', index)} must be {wanted}; got {_checks.describe(param)}"
             )
         return lrs
-
-    def _as_gradient(self, where: str, name: str, grad: Any, param: Any) -> Any:
-        if isinstance(grad, tuple) and self._rule.takes_rows:
-            return _arrays.as_sparse_gradient(where, name, grad, param, self._halves)
-        return _arrays.as_dense_gradient(where, name, grad, param)
 
     def _apply(self) -> None:
         """Give C the numbers that stay."""

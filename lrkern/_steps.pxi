@@ -348,7 +348,7 @@ cdef class StepList:
             if not cnp.PyArray_Check(grad):
                 if kept is grads:
                     kept = list(grads)
-                kept[i] = self.as_gradient(self.where, self.label("grad", i), grad, self.params[i])
+                kept[i] = self.as_gradient(self.where, self.label("grad", i), grad, self.params[i], zero)
                 if kept[i] is None:
                     self._refuse("grad", i, grad)
                 grad = kept[i]
