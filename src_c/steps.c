@@ -18,8 +18,6 @@ enum { SERIAL_BELOW = 256 << 10 };
    small that handing out shows. */
 enum { PIECES_PER_THREAD = 8, MIN_PIECE = 32 << 10, MAX_PIECE = 1 << 20 };
 
-enum { CACHE_LINE = 64 };
-
 /* From this many elements on, vector code is so much faster within cache lines that the elements before the first
    line get a call of their own. */
 enum { ALIGN_FROM = 512 };
@@ -43,7 +41,7 @@ typedef struct job {
 
 /* One element of staging memory is as large as any. The rest keeps buffers from falling on the same cache sets. */
 typedef struct buffer {
-    _Alignas(64) char bytes[LRK_NORM_BLOCK * sizeof(double) + 3 * CACHE_LINE];
+    _Alignas(64) char bytes[LRK_NORM_BLOCK * sizeof(double) + 3 * LRK_CACHE_LINE];
 } buffer;
 
 /* What a thread needs for a piece. */
@@ -103,6 +101,7 @@ typedef struct block {
     const lrk_step_computed *kernels;
     lrk_storage type;
     int64_t begin, size, row;
+    int64_t ahead; /* elements from here to those that come next, or 0: they are asked for early */
 } block;
 
 /* The sum of a row's gradients, in w->grad. */
@@ -112,9 +111,9 @@ static void *sum_rows(const block *b, workspace *w)
     const int64_t width = b->tensor->width, column = b->begin % width;
     lrk_step_load *const load = b->kernels->load[b->tensor->type[LRK_GRAD]];
     const int64_t first = sparse->begin[b->row];
-    load(b->size, at(b->tensor, LRK_GRAD, sparse->order[first] * width + column), w->grad.bytes);
+    load(b->size, 0, at(b->tensor, LRK_GRAD, sparse->order[first] * width + column), w->grad.bytes);
     for (int64_t i = first + 1; i < sparse->begin[b->row + 1]; i++) {
-        load(b->size, at(b->tensor, LRK_GRAD, sparse->order[i] * width + column), w->term.bytes);
+        load(b->size, 0, at(b->tensor, LRK_GRAD, sparse->order[i] * width + column), w->term.bytes);
         b->kernels->add(b->size, w->grad.bytes, w->term.bytes);
     }
     return w->grad.bytes;
@@ -128,7 +127,7 @@ static const void *raw_gradient(const block *b, workspace *w)
         return sum_rows(b, w);
     if (type == (int)b->type)
         return at(b->tensor, LRK_GRAD, b->begin);
-    b->kernels->load[type](b->size, at(b->tensor, LRK_GRAD, b->begin), w->grad.bytes);
+    b->kernels->load[type](b->size, b->ahead, at(b->tensor, LRK_GRAD, b->begin), w->grad.bytes);
     return w->grad.bytes;
 }
 
@@ -140,10 +139,10 @@ static const void *gradient(const job *j, const block *b, workspace *w)
         return raw_gradient(b, w);
     if (b->tensor->sparse == NULL) {
         lrk_step_prepare *const prepare = b->kernels->prepare[b->tensor->type[LRK_GRAD]];
-        prepare(b->size, at(b->tensor, LRK_GRAD, b->begin), w->grad.bytes, j->factor, limit);
+        prepare(b->size, b->ahead, at(b->tensor, LRK_GRAD, b->begin), w->grad.bytes, j->factor, limit);
         return w->grad.bytes;
     }
-    b->kernels->prepare[b->type](b->size, sum_rows(b, w), w->term.bytes, j->factor, limit);
+    b->kernels->prepare[b->type](b->size, 0, sum_rows(b, w), w->term.bytes, j->factor, limit);
     return w->term.bytes;
 }
 
@@ -152,11 +151,11 @@ static void *parameter(const job *j, const block *b, workspace *w)
     const int type = b->tensor->type[LRK_PARAM];
     void *const stored = at(b->tensor, LRK_PARAM, b->begin);
     if (b->tensor->data[LRK_REMAINDER] != NULL)
-        j->kernels->load_split(b->size, stored, at(b->tensor, LRK_REMAINDER, b->begin), w->param.bytes);
+        j->kernels->load_split(b->size, b->ahead, stored, at(b->tensor, LRK_REMAINDER, b->begin), w->param.bytes);
     else if (type == (int)b->type)
         return stored;
     else
-        b->kernels->load[type](b->size, stored, w->param.bytes);
+        b->kernels->load[type](b->size, b->ahead, stored, w->param.bytes);
     return w->param.bytes;
 }
 
@@ -173,7 +172,7 @@ static void load_states(const block *b, workspace *w, bool copied, void *out[LRK
         } else if (type == (int)b->type && !copied)
             out[s] = stored;
         else
-            b->kernels->load[type](b->size, stored, w->states[s].bytes);
+            b->kernels->load[type](b->size, b->ahead, stored, w->states[s].bytes);
     }
     w->cleared = true;
 }
@@ -202,7 +201,7 @@ static void store(const job *j, const block *b, int role, const void *values, ui
     if (j->options->rounding == LRK_STOCHASTIC && b->kernels->store_random[type] != NULL)
         b->kernels->store_random[type](b->size, values, out, random_of(j, b->begin, stream));
     else
-        b->kernels->store[type](b->size, values, out);
+        b->kernels->store[type](b->size, 0, values, out);
 }
 
 static void zero_gradient(const block *b)
@@ -218,35 +217,18 @@ static void zero_gradient(const block *b)
         memset(at(b->tensor, LRK_GRAD, sparse->order[i] * width + column), 0, bytes);
 }
 
-/* Asks for the elements of an array that the next block will need: while one block is worked on in cache, the memory would
-   otherwise wait. */
-static void prefetch(const block *b, int role, int64_t size)
-{
-    const lrk_storage type = (lrk_storage)b->tensor->type[role];
-    const char *const next = at(b->tensor, role, b->begin + b->size);
-    for (int64_t k = 0; next != NULL && k < size * lrk_storage_bytes(type); k += CACHE_LINE)
-        __builtin_prefetch(next + k, 1, 3);
-}
-
-static void run_block(const job *j, workspace *w, const block *b, const void *coefs, int64_t next)
+static void run_block(const job *j, workspace *w, const block *b, const void *coefs)
 {
     const lrk_step_tensor *const tensor = b->tensor;
     const lrk_step_group *const group = &j->list->groups[tensor->group];
     const void *const grad = gradient(j, b, w);
-    prefetch(b, LRK_GRAD, next);
     void *const param = parameter(j, b, w), *states[LRK_MAX_STATES];
-    prefetch(b, LRK_PARAM, next);
-    prefetch(b, LRK_REMAINDER, next);
     load_states(b, w, false, states);
-    for (int s = 0; s < LRK_MAX_STATES; s++)
-        prefetch(b, LRK_STATE + s, next);
-    b->kernels->update[group->rule](b->size, param, grad, states[0], states[1], states[2], coefs);
-    prefetch(b, LRK_EMA, next);
-    prefetch(b, LRK_COPY, next);
+    b->kernels->update[group->rule](b->size, b->ahead, param, grad, states[0], states[1], states[2], coefs);
     if (tensor->data[LRK_EMA] != NULL)
-        b->kernels->average(b->size, at(tensor, LRK_EMA, b->begin), param, 1 - group->ema);
+        b->kernels->average(b->size, b->ahead, at(tensor, LRK_EMA, b->begin), param, 1 - group->ema);
     if (tensor->data[LRK_COPY] != NULL)
-        b->kernels->store[tensor->type[LRK_COPY]](b->size, param, at(tensor, LRK_COPY, b->begin));
+        b->kernels->store[tensor->type[LRK_COPY]](b->size, b->ahead, param, at(tensor, LRK_COPY, b->begin));
     if (tensor->data[LRK_REMAINDER] != NULL)
         j->kernels->store_split(b->size, param, at(tensor, LRK_PARAM, b->begin), at(tensor, LRK_REMAINDER, b->begin));
     else
@@ -263,7 +245,7 @@ static void run_block(const job *j, workspace *w, const block *b, const void *co
 static int64_t to_line(const lrk_step_tensor *tensor, int64_t from)
 {
     const int64_t item = lrk_storage_bytes((lrk_storage)tensor->type[LRK_PARAM]);
-    return (int64_t)(-(uintptr_t)at(tensor, LRK_PARAM, from) % CACHE_LINE) / item;
+    return (int64_t)(-(uintptr_t)at(tensor, LRK_PARAM, from) % LRK_CACHE_LINE) / item;
 }
 
 /* Elements [from, to) of a tensor block by block; `first` is the number of the first one's element, `row` as in `block`. */
@@ -279,8 +261,8 @@ static void run_blocks(const job *j, workspace *w, const lrk_step_tensor *tensor
         /* The keys of random bits change where the upper half of an element's number does. */
         const int64_t same_half = (INT64_C(1) << 32) - (b.begin & UINT32_MAX);
         b.size = b.size < same_half ? b.size : same_half;
-        const int64_t left = to - b.begin - b.size;
-        run_block(j, w, &b, coefs, tensor->sparse != NULL ? 0 : left < BLOCK ? left : BLOCK);
+        b.ahead = tensor->sparse == NULL && b.begin + b.size < to ? BLOCK : 0;
+        run_block(j, w, &b, coefs);
     }
 }
 
@@ -288,7 +270,8 @@ static void run_blocks(const job *j, workspace *w, const lrk_step_tensor *tensor
 static void run_bare(const job *j, const lrk_step_tensor *tensor, const void *coefs, int64_t from, int64_t to)
 {
     lrk_step_update *const *const rules = j->kernels->computed[tensor->type[LRK_PARAM]]->update;
-    rules[j->list->groups[tensor->group].rule](to - from, at(tensor, LRK_PARAM, from), at(tensor, LRK_GRAD, from),
+    const int64_t ahead = to - from > BLOCK ? BLOCK : 0;
+    rules[j->list->groups[tensor->group].rule](to - from, ahead, at(tensor, LRK_PARAM, from), at(tensor, LRK_GRAD, from),
                                                at(tensor, LRK_STATE, from), at(tensor, LRK_STATE + 1, from),
                                                at(tensor, LRK_STATE + 2, from), coefs);
 }
@@ -327,7 +310,7 @@ static int64_t cut(const lrk_step_tensor *tensor, int64_t work)
         return 0;
     if (work >= active * item)
         return active;
-    const int64_t bytes = work - (int64_t)(((uintptr_t)tensor->data[LRK_PARAM] + (uintptr_t)work) % CACHE_LINE);
+    const int64_t bytes = work - (int64_t)(((uintptr_t)tensor->data[LRK_PARAM] + (uintptr_t)work) % LRK_CACHE_LINE);
     return bytes <= 0 ? 0 : bytes / item;
 }
 
@@ -441,7 +424,7 @@ static void sum_measured(const job *j, workspace *w, const block *b, int64_t k)
     const void *const grad = gradient(j, b, w), *const param = parameter(j, b, w), *const coefs = coefs_of(j, w, tensor);
     void *states[LRK_MAX_STATES];
     load_states(b, w, true, states);
-    measure(b->size, param, grad, states[0], states[1], states[2], coefs, w->term.bytes);
+    measure(b->size, b->ahead, param, grad, states[0], states[1], states[2], coefs, w->term.bytes);
     j->list->sums[2 * k] = b->kernels->norm(b->size, param, 1);
     j->list->sums[2 * k + 1] = b->kernels->norm(b->size, w->term.bytes, 1);
 }
