@@ -101,8 +101,37 @@ typedef struct block {
     const lrk_step_computed *kernels;
     lrk_storage type;
     int64_t begin, size, row;
+    lrk_step_kept param, states;
     int64_t ahead; /* elements from here to those that come next, or 0: they are asked for early */
 } block;
+
+/* How a kernel finds what is kept like this. */
+static lrk_step_kept as_found(lrk_step_kept kept)
+{
+    return kept == LRK_STAGED ? LRK_IN_T : kept;
+}
+
+static lrk_step_kept kept_param(const job *j, const lrk_step_tensor *tensor, lrk_storage computed)
+{
+    if (tensor->type[LRK_PARAM] == (int)computed)
+        return LRK_IN_T;
+    /* Averages and copies are made of the parameter in T. */
+    if (tensor->data[LRK_EMA] != NULL || tensor->data[LRK_COPY] != NULL || j->options->rounding == LRK_STOCHASTIC)
+        return LRK_STAGED;
+    if (tensor->data[LRK_REMAINDER] != NULL)
+        return LRK_IN_SPLIT;
+    return tensor->type[LRK_PARAM] == LRK_BF16 ? LRK_IN_BF16 : LRK_STAGED;
+}
+
+static lrk_step_kept kept_states(const job *j, const lrk_step_tensor *tensor, lrk_storage computed)
+{
+    bool in_t = true, in_bf16 = j->options->rounding != LRK_STOCHASTIC;
+    for (int role = LRK_STATE; role < LRK_STATE + LRK_MAX_STATES; role++) {
+        in_t = in_t && (tensor->data[role] == NULL || tensor->type[role] == (int)computed);
+        in_bf16 = in_bf16 && (tensor->data[role] == NULL || tensor->type[role] == LRK_BF16);
+    }
+    return in_t ? LRK_IN_T : in_bf16 && computed == LRK_F32 ? LRK_IN_BF16 : LRK_STAGED;
+}
 
 /* The sum of a row's gradients, in w->grad. */
 static void *sum_rows(const block *b, workspace *w)
@@ -146,33 +175,29 @@ static const void *gradient(const job *j, const block *b, workspace *w)
     return w->term.bytes;
 }
 
+/* The parameter, in T if it is staged. */
 static void *parameter(const job *j, const block *b, workspace *w)
 {
-    const int type = b->tensor->type[LRK_PARAM];
     void *const stored = at(b->tensor, LRK_PARAM, b->begin);
+    if (b->param != LRK_STAGED)
+        return stored;
     if (b->tensor->data[LRK_REMAINDER] != NULL)
         j->kernels->load_split(b->size, b->ahead, stored, at(b->tensor, LRK_REMAINDER, b->begin), w->param.bytes);
-    else if (type == (int)b->type)
-        return stored;
     else
-        b->kernels->load[type](b->size, b->ahead, stored, w->param.bytes);
+        b->kernels->load[b->tensor->type[LRK_PARAM]](b->size, b->ahead, stored, w->param.bytes);
     return w->param.bytes;
 }
 
-/* The states in T: their own memory, or copies if that is not in T or `copied` asks for them. */
-static void load_states(const block *b, workspace *w, bool copied, void *out[LRK_MAX_STATES])
+/* The states, in T if they are staged; scratch memory for those that there are not. */
+static void load_states(const block *b, workspace *w, void *out[LRK_MAX_STATES])
 {
     for (int s = 0; s < LRK_MAX_STATES; s++) {
-        const int type = b->tensor->type[LRK_STATE + s];
         void *const stored = at(b->tensor, LRK_STATE + s, b->begin);
-        out[s] = w->states[s].bytes;
-        if (stored == NULL) {
-            if (!w->cleared)
-                memset(w->states[s].bytes, 0, sizeof w->states[s].bytes);
-        } else if (type == (int)b->type && !copied)
-            out[s] = stored;
-        else
-            b->kernels->load[type](b->size, b->ahead, stored, w->states[s].bytes);
+        out[s] = stored != NULL && b->states != LRK_STAGED ? stored : w->states[s].bytes;
+        if (stored == NULL && !w->cleared)
+            memset(w->states[s].bytes, 0, sizeof w->states[s].bytes);
+        if (stored != NULL && b->states == LRK_STAGED)
+            b->kernels->load[b->tensor->type[LRK_STATE + s]](b->size, b->ahead, stored, w->states[s].bytes);
     }
     w->cleared = true;
 }
@@ -196,7 +221,7 @@ static void store(const job *j, const block *b, int role, const void *values, ui
 {
     const int type = b->tensor->type[role];
     void *const out = at(b->tensor, role, b->begin);
-    if (out == NULL || values == out)
+    if (out == NULL)
         return;
     if (j->options->rounding == LRK_STOCHASTIC && b->kernels->store_random[type] != NULL)
         b->kernels->store_random[type](b->size, values, out, random_of(j, b->begin, stream));
@@ -222,18 +247,19 @@ static void run_block(const job *j, workspace *w, const block *b, const void *co
     const lrk_step_tensor *const tensor = b->tensor;
     const lrk_step_group *const group = &j->list->groups[tensor->group];
     const void *const grad = gradient(j, b, w);
-    void *const param = parameter(j, b, w), *states[LRK_MAX_STATES];
-    load_states(b, w, false, states);
-    b->kernels->update[group->rule](b->size, b->ahead, param, grad, states[0], states[1], states[2], coefs);
+    void *const param = parameter(j, b, w), *const remainder = at(tensor, LRK_REMAINDER, b->begin), *states[LRK_MAX_STATES];
+    load_states(b, w, states);
+    lrk_step_update *const update = b->kernels->update[as_found(b->param)][as_found(b->states)][group->rule];
+    update(b->size, b->ahead, param, remainder, grad, states[0], states[1], states[2], coefs);
     if (tensor->data[LRK_EMA] != NULL)
         b->kernels->average(b->size, b->ahead, at(tensor, LRK_EMA, b->begin), param, 1 - group->ema);
     if (tensor->data[LRK_COPY] != NULL)
         b->kernels->store[tensor->type[LRK_COPY]](b->size, b->ahead, param, at(tensor, LRK_COPY, b->begin));
-    if (tensor->data[LRK_REMAINDER] != NULL)
-        j->kernels->store_split(b->size, param, at(tensor, LRK_PARAM, b->begin), at(tensor, LRK_REMAINDER, b->begin));
-    else
+    if (b->param == LRK_STAGED && remainder != NULL)
+        j->kernels->store_split(b->size, param, at(tensor, LRK_PARAM, b->begin), remainder);
+    else if (b->param == LRK_STAGED)
         store(j, b, LRK_PARAM, param, 0);
-    for (int s = 0; s < LRK_MAX_STATES; s++)
+    for (int s = 0; b->states == LRK_STAGED && s < LRK_MAX_STATES; s++)
         store(j, b, LRK_STATE + s, states[s], 1 + (uint64_t)s);
     if (j->options->zero_grad)
         zero_gradient(b);
@@ -253,7 +279,14 @@ static void run_blocks(const job *j, workspace *w, const lrk_step_tensor *tensor
                        int64_t to)
 {
     const lrk_storage type = lrk_step_computed_in(tensor);
-    block b = {.tensor = tensor, .kernels = j->kernels->computed[type], .type = type, .row = row};
+    block b = {
+        .tensor = tensor,
+        .kernels = j->kernels->computed[type],
+        .type = type,
+        .row = row,
+        .param = kept_param(j, tensor, type),
+        .states = kept_states(j, tensor, type),
+    };
     const int64_t head = to - from < ALIGN_FROM ? 0 : to_line(tensor, from);
     for (b.begin = from; b.begin < to; b.begin += b.size) {
         b.size = b.begin == from && head > 0 ? head : BLOCK;
@@ -269,9 +302,9 @@ static void run_blocks(const job *j, workspace *w, const lrk_step_tensor *tensor
 /* The rule alone, on the arrays themselves. */
 static void run_bare(const job *j, const lrk_step_tensor *tensor, const void *coefs, int64_t from, int64_t to)
 {
-    lrk_step_update *const *const rules = j->kernels->computed[tensor->type[LRK_PARAM]]->update;
+    lrk_step_update *const *const rules = j->kernels->computed[tensor->type[LRK_PARAM]]->update[LRK_IN_T][LRK_IN_T];
     const int64_t ahead = to - from > BLOCK ? BLOCK : 0;
-    rules[j->list->groups[tensor->group].rule](to - from, ahead, at(tensor, LRK_PARAM, from), at(tensor, LRK_GRAD, from),
+    rules[j->list->groups[tensor->group].rule](to - from, ahead, at(tensor, LRK_PARAM, from), NULL, at(tensor, LRK_GRAD, from),
                                                at(tensor, LRK_STATE, from), at(tensor, LRK_STATE + 1, from),
                                                at(tensor, LRK_STATE + 2, from), coefs);
 }
@@ -385,6 +418,8 @@ static block norm_block(const job *j, const lrk_step_tensor *tensor, int64_t ind
         .begin = (sparse ? tensor->sparse->index[row] * width : 0) + column,
         .size = width - column < LRK_NORM_BLOCK ? width - column : LRK_NORM_BLOCK,
         .row = row,
+        .param = tensor->type[LRK_PARAM] == (int)type ? LRK_IN_T : LRK_STAGED,
+        .states = LRK_STAGED, /* what measures change is thrown away */
     };
 }
 
@@ -423,7 +458,7 @@ static void sum_measured(const job *j, workspace *w, const block *b, int64_t k)
         return;
     const void *const grad = gradient(j, b, w), *const param = parameter(j, b, w), *const coefs = coefs_of(j, w, tensor);
     void *states[LRK_MAX_STATES];
-    load_states(b, w, true, states);
+    load_states(b, w, states);
     measure(b->size, b->ahead, param, grad, states[0], states[1], states[2], coefs, w->term.bytes);
     j->list->sums[2 * k] = b->kernels->norm(b->size, param, 1);
     j->list->sums[2 * k + 1] = b->kernels->norm(b->size, w->term.bytes, 1);

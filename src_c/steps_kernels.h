@@ -22,9 +22,19 @@ typedef struct lrk_step_random {
 
 /* Those with `ahead` ask the memory for the elements that many after each of theirs. */
 
-/* `size` elements are updated. `coefs`: the family's scalars in T. */
-typedef void lrk_step_update(int64_t size, int64_t ahead, void *restrict param, const void *restrict grad,
-                             void *restrict state0, void *restrict state1, void *restrict state2, const void *restrict coefs);
+/* How a kernel finds parameters and states. */
+typedef enum lrk_step_kept {
+    LRK_IN_T, /* as they are computed */
+    LRK_IN_BF16,
+    LRK_IN_SPLIT, /* parameters only */
+    LRK_N_KEPT,
+    LRK_STAGED = LRK_N_KEPT /* any other way: copied to memory in T, and back */
+} lrk_step_kept;
+
+/* `size` elements are updated. `remainder`: of split parameters. `coefs`: the family's scalars in T. */
+typedef void lrk_step_update(int64_t size, int64_t ahead, void *restrict param, void *restrict remainder,
+                             const void *restrict grad, void *restrict state0, void *restrict state1, void *restrict state2,
+                             const void *restrict coefs);
 /* What the rule measures goes to `out`, in T. States are changed. */
 typedef void lrk_step_measure(int64_t size, int64_t ahead, const void *restrict param, const void *restrict grad,
                               void *restrict state0, void *restrict state1, void *restrict state2, const void *restrict coefs,
@@ -42,7 +52,7 @@ typedef double lrk_step_norm(int64_t size, const void *restrict in, double scale
 
 /* For tensors computed in one type. */
 typedef struct lrk_step_computed {
-    lrk_step_update *update[LRK_N_RULES];
+    lrk_step_update *update[LRK_N_KEPT][LRK_N_KEPT][LRK_N_RULES]; /* by parameters and states; NULL: stage them */
     lrk_step_measure *measure[LRK_N_RULES]; /* NULL: the rule needs no norms */
     lrk_step_load *load[LRK_N_STORAGES];
     lrk_step_prepare *prepare[LRK_N_STORAGES];

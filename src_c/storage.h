@@ -74,6 +74,22 @@ static inline uint16_t lrk_to_f16(float x)
     return (uint16_t)((bits >> 16 & 0x8000) | (digits < 0x38800000 ? denormal : normal) | lrk_f16_nan(digits));
 }
 
+/* Split float32: the parameter is its upper half, rounded, and the remainder what that lacks. */
+typedef struct lrk_split {
+    uint16_t param, remainder;
+} lrk_split;
+
+static inline float lrk_from_split(uint16_t param, uint16_t remainder)
+{
+    return lrk_float(((uint32_t)param << 16) + (uint32_t)(int32_t)(int16_t)remainder);
+}
+
+static inline lrk_split lrk_to_split(float x)
+{
+    const uint32_t bits = x != x ? 0x7FC00000 : lrk_bits(x);
+    return (lrk_split){(uint16_t)((bits + 0x8000) >> 16), (uint16_t)bits};
+}
+
 /* Stochastic rounding: away from zero with the probability that the digits cut off are of one unit; r: random bits. */
 static inline uint16_t lrk_to_bf16_random(float x, uint32_t r)
 {
