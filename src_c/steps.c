@@ -420,6 +420,7 @@ static block norm_block(const job *j, const lrk_step_tensor *tensor, int64_t ind
         .row = row,
         .param = tensor->type[LRK_PARAM] == (int)type ? LRK_IN_T : LRK_STAGED,
         .states = LRK_STAGED, /* what measures change is thrown away */
+        .ahead = sparse || column + LRK_NORM_BLOCK >= width ? 0 : LRK_NORM_BLOCK,
     };
 }
 
@@ -442,7 +443,7 @@ static void visit_blocks(const job *j, int64_t piece, void (*visit)(const job *j
 
 static void sum_gradient(const job *j, workspace *w, const block *b, int64_t k)
 {
-    j->list->sums[k] = b->kernels->norm(b->size, raw_gradient(b, w), j->scale);
+    j->list->sums[k] = b->kernels->norm(b->size, b->ahead, raw_gradient(b, w), j->scale);
 }
 
 static void sum_gradients(void *ctx, int64_t piece)
@@ -460,8 +461,8 @@ static void sum_measured(const job *j, workspace *w, const block *b, int64_t k)
     void *states[LRK_MAX_STATES];
     load_states(b, w, states);
     measure(b->size, b->ahead, param, grad, states[0], states[1], states[2], coefs, w->term.bytes);
-    j->list->sums[2 * k] = b->kernels->norm(b->size, param, 1);
-    j->list->sums[2 * k + 1] = b->kernels->norm(b->size, w->term.bytes, 1);
+    j->list->sums[2 * k] = b->kernels->norm(b->size, 0, param, 1);
+    j->list->sums[2 * k + 1] = b->kernels->norm(b->size, 0, w->term.bytes, 1);
 }
 
 static void sum_measures(void *ctx, int64_t piece)

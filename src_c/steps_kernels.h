@@ -48,7 +48,7 @@ typedef void lrk_step_store_random(int64_t size, const void *restrict in, void *
 typedef void lrk_step_average(int64_t size, int64_t ahead, void *restrict average, const void *restrict param, double weight);
 typedef void lrk_step_add(int64_t size, void *restrict sum, const void *restrict term);
 /* Sum of squares of up to LRK_NORM_BLOCK elements, each multiplied by `scale`. */
-typedef double lrk_step_norm(int64_t size, const void *restrict in, double scale);
+typedef double lrk_step_norm(int64_t size, int64_t ahead, const void *restrict in, double scale);
 
 /* For tensors computed in one type. */
 typedef struct lrk_step_computed {
