@@ -373,19 +373,31 @@ class Schedule(_core.Expression):
 
         return from_record(record)
 
-    def plot(self, n: int | None = None, ax: Any = None, **options: Any) -> Any:
-        """Draw the first `n` steps with matplotlib (extra `[plot]`), on the axes `ax` if given; returns the axes."""
+    def plot(self, n: int | None = None, ax: Any = None, *, label: str | None = None, **options: Any) -> Any:
+        """Draw the first `n` steps with matplotlib (extra `[plot]`), on the axes `ax` if given; returns the axes.
+
+        `label` is the text for the legend; the other options (log, marks, title, ylabel, ...) are those of `lrkern.plot`.
+        """
         from lrkern.plotting import plot
 
-        return plot(self, n, ax=ax, **options)
+        return plot(self, n, ax, labels=label, **options)
 
     def _repr_html_(self) -> str | None:
-        from lrkern.plotting import sparkline_svg
+        from lrkern._svg import html_picture
 
-        try:
-            return sparkline_svg(self)
-        except OverflowError:  # nothing to draw: notebooks show the text
-            return None
+        return _or_nothing(html_picture, self)
+
+    def _repr_svg_(self) -> str | None:
+        from lrkern._svg import svg_picture
+
+        return _or_nothing(svg_picture, self)
+
+
+def _or_nothing(picture: Callable[[Schedule], str], schedule: Schedule) -> str | None:
+    try:
+        return picture(schedule)
+    except OverflowError:  # nothing to draw: notebooks show the text
+        return None
 
 
 def _plus(steps: int | None, more: int) -> int | None:
