@@ -136,7 +136,7 @@ def _thinned(steps: _Steps, values: _Values, n: int, columns: int, joints: list[
 
 def _stairs(schedule: Schedule, steps: _Steps, values: _Values, joints: list[int]) -> tuple[_Steps, _Values]:
     """With a second point at every jump from a value that is held until then."""
-    jumps = np.flatnonzero((np.diff(values) != 0.0) & (np.diff(steps) == 1) & np.isin(steps[1:], joints)) + 1
+    jumps = np.flatnonzero((values[1:] != values[:-1]) & (np.diff(steps) == 1) & np.isin(steps[1:], joints)) + 1
     held = jumps[np.asarray(schedule(steps[jumps] - 0.5)) == values[jumps - 1]] if jumps.size else jumps
     return np.insert(steps, held, steps[held]), np.insert(values, held, values[held - 1])
 

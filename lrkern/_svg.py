@@ -9,7 +9,7 @@ import numpy as np
 from lrkern._sampling import lines
 from lrkern.expression import Schedule
 
-_COLUMNS = 160  # of 2 units each
+_COLUMNS = 128  # of 2.5 units each
 _LEFT, _TOP, _WIDTH, _HEIGHT = 8, 8, 320, 64
 _BLUE = "#2f81f7"  # seen on white and on black, as is the grey of a picture that stands alone
 _GREY = "#768390"
