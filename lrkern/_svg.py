@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from html import escape
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lrkern._sampling import lines
 from lrkern.expression import Schedule
+
+_Row = NDArray[Any]
 
 _COLUMNS = 128  # of 2.5 units each
 _LEFT, _TOP, _WIDTH, _HEIGHT = 8, 8, 320, 64
@@ -36,10 +40,10 @@ def svg_picture(schedule: Schedule, ink: str = _GREY) -> str:
     unit = max(-low, high) or 1.0  # so that no difference overflows
     span = high / unit - low / unit
 
-    def down(values: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+    def down(values: _Row) -> _Row:
         return _TOP + _HEIGHT * ((high / unit - values / unit) / span if span else np.full(len(values), 0.5))
 
-    def right(steps: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+    def right(steps: _Row) -> _Row:
         return _LEFT + _WIDTH * steps / max(n - 1, 1)
 
     x, y = right(line.steps), down(line.values)

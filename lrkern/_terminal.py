@@ -26,10 +26,10 @@ def draw(schedules: Sequence[Schedule], n: int | None = None, width: int = 72, h
 
     >>> import lrkern as lk
     >>> for row in draw([lk.linear(1.0, 0.0, 100)], width=12, height=3).rows:
-    ...     print("".join(character for character, _ in row))
-    ⠢⢄⡀         
-       ⠉⠢⢄⡀     
-          ⠈⠑⠢⢄⣀⣀
+    ...     print("".join(character for character, _ in row).rstrip())
+    ⠑⠢⢄⡀
+       ⠈⠑⠢⢄⡀
+           ⠈⠑⠢⢄⣀
     """
     columns, levels = 2 * width, 4 * height
     n, curves = lines("plot", schedules, n, columns)

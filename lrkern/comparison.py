@@ -35,6 +35,11 @@ class Comparison:
         max_difference: the largest |a(t) - b(t)|.
         difference_step, difference_values: the same for it.
         area_ratio: the sum of a's values by that of b's.
+
+    >>> import lrkern as lk
+    >>> found = lk.compare([0.5, 0.25], [0.5, 0.5])
+    >>> found.equal, found.differing, found.difference_step, found.max_difference, found.area_ratio
+    (False, 1, 1, 0.25, 0.75)
     """
 
     n: int
@@ -108,8 +113,8 @@ def compare(
     >>> found.equal, found.max_ulp, found.ulp_step, found.ulp_values
     (False, 1, 0, (0.30000000000000004, 0.3))
     """
-    a, b = _operand("a", a), _operand("b", b)
-    arrays = {name: one for name, one in (("a", a), ("b", b)) if not isinstance(one, Schedule)}
+    both = {"a": _operand("a", a), "b": _operand("b", b)}
+    arrays = {name: one for name, one in both.items() if not isinstance(one, Schedule)}
     if n is None:
         if not arrays:
             raise TypeError("compare: n must be given for two Schedules; got None")
@@ -121,7 +126,7 @@ def compare(
             raise ValueError(f"compare: {name} must have as many values as there are steps, {n}; got {describe(array)}")
     kind = _dtype(dtype, list(arrays.values()))
     found = _Found()
-    rows = _rows(a, start, kind), _rows(b, start, kind)
+    rows = [_rows(one, start, kind) for one in both.values()]
     for begin in range(0, n, _CHUNK):
         end = min(begin + _CHUNK, n)
         found.add(start + begin, rows[0](begin, end), rows[1](begin, end))
@@ -137,7 +142,9 @@ def _operand(name: str, value: Any) -> Any:
     except ValueError:  # rows of different lengths
         array = np.empty(0, object)
     if array.dtype.kind not in "iuf" or array.dtype.itemsize > 8 or array.dtype == np.float16:
-        raise TypeError(f"compare: {name} must be a Schedule or an array of float64, float32 or integers; got {describe(value)}")
+        raise TypeError(
+            f"compare: {name} must be a Schedule or an array of float64, float32 or integers; got {describe(value)}"
+        )
     if array.ndim != 1:
         raise ValueError(f"compare: {name} must be a Schedule or a 1-D array; got {describe(array)}")
     return array if array.dtype.kind == "f" else array.astype(np.float64)

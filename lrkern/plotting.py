@@ -41,9 +41,9 @@ def plot(
 ) -> Axes:
     """Draw one schedule, or several over each other, with matplotlib (extra `[plot]`).
 
-    Lines have a point for every step, or, beyond some thousand of them, for the extremes of every pixel's; where a value is held
-    until the next one comes they are stairs. Where one formula ends and the next begins (warm-ups, joins, restarts, cooldowns,
-    jumps) a thin line is drawn, with its step; the many of a staircase or of equal cycles are left out.
+    Lines have a point for every step, or, beyond some thousand of them, for the extremes of every pixel's; where a value is
+    held until the next one comes they are stairs. Where one formula ends and the next begins (warm-ups, joins, restarts,
+    cooldowns, jumps) a thin line is drawn, with its step; the many of a staircase or of equal cycles are left out.
 
     Args:
         schedules: a Schedule or a sequence of them.
@@ -171,12 +171,13 @@ def _label_marks(ax: Axes) -> None:
     short = require("matplotlib.ticker", install="'lrkern[plot]'", what="plot").EngFormatter(sep="")
     left, right = ax.get_xlim()
     free = -math.inf
-    for step in sorted({int(one.get_xdata()[0]) for one in ax.lines if one.get_gid() == _MARK}):
+    for step in sorted({int(np.asarray(one.get_xdata())[0]) for one in ax.lines if one.get_gid() == _MARK}):
         label = f"{step:,}" if step < 10**7 else short(step)
         half = (0.006 * len(label) + 0.004) * (right - left)
         if step - half >= free:
-            place = {"xycoords": ax.get_xaxis_transform(), "xytext": (0, 3), "textcoords": "offset points"}
-            ax.annotate(label, (step, 1.0), **place, ha="center", va="bottom", fontsize=7, color=_LINE, gid=_MARK)
+            place = {"xycoords": ax.get_xaxis_transform(), "textcoords": "offset points", "ha": "center", "va": "bottom"}
+            look: dict[str, Any] = {**place, "fontsize": 7, "color": _LINE, "gid": _MARK}
+            ax.annotate(label, (step, 1.0), (0, 3), **look)
             free = step + half
 
 

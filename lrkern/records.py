@@ -37,7 +37,9 @@ def _write(schedule: Schedule) -> dict[str, Any]:
         return {"name": name, "args": {side: _write_value(value) for side, value in zip(_SIDES, args, strict=True)}}
     arguments = {parameter: _write_value(value) for parameter, _, value in arguments_of(schedule)}
     if "" in arguments:
-        raise ValueError(f"to_dict: the curve {name!r} has been defined anew, with other arguments than {describe(schedule)} has")
+        raise ValueError(
+            f"to_dict: the curve {name!r} has been defined anew, with other arguments than {describe(schedule)} has"
+        )
     node: dict[str, Any] = {"name": name}
     if name in METHODS:
         node["of"] = arguments.pop(next(iter(arguments)))
@@ -101,7 +103,9 @@ def _operate(where: str, name: str, left: Any, right: Any) -> Schedule:
         left, right = right, left  # numbers come first in products
     schedule, other, side = (right, left, "left") if name == "*" else (left, right, "right")
     if not isinstance(schedule, Schedule):
-        raise TypeError(f"from_dict: {where}.args.{'right' if side == 'left' else 'left'} must be a node; got {describe(schedule)}")
+        raise TypeError(
+            f"from_dict: {where}.args.{'right' if side == 'left' else 'left'} must be a node; got {describe(schedule)}"
+        )
     if name == "/" or not isinstance(other, Schedule):
         other = real("from_dict", f"{where}.args.{side}", other)
         if name == "/" and other == 0.0:
@@ -122,7 +126,9 @@ def _read_value(where: str, value: Any, depth: int) -> Any:
     return value
 
 
-def _fields(where: str, record: object, needed: tuple[str, ...], allowed: tuple[str, ...] = (), *, hint: str) -> Mapping[str, Any]:
+def _fields(
+    where: str, record: object, needed: tuple[str, ...], allowed: tuple[str, ...] = (), *, hint: str
+) -> Mapping[str, Any]:
     """A dict that has all the needed keys and none but those and the allowed ones."""
     if not isinstance(record, Mapping):
         raise TypeError(f"from_dict: {where} must be a dict, {hint}; got {describe(record)}")

@@ -146,16 +146,15 @@ def _installed(name: str) -> _Builder | None:
     found = {point.value: point for point in entry_points(group=GROUP, name=name)} if name.isidentifier() else {}
     if not found:
         return None
-    origin = " and of ".join(f"{point.dist.name if point.dist else '?'} ({point.value})" for point in found.values())
+    origin = " and of ".join(sorted(f"{point.dist.name if point.dist else '?'} ({point.value})" for point in found.values()))
     if len(found) > 1:
         raise ImportError(f"lrkern: {name!r} is the name of curves of {origin}; only one of them can be installed")
     (point,) = found.values()
     try:
-        loaded = point.load()
+        loaded: _Builder = point.load()
     except Exception as error:
         reason = f"{type(error).__name__}: {cut(str(error))}"
         raise ImportError(f"lrkern: the curve {name!r} of {origin} cannot be loaded: {reason}") from error
     if loaded is not _OWN.get(name):
         raise ImportError(f"lrkern: {name!r} of {origin} must be a function {name} made a curve by @lrkern.curve")
-    builder: _Builder = loaded
-    return builder
+    return loaded

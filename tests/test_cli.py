@@ -113,7 +113,11 @@ def test_quotes_within_the_head_of_a_csv(run):
 
 
 def test_compare(run):
-    assert run("compare", SCHEDULE, SCHEDULE, "-n", "50") == (0, "equal in float64 at all 50 steps, 0 to 49\nratio of areas 1.0\n", "")
+    assert run("compare", SCHEDULE, SCHEDULE, "-n", "50") == (
+        0,
+        "equal in float64 at all 50 steps, 0 to 49\nratio of areas 1.0\n",
+        "",
+    )
     code, out, err = run("compare", "constant(0.1) + 0.2", "constant(0.3)", "-n", "3", "--start", "7")
     assert (code, err) == (1, "")
     assert out.splitlines() == lk.compare(lk.constant(0.1) + 0.2, lk.constant(0.3), 3, 7).lines()

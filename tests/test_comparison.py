@@ -16,7 +16,20 @@ import lrkern as lk
 from lrkern import comparison
 
 CHUNK = comparison._CHUNK
-ODD = [0.0, -0.0, 5e-324, -5e-324, 2.2250738585072014e-308, 1.0, -1.0, math.nextafter(1.0, 2.0), 1e308, math.inf, -math.inf, math.nan]
+ODD = [
+    0.0,
+    -0.0,
+    5e-324,
+    -5e-324,
+    2.2250738585072014e-308,
+    1.0,
+    -1.0,
+    math.nextafter(1.0, 2.0),
+    1e308,
+    math.inf,
+    -math.inf,
+    math.nan,
+]
 
 
 def slow(a, b):
@@ -180,7 +193,9 @@ def test_areas_at_the_edges():
     assert math.isnan(ratio([0.0], [0.0]))
     assert ratio([1.0, 2.0], [1.0, -1.0]) == math.inf
     assert ratio([-1.0, -2.0], [1.0, -1.0]) == -math.inf
-    assert ratio([1e308, 1e308, 1e308], [1e308, 1e308, 2e307]) == exact_ratio(np.array([1e308] * 3), np.array([1e308, 1e308, 2e307]))
+    assert ratio([1e308, 1e308, 1e308], [1e308, 1e308, 2e307]) == exact_ratio(
+        np.array([1e308] * 3), np.array([1e308, 1e308, 2e307])
+    )
     assert ratio([1e308], [5e-324]) == math.inf
     assert ratio([1e16, 1.0, -1e16], [1.0, 1.0, 1.0]) == 1 / 3
     assert math.isnan(ratio([math.inf], [1.0]))
@@ -202,7 +217,13 @@ def test_long_ones_take_little_memory():
 
 def test_what_may_be_compared():
     s = lk.linear(1.0, 0.0, 3)
-    for values in ([3, 2, 1, 0], np.array([3, 2, 1, 0], np.uint8), (3.0, 2, 1, 0), np.array([3, 2, 1, 0], ">f8"), np.arange(8.0)[7::-2] // 2):
+    for values in (
+        [3, 2, 1, 0],
+        np.array([3, 2, 1, 0], np.uint8),
+        (3.0, 2, 1, 0),
+        np.array([3, 2, 1, 0], ">f8"),
+        np.arange(8.0)[7::-2] // 2,
+    ):
         assert lk.compare(values, 3.0 * s).equal
     assert lk.compare(np.array([3, 2, 1, 0], ">f4"), 3.0 * s).dtype == "float32"
 
@@ -223,7 +244,11 @@ S = lk.linear(1.0, 0.0, 3)
         ((S, [1.0, 2.0], 3), ValueError, "compare: b must have as many values as there are steps, 3; got float64 (2,)"),
         (([1.0], [1.0, 2.0]), ValueError, "compare: b must have as many values as there are steps, 1; got float64 (2,)"),
         ((S, []), ValueError, "compare: n must be an integer >= 1; got 0 (int)"),
-        ((S, "cosine(1, 0, 3)"), TypeError, "compare: b must be a Schedule or an array of float64, float32 or integers; got 'cos"),
+        (
+            (S, "cosine(1, 0, 3)"),
+            TypeError,
+            "compare: b must be a Schedule or an array of float64, float32 or integers; got 'cos",
+        ),
         ((None, S), TypeError, "compare: a must be a Schedule or an array of float64, float32 or integers; got None"),
         (([True], S), TypeError, "compare: a must be a Schedule or an array of"),
         (([[1.0], [1.0, 2.0]], S), TypeError, "compare: a must be a Schedule or an array of"),

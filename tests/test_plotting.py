@@ -54,7 +54,11 @@ def test_the_line_is_the_schedule():
 @pytest.mark.parametrize(
     ("schedule", "n", "points"),
     [
-        (lk.piecewise([1.0, 0.5, 0.2], [2, 5]), 7, [(0, 1), (1, 1), (2, 1), (2, 0.5), (3, 0.5), (4, 0.5), (5, 0.5), (5, 0.2), (6, 0.2)]),
+        (
+            lk.piecewise([1.0, 0.5, 0.2], [2, 5]),
+            7,
+            [(0, 1), (1, 1), (2, 1), (2, 0.5), (3, 0.5), (4, 0.5), (5, 0.5), (5, 0.2), (6, 0.2)],
+        ),
         (lk.linear(1.0, 0.0, 4).staircase(2), 4, [(0, 1), (1, 1), (2, 1), (2, 0.5), (3, 0.5)]),
         (lk.from_table([3.0, 2.0, 1.0]), 3, [(0, 3), (1, 3), (1, 2), (2, 2), (2, 1)]),
         (lk.linear(3.0, 1.0, 2), 3, [(0, 3), (1, 2), (2, 1)]),
@@ -168,7 +172,6 @@ def test_nothing_to_draw():
 )
 def test_default_length_shows_the_whole_curve(schedule, low, high):
     assert low <= _sampling.default_steps([schedule]) <= high
-
 
 
 # --------------------------------------------------------------------------------------------------------------- marks
@@ -315,7 +318,11 @@ def test_the_legend_hides_no_curve():
         ({"schedules": []}, ValueError, "plot: schedules must be a Schedule or a sequence of them; got an empty sequence"),
         ({"schedules": [S, 0.1]}, TypeError, "plot: schedules must be a Schedule or a sequence of them; got 0.1 (float)"),
         ({"schedules": 0.1}, TypeError, "plot: schedules must be a Schedule or a sequence of them; got 0.1 (float)"),
-        ({"schedules": lk.linear(0, -1, 9), "log": True}, ValueError, "plot: nothing to draw on a logarithmic axis: no value is > 0"),
+        (
+            {"schedules": lk.linear(0, -1, 9), "log": True},
+            ValueError,
+            "plot: nothing to draw on a logarithmic axis: no value is > 0",
+        ),
     ],
 )
 def test_wrong_arguments(arguments, error, message):

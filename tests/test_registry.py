@@ -17,7 +17,7 @@ from lrkern import registry
 
 
 @lk.curve
-def sawtooth(peak, period, gain=1.0):
+def sawteeth(peak, period, gain=1.0):
     """Falls from `peak` to 0 every `period` steps."""
     return lk.linear(peak, 0.0, period).repeat(period, gain=gain)
 
@@ -31,16 +31,16 @@ def blended(schedules, weights=(0.5, 0.5), note=None, scaled=True):
 
 
 MADE = [
-    (lambda: sawtooth(0.1, 20), "sawtooth(0.1, 20)"),
-    (lambda: sawtooth(0.1, 20, gain=0.5), "sawtooth(0.1, 20, 0.5)"),
-    (lambda: sawtooth(period=20, peak=1), "sawtooth(1, 20)"),
-    (lambda: sawtooth(np.float32(0.5), np.int64(7)), "sawtooth(0.5, 7)"),
-    (lambda: 2.0 * sawtooth(0.1, 20).warmup(5), "2.0 * sawtooth(0.1, 20).warmup(5)"),
+    (lambda: sawteeth(0.1, 20), "sawteeth(0.1, 20)"),
+    (lambda: sawteeth(0.1, 20, gain=0.5), "sawteeth(0.1, 20, 0.5)"),
+    (lambda: sawteeth(period=20, peak=1), "sawteeth(1, 20)"),
+    (lambda: sawteeth(np.float32(0.5), np.int64(7)), "sawteeth(0.5, 7)"),
+    (lambda: 2.0 * sawteeth(0.1, 20).warmup(5), "2.0 * sawteeth(0.1, 20).warmup(5)"),
     (
-        lambda: blended([sawtooth(1.0, 3), lk.cosine(1.0, 0.0, 9)], np.array([0.25, 0.75]), scaled=False),
-        "blended([sawtooth(1.0, 3), cosine(1.0, 0.0, 9)], [0.25, 0.75], scaled=False)",
+        lambda: blended([sawteeth(1.0, 3), lk.cosine(1.0, 0.0, 9)], np.array([0.25, 0.75]), scaled=False),
+        "blended([sawteeth(1.0, 3), cosine(1.0, 0.0, 9)], [0.25, 0.75], scaled=False)",
     ),
-    (lambda: blended((lk.constant(1), lk.constant(2)), note="x'y"), "blended([constant(1.0), constant(2.0)], note=\"x'y\")"),
+    (lambda: blended((lk.constant(1), lk.constant(2)), note="x'y"), 'blended([constant(1.0), constant(2.0)], note="x\'y")'),
 ]
 
 
@@ -64,16 +64,16 @@ def test_a_curve_of_ones_own_is_like_any_other(make, text):
 
 def test_it_has_the_values_and_the_length_of_what_the_function_returned():
     inner = lk.linear(0.1, 0.0, 20).repeat(20, gain=0.5)
-    made = sawtooth(0.1, 20, 0.5)
+    made = sawteeth(0.1, 20, 0.5)
     ulp.assert_same_bits(made.table(200), inner.table(200))
     assert made.steps is None
     assert made != inner
-    assert sawtooth.__doc__.startswith("Falls")
+    assert sawteeth.__doc__.startswith("Falls")
 
 
 def test_records_name_the_arguments():
-    node = sawtooth(0.1, 20).to_dict()["schedule"]
-    assert node == {"name": "sawtooth", "args": {"peak": 0.1, "period": 20, "gain": 1.0}}
+    node = sawteeth(0.1, 20).to_dict()["schedule"]
+    assert node == {"name": "sawteeth", "args": {"peak": 0.1, "period": 20, "gain": 1.0}}
 
 
 def test_depth_is_that_of_what_is_inside():
@@ -104,18 +104,17 @@ def test_a_function_may_be_written_anew():
     assert lk.parse("again(3.0)")(0) == second(3.0)(0) == 6.0
     assert before(0) == 3.0
 
-    def other_arguments():
+    def elsewhere():
         @lk.curve
         def again(a):
             return lk.constant(a)
 
         return again
 
-    make.__code__ = make.__code__.replace(co_name="make")
-    anew = other_arguments
-    anew.__qualname__ = make.__qualname__
-    with pytest.raises(ValueError, match=r"^curve: 'again' is the name of .*make.<locals>.again already; .* needs another one$"):
-        anew()
+    taken = r"^curve: 'again' is the name of .*make.<locals>.again already; .*elsewhere.<locals>.again needs another one$"
+    with pytest.raises(ValueError, match=taken):
+        elsewhere()
+    assert lk.parse("again(3.0)")(0) == 6.0
 
 
 def test_what_a_schedule_prints_after_its_curve_changed_its_arguments():
@@ -167,18 +166,18 @@ def test_what_cannot_be_a_curve(function, error, message):
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda: sawtooth(0.1), TypeError, "missing a required argument: 'period'"),
-        (lambda: sawtooth(0.1, 5, floor=1), TypeError, "got an unexpected keyword argument 'floor'"),
-        (lambda: sawtooth(float("nan"), 5), ValueError, "sawtooth: peak must be a finite number; got nan (float)"),
-        (lambda: sawtooth(0.1, 5.5), TypeError, "linear: steps must be an integer >= 0; got 5.5 (float)"),
+        (lambda: sawteeth(0.1), TypeError, "missing a required argument: 'period'"),
+        (lambda: sawteeth(0.1, 5, floor=1), TypeError, "got an unexpected keyword argument 'floor'"),
+        (lambda: sawteeth(float("nan"), 5), ValueError, "sawteeth: peak must be a finite number; got nan (float)"),
+        (lambda: sawteeth(0.1, 5.5), TypeError, "linear: steps must be an integer >= 0; got 5.5 (float)"),
         (
-            lambda: sawtooth({}, 5),
+            lambda: sawteeth({}, 5),
             TypeError,
-            "sawtooth: peak must be a number, a text, None, a Schedule or a sequence of those; got {} (dict)",
+            "sawteeth: peak must be a number, a text, None, a Schedule or a sequence of those; got {} (dict)",
         ),
         (lambda: blended([lk.constant(1), object()]), TypeError, "blended: schedules[1] must be a number, a text, "),
         (lambda: blended([[1.0]]), TypeError, "blended: schedules[0] must be a number, a text, "),
-        (lambda: lk.parse("sawtooth(0.1)"), ValueError, "parse: sawtooth: missing a required argument: 'period'"),
+        (lambda: lk.parse("sawteeth(0.1)"), ValueError, "parse: sawteeth: missing a required argument: 'period'"),
     ],
 )
 def test_wrong_arguments(call, error, message):
@@ -289,7 +288,10 @@ def test_the_command_line_finds_it(site):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("plain", "lrkern: 'plain' of curves-of-others (curves_of_others:plain) must be a function plain made a curve by @lrkern.curve"),
+        (
+            "plain",
+            "lrkern: 'plain' of curves-of-others (curves_of_others:plain) must be a function plain made a curve by ",
+        ),
         ("other_name", "lrkern: 'other_name' of curves-of-others (curves_of_others:misnamed) must be a function other_name"),
         (
             "absent",
@@ -321,9 +323,10 @@ def test_two_packages_with_one_name(tmp_path):
         source = "import lrkern as lk\n@lk.curve\ndef twice(a):\n    return lk.constant(a)\n"
         install(tmp_path, name, name, source, f"[lrkern.schedules]\ntwice = {name}:twice\n")
     done = python(tmp_path, "import lrkern as lk; lk.parse('twice(1.0)')")
-    assert "ImportError: lrkern: 'twice' is the name of curves of first (first:twice) and of second (second:twice);" in "".join(
-        sorted(done.stderr.splitlines()[-1:])
-    ).replace("second (second:twice) and of first (first:twice)", "first (first:twice) and of second (second:twice)")
+    assert done.stderr.splitlines()[-1] == (
+        "ImportError: lrkern: 'twice' is the name of curves of first (first:twice) and of second (second:twice); "
+        "only one of them can be installed"
+    )
 
 
 def test_names_that_nobody_knows(site, monkeypatch):
