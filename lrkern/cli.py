@@ -106,6 +106,9 @@ def table(expressions: tuple[str, ...], n: int, start: int, dtype: str, out: str
 
     A csv has a line 'step,value' for each step, with a column for each of several schedules; a txt is the same with spaces, its
     head behind '#'. Every value reads back as the same float. An npy has shape (N,), or (number of schedules, N).
+
+    \b
+    lrkern table 'one_cycle(0.1, 1000)' -n 1000 -o lr.npy
     """
     if out != "-":
         _check_file(out, ".npy", ".csv", ".txt")

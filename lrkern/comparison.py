@@ -91,7 +91,7 @@ def compare(
     Areas are sums over the steps, each within 2^-64 of the sum of magnitudes; their quotient is rounded once. It is NaN where
     a value is not finite or both areas are zero.
 
-    Any number of steps takes less than a megabyte.
+    Any number of steps takes about a megabyte.
 
     Args:
         a, b: Schedules, or 1-D arrays that hold the n values from step `start` on (float64, float32, integers; lists).

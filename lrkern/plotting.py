@@ -23,7 +23,7 @@ COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#00
 _DASHES = ("-", "--", ":", "-.")  # once the colours have been used up
 _COLUMNS = 1024  # pixels across, more or less
 _INK, _PALE, _LINE = "#475569", "#e2e8f0", "#94a3b8"
-_MARK = "lrkern-mark"
+_MARK, _ALONE = "lrkern-mark", "lrkern-alone"
 _TEXT = {"family": "monospace", "size": 8}
 
 
@@ -97,10 +97,15 @@ def plot(
     curves = _curves(ax)
     if len(curves) > 1 or labels is not None:
         ax.legend(handles=curves, prop=_TEXT, **(_ABOVE if own else {"loc": "best"}))
-    if title is None and len(curves) == 1 and labels is None:
-        title = texts[0]
-    if title is not None:
-        ax.set_title(title, loc="left", fontsize=9, family="monospace", color=_INK, pad=14)
+    alone = len(curves) == 1 and labels is None
+    if title is not None or alone:
+        text = texts[0] if title is None else title
+        heading = ax.set_title(text, loc="left", fontsize=9, family="monospace", color=_INK, pad=14)
+        heading.set_gid(_ALONE if title is None else None)
+    else:
+        for child in ax.get_children():
+            if child.get_gid() == _ALONE:  # written when there was one schedule; now the legend names them
+                child.set(text="", gid=None)
     return ax
 
 

@@ -225,6 +225,7 @@ def test_overlay_in_one_call_and_in_several():
         a, b = curves(axes)
         assert a.get_color() != b.get_color()
         assert [t.get_text() for t in axes.get_legend().get_texts()] == [repr(S), repr(other)]
+        assert axes.get_title(loc="left") == ""
     for a, b in zip(curves(together), curves(apart), strict=True):
         assert a.get_ydata().tobytes() == b.get_ydata().tobytes()
 
