@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from lrkern import _checks, _core
+from lrkern.backends import StepList
 
 Options = Mapping[str, Any]
 Check = Callable[[str, str, object], float]
@@ -127,7 +128,7 @@ class Group:
     def _kind_of(self, options: Options) -> object:
         return self.rule.variant(options), self.rule.states_of(options), getattr(options["lr"], "shape", None)
 
-    def apply(self, tensors: _core.StepList, index: int) -> None:
+    def apply(self, tensors: StepList, index: int) -> None:
         """Give C the numbers of this group, and note what schedules have to give at each step."""
         inputs = self.rule.inputs(self.options)
         back = {new: old for old, new in self.rule.renamed.items()}
@@ -145,7 +146,7 @@ class Group:
         """Whether something is a schedule."""
         return bool(self.live) or callable(self.ema)
 
-    def refresh(self, tensors: _core.StepList, index: int, count: int) -> None:
+    def refresh(self, tensors: StepList, index: int, count: int) -> None:
         """Give C the values that the schedules have at a step."""
         for place, name, schedule in self.live:
             self.numbers[place] = value = self._checked(name, schedule(count), count)
