@@ -8,7 +8,7 @@ from lrkern.expression import Schedule, join
 from lrkern.optimizers import *  # noqa: F403
 from lrkern.parsing import parse
 from lrkern.plan import Plan, tables
-from lrkern.runtime import get_threads, info, isas, set_threads, use_isa
+from lrkern.runtime import get_include, get_threads, info, isas, set_threads, use_isa
 from lrkern.scan import LossDriven, Plateau, loss_driven, plateau, refine
 from lrkern.schedules import *  # noqa: F403
 
@@ -23,6 +23,7 @@ __all__ = [
     "Plateau",
     "Schedule",
     "__version__",
+    "get_include",
     "get_threads",
     "info",
     "isas",
