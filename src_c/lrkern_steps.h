@@ -17,8 +17,8 @@ extern "C" {
 /* ---- One array
  *
  * n elements of `param` and of the states are updated, `grad` is read. `updates` is how many updates the arrays have had before
- * this one; where it is 0, states hold zeros (SGD's and LARS's may hold anything, but for zero_start and lr_inside). A state
- * may be NULL where that is said.
+ * this one. Before the first, states hold zeros; the buffer of SGD without zero_start and that of LARS without lr_inside may hold
+ * anything. A state may be NULL where that is said.
  * Returns LRK_OK, LRK_ERROR_OVERLAP, or (LARS and LAMB, which take norms) LRK_ERROR_MEMORY; after an error nothing has been
  * written. */
 

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-import lrkern
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+
+import lrkern
 
 extension = Extension("training", ["training.pyx"], include_dirs=[lrkern.get_include()])
 
