@@ -43,10 +43,10 @@ test: demo ## the demo, then all tests that need no peer library
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not (peers or sanitizers or big)" $(ARGS)
 
 test-big: $(BUILT) ## arrays of more than 2^31 elements, where 12 GB of memory are free
-	$(BIN)/python -m pytest -m big $(ARGS)
+	$(BIN)/python -m pytest tests/test_big.py $(ARGS)
 
 sanitize: $(BUILT) ## C under the sanitizers: addresses, undefined behaviour, races
-	$(BIN)/python -m pytest -m sanitizers $(ARGS)
+	$(BIN)/python -m pytest tests/test_steps_native.py tests/test_threads.py -m sanitizers $(ARGS)
 	$(BIN)/python tests/c/compare.py --quick --sanitize address,undefined
 	$(BIN)/python tests/c/compare.py --quick --sanitize thread
 
