@@ -15,7 +15,7 @@ from lrkern.optimizers.squares import *  # noqa: F403
 from lrkern.parsing import parse
 from lrkern.plan import Plan, tables
 from lrkern.registry import curve
-from lrkern.runtime import get_threads, info, isas, set_threads, use_isa
+from lrkern.runtime import get_include, get_threads, info, isas, set_threads, use_isa
 from lrkern.scan import LossDriven, Plateau, loss_driven, plateau, refine
 from lrkern.schedules import *  # noqa: F403
 
@@ -35,6 +35,7 @@ __all__ = [
     "__version__",
     "compare",
     "curve",
+    "get_include",
     "get_threads",
     "info",
     "isas",

@@ -12,9 +12,9 @@ from typing import Any, ClassVar, TypedDict
 import numpy as np
 import numpy.typing as npt
 
-from lrkern import _arrays, _checks, _core
+from lrkern import _arrays, _checks, _core, backends
 from lrkern._groups import arrange
-from lrkern._rule import MAX, Group, Options, Rule
+from lrkern._rule import MAX, Form, Group, Options, Rule
 
 Arrays = Mapping[Any, Any] | Sequence[Any]
 Grads = Mapping[Any, Any] | Sequence[Any]
@@ -37,10 +37,19 @@ class Shared(TypedDict, total=False):
     rounding: str
     seed: int
     uint16_as_bfloat16: bool
+    backend: str | None
 
 
 def step_once(
-    where: str, rule: Rule, param: Any, grad: Any, states: dict[str, Any], update: int, options: Options, needed: str = ""
+    where: str,
+    rule: Rule,
+    param: Any,
+    grad: Any,
+    states: dict[str, Any],
+    update: int,
+    options: Options,
+    backend: str | None,
+    needed: str = "",
 ) -> None:
     """One step of one tensor, without an optimizer: its update of this number, from 0.
 
@@ -48,7 +57,38 @@ def step_once(
     """
     form, options = rule.settle(where, options)
     form.check_shrinkage(where, options["lr"], options["weight_decay"])
-    _core.step_once(where, form, options, param, grad, states, update, needed, _arrays)
+    chosen = backends.choose(where, backend, param)
+    once = _core.step_once if chosen.StepList is _core.StepList else partial(_step_once_in, chosen)
+    once(where, form, options, param, grad, states, update, needed, chosen.arrays)
+
+
+def _step_once_in(
+    backend: backends.Backend,
+    where: str,
+    form: Form,
+    options: Options,
+    param: Any,
+    grad: Any,
+    states: dict[str, Any],
+    update: int,
+    needed: str,
+    arrays: Any,
+) -> None:
+    """What `_core.step_once` does, with another backend's steps."""
+    for name in form.states:
+        if states[name] is None:
+            raise ValueError(f"{where}: {name} is needed{needed}; got None")
+    kept = {
+        name: [arrays.as_array(where, name, state, written=True) if name in form.states else None]
+        for name, state in states.items()
+    }
+    params = [arrays.as_array(where, "param", param, written=True)]
+    as_gradient = arrays.as_dense_gradient
+    tensors = backend.StepList(where, lambda kind, _: kind, params, [form.variant], [0], kept, as_gradient=as_gradient)
+    for place, (_, hyper, constant) in enumerate(form.inputs):
+        tensors.set_input(0, place, options[hyper] if hyper else constant)
+    tensors.restore([update], 0, 0, [])
+    tensors.run([grad], 1.0)
 
 
 class Optimizer:
@@ -71,9 +111,11 @@ class Optimizer:
             bfloat16 parameters keep 16 more bits in the optimizer and are exact float32 numbers together with them.
         seed: of stochastic rounding.
         uint16_as_bfloat16: uint16 arrays hold the bits of bfloat16 numbers.
+        backend: "c", "numba" or "cuda", with the same bits; None takes "cuda" for arrays on a device, else "c".
 
     Raises:
         TypeError, ValueError: an option or array that does not fit. Nothing has been written then.
+        ImportError, RuntimeError: the backend cannot be used here, and why; see `lrkern.info`.
 
     Example:
         >>> import numpy as np, lrkern as lk
@@ -94,6 +136,10 @@ class Optimizer:
         self._where_step = f"{self._name}.step"
         self._read_shared(shared)
         self._structure, self._group_of, own = arrange(self._name, params)
+        self._backend = backends.choose(self._name, shared.get("backend"), *self._structure.arrays)
+        as_array, label = self._backend.arrays.as_array, self._structure.label
+        found = enumerate(self._structure.arrays)
+        self._params = [as_array(self._name, label("param", i), one, written=True) for i, one in found]
         self._groups = []
         for group in own:
             ema = group.pop("ema", shared.get("ema"))
@@ -122,10 +168,10 @@ class Optimizer:
 
     def _make_arrays(self) -> None:
         """The states and whatever else is kept for each parameter, and the list that steps them."""
-        label, params = self._structure.label, self._structure.arrays
+        arrays, label, params = self._backend.arrays, self._structure.label, self._params
         variants = [group.form.variant for group in self._groups]
         # Before arrays are made like what is no array.
-        _core.StepList(self._name, label, params, variants, self._group_of, {}, halves=self._halves)
+        self._backend.StepList(self._name, label, params, variants, self._group_of, {}, halves=self._halves)
 
         groups = [self._groups[g] for g in self._group_of]
         pairs = list(zip(params, groups, strict=True))
@@ -134,16 +180,14 @@ class Optimizer:
         }
         others = {
             "ema_param": [
-                None if group.ema is None else _arrays.in_computed_type(param, self._halves) for param, group in pairs
+                None if group.ema is None else arrays.in_computed_type(param, self._halves) for param, group in pairs
             ],
             "remainder": [
-                np.zeros_like(param, np.int16, subok=False)
-                if self._splits and _arrays.is_bfloat16(param, self._halves)
-                else None
+                arrays.zeros_like(param, np.int16) if self._splits and arrays.is_bfloat16(param, self._halves) else None
                 for param in params
             ],
         }
-        self._tensors = _core.StepList(
+        self._tensors = self._backend.StepList(
             self._name,
             label,
             params,
@@ -153,7 +197,7 @@ class Optimizer:
             others=others | {"copy_to": self._read_copies()},
             row_lrs=[self._row_lrs(i, group) for i, group in enumerate(groups)],
             halves=self._halves,
-            as_gradient=partial(_arrays.as_gradient, self._rule.takes_rows, self._halves),
+            as_gradient=partial(arrays.as_gradient, self._rule.takes_rows, self._halves),
         )
         self._tensors.set_options(*self._step_options)
         self._kept |= others
@@ -161,20 +205,21 @@ class Optimizer:
     def _make_state(self, state: str, param: Any, group: Group) -> Any:
         if state not in group.form.states:
             return None
-        array = np.zeros_like(param, self._state_dtype or _arrays.computed_in(param), subok=False)
+        arrays = self._backend.arrays
+        array = arrays.zeros_like(param, self._state_dtype or arrays.computed_in(param))
         if self._initial.get(state):
-            _arrays.fill(array, self._initial[state], self._halves)
+            arrays.fill(array, self._initial[state], self._halves)
         return array
 
     def _read_copies(self) -> list[Any]:
-        label = self._structure.label
+        as_array, label = self._backend.arrays.as_array, self._structure.label
         if self._copy_to is None:
             return [None] * len(self._group_of)
         found = self._structure.flatten(self._name, "copy_to", self._copy_to)
-        return [_arrays.as_array(self._name, label("copy_to", i), one, written=True) for i, one in enumerate(found)]
+        return [as_array(self._name, label("copy_to", i), one, written=True) for i, one in enumerate(found)]
 
     def _row_lrs(self, index: int, group: Group) -> Any:
-        lrs, param = group.options["lr"], self._structure.arrays[index]
+        lrs, param = group.options["lr"], self._params[index]
         if not isinstance(lrs, np.ndarray):
             return None
         if not param.flags.c_contiguous or param.shape[:1] != lrs.shape:
@@ -278,7 +323,7 @@ class Optimizer:
     def state_dict(self) -> dict[str, Any]:
         """What a run needs to go on from here, apart from the parameters and the arguments: copies, safe to pickle."""
         copies = {
-            f"{kind}s": self._structure.unflatten([None if one is None else one.copy("K") for one in arrays])
+            f"{kind}s": self._structure.unflatten([None if one is None else self._backend.arrays.copy(one) for one in arrays])
             if any(one is not None for one in arrays)
             else None
             for kind, arrays in self._kept.items()

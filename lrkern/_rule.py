@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from lrkern import _checks, _core
+from lrkern.backends import StepList
 
 Options = dict[str, Any]
 
@@ -155,7 +156,7 @@ class Group:
             raise ValueError(f"{where}: {name} cannot change {change}: other states would be needed")
         return options
 
-    def apply(self, tensors: _core.StepList, index: int) -> None:
+    def apply(self, tensors: StepList, index: int) -> None:
         """Give C the numbers of this group, and note what schedules have to give at each step."""
         values = [self.options[hyper] if hyper else constant for _, hyper, constant in self.form.inputs]
         self.live = [(k, self.form.inputs[k][1], value) for k, value in enumerate(values) if callable(value)]
@@ -171,7 +172,7 @@ class Group:
         """Whether something is a schedule."""
         return bool(self.live) or callable(self.ema)
 
-    def refresh(self, tensors: _core.StepList, index: int, count: int) -> None:
+    def refresh(self, tensors: StepList, index: int, count: int) -> None:
         """Give C the values that the schedules have at a step."""
         for place, name, schedule in self.live:
             self.numbers[place] = value = self._checked(name, schedule(count), count)

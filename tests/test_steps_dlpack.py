@@ -102,8 +102,8 @@ REFUSED = [
 def test_refused(how: dict[str, int], error: type[Exception], message: str) -> None:
     p, g = np.ones(6), np.ones(6)
     for call, where in [
-        (lambda stranger: lk.SGD([stranger], 0.1), "SGD: "),
-        (lambda stranger: lk.sgd_step(stranger, g, lr=0.1), "sgd_step: "),
+        (lambda stranger: lk.SGD([stranger], 0.1, backend="c"), "SGD: "),
+        (lambda stranger: lk.sgd_step(stranger, g, lr=0.1, backend="c"), "sgd_step: "),
     ]:
         stranger = dlpack.Stranger(p, **how)
         with pytest.raises(error) as raised:

@@ -42,6 +42,7 @@ def adam_step(
     maximize: bool = False,
     eps_inside: bool = False,
     convention: str = "torch",
+    backend: str | None = None,
 ) -> None:
     """One step of Adam on one array, in place.
 
@@ -64,9 +65,10 @@ def adam_step(
         maximize: go up the gradient.
         eps_inside: divide by sqrt(v/(1 - beta2^n) + eps).
         convention: "torch", or "keras", which adds eps before it corrects the bias: to sqrt(v) alone.
+        backend: "c", "numba" or "cuda", with the same bits; None takes "cuda" for arrays on a device, else "c".
 
     Raises:
-        TypeError, ValueError: as `sgd_step`.
+        TypeError, ValueError, ImportError, RuntimeError: as `sgd_step`.
 
     Accuracy:
         Defined to the last bit in the documentation ("Steps"); the bias is corrected in float64, from the exact powers.
@@ -81,7 +83,7 @@ def adam_step(
     Source:
         Kingma and Ba, arXiv 1412.6980; AMSGrad: Reddi, Kale and Kumar, ICLR 2018; torch.optim.Adam.
     """
-    _adam_step("adam_step", _ADAM, param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq, count, {
+    _adam_step("adam_step", _ADAM, param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq, count, backend, {
         "lr": lr, "weight_decay": weight_decay, "beta1": beta1, "beta2": beta2, "eps": eps, "maximize": maximize,
         "eps_inside": eps_inside, "convention": convention, "decay_after": False,
     })  # fmt: skip
@@ -104,6 +106,7 @@ def adamw_step(
     eps_inside: bool = False,
     decay_after: bool = False,
     convention: str = "torch",
+    backend: str | None = None,
 ) -> None:
     """One step of AdamW on one array, in place: `adam_step` with decoupled weight decay.
 
@@ -124,18 +127,27 @@ def adamw_step(
     Source:
         Loshchilov and Hutter, arXiv 1711.05101; torch.optim.AdamW.
     """
-    _adam_step("adamw_step", _ADAMW, param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq, count, {
+    _adam_step("adamw_step", _ADAMW, param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq, count, backend, {
         "lr": lr, "weight_decay": weight_decay, "beta1": beta1, "beta2": beta2, "eps": eps, "maximize": maximize,
         "eps_inside": eps_inside, "convention": convention, "decay_after": decay_after,
     })  # fmt: skip
 
 
 def _adam_step(
-    where: str, rule: Rule, param: Any, grad: Any, m: Any, v: Any, largest: Any, count: int, options: dict[str, Any]
+    where: str,
+    rule: Rule,
+    param: Any,
+    grad: Any,
+    m: Any,
+    v: Any,
+    largest: Any,
+    count: int,
+    backend: str | None,
+    options: dict[str, Any],
 ) -> None:
     states = {"exp_avg": m, "exp_avg_sq": v, "max_exp_avg_sq": largest}
     options["amsgrad"] = largest is not None
-    step_once(where, rule, param, grad, states, _checks.count(where, "count", count), options)
+    step_once(where, rule, param, grad, states, _checks.count(where, "count", count), options, backend)
 
 
 class Adam(Optimizer):

@@ -38,6 +38,7 @@ def lars_step(
     maximize: bool = False,
     convention: str = "paper",
     first: bool = False,
+    backend: str | None = None,
 ) -> None:
     """One step of LARS on one array, in place.
 
@@ -58,9 +59,10 @@ def lars_step(
         maximize: go up the gradient.
         convention: "paper", "optax" or "apex".
         first: `momentum_buffer` holds nothing yet and, with convention "apex", becomes the gradient.
+        backend: "c", "numba" or "cuda", with the same bits; None takes "cuda" for arrays on a device, else "c".
 
     Raises:
-        TypeError, ValueError: as `sgd_step`.
+        TypeError, ValueError, ImportError, RuntimeError: as `sgd_step`.
 
     Accuracy:
         Defined to the last bit in the documentation ("Steps").
@@ -87,7 +89,7 @@ def lars_step(
         "convention": convention,
     }
     count = 0 if _checks.flag(where, "first", first) else 1
-    step_once(where, _LARS, param, grad, {"momentum_buffer": momentum_buffer}, count, options)
+    step_once(where, _LARS, param, grad, {"momentum_buffer": momentum_buffer}, count, options, backend)
 
 
 class LARS(Optimizer):
@@ -166,6 +168,7 @@ def lamb_step(
     weight_decay: float = 0.0,
     bias_correction: bool = True,
     maximize: bool = False,
+    backend: str | None = None,
 ) -> None:
     """One step of LAMB on one array, in place.
 
@@ -182,9 +185,10 @@ def lamb_step(
     Args:
         param, grad, exp_avg, exp_avg_sq, count, lr, eps, weight_decay, beta1, beta2, maximize: as in `adam_step`.
         bias_correction: divide by 1 - beta1^n and 1 - beta2^n.
+        backend: "c", "numba" or "cuda", with the same bits; None takes "cuda" for arrays on a device, else "c".
 
     Raises:
-        TypeError, ValueError: as `sgd_step`.
+        TypeError, ValueError, ImportError, RuntimeError: as `sgd_step`.
 
     Accuracy:
         Defined to the last bit in the documentation ("Steps").
@@ -210,7 +214,7 @@ def lamb_step(
         "maximize": maximize,
     }
     states = {"exp_avg": exp_avg, "exp_avg_sq": exp_avg_sq}
-    step_once(where, _LAMB, param, grad, states, _checks.count(where, "count", count), options)
+    step_once(where, _LAMB, param, grad, states, _checks.count(where, "count", count), options, backend)
 
 
 class LAMB(Optimizer):

@@ -51,6 +51,7 @@ def sgd_step(
     maximize: bool = False,
     convention: str = "torch",
     first: bool = False,
+    backend: str | None = None,
 ) -> None:
     """One step of stochastic gradient descent on one array, in place.
 
@@ -79,12 +80,14 @@ def sgd_step(
         convention: "torch"; "zero-init", where the first step is no exception, b beginning with 0; or "keras", where
             b = momentum b + lr g (before Nesterov's step, p = p - b): then a change of lr does not reach what is in b.
         first: `momentum_buffer` holds nothing yet and, with convention "torch", becomes the gradient.
+        backend: "c", "numba" or "cuda", with the same bits; None takes "cuda" for arrays on a device, else "c".
 
     Raises:
         TypeError: an argument is not of the kind above (an array of another dtype or byte order, a string for a
             number). Nothing has been written then.
         ValueError: a value out of range; an array of another shape, read-only, or not contiguous; arrays that share
             memory. Nothing has been written then.
+        ImportError, RuntimeError: the backend cannot be used here, and why; see `lrkern.info`.
 
     Accuracy:
         Each sum of a product above is one fused multiply-add, rounded once; each other operation is rounded once:
@@ -117,7 +120,17 @@ def sgd_step(
         "maximize": maximize,
         "convention": convention,
     }
-    step_once(where, _SGD, param, grad, {"momentum_buffer": momentum_buffer}, 0 if first else 1, options, " where momentum > 0")
+    step_once(
+        where,
+        _SGD,
+        param,
+        grad,
+        {"momentum_buffer": momentum_buffer},
+        0 if first else 1,
+        options,
+        backend,
+        " where momentum > 0",
+    )
 
 
 class SGD(Optimizer):
@@ -207,6 +220,7 @@ def lion_step(
     beta2: float = 0.99,
     weight_decay: float = 0.0,
     maximize: bool = False,
+    backend: str | None = None,
 ) -> None:
     """One step of Lion on one array, in place.
 
@@ -221,9 +235,10 @@ def lion_step(
         lr, weight_decay: numbers >= 0.
         beta1, beta2: 0 <= beta < 1.
         maximize: go up the gradient.
+        backend: "c", "numba" or "cuda", with the same bits; None takes "cuda" for arrays on a device, else "c".
 
     Raises:
-        TypeError, ValueError: as `sgd_step`.
+        TypeError, ValueError, ImportError, RuntimeError: as `sgd_step`.
 
     Accuracy:
         Defined to the last bit in the documentation ("Steps").
@@ -239,7 +254,7 @@ def lion_step(
         Chen et al., arXiv 2302.06675; optax.lion.
     """
     options = {"lr": lr, "weight_decay": weight_decay, "beta1": beta1, "beta2": beta2, "maximize": maximize}
-    step_once("lion_step", _LION, param, grad, {"exp_avg": exp_avg}, 0, options)
+    step_once("lion_step", _LION, param, grad, {"exp_avg": exp_avg}, 0, options, backend)
 
 
 class Lion(Optimizer):

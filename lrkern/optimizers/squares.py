@@ -41,6 +41,7 @@ def rmsprop_step(
     maximize: bool = False,
     eps_inside: bool = False,
     convention: str = "torch",
+    backend: str | None = None,
 ) -> None:
     """One step of RMSprop on one array, in place.
 
@@ -65,9 +66,10 @@ def rmsprop_step(
         maximize: go up the gradient.
         eps_inside: add eps before the root is taken.
         convention: "torch", or "keras": b = momentum b + lr q, p = p - b.
+        backend: "c", "numba" or "cuda", with the same bits; None takes "cuda" for arrays on a device, else "c".
 
     Raises:
-        TypeError, ValueError: as `sgd_step`.
+        TypeError, ValueError, ImportError, RuntimeError: as `sgd_step`.
 
     Accuracy:
         Defined to the last bit in the documentation ("Steps").
@@ -95,7 +97,7 @@ def rmsprop_step(
         "convention": convention,
     }
     states = {"square_avg": square_avg, "grad_avg": grad_avg, "momentum_buffer": momentum_buffer}
-    step_once("rmsprop_step", _RMSPROP, param, grad, states, 0, options, " where momentum > 0")
+    step_once("rmsprop_step", _RMSPROP, param, grad, states, 0, options, backend, " where momentum > 0")
 
 
 class RMSprop(Optimizer):
@@ -176,6 +178,7 @@ def adagrad_step(
     decoupled: bool = False,
     maximize: bool = False,
     eps_inside: bool = False,
+    backend: str | None = None,
 ) -> None:
     """One step of Adagrad on one array, in place.
 
@@ -195,9 +198,10 @@ def adagrad_step(
         decoupled: shrink `param` by the weight decay instead of adding it to the gradient.
         maximize: go up the gradient.
         eps_inside: divide by sqrt(v + eps), as Keras and optax do.
+        backend: "c", "numba" or "cuda", with the same bits; None takes "cuda" for arrays on a device, else "c".
 
     Raises:
-        TypeError, ValueError: as `sgd_step`.
+        TypeError, ValueError, ImportError, RuntimeError: as `sgd_step`.
 
     Accuracy:
         Defined to the last bit in the documentation ("Steps").
@@ -222,7 +226,7 @@ def adagrad_step(
         "maximize": maximize,
         "eps_inside": eps_inside,
     }
-    step_once(where, _ADAGRAD, param, grad, {"sum": sum}, _checks.count(where, "count", count), options)
+    step_once(where, _ADAGRAD, param, grad, {"sum": sum}, _checks.count(where, "count", count), options, backend)
 
 
 class Adagrad(Optimizer):
