@@ -3,11 +3,12 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from lrkern import optimizers, schedules
+from lrkern import optimizers, recipes, schedules
 from lrkern.expression import Schedule, join
 from lrkern.optimizers import *  # noqa: F403
 from lrkern.parsing import parse
-from lrkern.plan import Plan, tables
+from lrkern.plan import Plan, cooldowns, tables
+from lrkern.recipes import *  # noqa: F403
 from lrkern.runtime import get_threads, info, isas, set_threads, use_isa
 from lrkern.scan import LossDriven, Plateau, loss_driven, plateau, refine
 from lrkern.schedules import *  # noqa: F403
@@ -23,6 +24,7 @@ __all__ = [
     "Plateau",
     "Schedule",
     "__version__",
+    "cooldowns",
     "get_threads",
     "info",
     "isas",
@@ -36,6 +38,7 @@ __all__ = [
     "use_isa",
 ]
 __all__ += optimizers.__all__
+__all__ += recipes.__all__
 __all__ += schedules.__all__
 
 

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Callable
+from collections import ChainMap
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
 from lrkern import _core
 from lrkern._checks import cut, describe
+from lrkern._curve import CURVES
 from lrkern.expression import Schedule, add, join, multiply
-from lrkern.schedules import CURVES, constant
+from lrkern.schedules import constant
 
 MAX_TEXT = 1_000_000  # characters
 MAX_NESTING = _core.MAX_DEPTH  # brackets within brackets
 MAX_TREE = 2 * MAX_NESTING  # levels of the parsed expression
 
-_FUNCTIONS: dict[str, Callable[..., Schedule]] = {**CURVES, "join": join}
+_FUNCTIONS: Mapping[str, Callable[..., Schedule]] = ChainMap(CURVES, {"join": join})
 _METHODS = ("warmup", "then", "clip", "shift", "stretch", "staircase", "repeat", "cooldown")
 _OPERATORS: dict[str, Callable[[Any, Any], Schedule]] = {
     "+": lambda a, b: add(a, b),

@@ -1,4 +1,18 @@
-"""The named shapes of `warmup(curve=)`, `cooldown(curve=)`, `wsd(tail=)`: from one value to another over some steps."""
+"""The named shapes of `warmup(curve=)`, `cooldown(curve=)`, `wsd(tail=)`: from one value to another over some steps.
+
+With p = t/steps the value is end + (start - end) f(p), or the formula given:
+
+| name | f(p) | source |
+| --- | --- | --- |
+| `"linear"` | 1 - p | |
+| `"cosine"` | (1 + cos(pi p))/2 | Loshchilov and Hutter, arXiv 1608.03983 |
+| `"mirror_cosine"` | 2 (1 - p) - (1 + cos(pi p))/2, the cosine mirrored at the line | Hagele et al., arXiv 2405.18392 |
+| `"one_minus_sqrt"` | 1 - sqrt(p) | Hagele et al. |
+| `"square"` | 1 - p^2 | Hagele et al. |
+| `"halving"` | 2^(1 - p) - 1 | Megatron-LM's "exponential" |
+| `"exponential"` | value start (end/start)^p, both > 0 | Hu et al., MiniCPM, arXiv 2404.06395 |
+| `"inverse_proportional"` | value 1/((1 - p)/start + p/end), both > 0 | Wen et al., arXiv 2410.05192 |
+"""
 
 from __future__ import annotations
 
@@ -11,8 +25,12 @@ _SHAPES = {
     "one_minus_sqrt": ("rise", 0.5),
     "exponential": ("geometric", 0.0),
     "square": ("rise", 2.0),
+    "mirror_cosine": ("mirror_cosine", 0.0),
+    "halving": ("halving", 0.0),
+    "inverse_proportional": ("harmonic", 0.0),
 }
 NAMES = tuple(_SHAPES)
+POSITIVE = ("exponential", "inverse_proportional")
 
 
 def ramp(curve: str, steps: int, start: _core.Node, start_at: int, end: _core.Node, end_at: int) -> _core.Node:
@@ -21,8 +39,10 @@ def ramp(curve: str, steps: int, start: _core.Node, start_at: int, end: _core.No
     return _core.ramp(shape, parameter, 0.0, steps, start, start_at, end, end_at)
 
 
-def check_positive(where: str, *, start: float, end: float, start_name: str = "start", end_name: str = "end") -> None:
-    """An exponential shape needs both ends above zero."""
+def check_positive(
+    where: str, curve: str, *, start: float, end: float, start_name: str = "start", end_name: str = "end"
+) -> None:
+    """What the shapes in POSITIVE need: both ends above zero."""
     for name, value in ((start_name, start), (end_name, end)):
         if not value > 0.0:
-            raise ValueError(f"{where}: {name} must be > 0 for curve 'exponential'; got {value!r}")
+            raise ValueError(f"{where}: {name} must be > 0 for curve {curve!r}; got {value!r}")

@@ -164,6 +164,19 @@ lrk_expr *lrk_table(const double *values, int64_t n)
     return e;
 }
 
+lrk_expr *lrk_noise(lrk_noise_kind kind, double scale, double limit, uint64_t seed)
+{
+    LRK_FP_DEFAULT_HERE;
+    lrk_expr *e = new_node(LRK_KIND_NOISE, NULL, 0);
+    if (e) {
+        e->noise = kind;
+        e->value = exactly(scale);
+        e->a = limit;
+        e->seed = seed;
+    }
+    return e;
+}
+
 static lrk_expr *binary(lrk_kind kind, lrk_expr *a, lrk_expr *b)
 {
     lrk_expr *e = new_node(kind, (lrk_expr *[]){a, b}, 2);
@@ -222,6 +235,16 @@ lrk_expr *lrk_staircase(lrk_expr *a, int64_t every)
     lrk_expr *e = new_node(LRK_KIND_STAIRCASE, &a, 1);
     if (e)
         e->n = every;
+    return e;
+}
+
+lrk_expr *lrk_fractal(lrk_expr *a, int bits)
+{
+    lrk_expr *e = new_node(LRK_KIND_FRACTAL, &a, 1);
+    if (e) {
+        e->n = INT64_C(1) << bits;
+        e->monotone = 1; /* constant from step to step */
+    }
     return e;
 }
 
