@@ -167,8 +167,8 @@ def wsd(peak: float, warmup: int, stable: int, decay: int, end: float = 0.0, tai
     Args:
         warmup, stable, decay: numbers of steps, >= 0.
         end: final value.
-        tail: "linear", "cosine", "mirror_cosine", "one_minus_sqrt", "square", "halving"; "exponential" or "inverse_proportional"
-            where peak and end are > 0. The reference has their formulas.
+        tail: "linear", "cosine", "mirror_cosine", "one_minus_sqrt", "square", "halving"; "exponential" or
+            "inverse_proportional", for which peak and end are > 0. The reference has the formulas.
 
     Source: Hu et al., MiniCPM, arXiv 2404.06395; Hagele et al., arXiv 2405.18392.
 
@@ -193,9 +193,9 @@ def wsd_s(
 ) -> Recipe:
     """WSD-S: one run that passes through a decayed model at each of several budgets, and goes on from it at `peak`.
 
-    0 to `peak` linearly over `warmup` steps; then `peak`, but in the `decay` steps before each budget from `peak` to `end` along
-    `tail`. At t = budget the next phase has begun, with `peak` again and no second warm-up: the decayed model is the one after
-    `budget` updates. From the last budget on `end` is held.
+    0 to `peak` linearly over `warmup` steps; then `peak`, but in the `decay` steps before each budget from `peak` to `end`
+    along `tail`. At t = budget the next phase has begun, with `peak` again and no second warm-up: the decayed model is the one
+    after `budget` updates. From the last budget on `end` is held.
 
     Args:
         peak, end: > 0 for the default tail.
@@ -268,9 +268,7 @@ def linear_to_zero(peak: float, warmup: int, decay: int) -> Recipe:
 
 
 @curve
-def tri_stage(
-    peak: float, warmup: int, hold: int, decay: int, init_scale: float = 0.01, final_scale: float = 0.01
-) -> Recipe:
+def tri_stage(peak: float, warmup: int, hold: int, decay: int, init_scale: float = 0.01, final_scale: float = 0.01) -> Recipe:
     """Warm-up, hold, exponential decay: peak init_scale to `peak` linearly, `peak`, then to peak final_scale by equal ratios.
 
     In the decay, p = t/decay steps into it: peak final_scale^p; then peak final_scale is held.
@@ -299,13 +297,11 @@ def tri_stage(
 
 
 @curve
-def power_lr(
-    batch_size: float, tokens: float, warmup: int, peak: float = 0.02, a: float = 4.0, b: float = -0.51
-) -> Recipe:
+def power_lr(batch_size: float, tokens: float, warmup: int, peak: float = 0.02, a: float = 4.0, b: float = -0.51) -> Recipe:
     """Power scheduler: min(peak, batch_size a n^b) after n = t tokens tokens, for ever; before that up to it from 0 linearly.
 
-    With eta(t) that minimum: eta(warmup) t/warmup for t < warmup, eta(t) after. The decay at the end, of which the rest does not
-    depend, is a `cooldown`, in the paper to 0 by an exponential ("halving"): `s.cooldown(n - decay, decay, curve="halving")`.
+    With eta(t) that minimum: eta(warmup) t/warmup for t < warmup, eta(t) after. The rest does not depend on the decay at the
+    end, which is a `cooldown`, in the paper to 0 by an exponential: `s.cooldown(n - decay, decay, curve="halving")`, say.
 
     Args:
         batch_size: sequences per step, > 0.

@@ -1,7 +1,7 @@
 """The curves: each a few lines from checked arguments to a node of the C side, and all that a user needs to know of it.
 
-These have one formula, or one that repeats; what consists of phases is in recipes.py. Most are compositions of the primitives in
-`_core`: ramps between two values, power laws, exponentials, tables, sums, products, joins, repetitions.
+These have one formula, or one that repeats; what consists of phases is in recipes.py. Most are compositions of the primitives
+in `_core`: ramps between two values, power laws, exponentials, tables, sums, products, joins, repetitions.
 
 What holds for all of them: t is the 0-based index of the optimizer update; a curve of length `steps` runs from `start` at
 t = 0 to exactly `end` at t = steps and holds `end` after; `steps=0` is `end` everywhere. Values are any finite numbers, counts
@@ -44,6 +44,7 @@ __all__ = [
     "tanh",
     "warm_restarts",
 ]
+
 
 @curve
 def constant(value: float) -> Recipe:
@@ -391,9 +392,10 @@ def warm_restarts(start: float, end: float, period: int, growth: float = 1.0, ga
 def chebyshev(smallest: float, largest: float, period: int, order: str = "fractal") -> Recipe:
     """Step sizes for gradient descent, the inverse roots of a Chebyshev polynomial: `period` of them, over and over.
 
-    1/(smallest + (largest - smallest)(1 - cos(pi (k + 1/2)/period))/2), k = 0 ... period - 1. In each period, t = k for "plain",
-    from the largest step to the smallest; for "fractal" k is the t-th of the fractal permutation, in which large steps are soon
-    made up for: [0] for a period of 1, and for twice the period every k followed by 2 period - 1 - k: [0, 1], [0, 3, 1, 2], ...
+    1/(smallest + (largest - smallest)(1 - cos(pi (k + 1/2)/period))/2), k = 0 ... period - 1. In each period, k = floor(t) for
+    "plain", from the largest step to the smallest; for "fractal" k is entry floor(t) of the fractal permutation, in which small
+    steps soon make up for large ones: [0] for one step, and for 2n steps each k of that for n followed by 2n - 1 - k, thus
+    [0, 1], [0, 3, 1, 2], [0, 7, 3, 4, 1, 6, 2, 5], ...
 
     Args:
         smallest, largest: bounds of the eigenvalues of the Hessian (m and M), 0 < smallest <= largest.
@@ -410,7 +412,9 @@ def chebyshev(smallest: float, largest: float, period: int, order: str = "fracta
     largest = real("chebyshev", "largest", largest, low=smallest)
     period = count("chebyshev", "period", period, low=1, high=MAX_COUNT // 2)
     choice("chebyshev", "order", order, ("fractal", "plain"))
-    halves = _core.ramp("harmonic_cosine", 0.0, 0.0, 2 * period, _core.constant(1.0, smallest), 0, _core.constant(1.0, largest), 0)
+    halves = _core.ramp(
+        "harmonic_cosine", 0.0, 0.0, 2 * period, _core.constant(1.0, smallest), 0, _core.constant(1.0, largest), 0
+    )
     node = _core.stretch(_core.shift(halves, -1), 0.5)  # at t + 1/2
     if order == "plain":
         node = _core.repeat(_core.staircase(node, 1), period, _core.FOREVER, 1.0)
