@@ -378,7 +378,7 @@ def truncated_cosine(start: float, end: float, steps: int, decay: int, floor: fl
 def lr_range_test(low: float, high: float, steps: int, kind: str = "exponential", every: int = 1) -> Recipe:
     """From `low` up to `high` over `steps` steps, to see at which rate training begins and at which it diverges.
 
-    low (high/low)^(t/steps), or low + (high - low) t/steps; with `every` the value at every floor(t/every).
+    low (high/low)^(t/steps), or low + (high - low) t/steps; with `every` > 1 the value of that at t = every floor(t/every).
 
     Args:
         low, high: for "exponential" both > 0.

@@ -431,8 +431,8 @@ def noise(scale: float, kind: str = "normal", limit: float | None = None, seed: 
 
     Any slice has the numbers of the whole, and step 10^15 takes as long as step 0. Between steps the number of the step before
     is held. `s * (1.0 + noise(0.1))` is s with noise of 10 %, `s + noise(0.01).staircase(100)` has another offset every 100
-    steps, `inverse_power(0.1, 1, 0.275) * noise(1.0)` anneals as in Neelakantan et al., arXiv 1511.06807. How z is made, so that
-    others can make the same, is told in the reference.
+    steps, `inverse_power(0.1, 1, 0.275) * noise(1.0)` anneals as in Neelakantan et al., arXiv 1511.06807. The reference tells
+    how z is made, so that others can make the same.
 
     Args:
         kind: "normal", of variance 1, or "uniform" between -1 and 1.

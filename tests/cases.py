@@ -542,7 +542,8 @@ def truncated_cosine(start, end, steps, decay, floor=0.0):
     "lr_range_test(1e-300, 1e300, 1000)",
 )
 def lr_range_test(low, high, steps, kind="exponential", every=1):
-    return span(low, high, steps, SHAPES[kind]).staircase(every)
+    smooth = span(low, high, steps, SHAPES[kind])
+    return smooth if every == 1 else smooth.staircase(every)
 
 
 def permuted(t, n):
