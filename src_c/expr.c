@@ -193,11 +193,15 @@ lrk_expr *lrk_sum(lrk_expr *a, lrk_expr *b)
 lrk_expr *lrk_product(lrk_expr *a, lrk_expr *b)
 {
     LRK_FP_DEFAULT_HERE;
-    if (a->kind != LRK_KIND_CONSTANT || b->kind != LRK_KIND_CONSTANT)
+    if (a->kind != LRK_KIND_CONSTANT || (b->kind != LRK_KIND_CONSTANT && b->kind != LRK_KIND_POWER_LAW))
         return binary(LRK_KIND_PRODUCT, a, b);
-    lrk_expr *e = new_node(LRK_KIND_CONSTANT, NULL, 0);
-    if (e)
+    lrk_expr *e = new_node(b->kind, NULL, 0);
+    if (e) { /* one of the same kind */
         e->value = compiler()->product(a->value, b->value);
+        e->a = b->a;
+        e->offset = b->offset;
+        e->slope = b->slope;
+    }
     return e;
 }
 
