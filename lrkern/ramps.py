@@ -1,17 +1,6 @@
 """The named shapes of `warmup(curve=)`, `cooldown(curve=)`, `wsd(tail=)`: from one value to another over some steps.
 
-With p = t/steps the value is end + (start - end) f(p), or the formula given:
-
-| name | f(p) | source |
-| --- | --- | --- |
-| `"linear"` | 1 - p | |
-| `"cosine"` | (1 + cos(pi p))/2 | Loshchilov and Hutter, arXiv 1608.03983 |
-| `"mirror_cosine"` | 2 (1 - p) - (1 + cos(pi p))/2, the cosine mirrored at the line | Hagele et al., arXiv 2405.18392 |
-| `"one_minus_sqrt"` | 1 - sqrt(p) | Hagele et al. |
-| `"square"` | 1 - p^2 | Hagele et al. |
-| `"halving"` | 2^(1 - p) - 1 | Megatron-LM's "exponential" |
-| `"exponential"` | value start (end/start)^p, both > 0 | Hu et al., MiniCPM, arXiv 2404.06395 |
-| `"inverse_proportional"` | value 1/((1 - p)/start + p/end), both > 0 | Wen et al., arXiv 2410.05192 |
+docs/schedules.md has the formulas.
 """
 
 from __future__ import annotations

@@ -315,7 +315,7 @@ def power_lr(batch_size: float, tokens: float, warmup: int, peak: float = 0.02, 
     >>> import lrkern as lk
     >>> s = lk.power_lr(128, 128 * 4096, warmup=2000)
     >>> s(1000) == s(2000) / 2, s(2000), round(s(100_000), 8)
-    (True, 0.012967862740226537, 0.00174073)
+    (True, 0.012845884273395702, 0.00174699)
     """
     batch_size, tokens = (real("power_lr", n, v, above=0.0) for n, v in (("batch_size", batch_size), ("tokens", tokens)))
     warmup = count("power_lr", "warmup", warmup, low=1)
