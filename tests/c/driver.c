@@ -59,6 +59,15 @@ static int64_t integer(void)
     return value;
 }
 
+static uint64_t seed(void)
+{
+    char *end = word;
+    const unsigned long long value = next() ? strtoull(word, &end, 10) : 0;
+    if (end == word || *end != 0)
+        fail("expected a seed");
+    return value;
+}
+
 /* Room for n things of some size; what it returns is not NULL. */
 static void *room(int64_t n, size_t size)
 {
@@ -193,7 +202,7 @@ static lrk_expr *build(void)
     if (IS("noise")) {
         const lrk_noise_kind kind = next() && strcmp(word, "uniform") == 0 ? LRK_NOISE_UNIFORM : LRK_NOISE_NORMAL;
         NUMBERS(2);
-        return lrk_noise(kind, x[0], x[1], (uint64_t)integer());
+        return lrk_noise(kind, x[0], x[1], seed());
     }
     if (IS("constant")) {
         NUMBERS(2);
