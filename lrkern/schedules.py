@@ -392,10 +392,10 @@ def warm_restarts(start: float, end: float, period: int, growth: float = 1.0, ga
 def chebyshev(smallest: float, largest: float, period: int, order: str = "fractal") -> Recipe:
     """Step sizes for gradient descent, the inverse roots of a Chebyshev polynomial: `period` of them, over and over.
 
-    1/(smallest + (largest - smallest)(1 - cos(pi (k + 1/2)/period))/2), k = 0 ... period - 1. In each period, k = floor(t) for
-    "plain", from the largest step to the smallest; for "fractal" k is entry floor(t) of the fractal permutation, in which small
-    steps soon make up for large ones: [0] for one step, and for 2n steps each k of that for n followed by 2n - 1 - k, thus
-    [0, 1], [0, 3, 1, 2], [0, 7, 3, 4, 1, 6, 2, 5], ...
+    1/(smallest + (largest - smallest)(1 - cos(pi (k + 1/2)/period))/2), k = 0 ... period - 1. In each period k = t for
+    "plain", from the largest step to the smallest (between steps as well, with k at most period - 1/2); for "fractal" k is
+    entry floor(t) of the fractal permutation, in which small steps soon make up for large ones: [0] for one step, and for 2n
+    steps each k of that for n followed by 2n - 1 - k, thus [0, 1], [0, 3, 1, 2], [0, 7, 3, 4, 1, 6, 2, 5], ...
 
     Args:
         smallest, largest: bounds of the eigenvalues of the Hessian (m and M), 0 < smallest <= largest.
@@ -416,7 +416,7 @@ def chebyshev(smallest: float, largest: float, period: int, order: str = "fracta
     halves = _core.ramp("harmonic_cosine", 0.0, 0.0, 2 * period, first, 0, last, 0)
     node = _core.stretch(_core.shift(halves, -1), 0.5)  # at t + 1/2
     if order == "plain":
-        node = _core.repeat(_core.staircase(node, 1), period, _core.FOREVER, 1.0)
+        node = _core.repeat(node, period, _core.FOREVER, 1.0)
     elif period & (period - 1) == 0:
         node = _core.fractal(node, period.bit_length() - 1)
     else:

@@ -562,8 +562,8 @@ def permuted(t, n):
 )
 def chebyshev(smallest, largest, period, order="fractal"):
     def value(t):
-        k = math.floor(t) % period
-        half = real(Fraction(2 * (permuted(k, period) if order == "fractal" else k) + 1, 4 * period))
+        k = permuted(math.floor(t) % period, period) if order == "fractal" else min(t % period, period - Fraction(1, 2))
+        half = real((2 * k + 1) / Fraction(4 * period))
         return 1 / (real(smallest) * mp.cospi(half) ** 2 + real(largest) * mp.sinpi(half) ** 2)
 
     return Exact.curve(value, None, [period * k for k in (1, 2, 3, 1000)])
