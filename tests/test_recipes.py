@@ -95,7 +95,7 @@ def test_noise_has_a_plan_only_up_to_a_horizon():
 @pytest.mark.parametrize("period", [1, 2, 8, 256])
 def test_fractal_order_is_a_permutation(period):
     fractal, plain = (lk.chebyshev(0.1, 1.0, period, order).table(period) for order in ("fractal", "plain"))
-    assert sorted(fractal) == sorted(plain)
+    assert np.abs(np.sort(fractal) / np.sort(plain) - 1.0).max() <= 2.0**-52
     assert (np.diff(plain) < 0.0).all()
     ulp.assert_same_bits(lk.chebyshev(0.1, 1.0, period).table(3 * period), np.tile(fractal, 3), "over and over")
     assert [cases.permuted(t, 8) for t in range(8)] == [0, 7, 3, 4, 1, 6, 2, 5]
