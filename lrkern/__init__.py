@@ -5,26 +5,38 @@ from typing import TYPE_CHECKING, Any
 
 from lrkern import optimizers, recipes, schedules
 from lrkern.expression import Schedule, join
-from lrkern.optimizers import *  # noqa: F403
+from lrkern.optimizers import Optimizer as Optimizer
+
+# From each module itself: type checkers do not follow a star to another one.
+from lrkern.optimizers.adam import *  # noqa: F403
+from lrkern.optimizers.layerwise import *  # noqa: F403
+from lrkern.optimizers.momentum import *  # noqa: F403
+from lrkern.optimizers.squares import *  # noqa: F403
 from lrkern.parsing import parse
 from lrkern.plan import Plan, cooldowns, tables
 from lrkern.recipes import *  # noqa: F403
+from lrkern.registry import curve
 from lrkern.runtime import get_threads, info, isas, set_threads, use_isa
 from lrkern.scan import LossDriven, Plateau, loss_driven, plateau, refine
 from lrkern.schedules import *  # noqa: F403
 
 if TYPE_CHECKING:
     from lrkern import dialects as dialects
+    from lrkern.comparison import Comparison, compare
+    from lrkern.plotting import plot
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Comparison",
     "LossDriven",
     "Plan",
     "Plateau",
     "Schedule",
     "__version__",
+    "compare",
     "cooldowns",
+    "curve",
     "get_threads",
     "info",
     "isas",
@@ -32,6 +44,7 @@ __all__ = [
     "loss_driven",
     "parse",
     "plateau",
+    "plot",
     "refine",
     "set_threads",
     "tables",
@@ -42,8 +55,14 @@ __all__ += recipes.__all__
 __all__ += schedules.__all__
 
 
+# Imported when first asked for: most programs never do.
+_LATER = {"Comparison": "comparison", "compare": "comparison", "plot": "plotting"}
+
+
 def __getattr__(name: str) -> Any:
-    """`lrkern.dialects` is imported when it is first asked for."""
     if name == "dialects":
         return import_module("lrkern.dialects")
+    if name in _LATER:
+        found = globals()[name] = getattr(import_module(f"lrkern.{_LATER[name]}"), name)
+        return found
     raise AttributeError(f"module 'lrkern' has no attribute {name!r}")

@@ -70,6 +70,7 @@ cdef extern from "lrkern.h" nogil:
         lrk_piece *pieces
         int64_t overflow_at
     lrk_status lrk_expr_value(const lrk_expr *e, double t, double *value)
+    void lrk_expr_segment(const lrk_expr *e, int64_t t, int64_t *begin, int64_t *end)
     lrk_status lrk_plan_compile(const lrk_expr *e, int64_t horizon, int64_t max_pieces, lrk_plan *plan)
     int lrk_needs_plan(const lrk_expr *e)
     void lrk_plan_free(lrk_plan *plan)
@@ -314,15 +315,15 @@ cdef class Expression:
     cdef readonly tuple args
     cdef readonly object steps
     cdef _Compiled compiled
-    cdef int depth
+    cdef readonly int depth  # of brackets, where it is written out in the names of this package
 
-    def __cinit__(self, str name not None, tuple args not None, Node node not None, steps, *_):
+    def __cinit__(self, str name not None, tuple args not None, Node node not None, steps, int depth=0):
         self.name = name
         self.args = args
         self.node = node
         self.steps = steps
         self.compiled = None
-        self.depth = depth_of(args)
+        self.depth = max(depth_of(args), depth)
         if self.depth > MAX_DEPTH:
             raise ValueError(f"schedule: expressions may be nested {MAX_DEPTH} deep at most; got {self.depth}")
 
@@ -438,6 +439,19 @@ cdef class Expression:
             status = lrk_fill(self.node.expr, &compiled.plan, start, n, data, dtype, &where)
         if status != LRK_OK:
             raise _overflow(where)
+
+    def _joints(self, int64_t start, int64_t stop, int64_t at_most):
+        """The first steps within [start, stop), `at_most` of them, at which another formula begins than holds at `start`.
+
+        Joins, restarts, jumps, the ends of ramps; in between the schedule is smooth, but for the corners of clips.
+        """
+        cdef list joints = []
+        cdef int64_t begin = 0, end = 0
+        lrk_expr_segment(self.node.expr, start, &begin, &end)
+        while end < stop and len(joints) < at_most:
+            joints.append(end)
+            lrk_expr_segment(self.node.expr, end, &begin, &end)
+        return joints
 
     def _plan_arrays(self, int64_t horizon):
         """(breaks, center, coef, tail_start, period) of a plan for `horizon` steps, see lrkern.Plan."""

@@ -99,6 +99,10 @@ typedef enum {
 /* The value at a real t >= 0 (steps between integers included), correctly rounded but for ~2^-60 of it. */
 lrk_status lrk_expr_value(const lrk_expr *e, double t, double *value);
 
+/* The run of steps *begin <= t < *end around step t that is one smooth formula: what lies between two joins, restarts, jumps.
+ * (Where a clip begins or ends to hold is not looked for.) */
+void lrk_expr_segment(const lrk_expr *e, int64_t t, int64_t *begin, int64_t *end);
+
 /* A plan: the compiled form. Piece i covers steps breaks[i] <= t < breaks[i+1] (the last one up to `end`):
  *     u = (t - center) scale                                   exact
  *     q = Horner of c9 u^7 + ... + c3 u + c2, then fma(q, u, c1_lo), then fma(., u, c0_lo)

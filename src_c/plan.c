@@ -32,6 +32,15 @@ lrk_status lrk_expr_value(const lrk_expr *e, double t, double *value)
     return __builtin_isinf(*value) ? LRK_ERROR_OVERFLOW : LRK_OK;
 }
 
+void lrk_expr_segment(const lrk_expr *e, int64_t t, int64_t *begin, int64_t *end)
+{
+    LRK_FP_DEFAULT_HERE;
+    lrk_walker w;
+    lrk_active()->compiler->start(&w, e, t);
+    *begin = w.t;
+    *end = w.segment_end;
+}
+
 lrk_status lrk_plan_compile(const lrk_expr *e, int64_t horizon, int64_t max_pieces, lrk_plan *plan)
 {
     LRK_FP_DEFAULT_HERE;

@@ -17,7 +17,10 @@ from lrkern._curve import CURVES
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
 MODULES = ["lrkern"] + [
-    f"lrkern.{module.name}" for module in pkgutil.iter_modules(lk.__path__) if module.name not in ("__main__", "_core")
+    f"{package.__name__}.{module.name}"
+    for package in (lk, lk.optimizers)
+    for module in pkgutil.iter_modules(package.__path__)
+    if module.name not in ("__main__", "_core")
 ]
 
 pytestmark = pytest.mark.skipif(not PAGES[0].exists(), reason="needs the source checkout")
@@ -75,15 +78,17 @@ def test_python_blocks_run(page, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_comments_tell_what_comes_out(page):
+def test_comments_tell_what_comes_out(page, tmp_path, monkeypatch):
     """Where a comment after a call of print or of a schedule starts with numbers, those are the result."""
+    monkeypatch.chdir(tmp_path)
     namespace = {}
     for block in re.findall(r"^```python\n(.*?)^```", page.read_text(), re.S | re.M):
         for statement in ast.parse(block).body:
             text = ast.get_source_segment(block, statement)
             line = block.splitlines()[statement.end_lineno - 1]
             comment = line.partition("#")[2].strip()
-            exec(text if not text.startswith("print(") else "", namespace)
+            if not text.startswith("print("):
+                exec(compile(ast.Module([statement], []), page.name, "exec"), namespace)  # decorators included
             if text.startswith("lr(") and comment:
                 assert repr(eval(text, namespace)) == comment.split(",")[0]
             if text.startswith("print(") and comment:
