@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from lrkern import optimizers, schedules
+from lrkern import optimizers, recipes, schedules
 from lrkern.expression import Schedule, join
 from lrkern.optimizers import Optimizer as Optimizer
 
@@ -13,7 +13,8 @@ from lrkern.optimizers.layerwise import *  # noqa: F403
 from lrkern.optimizers.momentum import *  # noqa: F403
 from lrkern.optimizers.squares import *  # noqa: F403
 from lrkern.parsing import parse
-from lrkern.plan import Plan, tables
+from lrkern.plan import Plan, cooldowns, tables
+from lrkern.recipes import *  # noqa: F403
 from lrkern.registry import curve
 from lrkern.runtime import get_include, get_threads, info, isas, set_threads, use_isa
 from lrkern.scan import LossDriven, Plateau, loss_driven, plateau, refine
@@ -34,6 +35,7 @@ __all__ = [
     "Schedule",
     "__version__",
     "compare",
+    "cooldowns",
     "curve",
     "get_include",
     "get_threads",
@@ -50,6 +52,7 @@ __all__ = [
     "use_isa",
 ]
 __all__ += optimizers.__all__
+__all__ += recipes.__all__
 __all__ += schedules.__all__
 
 

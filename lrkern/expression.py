@@ -130,7 +130,8 @@ class Schedule(_core.Expression):
         Args:
             steps: >= 0; 0 gives the schedule itself.
             start: value at step 0.
-            curve: "linear", "cosine", "one_minus_sqrt", "exponential" (both ends > 0) or "square".
+            curve: "linear", "cosine", "mirror_cosine", "one_minus_sqrt", "square", "halving"; "exponential" or
+                "inverse_proportional" between values > 0. The reference has the formulas.
 
         >>> import lrkern as lk
         >>> lk.constant(0.1).warmup(4).table(6)
@@ -141,8 +142,8 @@ class Schedule(_core.Expression):
         choice("warmup", "curve", curve, ramps.NAMES)
         if steps == 0:
             return self
-        if curve == "exponential":
-            ramps.check_positive("warmup", start=start, end=self(0), end_name="s(0)")
+        if curve in ramps.POSITIVE:
+            ramps.check_positive("warmup", curve, start=start, end=self(0), end_name="s(0)")
         rise = ramps.ramp(curve, steps, _core.constant(start), 0, self.node, 0)
         node = _core.join([rise, self.node], [steps])
         return Schedule("warmup", (self, steps, start, curve), node, _plus(self.steps, steps))
@@ -297,8 +298,8 @@ class Schedule(_core.Expression):
         steps = count("cooldown", "steps", steps, high=MAX_COUNT - at)
         end = real("cooldown", "end", end)
         choice("cooldown", "curve", curve, ramps.NAMES)
-        if curve == "exponential":
-            ramps.check_positive("cooldown", start=self(at), end=end, start_name="s(at)")
+        if curve in ramps.POSITIVE:
+            ramps.check_positive("cooldown", curve, start=self(at), end=end, start_name="s(at)")
         fall = ramps.ramp(curve, steps, self.node, at, _core.constant(end), 0)
         node = _core.join([self.node, fall], [at])
         return Schedule("cooldown", (self, at, steps, end, curve), node, at + steps)

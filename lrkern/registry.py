@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Sequence
+from collections import ChainMap
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any, ParamSpec, TypeGuard
 
 import numpy as np
 
 from lrkern._checks import cut, describe
+from lrkern._curve import CURVES
 from lrkern.expression import Schedule, join
-from lrkern.schedules import CURVES
 
 GROUP = "lrkern.schedules"  # the entry points of packages that bring curves
 
@@ -25,7 +26,7 @@ METHODS = ("warmup", "then", "clip", "shift", "stretch", "staircase", "repeat", 
 _P = ParamSpec("_P")
 _Builder = Callable[..., Schedule]
 
-_BUILT_IN: dict[str, _Builder] = {**CURVES, "join": join}
+_BUILT_IN: Mapping[str, _Builder] = ChainMap(CURVES, {"join": join})  # as modules of curves are imported
 _OWN: dict[str, _Builder] = {}  # made with `curve`
 
 

@@ -8,6 +8,7 @@
 
 #include "dispatch.h"
 #include "exact_sum.h"
+#include "random.h"
 #include "threads.h"
 
 /* Less than this many bytes of parameters is done by the calling thread alone: it would be finished before another one is at
@@ -202,17 +203,10 @@ static void load_states(const block *b, workspace *w, void *out[LRK_MAX_STATES])
     w->cleared = true;
 }
 
-static uint64_t mix(uint64_t z)
-{
-    z = (z ^ z >> 30) * UINT64_C(0xBF58476D1CE4E5B9);
-    z = (z ^ z >> 27) * UINT64_C(0x94D049BB133111EB);
-    return z ^ z >> 31;
-}
-
 static lrk_step_random random_of(const job *j, int64_t begin, uint64_t stream)
 {
-    const uint64_t seed = mix(j->options->seed + UINT64_C(0x9E3779B97F4A7C15));
-    const uint64_t key = mix(mix(seed + j->options->step) + (stream << 32) + ((uint64_t)begin >> 32));
+    const uint64_t place = (stream << 32) + ((uint64_t)begin >> 32);
+    const uint64_t key = lrk_random_word(j->options->seed, j->options->step, place);
     return (lrk_step_random){(uint32_t)key, (uint32_t)(key >> 32), (uint32_t)begin};
 }
 
