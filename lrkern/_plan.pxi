@@ -3,7 +3,7 @@
 cimport cython
 from cpython.long cimport PyLong_AsLongLongAndOverflow
 from libc.math cimport floor, isfinite
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport free, malloc
 
 import numpy as np
