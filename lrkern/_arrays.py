@@ -55,6 +55,16 @@ def in_computed_type(param: Array, halves: bool) -> Array:
     return bits.view(np.float32)
 
 
+def zeros_like(param: Array, dtype: npt.DTypeLike) -> Array:
+    """Zeros, in the shape and memory order of a parameter."""
+    return np.zeros_like(param, dtype, subok=False)
+
+
+def copy(array: Array) -> Array:
+    """The same elements in memory of their own, in the same memory order."""
+    return array.copy("K")
+
+
 def fill(array: Array, value: float, halves: bool) -> None:
     """Set all elements to a number."""
     if halves and array.dtype == np.uint16:

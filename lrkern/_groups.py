@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from lrkern import _checks
-from lrkern._arrays import as_array
 
 
 class Structure:
@@ -26,7 +25,7 @@ class Structure:
             hint = "; for one array pass [array]" if lone else ""
             raise TypeError(f"{where}: {name} must be a dict, list or tuple of arrays; got {_checks.describe(values)}{hint}")
         self.size = len(items)
-        self.arrays = [as_array(where, self.label("param", i), item, written=True) for i, item in enumerate(items)]
+        self.arrays = items
 
     def label(self, kind: str, index: int) -> str:
         """Name of an array in an error: `grads['w']`, `params[3]`."""

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, TypedDict
 import numpy as np
 import numpy.typing as npt
 
-from lrkern import _arrays, _checks, _core
+from lrkern import _arrays, _checks, backends
 from lrkern._groups import arrange
 from lrkern._rule import MAX, Group, Options, Rule
 
@@ -36,6 +36,7 @@ class Shared(TypedDict, total=False):
     rounding: str
     seed: int
     uint16_as_bfloat16: bool
+    backend: str | None
 
 
 def _own_name(kind: str, index: int) -> str:
@@ -43,24 +44,34 @@ def _own_name(kind: str, index: int) -> str:
 
 
 def step_once(
-    where: str, rule: Rule, param: Any, grad: Any, states: Mapping[str, Any], count: int, options: Options, needed: str = ""
+    where: str,
+    rule: Rule,
+    param: Any,
+    grad: Any,
+    states: Mapping[str, Any],
+    count: int,
+    options: Options,
+    backend: str | None,
+    needed: str = "",
 ) -> None:
     """One step of one tensor, without an optimizer. `needed` says when a state that is missing is needed."""
+    chosen = backends.choose(where, backend, param)
+    as_array = chosen.arrays.as_array
     group = Group(where, rule, options, None)
     kept = rule.states_of(group.options)
     arrays = {}
     for state in rule.states:
         if state in kept and states[state] is None:
             raise ValueError(f"{where}: {state} is needed{needed}; got None")
-        arrays[state] = [_arrays.as_array(where, state, states[state], written=True) if state in kept else None]
-    tensors = _core.StepList(
+        arrays[state] = [as_array(where, state, states[state], written=True) if state in kept else None]
+    tensors = chosen.StepList(
         where,
         _own_name,
-        [_arrays.as_array(where, "param", param, written=True)],
+        [as_array(where, "param", param, written=True)],
         groups=[rule.variant(group.options)],
         group_of=[0],
         states=arrays,
-        as_gradient=_arrays.as_dense_gradient,
+        as_gradient=chosen.arrays.as_dense_gradient,
     )
     group.apply(tensors, 0)
     tensors.restore([count], 0, 0, [])
@@ -87,9 +98,11 @@ class Optimizer:
             bfloat16 parameters keep 16 more bits in the optimizer and are exact float32 numbers together with them.
         seed: of stochastic rounding.
         uint16_as_bfloat16: uint16 arrays hold the bits of bfloat16 numbers.
+        backend: "c", "numba" or "cuda", with the same bits; None takes "cuda" for arrays on a device, else "c".
 
     Raises:
         TypeError, ValueError: an option or array that does not fit. Nothing has been written then.
+        ImportError, RuntimeError: the backend cannot be used here, and why; see `lrkern.info`.
 
     Example:
         >>> import numpy as np, lrkern as lk
@@ -110,6 +123,10 @@ class Optimizer:
         self._where_step = f"{self._name}.step"
         self._read_shared(shared)
         self._structure, self._group_of, own = arrange(self._name, params)
+        self._backend = backends.choose(self._name, shared.get("backend"), *self._structure.arrays)
+        as_array, label = self._backend.arrays.as_array, self._structure.label
+        found = enumerate(self._structure.arrays)
+        self._params = [as_array(self._name, label("param", i), one, written=True) for i, one in found]
         self._groups = []
         for group in own:
             ema = group.pop("ema", shared.get("ema"))
@@ -138,10 +155,12 @@ class Optimizer:
 
     def _make_arrays(self) -> None:
         """The states and whatever else is kept for each parameter, and the list that steps them."""
-        label, params = self._structure.label, self._structure.arrays
+        arrays, label, params = self._backend.arrays, self._structure.label, self._params
         variants = [self._rule.variant(group.options) for group in self._groups]
         # Before arrays are made like what is no array.
-        _core.StepList(self._name, label, params, groups=variants, group_of=self._group_of, states={}, halves=self._halves)
+        self._backend.StepList(
+            self._name, label, params, groups=variants, group_of=self._group_of, states={}, halves=self._halves
+        )
 
         groups = [self._groups[g] for g in self._group_of]
         pairs = list(zip(params, groups, strict=True))
@@ -150,16 +169,14 @@ class Optimizer:
         }
         others = {
             "ema_param": [
-                None if group.ema is None else _arrays.in_computed_type(param, self._halves) for param, group in pairs
+                None if group.ema is None else arrays.in_computed_type(param, self._halves) for param, group in pairs
             ],
             "remainder": [
-                np.zeros_like(param, np.int16, subok=False)
-                if self._splits and _arrays.is_bfloat16(param, self._halves)
-                else None
+                arrays.zeros_like(param, np.int16) if self._splits and arrays.is_bfloat16(param, self._halves) else None
                 for param in params
             ],
         }
-        self._tensors = _core.StepList(
+        self._tensors = self._backend.StepList(
             self._name,
             label,
             params,
@@ -177,20 +194,21 @@ class Optimizer:
     def _make_state(self, state: str, param: Any, group: Group) -> Any:
         if state not in self._rule.states_of(group.options):
             return None
-        array = np.zeros_like(param, self._state_dtype or _arrays.computed_in(param), subok=False)
+        arrays = self._backend.arrays
+        array = arrays.zeros_like(param, self._state_dtype or arrays.computed_in(param))
         if self._initial.get(state):
-            _arrays.fill(array, self._initial[state], self._halves)
+            arrays.fill(array, self._initial[state], self._halves)
         return array
 
     def _read_copies(self) -> list[Any]:
-        label = self._structure.label
+        as_array, label = self._backend.arrays.as_array, self._structure.label
         if self._copy_to is None:
             return [None] * len(self._group_of)
         found = self._structure.flatten(self._name, "copy_to", self._copy_to)
-        return [_arrays.as_array(self._name, label("copy_to", i), one, written=True) for i, one in enumerate(found)]
+        return [as_array(self._name, label("copy_to", i), one, written=True) for i, one in enumerate(found)]
 
     def _row_lrs(self, index: int, group: Group) -> Any:
-        lrs, param = group.options["lr"], self._structure.arrays[index]
+        lrs, param = group.options["lr"], self._params[index]
         if not isinstance(lrs, np.ndarray):
             return None
         if not param.flags.c_contiguous or param.shape[:1] != lrs.shape:
@@ -202,8 +220,8 @@ class Optimizer:
 
     def _as_gradient(self, where: str, name: str, grad: Any, param: Any) -> Any:
         if isinstance(grad, tuple) and self._rule.takes_rows:
-            return _arrays.as_sparse_gradient(where, name, grad, param, self._halves)
-        return _arrays.as_dense_gradient(where, name, grad, param)
+            return self._backend.arrays.as_sparse_gradient(where, name, grad, param, self._halves)
+        return self._backend.arrays.as_dense_gradient(where, name, grad, param)
 
     def _apply(self) -> None:
         """Give C the numbers that stay."""
@@ -299,7 +317,7 @@ class Optimizer:
     def state_dict(self) -> dict[str, Any]:
         """What a run needs to go on from here, apart from the parameters and the arguments: copies, safe to pickle."""
         copies = {
-            f"{kind}s": self._structure.unflatten([None if one is None else one.copy("K") for one in arrays])
+            f"{kind}s": self._structure.unflatten([None if one is None else self._backend.arrays.copy(one) for one in arrays])
             if any(one is not None for one in arrays)
             else None
             for kind, arrays in self._kept.items()

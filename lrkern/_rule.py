@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from lrkern import _checks, _core
+from lrkern.backends import StepList
 
 Options = Mapping[str, Any]
 Check = Callable[[str, str, object], float]
@@ -30,6 +31,15 @@ def fraction(where: str, name: str, value: object) -> float:
 def weight(where: str, name: str, value: object) -> float:
     """The same, where nothing is divided by what it lacks of 1."""
     return _checks.real(where, name, value, low=0.0, high=1.0)
+
+
+BASICS = {"lr": nonnegative, "weight_decay": nonnegative}
+"""Hyper-parameters that every rule has."""
+
+
+def is_on(value: Any) -> bool:
+    """Whether a term is there: a schedule keeps it, even while its value is 0."""
+    return callable(value) or value != 0
 
 
 @dataclass(frozen=True)
@@ -118,7 +128,7 @@ class Group:
     def _kind_of(self, options: Options) -> object:
         return self.rule.variant(options), self.rule.states_of(options), getattr(options["lr"], "shape", None)
 
-    def apply(self, tensors: _core.StepList, index: int) -> None:
+    def apply(self, tensors: StepList, index: int) -> None:
         """Give C the numbers of this group, and note what schedules have to give at each step."""
         inputs = self.rule.inputs(self.options)
         back = {new: old for old, new in self.rule.renamed.items()}
@@ -136,7 +146,7 @@ class Group:
         """Whether something is a schedule."""
         return bool(self.live) or callable(self.ema)
 
-    def refresh(self, tensors: _core.StepList, index: int, count: int) -> None:
+    def refresh(self, tensors: StepList, index: int, count: int) -> None:
         """Give C the values that the schedules have at a step."""
         for place, name, schedule in self.live:
             self.numbers[place] = value = self._checked(name, schedule(count), count)

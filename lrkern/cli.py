@@ -125,14 +125,17 @@ def table(expression: str, n: int, start: int, dtype: str, out: str) -> None:
 
 @cli.command()
 def info() -> None:
-    """Show versions, instruction sets and threads."""
+    """Show versions, instruction sets, threads and backends."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     grid = Table.grid(padding=(0, 2))
-    for key, value in lk.info().items():
-        text = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
-        grid.add_row(f"[bold]{key}[/bold]", text)
+    found = lk.info()
+    for name, (usable, about) in found.pop("backends").items():
+        found[f"backend {name}"] = about if usable else f"not usable: {about}"
+    for key, value in found.items():
+        grid.add_row(f"[bold]{key}[/bold]", escape(", ".join(value) if isinstance(value, list) else str(value)))
     Console(highlight=False).print(grid)
 
 

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from lrkern import _checks, _core, ramps
 from lrkern._checks import MAX_COUNT, choice, count, counts, describe, real
+from lrkern.backends import choose
 
 if TYPE_CHECKING:
     from lrkern.plan import Plan
@@ -83,6 +84,8 @@ class Schedule(_core.Expression):
         start: int = 0,
         dtype: Any = None,
         out: NDArray[Any] | None = None,
+        *,
+        backend: str | None = None,
     ) -> NDArray[Any]:
         """Values at steps start, start + 1, ..., start + n - 1.
 
@@ -91,12 +94,14 @@ class Schedule(_core.Expression):
             start: first step, >= 0; a slice has the bits of the whole.
             dtype: float64 (default) or float32, which is the float64 value rounded once.
             out: array to fill: shape (n,), float64 or float32, C-contiguous, writable, native byte order, any alignment.
+            backend: "c", "numba" or "cuda", with the same bits; None takes "cuda" where `out` is on a device, else "c".
 
         Returns:
             `out`, or a new array of shape (n,).
 
         Raises:
             TypeError, ValueError: bad arguments; nothing has been written.
+            ImportError, RuntimeError: the backend cannot be used here, and why; see `lrkern.info`.
             OverflowError: a value is beyond float64 (then `out` may be partly written).
 
         >>> import lrkern as lk
@@ -105,9 +110,7 @@ class Schedule(_core.Expression):
         """
         n = count("table", "n", n)
         start = count("table", "start", start, high=MAX_COUNT - n)
-        out = output("table", (n,), dtype, out)
-        self._fill(out, start)
-        return out
+        return choose("table", backend, out).table(self, n, start, dtype, out)
 
     def plan(self, horizon: int | None = None) -> Plan:
         """The compiled form: arrays that any backend evaluates. See `lrkern.Plan`.

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lrkern import _core
 from lrkern._checks import MAX_COUNT, count, describe
-from lrkern.expression import Schedule, output, schedule
+from lrkern.backends import choose
+from lrkern.expression import Schedule, schedule
 
 
 class Plan(NamedTuple):
@@ -65,6 +65,8 @@ def tables(
     start: int = 0,
     dtype: Any = None,
     out: NDArray[Any] | None = None,
+    *,
+    backend: str | None = None,
 ) -> NDArray[Any]:
     """Row i: the values of schedules[i] at steps start, start + 1, ..., start + n - 1.
 
@@ -72,7 +74,7 @@ def tables(
 
     Args:
         schedules: a sequence of Schedules.
-        n, start, dtype: as in `Schedule.table`.
+        n, start, dtype, backend: as in `Schedule.table`.
         out: array to fill: shape (len(schedules), n), otherwise as in `Schedule.table`.
 
     Returns:
@@ -80,6 +82,7 @@ def tables(
 
     Raises:
         TypeError, ValueError: bad arguments; nothing has been written.
+        ImportError, RuntimeError: the backend cannot be used here, and why; see `lrkern.info`.
         OverflowError: a value is beyond float64 (then `out` may be partly written).
 
     >>> import lrkern as lk
@@ -95,6 +98,4 @@ def tables(
             schedule("tables", f"schedules[{i}]", row)
     n = count("tables", "n", n)
     start = count("tables", "start", start, high=MAX_COUNT - n)
-    out = output("tables", (len(rows), n), dtype, out)
-    _core.fill_rows(rows, out, start)
-    return out
+    return choose("tables", backend, out).tables(rows, n, start, dtype, out)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lrkern import _core
+from lrkern import _core, backends
 from lrkern._checks import choice, count
 
 
@@ -65,11 +65,16 @@ def get_threads() -> int:
 
 
 def info() -> dict[str, Any]:
-    """Versions, instruction sets, threads: what a bug report should contain.
+    """Versions, instruction sets, threads, backends: what a bug report should contain.
+
+    `backends` has a pair (usable, about) for each: `about` is what it runs on, or why it cannot be used here and what would
+    help. Those that can be used are imported for that.
 
     >>> import lrkern as lk
     >>> sorted(lk.info())
-    ['isa', 'isas', 'numpy', 'platform', 'python', 'threads', 'version']
+    ['backends', 'isa', 'isas', 'numpy', 'platform', 'python', 'threads', 'version']
+    >>> lk.info()["backends"]["c"].usable
+    True
     """
     from lrkern import __version__
 
@@ -78,6 +83,7 @@ def info() -> dict[str, Any]:
         "isa": _core.active_isa(),
         "isas": list(isas()),
         "threads": get_threads(),
+        "backends": {name: backends.status(name) for name in backends.NAMES},
         "python": platform.python_version(),
         "numpy": np.__version__,
         "platform": f"{platform.system()} {platform.machine()}",

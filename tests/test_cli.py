@@ -44,7 +44,10 @@ def test_version(run):
 def test_info_shows_everything(run):
     code, out, _ = run("info")
     assert code == 0
-    for key, value in lk.info().items():
+    found = lk.info()
+    for name, (usable, about) in found.pop("backends").items():
+        assert f" backend {name} {'' if usable else 'not usable: '}{about}" in " ".join(out.split())
+    for key, value in found.items():
         line = next(line for line in out.splitlines() if line.startswith(key))
         assert all(str(one) in line for one in (value if isinstance(value, list) else [value]))
 

@@ -1,0 +1,29 @@
+"""The C kernels, as a backend."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from lrkern import _arrays, _core
+from lrkern.backends import Backend
+from lrkern.expression import output
+
+if TYPE_CHECKING:
+    from lrkern.expression import Schedule
+
+
+def _table(schedule: Schedule, n: int, start: int, dtype: Any, out: Any) -> NDArray[Any]:
+    filled = output("table", (n,), dtype, out)
+    schedule._fill(filled, start)
+    return filled
+
+
+def _tables(schedules: list[Schedule], n: int, start: int, dtype: Any, out: Any) -> NDArray[Any]:
+    filled = output("tables", (len(schedules), n), dtype, out)
+    _core.fill_rows(schedules, filled, start)
+    return filled
+
+
+BACKEND = Backend(_table, _tables, _core.StepList, _arrays)

@@ -1,0 +1,214 @@
+"""Which kernels compute: C, Numba or CUDA. What each needs is looked at when somebody asks for it, not before.
+
+A backend is a module (see `_MODULES`) with an attribute `BACKEND`, a `Backend`. Its import, or what `_check_gpu` and
+`_check_packages` find before it, raises an ImportError or a RuntimeError that says why the backend cannot be used here and
+what would help.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrkern import _checks
+
+if TYPE_CHECKING:
+    from lrkern.expression import Schedule
+
+_MODULES = {"c": "lrkern._c", "numba": "lrkern.numba", "cuda": "lrkern.cuda"}
+_DEFAULT, _DEVICE = "c", "cuda"
+
+NAMES = tuple(_MODULES)
+
+# DLPack's numbers of kinds of memory: CUDA's own, and the one that CUDA moves to where it is used.
+_DLPACK_CUDA = (2, 13)
+
+
+class StepList(Protocol):
+    """The tensors of an optimizer and how to step them; see `_core.StepList` in `_steps.pxi`."""
+
+    @property
+    def grad_norm(self) -> float: ...
+    @property
+    def count(self) -> int: ...
+    @property
+    def skipped(self) -> int: ...
+    def set_options(
+        self, clip_norm: float, clip_value: float, skip_nonfinite: bool, zero_grad: bool, rounding: str, seed: int
+    ) -> None: ...
+    def set_input(self, group: int, index: int, value: float) -> None: ...
+    def set_ema(self, group: int, decay: float) -> None: ...
+    def get_updates(self) -> list[int]: ...
+    def restore(self, updates: list[int], count: int, skipped: int, arrays: list[tuple[Any, Any]]) -> None: ...
+    def bind(self, grads: list[Any]) -> None: ...
+    def run(self, grads: list[Any] | None, grad_scale: float) -> None: ...
+
+
+class Backend(NamedTuple):
+    """What a backend brings. Numbers have been checked; `dtype` and arrays, which differ from backend to backend, have not."""
+
+    table: Callable[[Schedule, int, int, Any, Any], NDArray[Any]]
+    """table(schedule, n, start, dtype, out): `Schedule.table`."""
+    tables: Callable[[list[Schedule], int, int, Any, Any], NDArray[Any]]
+    """tables(schedules, n, start, dtype, out): `lrkern.tables`."""
+    StepList: Callable[..., StepList]
+    """Makes a list of tensors, from the arguments of `_core.StepList`."""
+    arrays: ModuleType
+    """What steps need to know of arrays: a module with the functions of `lrkern._arrays` that optimizers call."""
+
+
+class Status(NamedTuple):
+    """Whether a backend can be used here; its version, or why not and what would help."""
+
+    usable: bool
+    about: str
+
+
+_loaded: dict[str, Backend] = {}
+
+
+def choose(where: str, backend: object, *arrays: object) -> Backend:
+    """The backend asked for; where none is (None), CUDA's if one of the arrays lies on a device, else the C kernels.
+
+    Raises:
+        ValueError, TypeError: there is no such backend.
+        ImportError, RuntimeError: it cannot be used here. Another one is never taken in its place.
+
+    >>> choose("table", "c") is choose("table", None, np.zeros(3))
+    True
+    >>> choose("table", "fortran")
+    Traceback (most recent call last):
+        ...
+    ValueError: table: backend must be 'c', 'numba' or 'cuda'; got 'fortran' (str)
+    """
+    name = _DEFAULT
+    if backend is not None:
+        name = _checks.choice(where, "backend", backend, NAMES)
+    else:
+        for array in arrays:
+            if array is not None and on_device(array):
+                name = _DEVICE
+    loaded = _loaded.get(name)
+    if loaded is not None:
+        return loaded
+    why = "" if backend is not None else ", which arrays on a device need,"
+    try:
+        return _load(name)
+    except ImportError as error:
+        raise ImportError(f"{where}: backend {name!r}{why} cannot be used: {error}", name=error.name) from error
+    except RuntimeError as error:
+        raise RuntimeError(f"{where}: backend {name!r}{why} cannot be used: {error}") from error
+
+
+def on_device(array: object) -> bool:
+    """Whether this is an array in the memory of a CUDA device."""
+    if isinstance(array, np.ndarray):
+        return False
+    device = getattr(array, "__dlpack_device__", None)
+    if device is not None:
+        return device()[0] in _DLPACK_CUDA
+    return hasattr(array, "__cuda_array_interface__")
+
+
+def status(name: str) -> Status:
+    """Whether a backend can be used here. Asking loads it where it can.
+
+    >>> status("c").usable
+    True
+    """
+    try:
+        _load(name)
+    except (ImportError, RuntimeError) as error:
+        return Status(False, str(error))
+    return Status(True, _versions(name))
+
+
+def _load(name: str) -> Backend:
+    if name not in _loaded:
+        if name == _DEVICE:
+            _check_gpu()
+        _check_packages(name)
+        try:
+            backend: Backend = import_module(_MODULES[name]).BACKEND
+        except (ImportError, RuntimeError):
+            raise
+        except Exception as error:  # of a package that is there, but broken: of any kind
+            raise ImportError(f"{_MODULES[name]} does not load: {type(error).__name__}: {error}") from error
+        _loaded[name] = backend
+    return _loaded[name]
+
+
+def _requirements(extra: str) -> list[tuple[str, str]]:
+    """(package, least version) of one of lrkern's extras."""
+    from importlib.metadata import PackageNotFoundError, requires
+
+    try:
+        found = requires("lrkern") or []
+    except PackageNotFoundError:  # run from its sources: only the imports will tell
+        return []
+    own = [line for line in found if re.search(rf"extra\s*==\s*['\"]{extra}['\"]", line)]
+    return [(re.split(r"[^\w.-]", line)[0], (re.findall(r">=\s*([\d.]+)", line) or [""])[0]) for line in own]
+
+
+def _installed(package: str) -> str | None:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", re.split(r"[^\d.]", version)[0])]
+
+
+def _check_packages(name: str) -> None:
+    """Raises where a package that the backend needs is missing or too old."""
+    for package, least in _requirements(name):
+        version = _installed(package)
+        if version is None:
+            raise ImportError(f"it needs {package}: pip install 'lrkern[{name}]'", name=package)
+        if _numbers(version) < _numbers(least):
+            needed = f"{package} >= {least}, and {version} is installed"
+            raise ImportError(f"it needs {needed}: pip install --upgrade 'lrkern[{name}]'", name=package)
+
+
+def _versions(name: str) -> str:
+    from lrkern import _core
+
+    packages = [package for package, _ in _requirements(name)]
+    return ", ".join(f"{package} {_installed(package)}" for package in packages) or f"{_core.active_isa()} kernels"
+
+
+def _check_gpu() -> None:
+    """Raises where there is no GPU, without using CUDA itself: after that, processes made by fork could not."""
+    import ctypes
+
+    if os.environ.get("NUMBA_ENABLE_CUDASIM") == "1":
+        return
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None and (not visible.strip() or visible.strip().startswith("-")):
+        raise RuntimeError(f"CUDA_VISIBLE_DEVICES={visible!r} hides every GPU: unset it")
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        raise RuntimeError("there is no NVIDIA driver (libcuda.so.1): install one, on a machine with a GPU") from None
+    try:
+        nvml = ctypes.CDLL("libnvidia-ml.so.1")
+    except OSError:
+        return  # as on some small boards; CUDA itself will tell
+    count = ctypes.c_uint(0)
+    code = nvml.nvmlInit_v2() or nvml.nvmlDeviceGetCount_v2(ctypes.byref(count))
+    nvml.nvmlShutdown()
+    if code != 0:
+        raise RuntimeError(f"the NVIDIA driver does not answer (NVML error {code}): does nvidia-smi work?")
+    if count.value == 0:
+        raise RuntimeError("the NVIDIA driver finds no GPU: does nvidia-smi list one?")
