@@ -170,7 +170,8 @@ class StepList(_core.StepList):
                 return
             if self._clip_norm < math.inf and not norm <= self._clip_norm:
                 factor = self._clip_norm / raw
-        mixed = None if self._seed is None else _storage.random_seed(self._seed, np.uint64(self._counts[0]))
+        # An int, as compiled code returns it, would come back as int64.
+        mixed = None if self._seed is None else np.uint64(_storage.random_seed(self._seed, np.uint64(self._counts[0])))
         around = Pipeline(factor, self._clip_value, 0.0, self._zeroes, mixed)
         for one in work:
             if one.measures:
@@ -199,7 +200,7 @@ class StepList(_core.StepList):
         dense = [sparse.get(i, grad) for i, grad in enumerate(grads)]
         for i, grad in enumerate(dense):
             self._addresses[i, GRAD] = 0 if grad is None else grad.ctypes.data
-        kinds = [None if grad is None else grad.dtype for grad in dense]
+        kinds = ["" if grad is None else grad.dtype.name for grad in dense]
         if self._layout[0] != kinds or sparse:
             self._layout = None if sparse else kinds, self._laid_out(grads, dense)
         return self._layout[1]
