@@ -230,10 +230,10 @@ def test_errors_of_step_functions():
 
 # --------------------------------------------------------------------------------------------------------------- backend
 
+# Compilation takes seconds for each of these, where it is not on disk yet; the rules themselves are in FUNCTIONS.
 PIPELINE = {"clip_norm": 1.0, "clip_value": 0.5, "skip_nonfinite": True, "zero_grad": True, "ema": 0.9}
 BACKEND = [
-    *[(name, options[-1], (F32, F32, None, "nearest"), {}) for name, options in cases.OPTIMIZERS.items()],
-    ("SGD", {"lr": 0.1}, (F32, F32, None, "nearest"), {}),
+    ("LARS", cases.OPTIMIZERS["LARS"][1], (F32, F32, None, "nearest"), {}),
     ("SGD", {"lr": 0.1, "momentum": 0.9}, (F64, F64, None, "nearest"), PIPELINE),
     ("AdamW", {"lr": 0.1, "amsgrad": True}, (BF16, F32, F16, "stochastic"), {"seed": 2**63 + 5}),
     ("AdamW", {"lr": 0.1}, (BF16, BF16, BF16, "split"), {"copy_to": F16, **PIPELINE}),
