@@ -5,6 +5,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 MAX_THREADS: int
+__pyx_capi__: dict[str, Any]
 MAX_STEP: int
 MAX_DEPTH: int
 MAX_SIZE: int
@@ -54,6 +55,7 @@ RULES: dict[str, tuple[str, ...]]
 def array_of_capsule(capsule: Any, dtype_of: Callable[[int, int], np.dtype[Any] | None]) -> NDArray[Any] | None: ...
 
 class StepList:
+    bound: list[Any] | None
     def __init__(
         self,
         where: str,

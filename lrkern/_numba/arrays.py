@@ -142,7 +142,7 @@ def _store(array, i, x):
     def plain(array, i, x):
         array[i] = made(x)
 
-    made = FLOATS.get(kind)
+    made: Any = FLOATS.get(kind)
     return {"": nothing, "uint16": bf16, "int16": f16}.get(kind, plain)
 
 
