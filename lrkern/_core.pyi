@@ -55,7 +55,7 @@ RULES: dict[str, tuple[str, ...]]
 def array_of_capsule(capsule: Any, dtype_of: Callable[[int, int], np.dtype[Any] | None]) -> NDArray[Any] | None: ...
 
 class StepList:
-    bound: list[Any] | None
+    bound: list[Any]
     def __init__(
         self,
         where: str,
