@@ -60,6 +60,16 @@ def zeros_like(param: Array, dtype: npt.DTypeLike) -> Array:
     return np.zeros_like(param, dtype, subok=False)
 
 
+def given(array: Array) -> Array:
+    """The array of the library that it comes from."""
+    return array
+
+
+def in_cpu_memory(array: Array) -> Array:
+    """The elements, where the CPU reaches them."""
+    return array
+
+
 def copy(array: Array) -> Array:
     """The same elements in memory of their own, in the same memory order."""
     return array.copy("K")
@@ -84,7 +94,7 @@ def as_array(where: str, name: str, value: Any, *, written: bool) -> Any:
         value = value.detach()  # the same memory, without the history that torch refuses to export
     try:
         capsule = value.__dlpack__()
-        array = _core.array_of_capsule(capsule, lambda code, bits: _dlpack_dtype(where, code, bits))
+        array = _core.array_of_capsule(capsule, lambda code, bits: dlpack_dtype(where, code, bits))
     except (BufferError, RuntimeError) as error:
         raise TypeError(f"{where}: {name} must be an array in the CPU's memory; got {type(value).__name__}: {error}") from None
     if array is None:
@@ -92,7 +102,8 @@ def as_array(where: str, name: str, value: Any, *, written: bool) -> Any:
     return array
 
 
-def _dlpack_dtype(where: str, code: int, bits: int) -> np.dtype[Any] | None:
+def dlpack_dtype(where: str, code: int, bits: int) -> np.dtype[Any] | None:
+    """The dtype that DLPack has these numbers for, if steps can use it."""
     if code == _DLPACK_BFLOAT and bits == 16:
         return bfloat16(f"{where} with bfloat16 arrays of other libraries")
     return np.dtype(_DLPACK_FLOATS[bits]) if code == _DLPACK_FLOAT and bits in _DLPACK_FLOATS else None

@@ -55,8 +55,8 @@ cdef class _Capsule:
             self.versioned.deleter(self.versioned)
 
 
-def array_of_capsule(capsule, dtype_of):
-    """The array in a DLPack capsule; None if it is not in this machine's memory. dtype_of(code, bits) names its dtype, or is None."""
+def array_of_capsule(capsule, dtype_of, int32_t device_type=DL_CPU):
+    """The array in a DLPack capsule; None if it is in no memory of this type. dtype_of(code, bits) names its dtype, or is None."""
     cdef _Capsule owner = _Capsule()
     cdef lrk_dl_tensor *tensor
     cdef bint writable = True
@@ -71,7 +71,7 @@ def array_of_capsule(capsule, dtype_of):
         owner.managed = <lrk_dl_managed *>PyCapsule_GetPointer(capsule, "dltensor")
         PyCapsule_SetName(capsule, "used_dltensor")
         tensor = &owner.managed.tensor
-    if tensor.device_type != DL_CPU or tensor.lanes != 1 or tensor.ndim > 64:
+    if tensor.device_type != device_type or tensor.lanes != 1 or tensor.ndim > 64:
         return None
     kind = dtype_of(tensor.code, tensor.bits)
     if kind is None:
