@@ -143,12 +143,12 @@ def writer(storage: int | None, t: type[Any], lanes: int, stream: int | None = N
     access = store(CARRIERS[storage], at_once)
     if stream is not None and storage in (BFLOAT16, FLOAT16):
         to_half = _storage.to_bf16_random if storage == BFLOAT16 else _storage.to_f16_random
-        scope = {"convert": _to_half_randomly(t, to_half), "random_bits": _storage.random_bits, "u64": u64}
-        made = converted(at_once, "convert({x}, random_bits(key, u64({e})))", **scope)
+        scope = {"convert": _to_half_randomly(t, to_half), "random_bits": _storage.random_bits, "u32": np.uint32, "u64": u64}
+        made = converted(at_once, "convert({x}, u32(random_bits(key, u64({e}))))", **scope)
         key_of, number = _storage.random_key, u64(stream)
 
         def write_randomly(address: int, i: int, values: Any, mixed: Any) -> None:
-            key = key_of(mixed, number, u64(i))
+            key = u64(key_of(mixed, number, u64(i)))
             for begin in range(0, lanes, at_once):
                 access(address + (i + begin) * size, made(values, begin, i, key))
 

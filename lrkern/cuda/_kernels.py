@@ -60,7 +60,10 @@ def _averaged(e, p, weight):  # type: ignore[no-untyped-def]
 
 
 def make_block(layout: Layout, lanes: int) -> Any:
-    """block(places, i, c, around, mixed): a step of elements i, ..., i + lanes - 1."""
+    """block(places, i, c, around, mixed): a step of elements i, ..., i + lanes - 1.
+
+    Numbers of T go from one function to the next through arrays: in the simulator, what compiled functions return is of no T.
+    """
     t, update = layout.t, FAMILIES[layout.rule].update
     average = (_elements.FLOAT64 if t is np.float64 else _elements.FLOAT32) if layout.ema else None
     streams = [1 + k if layout.stochastic else None for k in range(3)]
@@ -85,8 +88,8 @@ def make_block(layout: Layout, lanes: int) -> Any:
         read_2(places[STATE + 2], i, s2)
         read_ema(places[EMA], i, e)
         for k in range(lanes):
-            d = prepared(g[k], around[0], around[1])
-            p[k], s0[k], s1[k], s2[k] = update(c, p[k], d, s0[k], s1[k], s2[k])
+            g[k] = prepared(g[k], around[0], around[1])
+            p[k], s0[k], s1[k], s2[k] = update(c, p[k], g[k], s0[k], s1[k], s2[k])
             e[k] = _averaged(e[k], p[k], around[2])
         write_ema(places[EMA], i, e, mixed)
         write_copy(places[COPY], i, p, mixed)

@@ -186,16 +186,18 @@ def make_measure(layout: Layout) -> Any:
             if is_wide != 0 and i + _LANES <= size:
                 wide(places, i, p, g, s0, s1)
                 for k in range(_LANES):
-                    m = measured(c, p[k], prepared(g[k], factor, limit), s0[k], s1[k], s1[k])
+                    g[k] = prepared(g[k], factor, limit)
+                    g[k] = measured(c, p[k], g[k], s0[k], s1[k], s1[k])
                     of_param[k] = _with_square(of_param[k], p[k], 1.0)
-                    of_measured[k] = _with_square(of_measured[k], m, 1.0)
+                    of_measured[k] = _with_square(of_measured[k], g[k], 1.0)
             else:
                 for k in range(_LANES):
                     if i + k < size:
                         single(places, i + k, p1, g1, s01, s11)
-                        m = measured(c, p1[0], prepared(g1[0], factor, limit), s01[0], s11[0], s11[0])
+                        g1[0] = prepared(g1[0], factor, limit)
+                        g1[0] = measured(c, p1[0], g1[0], s01[0], s11[0], s11[0])
                         of_param[k] = _with_square(of_param[k], p1[0], 1.0)
-                        of_measured[k] = _with_square(of_measured[k], m, 1.0)
+                        of_measured[k] = _with_square(of_measured[k], g1[0], 1.0)
         _add_block(sums, mine, 0, of_param)
         _add_block(sums, mine, 1, of_measured)
         for row in range(2):
