@@ -33,14 +33,14 @@ def one_minus_power(base, n):
     power, power_low, square, square_low = 1.0, 0.0, base, 0.0
     while True:
         if n & 1:
-            high = power * square
+            high = product(power, square)
             low = fma(power, square, -high) + (product(power, square_low) + product(power_low, square))
             power = high + low
             power_low = low - (power - high)
         n >>= 1
         if n == 0:
             break
-        high = square * square
+        high = product(square, square)
         low = fma(square, square, -high) + product(2.0, product(square, square_low))
         square = high + low
         square_low = low - (square - high)
@@ -188,7 +188,7 @@ def adam_update(c, p, g, s0, s1, s2):
     root = sqrt(fma(y, c.inverse, c.eps) if c.eps_inside != 0 else y)
     q = m / (root if c.eps_inside != 0 else fma(root, c.root, c.eps))
     moved = fma(-c.step, q, p if c.decay_after != 0 else c.keep * p)
-    return c.keep * moved if c.decay_after != 0 else moved, m, v, largest
+    return product(c.keep, moved) if c.decay_after != 0 else moved, m, v, largest
 
 
 # ---------------------------------------------------------------------------------------------------------------- Lion

@@ -25,6 +25,8 @@ CHUNK = THREADS // 4 * BLOCK
 """Elements that a thread block takes the norm of."""
 
 _LANES = 4
+_SUMS = THREADS * _LANES
+
 TINY_SUM, SCALE = 2.0**-900, 2.0**600
 """Squares of float64 that sum up to less than this, or to infinity, are taken again of elements multiplied by SCALE or 1/SCALE."""
 
@@ -95,7 +97,7 @@ def make_square(t: type[Any], storage: int, second: bool) -> Any:
             if scale == 0.0:
                 return
         mine = cuda.shared.array((1, BINS), types.int64)
-        sums = cuda.shared.array(THREADS * _LANES, types.float64)
+        sums = cuda.shared.array(_SUMS, types.float64)
         accumulators = cuda.local.array(_LANES, types.float64)
         found, one = cuda.local.array(_LANES, t), cuda.local.array(1, t)
         _clear(mine, 1)
@@ -165,7 +167,7 @@ def make_measure(layout: Layout) -> Any:
 
     def measure(tensors: Any, chunks: Any, coefs: Any, bins: Any) -> None:
         mine = cuda.shared.array((2, BINS), types.int64)
-        sums = cuda.shared.array(THREADS * _LANES, types.float64)
+        sums = cuda.shared.array(_SUMS, types.float64)
         of_param = cuda.local.array(_LANES, types.float64)
         of_measured = cuda.local.array(_LANES, types.float64)
         p, g = cuda.local.array(_LANES, t), cuda.local.array(_LANES, t)
