@@ -21,7 +21,7 @@ SOURCES := pyproject.toml setup.py $(wildcard lrkern/*.pyx lrkern/*.pxi lrkern/*
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo build test test-peers test-aarch64 fuzz bench lint format typecheck docs clean distclean
+.PHONY: help demo build test test-peers test-cuda test-aarch64 fuzz bench lint format typecheck docs clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,10 +35,14 @@ demo: build ## build, then train on handwritten digits, by hand and with lrkern
 build: $(BUILT) ## make .venv and build the package in place
 
 test: demo ## the demo, then all tests that need no peer library
-	$(BIN)/python -m pytest -m "not peers" $(ARGS)
+	$(BIN)/python -m pytest -m "not peers and not cuda" $(ARGS)
 
 test-peers: $(BUILT) $(VENV)/.peers ## install torch, JAX, optax, keras, ... (CPU builds), run the tests that compare with them
 	$(BIN)/python -m pytest -m peers $(ARGS)
+
+test-cuda: $(BUILT) $(VENV)/.cuda ## install numba-cuda (210 MB), run its kernels in the simulator, check their PTX; needs no GPU
+	NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest -m cuda tests/cuda $(ARGS)
+	$(BIN)/python -m pytest -m cuda tests/cuda $(ARGS)
 
 test-aarch64: $(BUILT) ## cross-compile for aarch64, check under qemu-user that it gives the same bits
 	PYTHON=$(abspath $(BIN))/python tools/test_aarch64.sh
@@ -95,6 +99,10 @@ $(VENV)/.peers: Makefile | $(VENV_MADE)
 	$(PIP) '$(TORCH)' setuptools
 	$(PIP) jax optax keras transformers
 	$(PIP) --no-deps --no-build-isolation $(ALONE)
+	@touch $@
+
+$(VENV)/.cuda: pyproject.toml | $(VENV_MADE)
+	@echo "installing the CUDA compiler" && $(call install,cuda)
 	@touch $@
 
 $(VENV)/.bench: pyproject.toml | $(VENV_MADE)

@@ -11,8 +11,8 @@ targets spell differently goes by a name from here; each is a stub that Numba re
     float32_of(bits)    the float32 that has these bits (uint32)
     rounded(c, like)    a NamedTuple of float64 with each of its numbers in the type of `like`
 
-This file gives them to the CPU. Another target overloads `fma`, `product`, `sqrt`, `bits32` and `float32_of` with its own instructions,
-and the other two with `number_impl` and `rounded_impl`.
+This file gives them to the CPU. Another target overloads `fma`, `product`, `sqrt`, `bits32` and `float32_of` with its own
+instructions, and the other two with `number_impl` and `rounded_impl`.
 
 Pitfalls that the text keeps clear of: a Python float is a float64, so a constant next to a float32 is written `number(1.0, x)`
 (comparing with 0 is safe); integers below 64 bits grow when they are added, so 32-bit arithmetic is written `u32(a + b)`; and

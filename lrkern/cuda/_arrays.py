@@ -44,7 +44,12 @@ class DeviceArray(np.ndarray[Any, Any]):
     def _unreachable(self, *args: Any, **kwargs: Any) -> Any:
         raise TypeError("the elements of this array are in the memory of a device")
 
-    __array_ufunc__ = __array_function__ = __getitem__ = __setitem__ = __iter__ = _unreachable
+    def __array_function__(self, function: Any, types: Any, arguments: Any, options: Any) -> Any:
+        if function is not np.may_share_memory:  # which looks at addresses only
+            return self._unreachable()
+        return super().__array_function__(function, types, arguments, options)
+
+    __array_ufunc__ = __getitem__ = __setitem__ = __iter__ = _unreachable
     __bool__ = __float__ = __int__ = __reduce__ = copy = astype = tobytes = tolist = item = _unreachable
 
     def __repr__(self) -> str:
@@ -95,7 +100,8 @@ def as_array(where: str, name: str, value: Any, *, written: bool) -> Any:
     if hasattr(value, "__dlpack_device__") and value.__dlpack_device__()[0] in _DLPACK_CUDA:
         return _from_dlpack(where, name, value, owner)
     if isinstance(value, np.ndarray) or hasattr(value, "__dlpack__"):
-        raise TypeError(f"{where}: {name} must be an array on a CUDA device; got one in the CPU's memory, {_checks.describe(value)}")
+        got = f"got one in the CPU's memory, {_checks.describe(value)}"
+        raise TypeError(f"{where}: {name} must be an array on a CUDA device; {got}")
     return value
 
 
@@ -179,7 +185,7 @@ _STORAGES = {
 
 
 @cache
-def _make_fill(carrier: type[Any]) -> Any:
+def _make_fill(carrier: Any) -> Any:
     access, size = store(carrier, 1), np.dtype(carrier).itemsize
 
     def fill_all(address: int, count: int, value: Any) -> None:

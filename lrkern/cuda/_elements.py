@@ -34,15 +34,16 @@ def itemsize(storage: int) -> int:
 
 def _from_half(t: type[Any], convert: Function) -> Function:
     @pointwise
-    def loaded(bits):  # type: ignore[no-untyped-def]
+    def loaded(bits):
         return t(convert(bits))
 
-    return loaded
+    made: Function = loaded
+    return made
 
 
 def _to_half(t: type[Any], convert: Function) -> Function:
     @pointwise
-    def of_float64(x):  # type: ignore[no-untyped-def]
+    def of_float64(x):
         return convert(_storage.to_odd(x))
 
     return of_float64 if t is np.float64 else convert
@@ -50,7 +51,7 @@ def _to_half(t: type[Any], convert: Function) -> Function:
 
 def _to_half_randomly(t: type[Any], convert: Function) -> Function:
     @pointwise
-    def of_float64(x, r):  # type: ignore[no-untyped-def]
+    def of_float64(x, r):
         return convert(_storage.to_odd(x), r)
 
     return of_float64 if t is np.float64 else convert
@@ -123,7 +124,8 @@ def converted(count: int, expression: str, **scope: Any) -> Function:
     """
     items = [expression.format(x=f"values[begin + {k}]", e=f"i + begin + {k}") for k in range(count)]
     exec(f"def converted(values, begin, i, key): return {', '.join(items)}", scope)
-    return device(scope["converted"])
+    made: Function = device(scope["converted"])
+    return made
 
 
 def writer(storage: int | None, t: type[Any], lanes: int, stream: int | None = None) -> Function:

@@ -1,7 +1,7 @@
 """Sums of numbers >= 0 that no order can change, rounded once: the twin of src_c/exact_sum.c.
 
-A sum is a row of int64 bins: bin k counts units of 2^(32 k - 1074); two more count infinities and NaNs. Terms are added to bins by
-integer atomics, so that the result is the same whichever thread comes first.
+A sum is a row of int64 bins: bin k counts units of 2^(32 k - 1074); two more count infinities and NaNs. Terms are added to bins
+by integer atomics, so that the result is the same whichever thread comes first.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _LOW = 0xFFFFFFFF
 
 
 @pointwise
-def parts(term):  # type: ignore[no-untyped-def]
+def parts(term):
     """(k, a, b, c): a, b, c are to be added to bins k, k + 1, k + 2."""
     bits = np.float64(term).view(np.int64)
     exponent = (bits >> 52) & 0x7FF
@@ -37,7 +37,7 @@ def parts(term):  # type: ignore[no-untyped-def]
 
 
 @pointwise
-def _length(x):  # type: ignore[no-untyped-def]
+def _length(x):
     """Digits of a binary number."""
     n = 0
     while x != 0:
@@ -47,7 +47,7 @@ def _length(x):  # type: ignore[no-untyped-def]
 
 
 @pointwise
-def _rounded(m, e, rest):  # type: ignore[no-untyped-def]
+def _rounded(m, e, rest):
     """m 2^(e - 1074) for 2^62 <= m < 2^63, with more nonzero digits below where `rest`."""
     cut = max(10, -e)  # digits below the last one of a double
     half = 1 << (cut - 1)
@@ -66,7 +66,7 @@ def _rounded(m, e, rest):  # type: ignore[no-untyped-def]
 
 
 @pointwise
-def total(bins: Any):  # type: ignore[no-untyped-def]
+def total(bins: Any):
     """The sum in a row of bins, rounded to nearest, ties to even. The row is changed."""
     if bins[NANS] != 0:
         return math.nan

@@ -32,7 +32,7 @@ CONTROLS = 3
 
 # `numbers`, float64
 GRAD_NORM, STEP_FACTOR, RESCALE = range(3)
-"""The norm of the last gradients; what they are multiplied by; what they are multiplied by in the second pass of a norm, or 0."""
+"""The norm of the last gradients; what they are multiplied by; and that in the second pass of a norm, or 0."""
 NUMBERS = 3
 
 

@@ -35,7 +35,7 @@ class Layout(NamedTuple):
     stochastic: bool
 
     @property
-    def t(self) -> type[Any]:
+    def t(self) -> Any:
         """What is computed in."""
         return np.float64 if self.param == _elements.FLOAT64 else np.float32
 
@@ -48,14 +48,14 @@ class Layout(NamedTuple):
 
 
 @pointwise
-def prepared(g, factor, limit):  # type: ignore[no-untyped-def]
+def prepared(g, factor, limit):
     """The gradient, scaled and clipped. What is scaled by 1 is what it was."""
     y = g * factor
     return -limit if y < -limit else limit if y > limit else y
 
 
 @pointwise
-def _averaged(e, p, weight):  # type: ignore[no-untyped-def]
+def _averaged(e, p, weight):
     return fma(weight, p - e, e)
 
 
@@ -74,9 +74,12 @@ def make_block(layout: Layout, lanes: int) -> Any:
     read_grad, read_ema = read(layout.grad), read(average)
     read_0, read_1, read_2 = (read(one) for one in layout.states)
     read_param, write_param = param_access(layout, lanes)
-    write_0, write_1, write_2 = (_elements.writer(one, t, lanes, stream) for one, stream in zip(layout.states, streams, strict=True))
+    write_0, write_1, write_2 = (
+        _elements.writer(one, t, lanes, stream) for one, stream in zip(layout.states, streams, strict=True)
+    )
     write_ema, write_copy = _elements.writer(average, t, lanes), _elements.writer(layout.copy, t, lanes)
     clear = _make_clear(layout, lanes)
+
     def block(places: Any, i: int, c: Any, around: Any, mixed: Any) -> None:
         p, g = cuda.local.array(lanes, t), cuda.local.array(lanes, t)
         s0, s1, s2 = cuda.local.array(lanes, t), cuda.local.array(lanes, t), cuda.local.array(lanes, t)
@@ -146,7 +149,8 @@ def make_step(layout: Layout) -> Any:
     lanes = layout.lanes
     wide, single = make_block(layout, lanes), make_block(layout, 1)
     clear_wide, clear_single = _make_clear(layout, lanes), _make_clear(layout, 1)
-    read_scalars = reader_of_scalars(FAMILIES[layout.rule].scalars_type)
+    scalars_type: Any = FAMILIES[layout.rule].scalars_type
+    read_scalars = reader_of_scalars(scalars_type)
     zero_grad = layout.zero_grad
 
     def step(tensors: Any, chunks: Any, coefs: Any, control: Any, random: Any) -> None:

@@ -1,7 +1,8 @@
 """Norms: the squares of all gradients, or of what LARS and LAMB measure in each tensor; see docs/steps.md ("Norm").
 
-A block of 1024 elements belongs to four threads. Each has four of the sixteen accumulators and takes four neighbours at a time, in
-ascending order. Sums of blocks go to exact sums (`_exact_sum`), those of a thread block first, so that few atomics reach memory.
+A block of 1024 elements belongs to four threads. Each has four of the sixteen accumulators and takes four neighbours at a
+time, in ascending order. Sums of blocks go to exact sums (`_exact_sum`), first to one of the thread block, so that few atomics reach
+memory.
 """
 
 from __future__ import annotations
@@ -28,17 +29,17 @@ _LANES = 4
 _SUMS = THREADS * _LANES
 
 TINY_SUM, SCALE = 2.0**-900, 2.0**600
-"""Squares of float64 that sum up to less than this, or to infinity, are taken again of elements multiplied by SCALE or 1/SCALE."""
+"""Squares of float64 that sum up to less than this, or to infinity, are taken again of elements times SCALE or 1/SCALE."""
 
 
 @pointwise
-def _with_square(sum_so_far, x, scale):  # type: ignore[no-untyped-def]
+def _with_square(sum_so_far, x, scale):
     y = np.float64(x) * scale
     return sum_so_far + product(y, y)
 
 
 @pointwise
-def _sum_of_block(sums, first):  # type: ignore[no-untyped-def]
+def _sum_of_block(sums, first):
     """The sum of sixteen accumulators, which are changed."""
     w = 8
     while w > 0:
@@ -49,7 +50,7 @@ def _sum_of_block(sums, first):  # type: ignore[no-untyped-def]
 
 
 @pointwise
-def root(square):  # type: ignore[no-untyped-def]
+def root(square):
     """sqrt, in kernels."""
     return sqrt(square)
 
@@ -82,7 +83,7 @@ def _clear(bins: Any, rows: int) -> None:
 
 
 @cache
-def make_square(t: type[Any], storage: int, second: bool) -> Any:
+def make_square(t: Any, storage: int, second: bool) -> Any:
     """The kernel square(tensors, chunks, numbers, bins), which adds squares of gradients to row 0 of bins.
 
     `second`: to row 1, of elements multiplied by numbers[RESCALE], unless that is 0.
@@ -129,7 +130,7 @@ def make_square(t: type[Any], storage: int, second: bool) -> Any:
 
 
 @pointwise
-def _rescale(square):  # type: ignore[no-untyped-def]
+def _rescale(square):
     if square < TINY_SUM:
         return SCALE
     return 1.0 / SCALE if square == np.inf else 0.0
@@ -148,7 +149,9 @@ def make_measure(layout: Layout) -> Any:
     bins[tensor, 0]: of the parameter; bins[tensor, 1]: of what the rule measures. coefs are without norms yet.
     """
     t, measured = layout.t, FAMILIES[layout.rule].measured
-    read_scalars = reader_of_scalars(FAMILIES[layout.rule].scalars_type)
+    assert measured is not None
+    scalars_type: Any = FAMILIES[layout.rule].scalars_type
+    read_scalars = reader_of_scalars(scalars_type)
 
     def readers(lanes: int) -> Any:
         read_param, _ = param_access(layout, lanes)

@@ -1,4 +1,4 @@
-"""Plans in device memory: packed for the kernel that advances schedules, spread over tables, and one by one for users' kernels."""
+"""Plans in device memory: packed for the kernel that advances schedules, in tables, and one by one for users' kernels."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def _plan_for(where: str, schedule: Schedule, horizon: int) -> Plan:
 
 
 @cache
-def make_table(carrier: type[Any]) -> Any:
+def make_table(carrier: Any) -> Any:
     """The kernel table(live, breaks, center, coef, start, n, address): a row of n values for each plan."""
     size = np.dtype(carrier).itemsize
     lanes = WIDEST // size
@@ -172,7 +172,9 @@ def plan(schedule: Schedule, horizon: int | None = None) -> Plan:
         horizon: as in `Schedule.plan`.
     """
     host = schedule.plan(horizon)
-    return Plan(cuda.to_device(host.breaks), cuda.to_device(host.center), cuda.to_device(host.coef), host.tail_start, host.period)
+    return Plan(
+        cuda.to_device(host.breaks), cuda.to_device(host.center), cuda.to_device(host.coef), host.tail_start, host.period
+    )
 
 
 def at(plan: Plan, step: Any) -> float:
@@ -192,7 +194,7 @@ def at(plan: Plan, step: Any) -> float:
 if not SIMULATED:
 
     @overload(at, target="cuda")
-    def _at(plan, step):  # type: ignore[no-untyped-def]
+    def _at(plan, step):
         if isinstance(step, types.Integer):
             return lambda plan, step: at_integer(plan, step)
         return lambda plan, step: at_real(plan, step)

@@ -1,7 +1,7 @@
 """The compiler and the machine below the kernels: the one place that knows which package provides them.
 
-Kernels use `cuda` (the module), `kernel` and `device` (the decorators), `load` and `store` (memory at an address), and nothing else
-of the platform. Today that is numba-cuda, or its simulator (NUMBA_ENABLE_CUDASIM=1), where addresses are the CPU's.
+Kernels use `cuda` (the module), `kernel` and `device` (the decorators), `load` and `store` (memory at an address), and nothing
+else of the platform. Today that is numba-cuda, or its simulator (NUMBA_ENABLE_CUDASIM=1), where addresses are the CPU's.
 """
 
 from __future__ import annotations
@@ -75,10 +75,16 @@ def _accesses() -> tuple[Callable[..., Any], Callable[..., Any]]:
     return _memory.make_load, _memory.make_store
 
 
+def _view(address: int, size: int, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    """The CPU's memory, which is the simulator's."""
+    memory: Any = (ctypes.c_char * size).from_address(address)
+    return np.frombuffer(memory, dtype)
+
+
 def _simulated_load(dtype: np.dtype[Any], lanes: int) -> Any:
     def load(address: int) -> Any:
         assert address % (lanes * dtype.itemsize) == 0, "this access is not aligned"
-        values = np.frombuffer((ctypes.c_char * (lanes * dtype.itemsize)).from_address(int(address)), dtype)
+        values = _view(int(address), lanes * dtype.itemsize, dtype)
         return tuple(values) if lanes > 1 else values[0]
 
     return load
@@ -87,7 +93,7 @@ def _simulated_load(dtype: np.dtype[Any], lanes: int) -> Any:
 def _simulated_store(dtype: np.dtype[Any], lanes: int) -> Any:
     def store(address: int, values: Any) -> None:
         assert address % (lanes * dtype.itemsize) == 0, "this access is not aligned"
-        np.frombuffer((ctypes.c_char * (lanes * dtype.itemsize)).from_address(int(address)), dtype)[:] = values
+        _view(int(address), lanes * dtype.itemsize, dtype)[:] = values
 
     return store
 
@@ -95,7 +101,8 @@ def _simulated_store(dtype: np.dtype[Any], lanes: int) -> Any:
 def memory_at(address: int, size: int) -> Any:
     """Bytes on the device, as an array of the platform."""
     if SIMULATED:
-        return cuda.to_device(np.frombuffer((ctypes.c_char * size).from_address(address), np.uint8), copy=False)
+        array_type = type(cuda.device_array(0, np.uint8))  # `to_device` copies
+        return array_type(_view(address, size, np.dtype(np.uint8)))
 
     class Interface:
         __cuda_array_interface__ = {  # noqa: RUF012

@@ -1,4 +1,4 @@
-"""The tiny kernels between steps: what schedules give, what the norm decides, the scalars of every tensor. All of it on the device."""
+"""The tiny kernels between steps: what schedules give, what the norm decides, every tensor's scalars. All of it on the device."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _load_scale = load(np.float32, 1)
 
 
 @pointwise
-def _factor(raw, grad_norm, grad_scale, clip_norm):  # type: ignore[no-untyped-def]
+def _factor(raw, grad_norm, grad_scale, clip_norm):
     """What gradients are multiplied by."""
     clips = clip_norm < math.inf and not grad_norm <= clip_norm
     return clip_norm / raw if clips else 1.0 / grad_scale
@@ -112,11 +112,11 @@ def advance(
 
 @cache
 def make_scalars(rule: str) -> Any:
-    """The kernel scalars(tensors, inputs, options, control, numbers, updates, norms, coefs32, coefs64, counts): one thread a tensor.
+    """The kernel scalars(tensors, inputs, options, control, numbers, updates, norms, coefs32, coefs64, counts).
 
-    `counts`: this is an update of the tensors.
+    One thread for each tensor. `counts`: this is an update of the tensors.
     """
-    family = FAMILIES[rule]
+    family: Any = FAMILIES[rule]
     read_inputs, scalars_of = reader_of_inputs(family.inputs), family.scalars
     write = writer_of_scalars(family.scalars_type)
 

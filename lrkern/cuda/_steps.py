@@ -24,12 +24,10 @@ from lrkern.cuda._fields import (
     NUMBERS,
 )
 from lrkern.cuda._kernels import make_step
-from lrkern.cuda._platform import THREADS, cuda, current_stream, on_device, read_back, write_over
 from lrkern.cuda._plans import Packed
+from lrkern.cuda._platform import THREADS, cuda, current_stream, on_device, read_back, write_over
 from lrkern.cuda._table import Table
 from lrkern.rules import FAMILIES
-
-ROUNDINGS = ("nearest", "stochastic", "split")
 
 
 class StepList:
@@ -61,7 +59,9 @@ class StepList:
         self._find_device([*params, *(one for kind in (states | (others or {})).values() for one in kind if one is not None)])
         for i, lrs in enumerate(row_lrs or []):
             if lrs is not None:
-                raise ValueError(f"{where}: lr must be a number or a schedule on a CUDA device, for {label('param', i)} too; got rows")
+                raise ValueError(
+                    f"{where}: lr must be a number or a schedule on a CUDA device; got rows for {label('param', i)}"
+                )
         self._family = FAMILIES[groups[0]] if groups else None
         self._group_of = group_of
         self._keys: list[Any] | None = None
@@ -74,9 +74,12 @@ class StepList:
             if "with_momentum" in fields and "with_momentum" not in _core.RULES[rule]:
                 self._inputs[g, fields.index("with_momentum")] = rule == "sgd_momentum"
         self._options = np.array([math.inf, math.inf, 0.0, 0.0])
-        self._zero_grad, self._rounding, self._seed = False, "nearest", 0
+        self.set_options(math.inf, math.inf, False, False, "nearest", 0)
         self._measures = any(FAMILIES[rule].measured is not None for rule in groups)
         self._made = False
+        self._on_device: dict[str, Any] = {}
+        self._packed = Packed.of(where, {})
+        self._plans: tuple[Any, ...] = ()
 
     def _find_device(self, arrays: list[DeviceArray]) -> None:
         """All arrays on one device, whose library says what stream is current."""
@@ -196,7 +199,8 @@ class StepList:
         if not isinstance(grad_scale, float):
             array = _arrays.as_array(self._where, "grad_scale", grad_scale, written=False)
             if array.dtype != np.float32 or array.size != 1:
-                raise TypeError(f"{self._where}: grad_scale must be a number, or one float32 on the device; got {describe(array)}")
+                wanted = "grad_scale must be a number, or one float32 on the device"
+                raise TypeError(f"{self._where}: {wanted}; got {describe(array)}")
             scale, scale_address = 1.0, array.address
         with on_device(self._device_id):
             self._launch(self._table, scale, scale_address, self._stream())
@@ -205,14 +209,16 @@ class StepList:
         own, tensors = self._on_device, table.tensors
         if self._wants_norm:
             for t, storage, chunks in table.norms:
-                _norms.make_square(t, storage, False)[len(chunks), THREADS, stream](tensors, chunks, own["numbers"], own["bins"])
+                first = _norms.make_square(t, storage, False)
+                first[len(chunks), THREADS, stream](tensors, chunks, own["numbers"], own["bins"])
             if any(t is np.float64 for t, _, _ in table.norms):
                 _norms.judge_scale[1, 1, stream](own["numbers"], own["bins"])
                 for t, storage, chunks in table.norms:
                     second = _norms.make_square(t, storage, True)
                     second[len(chunks), THREADS, stream](tensors, chunks, own["numbers"], own["bins"])
         _scalars.advance[1, min(THREADS, 64), stream](
-            own["control"], own["numbers"], own["random"], own["bins"], own["inputs"], own["options"], *self._plans, scale, scale_address
+            own["control"], own["numbers"], own["random"], own["bins"], own["inputs"], own["options"],
+            *self._plans, scale, scale_address,
         )  # fmt: skip
         if self._measures:
             self._launch_scalars(0, stream)

@@ -26,7 +26,7 @@ class Table:
     steps: list[tuple[Layout, Any]]
     """One launch for each layout, mostly one altogether; with the map of its chunks, on the device."""
     measures: list[tuple[Layout, Any]]
-    norms: list[tuple[type[Any], int, Any]]
+    norms: list[tuple[Any, int, Any]]
     """(T, storage of gradients, chunks) of the launches for the norm."""
 
     @classmethod
@@ -56,7 +56,7 @@ class Table:
         def chunks(members: list[int], length: int) -> Any:
             return cuda.to_device(_chunks(sizes, members, length), stream=stream)
 
-        of_norms: dict[tuple[type[Any], int], list[int]] = {}
+        of_norms: dict[tuple[Any, int], list[int]] = {}
         for one, members in by_layout.items():
             of_norms.setdefault((one.t, one.grad), []).extend(members)
         return cls(

@@ -1,7 +1,7 @@
 """The words of `lrkern._jit` on a CUDA device; and those that only kernels need.
 
-numba-cuda compiles functions of `_jit.pointwise` along with the kernels that call them. NVVM fuses a * b + c wherever it finds it:
-`product` keeps a rounded product out of its reach. The simulator runs kernels as Python, and functions of `pointwise` as the CPU
+numba-cuda compiles functions of `_jit.pointwise` along with the kernels that call them. NVVM fuses a * b + c wherever it finds
+it: `product` keeps a rounded product out of its reach. The simulator runs kernels as Python, and functions of `pointwise` as the CPU
 code that they are.
 """
 
@@ -19,7 +19,8 @@ from lrkern.cuda._platform import SIMULATED, cuda, device, types
 
 def native(array: Any) -> Any:
     """An array of a kernel, for functions of `pointwise`: in the simulator, the NumPy array that it wraps."""
-    return array if isinstance(array, np.ndarray) else array._item._ary
+    array = getattr(array, "_item", array)
+    return getattr(array, "_ary", array)
 
 
 def _overloads() -> None:
@@ -28,25 +29,25 @@ def _overloads() -> None:
     overload(rounded, target="cuda")(rounded_impl)
 
     @overload(fma, target="cuda")
-    def _fma(a, b, c):  # type: ignore[no-untyped-def]
+    def _fma(a, b, c):
         return (lambda a, b, c: cuda.fma(a, b, c)) if a == b == c and isinstance(a, types.Float) else None
 
     @overload(product, target="cuda")
-    def _product(a, b):  # type: ignore[no-untyped-def]
+    def _product(a, b):
         if a == b == types.float64:
             return lambda a, b: cuda.libdevice.dmul_rn(a, b)
         return (lambda a, b: cuda.libdevice.fmul_rn(a, b)) if a == b == types.float32 else None
 
     @overload(sqrt, target="cuda")
-    def _sqrt(x):  # type: ignore[no-untyped-def]
+    def _sqrt(x):
         return lambda x: math.sqrt(x)
 
     @overload(bits32, target="cuda")
-    def _bits32(x):  # type: ignore[no-untyped-def]
+    def _bits32(x):
         return (lambda x: x.view(np.uint32)) if x == types.float32 else None
 
     @overload(float32_of, target="cuda")
-    def _float32_of(bits):  # type: ignore[no-untyped-def]
+    def _float32_of(bits):
         return (lambda bits: bits.view(np.float32)) if bits == types.uint32 else None
 
 
@@ -54,11 +55,11 @@ if not SIMULATED:
     _overloads()
 
     @device
-    def native(array: Any) -> Any:  # noqa: F811
+    def native(array: Any) -> Any:
         return array
 
 
 @pointwise
-def in_type_of(c, like):  # type: ignore[no-untyped-def]
+def in_type_of(c, like):
     """The scalars of a rule, in the type of a number: what its `update` takes."""
     return rounded(c, like)

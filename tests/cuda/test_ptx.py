@@ -16,7 +16,7 @@ FLOAT32_STEPS = [f"step-{name}" for name, layout in ptx.LAYOUTS.items() if layou
 FLOAT64_STEPS = [f"step-{name}" for name, layout in ptx.LAYOUTS.items() if layout.t is np.float64]
 
 
-@pytest.fixture(params=ptx.CAPABILITIES, ids=lambda cc: "sm_%d%d" % cc)
+@pytest.fixture(params=ptx.CAPABILITIES, ids=lambda cc: f"sm_{cc[0]}{cc[1]}")
 def capability(request):
     return request.param
 
@@ -24,7 +24,7 @@ def capability(request):
 @pytest.mark.parametrize("name", ptx.SIGNATURES)
 def test_every_kernel_compiles_without_local_memory_and_calls(name, capability):
     text = ptx.ptx(name, capability)
-    assert ".target sm_%d%d" % capability in text
+    assert f".target sm_{capability[0]}{capability[1]}" in text
     assert ".local" not in text, "registers have spilled to memory, or an array is indexed by what is no constant"
     assert "call" not in ptx.instructions(text), "a function has not been inlined"
 
@@ -51,7 +51,7 @@ def test_no_double_arithmetic_in_float32_steps(name, capability):
 
 @pytest.mark.parametrize("name", FLOAT32_STEPS + FLOAT64_STEPS)
 def test_memory_is_read_and_written_16_bytes_at_a_time(name, capability):
-    """As many wide accesses as the arrays of the layout take, each array with as many elements as the narrowest one has in 16 bytes."""
+    """As many wide accesses as the arrays take, each with as many elements as the narrowest one has in 16 bytes."""
     layout = ptx.LAYOUTS[name.removeprefix("step-")]
     found = ptx.instructions(ptx.ptx(name, capability))
     average = [ptx.F64 if layout.t is np.float64 else ptx.F32] if layout.ema else []
