@@ -1,8 +1,8 @@
 """Norms: the squares of all gradients, or of what LARS and LAMB measure in each tensor; see docs/steps.md ("Norm").
 
 A block of 1024 elements belongs to four threads. Each has four of the sixteen accumulators and takes four neighbours at a
-time, in ascending order. Sums of blocks go to exact sums (`_exact_sum`), first to one of the thread block, so that few atomics reach
-memory.
+time, in ascending order. Sums of blocks go to exact sums (`_exact_sum`), first to one of the thread block, so that few atomics
+reach memory.
 """
 
 from __future__ import annotations

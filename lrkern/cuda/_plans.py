@@ -178,13 +178,14 @@ def plan(schedule: Schedule, horizon: int | None = None) -> Plan:
 
 
 def at(plan: Plan, step: Any) -> float:
-    """The value of a schedule at a step, in kernels: for an integer or a float. NaN where the plan does not reach.
+    """The value of a schedule at a step, in kernels: with the bits of the table. NaN where the plan does not reach.
 
-    The bits are those of the table for integer steps.
+    A plan is made for whole steps. Between two of them, this is the continuation of the polynomial of the lower one, which
+    may be a constant.
 
     Args:
         plan: what `lrkern.cuda.plan` gave.
-        step: from 0 to 2^53.
+        step: an integer or a float, from 0 to 2^53.
     """
     on_host = Plan(native(plan.breaks), native(plan.center), native(plan.coef), plan.tail_start, plan.period)
     found: float = (at_integer if isinstance(step, int | np.integer) else at_real)(on_host, step)

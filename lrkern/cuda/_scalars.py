@@ -1,4 +1,4 @@
-"""The tiny kernels between steps: what schedules give, what the norm decides, every tensor's scalars. All of it on the device."""
+"""The tiny kernels between steps: what schedules give, what the norm decides, every tensor's scalars. All on the device."""
 
 from __future__ import annotations
 

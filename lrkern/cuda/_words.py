@@ -1,8 +1,8 @@
 """The words of `lrkern._jit` on a CUDA device; and those that only kernels need.
 
 numba-cuda compiles functions of `_jit.pointwise` along with the kernels that call them. NVVM fuses a * b + c wherever it finds
-it: `product` keeps a rounded product out of its reach. The simulator runs kernels as Python, and functions of `pointwise` as the CPU
-code that they are.
+it: `product` keeps a rounded product out of its reach. The simulator runs kernels as Python, and functions of `pointwise` as
+the CPU code that they are.
 """
 
 from __future__ import annotations

@@ -347,12 +347,11 @@ def test_at_in_kernels():
         i = cuda.grid(1)
         if i < integers.size:
             integers[i] = lrkern.cuda.at(plan, i)
-            reals[i] = lrkern.cuda.at(plan, i + 0.5)
+            reals[i] = lrkern.cuda.at(plan, float(i))
 
     integers, reals = np.zeros(70), np.zeros(70)
     fill[9, 8](plan, integers, reals)
-    assert bits(integers) == bits(schedule(steps))
-    assert np.abs(reals - schedule(steps + 0.5)).max() < 1e-12
+    assert bits(integers) == bits(reals) == bits(schedule(steps))
 
 
 def test_rules_in_kernels():
