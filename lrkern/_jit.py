@@ -9,10 +9,12 @@ targets spell differently goes by a name from here; each is a stub that Numba re
     number(x, like)     x in the type of `like` (float32, float64), rounded once
     bits32(x)           the bits of a float32, as uint32
     float32_of(bits)    the float32 that has these bits (uint32)
+    bits64(x)           the bits of a float64, as uint64
+    float64_of(bits)    the float64 that has these bits (uint64)
     rounded(c, like)    a NamedTuple of float64 with each of its numbers in the type of `like`
 
-This file gives them to the CPU. Another target overloads `fma`, `product`, `sqrt`, `bits32` and `float32_of` with its own
-instructions, and the other two with `number_impl` and `rounded_impl`.
+This file gives them to the CPU. Another target overloads most of them with its own instructions, and `number` and
+`rounded` with `number_impl` and `rounded_impl`.
 
 Pitfalls that the text keeps clear of: a Python float is a float64, so a constant next to a float32 is written `number(1.0, x)`
 (comparing with 0 is safe); integers below 64 bits grow when they are added, so 32-bit arithmetic is written `u32(a + b)`; and
@@ -55,6 +57,8 @@ sqrt = _stub("sqrt", "x")
 number = _stub("number", "x, like")
 bits32 = _stub("bits32", "x")
 float32_of = _stub("float32_of", "bits")
+bits64 = _stub("bits64", "x")
+float64_of = _stub("float64_of", "bits")
 rounded = _stub("rounded", "c, like")
 
 
@@ -80,16 +84,23 @@ def _cpu_fma(typing_context: Any, a: Any, b: Any, c: Any) -> Any:
     return a(a, b, c), lambda context, builder, signature, arguments: builder.fma(*arguments)
 
 
-def _cast(to: Any, llvm_type: Any) -> Any:
+def _cast(stub: Any, of: Any, to: Any, llvm_type: Any) -> None:
+    """Overload a stub for the CPU: the same bits as another type."""
+
     @intrinsic
     def cast(typing_context: Any, x: Any) -> Any:
         return to(x), lambda context, builder, signature, arguments: builder.bitcast(arguments[0], llvm_type)
 
-    return cast
+    def on_cpu(x):
+        return (lambda x: cast(x)) if x == of else None
+
+    overload(stub, target="cpu", jit_options=FLAGS)(on_cpu)
 
 
-_cpu_bits32 = _cast(types.uint32, ir.IntType(32))
-_cpu_float32_of = _cast(types.float32, ir.FloatType())
+_cast(bits32, types.float32, types.uint32, ir.IntType(32))
+_cast(float32_of, types.uint32, types.float32, ir.FloatType())
+_cast(bits64, types.float64, types.uint64, ir.IntType(64))
+_cast(float64_of, types.uint64, types.float64, ir.DoubleType())
 
 overload(number, target="cpu", jit_options=FLAGS)(number_impl)
 overload(rounded, target="cpu", jit_options=FLAGS)(rounded_impl)
@@ -108,13 +119,3 @@ def _product_on_cpu(a, b):
 @overload(sqrt, target="cpu", jit_options=FLAGS)
 def _sqrt_on_cpu(x):
     return lambda x: math.sqrt(x)
-
-
-@overload(bits32, target="cpu", jit_options=FLAGS)
-def _bits32_on_cpu(x):
-    return (lambda x: _cpu_bits32(x)) if x == types.float32 else None
-
-
-@overload(float32_of, target="cpu", jit_options=FLAGS)
-def _float32_of_on_cpu(bits):
-    return (lambda bits: _cpu_float32_of(bits)) if bits == types.uint32 else None

@@ -62,6 +62,7 @@ cdef extern from "lrkern.h" nogil:
         int64_t overflow_at
     lrk_status lrk_expr_value(const lrk_expr *e, double t, double *value)
     lrk_status lrk_plan_compile(const lrk_expr *e, int64_t horizon, int64_t max_pieces, lrk_plan *plan)
+    lrk_status lrk_plan_compile_part(const lrk_expr *e, int64_t start, int64_t horizon, int64_t max_pieces, lrk_plan *plan)
     int lrk_needs_plan(const lrk_expr *e)
     void lrk_plan_free(lrk_plan *plan)
     lrk_status lrk_fill(const lrk_expr *e, const lrk_plan *plan, int64_t start, int64_t n, void *out, lrk_dtype dtype,
@@ -254,6 +255,16 @@ cdef _Compiled compile_plan(const lrk_expr *expr, int64_t horizon, int64_t max_p
     return compiled
 
 
+cdef _Compiled compile_part(const lrk_expr *expr, int64_t start, int64_t horizon):
+    cdef _Compiled compiled = _Compiled.__new__(_Compiled)
+    cdef lrk_status status
+    with nogil:
+        status = lrk_plan_compile_part(expr, start, horizon, MAX_PIECES, &compiled.plan)
+    if status == LRK_ERROR_MEMORY:
+        raise MemoryError("lrkern: out of memory while compiling a schedule")
+    return compiled
+
+
 cdef bint grows(const lrk_plan *plan, int64_t max_pieces) noexcept:
     """Whether a longer horizon can cover more."""
     return plan.period == 0 and plan.overflow_at < 0 and plan.n_pieces < max_pieces
@@ -414,9 +425,16 @@ cdef class Expression:
         if status != LRK_OK:
             raise _overflow(where)
 
-    def _plan_arrays(self, int64_t horizon):
-        """(breaks, center, coef, tail_start, period) of a plan for `horizon` steps, see lrkern.Plan."""
-        cdef _Compiled compiled = compile_plan(self.node.expr, horizon, MAX_PIECES)
+    def _plan_arrays(self, int64_t horizon, int64_t start=-1):
+        """(breaks, center, coef, tail_start, period) of a plan for `horizon` steps, see lrkern.Plan.
+
+        start >= 0: of a plan that begins with the piece of step `start`, and knows no period.
+        """
+        cdef _Compiled compiled
+        if start < 0:
+            compiled = compile_plan(self.node.expr, horizon, MAX_PIECES)
+        else:
+            compiled = compile_part(self.node.expr, start, horizon)
         cdef const lrk_plan *plan = &compiled.plan
         if plan.overflow_at >= 0 and plan.end < horizon:
             raise _overflow(plan.overflow_at)

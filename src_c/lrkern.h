@@ -113,6 +113,8 @@ typedef struct {
 
 /* Compiles at least steps 0 <= t < horizon, unless that takes more than max_pieces pieces: then what fits. */
 lrk_status lrk_plan_compile(const lrk_expr *e, int64_t horizon, int64_t max_pieces, lrk_plan *plan);
+/* The same for steps start <= t < horizon alone: the first piece covers `start`. */
+lrk_status lrk_plan_compile_part(const lrk_expr *e, int64_t start, int64_t horizon, int64_t max_pieces, lrk_plan *plan);
 /* 0 where filling and looking up are as fast without a plan: a table. */
 int lrk_needs_plan(const lrk_expr *e);
 void lrk_plan_free(lrk_plan *plan);
