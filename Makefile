@@ -41,8 +41,9 @@ test-peers: $(BUILT) $(VENV)/.peers ## install torch, JAX, optax, keras, ... (CP
 	$(BIN)/python -m pytest -m peers $(ARGS)
 
 test-cuda: $(BUILT) $(VENV)/.cuda ## install numba-cuda (210 MB), run its kernels in the simulator, check their PTX; needs no GPU
-	NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest -m cuda tests/cuda $(ARGS)
-	$(BIN)/python -m pytest -m cuda tests/cuda $(ARGS)
+	@NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest -m cuda tests/cuda $(ARGS) > $(VENV)/simulator.log 2>&1 & simulator=$$!; \
+	$(BIN)/python -m pytest -m cuda tests/cuda $(ARGS); compiled=$$?; \
+	wait $$simulator; simulated=$$?; cat $(VENV)/simulator.log; exit $$((compiled + simulated))
 
 test-aarch64: $(BUILT) ## cross-compile for aarch64, check under qemu-user that it gives the same bits
 	PYTHON=$(abspath $(BIN))/python tools/test_aarch64.sh
