@@ -10,7 +10,7 @@ EXAMPLES ?= 1000
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 install = $(BIN)/python tools/requires.py $(1) > $(VENV)/requirements.txt && $(PIP) -r $(VENV)/requirements.txt
-C_FILES := $(filter-out src_c/ddtables.inc, $(wildcard src_c/*.c src_c/*.h src_c/*.inc bench/*.c bench/*.h))
+C_FILES := $(filter-out src_c/ddtables.inc, $(wildcard src_c/*.c src_c/*.h src_c/*.inc bench/*.c bench/*.h examples/c/*.c))
 
 # Stamps: what has been done, and when.
 VENV_MADE := $(VENV)/.made
@@ -21,7 +21,7 @@ SOURCES := pyproject.toml setup.py $(wildcard lrkern/*.pyx lrkern/*.pxi lrkern/*
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo build test test-peers test-cuda test-aarch64 fuzz bench lint format typecheck docs clean distclean
+.PHONY: help demo build lib test test-peers test-cuda test-aarch64 fuzz bench lint format typecheck docs clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ demo: build ## build, then train on handwritten digits, by hand and with lrkern
 	$(BIN)/lrkern demo --out build/demo.png
 
 build: $(BUILT) ## make .venv and build the package in place
+
+lib: ## build the C library alone, without Python, into build/lib
+	$(MAKE) --no-print-directory -C src_c
 
 test: demo ## the demo, then all tests that need no peer library
 	$(BIN)/python -m pytest -m "not peers and not cuda" $(ARGS)

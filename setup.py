@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import sysconfig
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,43 +13,20 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
-# Per machine: ISA name -> compiler flags of src_c/isa_<name>.c. The last names in each row are tried first at import.
-ISA_FLAGS = {
-    "x86_64": {
-        "scalar": ["-march=x86-64"],
-        "avx2": ["-march=x86-64", "-mavx2", "-mfma"],
-        "avx512": [
-            "-march=x86-64",
-            "-mavx512f",
-            "-mavx512dq",
-            "-mavx512vl",
-            "-mavx512bw",
-            "-mfma",
-            "-mprefer-vector-width=512",
-        ],
-    },
-    "aarch64": {"scalar": ["-fno-tree-vectorize"], "neon": []},
-    "other": {"scalar": []},
+# How the C library is compiled, with Python or without: names -> words.
+FLAGS = {
+    name: value.split()
+    for name, _, value in (line.partition(" = ") for line in Path("src_c/flags.mk").read_text().splitlines() if " = " in line)
 }
-ALIASES = {"amd64": "x86_64", "arm64": "aarch64"}
-
-# No flag may change a bit of a result: contraction is off, so a fused multiply-add happens where the source says fma.
-C_FLAGS = [
-    "-O3",
-    "-std=c11",
-    "-fno-math-errno",
-    "-fno-trapping-math",
-    "-ffp-contract=off",
-    "-fvisibility=hidden",
-    "-pthread",
-]
-WARNING_FLAGS = ["-Wall", "-Wextra", "-Wconversion", "-Werror"] if os.environ.get("LRKERN_WERROR") == "1" else []
+WARNING_FLAGS = FLAGS["WARNING_FLAGS"] if os.environ.get("LRKERN_WERROR") == "1" else []
 
 
 def isa_flags() -> dict[str, list[str]]:
     """Flags of the ISAs that the target machine can have."""
     machine = sysconfig.get_platform().rsplit("-", 1)[-1].lower()
-    return ISA_FLAGS.get(ALIASES.get(machine, machine), ISA_FLAGS["other"])
+    (machine,) = FLAGS.get(f"ALIAS_{machine}", [machine])
+    isas = FLAGS.get(f"ISAS_{machine}", FLAGS["ISAS_other"])
+    return {isa: FLAGS.get(f"FLAGS_{machine}_{isa}", []) for isa in isas}
 
 
 def c_sources() -> dict[str, list[str]]:
@@ -59,8 +37,8 @@ def c_sources() -> dict[str, list[str]]:
 
 
 def headers() -> list[str]:
-    """Every file that an object of src_c may include."""
-    return sorted(str(path) for pattern in ("*.h", "*.inc", "*.def") for path in Path("src_c").glob(pattern))
+    """Every file that an object of src_c depends on, but for its source."""
+    return sorted(str(path) for pattern in ("*.h", "*.inc", "*.def", "flags.mk") for path in Path("src_c").glob(pattern))
 
 
 class BuildExt(build_ext):
@@ -87,7 +65,7 @@ class BuildExt(build_ext):
     def compile_c(self, source_and_flags: tuple[str, list[str]]) -> None:
         """Compile one file of src_c, with its own flags after everybody's."""
         source, flags = source_and_flags
-        postargs = [*C_FLAGS, *WARNING_FLAGS, *flags]
+        postargs = [*FLAGS["C_FLAGS"], *WARNING_FLAGS, *flags]
         self.compiler.compile([source], output_dir=self.build_temp, include_dirs=["src_c"], extra_postargs=postargs)
 
 
@@ -96,9 +74,9 @@ core = Extension(
     ["lrkern/_core.pyx"],
     include_dirs=["src_c", numpy.get_include()],
     define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION"), ("NPY_TARGET_VERSION", "NPY_2_0_API_VERSION")],
-    depends=[*headers(), *c_sources(), *(str(path) for path in Path("lrkern").glob("*.pxi"))],
+    depends=[*headers(), *c_sources(), *(str(path) for kind in ("pxi", "pxd") for path in Path("lrkern").glob(f"*.{kind}"))],
     extra_compile_args=["-O2", "-fvisibility=hidden", "-pthread"],
-    extra_link_args=["-pthread"],
+    extra_link_args=["-pthread", *FLAGS.get(f"LINK_FLAGS_{platform.system()}", [])],
     libraries=["m"],
 )
 

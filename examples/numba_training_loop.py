@@ -30,7 +30,8 @@ def gradients(images, labels, weights, bias, weights_grad, bias_grad):
     bias_grad[:] = 0
     loss = 0.0
     share = np.float32(1.0 / len(labels))
-    for image, label in zip(images, labels):
+    for k in range(len(labels)):
+        image, label = images[k], labels[k]
         scores = bias + image @ weights
         scores -= scores.max()
         chances = np.exp(scores)

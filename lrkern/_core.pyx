@@ -6,10 +6,15 @@ cimport numpy as cnp
 cnp.import_array()
 
 
-cdef extern from "dispatch.h" nogil:
+cdef extern from "lrkern.h" nogil:
+    const int LRK_MAX_THREADS
     int lrk_isa_count()
     const char *lrk_isa_name(int index)
     int lrk_use_isa(const char *name)
+    int lrk_set_threads(int n)
+    int lrk_get_threads()
+
+cdef extern from "dispatch.h" nogil:
     ctypedef struct lrk_plan_kernels:
         int lanes
     ctypedef struct lrk_kernels:
@@ -17,11 +22,7 @@ cdef extern from "dispatch.h" nogil:
         const lrk_plan_kernels *plan
     const lrk_kernels *lrk_active()
 
-
 cdef extern from "threads.h" nogil:
-    const int LRK_MAX_THREADS
-    int lrk_set_threads(int n)
-    int lrk_get_threads()
     const char *lrk_threads_bad_variable()
 
 
@@ -71,6 +72,7 @@ def _choose_from_environment():
 
 _choose_from_environment()
 
+include "_capi.pxi"
 include "_plan.pxi"
 include "_scan.pxi"
 include "_dlpack.pxi"

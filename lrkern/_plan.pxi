@@ -3,7 +3,7 @@
 cimport cython
 from cpython.long cimport PyLong_AsLongLongAndOverflow
 from libc.math cimport floor, isfinite
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int64_t
 from libc.stdlib cimport free, malloc
 
 import numpy as np
@@ -11,8 +11,6 @@ import numpy as np
 
 cdef extern from "lrkern.h" nogil:
     const int64_t LRK_MAX_STEP
-    ctypedef struct lrk_expr:
-        pass
     ctypedef enum lrk_shape:
         LRK_SHAPE_FALL
         LRK_SHAPE_RISE
@@ -38,59 +36,13 @@ cdef extern from "lrkern.h" nogil:
     void lrk_expr_release(lrk_expr *e)
     int64_t lrk_expr_size(const lrk_expr *e)
     double lrk_expr_fastest(const lrk_expr *e)
-
-    ctypedef enum lrk_status:
-        LRK_OK
-        LRK_ERROR_MEMORY
-        LRK_ERROR_OVERFLOW
-    ctypedef enum lrk_dtype:
-        LRK_FLOAT64
-        LRK_FLOAT32
-    ctypedef struct lrk_piece:
-        int64_t begin
-        int64_t center
-        double scale
-        double c[12]
-        double magic
-        double unscale
-    ctypedef struct lrk_plan:
-        int64_t end
-        int64_t tail_start
-        int64_t period
-        int64_t n_pieces
-        lrk_piece *pieces
-        int64_t overflow_at
     lrk_status lrk_expr_value(const lrk_expr *e, double t, double *value)
     lrk_status lrk_plan_compile(const lrk_expr *e, int64_t horizon, int64_t max_pieces, lrk_plan *plan)
     lrk_status lrk_plan_compile_part(const lrk_expr *e, int64_t start, int64_t horizon, int64_t max_pieces, lrk_plan *plan)
     int lrk_needs_plan(const lrk_expr *e)
     void lrk_plan_free(lrk_plan *plan)
-    lrk_status lrk_fill(const lrk_expr *e, const lrk_plan *plan, int64_t start, int64_t n, void *out, lrk_dtype dtype,
-                        int64_t *overflow_at)
     lrk_status lrk_fill_rows(lrk_expr **rows, int64_t n_rows, int64_t start, int64_t n, void *out, lrk_dtype dtype,
                              int64_t *overflow_row, int64_t *overflow_at)
-    lrk_status lrk_lookup(const lrk_expr *e, const lrk_plan *plan, const int64_t *steps, int64_t n, double *out,
-                          int64_t *overflow_at)
-
-cdef extern from "plan_kernels.h" nogil:
-    int64_t lrk_plan_find(const lrk_plan *plan, int64_t t)
-    int64_t lrk_plan_reduce(const lrk_plan *plan, int64_t t)
-
-cdef extern from "fpenv.h" nogil:
-    uint64_t lrk_fp_default()
-    void lrk_fp_restore(uint64_t mode)
-
-cdef extern from *:
-    """
-    static double lrk_active_point(const lrk_plan *plan, int64_t t)
-    {
-        const uint64_t mode = lrk_fp_default();
-        const double value = lrk_active()->plan->point(plan->pieces + lrk_plan_find(plan, t), t);
-        lrk_fp_restore(mode);
-        return value;
-    }
-    """
-    double lrk_active_point(const lrk_plan *plan, int64_t t) nogil
 
 MAX_STEP = LRK_MAX_STEP
 MAX_DEPTH = 100  # brackets within brackets that an expression may take to write down
@@ -236,17 +188,15 @@ def restarts(Node ramp not None, int64_t period, double growth, double gain, dou
 
 
 @cython.final
-cdef class _Compiled:
+cdef class CompiledPlan:
     """A plan as the schedule caches it; never changed once made, so threads may share it."""
-
-    cdef lrk_plan plan
 
     def __dealloc__(self):
         lrk_plan_free(&self.plan)
 
 
-cdef _Compiled compile_plan(const lrk_expr *expr, int64_t horizon, int64_t max_pieces):
-    cdef _Compiled compiled = _Compiled.__new__(_Compiled)
+cdef CompiledPlan compile_plan(const lrk_expr *expr, int64_t horizon, int64_t max_pieces):
+    cdef CompiledPlan compiled = CompiledPlan.__new__(CompiledPlan)
     cdef lrk_status status
     with nogil:
         status = lrk_plan_compile(expr, horizon, max_pieces, &compiled.plan)
@@ -255,14 +205,35 @@ cdef _Compiled compile_plan(const lrk_expr *expr, int64_t horizon, int64_t max_p
     return compiled
 
 
-cdef _Compiled compile_part(const lrk_expr *expr, int64_t start, int64_t horizon):
-    cdef _Compiled compiled = _Compiled.__new__(_Compiled)
+cdef CompiledPlan compile_part(const lrk_expr *expr, int64_t start, int64_t horizon):
+    cdef CompiledPlan compiled = CompiledPlan.__new__(CompiledPlan)
     cdef lrk_status status
     with nogil:
         status = lrk_plan_compile_part(expr, start, horizon, MAX_PIECES, &compiled.plan)
     if status == LRK_ERROR_MEMORY:
         raise MemoryError("lrkern: out of memory while compiling a schedule")
     return compiled
+
+
+cdef CompiledPlan plan_of(schedule, int64_t horizon):
+    """For other Cython modules: a plan of the steps before `horizon`, at least."""
+    cdef CompiledPlan compiled
+    if not 1 <= horizon <= LRK_MAX_STEP:
+        raise ValueError(f"plan_of: horizon must be an integer from 1 to 2**53; got {horizon}")
+    compiled = compile_plan(expression_of(schedule), horizon, MAX_PIECES)
+    if compiled.plan.overflow_at >= 0 and compiled.plan.end < horizon:
+        raise _overflow(compiled.plan.overflow_at)
+    if not lrk_plan_covers(&compiled.plan, horizon - 1):
+        most = f"{compiled.plan.end}, where the plan has as many pieces as it may, {compiled.plan.n_pieces}"
+        raise ValueError(f"plan_of: horizon must be <= {most}; got {horizon}")
+    return compiled
+
+
+cdef lrk_expr *expression_of(schedule) except NULL:
+    """For other Cython modules: the expression of a schedule, which keeps it alive."""
+    if not isinstance(schedule, Expression):
+        raise TypeError(f"schedule must be a Schedule; got {type(schedule).__name__}")
+    return (<Expression>schedule).node.expr
 
 
 cdef bint grows(const lrk_plan *plan, int64_t max_pieces) noexcept:
@@ -299,7 +270,7 @@ cdef class Expression:
     cdef readonly str name
     cdef readonly tuple args
     cdef readonly object steps
-    cdef _Compiled compiled
+    cdef CompiledPlan compiled
     cdef int depth
 
     def __cinit__(self, str name not None, tuple args not None, Node node not None, steps, *_):
@@ -312,9 +283,9 @@ cdef class Expression:
         if self.depth > MAX_DEPTH:
             raise ValueError(f"schedule: expressions may be nested {MAX_DEPTH} deep at most; got {self.depth}")
 
-    cdef _Compiled planned(self, int64_t horizon):
+    cdef CompiledPlan planned(self, int64_t horizon):
         """The plan, grown to cover at least `horizon` steps where a plan can."""
-        cdef _Compiled compiled = self.compiled
+        cdef CompiledPlan compiled = self.compiled
         cdef int64_t goal = FIRST_HORIZON
         cdef int64_t most = MAX_PIECES if lrk_needs_plan(self.node.expr) else 0
         if compiled is None or (compiled.plan.end < horizon and grows(&compiled.plan, most)):
@@ -325,13 +296,13 @@ cdef class Expression:
         return compiled
 
     cdef double at(self, int64_t t) except? -1.0:
-        cdef _Compiled compiled = self.compiled
-        cdef int64_t reduced, where = 0
+        cdef CompiledPlan compiled = self.compiled
+        cdef int64_t where = 0
         cdef double value
         if compiled is not None:
-            reduced = lrk_plan_reduce(&compiled.plan, t)
-            if reduced < compiled.plan.end:
-                return lrk_active_point(&compiled.plan, reduced)
+            value = lrk_plan_value(&compiled.plan, t)
+            if value == value:  # else the plan does not cover the step
+                return value
         compiled = self.planned(t + 1)
         if lrk_lookup(self.node.expr, &compiled.plan, &t, 1, &value, &where) != LRK_OK:
             raise _overflow(t)
@@ -366,7 +337,7 @@ cdef class Expression:
         cdef double[::1] values = out
         cdef int64_t n = t.shape[0], where = 0, i, horizon = 0, least = 0
         cdef lrk_status status
-        cdef _Compiled compiled
+        cdef CompiledPlan compiled
         if n == 0:
             return True
         with nogil:
@@ -389,7 +360,7 @@ cdef class Expression:
         cdef int64_t n = t.shape[0], i, step = 0, horizon = 0, where = 0
         cdef bint in_range = True
         cdef lrk_status status = LRK_OK
-        cdef _Compiled compiled
+        cdef CompiledPlan compiled
         with nogil:
             for i in range(n):
                 in_range = in_range and 0.0 <= t[i] <= LRK_MAX_STEP
@@ -416,7 +387,7 @@ cdef class Expression:
         cdef int64_t n = out.shape[0], where = 0
         cdef lrk_dtype dtype = LRK_FLOAT64 if cnp.PyArray_TYPE(out) == cnp.NPY_FLOAT64 else LRK_FLOAT32
         cdef void *data = cnp.PyArray_DATA(out)
-        cdef _Compiled compiled = self.planned(start + n)
+        cdef CompiledPlan compiled = self.planned(start + n)
         cdef lrk_status status
         if compiled.plan.overflow_at >= 0 and start + n > compiled.plan.overflow_at and start <= compiled.plan.overflow_at:
             raise _overflow(compiled.plan.overflow_at)
@@ -430,7 +401,7 @@ cdef class Expression:
 
         start >= 0: of a plan that begins with the piece of step `start`, and knows no period.
         """
-        cdef _Compiled compiled
+        cdef CompiledPlan compiled
         if start < 0:
             compiled = compile_plan(self.node.expr, horizon, MAX_PIECES)
         else:

@@ -1,7 +1,7 @@
 """lrkern inside functions that Numba compiles: schedules, optimizer steps and plateaus without a way back to Python.
 
-All of these can be called within `@njit`, also with `parallel=True`, `cache=True` and `fastmath=True`, and from Python. They give the bits of
-the C kernels. Importing this module also brings the backend "numba". Needs Numba: `pip install 'lrkern[numba]'`.
+All of these can be called within `@njit`, also with `parallel=True`, `cache=True` and `fastmath=True`, and from Python. They
+give the bits of the C kernels. This module is also the backend "numba". It needs Numba: `pip install 'lrkern[numba]'`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from lrkern import rules
-from lrkern._numba import plans, update
+from lrkern._numba import c, plans, update
 from lrkern._numba.arrays import MAX, cached
 from lrkern._numba.backend import BACKEND
 from lrkern._numba.plateau import PlateauState, after, first_state
@@ -23,6 +23,7 @@ __all__ = [
     "adam_step",
     "adamw_step",
     "at",
+    "c",
     "fill",
     "lamb_step",
     "lars_step",
@@ -34,6 +35,8 @@ __all__ = [
     "sgd_step",
 ]
 
+MAX_LR = 1.7976931348623157e308
+
 # ------------------------------------------------------------------------------------------------------------- schedules
 
 
@@ -43,9 +46,10 @@ def at(plan, step):
 
     Args:
         plan: a `lrkern.Plan`, as `Schedule.plan` gives it.
-        step: an integer, or a float: between two integers the piece of the plan at the lower one is continued. That is the curve
-            to the last few bits where it is smooth; where each step is a piece of its own (next to a zero or a singularity, in tables and
-            staircases) it is the value at the lower integer. `Schedule.__call__` is exact between integers as well.
+        step: an integer, or a float: between two integers the piece of the plan at the lower one is continued. That is the
+            curve to the last few bits where it is smooth; where each step is a piece of its own (next to a zero or a
+            singularity, in tables and staircases) it is the value at the lower integer. `Schedule.__call__` is exact between
+            integers as well.
 
     Returns:
         float64; NaN where the plan does not cover the step: before 0, at NaN, beyond 2^53, and from `plan.breaks[-1]` on where
@@ -67,7 +71,7 @@ def fill(plan, out, start=0):
         out: float64 or float32, of any shape, C-contiguous; filled in C order, float32 rounded once from the float64 value.
         start: the first step, an integer.
 
-    NaN where the plan does not cover a step, as in `at`. Runs on the calling thread: inside `parallel=True`, call it for slices.
+    NaN where the plan does not cover a step, as in `at`. Runs on the calling thread: in `parallel=True`, call it for slices.
 
     >>> import numpy as np, lrkern as lk, lrkern.numba as ln
     >>> out = np.empty(3)
@@ -99,12 +103,16 @@ def plateau_start(
     if not (patience >= 0 and cooldown >= 0):
         raise ValueError("plateau: patience and cooldown must be integers >= 0")
     return first_state(
-        np.float64(start), np.float64(factor), patience, np.float64(threshold), threshold_mode == "rel", mode == "max", cooldown,
-        np.float64(min_lr), np.float64(eps),
-    )  # fmt: skip
-
-
-MAX_LR = 1.7976931348623157e308
+        np.float64(start),
+        np.float64(factor),
+        patience,
+        np.float64(threshold),
+        threshold_mode == "rel",
+        mode == "max",
+        cooldown,
+        np.float64(min_lr),
+        np.float64(eps),
+    )
 
 
 @cached
@@ -149,6 +157,7 @@ def plateau(
 
 
 # ----------------------------------------------------------------------------------------------------------------- steps
+
 
 @cached
 def _fine(x):
@@ -203,10 +212,17 @@ def sgd_step(
     if not (update.alike(param, grad) and update.alike(param, momentum_buffer)):
         raise ValueError("sgd_step: grad and momentum_buffer must have the shape of param")
     h = rules.SGDInputs(
-        np.float64(lr), np.float64(weight_decay), np.float64(decoupled), np.float64(maximize), np.float64(momentum),
-        np.float64(dampening), np.float64(nesterov), np.float64(keras), np.float64(convention != "torch"),
+        np.float64(lr),
+        np.float64(weight_decay),
+        np.float64(decoupled),
+        np.float64(maximize),
+        np.float64(momentum),
+        np.float64(dampening),
+        np.float64(nesterov),
+        np.float64(keras),
+        np.float64(convention != "torch"),
         np.float64(momentum != 0),
-    )  # fmt: skip
+    )
     if momentum != 0:
         update.step(h, 1 if first else 2, param, grad, momentum_buffer, None, None)
     else:
@@ -273,7 +289,18 @@ def adamw_step(
     array([0.5 , 1.75])
     """
     h = _adam_inputs(
-        lr, weight_decay, 1.0, maximize, beta1, beta2, eps, max_exp_avg_sq, eps_inside, convention, np.float64(decay_after), count
+        lr,
+        weight_decay,
+        1.0,
+        maximize,
+        beta1,
+        beta2,
+        eps,
+        max_exp_avg_sq,
+        eps_inside,
+        convention,
+        np.float64(decay_after),
+        count,
     )
     if not (update.alike(param, grad) and update.alike(param, exp_avg) and update.alike(param, exp_avg_sq)):
         raise ValueError("adamw_step: grad, exp_avg and exp_avg_sq must have the shape of param")
@@ -293,9 +320,18 @@ def _adam_inputs(lr, weight_decay, decoupled, maximize, beta1, beta2, eps, large
     if count < 0:
         raise ValueError("adam_step, adamw_step: count must be an integer >= 0, the number of steps before this one")
     return rules.AdamInputs(
-        np.float64(lr), np.float64(weight_decay), decoupled, np.float64(maximize), np.float64(beta1), np.float64(beta2),
-        np.float64(eps), np.float64(largest is not None), np.float64(eps_inside), np.float64(convention == "keras"), decay_after,
-    )  # fmt: skip
+        np.float64(lr),
+        np.float64(weight_decay),
+        decoupled,
+        np.float64(maximize),
+        np.float64(beta1),
+        np.float64(beta2),
+        np.float64(eps),
+        np.float64(largest is not None),
+        np.float64(eps_inside),
+        np.float64(convention == "keras"),
+        decay_after,
+    )
 
 
 @cached
@@ -358,10 +394,18 @@ def rmsprop_step(
     if not (update.alike(param, grad_avg) and update.alike(param, momentum_buffer)):
         raise ValueError("rmsprop_step: grad_avg and momentum_buffer must have the shape of param")
     h = rules.RMSpropInputs(
-        np.float64(lr), np.float64(weight_decay), np.float64(decoupled), np.float64(maximize), np.float64(alpha), np.float64(eps),
-        np.float64(momentum), np.float64(momentum != 0), np.float64(grad_avg is not None), np.float64(eps_inside),
+        np.float64(lr),
+        np.float64(weight_decay),
+        np.float64(decoupled),
+        np.float64(maximize),
+        np.float64(alpha),
+        np.float64(eps),
+        np.float64(momentum),
+        np.float64(momentum != 0),
+        np.float64(grad_avg is not None),
+        np.float64(eps_inside),
         np.float64(convention == "keras"),
-    )  # fmt: skip
+    )
     if momentum != 0:
         update.step(h, 1, param, grad, square_avg, grad_avg, momentum_buffer)
     else:
@@ -397,9 +441,14 @@ def adagrad_step(
     if not (update.alike(param, grad) and update.alike(param, sum)):
         raise ValueError("adagrad_step: grad and sum must have the shape of param")
     h = rules.AdagradInputs(
-        np.float64(lr), np.float64(weight_decay), np.float64(decoupled), np.float64(maximize), np.float64(eps),
-        np.float64(lr_decay), np.float64(eps_inside),
-    )  # fmt: skip
+        np.float64(lr),
+        np.float64(weight_decay),
+        np.float64(decoupled),
+        np.float64(maximize),
+        np.float64(eps),
+        np.float64(lr_decay),
+        np.float64(eps_inside),
+    )
     update.step(h, count + 1, param, grad, sum, None, None)
 
 
@@ -433,9 +482,17 @@ def lars_step(
     if not (update.alike(param, grad) and update.alike(param, momentum_buffer)):
         raise ValueError("lars_step: grad and momentum_buffer must have the shape of param")
     h = rules.LARSInputs(
-        np.float64(lr), np.float64(weight_decay), 0.0, np.float64(maximize), np.float64(momentum), np.float64(nesterov),
-        np.float64(trust), np.float64(eps), np.float64(convention == "optax"), np.float64(convention != "apex"),
-    )  # fmt: skip
+        np.float64(lr),
+        np.float64(weight_decay),
+        0.0,
+        np.float64(maximize),
+        np.float64(momentum),
+        np.float64(nesterov),
+        np.float64(trust),
+        np.float64(eps),
+        np.float64(convention == "optax"),
+        np.float64(convention != "apex"),
+    )
     update.step_measured(h, 1 if first else 2, param, grad, momentum_buffer, None)
 
 
@@ -471,7 +528,14 @@ def lamb_step(
     if not (update.alike(param, grad) and update.alike(param, exp_avg) and update.alike(param, exp_avg_sq)):
         raise ValueError("lamb_step: grad, exp_avg and exp_avg_sq must have the shape of param")
     h = rules.LAMBInputs(
-        np.float64(lr), 0.0, 0.0, np.float64(maximize), np.float64(beta1), np.float64(beta2), np.float64(eps),
-        np.float64(weight_decay), np.float64(bias_correction),
-    )  # fmt: skip
+        np.float64(lr),
+        0.0,
+        0.0,
+        np.float64(maximize),
+        np.float64(beta1),
+        np.float64(beta2),
+        np.float64(eps),
+        np.float64(weight_decay),
+        np.float64(bias_correction),
+    )
     update.step_measured(h, count + 1, param, grad, exp_avg, exp_avg_sq)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,17 @@ def get_threads() -> int:
     """Number of threads that a job may use."""
     n: int = _core.get_threads()
     return n
+
+
+def get_include() -> str:
+    """The folder of the C headers: lrkern.h, lrkern_plan.h, lrkern_steps.h.
+
+    >>> import lrkern as lk
+    >>> from pathlib import Path
+    >>> (Path(lk.get_include()) / "lrkern.h").is_file()
+    True
+    """
+    return str(Path(__file__).parent / "include")
 
 
 def info() -> dict[str, Any]:

@@ -78,6 +78,11 @@ const lrk_kernels *lrk_active(void)
     return kernels;
 }
 
+const char *lrk_active_isa(void)
+{
+    return lrk_active()->isa;
+}
+
 int lrk_use_isa(const char *name)
 {
     const lrk_kernels *kernels;

@@ -10,6 +10,9 @@
 
 static lrk_expr *new_node(lrk_kind kind, lrk_expr *const *parts, int64_t n_parts)
 {
+    for (int64_t i = 0; i < n_parts; i++)
+        if (parts[i] == NULL)
+            return NULL;
     lrk_expr *e = calloc(1, sizeof *e);
     if (!e)
         return NULL;
@@ -37,7 +40,8 @@ static lrk_expr *new_node(lrk_kind kind, lrk_expr *const *parts, int64_t n_parts
 
 lrk_expr *lrk_expr_retain(lrk_expr *e)
 {
-    atomic_fetch_add_explicit(&e->references, 1, memory_order_relaxed);
+    if (e)
+        atomic_fetch_add_explicit(&e->references, 1, memory_order_relaxed);
     return e;
 }
 
@@ -88,7 +92,7 @@ lrk_expr *lrk_ramp(lrk_shape shape, double a, double b, int64_t steps, lrk_expr 
                    int64_t end_at)
 {
     LRK_FP_DEFAULT_HERE;
-    lrk_expr *e = new_node(LRK_KIND_RAMP, NULL, 0);
+    lrk_expr *e = start == NULL || end == NULL ? NULL : new_node(LRK_KIND_RAMP, NULL, 0);
     if (!e)
         return NULL;
     e->shape = shape;
@@ -180,7 +184,7 @@ lrk_expr *lrk_sum(lrk_expr *a, lrk_expr *b)
 lrk_expr *lrk_product(lrk_expr *a, lrk_expr *b)
 {
     LRK_FP_DEFAULT_HERE;
-    if (a->kind != LRK_KIND_CONSTANT || b->kind != LRK_KIND_CONSTANT)
+    if (a == NULL || b == NULL || a->kind != LRK_KIND_CONSTANT || b->kind != LRK_KIND_CONSTANT)
         return binary(LRK_KIND_PRODUCT, a, b);
     lrk_expr *e = new_node(LRK_KIND_CONSTANT, NULL, 0);
     if (e)

@@ -1,10 +1,25 @@
-/* lrkern's C interface: schedules as expressions, filled through plans.
+/* lrkern's C interface: schedules as expressions, compiled to plans, written into arrays. lrkern_plan.h evaluates a plan inline,
+ * lrkern_steps.h has the optimizer steps. Link with -pthread and -lm.
  *
- * Ownership. An expression is immutable and reference-counted: every constructor returns a new reference (NULL when memory is
- *   short), retains what it is given, and is balanced by lrk_expr_release. Safe to share between threads.
- * Arguments are not checked here beyond what memory safety needs; the Python layer checks them.
- * Time t is an int64 step, 0 <= t <= LRK_MAX_STEP. Values are right to 0.6 ULP in float64; float32 is that value rounded once.
- * Bits depend on the expression and the step alone: never on ISA, threads, slice or alignment.
+ * Errors. Functions that can fail return lrk_status: LRK_OK (0), or a negative code; constructors of expressions return NULL when
+ *   memory is short. Arguments are not checked beyond what is said here (the Python layer checks them): times and lengths
+ *   are >= 0, pointers valid, numbers finite, steps of ramps, periods and the like > 0.
+ * Ownership. An expression is immutable and reference-counted: every constructor returns a new reference, retains what
+ *   it is given, and is balanced by lrk_expr_release. So release what you pass in when you need it no more yourself. NULL may be
+ *   passed in (then the result is NULL) and released: it is enough to check the last expression. A plan is a struct of yours whose pieces the library allocates: balance
+ *   lrk_plan_compile by lrk_plan_free. Arrays are yours; the library keeps no pointer to them.
+ * Alignment and aliasing. What fills and steps work on may have any alignment, that of its elements not excepted. What a function writes must not overlap
+ *   anything else that it is given.
+ * Threads. Every function may be called from any thread at any time, on shared expressions and plans too, but for lrk_plan_free and
+ *   the last lrk_expr_release of what others still use. Large jobs are shared out among lrk_get_threads() threads, which the
+ *   library starts at the first such job; small ones, jobs within jobs, and jobs that come while another thread's is being done
+ *   run on the calling thread alone. Do not call from a signal handler.
+ * fork. A child process has no threads of the library until its first large job starts its own; parent and child may both go on.
+ * Floating point. Each job sets the default mode (round to nearest, denormals kept) and restores the caller's.
+ * Results. Time t is an int64 step, 0 <= t <= LRK_MAX_STEP. Values are right to 0.6 ULP in float64; float32 is that value rounded
+ *   once. Bits depend on the expression and the step alone: never on ISA, threads, slice or alignment.
+ * ABI. LRK_ABI_VERSION counts changes of what is declared here, in lrkern_plan.h and in lrkern_steps.h that need a recompilation:
+ *   another struct layout, signature or number of a constant. Additions do not count. Compare it with lrk_abi_version().
  */
 #ifndef LRKERN_H
 #define LRKERN_H
@@ -16,76 +31,118 @@
 extern "C" {
 #endif
 
+#if defined(__GNUC__)
+#define LRK_API __attribute__((visibility("default")))
+#else
+#define LRK_API
+#endif
+
+#define LRK_ABI_VERSION 1
+
+/* The LRK_ABI_VERSION that the library was built with. */
+LRK_API int lrk_abi_version(void);
+
+typedef enum {
+    LRK_OK = 0,
+    LRK_ERROR_MEMORY = -1,
+    LRK_ERROR_OVERFLOW = -2, /* a value is beyond the range of float64 */
+    LRK_ERROR_OVERLAP = -3 /* an array that is written overlaps another; nothing has been written */
+} lrk_status;
+
+/* What the status means, in a few words. */
+LRK_API const char *lrk_status_text(lrk_status status);
+
+/* ---- What runs: for the whole process. */
+
+/* Number of instruction sets that were built and that this CPU and OS can run. */
+LRK_API int lrk_isa_count(void);
+
+/* Name of ISA 0 <= index < lrk_isa_count(), narrowest first; NULL outside. */
+LRK_API const char *lrk_isa_name(int index);
+
+/* Name of the one whose kernels run: the widest, until lrk_use_isa says otherwise. */
+LRK_API const char *lrk_active_isa(void);
+
+/* Makes `name` the active ISA. Returns 0, or -1 (nothing changed) if it cannot run here. */
+LRK_API int lrk_use_isa(const char *name);
+
+enum { LRK_MAX_THREADS = 1024 };
+
+/* Threads that a job may use, the caller included. Takes effect at the next job. Returns 0, or -1 (nothing changed)
+ * outside 1 .. LRK_MAX_THREADS. */
+LRK_API int lrk_set_threads(int n);
+
+/* The number set, else LRKERN_NUM_THREADS, else OMP_NUM_THREADS, else the CPUs this process may run on. */
+LRK_API int lrk_get_threads(void);
+
+/* ---- Expressions */
+
 #define LRK_MAX_STEP (INT64_C(1) << 53)
 
 typedef struct lrk_expr lrk_expr;
 
 /* How a ramp goes from its start (x = 0) to its end (x = 1), x = t/steps. f is the weight of the start, 1 - f of the end. */
 typedef enum {
-    LRK_SHAPE_FALL,     /* f = (1 - x)^a */
-    LRK_SHAPE_RISE,     /* f = 1 - x^a */
-    LRK_SHAPE_COSINE,   /* f = (1 + cos(pi x))/2 */
-    LRK_SHAPE_REX,      /* f = (1 - x)/(1 - x/2) */
+    LRK_SHAPE_FALL, /* f = (1 - x)^a */
+    LRK_SHAPE_RISE, /* f = 1 - x^a */
+    LRK_SHAPE_COSINE, /* f = (1 + cos(pi x))/2 */
+    LRK_SHAPE_REX, /* f = (1 - x)/(1 - x/2) */
     LRK_SHAPE_LOGISTIC, /* f = (1 - tanh(a (1 - x) + b x))/2; the ramp's ends are not exactly start and end */
     LRK_SHAPE_GEOMETRIC /* value = start (end/start)^x */
 } lrk_shape;
 
 /* numerator/denominator, exactly (to 2^-100). */
-lrk_expr *lrk_constant(double numerator, double denominator);
+LRK_API lrk_expr *lrk_constant(double numerator, double denominator);
 
 /* From the value of `start` at start_at to the value of `end` at end_at over `steps` steps, then held. */
-lrk_expr *lrk_ramp(lrk_shape shape, double a, double b, int64_t steps, lrk_expr *start, int64_t start_at, lrk_expr *end,
-                   int64_t end_at);
+LRK_API lrk_expr *lrk_ramp(lrk_shape shape, double a, double b, int64_t steps, lrk_expr *start, int64_t start_at, lrk_expr *end,
+                           int64_t end_at);
 
 /* scale ((offset + slope t)/unit)^power, for a base that stays positive. */
-lrk_expr *lrk_power_law(double scale, double offset, double slope, double unit, double power);
+LRK_API lrk_expr *lrk_power_law(double scale, double offset, double slope, double unit, double power);
 
 /* scale rate^(t/every). */
-lrk_expr *lrk_exponential(double scale, double rate, double every);
+LRK_API lrk_expr *lrk_exponential(double scale, double rate, double every);
 
 /* values[floor(t)], then the last; copies the values. */
-lrk_expr *lrk_table(const double *values, int64_t n);
+LRK_API lrk_expr *lrk_table(const double *values, int64_t n);
 
-lrk_expr *lrk_sum(lrk_expr *a, lrk_expr *b);
-lrk_expr *lrk_product(lrk_expr *a, lrk_expr *b);
-lrk_expr *lrk_clip(lrk_expr *a, double low, double high);
+LRK_API lrk_expr *lrk_sum(lrk_expr *a, lrk_expr *b);
+LRK_API lrk_expr *lrk_product(lrk_expr *a, lrk_expr *b);
+LRK_API lrk_expr *lrk_clip(lrk_expr *a, double low, double high);
 
 /* a(t - by), a(0) before that. */
-lrk_expr *lrk_shift(lrk_expr *a, int64_t by);
+LRK_API lrk_expr *lrk_shift(lrk_expr *a, int64_t by);
 
 /* a(t/factor). */
-lrk_expr *lrk_stretch(lrk_expr *a, double factor);
+LRK_API lrk_expr *lrk_stretch(lrk_expr *a, double factor);
 
 /* a(every floor(t/every)). */
-lrk_expr *lrk_staircase(lrk_expr *a, int64_t every);
+LRK_API lrk_expr *lrk_staircase(lrk_expr *a, int64_t every);
 
 /* parts[i](t - boundaries[i-1]) from boundaries[i-1] (0 for the first) until boundaries[i]. n parts, n-1 boundaries. */
-lrk_expr *lrk_join(lrk_expr *const *parts, const int64_t *boundaries, int64_t n);
+LRK_API lrk_expr *lrk_join(lrk_expr *const *parts, const int64_t *boundaries, int64_t n);
 
 /* gain^(power i) a(t - i period), i = min(floor(t/period), times - 1). */
-lrk_expr *lrk_repeat(lrk_expr *a, int64_t period, int64_t times, double gain, double power);
+LRK_API lrk_expr *lrk_repeat(lrk_expr *a, int64_t period, int64_t times, double gain, double power);
 
 /* Cycle i has length period growth^i and is the ramp from gain^i its start to its end, stretched to that length; `ramp` takes
  * `period` steps between numbers. Where growth < 1, cycles end at period/(1 - growth); from there the value is `rest`. */
-lrk_expr *lrk_restarts(lrk_expr *ramp, int64_t period, double growth, double gain, double rest);
+LRK_API lrk_expr *lrk_restarts(lrk_expr *ramp, int64_t period, double growth, double gain, double rest);
 
-lrk_expr *lrk_expr_retain(lrk_expr *e);
-void lrk_expr_release(lrk_expr *e);
+LRK_API lrk_expr *lrk_expr_retain(lrk_expr *e);
+LRK_API void lrk_expr_release(lrk_expr *e);
 
 /* Nodes, every shared part counted where it is used (saturates). */
-int64_t lrk_expr_size(const lrk_expr *e);
+LRK_API int64_t lrk_expr_size(const lrk_expr *e);
 
 /* The most steps of local time, anywhere inside, that one step takes: stretches by less than 1. Beyond 2^100 values fail. */
-double lrk_expr_fastest(const lrk_expr *e);
-
-typedef enum {
-    LRK_OK = 0,
-    LRK_ERROR_MEMORY = -1,
-    LRK_ERROR_OVERFLOW = -2 /* a value is beyond the range of float64 */
-} lrk_status;
+LRK_API double lrk_expr_fastest(const lrk_expr *e);
 
 /* The value at a real t >= 0 (steps between integers included), correctly rounded but for ~2^-60 of it. */
-lrk_status lrk_expr_value(const lrk_expr *e, double t, double *value);
+LRK_API lrk_status lrk_expr_value(const lrk_expr *e, double t, double *value);
+
+/* ---- Plans and tables */
 
 /* A plan: the compiled form. Piece i covers steps breaks[i] <= t < breaks[i+1] (the last one up to `end`):
  *     u = (t - center) scale                                   exact
@@ -103,36 +160,43 @@ typedef struct {
 } lrk_piece;
 
 typedef struct {
-    int64_t end;        /* pieces cover 0 <= t < end */
+    int64_t end; /* pieces cover 0 <= t < end */
     int64_t tail_start; /* t >= tail_start + period has the value of tail_start + (t - tail_start) mod period; */
-    int64_t period;     /* 0: no such rule, and t >= end is not in this plan */
+    int64_t period; /* 0: no such rule, and t >= end is not in this plan */
     int64_t n_pieces;
     lrk_piece *pieces;
-    int64_t overflow_at; /* when compilation gave LRK_ERROR_OVERFLOW: the step */
+    int64_t overflow_at; /* -1, or the first step whose value is beyond the range of float64: the plan ends there */
 } lrk_plan;
 
-/* Compiles at least steps 0 <= t < horizon, unless that takes more than max_pieces pieces: then what fits. */
-lrk_status lrk_plan_compile(const lrk_expr *e, int64_t horizon, int64_t max_pieces, lrk_plan *plan);
+/* Compiles at least steps 0 <= t < horizon, unless that takes more than max_pieces pieces, or a value is beyond float64: then what comes
+ * before; see lrk_plan_covers. A plan is never changed by what uses it, and may outlive its expression. */
+LRK_API lrk_status lrk_plan_compile(const lrk_expr *e, int64_t horizon, int64_t max_pieces, lrk_plan *plan);
 /* The same for steps start <= t < horizon alone: the first piece covers `start`. */
-lrk_status lrk_plan_compile_part(const lrk_expr *e, int64_t start, int64_t horizon, int64_t max_pieces, lrk_plan *plan);
+LRK_API lrk_status lrk_plan_compile_part(const lrk_expr *e, int64_t start, int64_t horizon, int64_t max_pieces, lrk_plan *plan);
+
+/* Value at step t, NaN where the plan does not cover it: lrk_plan_at of lrkern_plan.h, with the machine's fused multiply-add and
+ * in the default floating-point mode whatever the caller's flags and mode are. */
+LRK_API double lrk_plan_value(const lrk_plan *plan, int64_t t);
+
 /* 0 where filling and looking up are as fast without a plan: a table. */
-int lrk_needs_plan(const lrk_expr *e);
-void lrk_plan_free(lrk_plan *plan);
+LRK_API int lrk_needs_plan(const lrk_expr *e);
+
+LRK_API void lrk_plan_free(lrk_plan *plan);
 
 typedef enum { LRK_FLOAT64, LRK_FLOAT32 } lrk_dtype;
 
 /* out[i] = value at step start + i, 0 <= i < n. `plan` may be NULL or cover only a part: the rest is compiled on the way.
  * On overflow *overflow_at is the first step found so (out is then partly written). */
-lrk_status lrk_fill(const lrk_expr *e, const lrk_plan *plan, int64_t start, int64_t n, void *out, lrk_dtype dtype,
-                    int64_t *overflow_at);
+LRK_API lrk_status lrk_fill(const lrk_expr *e, const lrk_plan *plan, int64_t start, int64_t n, void *out, lrk_dtype dtype,
+                            int64_t *overflow_at);
 
 /* The same for a row of n values per expression. */
-lrk_status lrk_fill_rows(lrk_expr *const *rows, int64_t n_rows, int64_t start, int64_t n, void *out, lrk_dtype dtype,
-                         int64_t *overflow_row, int64_t *overflow_at);
+LRK_API lrk_status lrk_fill_rows(lrk_expr *const *rows, int64_t n_rows, int64_t start, int64_t n, void *out, lrk_dtype dtype,
+                                 int64_t *overflow_row, int64_t *overflow_at);
 
 /* out[i] = value at steps[i], in any order. */
-lrk_status lrk_lookup(const lrk_expr *e, const lrk_plan *plan, const int64_t *steps, int64_t n, double *out,
-                      int64_t *overflow_at);
+LRK_API lrk_status lrk_lookup(const lrk_expr *e, const lrk_plan *plan, const int64_t *steps, int64_t n, double *out,
+                              int64_t *overflow_at);
 
 #ifdef __cplusplus
 }

@@ -101,6 +101,15 @@ lrk_status lrk_plan_compile_part(const lrk_expr *e, int64_t start, int64_t horiz
     return compile_pieces(e, start, horizon, max_pieces, plan);
 }
 
+double lrk_plan_value(const lrk_plan *plan, int64_t t)
+{
+    LRK_FP_DEFAULT_HERE;
+    const int64_t reduced = lrk_plan_reduce(plan, t);
+    if (reduced < 0 || reduced >= plan->end)
+        return __builtin_nan("");
+    return lrk_active()->plan->point(plan->pieces + lrk_plan_find(plan, reduced), reduced);
+}
+
 int lrk_needs_plan(const lrk_expr *e)
 {
     return e->kind != LRK_KIND_TABLE;

@@ -1,4 +1,5 @@
 /* Lists of tensors: what they write to, and how much work each is. */
+#include <math.h>
 #include <stddef.h>
 #include <stdlib.h>
 
@@ -7,10 +8,12 @@
 /* Work is measured in bytes of parameters. Each tensor also costs about what this many of them do. */
 enum { TENSOR_COST = 64 };
 
-/* Arrays per tensor. */
-enum { MAX_WRITTEN = LRK_N_ROLES - 1 };
+lrk_step_options lrk_step_defaults(void)
+{
+    return (lrk_step_options){.grad_scale = 1, .clip_norm = HUGE_VAL, .clip_value = HUGE_VAL};
+}
 
-int lrk_step_list_init(lrk_step_list *list, int64_t count, int64_t n_groups)
+lrk_status lrk_step_list_init(lrk_step_list *list, int64_t count, int64_t n_groups)
 {
     const size_t room = (size_t)count + 1;
     *list = (lrk_step_list){
@@ -21,13 +24,13 @@ int lrk_step_list_init(lrk_step_list *list, int64_t count, int64_t n_groups)
         .n_groups = n_groups,
         .starts = calloc(room, sizeof *list->starts),
         .blocks = calloc(room, sizeof *list->blocks),
-        .written = calloc(room * MAX_WRITTEN, sizeof *list->written),
+        .written = calloc(room * LRK_MAX_WRITTEN, sizeof *list->written),
     };
     if (list->tensors != NULL && list->updates != NULL && list->groups != NULL && list->starts != NULL &&
         list->blocks != NULL && list->written != NULL)
-        return 0;
+        return LRK_OK;
     lrk_step_list_free(list);
-    return -1;
+    return LRK_ERROR_MEMORY;
 }
 
 void lrk_step_list_free(lrk_step_list *list)

@@ -1,5 +1,6 @@
 /* The scalars of every rule, from rules.def: computed in float64, once per step. */
 #include <stddef.h>
+#include <string.h>
 
 #include "steps.h"
 
@@ -83,6 +84,39 @@ static const entry entries[LRK_N_RULES] = {
 static const bool measures[LRK_N_RULES] = {
 #include "rules.def"
 };
+
+/* The options of lrkern_steps.h are the inputs of the families. */
+#define H(name) offsetof(options, name) == offsetof(inputs_, name) &&
+#define LRK_FAMILY(family, inputs, ...) \
+    __attribute__((unused)) static void check_##family(void) \
+    { \
+        typedef lrk_##family##_options options; \
+        typedef family##_inputs inputs_; \
+        _Static_assert(inputs sizeof(options) == sizeof(inputs_), "lrkern_steps.h: lrk_" #family "_options"); \
+    }
+#include "rules.def"
+#undef H
+
+lrk_rule lrk_rule_find(const char *name)
+{
+    for (int rule = 0; rule < LRK_N_RULES; rule++)
+        if (strcmp(entries[rule].name, name) == 0)
+            return rule;
+    return -1;
+}
+
+int lrk_rule_input(lrk_rule rule, const char *name)
+{
+    const size_t length = strlen(name);
+    int place = 0;
+    for (const char *word = entries[rule].inputs; *word != '\0'; place++) {
+        const size_t size = strcspn(word, " ");
+        if (size == length && memcmp(word, name, size) == 0)
+            return place;
+        word += size + strspn(word + size, " ");
+    }
+    return -1;
+}
 
 const char *lrk_rule_name(lrk_rule rule)
 {

@@ -2,22 +2,13 @@
 #ifndef LRK_THREADS_H
 #define LRK_THREADS_H
 
-#include <stdint.h>
-
-enum { LRK_MAX_THREADS = 1024 };
+#include "lrkern.h"
 
 /* Runs task(ctx, 0 .. n_tasks-1), each index once, and returns when all are done. The caller works too. Tasks may run
    in any order and at the same time; they must not block. Runs serially in the caller when one thread is asked for,
    when called from inside a task, and when another thread's job holds the pool. Tasks see the default floating-point
    mode. */
 void lrk_parallel(int64_t n_tasks, void (*task)(void *ctx, int64_t index), void *ctx);
-
-/* Threads that a job may use, the caller included. Takes effect at the next job. Returns 0, or -1 (nothing changed)
-   outside 1 .. LRK_MAX_THREADS. */
-int lrk_set_threads(int n);
-
-/* The number set, else LRKERN_NUM_THREADS, else OMP_NUM_THREADS, else the CPUs this process may run on. */
-int lrk_get_threads(void);
 
 /* NULL, or the name of an environment variable of lrkern's own that holds something else than 1 .. LRK_MAX_THREADS. */
 const char *lrk_threads_bad_variable(void);

@@ -1,12 +1,14 @@
 """Arrays in compiled code: their elements as numbers of T, whatever they are stored in; arrays at addresses; and caching.
 
-T is float64 where a parameter is float64, else float32. Stored are float64 and float32, bfloat16 as the bits in uint16, and float16
-as the bits in int16 (Numba has no float16 on the CPU). None stands for an array that there is not: it reads as 0 and takes
-everything, so that one text serves all rules and options.
+T is float64 where a parameter is float64, else float32. Stored are float64 and float32, bfloat16 as the bits in uint16, and
+float16 as the bits in int16 (Numba has no float16 on the CPU). None stands for an array that there is not: it reads as 0 and
+takes everything, so that one text serves all rules and options.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,14 +23,28 @@ MAX = float(np.finfo(np.float32).max)
 """Scalars are rounded to T: this is what float32 holds."""
 
 
+def _sources() -> tuple[tuple[str, float, int], ...]:
+    """What compiled code is made from."""
+    here = Path(__file__).parent
+    files = [here.parent / name for name in ("_jit.py", "_pieces.py", "_storage.py", "numba.py", "rules.py")]
+    files += sorted(here.glob("*.py"))
+    return tuple((file.name, file.stat().st_mtime, file.stat().st_size) for file in files)
+
+
+_SOURCES = _sources()
+
+
 def cached(function: Any = None, *, parallel: bool = False) -> Any:
     """njit, with compiled code kept on disk where there is a place for it. It runs without the GIL."""
     if function is None:
         return lambda function: cached(function, parallel=parallel)
     try:
-        return njit(function, cache=True, nogil=True, parallel=parallel, **FLAGS)
+        compiled = njit(function, cache=True, nogil=True, parallel=parallel, **FLAGS)
     except RuntimeError:  # neither the package's directory nor the user's can be written to
         return njit(function, nogil=True, parallel=parallel, **FLAGS)
+    with suppress(AttributeError):  # Numba would look at the function's own file alone
+        compiled._cache._cache_file._source_stamp = _SOURCES
+    return compiled
 
 
 def _stub(name):
@@ -61,8 +77,8 @@ def _kind(array: Any) -> str:
         raise TypingError(f"lrkern: an array is needed; got {array}")
     if str(array.dtype) not in STORED:
         raise TypingError(
-            "lrkern: arrays must be float64, float32, uint16 (bits of bfloat16) or int16 (bits of float16, array.view(np.int16)); "
-            f"got {array}"
+            "lrkern: arrays must be float64, float32, uint16 (bits of bfloat16) or int16 (bits of float16); "
+            f"got {array}: pass 16-bit floats as array.view(...)"
         )
     return str(array.dtype)
 

@@ -1,4 +1,4 @@
-"""Compiled steps of lists of tensors, which are given by their addresses. One version for each kind of list: see `lists.Kind`."""
+"""Compiled steps of lists of tensors, given by their addresses. One version for each kind of list: see `lists.Kind`."""
 
 from __future__ import annotations
 
@@ -28,12 +28,19 @@ def run_chunks(chunks, lrs, addresses, group_of, updates, measured, measures, in
             c = rounded(rules.scalars(inputs_at(h_like, own, 0), n + 1, measured[i, 0], measured[i, 1]), like)
         at = addresses[i]
         run_range(
-            c, like, begin, Pipeline(around.factor, around.limit, weights[group], around.zero, around.mixed),
-            array_at(at[0], begin, size, stored[0]), array_at(at[1], begin, size, stored[1]),
-            array_at(at[2], shifted, size, stored[2]), array_at(at[3], begin, size, stored[3]),
-            array_at(at[4], begin, size, stored[4]), array_at(at[5], begin, size, stored[5]),
-            array_at(at[6], begin, size, stored[6]), array_at(at[7], begin, size, stored[7]),
-        )  # fmt: skip
+            c,
+            like,
+            begin,
+            Pipeline(around.factor, around.limit, weights[group], around.zero, around.mixed),
+            array_at(at[0], begin, size, stored[0]),
+            array_at(at[1], begin, size, stored[1]),
+            array_at(at[2], shifted, size, stored[2]),
+            array_at(at[3], begin, size, stored[3]),
+            array_at(at[4], begin, size, stored[4]),
+            array_at(at[5], begin, size, stored[5]),
+            array_at(at[6], begin, size, stored[6]),
+            array_at(at[7], begin, size, stored[7]),
+        )
 
 
 @pointwise
@@ -46,26 +53,77 @@ def count(counts, tensors, updates):
 
 @cached
 def run_serial(
-    counts, tensors, chunks, lrs, addresses, group_of, updates, measured, measures, inputs, weights, around, like, h_like, stored
+    counts,
+    tensors,
+    chunks,
+    lrs,
+    addresses,
+    group_of,
+    updates,
+    measured,
+    measures,
+    inputs,
+    weights,
+    around,
+    like,
+    h_like,
+    stored,
 ):
     """All chunks."""
     run_chunks(
-        chunks, lrs, addresses, group_of, updates, measured, measures, inputs, weights, around, like, h_like, stored
-    )  # fmt: skip
+        chunks,
+        lrs,
+        addresses,
+        group_of,
+        updates,
+        measured,
+        measures,
+        inputs,
+        weights,
+        around,
+        like,
+        h_like,
+        stored,
+    )
     count(counts, tensors, updates)
 
 
 @cached(parallel=True)
 def run_parallel(
-    counts, tensors, share, chunks, lrs, addresses, group_of, updates, measured, measures, inputs, weights, around, like, h_like,
+    counts,
+    tensors,
+    share,
+    chunks,
+    lrs,
+    addresses,
+    group_of,
+    updates,
+    measured,
+    measures,
+    inputs,
+    weights,
+    around,
+    like,
+    h_like,
     stored,
-):  # fmt: skip
+):
     """The same, `share` chunks at a time."""
     for k in prange((chunks.shape[0] + share - 1) // share):
         run_chunks(
-            chunks[k * share : (k + 1) * share], part(lrs, k * share, share), addresses, group_of, updates, measured, measures, inputs, weights,
-            around, like, h_like, stored,
-        )  # fmt: skip
+            chunks[k * share : (k + 1) * share],
+            part(lrs, k * share, share),
+            addresses,
+            group_of,
+            updates,
+            measured,
+            measures,
+            inputs,
+            weights,
+            around,
+            like,
+            h_like,
+            stored,
+        )
     count(counts, tensors, updates)
 
 
@@ -89,10 +147,18 @@ def measure_blocks(blocks, addresses, group_of, updates, inputs, around, like, h
             size, at = end - begin, addresses[i]
             c = rounded(rules.scalars(inputs_at(h_like, inputs, group_of[i]), updates[i] + 1, 1.0, 1.0), like)
             out[0, k], out[1, k] = measure_block(
-                c, like, around, array_at(at[0], begin, size, stored[0]), array_at(at[1], begin, size, stored[1]),
-                array_at(at[2], begin, size, stored[2]), array_at(at[3], begin, size, stored[3]),
-                array_at(at[4], begin, size, stored[4]), array_at(at[5], begin, size, stored[5]), lanes, others,
-            )  # fmt: skip
+                c,
+                like,
+                around,
+                array_at(at[0], begin, size, stored[0]),
+                array_at(at[1], begin, size, stored[1]),
+                array_at(at[2], begin, size, stored[2]),
+                array_at(at[3], begin, size, stored[3]),
+                array_at(at[4], begin, size, stored[4]),
+                array_at(at[5], begin, size, stored[5]),
+                lanes,
+                others,
+            )
 
 
 @cached

@@ -87,6 +87,7 @@ class StepList(_core.StepList):
         self._norm = math.nan
         self._layout: tuple[Any, list[Work]] = None, []
         self._bound: list[Any] | None = None
+        self._noted: list[Any] | None = None  # bound gradients whose addresses are noted already
         self._lock = threading.Lock()
         self.set_options(math.inf, math.inf, False, False, "nearest", 0)
 
@@ -197,12 +198,15 @@ class StepList(_core.StepList):
 
     def _works(self, grads: list[Any], sparse: dict[int, NDArray[Any]]) -> list[Work]:
         """The work of a step with these gradients; the addresses of those are noted."""
+        if grads is self._noted:
+            return self._layout[1]
         dense = [sparse.get(i, grad) for i, grad in enumerate(grads)]
         for i, grad in enumerate(dense):
             self._addresses[i, GRAD] = 0 if grad is None else grad.ctypes.data
         kinds = ["" if grad is None else grad.dtype.name for grad in dense]
         if self._layout[0] != kinds or sparse:
             self._layout = None if sparse else kinds, self._laid_out(grads, dense)
+        self._noted = grads if grads is self._bound and not sparse else None
         return self._layout[1]
 
     def _laid_out(self, grads: list[Any], dense: list[Any]) -> list[Work]:

@@ -26,8 +26,8 @@ def _value_at(plan, step):
     return None
 
 
-# A loop over the steps of one piece for each kind of piece: the terms that it has not would change no bit, but take time. `ahead`:
-# steps from the centre of the piece to the first element; float64 holds all numbers here exactly.
+# A loop over the steps of one piece for each kind of piece: the terms that it has not would change no bit, but take time.
+# `ahead`: steps from the centre of the piece to the first element; float64 holds all numbers here exactly.
 
 
 @pointwise

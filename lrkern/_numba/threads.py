@@ -18,7 +18,7 @@ _entered = threading.Lock()
 
 @contextmanager
 def all_threads() -> Iterator[int]:
-    """Parallel code within this uses lrkern's number of threads. One caller at a time: one of Numba's pools aborts at a second."""
+    """Parallel code within this uses lrkern's number of threads. One caller at a time: a pool of Numba's aborts at a second."""
     with _entered:
         before = numba.get_num_threads()
         threads = min(_core.get_threads(), numba.config.NUMBA_NUM_THREADS)

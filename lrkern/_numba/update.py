@@ -21,12 +21,12 @@ ELEMENTS = 4096
 
 
 class Pipeline(NamedTuple):
-    """Around a rule: gradients are multiplied by `factor` and clipped to `limit`; `weight` of the average; `keys` of random bits."""
+    """What goes on around a rule: gradients are multiplied by `factor`, then clipped to `limit`."""
 
     factor: float
     limit: float
-    weight: float
-    zero: bool
+    weight: float  # of the parameter in its average
+    zero: bool  # set gradients to 0 afterwards
     mixed: Any  # uint64, `random_seed`'s, where rounding is stochastic; None where it is to nearest
 
 
@@ -90,9 +90,11 @@ def run_block(c, like, first, pipeline, p, remainder, g, s0, s1, s2, average, co
     factor, limit = number(pipeline.factor, like), number(pipeline.limit, like)
     weight = number(pipeline.weight, like)
     key, key0, key1, key2 = (
-        key_of(pipeline.mixed, 0, first), key_of(pipeline.mixed, 1, first), key_of(pipeline.mixed, 2, first),
+        key_of(pipeline.mixed, 0, first),
+        key_of(pipeline.mixed, 1, first),
+        key_of(pipeline.mixed, 2, first),
         key_of(pipeline.mixed, 3, first),
-    )  # fmt: skip
+    )
     for i in range(p.size):
         element = np.uint64(first + i)
         x = load_param(p, remainder, i, like)
@@ -117,9 +119,19 @@ def run_range(c, like, first, pipeline, p, remainder, g, s0, s1, s2, average, co
         size = min(size, (1 << 32) - ((first + begin) & 0xFFFFFFFF))
         block = part(g, begin, size)
         run_block(
-            c, like, first + begin, pipeline, part(p, begin, size), part(remainder, begin, size), block, part(s0, begin, size),
-            part(s1, begin, size), part(s2, begin, size), part(average, begin, size), part(copy, begin, size),
-        )  # fmt: skip
+            c,
+            like,
+            first + begin,
+            pipeline,
+            part(p, begin, size),
+            part(remainder, begin, size),
+            block,
+            part(s0, begin, size),
+            part(s1, begin, size),
+            part(s2, begin, size),
+            part(average, begin, size),
+            part(copy, begin, size),
+        )
         if pipeline.zero:
             for i in range(size):
                 block[i] = 0
@@ -173,9 +185,18 @@ def step_measured(h, n, param, grad, s0, s1):
     for begin in range(0, p.size, BLOCK):
         size = min(BLOCK, p.size - begin)
         squares = measure_block(
-            c, like, pipeline, part(p, begin, size), None, part(g, begin, size), part(a, begin, size), part(b, begin, size), None,
-            lanes, others,
-        )  # fmt: skip
+            c,
+            like,
+            pipeline,
+            part(p, begin, size),
+            None,
+            part(g, begin, size),
+            part(a, begin, size),
+            part(b, begin, size),
+            None,
+            lanes,
+            others,
+        )
         for k in range(2):
             if squares[k] < np.inf:
                 add_exactly(sums[k], squares[k])

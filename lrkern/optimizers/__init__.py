@@ -7,8 +7,4 @@ from lrkern.optimizers.layerwise import *  # noqa: F403
 from lrkern.optimizers.momentum import *  # noqa: F403
 from lrkern.optimizers.squares import *  # noqa: F403
 
-__all__ = ["Optimizer"]
-__all__ += adam.__all__
-__all__ += layerwise.__all__
-__all__ += momentum.__all__
-__all__ += squares.__all__
+__all__ = ["Optimizer", *adam.__all__, *layerwise.__all__, *momentum.__all__, *squares.__all__]

@@ -11,7 +11,7 @@ Where golden/schedules.sha256 has a digest, that is what a table is compared wit
 from __future__ import annotations
 
 import argparse
-import ast
+import os
 import shlex
 import struct
 import subprocess
@@ -35,32 +35,20 @@ OVERFLOW = -2  # LRK_ERROR_OVERFLOW
 # ------------------------------------------------------------------------------------------------------------ the build
 
 
-def constant(name):
-    """A literal of setup.py, which has the flags of every file."""
-    for statement in ast.parse((ROOT / "setup.py").read_text()).body:
-        if isinstance(statement, ast.Assign | ast.AnnAssign):
-            target = statement.targets[0] if isinstance(statement, ast.Assign) else statement.target
-            if isinstance(target, ast.Name) and target.id == name:
-                return ast.literal_eval(statement.value)
-    raise SystemExit(f"compare: setup.py has no {name}")
-
-
 def build(cc):
-    """The driver, compiled by `cc` with the package's own flags."""
+    """The driver, and the library as src_c/Makefile compiles it with `cc`."""
     machine = subprocess.run([*cc, "-dumpmachine"], check=True, capture_output=True, text=True).stdout.split("-")[0]
     folder = ROOT / "build" / f"c-{machine}"
     folder.mkdir(parents=True, exist_ok=True)
-    isas = constant("ISA_FLAGS").get(machine, {"scalar": []})
-    flags = [*constant("C_FLAGS"), "-Wall", "-Wextra", "-Wconversion", "-Werror", f"-I{ROOT / 'src_c'}"]
-    files = {path: [] for path in sorted((ROOT / "src_c").glob("*.c")) if not path.name.startswith("isa_")}
-    files |= {ROOT / "src_c" / f"isa_{isa}.c": own for isa, own in isas.items()}
-    objects = []
-    for path, own in (files | {HERE / "driver.c": []}).items():
-        objects.append(str(folder / f"{path.stem}.o"))
-        subprocess.run([*cc, *flags, *own, "-c", str(path), "-o", objects[-1]], check=True)
+    make = ["make", "-s", "-C", str(ROOT / "src_c"), f"CC={shlex.join(cc)}", f"OUT={folder}", "objects"]
+    subprocess.run(make, check=True, env={**os.environ, "LRKERN_WERROR": "1"})
+    objects = sorted(map(str, folder.glob("*.o")))
+    isas = sorted(Path(name).stem.removeprefix("isa_") for name in objects if "isa_" in name)
+    flags = ["-O2", "-std=c11", "-ffp-contract=off", "-Wall", "-Wextra", "-Wconversion", "-Werror", f"-I{ROOT / 'src_c'}"]
     driver = folder / "driver"
-    subprocess.run([*cc, *objects, "-static", "-pthread", "-lm", "-o", str(driver)], check=True)
-    return driver, sorted(isas)
+    source = str(HERE / "driver.c")
+    subprocess.run([*cc, *flags, source, *objects, "-static", "-pthread", "-lm", "-o", str(driver)], check=True)
+    return driver, isas
 
 
 # ------------------------------------------------------------------------------------------- jobs and what they must give

@@ -1,0 +1,126 @@
+# The C functions that other Cython modules get as capsules, under their own names. See _core.pxd.
+
+cdef extern from "lrkern_steps.h" nogil:
+    lrk_status c_fill "lrk_fill"(...)
+    double c_plan_value "lrk_plan_value"(...)
+    lrk_status c_lookup "lrk_lookup"(...)
+    lrk_status c_step_sgd_f32 "lrk_step_sgd_f32"(...)
+    lrk_status c_step_sgd_f64 "lrk_step_sgd_f64"(...)
+    lrk_status c_step_adam_f32 "lrk_step_adam_f32"(...)
+    lrk_status c_step_adam_f64 "lrk_step_adam_f64"(...)
+    lrk_status c_step_lion_f32 "lrk_step_lion_f32"(...)
+    lrk_status c_step_lion_f64 "lrk_step_lion_f64"(...)
+    lrk_status c_step_rmsprop_f32 "lrk_step_rmsprop_f32"(...)
+    lrk_status c_step_rmsprop_f64 "lrk_step_rmsprop_f64"(...)
+    lrk_status c_step_adagrad_f32 "lrk_step_adagrad_f32"(...)
+    lrk_status c_step_adagrad_f64 "lrk_step_adagrad_f64"(...)
+    lrk_status c_step_lars_f32 "lrk_step_lars_f32"(...)
+    lrk_status c_step_lars_f64 "lrk_step_lars_f64"(...)
+    lrk_status c_step_lamb_f32 "lrk_step_lamb_f32"(...)
+    lrk_status c_step_lamb_f64 "lrk_step_lamb_f64"(...)
+
+
+cdef lrk_status lrk_fill(
+    const lrk_expr *e, const lrk_plan *plan, int64_t start, int64_t n, void *out, lrk_dtype dtype, int64_t *overflow_at
+) noexcept nogil:
+    return c_fill(e, plan, start, n, out, dtype, overflow_at)
+
+
+cdef double lrk_plan_value(const lrk_plan *plan, int64_t t) noexcept nogil:
+    return c_plan_value(plan, t)
+
+
+cdef lrk_status lrk_lookup(
+    const lrk_expr *e, const lrk_plan *plan, const int64_t *steps, int64_t n, double *out, int64_t *overflow_at
+) noexcept nogil:
+    return c_lookup(e, plan, steps, n, out, overflow_at)
+
+
+cdef lrk_status lrk_step_sgd_f32(
+    int64_t n, float *param, const float *grad, float *momentum_buffer, int64_t updates, const lrk_sgd_options *options
+) noexcept nogil:
+    return c_step_sgd_f32(n, param, grad, momentum_buffer, updates, options)
+
+
+cdef lrk_status lrk_step_sgd_f64(
+    int64_t n, double *param, const double *grad, double *momentum_buffer, int64_t updates, const lrk_sgd_options *options
+) noexcept nogil:
+    return c_step_sgd_f64(n, param, grad, momentum_buffer, updates, options)
+
+
+cdef lrk_status lrk_step_adam_f32(
+    int64_t n, float *param, const float *grad, float *exp_avg, float *exp_avg_sq, float *max_exp_avg_sq,
+    int64_t updates, const lrk_adam_options *options
+) noexcept nogil:
+    return c_step_adam_f32(n, param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq, updates, options)
+
+
+cdef lrk_status lrk_step_adam_f64(
+    int64_t n, double *param, const double *grad, double *exp_avg, double *exp_avg_sq, double *max_exp_avg_sq,
+    int64_t updates, const lrk_adam_options *options
+) noexcept nogil:
+    return c_step_adam_f64(n, param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq, updates, options)
+
+
+cdef lrk_status lrk_step_lion_f32(
+    int64_t n, float *param, const float *grad, float *exp_avg, int64_t updates, const lrk_lion_options *options
+) noexcept nogil:
+    return c_step_lion_f32(n, param, grad, exp_avg, updates, options)
+
+
+cdef lrk_status lrk_step_lion_f64(
+    int64_t n, double *param, const double *grad, double *exp_avg, int64_t updates, const lrk_lion_options *options
+) noexcept nogil:
+    return c_step_lion_f64(n, param, grad, exp_avg, updates, options)
+
+
+cdef lrk_status lrk_step_rmsprop_f32(
+    int64_t n, float *param, const float *grad, float *square_avg, float *grad_avg, float *momentum_buffer,
+    int64_t updates, const lrk_rmsprop_options *options
+) noexcept nogil:
+    return c_step_rmsprop_f32(n, param, grad, square_avg, grad_avg, momentum_buffer, updates, options)
+
+
+cdef lrk_status lrk_step_rmsprop_f64(
+    int64_t n, double *param, const double *grad, double *square_avg, double *grad_avg, double *momentum_buffer,
+    int64_t updates, const lrk_rmsprop_options *options
+) noexcept nogil:
+    return c_step_rmsprop_f64(n, param, grad, square_avg, grad_avg, momentum_buffer, updates, options)
+
+
+cdef lrk_status lrk_step_adagrad_f32(
+    int64_t n, float *param, const float *grad, float *sum, int64_t updates, const lrk_adagrad_options *options
+) noexcept nogil:
+    return c_step_adagrad_f32(n, param, grad, sum, updates, options)
+
+
+cdef lrk_status lrk_step_adagrad_f64(
+    int64_t n, double *param, const double *grad, double *sum, int64_t updates, const lrk_adagrad_options *options
+) noexcept nogil:
+    return c_step_adagrad_f64(n, param, grad, sum, updates, options)
+
+
+cdef lrk_status lrk_step_lars_f32(
+    int64_t n, float *param, const float *grad, float *momentum_buffer, int64_t updates, const lrk_lars_options *options
+) noexcept nogil:
+    return c_step_lars_f32(n, param, grad, momentum_buffer, updates, options)
+
+
+cdef lrk_status lrk_step_lars_f64(
+    int64_t n, double *param, const double *grad, double *momentum_buffer, int64_t updates, const lrk_lars_options *options
+) noexcept nogil:
+    return c_step_lars_f64(n, param, grad, momentum_buffer, updates, options)
+
+
+cdef lrk_status lrk_step_lamb_f32(
+    int64_t n, float *param, const float *grad, float *exp_avg, float *exp_avg_sq,
+    int64_t updates, const lrk_lamb_options *options
+) noexcept nogil:
+    return c_step_lamb_f32(n, param, grad, exp_avg, exp_avg_sq, updates, options)
+
+
+cdef lrk_status lrk_step_lamb_f64(
+    int64_t n, double *param, const double *grad, double *exp_avg, double *exp_avg_sq,
+    int64_t updates, const lrk_lamb_options *options
+) noexcept nogil:
+    return c_step_lamb_f64(n, param, grad, exp_avg, exp_avg_sq, updates, options)

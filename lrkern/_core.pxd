@@ -1,0 +1,123 @@
+# What other Cython modules may cimport, from `lrkern`: docs/c.md tells how. Functions arrive as capsules, so nothing is linked;
+# lrk_plan_at is inline. The headers are in lrkern.get_include().
+
+cimport cython
+from libc.stdint cimport int64_t
+
+
+cdef extern from "lrkern.h" nogil:
+    ctypedef enum lrk_status:
+        LRK_OK
+        LRK_ERROR_MEMORY
+        LRK_ERROR_OVERFLOW
+        LRK_ERROR_OVERLAP
+    ctypedef enum lrk_dtype:
+        LRK_FLOAT64
+        LRK_FLOAT32
+    ctypedef struct lrk_expr:
+        pass
+    ctypedef struct lrk_piece:
+        int64_t begin
+        int64_t center
+        double scale
+        double c[12]
+        double magic
+        double unscale
+    ctypedef struct lrk_plan:
+        int64_t end
+        int64_t tail_start
+        int64_t period
+        int64_t n_pieces
+        lrk_piece *pieces
+        int64_t overflow_at
+
+cdef extern from "lrkern_plan.h" nogil:
+    bint lrk_plan_covers(const lrk_plan *plan, int64_t t)
+    double lrk_plan_at(const lrk_plan *plan, int64_t t)
+
+cdef extern from "lrkern_steps.h" nogil:
+    ctypedef struct lrk_sgd_options:
+        double lr, weight_decay, decoupled, maximize, momentum, dampening, nesterov, lr_inside, zero_start
+    ctypedef struct lrk_adam_options:
+        double lr, weight_decay, decoupled, maximize, beta1, beta2, eps, amsgrad, eps_inside, eps_hat, decay_after
+    ctypedef struct lrk_lion_options:
+        double lr, weight_decay, decoupled, maximize, beta1, beta2
+    ctypedef struct lrk_rmsprop_options:
+        double lr, weight_decay, decoupled, maximize, alpha, eps, momentum, with_momentum, centered, eps_inside, lr_inside
+    ctypedef struct lrk_adagrad_options:
+        double lr, weight_decay, decoupled, maximize, eps, lr_decay, eps_inside
+    ctypedef struct lrk_lars_options:
+        double lr, weight_decay, decoupled, maximize, momentum, nesterov, trust, eps, joint, lr_inside
+    ctypedef struct lrk_lamb_options:
+        double lr, weight_decay, decoupled, maximize, beta1, beta2, eps, pull, bias_correction
+
+
+@cython.final
+cdef class CompiledPlan:
+    """A compiled schedule; never changed once made, so threads may share it. Its plan lives as long as it does."""
+
+    cdef lrk_plan plan
+
+
+# A plan of the steps before `horizon`, at least. ValueError, OverflowError where there is none.
+cdef CompiledPlan plan_of(schedule, int64_t horizon)
+
+# The expression of a schedule, which keeps it alive.
+cdef lrk_expr *expression_of(schedule) except NULL
+
+# The functions of lrkern.h and lrkern_steps.h.
+cdef lrk_status lrk_fill(
+    const lrk_expr *e, const lrk_plan *plan, int64_t start, int64_t n, void *out, lrk_dtype dtype, int64_t *overflow_at
+) noexcept nogil
+cdef double lrk_plan_value(const lrk_plan *plan, int64_t t) noexcept nogil
+cdef lrk_status lrk_lookup(
+    const lrk_expr *e, const lrk_plan *plan, const int64_t *steps, int64_t n, double *out, int64_t *overflow_at
+) noexcept nogil
+cdef lrk_status lrk_step_sgd_f32(
+    int64_t n, float *param, const float *grad, float *momentum_buffer, int64_t updates, const lrk_sgd_options *options
+) noexcept nogil
+cdef lrk_status lrk_step_sgd_f64(
+    int64_t n, double *param, const double *grad, double *momentum_buffer, int64_t updates, const lrk_sgd_options *options
+) noexcept nogil
+cdef lrk_status lrk_step_adam_f32(
+    int64_t n, float *param, const float *grad, float *exp_avg, float *exp_avg_sq, float *max_exp_avg_sq,
+    int64_t updates, const lrk_adam_options *options
+) noexcept nogil
+cdef lrk_status lrk_step_adam_f64(
+    int64_t n, double *param, const double *grad, double *exp_avg, double *exp_avg_sq, double *max_exp_avg_sq,
+    int64_t updates, const lrk_adam_options *options
+) noexcept nogil
+cdef lrk_status lrk_step_lion_f32(
+    int64_t n, float *param, const float *grad, float *exp_avg, int64_t updates, const lrk_lion_options *options
+) noexcept nogil
+cdef lrk_status lrk_step_lion_f64(
+    int64_t n, double *param, const double *grad, double *exp_avg, int64_t updates, const lrk_lion_options *options
+) noexcept nogil
+cdef lrk_status lrk_step_rmsprop_f32(
+    int64_t n, float *param, const float *grad, float *square_avg, float *grad_avg, float *momentum_buffer,
+    int64_t updates, const lrk_rmsprop_options *options
+) noexcept nogil
+cdef lrk_status lrk_step_rmsprop_f64(
+    int64_t n, double *param, const double *grad, double *square_avg, double *grad_avg, double *momentum_buffer,
+    int64_t updates, const lrk_rmsprop_options *options
+) noexcept nogil
+cdef lrk_status lrk_step_adagrad_f32(
+    int64_t n, float *param, const float *grad, float *sum, int64_t updates, const lrk_adagrad_options *options
+) noexcept nogil
+cdef lrk_status lrk_step_adagrad_f64(
+    int64_t n, double *param, const double *grad, double *sum, int64_t updates, const lrk_adagrad_options *options
+) noexcept nogil
+cdef lrk_status lrk_step_lars_f32(
+    int64_t n, float *param, const float *grad, float *momentum_buffer, int64_t updates, const lrk_lars_options *options
+) noexcept nogil
+cdef lrk_status lrk_step_lars_f64(
+    int64_t n, double *param, const double *grad, double *momentum_buffer, int64_t updates, const lrk_lars_options *options
+) noexcept nogil
+cdef lrk_status lrk_step_lamb_f32(
+    int64_t n, float *param, const float *grad, float *exp_avg, float *exp_avg_sq,
+    int64_t updates, const lrk_lamb_options *options
+) noexcept nogil
+cdef lrk_status lrk_step_lamb_f64(
+    int64_t n, double *param, const double *grad, double *exp_avg, double *exp_avg_sq,
+    int64_t updates, const lrk_lamb_options *options
+) noexcept nogil

@@ -1,0 +1,233 @@
+/* Optimizer steps: one array in one call, or a list of tensors with all that belongs around the rule. docs/steps.md defines the
+ * arithmetic; lrkern.h says what is common to the interface (errors, ownership, threads, ABI).
+ *
+ * Rules are known by the names in rules.def: sgd, sgd_momentum, adam, amsgrad, lion, rmsprop, adagrad, lars, lamb. Each has inputs
+ * (its hyper-parameters, as doubles, flags as 0 or 1) and states (arrays like the parameter). */
+#ifndef LRKERN_STEPS_H
+#define LRKERN_STEPS_H
+
+#include <stdbool.h>
+
+#include "lrkern.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- One array
+ *
+ * n elements of `param` and of the states are updated, `grad` is read. `updates` is how many updates the arrays have had before
+ * this one. Before the first, states hold zeros; the buffer of SGD without zero_start and that of LARS without lr_inside may hold
+ * anything. A state may be NULL where that is said.
+ * Returns LRK_OK, LRK_ERROR_OVERLAP, or (LARS and LAMB, which take norms) LRK_ERROR_MEMORY; after an error nothing has been
+ * written. */
+
+/* The members of each struct are the rule's inputs, in their order; leave out what is 0. weight_decay joins the gradient, or,
+ * where `decoupled` is 1, shrinks the parameter. maximize = 1: go up the gradient. */
+
+typedef struct lrk_sgd_options {
+    double lr, weight_decay, decoupled, maximize;
+    double momentum, dampening, nesterov;
+    double lr_inside; /* 1: the buffer holds steps, not gradients (Keras) */
+    double zero_start; /* 1: the buffer begins at 0, not with the first gradient */
+} lrk_sgd_options;
+
+/* AdamW: decoupled = 1. */
+typedef struct lrk_adam_options {
+    double lr, weight_decay, decoupled, maximize;
+    double beta1, beta2, eps;
+    double amsgrad; /* set by whether there is a third state */
+    double eps_inside; /* 1: eps is added to the average of squares, not to its root */
+    double eps_hat; /* 1: eps is added before the bias correction (Keras) */
+    double decay_after; /* 1: decoupled decay comes after the update */
+} lrk_adam_options;
+
+typedef struct lrk_lion_options {
+    double lr, weight_decay, decoupled, maximize;
+    double beta1, beta2;
+} lrk_lion_options;
+
+typedef struct lrk_rmsprop_options {
+    double lr, weight_decay, decoupled, maximize;
+    double alpha, eps, momentum;
+    double with_momentum; /* set by whether there is a momentum_buffer */
+    double centered; /* set by whether there is a grad_avg */
+    double eps_inside, lr_inside;
+} lrk_rmsprop_options;
+
+typedef struct lrk_adagrad_options {
+    double lr, weight_decay, decoupled, maximize;
+    double eps, lr_decay, eps_inside;
+} lrk_adagrad_options;
+
+typedef struct lrk_lars_options {
+    double lr, weight_decay, decoupled, maximize;
+    double momentum, nesterov, trust, eps;
+    double joint; /* 1: the norm is that of the gradient with the decay in it */
+    double lr_inside;
+} lrk_lars_options;
+
+typedef struct lrk_lamb_options {
+    double lr, weight_decay, decoupled, maximize; /* weight_decay is 0: `pull` is the decay */
+    double beta1, beta2, eps;
+    double pull, bias_correction;
+} lrk_lamb_options;
+
+/* For T = float (f32) and double (f64). */
+#define LRK_DECLARE_STEPS(T, type) \
+    /* momentum_buffer may be NULL: without momentum. */ \
+    LRK_API lrk_status lrk_step_sgd_##type(int64_t n, T *param, const T *grad, T *momentum_buffer, int64_t updates, \
+                                           const lrk_sgd_options *options); \
+    /* max_exp_avg_sq may be NULL: without AMSGrad. */ \
+    LRK_API lrk_status lrk_step_adam_##type(int64_t n, T *param, const T *grad, T *exp_avg, T *exp_avg_sq, T *max_exp_avg_sq, \
+                                            int64_t updates, const lrk_adam_options *options); \
+    LRK_API lrk_status lrk_step_lion_##type(int64_t n, T *param, const T *grad, T *exp_avg, int64_t updates, \
+                                            const lrk_lion_options *options); \
+    /* grad_avg may be NULL: not centered; momentum_buffer may be NULL: without momentum. */ \
+    LRK_API lrk_status lrk_step_rmsprop_##type(int64_t n, T *param, const T *grad, T *square_avg, T *grad_avg, \
+                                               T *momentum_buffer, int64_t updates, const lrk_rmsprop_options *options); \
+    LRK_API lrk_status lrk_step_adagrad_##type(int64_t n, T *param, const T *grad, T *sum, int64_t updates, \
+                                               const lrk_adagrad_options *options); \
+    LRK_API lrk_status lrk_step_lars_##type(int64_t n, T *param, const T *grad, T *momentum_buffer, int64_t updates, \
+                                            const lrk_lars_options *options); \
+    LRK_API lrk_status lrk_step_lamb_##type(int64_t n, T *param, const T *grad, T *exp_avg, T *exp_avg_sq, int64_t updates, \
+                                            const lrk_lamb_options *options);
+LRK_DECLARE_STEPS(float, f32)
+LRK_DECLARE_STEPS(double, f64)
+#undef LRK_DECLARE_STEPS
+
+/* ---- Rules by name */
+
+typedef int lrk_rule;
+
+#define LRK_MAX_STATES 3
+#define LRK_MAX_INPUTS 12
+
+/* The rule of that name; -1 if there is none. Numbers may change from version to version, names do not. */
+LRK_API lrk_rule lrk_rule_find(const char *name);
+
+/* Place of an input among the rule's inputs, by name; -1 if it has none of that name. */
+LRK_API int lrk_rule_input(lrk_rule rule, const char *name);
+
+/* Names of a rule and of its inputs, the latter separated by spaces; number of states that it may have. */
+LRK_API const char *lrk_rule_name(lrk_rule rule);
+LRK_API const char *lrk_rule_inputs(lrk_rule rule);
+LRK_API int lrk_rule_states(lrk_rule rule);
+
+/* ---- Lists of tensors
+ *
+ * lrk_step_list_init; fill in tensors, but for gradients, and groups; lrk_step_list_seal; then for each step set the gradients
+ * and call lrk_step_run; at the end lrk_step_list_free, which frees no array of yours. One thread at a time may use a list. */
+
+/* How elements are stored, and (the first two) what they are computed in: float64 parameters in float64, all others in float32. */
+typedef enum lrk_storage { LRK_F32, LRK_F64, LRK_BF16, LRK_F16, LRK_N_STORAGES } lrk_storage;
+
+/* LRK_SPLIT: bfloat16 parameters keep 16 more bits in the array LRK_REMAINDER, and are float32 together with them. */
+typedef enum lrk_rounding { LRK_NEAREST, LRK_STOCHASTIC, LRK_SPLIT } lrk_rounding;
+
+/* The arrays of a tensor. */
+typedef enum lrk_step_role {
+    LRK_PARAM,
+    LRK_GRAD,
+    LRK_STATE, /* and the next two: the rule's states, in its order */
+    LRK_EMA = 5, /* average of the parameter, in the type that it is computed in; begins as a copy of it */
+    LRK_COPY, /* each step writes the parameter to it, in its own type */
+    LRK_REMAINDER, /* int16, 0 at the start; its type is LRK_BF16 */
+    LRK_N_ROLES
+} lrk_step_role;
+
+/* A gradient that has only some of the rows: row `index[k]` of the parameter has the sum of the gradient's rows
+ * order[begin[k]], ..., order[begin[k + 1] - 1], in this order. */
+typedef struct lrk_step_sparse {
+    int64_t count;
+    const int64_t *index, *begin, *order;
+} lrk_step_sparse;
+
+typedef struct lrk_step_norms {
+    double p, m;
+} lrk_step_norms;
+
+/* One tensor: `size` elements each, of any alignment. Nothing that is written may overlap anything else. */
+typedef struct lrk_step_tensor {
+    void *data[LRK_N_ROLES]; /* NULL: there is none; without a gradient the step leaves the tensor alone */
+    int64_t size;
+    uint8_t type[LRK_N_ROLES]; /* lrk_storage */
+    int32_t group;
+    bool plain; /* set by lrk_step_list_seal: stored as it is computed, and nothing but states to keep */
+    const double *row_lrs; /* one learning rate for each row, or NULL */
+    const lrk_step_sparse *sparse; /* NULL: the gradient is dense */
+    int64_t width; /* elements of a row, where row_lrs or sparse is there */
+    lrk_step_norms norms; /* set while a step runs, for rules that ask for them */
+} lrk_step_tensor;
+
+/* What tensors of a group have in common. */
+typedef struct lrk_step_group {
+    lrk_rule rule;
+    double inputs[LRK_MAX_INPUTS]; /* in the rule's order: the first is lr; may be changed before each step */
+    double ema; /* decay of the average */
+    bool measures; /* set by lrk_step_list_seal: the rule needs norms */
+} lrk_step_group;
+
+/* An address range that a step writes to. */
+typedef struct lrk_step_span {
+    uintptr_t begin, end;
+    int64_t tensor;
+} lrk_step_span;
+
+/* Tensors, groups and updates are yours to fill in, the rest is the library's. */
+typedef struct lrk_step_list {
+    lrk_step_tensor *tensors;
+    int64_t *updates; /* how many each tensor has had */
+    int64_t count;
+    lrk_step_group *groups;
+    int64_t n_groups;
+    int64_t *starts; /* tensor i takes up [starts[i], starts[i+1]) of the work that threads share */
+    int64_t *blocks; /* the same for the blocks that norms are taken of; set while a step runs */
+    double *sums; /* of their squares */
+    int64_t room; /* for sums */
+    lrk_step_span *written; /* ascending, apart from each other */
+    int64_t n_written;
+} lrk_step_list;
+
+/* What a step does around the rule: lrk_step_defaults with what you change. */
+typedef struct lrk_step_options {
+    double grad_scale; /* gradients are divided by it */
+    double clip_norm, clip_value; /* infinity: off */
+    bool skip_nonfinite;
+    bool zero_grad;
+    lrk_rounding rounding;
+    uint64_t seed;
+    uint64_t step; /* number of the step, for stochastic rounding */
+} lrk_step_options;
+
+/* Nothing around the rule. */
+LRK_API lrk_step_options lrk_step_defaults(void);
+
+typedef struct lrk_step_result {
+    const char *isa; /* whose kernels ran; NULL: there was not enough memory, nothing has been done */
+    bool skipped;
+    double grad_norm; /* NaN where nothing asked for it */
+} lrk_step_result;
+
+/* Makes a list of `count` tensors and of groups, all zero. */
+LRK_API lrk_status lrk_step_list_init(lrk_step_list *list, int64_t count, int64_t n_groups);
+LRK_API void lrk_step_list_free(lrk_step_list *list);
+
+/* Readies a list whose tensors have all but their gradients. Returns -1, or the index of a tensor with a written array
+ * that overlaps one of tensor *other: then the list cannot be used. */
+LRK_API int64_t lrk_step_list_seal(lrk_step_list *list, int64_t *other);
+
+/* -1, or the index of a tensor with a written array that overlaps these bytes, a gradient's say. */
+LRK_API int64_t lrk_step_list_hit(const lrk_step_list *list, const void *address, int64_t bytes);
+
+/* Shares the work out anew: needed after gradients became sparse or dense. */
+LRK_API void lrk_step_list_weigh(lrk_step_list *list);
+
+/* One step of all tensors that have a gradient, whose counts of updates go up by one; of none if it is skipped. */
+LRK_API lrk_step_result lrk_step_run(lrk_step_list *list, const lrk_step_options *options);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
