@@ -106,6 +106,8 @@ LINES = [
     Line("compile", "compile a cosine with warm-up", "schedule", cases=only("warmup"), at_most=15e-6),
     *against("grid", "grid of 10^4 warm-up cosines x 10^4 steps", "step", {STREAMING: 0.3, "NumPy": 15}, only("warmup")),
     *against("grid", "grid of all kinds, 10^4 x 10^4 steps", "step", {STREAMING: None}, only("all kinds")),
+    *against("noise", "10^7 normal numbers", "step", {"NumPy": None}, only("normal")),
+    *against("noise", "10^7 uniform numbers", "step", {"NumPy": None}, only("uniform")),
     *against("plateau", "plateau, 10^4 runs x 10^4 metrics", "metric", {"torch loop": 100, "copy": None}, only("torch")),
     *against("plateau", "plateau, any dialect", "metric", {"copy": None}),
     *against("loss-driven", "loss_driven, 10^4 runs x 10^4 losses", "loss", {"copy": None}),

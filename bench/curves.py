@@ -285,6 +285,15 @@ CURVES = [
         wsd_loop,
         lambda n, a: lambda t: np.interp(t, [0, n // 100, n - n // 5, n], [0.0, a, a, 0.0]),
     ),
+    Curve("wsd_s", lambda n, a: lk.wsd_s(a, a / 10, n // 100, [n // 2, n], n // 10)),
+    Curve("knee", lambda n, a: lk.knee(a, n // 100, n // 2, n // 2 - n // 100)),
+    Curve("linear_to_zero", lambda n, a: lk.linear_to_zero(a, n // 10, n - n // 10)),
+    Curve("tri_stage", lambda n, a: lk.tri_stage(a, n // 10, 4 * (n // 10), n // 2)),
+    Curve("power_lr", lambda n, a: lk.power_lr(1024, 4e11 / n, n // 100, peak=a)),
+    Curve("half_cosine", lambda n, a: lk.half_cosine(a, END, n)),
+    Curve("truncated_cosine", lambda n, a: lk.truncated_cosine(a, 0.0, n, n // 10, END)),
+    Curve("lr_range_test", lambda n, a: lk.lr_range_test(1e-6 * a, a, n)),
+    Curve("chebyshev", lambda n, a: lk.chebyshev(1 / a, 100 / a, 64)),
     Curve("from_table", lambda n, a: lk.from_table(levels(a)).stretch(n // 1000), levels_loop, levels_array),
     Curve(
         "warmup",
@@ -366,6 +375,8 @@ CURVES = [
 
 # Public names that make a schedule but are no entry of their own, and what stands for them.
 STAND_INS = {"from_function": "from_table", "then": "join"}
+# ... and what has a row of its own: no polynomial gives noise, so it is not what the others are.
+APART = {"noise"}
 
 
 def build_case(case: Any, n: int, a: float) -> Any:
@@ -383,5 +394,5 @@ def as_tested(name: str) -> Curve:
     raise LookupError(f"tests/cases.py has no case of {name} with 1000 steps or more")
 
 
-CURVES += map(as_tested, sorted(cases.public_curves(lk) - {curve.name for curve in CURVES} - set(STAND_INS)))
+CURVES += map(as_tested, sorted(cases.public_curves(lk) - {curve.name for curve in CURVES} - set(STAND_INS) - APART))
 BY_NAME = {curve.name: curve for curve in CURVES}

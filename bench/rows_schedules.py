@@ -263,6 +263,24 @@ def grid_of_one(schedule: Any) -> Any:
     return lk.parse(repr(schedule))
 
 
+# ---------------------------------------------------------------------------------------------------------------- noise
+
+
+def race_noise(case: str, sizes: Sizes) -> Race:
+    """Seeded noise by itself, against NumPy's generator, which goes on from its last number instead of starting anywhere."""
+    n, generator = sizes.numpy, np.random.default_rng(5)
+    out = buffers.output(n)
+    noise = lk.noise(PEAK, case)
+
+    def check() -> None:
+        noise.table(n, out=out)
+        checks.same_bits(lk.noise(PEAK, case).table(1000, start=n // 2), out[n // 2 : n // 2 + 1000], case)
+
+    draw = generator.standard_normal if case == "normal" else generator.random
+    rival = Contestant("NumPy", lambda: draw(out=out), n)
+    return Race(Contestant("lrkern", lambda: noise.table(n, out=out), n), [rival], sizes.slow_rounds, check)
+
+
 ROWS = [
     Row("fill", EVERY, race_fill),
     Row("fill-float32", EVERY, partial(race_fill, dtype=np.float32)),
@@ -272,4 +290,5 @@ ROWS = [
     Row("lookup", ("warmup", "warm_restarts"), race_lookup),
     Row("compile", EVERY, race_compile),
     Row("grid", ("warmup", "all kinds"), race_grid),
+    Row("noise", ("normal", "uniform"), race_noise),
 ]

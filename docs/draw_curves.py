@@ -21,13 +21,17 @@ CURVES = {
     "repeat + gain": lk.linear(1.0, 0.1, 200).repeat(200, gain=0.75),
     "product": lk.cosine(1.0, 0.2, N) * lk.cyclic(0.6, 1.0, 40),
     "cooldown": lk.exponential(1.0, 0.9993).cooldown(800, 200),
+    "wsd_s": lk.wsd_s(1.0, 0.1, 60, [300, 600, 1000], [60, 80, 120]),
+    "power_lr + cooldown": lk.power_lr(50, 1000, 50, peak=1.0).cooldown(800, 200, curve="halving"),
+    "tri_stage": lk.tri_stage(1.0, 100, 300, 500),
+    "cosine + noise": lk.cosine(1.0, 0.1, N) * (1.0 + lk.noise(0.04, limit=2.0).staircase(4)),
 }
 
 
 def draw() -> Figure:
     """A grid of small pictures."""
-    figure = Figure(figsize=(9.0, 3.9), dpi=120, layout="constrained")
-    for i, (axes, (name, s)) in enumerate(zip(figure.subplots(3, 4).flat, CURVES.items(), strict=True)):
+    figure = Figure(figsize=(9.0, 5.2), dpi=120, layout="constrained")
+    for i, (axes, (name, s)) in enumerate(zip(figure.subplots(4, 4).flat, CURVES.items(), strict=True)):
         values, color = s.table(N), COLORS[i // 4]
         axes.fill_between(range(N), values, color=color, alpha=0.12, lw=0)
         axes.plot(values, color=color, lw=1.8)

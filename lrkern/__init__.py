@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from lrkern import optimizers, schedules
+from lrkern import optimizers, recipes, schedules
 from lrkern.expression import Schedule, join
 from lrkern.optimizers import Optimizer as Optimizer
 
@@ -13,22 +13,30 @@ from lrkern.optimizers.layerwise import *  # noqa: F403
 from lrkern.optimizers.momentum import *  # noqa: F403
 from lrkern.optimizers.squares import *  # noqa: F403
 from lrkern.parsing import parse
-from lrkern.plan import Plan, tables
+from lrkern.plan import Plan, cooldowns, tables
+from lrkern.recipes import *  # noqa: F403
+from lrkern.registry import curve
 from lrkern.runtime import get_include, get_threads, info, isas, set_threads, use_isa
 from lrkern.scan import LossDriven, Plateau, loss_driven, plateau, refine
 from lrkern.schedules import *  # noqa: F403
 
 if TYPE_CHECKING:
     from lrkern import dialects as dialects
+    from lrkern.comparison import Comparison, compare
+    from lrkern.plotting import plot
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Comparison",
     "LossDriven",
     "Plan",
     "Plateau",
     "Schedule",
     "__version__",
+    "compare",
+    "cooldowns",
+    "curve",
     "get_include",
     "get_threads",
     "info",
@@ -37,17 +45,25 @@ __all__ = [
     "loss_driven",
     "parse",
     "plateau",
+    "plot",
     "refine",
     "set_threads",
     "tables",
     "use_isa",
 ]
 __all__ += optimizers.__all__
+__all__ += recipes.__all__
 __all__ += schedules.__all__
 
 
+# Imported when first asked for: most programs never do.
+_LATER = {"Comparison": "comparison", "compare": "comparison", "plot": "plotting"}
+
+
 def __getattr__(name: str) -> Any:
-    """`lrkern.dialects` is imported when it is first asked for."""
     if name == "dialects":
         return import_module("lrkern.dialects")
+    if name in _LATER:
+        found = globals()[name] = getattr(import_module(f"lrkern.{_LATER[name]}"), name)
+        return found
     raise AttributeError(f"module 'lrkern' has no attribute {name!r}")

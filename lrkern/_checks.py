@@ -176,8 +176,8 @@ def reals(where: str, name: str, values: object, least: int = 0) -> tuple[float,
     return tuple([real(where, f"{name}[{i}]", item) for i, item in enumerate(items)])
 
 
-def counts(where: str, name: str, values: object) -> tuple[int, ...]:
-    """A sequence or 1-D array of counts that do not decrease.
+def counts(where: str, name: str, values: object, *, ordered: bool = True) -> tuple[int, ...]:
+    """A sequence or 1-D array of counts that, if `ordered`, do not decrease.
 
     >>> counts("join", "boundaries", [5, 3])
     Traceback (most recent call last):
@@ -187,7 +187,7 @@ def counts(where: str, name: str, values: object) -> tuple[int, ...]:
     items = _items(where, name, values, "integers", 0)
     result = tuple([count(where, f"{name}[{i}]", item) for i, item in enumerate(items)])
     for before, after in pairwise(result):
-        if after < before:
+        if ordered and after < before:
             raise ValueError(f"{where}: {name} must not decrease; got {describe(before)} before {describe(after)}")
     return result
 

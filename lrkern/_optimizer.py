@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from os import PathLike
 from types import MappingProxyType
 from typing import Any, ClassVar, TypedDict
@@ -11,9 +12,9 @@ from typing import Any, ClassVar, TypedDict
 import numpy as np
 import numpy.typing as npt
 
-from lrkern import _arrays, _checks, backends
+from lrkern import _arrays, _checks, _core, backends
 from lrkern._groups import arrange
-from lrkern._rule import MAX, Group, Options, Rule
+from lrkern._rule import MAX, Form, Group, Options, Rule
 
 Arrays = Mapping[Any, Any] | Sequence[Any]
 Grads = Mapping[Any, Any] | Sequence[Any]
@@ -39,42 +40,54 @@ class Shared(TypedDict, total=False):
     backend: str | None
 
 
-def _own_name(kind: str, index: int) -> str:
-    return kind
-
-
 def step_once(
     where: str,
     rule: Rule,
     param: Any,
     grad: Any,
-    states: Mapping[str, Any],
-    count: int,
+    states: dict[str, Any],
+    update: int,
     options: Options,
     backend: str | None,
     needed: str = "",
 ) -> None:
-    """One step of one tensor, without an optimizer. `needed` says when a state that is missing is needed."""
+    """One step of one tensor, without an optimizer: its update of this number, from 0.
+
+    `needed` says when a state that is missing is needed.
+    """
+    form, options = rule.settle(where, options)
+    form.check_shrinkage(where, options["lr"], options["weight_decay"])
     chosen = backends.choose(where, backend, param)
-    as_array = chosen.arrays.as_array
-    group = Group(where, rule, options, None)
-    kept = rule.states_of(group.options)
-    arrays = {}
-    for state in rule.states:
-        if state in kept and states[state] is None:
-            raise ValueError(f"{where}: {state} is needed{needed}; got None")
-        arrays[state] = [as_array(where, state, states[state], written=True) if state in kept else None]
-    tensors = chosen.StepList(
-        where,
-        _own_name,
-        [as_array(where, "param", param, written=True)],
-        groups=[rule.variant(group.options)],
-        group_of=[0],
-        states=arrays,
-        as_gradient=chosen.arrays.as_dense_gradient,
-    )
-    group.apply(tensors, 0)
-    tensors.restore([count], 0, 0, [])
+    once = _core.step_once if chosen.StepList is _core.StepList else partial(_step_once_in, chosen)
+    once(where, form, options, param, grad, states, update, needed, chosen.arrays)
+
+
+def _step_once_in(
+    backend: backends.Backend,
+    where: str,
+    form: Form,
+    options: Options,
+    param: Any,
+    grad: Any,
+    states: dict[str, Any],
+    update: int,
+    needed: str,
+    arrays: Any,
+) -> None:
+    """What `_core.step_once` does, with another backend's steps."""
+    for name in form.states:
+        if states[name] is None:
+            raise ValueError(f"{where}: {name} is needed{needed}; got None")
+    kept = {
+        name: [arrays.as_array(where, name, state, written=True) if name in form.states else None]
+        for name, state in states.items()
+    }
+    params = [arrays.as_array(where, "param", param, written=True)]
+    as_gradient = arrays.as_dense_gradient
+    tensors = backend.StepList(where, lambda kind, _: kind, params, [form.variant], [0], kept, as_gradient=as_gradient)
+    for place, (_, hyper, constant) in enumerate(form.inputs):
+        tensors.set_input(0, place, options[hyper] if hyper else constant)
+    tensors.restore([update], 0, 0, [])
     tensors.run([grad], 1.0)
 
 
@@ -156,11 +169,9 @@ class Optimizer:
     def _make_arrays(self) -> None:
         """The states and whatever else is kept for each parameter, and the list that steps them."""
         arrays, label, params = self._backend.arrays, self._structure.label, self._params
-        variants = [self._rule.variant(group.options) for group in self._groups]
+        variants = [group.form.variant for group in self._groups]
         # Before arrays are made like what is no array.
-        self._backend.StepList(
-            self._name, label, params, groups=variants, group_of=self._group_of, states={}, halves=self._halves
-        )
+        self._backend.StepList(self._name, label, params, variants, self._group_of, {}, halves=self._halves)
 
         groups = [self._groups[g] for g in self._group_of]
         pairs = list(zip(params, groups, strict=True))
@@ -180,19 +191,19 @@ class Optimizer:
             self._name,
             label,
             params,
-            groups=variants,
-            group_of=self._group_of,
-            states=self._kept,
+            variants,
+            self._group_of,
+            self._kept,
             others=others | {"copy_to": self._read_copies()},
             row_lrs=[self._row_lrs(i, group) for i, group in enumerate(groups)],
             halves=self._halves,
-            as_gradient=self._as_gradient,
+            as_gradient=partial(arrays.as_gradient, self._rule.takes_rows, self._halves),
         )
         self._tensors.set_options(*self._step_options)
         self._kept |= others
 
     def _make_state(self, state: str, param: Any, group: Group) -> Any:
-        if state not in self._rule.states_of(group.options):
+        if state not in group.form.states:
             return None
         arrays = self._backend.arrays
         array = arrays.zeros_like(param, self._state_dtype or arrays.computed_in(param))
@@ -217,11 +228,6 @@ class Optimizer:
                 f"{self._name}: {self._structure.label('param', index)} must be {wanted}; got {_checks.describe(param)}"
             )
         return lrs
-
-    def _as_gradient(self, where: str, name: str, grad: Any, param: Any) -> Any:
-        if isinstance(grad, tuple) and self._rule.takes_rows:
-            return self._backend.arrays.as_sparse_gradient(where, name, grad, param, self._halves)
-        return self._backend.arrays.as_dense_gradient(where, name, grad, param)
 
     def _apply(self) -> None:
         """Give C the numbers that stay."""

@@ -3,7 +3,7 @@
 cimport cython
 from cpython.long cimport PyLong_AsLongLongAndOverflow
 from libc.math cimport floor, isfinite
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport free, malloc
 
 import numpy as np
@@ -18,18 +18,27 @@ cdef extern from "lrkern.h" nogil:
         LRK_SHAPE_REX
         LRK_SHAPE_LOGISTIC
         LRK_SHAPE_GEOMETRIC
+        LRK_SHAPE_MIRROR_COSINE
+        LRK_SHAPE_HALVING
+        LRK_SHAPE_HARMONIC
+        LRK_SHAPE_HARMONIC_COSINE
+    ctypedef enum lrk_noise_kind:
+        LRK_NOISE_UNIFORM
+        LRK_NOISE_NORMAL
     lrk_expr *lrk_constant(double numerator, double denominator)
     lrk_expr *lrk_ramp(lrk_shape shape, double a, double b, int64_t steps, lrk_expr *start, int64_t start_at,
                        lrk_expr *end, int64_t end_at)
     lrk_expr *lrk_power_law(double scale, double offset, double slope, double unit, double power)
     lrk_expr *lrk_exponential(double scale, double rate, double every)
     lrk_expr *lrk_table(const double *values, int64_t n)
+    lrk_expr *lrk_noise(lrk_noise_kind kind, double scale, double limit, uint64_t seed)
     lrk_expr *lrk_sum(lrk_expr *a, lrk_expr *b)
     lrk_expr *lrk_product(lrk_expr *a, lrk_expr *b)
     lrk_expr *lrk_clip(lrk_expr *a, double low, double high)
     lrk_expr *lrk_shift(lrk_expr *a, int64_t by)
     lrk_expr *lrk_stretch(lrk_expr *a, double factor)
     lrk_expr *lrk_staircase(lrk_expr *a, int64_t every)
+    lrk_expr *lrk_fractal(lrk_expr *a, int bits)
     lrk_expr *lrk_join(lrk_expr *const *parts, const int64_t *boundaries, int64_t n)
     lrk_expr *lrk_repeat(lrk_expr *a, int64_t period, int64_t times, double gain, double power)
     lrk_expr *lrk_restarts(lrk_expr *ramp, int64_t period, double growth, double gain, double rest)
@@ -37,6 +46,7 @@ cdef extern from "lrkern.h" nogil:
     int64_t lrk_expr_size(const lrk_expr *e)
     double lrk_expr_fastest(const lrk_expr *e)
     lrk_status lrk_expr_value(const lrk_expr *e, double t, double *value)
+    void lrk_expr_segment(const lrk_expr *e, int64_t t, int64_t *begin, int64_t *end)
     lrk_status lrk_plan_compile(const lrk_expr *e, int64_t horizon, int64_t max_pieces, lrk_plan *plan)
     lrk_status lrk_plan_compile_part(const lrk_expr *e, int64_t start, int64_t horizon, int64_t max_pieces, lrk_plan *plan)
     int lrk_needs_plan(const lrk_expr *e)
@@ -61,7 +71,13 @@ cdef dict SHAPES = {
     "rex": LRK_SHAPE_REX,
     "logistic": LRK_SHAPE_LOGISTIC,
     "geometric": LRK_SHAPE_GEOMETRIC,
+    "mirror_cosine": LRK_SHAPE_MIRROR_COSINE,
+    "halving": LRK_SHAPE_HALVING,
+    "harmonic": LRK_SHAPE_HARMONIC,
+    "harmonic_cosine": LRK_SHAPE_HARMONIC_COSINE,
 }
+
+cdef dict NOISES = {"uniform": LRK_NOISE_UNIFORM, "normal": LRK_NOISE_NORMAL}
 
 
 @cython.final
@@ -127,6 +143,11 @@ def table(values):
     return wrap(lrk_table(&view[0], view.shape[0]))
 
 
+def noise(str kind, double scale, double limit, uint64_t seed):
+    """scale z, z a random number for the seed and floor(t); normal ones with |z| < limit only."""
+    return wrap(lrk_noise(<lrk_noise_kind><int>NOISES[kind], scale, limit, seed))
+
+
 def add(Node a not None, Node b not None):
     """a(t) + b(t)."""
     return wrap(lrk_sum(a.expr, b.expr))
@@ -155,6 +176,11 @@ def stretch(Node a not None, double factor):
 def staircase(Node a not None, int64_t every):
     """a(every floor(t/every))."""
     return wrap(lrk_staircase(a.expr, every))
+
+
+def fractal(Node a not None, int bits):
+    """a(p(floor(t))), again and again: p is the fractal permutation of 0 ... 2^bits - 1."""
+    return wrap(lrk_fractal(a.expr, bits))
 
 
 def join(list nodes, list boundaries):
@@ -271,15 +297,15 @@ cdef class Expression:
     cdef readonly tuple args
     cdef readonly object steps
     cdef CompiledPlan compiled
-    cdef int depth
+    cdef readonly int depth  # of brackets, where it is written out in the names of this package
 
-    def __cinit__(self, str name not None, tuple args not None, Node node not None, steps, *_):
+    def __cinit__(self, str name not None, tuple args not None, Node node not None, steps, int depth=0):
         self.name = name
         self.args = args
         self.node = node
         self.steps = steps
         self.compiled = None
-        self.depth = depth_of(args)
+        self.depth = max(depth_of(args), depth)
         if self.depth > MAX_DEPTH:
             raise ValueError(f"schedule: expressions may be nested {MAX_DEPTH} deep at most; got {self.depth}")
 
@@ -395,6 +421,19 @@ cdef class Expression:
             status = lrk_fill(self.node.expr, &compiled.plan, start, n, data, dtype, &where)
         if status != LRK_OK:
             raise _overflow(where)
+
+    def _joints(self, int64_t start, int64_t stop, int64_t at_most):
+        """The first steps within [start, stop), `at_most` of them, at which another formula begins than holds at `start`.
+
+        Joins, restarts, jumps, the ends of ramps; in between the schedule is smooth, but for the corners of clips.
+        """
+        cdef list joints = []
+        cdef int64_t begin = 0, end = 0
+        lrk_expr_segment(self.node.expr, start, &begin, &end)
+        while end < stop and len(joints) < at_most:
+            joints.append(end)
+            lrk_expr_segment(self.node.expr, end, &begin, &end)
+        return joints
 
     def _plan_arrays(self, int64_t horizon, int64_t start=-1):
         """(breaks, center, coef, tail_start, period) of a plan for `horizon` steps, see lrkern.Plan.

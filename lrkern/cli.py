@@ -1,4 +1,4 @@
-"""The command line: `lrkern demo | plot | table | info | bench`."""
+"""The command line: `lrkern demo | plot | table | compare | info | bench`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ except ModuleNotFoundError as error:
 
 WRONG_USE = 2
 
-_TO_ASCII = str.maketrans("│└─…", "|+-~")  # one character for one
+_TO_ASCII = str.maketrans("│└─┴…", "|+-+~")  # one character for one
 
 
 def main() -> NoReturn:
@@ -89,38 +89,63 @@ def plot(expressions: tuple[str, ...], n: int | None, out: str | None, log: bool
         return
     _check_picture(out)
     require("matplotlib", install="'lrkern[plot]'", what="plot -o").use("Agg")
-    from lrkern.plotting import plot as draw
-
-    figure: Any = draw(schedules, n, log=log).figure
+    figure: Any = lk.plot(schedules, n, log=log).figure
     with np.errstate(over="ignore"):  # matplotlib looks for ticks beyond values near the end of float64
         figure.savefig(out)
     print(out)
 
 
 @cli.command()
-@click.argument("expression", metavar="EXPR")
+@click.argument("expressions", metavar="EXPR...", nargs=-1, required=True)
 @click.option("-n", "n", type=int, required=True, help="Number of steps.")
 @click.option("--start", type=int, default=0, show_default=True, help="First step.")
 @click.option("--dtype", type=click.Choice(["float32", "float64"]), default="float64", show_default=True)
-@click.option("-o", "--out", default="-", help="File to write, .npy or .csv. Default: csv to the standard output.")
-def table(expression: str, n: int, start: int, dtype: str, out: str) -> None:
-    """Write a schedule's value at every step.
+@click.option("-o", "--out", default="-", help="File to write, .npy, .csv or .txt. Default: csv to the standard output.")
+def table(expressions: tuple[str, ...], n: int, start: int, dtype: str, out: str) -> None:
+    """Write the values of schedules at every step.
 
-    A csv has a line 'step,value' for each step; every value reads back as the same float.
+    A csv has a line 'step,value' for each step, with a column for each of several schedules; a txt is the same with spaces, its
+    head behind '#'. Every value reads back as the same float. An npy has shape (N,), or (number of schedules, N).
+
+    \b
+    lrkern table 'one_cycle(0.1, 1000)' -n 1000 -o lr.npy
     """
     if out != "-":
-        _check_file(out, ".npy", ".csv")
-    values = lk.parse(expression).table(n, start, dtype=dtype)
-    if out == "-":
-        _write_csv(values, start, sys.stdout.write)
-        return
+        _check_file(out, ".npy", ".csv", ".txt")
+    schedules = [lk.parse(text) for text in expressions]
+    if len(schedules) == 1:
+        values = schedules[0].table(n, start, dtype=dtype)
+    else:
+        values = lk.tables(schedules, n, start, dtype=dtype)
     if Path(out).suffix.lower() == ".npy":
         with open(out, "wb") as file:
             np.save(file, values)
+    elif out == "-":
+        _write_text(schedules, values, start, ",", sys.stdout.write)
     else:
-        with open(out, "w", encoding="ascii") as file:
-            _write_csv(values, start, file.write)
-    print(out)
+        with open(out, "w", encoding="utf-8") as text_file:
+            _write_text(schedules, values, start, " " if Path(out).suffix.lower() == ".txt" else ",", text_file.write)
+    if out != "-":
+        print(out)
+
+
+@cli.command()
+@click.argument("a", metavar="A")
+@click.argument("b", metavar="B")
+@click.option("-n", "n", type=int, help="Number of steps. Default: the length of an array.")
+@click.option("--start", type=int, default=0, show_default=True, help="First step.")
+@click.option("--dtype", type=click.Choice(["float32", "float64"]), help="Default: float64, or float32 if an array is.")
+def compare(a: str, b: str, n: int | None, start: int, dtype: str | None) -> int:
+    """Tell how far two schedules are apart; the exit code is 0 where all values are equal, else 1.
+
+    A and B are EXPRs, or .npy files with the values from the first step on.
+
+    \b
+    lrkern compare 'cosine(0.1, 0.0, 900)' 'linear(0.1, 0.0, 900)' -n 900
+    """
+    found = lk.compare(_schedule_or_array(a), _schedule_or_array(b), n, start, dtype)
+    print("\n".join(found.lines()))
+    return 0 if found.equal else 1
 
 
 @cli.command()
@@ -149,11 +174,18 @@ def bench(arguments: tuple[str, ...]) -> int:
     return subprocess.call([sys.executable, "-m", "bench", *arguments], cwd=root)
 
 
-def _write_csv(values: Any, start: int, write: Callable[[str], object]) -> None:
-    write("step,value\n")
-    for begin in range(0, len(values), 100_000):
-        part = values[begin : begin + 100_000]
-        write("".join(f"{start + begin + i},{value!s}\n" for i, value in enumerate(part)))
+def _schedule_or_array(text: str) -> Any:
+    return np.load(text, allow_pickle=False) if text.lower().endswith(".npy") else lk.parse(text)
+
+
+def _write_text(schedules: list[lk.Schedule], values: Any, start: int, between: str, write: Callable[[str], object]) -> None:
+    """A line for each step; above them what the columns are, the schedules in quotes."""
+    names = ["value"] if len(schedules) == 1 else ['"{}"'.format(repr(s).replace('"', '""')) for s in schedules]
+    write(("" if between == "," else "# ") + between.join(["step", *names]) + "\n")
+    columns = np.atleast_2d(values)
+    for begin in range(0, columns.shape[1], 100_000):
+        rows = zip(*columns[:, begin : begin + 100_000], strict=True)
+        write("".join(between.join([str(start + begin + i), *map(str, row)]) + "\n" for i, row in enumerate(rows)))
 
 
 def _check_picture(out: str) -> None:
@@ -171,7 +203,8 @@ def _plot_in_terminal(schedules: list[lk.Schedule], n: int | None, log: bool) ->
     from rich.console import Console
     from rich.text import Text
 
-    from lrkern.plotting import shorten, terminal_rows
+    from lrkern._svg import shorten
+    from lrkern._terminal import draw
 
     colors = ("bright_blue", "yellow", "green", "magenta", "red", "cyan")
     marks = "*+ox#@"  # of the same number, for terminals that know nothing but ASCII
@@ -184,16 +217,17 @@ def _plot_in_terminal(schedules: list[lk.Schedule], n: int | None, log: bool) ->
             line.plain = line.plain.translate(_TO_ASCII)
         console.print(line, no_wrap=True, crop=True, overflow="crop")
 
-    rows, low, high, n = terminal_rows(schedules, n, width=width, log=log)
+    picture = draw(schedules, n, width=width, log=log)
     for i, s in enumerate(schedules):
         sample = marks[i % len(marks)] * 2 if ascii_only else "──"
         show(Text(f"{sample} ", colors[i % len(colors)]) + Text(shorten(repr(s), max(console.width - 4, 10))))
-    for i, row in enumerate(rows):
-        edge = f"{high:.3g}" if i == 0 else f"{low:.3g}" if i == len(rows) - 1 else ""
+    for i, row in enumerate(picture.rows):
+        edge = f"{picture.high:.3g}" if i == 0 else f"{picture.low:.3g}" if i == len(picture.rows) - 1 else ""
         line = Text(f"{edge:>9} │", "bright_black")
         for character, who in row:
             mark = marks[who % len(marks)] if ascii_only and who >= 0 else character
             line.append(mark, colors[who % len(colors)] if who >= 0 else None)
         show(line)
-    show(Text(" " * 10 + "└" + "─" * width, "bright_black"))
-    show(Text(" " * 10 + f"0{f'step {n - 1:,}':>{width}}", "bright_black"))
+    axis = "".join("┴" if column in picture.marks else "─" for column in range(width))
+    show(Text(" " * 10 + "└" + axis, "bright_black"))
+    show(Text(" " * 10 + f"0{f'step {picture.n - 1:,}':>{width}}", "bright_black"))

@@ -104,12 +104,13 @@ def _draw(example: ModuleType, histories: dict[str, list[Any]], n_steps: int, ou
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    from lrkern.plotting import sample_steps, style
+    from lrkern._sampling import even_steps
+    from lrkern.plotting import style
 
     figure = Figure(figsize=(12.0, 3.7), dpi=144, layout="constrained")
     FigureCanvasAgg(figure)
     rate, loss, accuracy = figure.subplots(1, 3)
-    steps = sample_steps(n_steps)
+    steps = even_steps(n_steps, 4096)
     rate.plot(steps, [example.learning_rate(int(t), n_steps) for t in steps], label="by hand", **_LOOKS["by hand"])
     rate.plot(steps, example.schedule(n_steps)(steps), label="lrkern", **_LOOKS["lrkern"])
     for how, history in histories.items():

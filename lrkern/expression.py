@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
 from typing import TYPE_CHECKING, Any, Union
 
@@ -130,7 +130,8 @@ class Schedule(_core.Expression):
         Args:
             steps: >= 0; 0 gives the schedule itself.
             start: value at step 0.
-            curve: "linear", "cosine", "one_minus_sqrt", "exponential" (both ends > 0) or "square".
+            curve: "linear", "cosine", "mirror_cosine", "one_minus_sqrt", "square", "halving"; "exponential" or
+                "inverse_proportional" between values > 0. The reference has the formulas.
 
         >>> import lrkern as lk
         >>> lk.constant(0.1).warmup(4).table(6)
@@ -141,8 +142,8 @@ class Schedule(_core.Expression):
         choice("warmup", "curve", curve, ramps.NAMES)
         if steps == 0:
             return self
-        if curve == "exponential":
-            ramps.check_positive("warmup", start=start, end=self(0), end_name="s(0)")
+        if curve in ramps.POSITIVE:
+            ramps.check_positive("warmup", curve, start=start, end=self(0), end_name="s(0)")
         rise = ramps.ramp(curve, steps, _core.constant(start), 0, self.node, 0)
         node = _core.join([rise, self.node], [steps])
         return Schedule("warmup", (self, steps, start, curve), node, _plus(self.steps, steps))
@@ -297,8 +298,8 @@ class Schedule(_core.Expression):
         steps = count("cooldown", "steps", steps, high=MAX_COUNT - at)
         end = real("cooldown", "end", end)
         choice("cooldown", "curve", curve, ramps.NAMES)
-        if curve == "exponential":
-            ramps.check_positive("cooldown", start=self(at), end=end, start_name="s(at)")
+        if curve in ramps.POSITIVE:
+            ramps.check_positive("cooldown", curve, start=self(at), end=end, start_name="s(at)")
         fall = ramps.ramp(curve, steps, self.node, at, _core.constant(end), 0)
         node = _core.join([self.node, fall], [at])
         return Schedule("cooldown", (self, at, steps, end, curve), node, at + steps)
@@ -322,7 +323,11 @@ class Schedule(_core.Expression):
         return hash((self.name, self.args))
 
     def __reduce__(self) -> tuple[Callable[..., Schedule], tuple[Any, ...]]:
-        return rebuild, (self.name, self.args)
+        from lrkern import registry
+
+        if registry.is_built_in(self.name):
+            return rebuild, (self.name, self.args)
+        return registry.find(self.name) or rebuild, self.args  # by reference, so that unpickling imports where it is from
 
     def __copy__(self) -> Schedule:
         return self
@@ -332,19 +337,71 @@ class Schedule(_core.Expression):
 
     # -- seeing -------------------------------------------------------------------------------------------------------
 
-    def plot(self, n: int | None = None, ax: Any = None, **options: Any) -> Any:
-        """Draw the first `n` steps with matplotlib (extra `[plot]`), on the axes `ax` if given; returns the axes."""
+    def to_dict(self) -> dict[str, Any]:
+        """The expression as plain dicts, lists, numbers and texts, for JSON and other formats. `from_dict` reads it back.
+
+        Every argument is in it, also those that have their defaults, so that a record keeps its meaning should a default ever
+        change. Tables are in it as numbers. `json.dumps` writes it as it is; Python's floats survive JSON exactly.
+
+        >>> import lrkern as lk
+        >>> lk.linear(0.1, 0.0, 9).to_dict()  # doctest: +NORMALIZE_WHITESPACE
+        {'format': 'lrkern.schedule', 'version': 1,
+         'schedule': {'name': 'linear', 'args': {'start': 0.1, 'end': 0.0, 'steps': 9}}}
+        """
+        from lrkern.records import to_record
+
+        return to_record(self)
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Schedule:
+        """The schedule that `to_dict` wrote down. Nothing in a record is ever executed.
+
+        Args:
+            record: {"format": "lrkern.schedule", "version": 1, "schedule": node}. A node is {"name": ..., "args": {...}}, for
+                methods with "of", the node that they are applied to. Arguments that have defaults may be left out.
+
+        Raises:
+            TypeError: something in the record is of the wrong kind.
+            ValueError: it is no such record: another format, a version that this lrkern does not know, an unknown name, a
+                key too many or too few, nested more than 100 deep. Messages say where, as in `schedule.of.args`. Errors of
+                the arguments of curves and methods come as they are.
+            ImportError: it names a curve of an installed package (see `lrkern.curve`), which cannot be loaded.
+
+        >>> import json
+        >>> import lrkern as lk
+        >>> s = lk.cosine(0.1, 0.0, 1000).warmup(10)
+        >>> lk.Schedule.from_dict(json.loads(json.dumps(s.to_dict()))) == s
+        True
+        """
+        from lrkern.records import from_record
+
+        return from_record(record)
+
+    def plot(self, n: int | None = None, ax: Any = None, *, label: str | None = None, **options: Any) -> Any:
+        """Draw the first `n` steps with matplotlib (extra `[plot]`), on the axes `ax` if given; returns the axes.
+
+        `label` is the text for the legend; the other options (log, marks, title, ylabel, ...) are those of `lrkern.plot`.
+        """
         from lrkern.plotting import plot
 
-        return plot(self, n, ax=ax, **options)
+        return plot(self, n, ax, labels=label, **options)
 
     def _repr_html_(self) -> str | None:
-        from lrkern.plotting import sparkline_svg
+        from lrkern._svg import html_picture
 
-        try:
-            return sparkline_svg(self)
-        except OverflowError:  # nothing to draw: notebooks show the text
-            return None
+        return _or_nothing(html_picture, self)
+
+    def _repr_svg_(self) -> str | None:
+        from lrkern._svg import svg_picture
+
+        return _or_nothing(svg_picture, self)
+
+
+def _or_nothing(picture: Callable[[Schedule], str], schedule: Schedule) -> str | None:
+    try:
+        return picture(schedule)
+    except OverflowError:  # nothing to draw: notebooks show the text
+        return None
 
 
 def _plus(steps: int | None, more: int) -> int | None:

@@ -10,16 +10,15 @@ from typing import Any
 
 from lrkern import _core
 from lrkern._checks import cut, describe
-from lrkern.expression import Schedule, add, join, multiply
-from lrkern.schedules import CURVES, constant
+from lrkern.expression import Schedule, add, multiply
+from lrkern.registry import METHODS, find
+from lrkern.schedules import constant
 
 MAX_TEXT = 1_000_000  # characters
 MAX_NESTING = _core.MAX_DEPTH  # brackets within brackets
 MAX_TREE = 2 * MAX_NESTING  # levels of the parsed expression
 
-_FUNCTIONS: dict[str, Callable[..., Schedule]] = {**CURVES, "join": join}
-_METHODS = ("warmup", "then", "clip", "shift", "stretch", "staircase", "repeat", "cooldown")
-_OPERATORS: dict[str, Callable[[Any, Any], Schedule]] = {
+OPERATORS: dict[str, Callable[[Any, Any], Schedule]] = {
     "+": lambda a, b: add(a, b),
     "*": lambda a, b: multiply(a, b) if isinstance(b, Schedule) and isinstance(a, Schedule) else multiply(b, a),
     "/": lambda a, b: a / b,
@@ -28,25 +27,34 @@ _OPERATORS: dict[str, Callable[[Any, Any], Schedule]] = {
 
 def build(name: str, args: tuple[Any, ...]) -> Schedule:
     """The schedule of an expression's name and arguments."""
-    return _OPERATORS[name](*args) if name in _OPERATORS else _function(name)(*args)
+    return OPERATORS[name](*args) if name in OPERATORS else function_of(name)(*args)
 
 
-def _function(name: str) -> Callable[..., Schedule]:
+def function_of(name: str) -> Callable[..., Schedule]:
     """A curve, `join`, or a method, whose first argument is what it is applied to."""
-    function: Callable[..., Schedule] = getattr(Schedule, name) if name in _METHODS else _FUNCTIONS[name]
+    function = find(name)
+    if function is None:
+        raise ValueError(f"schedule: {name!r} is not a curve that is known here")
     return function
 
 
 @cache
-def _signature(name: str) -> inspect.Signature:
-    return inspect.signature(_function(name))
+def signature_of(function: Callable[..., Schedule]) -> inspect.Signature:
+    """What a curve or a method takes."""
+    return inspect.signature(function)
 
 
 @cache
-def _parameters(name: str) -> tuple[tuple[str, Any], ...]:
-    """Names and defaults of the arguments of a curve, or of a method after self."""
-    parameters = [(p.name, p.default) for p in _signature(name).parameters.values()]
-    return tuple(parameters[1:] if name in _METHODS else parameters)
+def _parameters(function: Callable[..., Schedule]) -> tuple[tuple[str, Any], ...]:
+    return tuple([(p.name, p.default) for p in signature_of(function).parameters.values()])
+
+
+def arguments_of(schedule: Schedule) -> list[tuple[str, Any, Any]]:
+    """Name, default and value of each argument of a curve or of a method, `self` included."""
+    parameters = _parameters(function_of(schedule.name))
+    if len(parameters) != len(schedule.args):  # a curve that has been written anew since
+        parameters = (("", inspect.Parameter.empty),) * len(schedule.args)
+    return [(*parameter, value) for parameter, value in zip(parameters, schedule.args, strict=True)]
 
 
 def write(schedule: Schedule) -> str:
@@ -60,19 +68,20 @@ def write(schedule: Schedule) -> str:
         return f"{_factor(args[0])} * {right}"
     if name == "/":
         return f"{_factor(args[0])} / {_value(args[1])}"
-    if name in _METHODS:
-        target = f"({_value(args[0])})" if args[0].name in _OPERATORS else _value(args[0])
-        return f"{target}.{name}({_arguments(name, args[1:])})"
-    return f"{name}({_arguments(name, args)})"
+    arguments = arguments_of(schedule)
+    if name in METHODS:
+        target = f"({_value(args[0])})" if args[0].name in OPERATORS else _value(args[0])
+        return f"{target}.{name}({_arguments(arguments[1:])})"
+    return f"{name}({_arguments(arguments)})"
 
 
 def _factor(value: Any) -> str:
     return f"({_value(value)})" if isinstance(value, Schedule) and value.name == "+" else _value(value)
 
 
-def _arguments(name: str, args: tuple[Any, ...]) -> str:
+def _arguments(arguments: list[tuple[str, Any, Any]]) -> str:
     shown_args, positional = [], True
-    for (parameter, default), value in zip(_parameters(name), args, strict=True):
+    for parameter, default, value in arguments:
         if default is not inspect.Parameter.empty and value == default:
             positional = False
             continue
@@ -96,6 +105,7 @@ def parse(text: str) -> Schedule:
         TypeError: `text` is not a string.
         ValueError: it is not such an expression; the message names what is wrong. Errors of the arguments of curves and methods
             come as they are.
+        ImportError: it names a curve of an installed package (see `lrkern.curve`), which cannot be loaded.
 
     >>> import lrkern as lk
     >>> lk.parse("cosine(0.1, 0, 1000).warmup(10)") == lk.cosine(0.1, 0.0, 1000).warmup(10)
@@ -205,24 +215,25 @@ class _Reader:
             if keyword.arg in kwargs:
                 raise self._fail(keyword.value, f"giving {keyword.arg!r} twice")
             kwargs[keyword.arg] = self.read(keyword.value, depth + 1)
-        name, target = self._called(node.func, depth)
+        function, target = self._called(node.func, depth)
         try:
-            _signature(name).bind(*target, *args, **kwargs)
+            signature_of(function).bind(*target, *args, **kwargs)
         except TypeError as error:
-            raise ValueError(f"parse: {name}: {error}") from None
-        return _function(name)(*target, *args, **kwargs)
+            raise ValueError(f"parse: {function.__name__}: {error}") from None
+        return function(*target, *args, **kwargs)
 
-    def _called(self, node: ast.expr, depth: int) -> tuple[str, list[Schedule]]:
-        """The name of what is called, and what it is applied to if it is a method."""
+    def _called(self, node: ast.expr, depth: int) -> tuple[Callable[..., Schedule], list[Schedule]]:
+        """What is called, and what it is applied to if it is a method."""
         if isinstance(node, ast.Name):
-            if node.id not in _FUNCTIONS:
+            curve = None if node.id in METHODS else find(node.id)
+            if curve is None:
                 raise ValueError(f"parse: {node.id!r} is not a curve")
-            return node.id, []
+            return curve, []
         if isinstance(node, ast.Attribute):
-            if node.attr not in _METHODS:
+            if node.attr not in METHODS:
                 raise ValueError(f"parse: {node.attr!r} is not a method of schedules")
             target = self.read(node.value, depth + 1)
             if not isinstance(target, Schedule):
                 raise self._fail(node, f"a method of {describe(target)}")
-            return node.attr, [target]
+            return function_of(node.attr), [target]
         raise self._fail(node)

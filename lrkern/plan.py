@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from lrkern._checks import MAX_COUNT, count, describe
+from lrkern._checks import MAX_COUNT, count, counts, describe
 from lrkern.backends import choose
 from lrkern.expression import Schedule, schedule
 
@@ -57,6 +57,41 @@ def compile_plan(s: Schedule, horizon: int | None) -> Plan:
             f"{len(plan.center)}; got {horizon}"
         )
     return plan
+
+
+def cooldowns(
+    base: Schedule,
+    at: Sequence[int] | ArrayLike,
+    steps: int | Sequence[int] | ArrayLike,
+    end: float = 0.0,
+    curve: str = "linear",
+) -> list[Schedule]:
+    """Branches that leave one schedule at several steps, each to cool down: `base.cooldown(at[i], steps[i], end, curve)`.
+
+    With `tables` they are a grid whose rows agree up to the first of their branching points.
+
+    Args:
+        base: the schedule they leave.
+        at: the steps at which they do, >= 0, in any order.
+        steps: lengths of the cooldowns, >= 0: one for all, or as many as `at`.
+        end, curve: as in `Schedule.cooldown`.
+
+    Source: Hagele et al., arXiv 2405.18392, where one run with a constant rate gives models for every budget.
+
+    >>> import lrkern as lk
+    >>> lk.tables(lk.cooldowns(lk.constant(1.0).warmup(1), at=[2, 4], steps=2), 7)
+    array([[0. , 1. , 1. , 0.5, 0. , 0. , 0. ],
+           [0. , 1. , 1. , 1. , 1. , 0.5, 0. ]])
+    """
+    schedule("cooldowns", "base", base)
+    points = counts("cooldowns", "at", at, ordered=False)
+    if isinstance(steps, (int, np.integer)) and not isinstance(steps, bool):
+        lengths: tuple[int, ...] = (count("cooldowns", "steps", steps),) * len(points)
+    else:
+        lengths = counts("cooldowns", "steps", steps, ordered=False)
+    if len(lengths) != len(points):
+        raise ValueError(f"cooldowns: steps must be one number or as many as the {len(points)} in at; got {len(lengths)}")
+    return [base.cooldown(point, length, end, curve) for point, length in zip(points, lengths, strict=True)]
 
 
 def tables(

@@ -1,270 +1,217 @@
-"""Pictures of schedules: with matplotlib, as inline SVG for notebooks, as characters for terminals."""
+"""Pictures of schedules with matplotlib."""
 
 from __future__ import annotations
 
-import html
-from bisect import bisect_left
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lrkern._checks import choice, count, describe, flag
 from lrkern._optional import require
+from lrkern._sampling import lines
+from lrkern._svg import shorten
+from lrkern.expression import Schedule
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from lrkern.expression import Schedule
-
-COLORS = ("#2563eb", "#ea580c", "#059669", "#9333ea", "#dc2626", "#0891b2", "#ca8a04", "#db2777")
-_ENDLESS = 1_000  # steps shown of a schedule that has no end and never falls to half its peak
-_SAMPLES = 4_096  # a picture has no use for more points
+# Okabe and Ito's: told apart by everybody; without their yellow, which is too light for a line.
+COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+_DASHES = ("-", "--", ":", "-.")  # once the colours have been used up
+_COLUMNS = 1024  # pixels across, more or less
+_INK, _PALE, _LINE = "#475569", "#e2e8f0", "#94a3b8"
+_MARK, _ALONE = "lrkern-mark", "lrkern-alone"
+_TEXT = {"family": "monospace", "size": 8}
 
 
 def plot(
-    schedule: Schedule | Sequence[Schedule],
+    schedules: Schedule | Sequence[Schedule],
     n: int | None = None,
     ax: Axes | None = None,
-    log: bool = False,
-    label: str | Sequence[str] | None = None,
+    *,
+    labels: str | Sequence[str] | None = None,
+    log: bool | str = False,
+    marks: bool = True,
+    title: str | None = None,
+    ylabel: str = "learning rate",
+    **line: Any,
 ) -> Axes:
-    """Draw one schedule, or several over each other, with matplotlib.
+    """Draw one schedule, or several over each other, with matplotlib (extra `[plot]`).
+
+    Lines have a point for every step, or, beyond some thousand of them, for the extremes of every pixel's; where a value is
+    held until the next one comes they are stairs. Where one formula ends and the next begins (warm-ups, joins, restarts,
+    cooldowns, jumps) a thin line is drawn, with its step; the many of a staircase or of equal cycles are left out.
 
     Args:
-        schedule: a `Schedule` or a sequence of them.
-        n: how many steps to show, at least 1. Default: a little more than the longest schedule's length; of
-            schedules without an end, until they have fallen to half of their peak. A line ends where values leave float64.
+        schedules: a Schedule or a sequence of them.
+        n: how many steps to show, at least 1. Default: a little more than the longest schedule's length; of schedules without
+            an end, until they have fallen to half of their peak. A line ends where values leave float64.
         ax: the axes to draw into. Default: a new figure. Repeated calls with the same axes overlay.
-        log: use a logarithmic vertical axis; values <= 0 are left out.
-        label: the legend's text, one per schedule. Default: each schedule's expression.
+        labels: the legend's text, one for each schedule. Default: their expressions, shortened.
+        log: logarithmic vertical axis: True leaves out values <= 0, "symlog" shows them, linear next to zero.
+        marks: draw the thin lines.
+        title: text above the picture. Default: a lone schedule's expression.
+        ylabel: what the values are, for instance "momentum".
+        line: anything that `Axes.plot` takes, for all the lines: `color`, `linewidth`, `alpha`, ...
 
     Returns:
-        The axes. Save the picture with `plot(s).figure.savefig("s.png")`.
+        The axes. Save the picture with `lk.plot(s).figure.savefig("s.png")`.
 
     Raises:
         ImportError: matplotlib is missing (`pip install 'lrkern[plot]'`).
-        ValueError: no schedule, n < 1, or not one label per schedule.
-        TypeError: n is not an integer, or something else than a schedule came.
+        TypeError, ValueError: bad arguments; `log=True` and no value is > 0. Nothing has been drawn.
         OverflowError: the first value of every schedule is beyond float64.
 
     >>> import lrkern as lk
     >>> s = lk.cosine(0.1, 0.0, 1000).warmup(100)
-    >>> s.plot().figure.savefig("schedule.png")  # doctest: +SKIP
+    >>> axes = lk.plot([s, lk.linear(0.1, 0.0, 1100)], labels=["cosine", "line"])  # doctest: +SKIP
+    >>> axes.figure.savefig("schedules.png")  # doctest: +SKIP
     """
-    schedules = _as_list(schedule)
-    labels = _labels(label, schedules)
-    n, curves = _curves(schedules, _check_n(n, schedules), _SAMPLES)
+    rows = _as_list(schedules)
+    if n is not None:
+        n = count("plot", "n", n, low=1)
+    texts = _labels(labels, rows)
+    scale = _scale(log)
+    flag("plot", "marks", marks)
+    n, drawn = lines("plot", rows, n, _COLUMNS)
+    if scale == "log" and not any((one.values > 0).any() for one in drawn):
+        raise ValueError("plot: nothing to draw on a logarithmic axis: no value is > 0")
+    options = _full_names(line)
     own = ax is None
     if ax is None:
         ax = _new_axes()
-    taken = len(ax.lines)
-    for i, ((steps, values), text) in enumerate(zip(curves, labels, strict=True)):
-        color = COLORS[(taken + i) % len(COLORS)]
-        marker: dict[str, Any] = {"marker": "o", "markersize": 3.5} if n <= 60 else {}
-        if log:
-            values = np.where(values > 0, values, np.nan)
-        ax.plot(steps, values, color=color, lw=1.9, label=text, **marker)
-    ax.set_yscale("log" if log else "linear")
-    style(ax, xlabel="step", ylabel="value")
-    if len(ax.lines) > 1 or label is not None:
-        if own:  # above the lines, and above the power of ten that the axis may carry there
-            place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "borderaxespad": 1.5, "frameon": False}
-        else:
-            place = {"loc": "best"}
-        ax.legend(**place, prop={"family": "monospace", "size": 8})
+    for one, text in zip(drawn, texts, strict=True):
+        values = np.where(one.values > 0, one.values, np.nan) if scale == "log" else one.values
+        (curve,) = ax.plot(one.steps, values, **{**_look(ax, n), "label": text, **options})
+        curve.set_markevery(np.flatnonzero(np.diff(one.steps, append=n)).tolist())  # not where a stair ends
+        if marks:
+            for mark in one.marks:
+                ax.axvline(mark, color=curve.get_color(), gid=_MARK, lw=0.8, ls=(0, (1, 3)), alpha=0.8, zorder=1)
+    _set_scale(ax, scale)
+    style(ax, xlabel="step", ylabel=ylabel)
+    if marks:
+        _label_marks(ax)
+    curves = _curves(ax)
+    if len(curves) > 1 or labels is not None:
+        ax.legend(handles=curves, prop=_TEXT, **(_ABOVE if own else {"loc": "best"}))
+    alone = len(curves) == 1 and labels is None
+    if title is not None or alone:
+        text = texts[0] if title is None else title
+        heading = ax.set_title(text, loc="left", fontsize=9, family="monospace", color=_INK, pad=14)
+        heading.set_gid(_ALONE if title is None else None)
     else:
-        ax.set_title(labels[0], loc="left", fontsize=9, family="monospace", color="#334155")
+        for child in ax.get_children():
+            if child.get_gid() == _ALONE:  # written when there was one schedule; now the legend names them
+                child.set(text="", gid=None)
     return ax
+
+
+_ABOVE = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "borderaxespad": 1.5, "frameon": False}
 
 
 def style(ax: Axes, xlabel: str, ylabel: str) -> None:
     """Give axes the package's look: a light grid, no box, short numbers for many steps."""
     ticker = require("matplotlib.ticker", install="'lrkern[plot]'", what="lrkern.plotting")
-    ax.set_xlabel(xlabel, color="#475569", fontsize=9)
-    ax.set_ylabel(ylabel, color="#475569", fontsize=9)
-    ax.grid(True, color="#e2e8f0", lw=0.8)
+    ax.set_xlabel(xlabel, color=_INK, fontsize=9)
+    ax.set_ylabel(ylabel, color=_INK, fontsize=9)
+    ax.grid(True, color=_PALE, lw=0.8)
     ax.set_axisbelow(True)
     ax.margins(x=0.02)
-    ax.tick_params(which="both", colors="#475569", labelsize=8, length=0)
-    ax.yaxis.get_offset_text().set(color="#475569", size=8)
+    ax.tick_params(which="both", colors=_INK, labelsize=8, length=0)
     for side in ("top", "right"):
         ax.spines[side].set_visible(False)
     for side in ("left", "bottom"):
         ax.spines[side].set_color("#cbd5e1")
     ax.xaxis.set_major_locator(ticker.MaxNLocator(nbins=8, steps=[1, 2, 5, 10], integer=True))
     ax.xaxis.set_major_formatter(ticker.EngFormatter(sep=""))
+    if ax.get_yscale() == "linear":
+        ax.yaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: _short(value, *ax.get_ylim())))
 
 
-def sparkline_svg(schedule: Schedule, n: int | None = None) -> str:
-    """Return a small picture of the schedule as an SVG string; notebooks show it. Needs no other package.
-
-    >>> import lrkern as lk
-    >>> sparkline_svg(lk.linear(0.1, 0.0, 100))[:4]
-    '<svg'
-    """
-    n, [(steps, values)] = _curves([schedule], _check_n(n, [schedule]), 240)
-    low, high = min(0.0, float(values.min())), max(0.0, float(values.max()))
-    left, top, width, height = 8.0, 24.0, 312.0, 64.0
-    x = left + width * steps / max(n - 1, 1)
-    unit = max(-low, high) or 1.0  # so that no difference overflows
-    span = high / unit - low / unit
-    y = top + height * ((high / unit - values / unit) / span if span else np.full(len(values), 0.5))
-    if n == 1:
-        x, y = np.array([left, left + width]), np.repeat(y, 2)
-    points = np.column_stack([x, y]).tolist()
-    line = " ".join(f"{a:.1f},{b:.1f}" for a, b in points)
-    zero = top + height * (high / unit / span if span else 0.5)
-    text = repr(schedule)
-    caption = html.escape(shorten(text, 62))
-    end = top + height
-    return (
-        '<svg xmlns="http://www.w3.org/2000/svg" width="400" height="106" viewBox="0 0 400 106" role="img" '
-        f'style="max-width:100%" aria-label="{html.escape(shorten(text, 200))}">'
-        f"<title>{html.escape(shorten(text, 1000))}</title>"
-        '<g fill="currentColor" font-family="ui-monospace,monospace" font-size="10">'
-        f'<text x="{left}" y="13">{caption}</text>'
-        f'<g opacity="0.6"><text x="{left + width + 6}" y="{top + 4}">{high:.3g}</text>'
-        f'<text x="{left + width + 6}" y="{end + 1}">{low:.3g}</text>'
-        f'<text x="{left}" y="{end + 14}">0</text>'
-        f'<text x="{left + width}" y="{end + 14}" text-anchor="end">step {n - 1:,}</text></g></g>'
-        f'<polygon points="{x[0]:.1f},{zero:.1f} {line} {x[-1]:.1f},{zero:.1f}" fill="{COLORS[0]}" opacity="0.12"/>'
-        f'<line x1="{left}" x2="{left + width}" y1="{zero:.1f}" y2="{zero:.1f}" stroke="currentColor" opacity="0.25"/>'
-        f'<polyline points="{line}" fill="none" stroke="{COLORS[0]}" stroke-width="1.8" stroke-linejoin="round"/>'
-        "</svg>"
-    )
+def _short(value: float, low: float, high: float) -> str:
+    """A tick's number with as many digits as tell it from its neighbours, and no power of ten beside the axis."""
+    largest, range_ = max(abs(low), abs(high)), abs(high / 2 - low / 2)
+    digits = 3 + max(0, math.ceil(math.log10(largest / range_))) if range_ > 0.0 else 6
+    return f"{0.0 if abs(value) < 1e-9 * range_ else value:.{min(digits, 17)}g}"
 
 
-def terminal_rows(
-    schedules: Sequence[Schedule], n: int | None = None, width: int = 72, height: int = 14, log: bool = False
-) -> tuple[list[list[tuple[str, int]]], float, float, int]:
-    """Draw schedules with Braille characters, two by four dots each.
-
-    Returns the rows from the top, each a list of (character, index of the schedule that it shows, or -1), the values
-    of the bottom and the top edge, and the number of steps.
-    """
-    columns, lines = 2 * width, 4 * height
-    n, curves = _curves(schedules, _check_n(n, schedules), 8 * columns)
-    if log:
-        curves = [(steps, np.log10(np.where(values > 0, values, np.nan))) for steps, values in curves]
-    seen = np.concatenate([values for _, values in curves])
-    if not np.isfinite(seen).any():
-        raise ValueError("plot: nothing to draw on a logarithmic axis: no value is > 0")
-    low, high = float(np.nanmin(seen)), float(np.nanmax(seen))
-    unit = max(abs(low), abs(high)) or 1.0  # so that no difference overflows
-    span = (high / unit - low / unit) or 1.0
-    dots = np.zeros((lines, columns), dtype=np.int64)
-    owner = np.full((height, width), -1)
-    for i, (steps, values) in enumerate(curves):
-        column = (steps * (columns - 1) // max(n - 1, 1)).astype(np.int64)
-        drawn = np.isfinite(values)
-        level = np.rint((high / unit - values[drawn] / unit) / span * (lines - 1)).astype(np.int64)
-        previous = None
-        for c, here in zip(column[drawn], level, strict=True):
-            start = here if previous is None else previous + np.sign(here - previous)
-            a, b = min(start, here), max(start, here)
-            dots[a : b + 1, c] = 1
-            owner[a // 4 : b // 4 + 1, c // 2] = i
-            previous = here
-    bits = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
-    cells = (dots.reshape(height, 4, width, 2) * bits[None, :, None, :]).sum(axis=(1, 3))
-    rows = [
-        [(chr(0x2800 + int(cell)) if cell else " ", int(who)) for cell, who in zip(cell_row, owner_row, strict=True)]
-        for cell_row, owner_row in zip(cells, owner, strict=True)
-    ]
-    return (rows, 10**low, 10**high, n) if log else (rows, low, high, n)
+def _look(ax: Axes, n: int) -> dict[str, Any]:
+    taken = len(_curves(ax))
+    dashes = _DASHES[taken // len(COLORS) % len(_DASHES)]
+    markers: dict[str, Any] = {"marker": "o", "markersize": 3.5} if n <= 60 else {}
+    return {"color": COLORS[taken % len(COLORS)], "linestyle": dashes, "linewidth": 1.8, **markers}
 
 
-def default_steps(schedules: Sequence[Schedule]) -> int:
-    """How many steps a picture shows when nobody said: the longest length and a bit, or as plot() describes."""
-    lengths = [s.steps for s in schedules]
-    finite = [length + max(1, length // 20) + 1 for length in lengths if length]
-    endless = [_until_half(s) for s, length in zip(schedules, lengths, strict=True) if length is None]
-    return max(finite + endless, default=100)
+def _full_names(line: dict[str, Any]) -> dict[str, Any]:
+    """Options of lines without matplotlib's short forms, so that each can take the place of the default."""
+    require("matplotlib", install="'lrkern[plot]'", what="plot")
+    from matplotlib.cbook import normalize_kwargs
+    from matplotlib.lines import Line2D
+
+    options: dict[str, Any] = normalize_kwargs(line, Line2D)
+    return options
 
 
-def sample_steps(n: int, at_most: int = _SAMPLES) -> NDArray[np.int64]:
-    """The steps 0 ... n-1, or an even choice among them, both ends included."""
-    if n <= at_most:
-        return np.arange(n, dtype=np.int64)
-    return np.rint(np.linspace(0, n - 1, at_most)).astype(np.int64)
+def _curves(ax: Axes) -> list[Any]:
+    return [one for one in ax.lines if one.get_gid() != _MARK]
 
 
-def _curves(
-    schedules: Sequence[Schedule], n: int, at_most: int
-) -> tuple[int, list[tuple[NDArray[np.int64], NDArray[np.float64]]]]:
-    """The number of steps to show, n at most, and per schedule the sampled steps and values up to where they overflow."""
-    lengths = [_finite_length(s, n, at_most) for s in schedules]
-    if not any(lengths):
-        raise OverflowError("plot: nothing to draw: the value at step 0 is beyond the range of float64")
-    steps = [sample_steps(length, at_most) for length in lengths]
-    return max(lengths), [(t, np.asarray(s(t))) for s, t in zip(schedules, steps, strict=True)]
+def _set_scale(ax: Axes, scale: str) -> None:
+    if scale != "symlog":
+        ax.set_yscale(scale)
+        return
+    sizes: NDArray[np.float64] = np.abs(np.concatenate([np.asarray(one.get_ydata(), float) for one in _curves(ax)]))
+    largest = float(sizes.max()) or 1.0
+    smallest = float(sizes[sizes > 0.0].min(initial=largest))
+    ax.set_yscale("symlog", linthresh=max(smallest, 1e-4 * largest))
 
 
-def _finite_length(schedule: Schedule, n: int, at_most: int) -> int:
-    """The number of first steps, n at most, whose samples are within float64."""
-
-    def overflows(length: int) -> bool:
-        try:
-            schedule(sample_steps(length, at_most))
-        except OverflowError:
-            return True
-        return False
-
-    return bisect_left(range(1, n + 1), True, key=overflows) if overflows(n) else n
-
-
-def shorten(text: str, length: int) -> str:
-    """Cut the middle out of a long text."""
-    if len(text) <= length:
-        return text
-    tail = (length - 1) // 3
-    return f"{text[: length - 1 - tail]}…{text[len(text) - tail :]}"
+def _label_marks(ax: Axes) -> None:
+    """The step above each mark, as far as there is room; what an earlier call wrote is written anew."""
+    for text in [text for text in ax.texts if text.get_gid() == _MARK]:
+        text.remove()
+    short = require("matplotlib.ticker", install="'lrkern[plot]'", what="plot").EngFormatter(sep="")
+    left, right = ax.get_xlim()
+    free = -math.inf
+    for step in sorted({int(np.asarray(one.get_xdata())[0]) for one in ax.lines if one.get_gid() == _MARK}):
+        label = f"{step:,}" if step < 10**7 else short(step)
+        half = (0.006 * len(label) + 0.004) * (right - left)
+        if step - half >= free:
+            place = {"xycoords": ax.get_xaxis_transform(), "textcoords": "offset points", "ha": "center", "va": "bottom"}
+            look: dict[str, Any] = {**place, "fontsize": 7, "color": _LINE, "gid": _MARK}
+            ax.annotate(label, (step, 1.0), (0, 3), **look)
+            free = step + half
 
 
-def _until_half(schedule: Schedule) -> int:
-    n = _ENDLESS
-    while n < 2**36:
-        try:
-            values = np.abs(np.asarray(schedule(sample_steps(n, at_most=512))))
-        except OverflowError:
-            break
-        peak = int(values.argmax())
-        if values[peak:].min() < values[peak] / 2:
-            return n
-        n *= 4
-    return _ENDLESS
+def _scale(log: bool | str) -> str:
+    if isinstance(log, str):
+        return choice("plot", "log", log, ("symlog",))
+    return "log" if flag("plot", "log", log) else "linear"
 
 
-def _as_list(schedule: Schedule | Sequence[Schedule]) -> list[Schedule]:
-    from lrkern.expression import Schedule
-
-    schedules = list(schedule) if isinstance(schedule, Sequence) else [schedule]
-    for s in schedules:
-        if not isinstance(s, Schedule):
-            raise TypeError(f"plot: schedule must be a Schedule or a sequence of them; got {type(s).__name__}")
-    if not schedules:
-        raise ValueError("plot: schedule must be a Schedule or a sequence of them; got an empty sequence")
-    return schedules
+def _as_list(schedules: Schedule | Sequence[Schedule]) -> list[Schedule]:
+    rows = [schedules] if isinstance(schedules, Schedule) or not isinstance(schedules, Sequence) else list(schedules)
+    for one in rows:
+        if not isinstance(one, Schedule):
+            raise TypeError(f"plot: schedules must be a Schedule or a sequence of them; got {describe(one)}")
+    if not rows:
+        raise ValueError("plot: schedules must be a Schedule or a sequence of them; got an empty sequence")
+    return rows
 
 
-def _labels(label: str | Sequence[str] | None, schedules: Sequence[Schedule]) -> list[str]:
-    if label is None:
+def _labels(labels: str | Sequence[str] | None, schedules: Sequence[Schedule]) -> list[str]:
+    if labels is None:
         return [shorten(repr(s), 80) for s in schedules]
-    labels = [label] if isinstance(label, str) else list(label)
-    if len(labels) != len(schedules):
-        raise ValueError(f"plot: label must hold one text per schedule, {len(schedules)}; got {len(labels)}")
-    return labels
-
-
-def _check_n(n: int | None, schedules: Sequence[Schedule]) -> int:
-    if n is None:
-        return default_steps(schedules)
-    if isinstance(n, bool) or not isinstance(n, int | np.integer):
-        raise TypeError(f"plot: n must be an integer >= 1; got {n!r} ({type(n).__name__})")
-    if not 1 <= n <= 2**53:
-        raise ValueError(f"plot: n must be an integer from 1 to 2**53; got {n}")
-    return int(n)
+    texts = [labels] if isinstance(labels, str) else list(labels)
+    if len(texts) != len(schedules):
+        raise ValueError(f"plot: labels must hold one text for each schedule, {len(schedules)}; got {len(texts)}")
+    for text in texts:
+        if not isinstance(text, str):
+            raise TypeError(f"plot: labels must hold one text for each schedule; got {describe(text)}")
+    return texts
 
 
 def _new_axes() -> Axes:

@@ -1,4 +1,7 @@
-"""The named shapes of `warmup(curve=)`, `cooldown(curve=)`, `wsd(tail=)`: from one value to another over some steps."""
+"""The named shapes of `warmup(curve=)`, `cooldown(curve=)`, `wsd(tail=)`: from one value to another over some steps.
+
+docs/schedules.md has the formulas.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,12 @@ _SHAPES = {
     "one_minus_sqrt": ("rise", 0.5),
     "exponential": ("geometric", 0.0),
     "square": ("rise", 2.0),
+    "mirror_cosine": ("mirror_cosine", 0.0),
+    "halving": ("halving", 0.0),
+    "inverse_proportional": ("harmonic", 0.0),
 }
 NAMES = tuple(_SHAPES)
+POSITIVE = ("exponential", "inverse_proportional")
 
 
 def ramp(curve: str, steps: int, start: _core.Node, start_at: int, end: _core.Node, end_at: int) -> _core.Node:
@@ -21,8 +28,10 @@ def ramp(curve: str, steps: int, start: _core.Node, start_at: int, end: _core.No
     return _core.ramp(shape, parameter, 0.0, steps, start, start_at, end, end_at)
 
 
-def check_positive(where: str, *, start: float, end: float, start_name: str = "start", end_name: str = "end") -> None:
-    """An exponential shape needs both ends above zero."""
+def check_positive(
+    where: str, curve: str, *, start: float, end: float, start_name: str = "start", end_name: str = "end"
+) -> None:
+    """What the shapes in POSITIVE need: both ends above zero."""
     for name, value in ((start_name, start), (end_name, end)):
         if not value > 0.0:
-            raise ValueError(f"{where}: {name} must be > 0 for curve 'exponential'; got {value!r}")
+            raise ValueError(f"{where}: {name} must be > 0 for curve {curve!r}; got {value!r}")

@@ -168,6 +168,19 @@ lrk_expr *lrk_table(const double *values, int64_t n)
     return e;
 }
 
+lrk_expr *lrk_noise(lrk_noise_kind kind, double scale, double limit, uint64_t seed)
+{
+    LRK_FP_DEFAULT_HERE;
+    lrk_expr *e = new_node(LRK_KIND_NOISE, NULL, 0);
+    if (e) {
+        e->noise = kind;
+        e->value = exactly(scale);
+        e->a = limit;
+        e->seed = seed;
+    }
+    return e;
+}
+
 static lrk_expr *binary(lrk_kind kind, lrk_expr *a, lrk_expr *b)
 {
     lrk_expr *e = new_node(kind, (lrk_expr *[]){a, b}, 2);
@@ -184,11 +197,16 @@ lrk_expr *lrk_sum(lrk_expr *a, lrk_expr *b)
 lrk_expr *lrk_product(lrk_expr *a, lrk_expr *b)
 {
     LRK_FP_DEFAULT_HERE;
-    if (a == NULL || b == NULL || a->kind != LRK_KIND_CONSTANT || b->kind != LRK_KIND_CONSTANT)
+    if (a == NULL || b == NULL || a->kind != LRK_KIND_CONSTANT ||
+        (b->kind != LRK_KIND_CONSTANT && b->kind != LRK_KIND_POWER_LAW))
         return binary(LRK_KIND_PRODUCT, a, b);
-    lrk_expr *e = new_node(LRK_KIND_CONSTANT, NULL, 0);
-    if (e)
+    lrk_expr *e = new_node(b->kind, NULL, 0);
+    if (e) { /* one of the same kind */
         e->value = compiler()->product(a->value, b->value);
+        e->a = b->a;
+        e->offset = b->offset;
+        e->slope = b->slope;
+    }
     return e;
 }
 
@@ -226,6 +244,16 @@ lrk_expr *lrk_staircase(lrk_expr *a, int64_t every)
     lrk_expr *e = new_node(LRK_KIND_STAIRCASE, &a, 1);
     if (e)
         e->n = every;
+    return e;
+}
+
+lrk_expr *lrk_fractal(lrk_expr *a, int bits)
+{
+    lrk_expr *e = new_node(LRK_KIND_FRACTAL, &a, 1);
+    if (e) {
+        e->n = INT64_C(1) << bits;
+        e->monotone = 1; /* constant from step to step */
+    }
     return e;
 }
 

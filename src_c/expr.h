@@ -12,12 +12,14 @@ typedef enum {
     LRK_KIND_POWER_LAW,
     LRK_KIND_EXPONENTIAL,
     LRK_KIND_TABLE,
+    LRK_KIND_NOISE,
     LRK_KIND_SUM,
     LRK_KIND_PRODUCT,
     LRK_KIND_CLIP,
     LRK_KIND_SHIFT,
     LRK_KIND_STRETCH,
     LRK_KIND_STAIRCASE,
+    LRK_KIND_FRACTAL,
     LRK_KIND_JOIN,
     LRK_KIND_REPEAT,
     LRK_KIND_RESTARTS
@@ -45,9 +47,11 @@ struct lrk_expr {
 
     lrk_shape shape;
     int rises, falls;    /* one end of a ramp is so small that the weight of the other one counts to its last digit */
+    lrk_noise_kind noise;
+    uint64_t seed;       /* of noise */
     int64_t n;           /* steps, by, every, period, number of values */
     int64_t times;       /* of a repeat */
-    double a, b;         /* of a shape; power of a power law or of a gain; low and high; factor; growth */
+    double a, b;         /* of a shape; power of a power law or of a gain; low and high; factor; growth; limit */
     xdd value, end;      /* constant, start, scale; end of a ramp, rest of restarts */
     dd offset, slope;    /* base of a power law */
     dd inverse;          /* of the steps of a ramp */

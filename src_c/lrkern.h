@@ -88,7 +88,11 @@ typedef enum {
     LRK_SHAPE_COSINE, /* f = (1 + cos(pi x))/2 */
     LRK_SHAPE_REX, /* f = (1 - x)/(1 - x/2) */
     LRK_SHAPE_LOGISTIC, /* f = (1 - tanh(a (1 - x) + b x))/2; the ramp's ends are not exactly start and end */
-    LRK_SHAPE_GEOMETRIC /* value = start (end/start)^x */
+    LRK_SHAPE_GEOMETRIC, /* value = start (end/start)^x */
+    LRK_SHAPE_MIRROR_COSINE, /* f = 2 (1 - x) - (1 + cos(pi x))/2 */
+    LRK_SHAPE_HALVING, /* f = 2^(1 - x) - 1 */
+    LRK_SHAPE_HARMONIC, /* 1/value = f/start + (1 - f)/end, f = 1 - x; start and end > 0 */
+    LRK_SHAPE_HARMONIC_COSINE /* the same with f = (1 + cos(pi x))/2 */
 } lrk_shape;
 
 /* numerator/denominator, exactly (to 2^-100). */
@@ -107,6 +111,11 @@ LRK_API lrk_expr *lrk_exponential(double scale, double rate, double every);
 /* values[floor(t)], then the last; copies the values. */
 LRK_API lrk_expr *lrk_table(const double *values, int64_t n);
 
+typedef enum { LRK_NOISE_UNIFORM, LRK_NOISE_NORMAL } lrk_noise_kind;
+
+/* scale z, z a random number for the seed and floor(t), see docs/schedules.md; normal ones with |z| < limit only. */
+LRK_API lrk_expr *lrk_noise(lrk_noise_kind kind, double scale, double limit, uint64_t seed);
+
 LRK_API lrk_expr *lrk_sum(lrk_expr *a, lrk_expr *b);
 LRK_API lrk_expr *lrk_product(lrk_expr *a, lrk_expr *b);
 LRK_API lrk_expr *lrk_clip(lrk_expr *a, double low, double high);
@@ -119,6 +128,9 @@ LRK_API lrk_expr *lrk_stretch(lrk_expr *a, double factor);
 
 /* a(every floor(t/every)). */
 LRK_API lrk_expr *lrk_staircase(lrk_expr *a, int64_t every);
+
+/* a(p(floor(t))), again and again: p is the fractal permutation of 0 ... 2^bits - 1, 0 <= bits <= 53. */
+LRK_API lrk_expr *lrk_fractal(lrk_expr *a, int bits);
 
 /* parts[i](t - boundaries[i-1]) from boundaries[i-1] (0 for the first) until boundaries[i]. n parts, n-1 boundaries. */
 LRK_API lrk_expr *lrk_join(lrk_expr *const *parts, const int64_t *boundaries, int64_t n);
@@ -143,6 +155,10 @@ LRK_API double lrk_expr_fastest(const lrk_expr *e);
 LRK_API lrk_status lrk_expr_value(const lrk_expr *e, double t, double *value);
 
 /* ---- Plans and tables */
+
+/* The run of steps *begin <= t < *end around step t that is one smooth formula: what lies between two joins, restarts, jumps.
+ * (Where a clip begins or ends to hold is not looked for.) */
+void lrk_expr_segment(const lrk_expr *e, int64_t t, int64_t *begin, int64_t *end);
 
 /* A plan: the compiled form. Piece i covers steps breaks[i] <= t < breaks[i+1] (the last one up to `end`):
  *     u = (t - center) scale                                   exact

@@ -32,6 +32,15 @@ lrk_status lrk_expr_value(const lrk_expr *e, double t, double *value)
     return __builtin_isinf(*value) ? LRK_ERROR_OVERFLOW : LRK_OK;
 }
 
+void lrk_expr_segment(const lrk_expr *e, int64_t t, int64_t *begin, int64_t *end)
+{
+    LRK_FP_DEFAULT_HERE;
+    lrk_walker w;
+    lrk_active()->compiler->start(&w, e, t);
+    *begin = w.t;
+    *end = w.segment_end;
+}
+
 /* The piece that covers t; w->t is at t or before. Where that fails, so does the value at t, or at w->t - 1 after it. */
 static lrk_status piece_at(lrk_walker *w, const lrk_expr *e, int64_t t, lrk_piece *piece)
 {

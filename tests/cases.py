@@ -21,6 +21,7 @@ from fractions import Fraction
 
 import oracle
 from oracle import SHAPES, Exact, along, blend, crossings, exactly, mp, power_weights, real, restart_cycle, span
+from random_words import word
 
 MAX_ULP = 0.6
 LAST_STEP = 2**53
@@ -395,12 +396,32 @@ def one_cycle_momentum(low, high, steps, pct_start=0.3, anneal="cosine", three_p
     return phases(int(pct_start * steps), (high, low), (low, high), (high, high), steps, SHAPES[anneal], three_phase)
 
 
-TAILS = ["linear", "cosine", "one_minus_sqrt", "square"]
+TAILS = ["linear", "cosine", "one_minus_sqrt", "square", "mirror_cosine", "halving"]
+POSITIVE_TAILS = ["exponential", "inverse_proportional"]
+
+
+def hold_and_fall(peak, warmup, stable, decay, end, tail, start=0.0):
+    """start to peak, peak, then to end along the tail."""
+    fall = warmup + stable
+
+    def value(t):
+        if t < warmup:
+            return SHAPES["linear"](start, peak, t / warmup)
+        if t < fall:
+            return real(peak)
+        return real(end) if t >= fall + decay else SHAPES[tail](peak, end, (t - fall) / decay)
+
+    return Exact.curve(value, fall + decay, [warmup, fall, fall + decay])
 
 
 @curve(
     [f"wsd(0.1, {w}, {s}, {d}, tail='{tail}')" for tail in TAILS for w, s, d in [(10, 50, 40), (2000, 10**6, 10**5)]],
-    [f"wsd(0.1, {w}, {s}, {d}, 0.001, '{tail}')" for tail in [*TAILS, "exponential"] for w, s, d in [(10, 90, 100)]],
+    [f"wsd(0.1, {w}, {s}, {d}, 0.001, '{tail}')" for tail in [*TAILS, *POSITIVE_TAILS] for w, s, d in [(10, 90, 100)]],
+    [f"wsd({a}, 100, 50, {n}, {b}, 'inverse_proportional')" for a, b in BOTH_POSITIVE for n in ODD_LENGTHS],
+    [f"wsd({a}, 7, 50, {n}, {b}, '{tail}')" for a, b in BOTH_POSITIVE for n in (7, 10**6) for tail in TAILS[-2:]],
+    "wsd(0.1, 10, 50, 10**12, tail='mirror_cosine')",
+    "wsd(0.1, 10, 50, 10**12, tail='halving')",
+    "wsd(-1.0, 10, 50, 1000, 1.0, tail='halving')",
     "wsd(3e-4, 10**4, 10**8, 10**7, 3e-5, 'exponential')",
     "wsd(0.1, 10, 50, 40)",
     "wsd(0.1, 0, 50, 40)",
@@ -411,16 +432,166 @@ TAILS = ["linear", "cosine", "one_minus_sqrt", "square"]
     "wsd(-1e300, 100, 1000, 300, 1e300, tail='cosine')",
 )
 def wsd(peak, warmup, stable, decay, end=0.0, tail="linear"):
-    fall = warmup + stable
+    return hold_and_fall(peak, warmup, stable, decay, end, tail)
+
+
+@curve(
+    "wsd_s(0.1, 0.01, 100, [1000, 2000, 4000], 200)",
+    "wsd_s(0.1, 0.01, 2000, [10**5, 2 * 10**5, 4 * 10**5], [10**4, 2 * 10**4, 4 * 10**4])",
+    [f"wsd_s(0.1, 0.001, 10, [50, 90], [20, 30], '{tail}')" for tail in [*TAILS, *POSITIVE_TAILS]],
+    "wsd_s(0.1, 0.0, 0, [7], 3, tail='linear')",
+    "wsd_s(0.1, 0.2, 5, [5, 5, 9], [0, 0, 4])",
+    "wsd_s(0.1, 0.001, 0, [3, 6], 3)",
+    "wsd_s(3e-4, 3e-5, 10**9, [10**11, 10**12], 10**10)",
+)
+def wsd_s(peak, end, warmup, budgets, decay, tail="inverse_proportional"):
+    falls = [decay] * len(budgets) if isinstance(decay, int) else decay
 
     def value(t):
         if t < warmup:
             return SHAPES["linear"](0.0, peak, t / warmup)
-        if t < fall:
-            return real(peak)
-        return real(end) if t >= fall + decay else SHAPES[tail](peak, end, (t - fall) / decay)
+        for budget, fall in zip(budgets, falls, strict=True):
+            if t < budget:
+                into = t - (budget - fall)
+                return real(peak) if into <= 0 else SHAPES[tail](peak, end, into / fall)
+        return real(end)
 
-    return Exact.curve(value, fall + decay, [warmup, fall, fall + decay])
+    marks = [mark for b, n in zip(budgets, falls, strict=True) for mark in (b - n, b)]
+    return Exact.curve(value, budgets[-1], [warmup, *marks])
+
+
+@curve("knee(0.1, 100, 1000, 900)", "knee(0.1, 2000, 10**6, 10**5)", "knee(0.1, 0, 0, 7)", "knee(-1.0, 3, 0, 0)")
+def knee(peak, warmup, explore, decay):
+    return hold_and_fall(peak, warmup, explore, decay, 0.0, "linear")
+
+
+@curve(
+    over("linear_to_zero(0.1, {})", ["100, 900", "2000, 10**6", "0, 1000", "10, 0", "10**9, 10**12", "1, 1"]),
+    "linear_to_zero(1e-300, 7, 1000)",
+)
+def linear_to_zero(peak, warmup, decay):
+    return hold_and_fall(peak, warmup, 0, decay, 0.0, "linear")
+
+
+@curve(
+    over("tri_stage(0.1, {})", ["100, 400, 500", "1000, 10**5, 10**6", "0, 7, 10", "10, 0, 10", "3, 3, 0", "0, 0, 0"]),
+    over("tri_stage(5e-4, 100, 400, 500, {})", ["0.0, 0.05", "1.0, 1.0", "2, 0.5", "final_scale=1e-300", "0.3, 3.0"]),
+    "tri_stage(1e300, 10, 10, 1000, 1e-300, 1e-300)",
+    "tri_stage(0.1, 10**9, 10**11, 10**12)",
+)
+def tri_stage(peak, warmup, hold, decay, init_scale=0.01, final_scale=0.01):
+    first, last = exactly(peak) * exactly(init_scale), exactly(peak) * exactly(final_scale)
+    return hold_and_fall(peak, warmup, hold, decay, last, "exponential", first)
+
+
+@curve(
+    "power_lr(128, 128 * 4096, 2000)",
+    "power_lr(1024, 1024 * 4096, 240)",
+    over(
+        "power_lr(16.0, 1e6, {})", ["1", "1000, 1e-3", "10, 1e300", "10**6, peak=1e-9", "100, a=4.6, b=-1.0", "7, 0.1, 3, -0.4"]
+    ),
+    "power_lr(1, 1, 1, 1e-300, 1e-290, -2.5)",
+    "power_lr(1e-3, 1e12, 10**9)",
+)
+def power_lr(batch_size, tokens, warmup, peak=0.02, a=4.0, b=-0.51):
+    def law(t):
+        return min(real(peak), real(exactly(batch_size) * exactly(a)) * mp.power(real(t * exactly(tokens)), real(b)))
+
+    def value(t):
+        return law(t) if t >= warmup else law(Fraction(warmup)) * real(t / warmup)
+
+    below = mp.power(real(peak) / real(exactly(batch_size) * exactly(a)), 1 / real(b)) / real(tokens)
+    return Exact.curve(value, None, [warmup, int(min(below, 2**53))])
+
+
+@curve(spans("half_cosine({start}, {end}, {steps})", extremes=EXTREME_PAIRS[:6] + EXTREME_PAIRS[8:]))
+def half_cosine(peak, end, steps):
+    middle = real((exactly(peak) + exactly(end)) / 2)
+
+    def value(t):
+        return real(end) if t >= steps else SHAPES["cosine"](peak, end, (1 + t / steps) / 2)
+
+    return Exact.curve(value, steps, ends=(middle, end))
+
+
+@curve(
+    over("truncated_cosine(0.1, 0.0, 1000, {})", ["100", "100, 0.01", "0", "1000", "999, floor=0.05", "1, 0.01"]),
+    over("truncated_cosine(3e-4, 3e-5, {})", ["10**6, 10**5, 3e-5", "10**12, 10**10", "0, 0", "7, 3", "1, 1", "1, 0"]),
+    "truncated_cosine(1e-300, 1e-310, 1000, 300)",
+    "truncated_cosine(1e300, 1e-300, 1000, 300, 1e299)",
+)
+def truncated_cosine(start, end, steps, decay, floor=0.0):
+    left = steps - decay
+
+    def value(t):
+        if t < left:
+            return SHAPES["cosine"](start, floor, t / steps)
+        if t >= steps:
+            return real(end)
+        begin = SHAPES["cosine"](start, floor, Fraction(left, steps)) if decay < steps else start
+        return SHAPES["linear"](begin, end, (t - left) / decay)
+
+    return Exact.curve(value, steps, [left, steps])
+
+
+@curve(
+    over("lr_range_test(1e-7, 10.0, {})", ["0", "1", "100", "1000", "10**6", "10**12", "1000, every=10", "1000, every=7"]),
+    over("lr_range_test(0.0, 1.0, {}, 'linear')", ["0", "7", "1000", "10**12"]),
+    "lr_range_test(1e-3, 0.1, 2000, 'linear', 100)",
+    "lr_range_test(1e-3, 0.1, 5, 'linear', every=3)",
+    "lr_range_test(1e-300, 1e300, 1000)",
+)
+def lr_range_test(low, high, steps, kind="exponential", every=1):
+    smooth = span(low, high, steps, SHAPES[kind])
+    return smooth if every == 1 else smooth.staircase(every)
+
+
+def permuted(t, n):
+    """Place t of the fractal permutation of n numbers."""
+    if n == 1:
+        return 0
+    half = permuted(t // 2, n // 2)
+    return n - 1 - half if t % 2 else half
+
+
+@curve(
+    over("chebyshev(0.1, 1.0, {})", [1, 2, 4, 8, 64, 1024, 2**20, 2**50]),
+    over("chebyshev(0.1, 1.0, {}, 'plain')", [1, 2, 3, 7, 1000, 10**6, 10**12]),
+    over("chebyshev({}, 32)", ["1.0, 1.0", "1e-12, 1.0", "1e-300, 1e300", "1e300, 1.1e300", "3, 1000"]),
+    over("chebyshev({}, 1000, order='plain')", ["1.0, 1.0", "1e-12, 1.0", "1e-150, 1e150", "1e300, 1.1e300"]),
+)
+def chebyshev(smallest, largest, period, order="fractal"):
+    def value(t):
+        k = permuted(math.floor(t) % period, period) if order == "fractal" else min(t % period, period - Fraction(1, 2))
+        half = real((2 * k + 1) / Fraction(4 * period))
+        return 1 / (real(smallest) * mp.cospi(half) ** 2 + real(largest) * mp.sinpi(half) ** 2)
+
+    return Exact.curve(value, None, [period * k for k in (1, 2, 3, 1000)])
+
+
+@curve(
+    over("noise(0.1{})", ["", ", seed=1", ", seed=2**64 - 1", ", limit=1", ", limit=0.1, seed=7", ", 'normal', 2.5, 3"]),
+    over("noise({}, 'uniform', seed=12345)", [1.0, -3e-4, 1e300, 1e-300, 5e-324, 0.0]),
+    over("noise({}, seed=99)", [1, 1e300, 1e-300, 5e-324]),
+)
+def noise(scale, kind="normal", limit=None, seed=0):
+    def draw(t, k):
+        return word(seed, t, 2**63 + k)
+
+    def normal(t):
+        for k in range(0, 10**6, 2):
+            a, b = draw(t, k), draw(t, k + 1)
+            u, v = Fraction(2 * (a >> 11) + 1, 2**54), Fraction(2 * (b >> 12) + 1, 2**53)
+            z = Fraction(int(mp.floor(mp.sqrt(-2 * mp.log(real(u))) * mp.cospi(real(v) / 2) * 2**24 + 0.5)), 2**24)
+            if limit is None or z < exactly(limit):
+                return -z if b % 2 else z
+        raise AssertionError("a million numbers, none below the limit")
+
+    def uniform(t):
+        return Fraction(2 * (draw(t, 0) >> 11) + 1, 2**53) - 1
+
+    random_number = uniform if kind == "uniform" else normal
+    return Exact.curve(lambda t: real(exactly(scale) * random_number(math.floor(t))), None, [1, 2, 1000, 10**9, 2**52])
 
 
 @curve(
@@ -471,6 +642,8 @@ composites(
     over("cosine(0.1, 0.0, 1000).cooldown({})", ["500, 100", "0, 10", "500, 0", "2000, 10, 0.1", "999, 1"]),
     [f"inverse_sqrt(0.1, 100).cooldown(10**5, 10**4, curve='{shape}')" for shape in TAILS],
     "exponential(0.1, 0.9999).cooldown(10**4, 1000, 1e-6, 'exponential')",
+    "inverse_sqrt(0.1, 100).cooldown(10**5, 10**4, 1e-3, 'inverse_proportional')",
+    "power_lr(128, 128 * 4096, 2000).cooldown(10**6, 10**5, curve='halving')",
     "constant(0.1).warmup(100).cooldown(10**6, 10**5, curve='one_minus_sqrt')",
     "(linear(1.0, 0.3, 1000) * 0.7).cooldown(333, 50, end=-1.0)",
 )
@@ -603,6 +776,11 @@ composites(
     "(wsd(0.1, 100, 500, 400) + 0.001 * cyclic(0.0, 1.0, 10)).clip(high=0.1)",
     "one_cycle(0.1, 500).then(one_cycle(0.05, 300).repeat(300, 3)).shift(-77)",
     "(1.0 - noam(64, 30)).stretch(1.7).staircase(4)",
+    "cosine(0.1, 0.0, 1000).warmup(10) * (1.0 + noise(0.1, limit=2.0, seed=3))",
+    "(linear(0.1, 0.0, 100) + noise(0.01, 'uniform').staircase(10)).clip(0.0)",
+    "inverse_power(0.1, 1, 0.275) * noise(1.0)",
+    "chebyshev(0.1, 1.0, 16).stretch(2.5) * noise(0.1, seed=8).stretch(0.7)",
+    "(chebyshev(0.5, 1.0, 8) + cyclic(0.0, 1.0, 5)).shift(-3)",
     "tanh(1.0, 0.0, 300).cooldown(200, 50, curve='cosine').repeat(250, gain=0.7).warmup(10)",
     "(rex(1.0, 0.0, 400) * step_decay(1.0, 0.5, 90) + geometric(1e-3, 1e-5, 300)).shift(50)",
 )

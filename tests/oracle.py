@@ -96,6 +96,15 @@ def power_weights(p, power):
     return w, -mp.expm1(exponent) if w > 0.9 else 1 - w
 
 
+def mirror_cosine_weights(p):
+    w, v = cosine_weights(p)
+    return real(2 * (1 - p)) - w, real(2 * p) - v
+
+
+def halving_weights(p):
+    return mp.expm1(real(1 - p) * mp.ln2), -2 * mp.expm1(-real(p) * mp.ln2)
+
+
 def along(weights):
     """A ramp (start, end, p) -> value from a rule for weights."""
     return lambda start, end, p: blend(start, end, *weights(p))
@@ -106,12 +115,19 @@ def geometric_ramp(start, end, p):
     return start * mp.power(end / start, real(p))
 
 
+def inverse_ramp(start, end, p):
+    return 1 / (real(1 - p) / real(start) + real(p) / real(end))
+
+
 SHAPES = {
     "linear": along(linear_weights),
     "cosine": along(cosine_weights),
     "one_minus_sqrt": along(one_minus_sqrt_weights),
     "square": along(square_weights),
     "exponential": geometric_ramp,
+    "mirror_cosine": along(mirror_cosine_weights),
+    "halving": along(halving_weights),
+    "inverse_proportional": inverse_ramp,
 }
 
 

@@ -16,6 +16,7 @@ import ml_dtypes
 import mpmath
 import numpy as np
 import ulp
+from random_words import word
 
 Array = np.ndarray[Any, Any]
 Scalar = Any  # a float64, or an array of one float64 for each element where rows have their own lr
@@ -113,20 +114,12 @@ def to_nearest(x: Array, dtype: np.dtype[Any]) -> Array:
     return np.where(np.isnan(x), np.uint16(0x7FC0), rounded).view(BF16)
 
 
-MASK32, MASK64 = 2**32 - 1, 2**64 - 1
-
-
-def mix(z: int) -> int:
-    z ^= z >> 30
-    z = z * 0xBF58476D1CE4E5B9 & MASK64
-    z ^= z >> 27
-    z = z * 0x94D049BB133111EB & MASK64
-    return z ^ z >> 31
+MASK32 = 2**32 - 1
 
 
 def random_bits(seed: int, count: int, stream: int, i: int) -> int:
     """r, the 32 random bits of an element."""
-    key = mix(mix(mix(seed + 0x9E3779B97F4A7C15 & MASK64) + count & MASK64) + (stream << 32) + (i >> 32) & MASK64)
+    key = word(seed, count, (stream << 32) + (i >> 32))
     x = (i ^ key) & MASK32
     x ^= x >> 16
     x = x * 0x21F0AAAD & MASK32

@@ -60,7 +60,7 @@ class Refusal:
 
 # ------------------------------------------------------------------------------------ arguments of curves and methods
 
-REAL, COUNT = "real", "count"
+REAL, COUNT, SEED = "real", "count", "seed"
 WRONG_KIND = ["text", "'0.5'", "b'x'", "True", "False", "1j", "[0.1]", "{}", "np.array([0.1])", "np.True_", "object()"]
 WRONG = {
     REAL: [(v, TypeError) for v in [*WRONG_KIND, "None"]]
@@ -68,6 +68,7 @@ WRONG = {
     COUNT: [(v, TypeError) for v in [*WRONG_KIND, "None", "2.5", "100.0", "np.float64(3.0)", "nan", "inf"]]
     + [(v, ValueError) for v in ("2**53 + 1", "-2**53 - 1", "10**400")],
 }
+WRONG[SEED] = [(v, e) for v, e in WRONG[COUNT] if v != "2**53 + 1"] + [("-1", ValueError), ("2**64", ValueError)]
 WORDS = {
     "Fraction": Fraction,
     "Decimal": Decimal,
@@ -85,6 +86,8 @@ def kind_of(parameter) -> str | None:
     hint = str(parameter.annotation)
     if re.search(r"bool|str|Sequence|Iterable|Schedule|Callable|Literal|ArrayLike|NDArray", hint):
         return None
+    if parameter.name == "seed":
+        return SEED
     if re.search(r"\bfloat\b|Real", hint):
         return REAL
     if re.search(r"\bint\b|Index|Integral", hint):
@@ -190,6 +193,55 @@ BAD_CALLS = [  # expression, exception, function named, argument named
     ("noam(0, 10)", ValueError, "noam", "model_size"),
     ("noam(-512, 10)", ValueError, "noam", "model_size"),
     ("noam(512, -1)", ValueError, "noam", "warmup"),
+    ("wsd(0.1, 1, 1, 1, 0.0, 'inverse_proportional')", ValueError, "wsd", "end"),
+    ("wsd(-0.1, 1, 1, 1, 0.1, 'inverse_proportional')", ValueError, "wsd", "peak"),
+    ("wsd(0.1, 1, 1, 1, 0.0, 'halved')", ValueError, "wsd", "tail"),
+    ("wsd_s(0.1, 0.01, 10, [], 5)", ValueError, "wsd_s", "budgets"),
+    ("wsd_s(0.1, 0.01, 10, 100, 5)", TypeError, "wsd_s", "budgets"),
+    ("wsd_s(0.1, 0.01, 10, [100, 50], 5)", ValueError, "wsd_s", "budgets"),
+    ("wsd_s(0.1, 0.01, 10, [100.0], 5)", TypeError, "wsd_s", "budgets"),
+    ("wsd_s(0.1, 0.01, 10, [12], 5)", ValueError, "wsd_s", "budget"),
+    ("wsd_s(0.1, 0.01, 10, [100, 104], 5)", ValueError, "wsd_s", "budget"),
+    ("wsd_s(0.1, 0.01, 10, [100, 200], [5])", ValueError, "wsd_s", "decay"),
+    ("wsd_s(0.1, 0.01, 10, [100], -1)", ValueError, "wsd_s", "decay"),
+    ("wsd_s(0.1, 0.01, 10, [100], True)", TypeError, "wsd_s", "decay"),
+    ("wsd_s(0.1, 0.01, 10, [100], 5.0)", TypeError, "wsd_s", "decay"),
+    ("wsd_s(0.1, 0.0, 10, [100], 5)", ValueError, "wsd_s", "end"),
+    ("wsd_s(0.1, 0.01, 10, [100], 5, 'round')", ValueError, "wsd_s", "tail"),
+    ("knee(0.1, 1, -1, 1)", ValueError, "knee", "explore"),
+    ("knee(0.1, 2**53, 1, 1)", ValueError, "knee", "warmup + explore + decay"),
+    ("linear_to_zero(0.1, -1, 1)", ValueError, "linear_to_zero", "warmup"),
+    ("tri_stage(0.0, 1, 1, 1)", ValueError, "tri_stage", "peak"),
+    ("tri_stage(0.1, 1, 1, 1, -0.1)", ValueError, "tri_stage", "init_scale"),
+    ("tri_stage(0.1, 1, 1, 1, 0.1, 0.0)", ValueError, "tri_stage", "final_scale"),
+    ("power_lr(0, 1e6, 1)", ValueError, "power_lr", "batch_size"),
+    ("power_lr(16, 0.0, 1)", ValueError, "power_lr", "tokens"),
+    ("power_lr(16, 1e6, 0)", ValueError, "power_lr", "warmup"),
+    ("power_lr(16, 1e6, 1, 0.0)", ValueError, "power_lr", "peak"),
+    ("power_lr(16, 1e6, 1, a=0.0)", ValueError, "power_lr", "a"),
+    ("power_lr(16, 1e6, 1, b=0.0)", ValueError, "power_lr", "b"),
+    ("power_lr(16, 1e6, 1, b=-1001)", ValueError, "power_lr", "b"),
+    ("half_cosine(0.1, 0.0, 2**53)", ValueError, "half_cosine", "steps"),
+    ("truncated_cosine(0.1, 0.0, 10, 11)", ValueError, "truncated_cosine", "decay"),
+    ("lr_range_test(0.0, 1.0, 10)", ValueError, "lr_range_test", "low"),
+    ("lr_range_test(0.1, -1.0, 10)", ValueError, "lr_range_test", "high"),
+    ("lr_range_test(0.1, 1.0, 10, 'cosine')", ValueError, "lr_range_test", "kind"),
+    ("lr_range_test(0.1, 1.0, 10, every=0)", ValueError, "lr_range_test", "every"),
+    ("chebyshev(0.0, 1.0, 4)", ValueError, "chebyshev", "smallest"),
+    ("chebyshev(1.0, 0.5, 4)", ValueError, "chebyshev", "largest"),
+    ("chebyshev(0.1, 1.0, 0)", ValueError, "chebyshev", "period"),
+    ("chebyshev(0.1, 1.0, 6)", ValueError, "chebyshev", "period"),
+    ("chebyshev(0.1, 1.0, 4, 'random')", ValueError, "chebyshev", "order"),
+    ("noise(0.1, 'gauss')", ValueError, "noise", "kind"),
+    ("noise(0.1, limit=0.09)", ValueError, "noise", "limit"),
+    ("noise(0.1, 'uniform', limit=1.0)", ValueError, "noise", "limit"),
+    ("cooldowns(0.1, [1], 2)", TypeError, "cooldowns", "base"),
+    ("cooldowns(cosine(0.1, 0.0, 9), 1, 2)", TypeError, "cooldowns", "at"),
+    ("cooldowns(cosine(0.1, 0.0, 9), [-1], 2)", ValueError, "cooldowns", "at"),
+    ("cooldowns(cosine(0.1, 0.0, 9), [1, 2], [2])", ValueError, "cooldowns", "steps"),
+    ("cooldowns(cosine(0.1, 0.0, 9), [1, 2], 0.5)", TypeError, "cooldowns", "steps"),
+    ("cooldowns(cosine(0.1, 0.0, 9), [1, 2], True)", TypeError, "cooldowns", "steps"),
+    ("cooldowns(cosine(0.1, 0.0, 9), [1], 2, 0.0, 'exponential')", ValueError, "cooldown", "end"),
     ("cyclic(0.0, 1.0, 0, 0)", ValueError, "cyclic", "up"),
     ("cyclic(0.0, 1.0, 0)", ValueError, "cyclic", "up"),
     ("cyclic(0.0, 1.0, -1)", ValueError, "cyclic", "up"),

@@ -73,10 +73,11 @@ def test_one_case_of_every_fact(fact):
 
 
 def test_every_public_curve_and_method_is_in_the_table():
-    known = set(curves.BY_NAME) | set(curves.STAND_INS)
+    known = set(curves.BY_NAME) | set(curves.STAND_INS) | curves.APART
     assert public_curves(lk) <= known
     assert public_methods(lk) <= known
     assert set(curves.STAND_INS.values()) <= set(curves.BY_NAME)
+    assert {row.name for row in rows.all_rows()} >= curves.APART
 
 
 def test_a_curve_without_an_entry_is_timed_all_the_same(monkeypatch):

@@ -1,5 +1,6 @@
 """The command line: what it prints and writes, and that wrong use ends in one line and exit code 2."""
 
+import csv
 import os
 import subprocess
 import sys
@@ -33,7 +34,7 @@ def test_help_names_every_command(run):
     for words in ([], ["--help"], ["-h"]):
         code, out, _ = run(*words)
         assert code == 0
-        for command in ("demo", "plot", "table", "info", "bench"):
+        for command in ("demo", "plot", "table", "compare", "info", "bench"):
             assert f"\n  {command} " in out
 
 
@@ -81,6 +82,63 @@ def test_table_of_no_steps(run):
     assert run("table", SCHEDULE, "-n", "0") == (0, "step,value\n", "")
 
 
+TWO = (SCHEDULE, "join([constant(0.5), from_table([1.0, 0.1])], [50])")
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_table_of_several(run, dtype):
+    wanted = lk.tables([lk.parse(text) for text in TWO], 60, 5, dtype=dtype)
+    words = ["table", *TWO, "-n", "60", "--start", "5", "--dtype", dtype]
+    assert run(*words, "-o", "t.npy") == (0, "t.npy\n", "")
+    assert np.load("t.npy").tobytes() == wanted.tobytes()
+    printed = run(*words)[1]
+    run(*words, "-o", "t.csv")
+    assert Path("t.csv").read_text() == printed
+    head, *rows = csv.reader(printed.splitlines())
+    assert head == ["step", *TWO]
+    run(*words, "-o", "t.txt")
+    text = Path("t.txt").read_text().splitlines()
+    assert text[0] == "# step " + " ".join(f'"{expression}"' for expression in TWO)
+    for columns in (np.array(rows), np.array([line.split() for line in text[1:]]), np.loadtxt("t.txt").astype(str)):
+        assert columns[:, 0].astype(float).tolist() == list(range(5, 65))
+        assert columns[:, 1:].T.astype(dtype).tobytes() == wanted.tobytes()
+
+
+def test_table_txt_of_one(run):
+    run("table", "linear(1, 0, 4)", "-n", "3", "-o", "t.txt")
+    assert Path("t.txt").read_text() == "# step value\n0 1.0\n1 0.75\n2 0.5\n"
+
+
+def test_quotes_within_the_head_of_a_csv(run):
+    text = "constant(0.5).warmup(3, curve='cosine')"
+    head, *_ = csv.reader(run("table", text, "constant(1.0)", "-n", "1")[1].splitlines())
+    assert head == ["step", text, "constant(1.0)"]
+
+
+def test_compare(run):
+    assert run("compare", SCHEDULE, SCHEDULE, "-n", "50") == (
+        0,
+        "equal in float64 at all 50 steps, 0 to 49\nratio of areas 1.0\n",
+        "",
+    )
+    code, out, err = run("compare", "constant(0.1) + 0.2", "constant(0.3)", "-n", "3", "--start", "7")
+    assert (code, err) == (1, "")
+    assert out.splitlines() == lk.compare(lk.constant(0.1) + 0.2, lk.constant(0.3), 3, 7).lines()
+    assert out.startswith("3 of 3 steps, 7 to 9, differ in float64\nby 1 ULP at step 7, 0.30000000000000004 and 0.3\n")
+    assert run("compare", "constant(0.1) + 0.2", "constant(0.3)", "-n", "3", "--dtype", "float32")[0] == 0
+
+
+def test_compare_with_a_file(run):
+    run("table", SCHEDULE, "-n", "120", "--start", "5", "--dtype", "float32", "-o", "t.npy")
+    code, out, _ = run("compare", SCHEDULE, "t.npy", "--start", "5")
+    assert (code, out.splitlines()[0]) == (0, "equal in float32 at all 120 steps, 5 to 124")
+    assert run("compare", "t.npy", SCHEDULE)[0] == 1
+    np.save("objects.npy", np.array([{}]))
+    code, out, err = run("compare", "objects.npy", SCHEDULE)
+    assert (code, out) == (2, "")
+    assert "allow_pickle=False" in err
+
+
 @pytest.mark.parametrize(("name", "magic"), [("p.png", b"\x89PNG"), ("p.svg", b"<?xml"), ("p.pdf", b"%PDF")])
 def test_plot_writes_pictures(run, name, magic):
     assert run("plot", SCHEDULE, "step_decay(0.1, 0.5, 20)", "-n", "200", "--log", "-o", name) == (0, f"{name}\n", "")
@@ -93,6 +151,7 @@ def test_plot_in_the_terminal(run):
     assert code == 0
     assert lines[:2] == ["── cosine(0.1, 0.0, 100).warmup(10)", "── constant(0.05)"]
     assert lines[-1].endswith("step 199")
+    assert [i for i, character in enumerate(lines[-2]) if character == "┴"] == [11 + 10 * 67 // 199, 11 + 110 * 67 // 199]
     assert max(map(len, lines)) <= 80
     braille = sum("\u2800" < character <= "\u28ff" for character in out)
     assert 100 < braille < 400
@@ -127,7 +186,8 @@ def test_plot_in_a_terminal_of_ascii():
     lines = done.stdout.decode("ascii").splitlines()
     assert lines[0].startswith("** cosine(0.1, 0.0, 100).")
     assert lines[1] == "++ constant(0.05)"
-    assert lines[-2] == " " * 10 + "+" + "-" * 48
+    assert lines[-2].replace("+", "-") == " " * 10 + "-" * 49
+    assert lines[-2].count("+") == 3
     picture = "".join(line.partition("|")[2] for line in lines[2:-2])
     assert picture.count("*") > 48
     assert picture.count("+") > 24
@@ -174,7 +234,7 @@ WRONG = [
     (["plot", "__import__('os').system('touch x')"], "lrkern: parse: "),
     (["plot", ""], "lrkern: parse: "),
     (["plot", "cosine(1, 0, 10)\n+\nnothing"], "lrkern: parse: "),
-    (["plot", SCHEDULE, "-n", "0"], "lrkern: plot: n must be an integer from 1 to 2**53; got 0"),
+    (["plot", SCHEDULE, "-n", "0"], "lrkern: plot: n must be an integer >= 1; got 0"),
     (["plot", SCHEDULE, "-n", "many"], "lrkern plot: Invalid value for '-n'"),
     (["plot", SCHEDULE, "-o", "p.jpg"], "lrkern: out must end in .png, .svg or .pdf; got p.jpg"),
     (["plot", SCHEDULE, "-o", "no/p.png"], "lrkern: out must be in a folder that exists; got no/p.png"),
@@ -183,7 +243,12 @@ WRONG = [
     (["table", SCHEDULE, "-n", "-1"], "lrkern: table: n must be an integer >= 0; got -1"),
     (["table", SCHEDULE, "-n", "1", "--start", "-1"], "lrkern: table: start must be an integer"),
     (["table", SCHEDULE, "-n", "1", "--dtype", "int8"], "lrkern table: Invalid value for '--dtype'"),
-    (["table", SCHEDULE, "-n", "1", "-o", "t.txt"], "lrkern: out must end in .npy or .csv; got t.txt"),
+    (["table", SCHEDULE, "-n", "1", "-o", "t.dat"], "lrkern: out must end in .npy, .csv or .txt; got t.dat"),
+    (["table", "-n", "1"], "lrkern table: Missing argument 'EXPR...'"),
+    (["compare", SCHEDULE, SCHEDULE], "lrkern: compare: n must be given for two Schedules; got None"),
+    (["compare", SCHEDULE, "-n", "5"], "lrkern compare: Missing argument 'B'"),
+    (["compare", SCHEDULE, "nonsense", "-n", "5"], "lrkern: parse: "),
+    (["compare", SCHEDULE, "absent.npy"], "lrkern: [Errno 2] No such file or directory: 'absent.npy'"),
     (["table", SCHEDULE, "-n", "1", "-o", "no/t.npy"], "lrkern: out must be in a folder that exists; got no/t.npy"),
     (["table", SCHEDULE, "-n", str(2**50)], "lrkern: table: an array of shape"),
     (["table", "exponential(1e300, 2)", "-n", "100"], "lrkern: "),

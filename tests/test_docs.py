@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 import lrkern as lk
-from lrkern import schedules
+from lrkern import recipes, schedules
+from lrkern._curve import CURVES
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
@@ -63,7 +64,7 @@ def test_every_public_name_has_a_docstring_and_an_example():
 
 
 def test_every_curve_is_public_and_every_name_is_there_once():
-    assert set(schedules.CURVES) <= set(lk.__all__)
+    assert set(CURVES) | {"from_function"} == {*schedules.__all__, *recipes.__all__} <= set(lk.__all__)
     assert len(lk.__all__) == len(set(lk.__all__))
     assert all(hasattr(lk, name) for name in lk.__all__)
 
@@ -77,15 +78,17 @@ def test_python_blocks_run(page, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_comments_tell_what_comes_out(page):
+def test_comments_tell_what_comes_out(page, tmp_path, monkeypatch):
     """Where a comment after a call of print or of a schedule starts with numbers, those are the result."""
+    monkeypatch.chdir(tmp_path)
     namespace = {}
     for block in re.findall(r"^```python\n(.*?)^```", page.read_text(), re.S | re.M):
         for statement in ast.parse(block).body:
             text = ast.get_source_segment(block, statement)
             line = block.splitlines()[statement.end_lineno - 1]
             comment = line.partition("#")[2].strip()
-            exec(text if not text.startswith("print(") else "", namespace)
+            if not text.startswith("print("):
+                exec(compile(ast.Module([statement], []), page.name, "exec"), namespace)  # decorators included
             if text.startswith("lr(") and comment:
                 assert repr(eval(text, namespace)) == comment.split(",")[0]
             if text.startswith("print(") and comment:
@@ -132,7 +135,7 @@ def test_readme_lists_every_curve_with_its_arguments():
     """Arguments in their order, `...` for the rest; defaults as they are where they are given."""
     table = (ROOT / "README.md").read_text().partition("| curve | value at step t |\n")[2].partition("\n\n")[0]
     calls = dict(re.findall(r"`(\w+)\((.*?)\)`", "\n".join(row.split("|")[1] for row in table.splitlines()[1:])))
-    assert set(calls) == set(schedules.__all__)
+    assert set(calls) == {*schedules.__all__, *recipes.__all__}
     for name, arguments in calls.items():
         parameters = list(inspect.signature(getattr(lk, name)).parameters.values())
         shown = [argument for argument in arguments.split(", ") if argument != "..."]

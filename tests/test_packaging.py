@@ -45,7 +45,7 @@ def test_import_brings_nothing_optional():
     assert foreign - {"numpy", "cython_runtime"} == {"lrkern"}
     heavy = {"asyncio", "email", "http", "importlib.metadata", "multiprocessing", "unittest", "subprocess"}
     assert not heavy & (after - before)
-    for name in ("cli", "plotting", "demo", "_digits"):
+    for name in ("cli", "plotting", "_svg", "comparison", "records", "demo", "_digits"):
         assert f"lrkern.{name}" not in after
 
 

@@ -1,22 +1,25 @@
-"""Pictures: what is drawn is the schedule, and the defaults show it whole."""
+"""Pictures: what is drawn is the schedule, peaks included; joints are marked; the defaults show it whole."""
 
+import json
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from itertools import pairwise
 
+import cases
 import matplotlib as mpl
 import numpy as np
 import pytest
 
 import lrkern as lk
-from lrkern import plotting
+from lrkern import _sampling, _svg, _terminal, plotting
 
 mpl.use("Agg")
 from matplotlib import pyplot
 
 SVG = "{http://www.w3.org/2000/svg}"
 S = lk.cosine(0.1, 0.0, 1000).warmup(100)
+OVERFLOWING = lk.exponential(1.0, 10.0)
 
 
 @pytest.fixture(autouse=True)
@@ -25,51 +28,133 @@ def _close_figures():
     pyplot.close("all")
 
 
+def curves(axes):
+    """The lines that show schedules."""
+    return [line for line in axes.lines if line.get_gid() is None]
+
+
+def marks(axes):
+    """Steps of the thin lines, and the texts above them."""
+    found = [line.get_xdata()[0] for line in axes.lines if line.get_gid() == "lrkern-mark"]
+    return found, [text.get_text() for text in axes.texts]
+
+
+# ------------------------------------------------------------------------------------------------------- what is drawn
+
+
 def test_the_line_is_the_schedule():
     axes = S.plot(1500)
-    (line,) = axes.lines
+    (line,) = curves(axes)
     assert line.get_xdata().tolist() == list(range(1500))
     assert line.get_ydata().tobytes() == S.table(1500).tobytes()
     assert axes.get_title(loc="left") == repr(S)
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("step", "learning rate")
 
 
-def test_long_schedules_are_sampled_with_both_ends():
-    (line,) = lk.cosine(0.1, 0.0, 10**9).plot(10**9 + 1).lines
-    steps = line.get_xdata()
-    assert len(steps) == 4096
-    assert (steps[0], steps[-1]) == (0, 10**9)
-    assert (np.diff(steps) > 0).all()
-    assert line.get_ydata()[-1] == 0.0
+@pytest.mark.parametrize(
+    ("schedule", "n", "points"),
+    [
+        (
+            lk.piecewise([1.0, 0.5, 0.2], [2, 5]),
+            7,
+            [(0, 1), (1, 1), (2, 1), (2, 0.5), (3, 0.5), (4, 0.5), (5, 0.5), (5, 0.2), (6, 0.2)],
+        ),
+        (lk.linear(1.0, 0.0, 4).staircase(2), 4, [(0, 1), (1, 1), (2, 1), (2, 0.5), (3, 0.5)]),
+        (lk.from_table([3.0, 2.0, 1.0]), 3, [(0, 3), (1, 3), (1, 2), (2, 2), (2, 1)]),
+        (lk.linear(3.0, 1.0, 2), 3, [(0, 3), (1, 2), (2, 1)]),
+        (lk.warm_restarts(1.0, 0.0, 2), 4, [(0, 1), (1, 0.5), (2, 1), (3, 0.5)]),
+        (lk.constant(1.0).warmup(2), 4, [(0, 0), (1, 0.5), (2, 1), (3, 1)]),
+    ],
+    ids=repr,
+)
+def test_what_is_held_is_a_stair(schedule, n, points):
+    (line,) = curves(schedule.plot(n))
+    assert list(zip(line.get_xdata().tolist(), line.get_ydata().tolist(), strict=True)) == points
+    shown = line.get_markevery()
+    assert [points[i] for i in shown] == list(enumerate(schedule.table(n)))
 
 
-def test_overlay_in_one_call_and_in_several():
-    other = lk.linear(0.1, 0.0, 1000)
-    together = plotting.plot([S, other])
-    apart = other.plot(ax=S.plot(plotting.default_steps([S, other])), n=plotting.default_steps([S, other]))
-    for axes in (together, apart):
-        a, b = axes.lines
-        assert a.get_color() != b.get_color()
-        assert [t.get_text() for t in axes.get_legend().get_texts()] == [repr(S), repr(other)]
-    for a, b in zip(together.lines, apart.lines, strict=True):
-        assert a.get_ydata().tobytes() == b.get_ydata().tobytes()
+LONG = [
+    (lk.cosine(0.1, 0.0, 10**9), 10**9 + 1),
+    (lk.join([lk.constant(0.1), lk.constant(1.0), lk.constant(0.1)], [123_456_789, 123_456_791]), 10**9),
+    (lk.linear(0.0, 1.0, 3).then(lk.linear(1.0, 0.0, 3)).then(lk.constant(0.0)).shift(654_321_987), 10**9),
+    (lk.cyclic(0.0, 1.0, 500) * lk.linear(1.0, 0.5, 10**8), 10**8),
+    (lk.cyclic(0.0, 1.0, 50_000_000, 3), 10**9),
+    (lk.from_table(np.sin(np.arange(60_000) ** 2)), 60_000),
+]
 
 
-def test_labels():
-    assert [t.get_text() for t in S.plot(label="mine").get_legend().get_texts()] == ["mine"]
-    assert S.plot().get_legend() is None
+@pytest.mark.parametrize(("schedule", "n"), LONG, ids=lambda value: repr(value)[:60])
+def test_long_schedules_keep_their_ends_and_peaks(schedule, n):
+    (line,) = curves(schedule.plot(n))
+    steps, values = line.get_xdata(), line.get_ydata()
+    assert len(steps) <= 7000
+    assert (steps[0], steps[-1]) == (0, n - 1)
+    assert (np.diff(steps) >= 0).all()
+    real = np.append(np.diff(steps) > 0, True)
+    assert values[real].tobytes() == schedule(steps[real]).tobytes()
+    if n == 60_000:
+        whole = schedule.table(n)
+        for column in range(1024):
+            begin, end = column * n // 1024, (column + 1) * n // 1024
+            inside = values[real][(steps[real] >= begin) & (steps[real] < end)]
+            assert (inside.min(), inside.max()) == (whole[begin:end].min(), whole[begin:end].max())
+    else:
+        peak = 0.1 if n == 10**9 + 1 else 1.0
+        assert values.max() > 0.999 * peak
+        assert values.min() <= 0.1
 
 
-def test_logarithmic_axis_leaves_out_what_it_cannot_show():
-    axes = lk.linear(1.0, -1.0, 10).plot(11, log=True)
-    assert axes.get_yscale() == "log"
-    assert np.isnan(axes.lines[0].get_ydata()).tolist() == [False] * 5 + [True] * 6
-    axes.figure.canvas.draw()
+def test_a_billion_steps_are_not_a_table(monkeypatch):
+    asked = []
+    call = lk.Schedule._call_any
+
+    def counting(self, step):
+        asked.append(np.size(step))
+        return call(self, step)
+
+    monkeypatch.setattr(lk.Schedule, "_call_any", counting)
+    lk.warm_restarts(0.1, 0.0, 977).plot(10**9)
+    assert 0 < sum(asked) < 100_000
 
 
-def test_draws_into_the_axes_it_is_given():
-    axes = pyplot.figure().subplots()
-    assert S.plot(ax=axes) is axes
-    assert len(pyplot.get_fignums()) == 1
+@pytest.mark.parametrize("n", [1, 2, 100, 5000, 10**6])
+def test_every_case_can_be_drawn(n):
+    for case in cases.CASES[:: 7 if n > 1000 else 3]:
+        schedule = case.build(lk)
+        try:
+            schedule(0)
+        except OverflowError:
+            continue
+        length, (line,) = _sampling.lines("plot", [schedule], n, 64)
+        assert 1 <= length <= n
+        assert line.steps[0] == 0
+        assert np.isfinite(line.values).all()
+        assert len(line.steps) == len(line.values) <= 4 * 64 + 4 * 64 + 2
+        assert line.marks == sorted(set(line.marks))
+        assert all(0 < mark < n for mark in line.marks)
+
+
+def test_a_picture_ends_at_the_last_value_within_float64():
+    for n in (None, 309, 310, 10**9):
+        (line,) = curves(OVERFLOWING.plot(n))
+        assert line.get_xdata().tolist() == list(range(309))
+        assert line.get_ydata()[-1] == 1e308
+    short, long = curves(lk.plot([OVERFLOWING, S]))
+    assert len(short.get_xdata()) == 309
+    assert len(long.get_xdata()) == _sampling.default_steps([S])
+    assert "step 308<" in OVERFLOWING._repr_html_()
+    picture = _terminal.draw([OVERFLOWING])
+    assert (picture.low, picture.high, picture.n) == (1.0, 1e308, 309)
+
+
+def test_nothing_to_draw():
+    beyond = lk.constant(1e308) + lk.constant(1e308)
+    assert beyond._repr_html_() is None
+    assert beyond._repr_svg_() is None
+    for draw in (beyond.plot, lambda: _terminal.draw([beyond])):
+        with pytest.raises(OverflowError, match=r"^plot: nothing to draw: the value at step 0 is beyond"):
+            draw()
 
 
 @pytest.mark.parametrize(
@@ -86,166 +171,287 @@ def test_draws_into_the_axes_it_is_given():
     ids=repr,
 )
 def test_default_length_shows_the_whole_curve(schedule, low, high):
-    assert low <= plotting.default_steps([schedule]) <= high
+    assert low <= _sampling.default_steps([schedule]) <= high
+
+
+# --------------------------------------------------------------------------------------------------------------- marks
+
+
+@pytest.mark.parametrize(
+    ("schedule", "n", "steps"),
+    [
+        (S, 1200, [100, 1100]),
+        (S, 1100, [100]),
+        (lk.wsd(0.1, 10, 50, 40), 120, [10, 60, 100]),
+        (lk.constant(0.1).warmup(5).cooldown(70, 30), 200, [5, 70, 100]),
+        (lk.join([lk.constant(1.0), lk.linear(0.5, 0.0, 20)], [30]), 100, [30, 50]),
+        (lk.linear(0.0, 1.0, 10).then(lk.cosine(1.0, 0.0, 20)).shift(5).stretch(2), 200, [10, 30, 70]),
+        (lk.warm_restarts(1.0, 0.0, 10, growth=2.0), 100, [10, 30, 70]),
+        (lk.noam(512, 400), 5000, [399]),
+        (lk.constant(0.1), 100, []),
+        (lk.exponential(1.0, 0.9), 100, []),
+        (lk.step_decay(1.0, 0.5, 3), 1000, []),
+        (lk.from_table(np.arange(100.0) % 7), 100, []),
+        (lk.warm_restarts(1.0, 0.0, 90).warmup(100).cooldown(1890, 120), 2200, [100, 1890, 2010]),
+        (lk.cyclic(0.0, 1.0, 20, 30).warmup(77), 2000, [77]),
+        (lk.cosine(3e-4, 3e-5, 10**12).warmup(10**10), 2 * 10**12, [10**10, 101 * 10**10]),
+    ],
+    ids=lambda value: repr(value)[:60],
+)
+def test_joints_are_marked_with_their_steps(schedule, n, steps):
+    axes = schedule.plot(n)
+    assert marks(axes)[0] == steps
+    assert marks(schedule.plot(n, marks=False)) == ([], [])
+
+
+def test_marks_are_labelled_where_there_is_room():
+    assert marks(S.plot())[1] == ["100", "1,100"]
+    assert marks(lk.cosine(3e-4, 0.0, 10**9).warmup(123_456_789).plot())[1] == ["123.457M", "1.12346G"]
+    assert marks(lk.wsd(0.1, 100, 1, 899).plot()) == ([100, 101, 1000], ["100", "1,000"])
+    axes = S.plot()
+    lk.wsd(0.1, 100, 400, 700).plot(1100, ax=axes)
+    assert marks(axes) == ([100, 1100, 100, 500], ["100", "500", "1,100"])
+
+
+# ----------------------------------------------------------------------------------------------------- how it is drawn
+
+
+def test_overlay_in_one_call_and_in_several():
+    other = lk.linear(0.1, 0.0, 1000)
+    n = _sampling.default_steps([S, other])
+    together = lk.plot([S, other])
+    apart = other.plot(n, S.plot(n))
+    for axes in (together, apart):
+        a, b = curves(axes)
+        assert a.get_color() != b.get_color()
+        assert [t.get_text() for t in axes.get_legend().get_texts()] == [repr(S), repr(other)]
+        assert axes.get_title(loc="left") == ""
+    for a, b in zip(curves(together), curves(apart), strict=True):
+        assert a.get_ydata().tobytes() == b.get_ydata().tobytes()
+
+
+def test_many_lines_differ_in_colour_or_dashes():
+    axes = lk.plot([lk.constant(float(i)) for i in range(20)])
+    assert len({(line.get_color(), line.get_linestyle()) for line in curves(axes)}) == 20
+
+
+def test_colours_are_told_apart_by_everybody():
+    """By luminance alone most neighbours differ, and all by it or by hue after the loss of red against green."""
+    to_lms = np.array([[17.8824, 43.5161, 4.11935], [3.45565, 27.1554, 3.86714], [0.0299566, 0.184309, 1.46709]])
+    blind = np.array([[1, 0, 0], [0.494207, 0, 1.24827], [0, 0, 1]])  # deuteranopes, after Vienot et al. 1999
+    seen = np.array([mpl.colors.to_rgb(color) for color in plotting.COLORS]) ** 2.2
+    dull = seen @ (np.linalg.inv(to_lms) @ blind @ to_lms).T
+    for i in range(len(dull)):
+        for j in range(i):
+            assert np.linalg.norm(dull[i] - dull[j]) > 0.08, (plotting.COLORS[i], plotting.COLORS[j])
+
+
+def test_texts():
+    assert [t.get_text() for t in S.plot(label="mine").get_legend().get_texts()] == ["mine"]
+    assert S.plot().get_legend() is None
+    momentum = lk.one_cycle_momentum(0.85, 0.95, 100).plot(ylabel="momentum", title="one cycle")
+    assert (momentum.get_ylabel(), momentum.get_title(loc="left")) == ("momentum", "one cycle")
+    long = lk.plot([S, sum([lk.constant(1.0)] * 50, start=S)])
+    assert max(len(t.get_text()) for t in long.get_legend().get_texts()) == 80
+
+
+def test_options_of_lines():
+    axes = lk.plot([S, lk.constant(0.1)], color="black", lw=3, ls=":")
+    assert {(line.get_color(), line.get_linewidth(), line.get_linestyle()) for line in curves(axes)} == {("black", 3, ":")}
+
+
+def test_numbers_beside_the_axis_tell_ticks_apart():
+    for schedule in (S, lk.linear(1.0, 0.9999999, 10), lk.cosine(3e-4, 0.0, 10), lk.constant(5.0), lk.linear(1e300, -1e300, 9)):
+        axes = schedule.plot()
+        axes.figure.canvas.draw()
+        shown = [t.get_text() for t in axes.get_yticklabels()]
+        assert len(set(shown)) == len(shown)
+        assert axes.yaxis.get_offset_text().get_text() == ""
+        for tick, text in zip(axes.get_yticks(), shown, strict=True):
+            assert float(text) == pytest.approx(tick, rel=1e-2, abs=1e-9 * np.ptp(axes.get_ylim()))
+
+
+def test_logarithmic_axis_leaves_out_what_it_cannot_show():
+    axes = lk.linear(1.0, -1.0, 10).plot(11, log=True)
+    assert axes.get_yscale() == "log"
+    (line,) = curves(axes)
+    assert np.isnan(line.get_ydata()).tolist() == [False] * 5 + [True] * 6
+    axes.figure.canvas.draw()
+
+
+@pytest.mark.parametrize("schedule", [lk.linear(1.0, -1.0, 10), lk.constant(0.0), S, lk.exponential(1.0, 0.5) * -1.0], ids=repr)
+def test_symmetric_logarithmic_axis_shows_everything(schedule):
+    axes = schedule.plot(50, log="symlog")
+    assert axes.get_yscale() == "symlog"
+    assert np.isfinite(curves(axes)[0].get_ydata()).all()
+    axes.figure.canvas.draw()
+
+
+def test_draws_into_the_axes_it_is_given():
+    axes = pyplot.figure().subplots()
+    assert S.plot(ax=axes) is axes
+    assert len(pyplot.get_fignums()) == 1
+
+
+def test_the_legend_hides_no_curve():
+    rows = [S, lk.wsd(0.1, 100, 600, 300), lk.warm_restarts(0.1, 0.0, 200, gain=0.7)]
+    axes = lk.plot(rows)
+    axes.figure.canvas.draw()
+    above = max(text.get_window_extent().y1 for text in axes.texts)
+    assert axes.get_legend().get_texts()[-1].get_window_extent().y0 >= above > axes.get_window_extent().y1
+    given = pyplot.figure().subplots()
+    lk.plot(rows, ax=given)
+    assert given.get_legend().get_frame().get_visible()
 
 
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"n": 0}, ValueError, "plot: n must be an integer from 1 to 2**53; got 0"),
+        ({"n": 0}, ValueError, "plot: n must be an integer >= 1; got 0 (int)"),
+        ({"n": 2**60}, ValueError, "plot: n must be an integer from 1 to 2**53; got "),
         ({"n": 2.5}, TypeError, "plot: n must be an integer >= 1; got 2.5 (float)"),
         ({"n": True}, TypeError, "plot: n must be an integer >= 1; got True (bool)"),
-        ({"label": ["a", "b"]}, ValueError, "plot: label must hold one text per schedule, 1; got 2"),
+        ({"labels": ["a", "b"]}, ValueError, "plot: labels must hold one text for each schedule, 1; got 2"),
+        ({"labels": [5]}, TypeError, "plot: labels must hold one text for each schedule; got 5 (int)"),
+        ({"log": "log"}, ValueError, "plot: log must be 'symlog'; got 'log' (str)"),
+        ({"log": 10}, TypeError, "plot: log must be True or False; got 10 (int)"),
+        ({"marks": 1}, TypeError, "plot: marks must be True or False; got 1 (int)"),
+        ({"schedules": []}, ValueError, "plot: schedules must be a Schedule or a sequence of them; got an empty sequence"),
+        ({"schedules": [S, 0.1]}, TypeError, "plot: schedules must be a Schedule or a sequence of them; got 0.1 (float)"),
+        ({"schedules": 0.1}, TypeError, "plot: schedules must be a Schedule or a sequence of them; got 0.1 (float)"),
         (
-            {"schedule": []},
+            {"schedules": lk.linear(0, -1, 9), "log": True},
             ValueError,
-            "plot: schedule must be a Schedule or a sequence of them; got an empty sequence",
+            "plot: nothing to draw on a logarithmic axis: no value is > 0",
         ),
-        ({"schedule": [S, 0.1]}, TypeError, "plot: schedule must be a Schedule or a sequence of them; got float"),
-        ({"schedule": 0.1}, TypeError, "plot: schedule must be a Schedule or a sequence of them; got float"),
     ],
 )
 def test_wrong_arguments(arguments, error, message):
     with pytest.raises(error) as raised:
-        plotting.plot(**{"schedule": S, **arguments})
-    assert str(raised.value) == message
+        lk.plot(**{"schedules": S, **arguments})
+    assert str(raised.value).startswith(message)
     assert pyplot.get_fignums() == []
 
 
-@pytest.mark.parametrize(
-    "schedule",
-    [
-        S,
-        lk.constant(0.0),
-        lk.linear(-1.0, 1.0, 50),
-        lk.linear(-2.0, -1.0, 50),
-        lk.linear(1e300, 1e-300, 3),
-        lk.exponential(0.1, 0.999),
-        lk.from_table([0.1] * 500),
-        sum([lk.constant(i) for i in range(2, 90)], start=lk.constant(1)),
-    ],
-    ids=lambda s: repr(s)[:30],
-)
-def test_sparkline_is_small_valid_svg_within_its_box(schedule):
-    text = schedule._repr_html_()
-    assert len(text) < 8000
-    svg = ET.fromstring(text)
-    assert svg.tag == f"{SVG}svg"
-    width, height = float(svg.get("width")), float(svg.get("height"))
-    (curve,) = svg.iter(f"{SVG}polyline")
+# ----------------------------------------------------------------------------------------------------------- notebooks
+
+
+SHOWN = [
+    S,
+    lk.constant(0.0),
+    lk.linear(-1.0, 1.0, 50),
+    lk.linear(-2.0, -1.0, 50),
+    lk.linear(1e300, 1e-300, 3),
+    lk.linear(1.7e308, -1.7e308, 10),
+    lk.linear(5e-324, 0.0, 10),
+    lk.exponential(0.1, 0.999),
+    lk.warm_restarts(0.1, 0.0, 977, gain=0.999).clip(1e-3),
+    lk.cosine(0.1, 0.0, 10**15),
+    lk.from_table(np.sin(np.arange(60_000) ** 2)),
+    sum([lk.constant(i) for i in range(2, 90)], start=lk.constant(1)),
+]
+
+
+@pytest.mark.parametrize("schedule", SHOWN, ids=lambda s: repr(s)[:30])
+def test_notebooks_get_small_valid_svg_within_its_box(schedule):
+    html, svg = schedule._repr_html_(), schedule._repr_svg_()
+    assert len(html) < 15_000
+    assert len(svg) < 15_000
+    figure, alone = ET.fromstring(html), ET.fromstring(svg)
+    (inside,) = figure.iter(f"{SVG}svg")
+    for root in (inside, alone):
+        assert root.tag == f"{SVG}svg"
+        assert root.get("role") == "img"
+        assert root.find(f"{SVG}title").text == _svg.shorten(repr(schedule), 1000)
+        assert " steps, from " in root.find(f"{SVG}desc").text
+        width, height = float(root.get("width")), float(root.get("height"))
+        (curve,) = root.iter(f"{SVG}polyline")
+        points = np.array([point.split(",") for point in curve.get("points").split()], float)
+        assert (points >= 0).all()
+        assert (points <= (width, height)).all()
+    (text,) = figure.iter("code")
+    assert text.text == _svg.shorten(repr(schedule), 1000)
+    assert "currentColor" in html
+    assert "currentColor" not in svg
+
+
+def test_the_picture_has_the_shape_of_the_schedule():
+    (curve,) = ET.fromstring(_svg.svg_picture(S)).iter(f"{SVG}polyline")
     points = np.array([point.split(",") for point in curve.get("points").split()], float)
-    assert (points >= 0).all()
-    assert (points <= (width, height)).all()
+    steps = (points[:, 0] - 8) / 320 * (_sampling.default_steps([S]) - 1)
+    assert (steps[0], round(steps[-1])) == (0.0, 1155)
+    level = (points[:, 1].max() - points[:, 1]) / np.ptp(points[:, 1])
+    assert np.abs(level - S(np.abs(steps)) / 0.1).max() < 0.01
 
 
-OVERFLOWING = lk.exponential(1.0, 10.0)
+def test_texts_are_escaped():
+    @lk.curve
+    def named(text):
+        return lk.linear(1.0, 0.0, 9)
+
+    schedule = named("<script>&\"'</script>")
+    for picture in (schedule._repr_html_(), schedule._repr_svg_()):
+        assert "<script" not in picture
+        assert ET.fromstring(picture) is not None
+    (code,) = ET.fromstring(schedule._repr_html_()).iter("code")
+    assert code.text == repr(schedule)
 
 
-def test_a_picture_ends_at_the_last_value_within_float64():
-    for n in (None, 10**9):
-        (line,) = OVERFLOWING.plot(n).lines
-        assert line.get_xdata().tolist() == list(range(309))
-        assert line.get_ydata()[-1] == 1e308
-    short, long = plotting.plot([OVERFLOWING, S]).lines
-    assert len(short.get_xdata()) == 309
-    assert len(long.get_xdata()) == plotting.default_steps([S])
-    assert "step 308<" in OVERFLOWING._repr_html_()
-    _, low, high, n = plotting.terminal_rows([OVERFLOWING])
-    assert (low, high, n) == (1.0, 1e308, 309)
-
-
-def test_nothing_to_draw():
-    beyond = lk.constant(1e308) + lk.constant(1e308)
-    assert beyond._repr_html_() is None
-    for draw in (beyond.plot, lambda: plotting.terminal_rows([beyond])):
-        with pytest.raises(OverflowError, match=r"^plot: nothing to draw: the value at step 0 is beyond"):
-            draw()
+# ----------------------------------------------------------------------------------------------------------- terminals
 
 
 @pytest.mark.parametrize("schedule", [lk.linear(1.7e308, -1.7e308, 10), lk.linear(5e-324, 0.0, 10)], ids=repr)
 def test_the_range_of_a_picture_may_be_all_of_float64(schedule):
-    rows, *_ = plotting.terminal_rows([schedule], 11, width=20, height=4)
+    rows = _terminal.draw([schedule], 11, width=20, height=4).rows
     assert rows[0][0][0] != " "
     assert rows[-1][-1][0] != " "
-    (curve,) = ET.fromstring(plotting.sparkline_svg(schedule, 11)).iter(f"{SVG}polyline")
-    heights = np.array([point.split(",") for point in curve.get("points").split()], float)[:, 1]
-    assert np.ptp(heights) == 64.0
-
-
-def test_the_legend_hides_no_curve():
-    curves = [S, lk.wsd(0.1, 100, 600, 300), lk.warm_restarts(0.1, 0.0, 200, gain=0.7)]
-    axes = plotting.plot(curves)
-    axes.figure.canvas.draw()
-    assert axes.get_legend().get_window_extent().y0 >= axes.get_window_extent().y1
-    given = pyplot.figure().subplots()
-    plotting.plot(curves, ax=given)
-    assert given.get_legend().get_frame().get_visible()
-
-
-def test_sparkline_has_the_shape_of_the_schedule():
-    (curve,) = ET.fromstring(plotting.sparkline_svg(S, 1101)).iter(f"{SVG}polyline")
-    points = np.array([point.split(",") for point in curve.get("points").split()], float)
-    assert points[:, 0].tolist() == sorted(points[:, 0])
-    level = (points[:, 1].max() - points[:, 1]) / np.ptp(points[:, 1])
-    wanted = S(plotting.sample_steps(1101, at_most=240)) / 0.1
-    assert np.abs(level - wanted).max() < 0.02
-
-
-def test_sparkline_escapes_its_text():
-    class Odd:
-        steps = 10
-
-        def __call__(self, steps):
-            return np.zeros(len(steps))
-
-        def __repr__(self):
-            return "<script>&\"'"
-
-    svg = plotting.sparkline_svg(Odd())
-    assert "<script>" not in svg
-    assert ET.fromstring(svg).get("aria-label") == "<script>&\"'"
-
-
-def test_sparkline_of_one_step():
-    ET.fromstring(plotting.sparkline_svg(S, 1))
 
 
 def test_terminal_picture_has_the_shape_of_the_schedule():
-    rows, low, high, n = plotting.terminal_rows([lk.linear(0.0, 1.0, 99)], 100, width=50, height=10)
-    assert (low, high, n) == (0.0, 1.0, 100)
-    assert [len(row) for row in rows] == [50] * 10
-    filled = [[column for column, (character, _) in enumerate(row) if character != " "] for row in rows]
+    picture = _terminal.draw([lk.linear(0.0, 1.0, 99)], 100, width=50, height=10)
+    assert (picture.low, picture.high, picture.n, picture.marks) == (0.0, 1.0, 100, {49})
+    assert [len(row) for row in picture.rows] == [50] * 10
+    filled = [[column for column, (character, _) in enumerate(row) if character != " "] for row in picture.rows]
     for above, below in pairwise(filled):
         assert min(above) >= max(below)
-    assert {who for row in rows for _, who in row} == {-1, 0}
+    assert {who for row in picture.rows for _, who in row} == {-1, 0}
 
 
 def test_terminal_picture_of_many_and_of_flat_ones():
-    rows, low, high, _ = plotting.terminal_rows([lk.constant(0.1), lk.constant(0.1)], 7, width=20, height=4)
-    assert (low, high) == (0.1, 0.1)
-    assert {who for row in rows for _, who in row} == {-1, 1}
-    rows, low, high, _ = plotting.terminal_rows([lk.geometric(1.0, 1e-4, 99)], 100, width=50, height=10, log=True)
-    assert low == pytest.approx(1e-4)
-    assert high == pytest.approx(1.0)
+    picture = _terminal.draw([lk.constant(0.1), lk.constant(0.1)], 7, width=20, height=4)
+    assert (picture.low, picture.high) == (0.1, 0.1)
+    assert {who for row in picture.rows for _, who in row} == {-1, 1}
+    picture = _terminal.draw([lk.geometric(1.0, 1e-4, 99)], 100, width=50, height=10, log=True)
+    assert picture.low == pytest.approx(1e-4)
+    assert picture.high == pytest.approx(1.0)
+
+
+def test_terminal_picture_keeps_peaks():
+    spike = lk.join([lk.constant(0.0), lk.constant(1.0), lk.constant(0.0)], [123_456_789, 123_456_791])
+    picture = _terminal.draw([spike], 10**9)
+    assert picture.high == 1.0
+    assert sum(character != " " for character, _ in picture.rows[0]) == 1
 
 
 def test_shorten():
-    assert plotting.shorten("abcdef", 6) == "abcdef"
-    assert plotting.shorten("abcdefghij", 7) == "abcd…ij"
-    assert len(plotting.shorten("x" * 1000, 80)) == 80
+    assert _svg.shorten("abcdef", 6) == "abcdef"
+    assert _svg.shorten("abcdefghij", 7) == "abcd…ij"
+    assert len(_svg.shorten("x" * 1000, 80)) == 80
 
 
-def test_sparkline_needs_no_matplotlib_and_plot_names_the_extra():
+def test_notebooks_need_no_matplotlib_and_plot_names_the_extra():
     code = """
-import sys
+import json, sys
 sys.modules["matplotlib"] = None
 import lrkern as lk
 s = lk.cosine(0.1, 0.0, 100)
-assert s._repr_html_().startswith("<svg")
-try:
-    s.plot()
-except ImportError as error:
-    print(error)
+told = []
+for draw in (s.plot, lambda: lk.plot([s, s]), lambda: s.plot(color="red")):
+    try:
+        draw()
+    except ImportError as error:
+        told.append(str(error))
+print(json.dumps([s._repr_html_()[:7], s._repr_svg_()[:4], *told]))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "plot needs matplotlib: pip install 'lrkern[plot]'\n"
+    assert json.loads(done.stdout) == ["<figure", "<svg", *["plot needs matplotlib: pip install 'lrkern[plot]'"] * 3]

@@ -43,7 +43,7 @@ positive = st.one_of(st.sampled_from([0.1, 1.0, 1e-3, 0.7, 3.0]), st.floats(1e-3
 rate = st.one_of(st.sampled_from([0.5, 0.9, 0.999, 1.0]), st.floats(0.5, 1.0))
 count = st.one_of(st.integers(0, 40), st.integers(0, 3000), st.integers(0, 10**9))
 at_least_one = count.map(lambda n: n + 1)
-shape = st.sampled_from(["linear", "cosine", "one_minus_sqrt", "square"])
+shape = st.sampled_from(["linear", "cosine", "one_minus_sqrt", "square", "mirror_cosine", "halving"])
 
 
 def call(name, *arguments):

@@ -123,7 +123,7 @@ def _from_dlpack(where: str, name: str, value: Any, owner: Any) -> DeviceArray:
         capsule = value.__dlpack__(stream=-1)
     except (BufferError, RuntimeError) as error:
         raise TypeError(f"{where}: {name} cannot be used: {error}") from None
-    array = _core.array_of_capsule(capsule, lambda code, bits: _arrays.dlpack_dtype(where, code, bits), kind)
+    array = _core.array_of_capsule(capsule, lambda code, bits: _arrays.dlpack_dtype(where, code, bits), (kind,))
     if array is None:
         raise TypeError(f"{where}: {name} must be an array of {', '.join(_arrays.DTYPES)}; got {type(value).__name__}")
     return _named(array, (owner, array), device_id)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from lrkern import schedules
+from lrkern import recipes, schedules
 from lrkern._checks import choice, count, describe, flag, real
 from lrkern.dialects._parts import between, cosine_power, products
 from lrkern.expression import Schedule, join
@@ -247,7 +247,7 @@ def cosine_onecycle_schedule(
     steps, peak = count(where, "transition_steps", transition_steps, low=1), real(where, "peak_value", peak_value)
     pct_start = real(where, "pct_start", pct_start, low=0.0, high=1.0)
     div, final = real(where, "div_factor", div_factor, above=0.0), real(where, "final_div_factor", final_div_factor, above=0.0)
-    return schedules.one_cycle(peak, steps, pct_start, div, final)
+    return recipes.one_cycle(peak, steps, pct_start, div, final)
 
 
 def warmup_constant_schedule(init_value: float, peak_value: float, warmup_steps: int) -> Schedule:

@@ -2,6 +2,7 @@
 
     python tests/c/compare.py --cc cc
     python tests/c/compare.py --cc aarch64-linux-gnu-gcc --run qemu-aarch64-static
+    python tests/c/compare.py --quick --sanitize address,undefined
 
 Every case of cases.py, the large tables of test_bits.py and SGD steps, on every ISA of the build; what is long enough for
 threads with 1 and 2 of them.
@@ -35,19 +36,21 @@ OVERFLOW = -2  # LRK_ERROR_OVERFLOW
 # ------------------------------------------------------------------------------------------------------------ the build
 
 
-def build(cc):
-    """The driver, and the library as src_c/Makefile compiles it with `cc`."""
+def build(cc, sanitizers):
+    """The driver, and the library as src_c/Makefile compiles it with `cc`, or for sanitizers (a list with commas)."""
     machine = subprocess.run([*cc, "-dumpmachine"], check=True, capture_output=True, text=True).stdout.split("-")[0]
-    folder = ROOT / "build" / f"c-{machine}"
+    folder = ROOT / "build" / "-".join(["c", machine, *sanitizers.split(",")])
     folder.mkdir(parents=True, exist_ok=True)
-    make = ["make", "-s", "-C", str(ROOT / "src_c"), f"CC={shlex.join(cc)}", f"OUT={folder}", "objects"]
+    linking = ["-g", "-O1", f"-fsanitize={sanitizers}", "-fno-sanitize-recover=all"] if sanitizers else ["-static"]
+    extra = f"CFLAGS={' '.join(linking if sanitizers else [])}"
+    make = ["make", "-s", "-C", str(ROOT / "src_c"), f"CC={shlex.join(cc)}", f"OUT={folder}", extra, "objects"]
     subprocess.run(make, check=True, env={**os.environ, "LRKERN_WERROR": "1"})
     objects = sorted(map(str, folder.glob("*.o")))
     isas = sorted(Path(name).stem.removeprefix("isa_") for name in objects if "isa_" in name)
     flags = ["-O2", "-std=c11", "-ffp-contract=off", "-Wall", "-Wextra", "-Wconversion", "-Werror", f"-I{ROOT / 'src_c'}"]
     driver = folder / "driver"
     source = str(HERE / "driver.c")
-    subprocess.run([*cc, *flags, source, *objects, "-static", "-pthread", "-lm", "-o", str(driver)], check=True)
+    subprocess.run([*cc, *flags, source, *objects, *linking, "-pthread", "-lm", "-o", str(driver)], check=True)
     return driver, isas
 
 
@@ -167,13 +170,14 @@ def main():
     parser.add_argument("--cc", default="cc", help="the compiler")
     parser.add_argument("--run", default="", help="what runs its programs here, an emulator for example")
     parser.add_argument("--quick", action="store_true", help="every tenth case only")
+    parser.add_argument("--sanitize", default="", help="sanitizers to build with: address,undefined or thread")
     options = parser.parse_args()
-    driver, built = build(shlex.split(options.cc))
+    driver, built = build(shlex.split(options.cc), options.sanitize)
     command = [*shlex.split(options.run), str(driver)]
     isas = subprocess.run([*command, "--isas"], check=True, capture_output=True, text=True).stdout.split()
     golden = test_bits.golden() if test_bits.GOLDEN.exists() else {}
     if options.quick:
-        cases.CASES[:] = cases.CASES[::10]
+        cases.CASES[:] = cases.CASES[:: 80 if options.sanitize else 10]
     jobs = [*table_jobs(golden), *large_jobs(golden), *step_jobs()]
     known = {digest for pair in golden.values() for digest in pair}
     kept = sum(job.expected in known for job in jobs)

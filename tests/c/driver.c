@@ -59,6 +59,15 @@ static int64_t integer(void)
     return value;
 }
 
+static uint64_t seed(void)
+{
+    char *end = word;
+    const unsigned long long value = next() ? strtoull(word, &end, 10) : 0;
+    if (end == word || *end != 0)
+        fail("expected a seed");
+    return value;
+}
+
 /* Room for n things of some size; what it returns is not NULL. */
 static void *room(int64_t n, size_t size)
 {
@@ -110,8 +119,16 @@ static void forget(void)
 static lrk_shape shape(void)
 {
     static const char *const names[] = {
-        [LRK_SHAPE_FALL] = "fall", [LRK_SHAPE_RISE] = "rise",         [LRK_SHAPE_COSINE] = "cosine",
-        [LRK_SHAPE_REX] = "rex",   [LRK_SHAPE_LOGISTIC] = "logistic", [LRK_SHAPE_GEOMETRIC] = "geometric",
+        [LRK_SHAPE_FALL] = "fall",
+        [LRK_SHAPE_RISE] = "rise",
+        [LRK_SHAPE_COSINE] = "cosine",
+        [LRK_SHAPE_REX] = "rex",
+        [LRK_SHAPE_LOGISTIC] = "logistic",
+        [LRK_SHAPE_GEOMETRIC] = "geometric",
+        [LRK_SHAPE_MIRROR_COSINE] = "mirror_cosine",
+        [LRK_SHAPE_HALVING] = "halving",
+        [LRK_SHAPE_HARMONIC] = "harmonic",
+        [LRK_SHAPE_HARMONIC_COSINE] = "harmonic_cosine",
     };
     if (next())
         for (size_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -182,6 +199,11 @@ static lrk_expr *build(void)
         return table();
     if (IS("join"))
         return join();
+    if (IS("noise")) {
+        const lrk_noise_kind kind = next() && strcmp(word, "uniform") == 0 ? LRK_NOISE_UNIFORM : LRK_NOISE_NORMAL;
+        NUMBERS(2);
+        return lrk_noise(kind, x[0], x[1], seed());
+    }
     if (IS("constant")) {
         NUMBERS(2);
         return lrk_constant(x[0], x[1]);
@@ -194,8 +216,8 @@ static lrk_expr *build(void)
         NUMBERS(3);
         return lrk_exponential(x[0], x[1], x[2]);
     }
-    if (!(IS("add") || IS("multiply") || IS("clip") || IS("shift") || IS("stretch") || IS("staircase") || IS("repeat") ||
-          IS("restarts")))
+    if (!(IS("add") || IS("multiply") || IS("clip") || IS("shift") || IS("stretch") || IS("staircase") || IS("fractal") ||
+          IS("repeat") || IS("restarts")))
         fail("no such word");
     lrk_expr *const a = node();
     if (IS("add"))
@@ -208,6 +230,8 @@ static lrk_expr *build(void)
         return lrk_stretch(a, number());
     if (IS("staircase"))
         return lrk_staircase(a, integer());
+    if (IS("fractal"))
+        return lrk_fractal(a, (int)integer());
     if (IS("clip")) {
         NUMBERS(2);
         return lrk_clip(a, x[0], x[1]);

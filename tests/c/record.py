@@ -9,10 +9,11 @@ import numpy as np
 
 import lrkern.expression
 import lrkern.ramps
+import lrkern.recipes
 import lrkern.schedules
 from lrkern import _core
 
-BUILDERS = [lrkern.expression, lrkern.ramps, lrkern.schedules]
+BUILDERS = [lrkern.expression, lrkern.ramps, lrkern.recipes, lrkern.schedules]
 
 
 class Recorder:
