@@ -142,15 +142,17 @@ def _device_of(owner: Any) -> int:
     return 0 if SIMULATED else int(cuda.get_current_device().id)
 
 
-def as_dense_gradient(where: str, name: str, grad: Any, param: Any) -> Any:
+def as_dense_gradient(where: str, name: str, grad: Any, param: Any, written: bool) -> Any:
     """A gradient that is no DeviceArray yet; None if it is no array at all."""
-    array = as_array(where, name, grad, written=False)
+    array = as_array(where, name, grad, written=written)
     return array if isinstance(array, DeviceArray) else None
 
 
-def as_sparse_gradient(where: str, name: str, grad: Any, param: Any, halves: bool) -> Any:
-    """Refuses: gradients of rows are stepped by the C kernels only."""
-    raise TypeError(f"{where}: {name} must be an array: pairs (indices, values) are not supported on a CUDA device")
+def as_gradient(takes_rows: bool, halves: bool, where: str, name: str, grad: Any, param: Any, written: bool) -> Any:
+    """The same. Gradients of rows are stepped by the C kernels only."""
+    if isinstance(grad, tuple):
+        raise TypeError(f"{where}: {name} must be an array: pairs (indices, values) are not supported on a CUDA device")
+    return as_dense_gradient(where, name, grad, param, written)
 
 
 # --------------------------------------------------------------------------------------------------------- made by lrkern

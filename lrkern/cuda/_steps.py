@@ -42,20 +42,18 @@ class StepList:
         where: str,
         label: Callable[[str, int], str],
         params: list[Any],
-        *,
         groups: list[str],
         group_of: list[int],
         states: dict[str, list[Any]],
+        *,
         others: dict[str, list[Any]] | None = None,
         row_lrs: list[Any] | None = None,
         halves: bool = False,
-        as_gradient: Callable[[str, str, Any, Any], Any] | None = None,
+        as_gradient: Callable[[str, str, Any, Any, bool], Any] | None = None,
     ) -> None:
         self._where, self._label, self._params, self._groups = where, label, params, groups
         self._as_gradient = as_gradient or _arrays.as_dense_gradient
-        self._checked = _core.StepList(
-            where, label, params, groups=groups, group_of=group_of, states=states, others=others, halves=halves
-        )
+        self._checked = _core.StepList(where, label, params, groups, group_of, states, others=others, halves=halves)
         self._find_device([*params, *(one for kind in (states | (others or {})).values() for one in kind if one is not None)])
         for i, lrs in enumerate(row_lrs or []):
             if lrs is not None:
@@ -181,7 +179,7 @@ class StepList:
 
     def _as_device_array(self, index: int, grad: Any) -> DeviceArray:
         name = self._label("grad", index)
-        array = self._as_gradient(self._where, name, grad, self._params[index])
+        array = self._as_gradient(self._where, name, grad, self._params[index], self._zero_grad)
         if array is None:
             raise TypeError(f"{self._where}: {name} must be an array on a CUDA device; got {describe(grad)}")
         if array.device_id != self._device_id:
