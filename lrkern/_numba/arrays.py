@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
 from numba import carray, njit, types
+from numba.core import cgutils
 from numba.core.errors import TypingError
 from numba.extending import intrinsic, overload
 
@@ -62,7 +64,12 @@ store = _stub("store")  # store(array, i, x): x rounded to nearest
 store_random = _stub("store_random")  # store_random(array, i, x, key, element): rounded stochastically
 part = _stub("part")  # part(array, begin, size)
 array_at = _stub("array_at")  # array_at(address, begin, size, like): elements stored as those of the array `like`
+ask = _stub("ask")  # ask(array, i): have the memory bring STRIDE elements from i on, there or not
 narrowed = _stub("narrowed")  # narrowed(x): a float32 that 16-bit formats round as they would round x
+
+STRIDE = 32
+"""Elements of inner loops of fixed length, which become vector code; between these the memory is asked for others. Only so:
+LLVM makes no vector code of a loop with such requests in it."""
 
 STORED = ("float64", "float32", "uint16", "int16")
 
@@ -176,3 +183,34 @@ def _array_at(address, begin, size, like):
         return lambda address, begin, size, like: None
     dtype, item = like.dtype, like.dtype.bitwidth // 8
     return lambda address, begin, size, like: carray(_pointer(address + begin * item), (size,), dtype)
+
+
+CACHE_LINE = 64  # bytes
+
+
+def emit_ask(builder, pointer, size):
+    """Have the memory bring `size` bytes, there or not."""
+    number = ir.IntType(32)
+    kind = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, number, number, number])
+    prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+    first = builder.bitcast(pointer, cgutils.voidptr_t)
+    for offset in range(0, size, CACHE_LINE):
+        at = builder.gep(first, [ir.Constant(ir.IntType(64), offset)])
+        builder.call(prefetch, [at, number(0), number(3), number(1)])  # to read; into all caches; data
+
+
+@intrinsic
+def _ask_of_array(typing_context, array, i):
+    def code(context, builder, signature, arguments):
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        emit_ask(builder, builder.gep(data, [arguments[1]]), STRIDE * array.dtype.bitwidth // 8)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), code
+
+
+@overload(ask, jit_options=FLAGS)
+def _ask(array, i):
+    if _kind(array) == "":
+        return lambda array, i: None
+    return lambda array, i: _ask_of_array(array, i)

@@ -5,9 +5,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic, overload
 
-from lrkern._jit import bits64, float64_of, pointwise
-from lrkern._numba.arrays import load
+from lrkern._jit import FLAGS, bits64, float64_of, pointwise
+from lrkern._numba.arrays import _stub, emit_ask, load
 
 BLOCK = 1024  # elements
 LANES = 16
@@ -101,14 +105,59 @@ def folded(lanes):
     return lanes[0]
 
 
+add_rows = _stub("add_rows")  # add_rows(values, like, scale, lanes): add the squares of all whole rows of LANES elements
+
+
+@intrinsic
+def _add_rows_as_vectors(typing_context, values, scale, lanes):
+    """Sums kept in registers: as elements of `lanes` they would go through memory for each row, which might be in `values`."""
+
+    def code(context, builder, signature, arguments):
+        numbers, sums = (
+            context.make_array(kind)(context, builder, one)
+            for kind, one in zip((values, lanes), (arguments[0], arguments[2]), strict=True)
+        )
+        item = values.dtype.bitwidth // 8
+        vector = ir.VectorType(ir.DoubleType(), LANES)
+        row = ir.VectorType(context.get_data_type(values.dtype), LANES)
+        undefined = ir.Constant(vector, ir.Undefined)
+        first = builder.insert_element(undefined, arguments[1], ir.IntType(32)(0))
+        scales = builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(ir.IntType(32), LANES), None))
+        sum_at = builder.bitcast(sums.data, vector.as_pointer())
+        total = cgutils.alloca_once_value(builder, builder.load(sum_at, align=8))
+        index = context.get_value_type(types.intp)
+        rows = builder.udiv(builder.extract_value(numbers.shape, 0), index(LANES))
+        with cgutils.for_range(builder, rows) as loop:
+            at = builder.gep(numbers.data, [builder.mul(loop.index, index(LANES))])
+            emit_ask(builder, builder.gep(at, [index(BLOCK)]), LANES * item)
+            x = builder.load(builder.bitcast(at, row.as_pointer()), align=item)
+            x = builder.fmul(x if item == 8 else builder.fpext(x, vector), scales)
+            builder.store(builder.fadd(builder.load(total), builder.fmul(x, x)), total)
+        builder.store(builder.load(total), sum_at, align=8)
+        return context.get_dummy_value()
+
+    return types.void(values, types.float64, lanes), code
+
+
+@overload(add_rows, jit_options=FLAGS)
+def _add_rows(values, like, scale, lanes):
+    def as_vectors(values, like, scale, lanes):
+        _add_rows_as_vectors(values, scale, lanes)
+
+    def one_by_one(values, like, scale, lanes):
+        for row in range(values.size // LANES):
+            for j in range(LANES):
+                add_square(lanes, j, np.float64(load(values, row * LANES + j, like)) * scale)
+
+    return as_vectors if isinstance(values.dtype, types.Float) else one_by_one
+
+
 @pointwise
 def square_of(values, like, scale, lanes):
     """The sum of squares of the elements of a block, each multiplied by `scale`; `lanes`: scratch memory."""
     lanes[:] = 0.0
-    whole = values.size // LANES
-    for row in range(whole):
-        for j in range(LANES):
-            add_square(lanes, j, np.float64(load(values, row * LANES + j, like)) * scale)
-    for j in range(values.size - whole * LANES):
-        add_square(lanes, j, np.float64(load(values, whole * LANES + j, like)) * scale)
+    add_rows(values, like, np.float64(scale), lanes)
+    rest = values.size // LANES * LANES
+    for j in range(values.size - rest):
+        add_square(lanes, j, np.float64(load(values, rest + j, like)) * scale)
     return folded(lanes)

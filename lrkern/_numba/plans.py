@@ -10,7 +10,7 @@ from numba.extending import overload
 
 from lrkern import _pieces
 from lrkern._jit import FLAGS, pointwise
-from lrkern._numba.arrays import _stub, cached
+from lrkern._numba.arrays import STRIDE, _stub, cached
 
 COPIED = 4096  # elements of short cycles that are filled once and copied
 
@@ -27,6 +27,7 @@ def _value_at(plan, step):
 
 
 # A loop over the steps of one piece for each kind of piece: the terms that it has not would change no bit, but take time.
+# Inner loops have a fixed length: what depends on i alone is then computed once for all of them.
 # `ahead`: steps from the centre of the piece to the first element; float64 holds all numbers here exactly.
 
 
@@ -39,7 +40,13 @@ def fill_0(c, ahead, out):
 @pointwise
 def fill_1(c, ahead, out):
     """A line."""
-    for i in range(out.size):
+    whole = out.size // STRIDE * STRIDE
+    for group in range(0, whole, STRIDE):
+        first = (ahead + np.float64(group)) * c[12]
+        for i in range(STRIDE):
+            u = first + np.float64(np.int32(i)) * c[12]
+            out[group + i] = _pieces.whole(c, u, _pieces.high_1(c, u))
+    for i in range(whole, out.size):
         u = (ahead + np.float64(np.int32(i))) * c[12]
         out[i] = _pieces.whole(c, u, _pieces.high_1(c, u))
 
@@ -47,7 +54,13 @@ def fill_1(c, ahead, out):
 @pointwise
 def fill_7(c, ahead, out):
     """Degree 7."""
-    for i in range(out.size):
+    whole = out.size // STRIDE * STRIDE
+    for group in range(0, whole, STRIDE):
+        first = (ahead + np.float64(group)) * c[12]
+        for i in range(STRIDE):
+            u = first + np.float64(np.int32(i)) * c[12]
+            out[group + i] = _pieces.whole(c, u, _pieces.high_7(c, u))
+    for i in range(whole, out.size):
         u = (ahead + np.float64(np.int32(i))) * c[12]
         out[i] = _pieces.whole(c, u, _pieces.high_7(c, u))
 
@@ -55,7 +68,13 @@ def fill_7(c, ahead, out):
 @pointwise
 def fill_9(c, ahead, out):
     """Degree 9."""
-    for i in range(out.size):
+    whole = out.size // STRIDE * STRIDE
+    for group in range(0, whole, STRIDE):
+        first = (ahead + np.float64(group)) * c[12]
+        for i in range(STRIDE):
+            u = first + np.float64(np.int32(i)) * c[12]
+            out[group + i] = _pieces.whole(c, u, _pieces.high_9(c, u))
+    for i in range(whole, out.size):
         u = (ahead + np.float64(np.int32(i))) * c[12]
         out[i] = _pieces.whole(c, u, _pieces.high_9(c, u))
 

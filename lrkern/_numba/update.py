@@ -13,8 +13,11 @@ from numba.extending import overload
 
 from lrkern import _storage, rules
 from lrkern._jit import FLAGS, fma, number, pointwise, rounded
-from lrkern._numba.arrays import _stub, cached, flat, load, part, store, store_random, zero_of
+from lrkern._numba.arrays import STRIDE, _stub, ask, cached, flat, load, part, store, store_random, zero_of
 from lrkern._numba.norms import BLOCK, DIGITS, LANES, add_exactly, add_square, folded, rounded_sum
+
+AHEAD = 512
+"""Elements from those at work to those that the memory is asked for."""
 
 ELEMENTS = 4096
 """Elements that are stepped before their gradients are set to zero: few enough for the inner caches."""
@@ -85,6 +88,24 @@ def prepared(g, factor, limit):
 
 
 @pointwise
+def run_one(
+    c, like, first, factor, limit, weight, i, p, remainder, g, s0, s1, s2, average, copy, key, key0, key1, key2
+):
+    """Step element i of 1-D arrays."""
+    element = np.uint64(first + i)
+    x = load_param(p, remainder, i, like)
+    y = prepared(load(g, i, like), factor, limit)
+    x, a0, a1, a2 = rules.update(c, x, y, load(s0, i, like), load(s1, i, like), load(s2, i, like))
+    e = load(average, i, like)
+    store(average, i, fma(weight, x - e, e))
+    store(copy, i, x)
+    store_param(p, remainder, i, x, key, element)
+    store_state(s0, i, a0, key0, element)
+    store_state(s1, i, a1, key1, element)
+    store_state(s2, i, a2, key2, element)
+
+
+@pointwise
 def run_block(c, like, first, pipeline, p, remainder, g, s0, s1, s2, average, copy):
     """Step all elements of 1-D arrays; `first`: the number of the first one in its tensor."""
     factor, limit = number(pipeline.factor, like), number(pipeline.limit, like)
@@ -95,18 +116,26 @@ def run_block(c, like, first, pipeline, p, remainder, g, s0, s1, s2, average, co
         key_of(pipeline.mixed, 2, first),
         key_of(pipeline.mixed, 3, first),
     )
-    for i in range(p.size):
-        element = np.uint64(first + i)
-        x = load_param(p, remainder, i, like)
-        y = prepared(load(g, i, like), factor, limit)
-        x, a0, a1, a2 = rules.update(c, x, y, load(s0, i, like), load(s1, i, like), load(s2, i, like))
-        e = load(average, i, like)
-        store(average, i, fma(weight, x - e, e))
-        store(copy, i, x)
-        store_param(p, remainder, i, x, key, element)
-        store_state(s0, i, a0, key0, element)
-        store_state(s1, i, a1, key1, element)
-        store_state(s2, i, a2, key2, element)
+    whole = p.size // STRIDE * STRIDE
+    for group in range(0, whole, STRIDE):
+        ask(p, group + AHEAD)
+        ask(remainder, group + AHEAD)
+        ask(g, group + AHEAD)
+        ask(s0, group + AHEAD)
+        ask(s1, group + AHEAD)
+        ask(s2, group + AHEAD)
+        ask(average, group + AHEAD)
+        ask(copy, group + AHEAD)
+        for i in range(group, group + STRIDE):
+            run_one(
+                c, like, first, factor, limit, weight, i, p, remainder, g, s0, s1, s2, average, copy,
+                key, key0, key1, key2,
+            )
+    for i in range(whole, p.size):
+        run_one(
+            c, like, first, factor, limit, weight, i, p, remainder, g, s0, s1, s2, average, copy,
+            key, key0, key1, key2,
+        )
 
 
 @pointwise
