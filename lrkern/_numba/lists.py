@@ -35,12 +35,6 @@ def _stored_as(array: NDArray[Any] | None) -> NDArray[Any] | None:
     return np.empty(0, array.dtype if array.dtype.name in ("float32", "float64") else np.uint16)
 
 
-def _address(array: NDArray[Any]) -> int:
-    """Where an array lies: as `array.ctypes.data`, in a quarter of the time."""
-    address: int = array.__array_interface__["data"][0]
-    return address
-
-
 class Kind(NamedTuple):
     """What compiled code is made for: a family of rules, and how each array is stored."""
 
@@ -110,7 +104,7 @@ class StepList(_core.StepList):
         self._addresses = np.zeros((n, len(ROLES)), np.int64)
         for role, arrays in enumerate(self._arrays):
             for i, array in enumerate(arrays):
-                self._addresses[i, role] = 0 if array is None else _address(array)
+                self._addresses[i, role] = 0 if array is None else array.ctypes.data
         self._norms = np.ones((n, 2))
         self._counts = np.zeros(2, np.int64)  # steps done, steps skipped
         self._norm = math.nan
@@ -231,7 +225,7 @@ class StepList(_core.StepList):
     def _note(self, grads: list[Any], sparse: dict[int, NDArray[Any]]) -> None:
         """Note the addresses of these gradients, and the work that a step with them is."""
         dense = [sparse.get(i, grad) for i, grad in enumerate(grads)] if sparse else grads
-        self._addresses[:, GRAD] = [0 if grad is None else _address(grad) for grad in dense]
+        self._addresses[:, GRAD] = [0 if grad is None else grad.ctypes.data for grad in dense]
         kinds = [None if grad is None else grad.dtype for grad in dense]
         if self._layout[0] != kinds or sparse:
             self._layout = None if sparse else kinds, self._laid_out(grads, dense)

@@ -38,45 +38,17 @@ def fill_0(c, ahead, out):
 
 
 @pointwise
-def fill_1(c, ahead, out):
-    """A line."""
+def fill_degree(high, c, ahead, out):
+    """Of the degree whose terms `high` computes."""
     whole = out.size // STRIDE * STRIDE
     for group in range(0, whole, STRIDE):
         first = (ahead + np.float64(group)) * c[12]
         for i in range(STRIDE):
             u = first + np.float64(np.int32(i)) * c[12]
-            out[group + i] = _pieces.whole(c, u, _pieces.high_1(c, u))
+            out[group + i] = _pieces.whole(c, u, high(c, u))
     for i in range(whole, out.size):
         u = (ahead + np.float64(np.int32(i))) * c[12]
-        out[i] = _pieces.whole(c, u, _pieces.high_1(c, u))
-
-
-@pointwise
-def fill_7(c, ahead, out):
-    """Degree 7."""
-    whole = out.size // STRIDE * STRIDE
-    for group in range(0, whole, STRIDE):
-        first = (ahead + np.float64(group)) * c[12]
-        for i in range(STRIDE):
-            u = first + np.float64(np.int32(i)) * c[12]
-            out[group + i] = _pieces.whole(c, u, _pieces.high_7(c, u))
-    for i in range(whole, out.size):
-        u = (ahead + np.float64(np.int32(i))) * c[12]
-        out[i] = _pieces.whole(c, u, _pieces.high_7(c, u))
-
-
-@pointwise
-def fill_9(c, ahead, out):
-    """Degree 9."""
-    whole = out.size // STRIDE * STRIDE
-    for group in range(0, whole, STRIDE):
-        first = (ahead + np.float64(group)) * c[12]
-        for i in range(STRIDE):
-            u = first + np.float64(np.int32(i)) * c[12]
-            out[group + i] = _pieces.whole(c, u, _pieces.high_9(c, u))
-    for i in range(whole, out.size):
-        u = (ahead + np.float64(np.int32(i))) * c[12]
-        out[i] = _pieces.whole(c, u, _pieces.high_9(c, u))
+        out[i] = _pieces.whole(c, u, high(c, u))
 
 
 @pointwise
@@ -92,11 +64,11 @@ def fill_piece(c, ahead, out):
     if c[14] != 1.0 or out.size < 4:
         fill_any(c, ahead, out)
     elif c[10] != 0.0 or c[11] != 0.0:
-        fill_9(c, ahead, out)
+        fill_degree(_pieces.high_9, c, ahead, out)
     elif c[4] != 0.0 or c[5] != 0.0 or c[6] != 0.0 or c[7] != 0.0 or c[8] != 0.0 or c[9] != 0.0:
-        fill_7(c, ahead, out)
+        fill_degree(_pieces.high_7, c, ahead, out)
     elif c[1] != 0.0 or c[3] != 0.0:
-        fill_1(c, ahead, out)
+        fill_degree(_pieces.high_1, c, ahead, out)
     else:
         fill_0(c, ahead, out)
 

@@ -88,9 +88,7 @@ def prepared(g, factor, limit):
 
 
 @pointwise
-def run_one(
-    c, like, first, factor, limit, weight, i, p, remainder, g, s0, s1, s2, average, copy, key, key0, key1, key2
-):
+def run_one(c, like, first, factor, limit, weight, i, p, remainder, g, s0, s1, s2, average, copy, key, key0, key1, key2):
     """Step element i of 1-D arrays."""
     element = np.uint64(first + i)
     x = load_param(p, remainder, i, like)
@@ -128,13 +126,47 @@ def run_block(c, like, first, pipeline, p, remainder, g, s0, s1, s2, average, co
         ask(copy, group + AHEAD)
         for i in range(group, group + STRIDE):
             run_one(
-                c, like, first, factor, limit, weight, i, p, remainder, g, s0, s1, s2, average, copy,
-                key, key0, key1, key2,
+                c,
+                like,
+                first,
+                factor,
+                limit,
+                weight,
+                i,
+                p,
+                remainder,
+                g,
+                s0,
+                s1,
+                s2,
+                average,
+                copy,
+                key,
+                key0,
+                key1,
+                key2,
             )
     for i in range(whole, p.size):
         run_one(
-            c, like, first, factor, limit, weight, i, p, remainder, g, s0, s1, s2, average, copy,
-            key, key0, key1, key2,
+            c,
+            like,
+            first,
+            factor,
+            limit,
+            weight,
+            i,
+            p,
+            remainder,
+            g,
+            s0,
+            s1,
+            s2,
+            average,
+            copy,
+            key,
+            key0,
+            key1,
+            key2,
         )
 
 
