@@ -20,21 +20,25 @@ cdef extern from "lrkern.h" nogil:
         LRK_SHAPE_REX
         LRK_SHAPE_LOGISTIC
         LRK_SHAPE_GEOMETRIC
+        LRK_SHAPE_EXPONENTIAL
+        LRK_SHAPE_LOGARITHMIC
     lrk_expr *lrk_constant(double numerator, double denominator)
     lrk_expr *lrk_ramp(lrk_shape shape, double a, double b, int64_t steps, lrk_expr *start, int64_t start_at,
                        lrk_expr *end, int64_t end_at)
     lrk_expr *lrk_power_law(double scale, double offset, double slope, double unit, double power)
     lrk_expr *lrk_exponential(double scale, double rate, double every)
+    lrk_expr *lrk_line(double start, double slope, double every)
     lrk_expr *lrk_table(const double *values, int64_t n)
     lrk_expr *lrk_sum(lrk_expr *a, lrk_expr *b)
     lrk_expr *lrk_product(lrk_expr *a, lrk_expr *b)
     lrk_expr *lrk_clip(lrk_expr *a, double low, double high)
     lrk_expr *lrk_shift(lrk_expr *a, int64_t by)
-    lrk_expr *lrk_stretch(lrk_expr *a, double factor)
+    lrk_expr *lrk_stretch(lrk_expr *a, double factor, int64_t divisor)
     lrk_expr *lrk_staircase(lrk_expr *a, int64_t every)
     lrk_expr *lrk_join(lrk_expr *const *parts, const int64_t *boundaries, int64_t n)
     lrk_expr *lrk_repeat(lrk_expr *a, int64_t period, int64_t times, double gain, double power)
     lrk_expr *lrk_restarts(lrk_expr *ramp, int64_t period, double growth, double gain, double rest)
+    int lrk_is_ramp(const lrk_expr *e)
     void lrk_expr_release(lrk_expr *e)
     int64_t lrk_expr_size(const lrk_expr *e)
     double lrk_expr_fastest(const lrk_expr *e)
@@ -108,6 +112,8 @@ cdef dict SHAPES = {
     "rex": LRK_SHAPE_REX,
     "logistic": LRK_SHAPE_LOGISTIC,
     "geometric": LRK_SHAPE_GEOMETRIC,
+    "exponential": LRK_SHAPE_EXPONENTIAL,
+    "logarithmic": LRK_SHAPE_LOGARITHMIC,
 }
 
 
@@ -168,6 +174,11 @@ def exponential(double scale, double rate, double every):
     return wrap(lrk_exponential(scale, rate, every))
 
 
+def line(double start, double slope, double every):
+    """start + slope t/every."""
+    return wrap(lrk_line(start, slope, every))
+
+
 def table(values):
     """values[floor(t)], then the last."""
     cdef const double[::1] view = np.ascontiguousarray(values, np.float64)
@@ -194,9 +205,9 @@ def shift(Node a not None, int64_t by):
     return wrap(lrk_shift(a.expr, by))
 
 
-def stretch(Node a not None, double factor):
-    """a(t/factor)."""
-    return wrap(lrk_stretch(a.expr, factor))
+def stretch(Node a not None, double factor, int64_t divisor=1):
+    """a(t divisor/factor)."""
+    return wrap(lrk_stretch(a.expr, factor, divisor))
 
 
 def staircase(Node a not None, int64_t every):
@@ -227,6 +238,11 @@ def join(list nodes, list boundaries):
 def repeat(Node a not None, int64_t period, int64_t times, double gain, double power=1.0):
     """gain^(power i) a(t - i period), i = min(floor(t/period), times - 1)."""
     return wrap(lrk_repeat(a.expr, period, times, gain, power))
+
+
+def is_ramp(Node a not None):
+    """Whether it is one ramp and nothing else."""
+    return bool(lrk_is_ramp(a.expr))
 
 
 def restarts(Node ramp not None, int64_t period, double growth, double gain, double rest):

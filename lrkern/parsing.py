@@ -18,7 +18,7 @@ MAX_NESTING = _core.MAX_DEPTH  # brackets within brackets
 MAX_TREE = 2 * MAX_NESTING  # levels of the parsed expression
 
 _FUNCTIONS: dict[str, Callable[..., Schedule]] = {**CURVES, "join": join}
-_METHODS = ("warmup", "then", "clip", "shift", "stretch", "staircase", "repeat", "cooldown")
+_METHODS = ("warmup", "then", "clip", "shift", "stretch", "staircase", "repeat", "restarts", "cooldown")
 _OPERATORS: dict[str, Callable[[Any, Any], Schedule]] = {
     "+": lambda a, b: add(a, b),
     "*": lambda a, b: multiply(a, b) if isinstance(b, Schedule) and isinstance(a, Schedule) else multiply(b, a),

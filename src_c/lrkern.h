@@ -20,14 +20,17 @@ extern "C" {
 
 typedef struct lrk_expr lrk_expr;
 
-/* How a ramp goes from its start (x = 0) to its end (x = 1), x = t/steps. f is the weight of the start, 1 - f of the end. */
+/* How a ramp goes from its start (x = 0) to its end (x = 1), x = t/steps. f is the weight of the start, 1 - f of the end.
+ * Powers a and b are > 0. */
 typedef enum {
-    LRK_SHAPE_FALL,     /* f = (1 - x)^a */
-    LRK_SHAPE_RISE,     /* f = 1 - x^a */
-    LRK_SHAPE_COSINE,   /* f = (1 + cos(pi x))/2 */
-    LRK_SHAPE_REX,      /* f = (1 - x)/(1 - x/2) */
-    LRK_SHAPE_LOGISTIC, /* f = (1 - tanh(a (1 - x) + b x))/2; the ramp's ends are not exactly start and end */
-    LRK_SHAPE_GEOMETRIC /* value = start (end/start)^x */
+    LRK_SHAPE_FALL,        /* f = (1 - x^b)^a */
+    LRK_SHAPE_RISE,        /* f = 1 - x^a */
+    LRK_SHAPE_COSINE,      /* f = ((1 + cos(pi x^b))/2)^a */
+    LRK_SHAPE_REX,         /* f = (1 - x)/(1 - x/2) */
+    LRK_SHAPE_LOGISTIC,    /* f = (1 - tanh(a (1 - x) + b x))/2; the ramp's ends are not exactly start and end */
+    LRK_SHAPE_GEOMETRIC,   /* value = start (end/start)^x */
+    LRK_SHAPE_EXPONENTIAL, /* f = (a^x - a)/(1 - a), a != 1 */
+    LRK_SHAPE_LOGARITHMIC  /* f = 1 - log(1 + t)/log(1 + steps) */
 } lrk_shape;
 
 /* numerator/denominator, exactly (to 2^-100). */
@@ -43,6 +46,9 @@ lrk_expr *lrk_power_law(double scale, double offset, double slope, double unit, 
 /* scale rate^(t/every). */
 lrk_expr *lrk_exponential(double scale, double rate, double every);
 
+/* start + slope t/every. */
+lrk_expr *lrk_line(double start, double slope, double every);
+
 /* values[floor(t)], then the last; copies the values. */
 lrk_expr *lrk_table(const double *values, int64_t n);
 
@@ -53,8 +59,8 @@ lrk_expr *lrk_clip(lrk_expr *a, double low, double high);
 /* a(t - by), a(0) before that. */
 lrk_expr *lrk_shift(lrk_expr *a, int64_t by);
 
-/* a(t/factor). */
-lrk_expr *lrk_stretch(lrk_expr *a, double factor);
+/* a(t divisor/factor); a divisor other than 1 goes with a factor that is a whole number without a common divisor. */
+lrk_expr *lrk_stretch(lrk_expr *a, double factor, int64_t divisor);
 
 /* a(every floor(t/every)). */
 lrk_expr *lrk_staircase(lrk_expr *a, int64_t every);
@@ -66,11 +72,14 @@ lrk_expr *lrk_join(lrk_expr *const *parts, const int64_t *boundaries, int64_t n)
 lrk_expr *lrk_repeat(lrk_expr *a, int64_t period, int64_t times, double gain, double power);
 
 /* Cycle i has length period growth^i and is the ramp from gain^i its start to its end, stretched to that length; `ramp` takes
- * `period` steps between numbers. Where growth < 1, cycles end at period/(1 - growth); from there the value is `rest`. */
+ * `period` steps. Where growth < 1, cycles end at period/(1 - growth); from there the value is `rest`. */
 lrk_expr *lrk_restarts(lrk_expr *ramp, int64_t period, double growth, double gain, double rest);
 
 lrk_expr *lrk_expr_retain(lrk_expr *e);
 void lrk_expr_release(lrk_expr *e);
+
+/* 1 for what lrk_ramp made. */
+int lrk_is_ramp(const lrk_expr *e);
 
 /* Nodes, every shared part counted where it is used (saturates). */
 int64_t lrk_expr_size(const lrk_expr *e);

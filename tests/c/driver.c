@@ -110,8 +110,14 @@ static void forget(void)
 static lrk_shape shape(void)
 {
     static const char *const names[] = {
-        [LRK_SHAPE_FALL] = "fall", [LRK_SHAPE_RISE] = "rise",         [LRK_SHAPE_COSINE] = "cosine",
-        [LRK_SHAPE_REX] = "rex",   [LRK_SHAPE_LOGISTIC] = "logistic", [LRK_SHAPE_GEOMETRIC] = "geometric",
+        [LRK_SHAPE_FALL] = "fall",
+        [LRK_SHAPE_RISE] = "rise",
+        [LRK_SHAPE_COSINE] = "cosine",
+        [LRK_SHAPE_REX] = "rex",
+        [LRK_SHAPE_LOGISTIC] = "logistic",
+        [LRK_SHAPE_GEOMETRIC] = "geometric",
+        [LRK_SHAPE_EXPONENTIAL] = "exponential",
+        [LRK_SHAPE_LOGARITHMIC] = "logarithmic",
     };
     if (next())
         for (size_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -194,6 +200,10 @@ static lrk_expr *build(void)
         NUMBERS(3);
         return lrk_exponential(x[0], x[1], x[2]);
     }
+    if (IS("line")) {
+        NUMBERS(3);
+        return lrk_line(x[0], x[1], x[2]);
+    }
     if (!(IS("add") || IS("multiply") || IS("clip") || IS("shift") || IS("stretch") || IS("staircase") || IS("repeat") ||
           IS("restarts")))
         fail("no such word");
@@ -204,8 +214,10 @@ static lrk_expr *build(void)
         return lrk_product(a, node());
     if (IS("shift"))
         return lrk_shift(a, integer());
-    if (IS("stretch"))
-        return lrk_stretch(a, number());
+    if (IS("stretch")) {
+        NUMBERS(1);
+        return lrk_stretch(a, x[0], integer());
+    }
     if (IS("staircase"))
         return lrk_staircase(a, integer());
     if (IS("clip")) {
