@@ -237,7 +237,7 @@ class Schedule(_core.Expression):
 
         Args:
             factor: > 0, taken as the exact value of the float or of the Fraction.
-            divisor: >= 1. The ratio must be a float64, or one of integers up to 2^53.
+            divisor: >= 1. The ratio must be that of a float64 and an odd integer up to 2^53, as it will be printed.
 
         >>> import lrkern as lk
         >>> lk.linear(1.0, 0.0, 4).stretch(2).table(3)
@@ -306,7 +306,7 @@ class Schedule(_core.Expression):
         """
         growth, gain = ramps.restart_ratios("restarts", growth, gain)
         if not _core.is_ramp(self.node) or not self.steps:
-            raise ValueError(f"restarts: the schedule must be a single curve such as cosine(0.1, 0.0, 10); got {describe(self)}")
+            raise ValueError(f"restarts: the schedule must be a single curve, as cosine(0.1, 0.0, 9) is; got {describe(self)}")
         node = _core.restarts(self.node, self.steps, growth, gain, self(self.steps))
         return Schedule("restarts", (self, growth, gain), node, None)
 
@@ -378,16 +378,17 @@ class Schedule(_core.Expression):
 
 
 def _ratio(factor: float | Fraction, divisor: int) -> tuple[float, int]:
-    """factor/divisor as a float and 1, or as coprime integers."""
+    """factor/divisor as a float over an odd integer."""
     ratio = Fraction(factor if isinstance(factor, Fraction) else real("stretch", "factor", factor, above=0.0)) / divisor
-    if ratio > 0 and ratio.denominator.bit_count() == 1:
-        value = real("stretch", "factor", ratio, above=0.0)
-        if value == ratio:
-            return value, 1
-    if not (0 < ratio.numerator <= MAX_COUNT and ratio.denominator <= MAX_COUNT):
+    odd = ratio.denominator // (ratio.denominator & -ratio.denominator)
+    try:
+        value = float(ratio * odd)
+    except OverflowError:
+        value = 0.0
+    if not (value > 0.0 and value == ratio * odd and odd <= MAX_COUNT):
         shown = describe(factor) + (f" over {divisor}" if divisor > 1 else "")
-        raise ValueError(f"stretch: factor must be > 0, a float64 or a ratio of integers up to 2^53; got {shown}")
-    return float(ratio.numerator), ratio.denominator
+        raise ValueError(f"stretch: factor over divisor must be > 0, a float64 over an integer up to 2^53; got {shown}")
+    return value, odd
 
 
 def _plus(steps: int | None, more: int) -> int | None:

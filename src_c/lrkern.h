@@ -59,7 +59,7 @@ lrk_expr *lrk_clip(lrk_expr *a, double low, double high);
 /* a(t - by), a(0) before that. */
 lrk_expr *lrk_shift(lrk_expr *a, int64_t by);
 
-/* a(t divisor/factor); a divisor other than 1 goes with a factor that is a whole number without a common divisor. */
+/* a(t divisor/factor), divisor >= 1. */
 lrk_expr *lrk_stretch(lrk_expr *a, double factor, int64_t divisor);
 
 /* a(every floor(t/every)). */
