@@ -65,7 +65,7 @@ cdef extern from "lrkern.h" nogil:
         lrk_piece *pieces
         int64_t overflow_at
     lrk_status lrk_expr_value(const lrk_expr *e, double t, double *value)
-    lrk_status lrk_plan_compile(const lrk_expr *e, int64_t horizon, int64_t max_pieces, lrk_plan *plan)
+    lrk_status lrk_plan_compile(const lrk_expr *e, int64_t horizon, int64_t max_pieces, int64_t ahead, lrk_plan *plan)
     int lrk_needs_plan(const lrk_expr *e)
     void lrk_plan_free(lrk_plan *plan)
     lrk_status lrk_fill(const lrk_expr *e, const lrk_plan *plan, int64_t start, int64_t n, void *out, lrk_dtype dtype,
@@ -104,6 +104,8 @@ FOREVER = 2**63 - 1  # `times` of a repeat without end
 # Pieces that a schedule keeps compiled (136 bytes each). What lies beyond is compiled whenever it is asked for.
 cdef int64_t MAX_PIECES = 1 << 16
 cdef int64_t FIRST_HORIZON = 1 << 12
+# Pieces made at once for the sake of what comes after, so that most schedules are compiled a single time.
+cdef int64_t PIECES_AHEAD = 64
 
 cdef dict SHAPES = {
     "fall": LRK_SHAPE_FALL,
@@ -260,11 +262,11 @@ cdef class _Compiled:
         lrk_plan_free(&self.plan)
 
 
-cdef _Compiled compile_plan(const lrk_expr *expr, int64_t horizon, int64_t max_pieces):
+cdef _Compiled compile_plan(const lrk_expr *expr, int64_t horizon, int64_t max_pieces, int64_t ahead):
     cdef _Compiled compiled = _Compiled.__new__(_Compiled)
     cdef lrk_status status
     with nogil:
-        status = lrk_plan_compile(expr, horizon, max_pieces, &compiled.plan)
+        status = lrk_plan_compile(expr, horizon, max_pieces, ahead, &compiled.plan)
     if status == LRK_ERROR_MEMORY:
         raise MemoryError("lrkern: out of memory while compiling a schedule")
     return compiled
@@ -320,12 +322,10 @@ cdef class Expression:
     cdef _Compiled planned(self, int64_t horizon):
         """The plan, grown to cover at least `horizon` steps where a plan can."""
         cdef _Compiled compiled = self.compiled
-        cdef int64_t goal = FIRST_HORIZON
         cdef int64_t most = MAX_PIECES if lrk_needs_plan(self.node.expr) else 0
         if compiled is None or (compiled.plan.end < horizon and grows(&compiled.plan, most)):
-            while goal < horizon:
-                goal *= 2
-            compiled = compile_plan(self.node.expr, goal, most)
+            horizon = max(horizon, FIRST_HORIZON if compiled is None else min(2 * compiled.plan.end, MAX_STEP + 1))
+            compiled = compile_plan(self.node.expr, horizon, most, PIECES_AHEAD)
             self.compiled = compiled
         return compiled
 
@@ -432,7 +432,7 @@ cdef class Expression:
 
     def _plan_arrays(self, int64_t horizon):
         """(breaks, center, coef, tail_start, period) of a plan for `horizon` steps, see lrkern.Plan."""
-        cdef _Compiled compiled = compile_plan(self.node.expr, horizon, MAX_PIECES)
+        cdef _Compiled compiled = compile_plan(self.node.expr, horizon, MAX_PIECES, MAX_PIECES)
         cdef const lrk_plan *plan = &compiled.plan
         if plan.overflow_at >= 0 and plan.end < horizon:
             raise _overflow(plan.overflow_at)

@@ -120,8 +120,9 @@ typedef struct {
     int64_t overflow_at; /* when compilation gave LRK_ERROR_OVERFLOW: the step */
 } lrk_plan;
 
-/* Compiles at least steps 0 <= t < horizon, unless that takes more than max_pieces pieces: then what fits. */
-lrk_status lrk_plan_compile(const lrk_expr *e, int64_t horizon, int64_t max_pieces, lrk_plan *plan);
+/* Compiles at least steps 0 <= t < horizon, unless that takes more than max_pieces pieces: then what fits. Where values repeat
+ * further on, it goes on to there as long as the pieces are no more than `ahead`. */
+lrk_status lrk_plan_compile(const lrk_expr *e, int64_t horizon, int64_t max_pieces, int64_t ahead, lrk_plan *plan);
 /* 0 where filling and looking up are as fast without a plan: a table. */
 int lrk_needs_plan(const lrk_expr *e);
 void lrk_plan_free(lrk_plan *plan);

@@ -21,10 +21,10 @@ def placed(ramp: Ramp, length: Length, offset: Length = 0) -> Schedule:
 
     Exact as long as length and offset are multiples of a 2^-52nd part of the larger one; else they are rounded to that.
     """
-    length, offset = Fraction(length), Fraction(offset)
-    if length.denominator == offset.denominator == 1:
+    if length == int(length) and offset == int(offset):
         curve = ramp(int(length))
         return curve.shift(-int(offset)) if offset else curve
+    length, offset = Fraction(length), Fraction(offset)
     if not offset:
         return stretched(ramp(1), length)
     unit, finest = lcm(length.denominator, offset.denominator), fine_unit(max(length, abs(offset)))

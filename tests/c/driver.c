@@ -242,7 +242,7 @@ static lrk_expr *build(void)
 static lrk_status compile(const lrk_expr *e, lrk_plan *plan)
 {
     *plan = (lrk_plan){0};
-    const lrk_status status = lrk_plan_compile(e, 4096, 65536, plan);
+    const lrk_status status = lrk_plan_compile(e, 4096, 65536, 65536, plan);
     return status == LRK_ERROR_OVERFLOW ? LRK_OK : status; /* the steps before that are in the plan */
 }
 
