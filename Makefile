@@ -5,6 +5,8 @@ TORCH ?= torch==2.13.0
 # Peers that ask for far more than their schedulers need: taken without it.
 ALONE ?= timm fvcore mmengine mosaicml megatron-core deepspeed
 ARGS ?=
+# Test processes at a time.
+JOBS ?= 2
 EXAMPLES ?= 1000
 
 BIN := $(VENV)/bin
@@ -21,7 +23,7 @@ SOURCES := pyproject.toml setup.py $(wildcard lrkern/*.pyx lrkern/*.pxi lrkern/*
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo build test test-peers test-aarch64 fuzz bench lint format typecheck docs clean distclean
+.PHONY: help demo build test test-big sanitize test-peers test-aarch64 fuzz bench lint format typecheck docs clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,7 +37,15 @@ demo: build ## build, then train on handwritten digits, by hand and with lrkern
 build: $(BUILT) ## make .venv and build the package in place
 
 test: demo ## the demo, then all tests that need no peer library
-	$(BIN)/python -m pytest -m "not peers" $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not (peers or sanitizers or big)" $(ARGS)
+
+test-big: $(BUILT) ## arrays of more than 2^31 elements, where 12 GB of memory are free
+	$(BIN)/python -m pytest tests/test_big.py $(ARGS)
+
+sanitize: $(BUILT) ## C under the sanitizers: addresses, undefined behaviour, races
+	$(BIN)/python -m pytest tests/test_steps_native.py tests/test_threads.py -m sanitizers $(ARGS)
+	$(BIN)/python tests/c/compare.py --quick --sanitize address,undefined
+	$(BIN)/python tests/c/compare.py --quick --sanitize thread
 
 test-peers: $(BUILT) $(VENV)/.peers ## install torch, JAX, optax, keras, ... (CPU builds), run the tests that compare with them
 	$(BIN)/python -m pytest -m peers $(ARGS)

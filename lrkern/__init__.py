@@ -5,7 +5,13 @@ from typing import TYPE_CHECKING, Any
 
 from lrkern import optimizers, schedules
 from lrkern.expression import Schedule, join
-from lrkern.optimizers import *  # noqa: F403
+from lrkern.optimizers import Optimizer as Optimizer
+
+# From each module itself: type checkers do not follow a star to another one.
+from lrkern.optimizers.adam import *  # noqa: F403
+from lrkern.optimizers.layerwise import *  # noqa: F403
+from lrkern.optimizers.momentum import *  # noqa: F403
+from lrkern.optimizers.squares import *  # noqa: F403
 from lrkern.parsing import parse
 from lrkern.plan import Plan, tables
 from lrkern.runtime import get_threads, info, isas, set_threads, use_isa

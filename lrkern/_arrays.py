@@ -15,8 +15,10 @@ Array = npt.NDArray[Any]
 
 DTYPES = ("float64", "float32", "bfloat16", "float16")
 
-_DLPACK_FLOATS = {16: "float16", 32: "float32", 64: "float64"}
-_DLPACK_FLOAT, _DLPACK_BFLOAT = 2, 4
+# Integers are for the rows of a gradient, and to be named in errors.
+_DLPACK_KINDS = {0: "int", 1: "uint", 2: "float"}
+_DLPACK_NAMES = {f"{kind}{bits}" for kind in ("int", "uint", "float") for bits in (8, 16, 32, 64)} - {"float8"}
+_DLPACK_BFLOAT = 4
 
 
 def bfloat16(what: str) -> np.dtype[Any]:
@@ -72,20 +74,36 @@ def as_array(where: str, name: str, value: Any, *, written: bool) -> Any:
         raise TypeError(f"{where}: {name} must be writable; got a JAX array, which is immutable")
     if getattr(value, "requires_grad", False):
         value = value.detach()  # the same memory, without the history that torch refuses to export
+    if getattr(value, "is_neg", bool)():  # torch exports such a tensor without a word about it
+        raise TypeError(
+            f"{where}: {name} must be in memory as it is read; got a tensor of the opposite sign: use resolve_neg()"
+        )
+    wanted = f"{where}: {name} must be an array of {_words(DTYPES)} in the CPU's memory; got {_brief(value)}"
     try:
-        capsule = value.__dlpack__()
-        array = _core.array_of_capsule(capsule, lambda code, bits: _dlpack_dtype(where, code, bits))
-    except (BufferError, RuntimeError) as error:
-        raise TypeError(f"{where}: {name} must be an array in the CPU's memory; got {type(value).__name__}: {error}") from None
+        capsule = _capsule_of(value, written)
+        array = capsule and _core.array_of_capsule(capsule, lambda code, bits: _dlpack_dtype(where, code, bits))
+    except (BufferError, RuntimeError, NotImplementedError, ValueError) as error:
+        raise TypeError(f"{wanted}: {error}") from None
     if array is None:
-        raise TypeError(f"{where}: {name} must be an array of {_words(DTYPES)} in the CPU's memory; got {_brief(value)}")
+        raise TypeError(wanted)
     return array
 
 
+def _capsule_of(value: Any, written: bool) -> object:
+    """What DLPack gives, None from another device; of version 1, which tells what is read-only, wherever there is one."""
+    if hasattr(value, "__dlpack_device__") and int(value.__dlpack_device__()[0]) not in _core.DLPACK_HOSTS:
+        return None
+    try:
+        return value.__dlpack__(max_version=(1, 0), copy=False if written else None)
+    except TypeError:  # an unknown argument: a library of before version 1
+        return value.__dlpack__()
+
+
 def _dlpack_dtype(where: str, code: int, bits: int) -> np.dtype[Any] | None:
-    if code == _DLPACK_BFLOAT and bits == 16:
+    if (code, bits) == (_DLPACK_BFLOAT, 16):
         return bfloat16(f"{where} with bfloat16 arrays of other libraries")
-    return np.dtype(_DLPACK_FLOATS[bits]) if code == _DLPACK_FLOAT and bits in _DLPACK_FLOATS else None
+    name = f"{_DLPACK_KINDS[code]}{bits}" if code in _DLPACK_KINDS else ""
+    return np.dtype(name) if name in _DLPACK_NAMES else None
 
 
 def _brief(value: Any) -> str:
@@ -93,13 +111,22 @@ def _brief(value: Any) -> str:
     return f"{type(value).__name__} of {dtype} on {device}"
 
 
-def as_dense_gradient(where: str, name: str, grad: Any, param: Array) -> Array | None:
+def as_dense_gradient(where: str, name: str, grad: Any, param: Array, written: bool) -> Array | None:
     """A gradient that is no NumPy array; None if it is no array at all."""
-    array = as_array(where, name, grad, written=False)
+    array = as_array(where, name, grad, written=written)
     return array if isinstance(array, np.ndarray) else None
 
 
-def as_sparse_gradient(where: str, name: str, grad: tuple[Any, ...], param: Array, halves: bool) -> tuple[Array, ...]:
+def as_gradient(takes_rows: bool, halves: bool, where: str, name: str, grad: Any, param: Array, written: bool) -> Any:
+    """The same, or what `as_sparse_gradient` gives, where a rule takes gradients of rows and this is one."""
+    if takes_rows and isinstance(grad, tuple):
+        return as_sparse_gradient(where, name, grad, param, written, halves)
+    return as_dense_gradient(where, name, grad, param, written)
+
+
+def as_sparse_gradient(
+    where: str, name: str, grad: tuple[Any, ...], param: Array, written: bool, halves: bool
+) -> tuple[Array, ...]:
     """A gradient given as (indices, values): (values, index, begin, order).
 
     Row index[k] of the parameter has the gradients values[order[begin[k]:begin[k + 1]]].
@@ -108,7 +135,8 @@ def as_sparse_gradient(where: str, name: str, grad: tuple[Any, ...], param: Arra
         raise ValueError(f"{where}: {name} must be an array or a pair (indices, values); got a tuple of {len(grad)}")
     if param.ndim == 0 or not param.flags.c_contiguous:
         raise ValueError(f"{where}: {name} can be (indices, values) only where its parameter is C-contiguous and has rows")
-    indices, values = (as_array(where, f"{name}[{k}]", one, written=False) for k, one in enumerate(grad))
+    indices = as_array(where, f"{name}[0]", grad[0], written=False)
+    values = as_array(where, f"{name}[1]", grad[1], written=written)
     if not isinstance(indices, np.ndarray) or indices.dtype.kind not in "iu":
         raise TypeError(f"{where}: {name}[0] must be an array of integers; got {_checks.describe(indices)}")
     if indices.ndim != 1 or (indices.size and (indices.min() < 0 or indices.max() >= param.shape[0])):

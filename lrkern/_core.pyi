@@ -53,7 +53,20 @@ class Expression:
 
 RULES: dict[str, tuple[str, ...]]
 
+DLPACK_HOSTS: tuple[int, ...]
+
 def array_of_capsule(capsule: Any, dtype_of: Callable[[int, int], np.dtype[Any] | None]) -> NDArray[Any] | None: ...
+
+class Range:
+    low: float
+    high: float
+    below: float
+    def __init__(self, low: float, high: float, below: float = ...) -> None: ...
+    def __call__(self, where: str, name: str, value: object) -> float: ...
+
+def kinds_of(
+    checks: dict[str, Callable[[str, str, object], Any]], options: dict[str, Any], checked: bool
+) -> tuple[bool | str, ...] | None: ...
 
 class StepList:
     def __init__(
@@ -61,14 +74,14 @@ class StepList:
         where: str,
         label: Callable[[str, int], str],
         params: list[Any],
-        *,
         groups: list[str],
         group_of: list[int],
         states: dict[str, list[Any]],
+        *,
         others: dict[str, list[Any]] | None = None,
         row_lrs: list[Any] | None = None,
         halves: bool = False,
-        as_gradient: Callable[[str, str, Any, Any], Any] | None = None,
+        as_gradient: Callable[[str, str, Any, Any, bool], Any] | None = None,
     ) -> None: ...
     @property
     def isa(self) -> str | None: ...
@@ -87,6 +100,18 @@ class StepList:
     def restore(self, updates: list[int], count: int, skipped: int, arrays: list[tuple[Any, Any]]) -> None: ...
     def bind(self, grads: list[Any]) -> None: ...
     def run(self, grads: list[Any] | None, grad_scale: float) -> None: ...
+
+def step_once(
+    where: str,
+    form: Any,
+    options: dict[str, Any],
+    param: Any,
+    grad: Any,
+    states: dict[str, Any],
+    update: int,
+    needed: str,
+    arrays: Any,
+) -> None: ...
 
 SCAN_RULES: tuple[str, ...]
 SCAN_PARAMS: tuple[str, ...]

@@ -74,4 +74,5 @@ _choose_from_environment()
 include "_plan.pxi"
 include "_scan.pxi"
 include "_dlpack.pxi"
+include "_options.pxi"
 include "_steps.pxi"

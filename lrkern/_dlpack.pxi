@@ -38,8 +38,11 @@ cdef extern from "numpy/arrayobject.h":
                                 void *data, int flags, object obj)
 
 cdef enum:
-    DL_CPU = 1
     DL_READ_ONLY = 1
+    DL_IS_COPIED = 2
+
+# Types of devices whose memory is this machine's: the CPU, and what CUDA and ROCm have pinned.
+DLPACK_HOSTS = (1, 3, 11)
 
 
 cdef class _Capsule:
@@ -56,7 +59,7 @@ cdef class _Capsule:
 
 
 def array_of_capsule(capsule, dtype_of):
-    """The array in a DLPack capsule; None if it is not in this machine's memory. dtype_of(code, bits) names its dtype, or is None."""
+    """The array in a DLPack capsule; None if it cannot be one. dtype_of(code, bits) names its dtype, or is None."""
     cdef _Capsule owner = _Capsule()
     cdef lrk_dl_tensor *tensor
     cdef bint writable = True
@@ -66,12 +69,12 @@ def array_of_capsule(capsule, dtype_of):
         if owner.versioned.major != 1:
             return None
         tensor = &owner.versioned.tensor
-        writable = not owner.versioned.flags & DL_READ_ONLY
+        writable = not owner.versioned.flags & (DL_READ_ONLY | DL_IS_COPIED)
     else:
         owner.managed = <lrk_dl_managed *>PyCapsule_GetPointer(capsule, "dltensor")
         PyCapsule_SetName(capsule, "used_dltensor")
         tensor = &owner.managed.tensor
-    if tensor.device_type != DL_CPU or tensor.lanes != 1 or tensor.ndim > 64:
+    if tensor.device_type not in DLPACK_HOSTS or tensor.lanes != 1 or tensor.ndim > 64:
         return None
     kind = dtype_of(tensor.code, tensor.bits)
     if kind is None:

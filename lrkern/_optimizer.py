@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from os import PathLike
 from types import MappingProxyType
 from typing import Any, ClassVar, TypedDict
@@ -38,33 +39,16 @@ class Shared(TypedDict, total=False):
     uint16_as_bfloat16: bool
 
 
-def _own_name(kind: str, index: int) -> str:
-    return kind
-
-
 def step_once(
-    where: str, rule: Rule, param: Any, grad: Any, states: Mapping[str, Any], count: int, options: Options, needed: str = ""
+    where: str, rule: Rule, param: Any, grad: Any, states: dict[str, Any], update: int, options: Options, needed: str = ""
 ) -> None:
-    """One step of one tensor, without an optimizer. `needed` says when a state that is missing is needed."""
-    group = Group(where, rule, options, None)
-    kept = rule.states_of(group.options)
-    arrays = {}
-    for state in rule.states:
-        if state in kept and states[state] is None:
-            raise ValueError(f"{where}: {state} is needed{needed}; got None")
-        arrays[state] = [_arrays.as_array(where, state, states[state], written=True) if state in kept else None]
-    tensors = _core.StepList(
-        where,
-        _own_name,
-        [_arrays.as_array(where, "param", param, written=True)],
-        groups=[rule.variant(group.options)],
-        group_of=[0],
-        states=arrays,
-        as_gradient=_arrays.as_dense_gradient,
-    )
-    group.apply(tensors, 0)
-    tensors.restore([count], 0, 0, [])
-    tensors.run([grad], 1.0)
+    """One step of one tensor, without an optimizer: its update of this number, from 0.
+
+    `needed` says when a state that is missing is needed.
+    """
+    form, options = rule.settle(where, options)
+    form.check_shrinkage(where, options["lr"], options["weight_decay"])
+    _core.step_once(where, form, options, param, grad, states, update, needed, _arrays)
 
 
 class Optimizer:
@@ -139,9 +123,9 @@ class Optimizer:
     def _make_arrays(self) -> None:
         """The states and whatever else is kept for each parameter, and the list that steps them."""
         label, params = self._structure.label, self._structure.arrays
-        variants = [self._rule.variant(group.options) for group in self._groups]
+        variants = [group.form.variant for group in self._groups]
         # Before arrays are made like what is no array.
-        _core.StepList(self._name, label, params, groups=variants, group_of=self._group_of, states={}, halves=self._halves)
+        _core.StepList(self._name, label, params, variants, self._group_of, {}, halves=self._halves)
 
         groups = [self._groups[g] for g in self._group_of]
         pairs = list(zip(params, groups, strict=True))
@@ -163,19 +147,19 @@ class Optimizer:
             self._name,
             label,
             params,
-            groups=variants,
-            group_of=self._group_of,
-            states=self._kept,
+            variants,
+            self._group_of,
+            self._kept,
             others=others | {"copy_to": self._read_copies()},
             row_lrs=[self._row_lrs(i, group) for i, group in enumerate(groups)],
             halves=self._halves,
-            as_gradient=self._as_gradient,
+            as_gradient=partial(_arrays.as_gradient, self._rule.takes_rows, self._halves),
         )
         self._tensors.set_options(*self._step_options)
         self._kept |= others
 
     def _make_state(self, state: str, param: Any, group: Group) -> Any:
-        if state not in self._rule.states_of(group.options):
+        if state not in group.form.states:
             return None
         array = np.zeros_like(param, self._state_dtype or _arrays.computed_in(param), subok=False)
         if self._initial.get(state):
@@ -199,11 +183,6 @@ class Optimizer:
                 f"{self._name}: {self._structure.label('param', index)} must be {wanted}; got {_checks.describe(param)}"
             )
         return lrs
-
-    def _as_gradient(self, where: str, name: str, grad: Any, param: Any) -> Any:
-        if isinstance(grad, tuple) and self._rule.takes_rows:
-            return _arrays.as_sparse_gradient(where, name, grad, param, self._halves)
-        return _arrays.as_dense_gradient(where, name, grad, param)
 
     def _apply(self) -> None:
         """Give C the numbers that stay."""

@@ -4,41 +4,66 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from lrkern import _checks, _core
 
-Options = Mapping[str, Any]
-Check = Callable[[str, str, object], float]
+Options = dict[str, Any]
 
 # Scalars are rounded to the type that a tensor is computed in: this is what float32 holds.
 MAX = float(np.finfo(np.float32).max)
 
 
-def nonnegative(where: str, name: str, value: object) -> float:
-    """A hyper-parameter that may be any number >= 0."""
-    return _checks.real(where, name, value, low=0.0, high=MAX)
+nonnegative = _core.Range(0.0, MAX)
+"""Checks a hyper-parameter that may be any number >= 0."""
+
+fraction = _core.Range(0.0, 1.0, below=1.0)
+"""Checks a hyper-parameter that is a weight of the past."""
+
+weight = _core.Range(0.0, 1.0)
+"""The same, where nothing is divided by what it lacks of 1."""
+
+BASICS = {"lr": nonnegative, "weight_decay": nonnegative}
+"""Hyper-parameters that every rule has."""
 
 
-def fraction(where: str, name: str, value: object) -> float:
-    """A hyper-parameter that is a weight of the past."""
-    return _checks.real(where, name, value, low=0.0, below=1.0)
+def is_on(value: Any) -> bool:
+    """Whether a term is there: a schedule keeps it, even while its value is 0."""
+    return callable(value) or value != 0
 
 
-def weight(where: str, name: str, value: object) -> float:
-    """The same, where nothing is divided by what it lacks of 1."""
-    return _checks.real(where, name, value, low=0.0, high=1.0)
+@dataclass(frozen=True)
+class Form:
+    """What options make of a rule, whatever the numbers among them are."""
+
+    variant: str
+    """The name in rules.def."""
+    states: tuple[str, ...]
+    """The states that are kept."""
+    inputs: tuple[tuple[str, str, float], ...]
+    """Inputs in the order of C: name, the hyper-parameter that gives its value (none: ""), its value otherwise."""
+    shrinks: bool
+    """Whether parameters are multiplied by 1 - lr weight_decay."""
+
+    def check_shrinkage(self, where: str, lr: Any, decay: float) -> None:
+        """Raises where lr weight_decay is too large; lr may be an array."""
+        if self.shrinks and (np.max(lr, initial=0.0) if type(lr) is np.ndarray else lr) * decay > MAX:
+            raise ValueError(f"{where}: lr * weight_decay must be at most {MAX:g}; got lr={lr}, weight_decay={decay}")
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule of src_c/rules.def, or several that are variants of each other."""
+    """One rule of src_c/rules.def, or several that are variants of each other.
+
+    Its functions see of a number only whether it is 0: see `form`.
+    """
 
     states: tuple[str, ...]
     """In the order of rules.def."""
-    hypers: Mapping[str, Check]
+    hypers: Mapping[str, _core.Range]
     """Options that are numbers or schedules, and what checks a number."""
     flags: tuple[str, ...] = ()
     conventions: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
@@ -46,7 +71,7 @@ class Rule:
     fixed: Mapping[str, float] = field(default_factory=dict)
     """Inputs that no option changes."""
     renamed: Mapping[str, str] = field(default_factory=dict)
-    """Inputs that go by another name here."""
+    """Hyper-parameters whose inputs go by another name."""
     variant: Callable[[Options], str] = lambda options: ""
     """The name in rules.def."""
     kept: Callable[[Options], tuple[str, ...] | None] = lambda options: None
@@ -59,42 +84,56 @@ class Rule:
     """Whether gradients may be sparse."""
     row_lrs: bool = False
     """Whether lr may be an array."""
+    _forms: dict[tuple[bool | str, ...] | None, Form] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    @cached_property
+    def checks(self) -> dict[str, Callable[[str, str, object], Any]]:
+        """What checks each option that is no schedule."""
+        conventions = list(self.conventions)
+        choices = {"convention": lambda where, name, value: _checks.choice(where, name, value, conventions)}
+        return {**self.hypers, **dict.fromkeys(self.flags, _checks.flag), **(choices if conventions else {})}
 
     def read(self, where: str, options: Options) -> dict[str, Any]:
-        """The options, checked."""
+        """The options of a group, checked: numbers may be schedules, lr may be an array."""
         result: dict[str, Any] = {}
         for name, value in options.items():
-            if name in self.hypers:
-                result[name] = value if callable(value) else self.number(where, name, value)
-            elif name in self.flags:
-                result[name] = _checks.flag(where, name, value)
-            elif name == "convention" and self.conventions:
-                result[name] = _checks.choice(where, name, value, list(self.conventions))
+            if name not in self.checks:
+                raise TypeError(f"{where}: {name} is no option of a group; its options are {', '.join(self.checks)}")
+            if name in self.hypers and callable(value):
+                result[name] = value
+            elif name == "lr" and self.row_lrs and isinstance(value, np.ndarray) and value.ndim == 1 and value.size != 1:
+                result[name] = np.array([nonnegative(where, f"lr[{i}]", one) for i, one in enumerate(value)])
             else:
-                known = ", ".join([*self.hypers, *self.flags, *(["convention"] if self.conventions else [])])
-                raise TypeError(f"{where}: {name} is no option of a group; its options are {known}")
-        self.check(where, result)
+                result[name] = self.checks[name](where, name, value)
         return result
 
-    def number(self, where: str, name: str, value: object) -> Any:
-        """A hyper-parameter that is no schedule."""
-        if name == "lr" and self.row_lrs and isinstance(value, np.ndarray) and value.ndim == 1 and value.size != 1:
-            return np.array([nonnegative(where, f"lr[{i}]", one) for i, one in enumerate(value)])
-        return self.hypers[name](where, name, value)
+    def settle(self, where: str, options: Options) -> tuple[Form, Options]:
+        """The form of a function's options, and the options, checked: numbers are numbers."""
+        # A form that has been met before has good flags and words in its key.
+        form = self._forms.get(_core.kinds_of(self.checks, options, False))
+        if form is not None:
+            return form, options
+        checked = {name: check(where, name, options[name]) for name, check in self.checks.items()}
+        return self.form(where, checked), checked
 
-    def states_of(self, options: Options) -> tuple[str, ...]:
-        """The states that these options ask for."""
-        kept = self.kept(options)
-        return self.states if kept is None else kept
+    def form(self, where: str, options: Options) -> Form:
+        """What checked options make of this rule. Raises where they do not go together."""
+        key = _core.kinds_of(self.checks, options, True)
+        form = self._forms.get(key)
+        if form is None:
+            self.check(where, options)
+            form = self._forms[key] = self._make_form(options)
+        return form
 
-    def inputs(self, options: Options) -> dict[str, Any]:
-        """All inputs of the rule, in the order of C: numbers, schedules, an array of learning rates."""
-        values: dict[str, Any] = {"weight_decay": 0.0, "decoupled": 0.0, "maximize": 0.0}
-        values |= {self.renamed.get(name, name): value for name, value in options.items()}
-        values |= self.conventions.get(options.get("convention", ""), {})
-        values |= {**self.derived(options), **self.fixed}
-        return {name: float(values[name]) if values[name] is True or values[name] is False else values[name]
-                for name in _core.RULES[self.variant(options)]}  # fmt: skip
+    def _make_form(self, options: Options) -> Form:
+        variant, kept = self.variant(options), self.kept(options)
+        constants = {"weight_decay": 0.0, "decoupled": 0.0, "maximize": 0.0}
+        constants |= {name: float(options[name]) for name in self.flags}
+        constants |= self.conventions.get(options.get("convention", ""), {})
+        constants |= {**self.derived(options), **self.fixed}
+        hypers = {self.renamed.get(name, name): name for name in self.hypers}
+        inputs = tuple([(name, hypers.get(name, ""), constants.get(name, 0.0)) for name in _core.RULES[variant]])
+        return Form(variant, self.states if kept is None else kept, inputs, constants["decoupled"] != 0)
 
 
 class Group:
@@ -104,28 +143,24 @@ class Group:
         self.where, self.rule = where, rule
         self.ema = ema if ema is None or callable(ema) else weight(where, "ema", ema)
         self.options = rule.read(where, options)
+        self.form = rule.form(where, self.options)
 
     def changed(self, where: str, name: str, value: Any) -> dict[str, Any]:
         """The options with another value of one of them."""
         if name not in self.rule.hypers:
             raise TypeError(f"{where}: name must be one of {', '.join(self.rule.hypers)}; got {_checks.describe(name)}")
         options = self.rule.read(self.where, {**self.options, name: value})
-        if self._kind_of(options) != self._kind_of(self.options):
+        if self.rule.form(self.where, options) != self.form or _shape(options) != _shape(self.options):
             change = f"from {self.options[name]} to {value}"
             raise ValueError(f"{where}: {name} cannot change {change}: other states would be needed")
         return options
 
-    def _kind_of(self, options: Options) -> object:
-        return self.rule.variant(options), self.rule.states_of(options), getattr(options["lr"], "shape", None)
-
     def apply(self, tensors: _core.StepList, index: int) -> None:
         """Give C the numbers of this group, and note what schedules have to give at each step."""
-        inputs = self.rule.inputs(self.options)
-        back = {new: old for old, new in self.rule.renamed.items()}
-        self.live = [(k, back.get(key, key), value) for k, (key, value) in enumerate(inputs.items()) if callable(value)]
-        self.shrinks = bool(inputs["decoupled"])
-        self.numbers = [0.0 if callable(value) else value for value in inputs.values()]
-        self._check_shrinkage()
+        values = [self.options[hyper] if hyper else constant for _, hyper, constant in self.form.inputs]
+        self.live = [(k, self.form.inputs[k][1], value) for k, value in enumerate(values) if callable(value)]
+        self.numbers = [0.0 if callable(value) else value for value in values]
+        self.form.check_shrinkage(self.where, *self.numbers[:2])
         for place, value in enumerate(self.numbers):
             tensors.set_input(index, place, 0.0 if isinstance(value, np.ndarray) else value)
         if self.ema is not None and not callable(self.ema):
@@ -141,8 +176,7 @@ class Group:
         for place, name, schedule in self.live:
             self.numbers[place] = value = self._checked(name, schedule(count), count)
             tensors.set_input(index, place, value)
-        if self.shrinks:
-            self._check_shrinkage()
+        self.form.check_shrinkage(self.where, *self.numbers[:2])
         if callable(self.ema):
             tensors.set_ema(index, weight(f"{self.where}, step {count}", "ema", self.ema(count)))
 
@@ -152,12 +186,12 @@ class Group:
         except (TypeError, ValueError):  # say at which step; to write that out each time would be slow
             return self.rule.hypers[name](f"{self.where}, step {count}", name, value)
 
-    def _check_shrinkage(self) -> None:
-        lr, decay = self.numbers[:2]
-        if self.shrinks and np.max(lr, initial=0.0) * decay > MAX:
-            raise ValueError(f"{self.where}: lr * weight_decay must be at most {MAX:g}; got lr={lr}, weight_decay={decay}")
-
     def at(self, name: str, count: int) -> Any:
         """An option at a step."""
         value = self.options[name]
         return self._checked(name, value(count), count) if callable(value) else value
+
+
+def _shape(options: Options) -> tuple[int, ...] | None:
+    """How many learning rates there are, where there is one for each row."""
+    return getattr(options["lr"], "shape", None)

@@ -85,6 +85,9 @@ def load(where: str, path: str | PathLike[str]) -> tuple[dict[str, Array], dict[
 
 
 def _as_dtype(array: Array, name: str) -> Array:
+    """An array of a file, in the dtype that it was saved from."""
+    if array.dtype.name != ("uint16" if name == "bfloat16" else name):
+        raise ValueError(name)
     if name != "bfloat16":
         return array
     return array.view(require("ml_dtypes", install="'lrkern[bfloat16]'", what="loading bfloat16 states").bfloat16)

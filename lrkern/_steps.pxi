@@ -8,7 +8,6 @@ from cpython.pythread cimport (
     PyThread_release_lock,
     PyThread_type_lock,
 )
-from libc.math cimport INFINITY
 from libc.stdint cimport int16_t, int64_t, uint64_t, uintptr_t
 from libc.stdlib cimport calloc, free
 
@@ -20,7 +19,7 @@ cdef extern from "steps.h" nogil:
     ctypedef int lrk_rule
     ctypedef int lrk_storage
     ctypedef int lrk_rounding
-    const int LRK_N_RULES, LRK_MAX_STATES
+    const int LRK_N_RULES, LRK_MAX_STATES, LRK_MAX_INPUTS
     const int LRK_F32, LRK_F64, LRK_BF16, LRK_F16
     const int LRK_PARAM, LRK_GRAD, LRK_STATE, LRK_EMA, LRK_COPY, LRK_REMAINDER
     const int LRK_NEAREST, LRK_STOCHASTIC, LRK_SPLIT
@@ -81,7 +80,7 @@ cdef extern from "steps.h" nogil:
 # name of a rule -> names of its inputs, in the order that C expects
 RULES = {lrk_rule_name(rule).decode(): tuple(lrk_rule_inputs(rule).decode().split()) for rule in range(LRK_N_RULES)}
 
-cdef list RULE_NAMES = list(RULES)
+cdef dict RULE_NUMBERS = {name: number for number, name in enumerate(RULES)}
 cdef dict ROLES = {"ema_param": LRK_EMA, "copy_to": LRK_COPY, "remainder": LRK_REMAINDER}
 cdef dict ROUNDINGS = {"nearest": LRK_NEAREST, "stochastic": LRK_STOCHASTIC, "split": LRK_SPLIT}
 
@@ -177,7 +176,7 @@ cdef class StepList:
         if self.lock == NULL:
             raise MemoryError
 
-    def __init__(self, where, label, list params, *, list groups, list group_of, dict states, dict others=None,
+    def __init__(self, where, label, list params, list groups, list group_of, dict states, *, dict others=None,
                  list row_lrs=None, bint halves=False, as_gradient=None):
         if self.params is not None:
             raise RuntimeError("a StepList is made once")
@@ -186,16 +185,19 @@ cdef class StepList:
         cdef cnp.ndarray array
         cdef lrk_step_tensor *tensor
         self.where, self.label, self.params, self.halves = where, label, list(params), halves
-        self.written, self.row_lrs, self.as_gradient = states | (others or {}), row_lrs, as_gradient
-        if len(states) > LRK_MAX_STATES or any(len(one) != n for one in (group_of, *self.written.values())):
-            raise ValueError("states must have one list per kind, each as long as params")
+        self.written, self.row_lrs, self.as_gradient = states | others if others else states, row_lrs, as_gradient
+        for arrays in self.written.values():
+            if len(arrays) != n:
+                raise ValueError("states must have one list per kind, each as long as params")
+        if len(states) > LRK_MAX_STATES or len(group_of) != n:
+            raise ValueError("states must be few, group_of as long as params")
         self.staged = <gradient *>calloc(n + 1, sizeof(gradient))
         self.spans = <lrk_step_span *>calloc(n + 1, sizeof(lrk_step_span))
         self.sparse = <lrk_step_sparse *>calloc(n + 1, sizeof(lrk_step_sparse))
         if self.staged == NULL or self.spans == NULL or self.sparse == NULL or lrk_step_list_init(&self.list, n, len(groups)) < 0:
             raise MemoryError
-        for i, rule in enumerate(groups):
-            self.list.groups[i].rule = RULE_NAMES.index(rule)
+        for i in range(self.list.n_groups):
+            self.list.groups[i].rule = RULE_NUMBERS[groups[i]]
         for i in range(n):
             if not self._fits(self.params[i]):
                 self._refuse("param", i, self.params[i])
@@ -206,16 +208,19 @@ cdef class StepList:
             tensor.size = cnp.PyArray_SIZE(array)
             tensor.width = 1 if array.ndim == 0 else tensor.size // max(1, array.shape[0])
             tensor.group = group_of[i]
-            for s, (kind, arrays) in enumerate(states.items()):
-                self._written(kind, LRK_STATE + s, i, arrays[i])
-            for kind, arrays in (others or {}).items():
-                self._written(kind, ROLES[kind], i, arrays[i])
+            s = LRK_STATE
+            for kind, arrays in states.items():
+                self._written(kind, s, i, arrays[i])
+                s += 1
+            if others:
+                for kind, arrays in others.items():
+                    self._written(kind, ROLES[kind], i, arrays[i])
             if row_lrs is not None and row_lrs[i] is not None:
                 tensor.row_lrs = <const double *>cnp.PyArray_DATA(<cnp.ndarray>row_lrs[i])
         i = lrk_step_list_seal(&self.list, &other)
         if i >= 0:
             self._refuse_overlap([i, other], [])
-        self.set_options(INFINITY, INFINITY, False, False, "nearest", 0)
+        self.options = lrk_step_options(1, INFINITY, INFINITY, False, False, LRK_NEAREST, 0, 0)
 
     def __dealloc__(self):
         lrk_step_list_free(&self.list)
@@ -236,7 +241,7 @@ cdef class StepList:
 
     def set_input(self, int64_t group, int index, double value):
         """Set an input of a group's rule, by its place in RULES."""
-        assert 0 <= group < self.list.n_groups and 0 <= index < 12
+        assert 0 <= group < self.list.n_groups and 0 <= index < LRK_MAX_INPUTS
         self.list.groups[group].inputs[index] = value
 
     def set_ema(self, int64_t group, double decay):
@@ -343,7 +348,7 @@ cdef class StepList:
             if not cnp.PyArray_Check(grad):
                 if kept is grads:
                     kept = list(grads)
-                kept[i] = self.as_gradient(self.where, self.label("grad", i), grad, self.params[i])
+                kept[i] = self.as_gradient(self.where, self.label("grad", i), grad, self.params[i], zero)
                 if kept[i] is None:
                     self._refuse("grad", i, grad)
                 grad = kept[i]
@@ -410,3 +415,34 @@ cdef class StepList:
             arrays.extend((self.label(kind, i), one[i], True) for kind, one in self.written.items() if one[i] is not None)
         arrays.extend((self.label("grad", i), one, self.options.zero_grad) for i, one in grads)
         raise _arrays.overlap_error(self.where, arrays)
+
+
+def own_name(kind, index):
+    """The name of an array where there is only one tensor."""
+    return kind
+
+
+def step_once(where, form, dict options, param, grad, dict states, int64_t update, needed, arrays):
+    """One step of one tensor, its update of this number from 0. `form` is a `_rule.Form`, `options` those it was made of.
+
+    `needed` says when a state that is missing is needed, `arrays` is the module `_arrays`.
+    """
+    cdef dict kept = {}
+    cdef StepList tensors
+    cdef int place = 0
+    for name, state in states.items():
+        if name not in form.states:
+            state = None
+        elif state is None:
+            raise ValueError(f"{where}: {name} is needed{needed}; got None")
+        elif not cnp.PyArray_Check(state):
+            state = arrays.as_array(where, name, state, written=True)
+        kept[name] = [state]
+    if not cnp.PyArray_Check(param):
+        param = arrays.as_array(where, "param", param, written=True)
+    tensors = StepList(where, own_name, [param], [form.variant], [0], kept, as_gradient=arrays.as_dense_gradient)
+    for _, hyper, constant in <tuple>form.inputs:
+        tensors.list.groups[0].inputs[place] = options[hyper] if hyper else constant
+        place += 1
+    tensors.list.updates[0] = update
+    tensors.run([grad], 1)

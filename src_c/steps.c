@@ -18,8 +18,6 @@ enum { SERIAL_BELOW = 256 << 10 };
    small that handing out shows. */
 enum { PIECES_PER_THREAD = 8, MIN_PIECE = 32 << 10, MAX_PIECE = 1 << 20 };
 
-enum { CACHE_LINE = 64 };
-
 /* From this many elements on, vector code is so much faster within cache lines that the elements before the first
    line get a call of their own. */
 enum { ALIGN_FROM = 512 };
@@ -43,7 +41,7 @@ typedef struct job {
 
 /* One element of staging memory is as large as any. The rest keeps buffers from falling on the same cache sets. */
 typedef struct buffer {
-    _Alignas(64) char bytes[LRK_NORM_BLOCK * sizeof(double) + 3 * CACHE_LINE];
+    _Alignas(64) char bytes[LRK_NORM_BLOCK * sizeof(double) + 3 * LRK_CACHE_LINE];
 } buffer;
 
 /* What a thread needs for a piece. */
@@ -103,7 +101,37 @@ typedef struct block {
     const lrk_step_computed *kernels;
     lrk_storage type;
     int64_t begin, size, row;
+    lrk_step_kept param, states;
+    int64_t ahead; /* elements from here to those that come next, or 0: they are asked for early */
 } block;
+
+/* How a kernel finds what is kept like this. */
+static lrk_step_kept as_found(lrk_step_kept kept)
+{
+    return kept == LRK_STAGED ? LRK_IN_T : kept;
+}
+
+static lrk_step_kept kept_param(const job *j, const lrk_step_tensor *tensor, lrk_storage computed)
+{
+    if (tensor->type[LRK_PARAM] == (int)computed)
+        return LRK_IN_T;
+    /* Averages and copies are made of the parameter in T. */
+    if (tensor->data[LRK_EMA] != NULL || tensor->data[LRK_COPY] != NULL || j->options->rounding == LRK_STOCHASTIC)
+        return LRK_STAGED;
+    if (tensor->data[LRK_REMAINDER] != NULL)
+        return LRK_IN_SPLIT;
+    return tensor->type[LRK_PARAM] == LRK_BF16 ? LRK_IN_BF16 : LRK_STAGED;
+}
+
+static lrk_step_kept kept_states(const job *j, const lrk_step_tensor *tensor, lrk_storage computed)
+{
+    bool in_t = true, in_bf16 = j->options->rounding != LRK_STOCHASTIC;
+    for (int role = LRK_STATE; role < LRK_STATE + LRK_MAX_STATES; role++) {
+        in_t = in_t && (tensor->data[role] == NULL || tensor->type[role] == (int)computed);
+        in_bf16 = in_bf16 && (tensor->data[role] == NULL || tensor->type[role] == LRK_BF16);
+    }
+    return in_t ? LRK_IN_T : in_bf16 && computed == LRK_F32 ? LRK_IN_BF16 : LRK_STAGED;
+}
 
 /* The sum of a row's gradients, in w->grad. */
 static void *sum_rows(const block *b, workspace *w)
@@ -112,9 +140,9 @@ static void *sum_rows(const block *b, workspace *w)
     const int64_t width = b->tensor->width, column = b->begin % width;
     lrk_step_load *const load = b->kernels->load[b->tensor->type[LRK_GRAD]];
     const int64_t first = sparse->begin[b->row];
-    load(b->size, at(b->tensor, LRK_GRAD, sparse->order[first] * width + column), w->grad.bytes);
+    load(b->size, 0, at(b->tensor, LRK_GRAD, sparse->order[first] * width + column), w->grad.bytes);
     for (int64_t i = first + 1; i < sparse->begin[b->row + 1]; i++) {
-        load(b->size, at(b->tensor, LRK_GRAD, sparse->order[i] * width + column), w->term.bytes);
+        load(b->size, 0, at(b->tensor, LRK_GRAD, sparse->order[i] * width + column), w->term.bytes);
         b->kernels->add(b->size, w->grad.bytes, w->term.bytes);
     }
     return w->grad.bytes;
@@ -128,7 +156,7 @@ static const void *raw_gradient(const block *b, workspace *w)
         return sum_rows(b, w);
     if (type == (int)b->type)
         return at(b->tensor, LRK_GRAD, b->begin);
-    b->kernels->load[type](b->size, at(b->tensor, LRK_GRAD, b->begin), w->grad.bytes);
+    b->kernels->load[type](b->size, b->ahead, at(b->tensor, LRK_GRAD, b->begin), w->grad.bytes);
     return w->grad.bytes;
 }
 
@@ -140,40 +168,36 @@ static const void *gradient(const job *j, const block *b, workspace *w)
         return raw_gradient(b, w);
     if (b->tensor->sparse == NULL) {
         lrk_step_prepare *const prepare = b->kernels->prepare[b->tensor->type[LRK_GRAD]];
-        prepare(b->size, at(b->tensor, LRK_GRAD, b->begin), w->grad.bytes, j->factor, limit);
+        prepare(b->size, b->ahead, at(b->tensor, LRK_GRAD, b->begin), w->grad.bytes, j->factor, limit);
         return w->grad.bytes;
     }
-    b->kernels->prepare[b->type](b->size, sum_rows(b, w), w->term.bytes, j->factor, limit);
+    b->kernels->prepare[b->type](b->size, 0, sum_rows(b, w), w->term.bytes, j->factor, limit);
     return w->term.bytes;
 }
 
+/* The parameter, in T if it is staged. */
 static void *parameter(const job *j, const block *b, workspace *w)
 {
-    const int type = b->tensor->type[LRK_PARAM];
     void *const stored = at(b->tensor, LRK_PARAM, b->begin);
-    if (b->tensor->data[LRK_REMAINDER] != NULL)
-        j->kernels->load_split(b->size, stored, at(b->tensor, LRK_REMAINDER, b->begin), w->param.bytes);
-    else if (type == (int)b->type)
+    if (b->param != LRK_STAGED)
         return stored;
+    if (b->tensor->data[LRK_REMAINDER] != NULL)
+        j->kernels->load_split(b->size, b->ahead, stored, at(b->tensor, LRK_REMAINDER, b->begin), w->param.bytes);
     else
-        b->kernels->load[type](b->size, stored, w->param.bytes);
+        b->kernels->load[b->tensor->type[LRK_PARAM]](b->size, b->ahead, stored, w->param.bytes);
     return w->param.bytes;
 }
 
-/* The states in T: their own memory, or copies if that is not in T or `copied` asks for them. */
-static void load_states(const block *b, workspace *w, bool copied, void *out[LRK_MAX_STATES])
+/* The states, in T if they are staged; scratch memory for those that there are not. */
+static void load_states(const block *b, workspace *w, void *out[LRK_MAX_STATES])
 {
     for (int s = 0; s < LRK_MAX_STATES; s++) {
-        const int type = b->tensor->type[LRK_STATE + s];
         void *const stored = at(b->tensor, LRK_STATE + s, b->begin);
-        out[s] = w->states[s].bytes;
-        if (stored == NULL) {
-            if (!w->cleared)
-                memset(w->states[s].bytes, 0, sizeof w->states[s].bytes);
-        } else if (type == (int)b->type && !copied)
-            out[s] = stored;
-        else
-            b->kernels->load[type](b->size, stored, w->states[s].bytes);
+        out[s] = stored != NULL && b->states != LRK_STAGED ? stored : w->states[s].bytes;
+        if (stored == NULL && !w->cleared)
+            memset(w->states[s].bytes, 0, sizeof w->states[s].bytes);
+        if (stored != NULL && b->states == LRK_STAGED)
+            b->kernels->load[b->tensor->type[LRK_STATE + s]](b->size, b->ahead, stored, w->states[s].bytes);
     }
     w->cleared = true;
 }
@@ -197,12 +221,12 @@ static void store(const job *j, const block *b, int role, const void *values, ui
 {
     const int type = b->tensor->type[role];
     void *const out = at(b->tensor, role, b->begin);
-    if (out == NULL || values == out)
+    if (out == NULL)
         return;
     if (j->options->rounding == LRK_STOCHASTIC && b->kernels->store_random[type] != NULL)
         b->kernels->store_random[type](b->size, values, out, random_of(j, b->begin, stream));
     else
-        b->kernels->store[type](b->size, values, out);
+        b->kernels->store[type](b->size, 0, values, out);
 }
 
 static void zero_gradient(const block *b)
@@ -218,40 +242,24 @@ static void zero_gradient(const block *b)
         memset(at(b->tensor, LRK_GRAD, sparse->order[i] * width + column), 0, bytes);
 }
 
-/* Asks for the elements of an array that the next block will need: while one block is worked on in cache, the memory would
-   otherwise wait. */
-static void prefetch(const block *b, int role, int64_t size)
-{
-    const lrk_storage type = (lrk_storage)b->tensor->type[role];
-    const char *const next = at(b->tensor, role, b->begin + b->size);
-    for (int64_t k = 0; next != NULL && k < size * lrk_storage_bytes(type); k += CACHE_LINE)
-        __builtin_prefetch(next + k, 1, 3);
-}
-
-static void run_block(const job *j, workspace *w, const block *b, const void *coefs, int64_t next)
+static void run_block(const job *j, workspace *w, const block *b, const void *coefs)
 {
     const lrk_step_tensor *const tensor = b->tensor;
     const lrk_step_group *const group = &j->list->groups[tensor->group];
     const void *const grad = gradient(j, b, w);
-    prefetch(b, LRK_GRAD, next);
-    void *const param = parameter(j, b, w), *states[LRK_MAX_STATES];
-    prefetch(b, LRK_PARAM, next);
-    prefetch(b, LRK_REMAINDER, next);
-    load_states(b, w, false, states);
-    for (int s = 0; s < LRK_MAX_STATES; s++)
-        prefetch(b, LRK_STATE + s, next);
-    b->kernels->update[group->rule](b->size, param, grad, states[0], states[1], states[2], coefs);
-    prefetch(b, LRK_EMA, next);
-    prefetch(b, LRK_COPY, next);
+    void *const param = parameter(j, b, w), *const remainder = at(tensor, LRK_REMAINDER, b->begin), *states[LRK_MAX_STATES];
+    load_states(b, w, states);
+    lrk_step_update *const update = b->kernels->update[as_found(b->param)][as_found(b->states)][group->rule];
+    update(b->size, b->ahead, param, remainder, grad, states[0], states[1], states[2], coefs);
     if (tensor->data[LRK_EMA] != NULL)
-        b->kernels->average(b->size, at(tensor, LRK_EMA, b->begin), param, 1 - group->ema);
+        b->kernels->average(b->size, b->ahead, at(tensor, LRK_EMA, b->begin), param, 1 - group->ema);
     if (tensor->data[LRK_COPY] != NULL)
-        b->kernels->store[tensor->type[LRK_COPY]](b->size, param, at(tensor, LRK_COPY, b->begin));
-    if (tensor->data[LRK_REMAINDER] != NULL)
-        j->kernels->store_split(b->size, param, at(tensor, LRK_PARAM, b->begin), at(tensor, LRK_REMAINDER, b->begin));
-    else
+        b->kernels->store[tensor->type[LRK_COPY]](b->size, b->ahead, param, at(tensor, LRK_COPY, b->begin));
+    if (b->param == LRK_STAGED && remainder != NULL)
+        j->kernels->store_split(b->size, param, at(tensor, LRK_PARAM, b->begin), remainder);
+    else if (b->param == LRK_STAGED)
         store(j, b, LRK_PARAM, param, 0);
-    for (int s = 0; s < LRK_MAX_STATES; s++)
+    for (int s = 0; b->states == LRK_STAGED && s < LRK_MAX_STATES; s++)
         store(j, b, LRK_STATE + s, states[s], 1 + (uint64_t)s);
     if (j->options->zero_grad)
         zero_gradient(b);
@@ -263,7 +271,7 @@ static void run_block(const job *j, workspace *w, const block *b, const void *co
 static int64_t to_line(const lrk_step_tensor *tensor, int64_t from)
 {
     const int64_t item = lrk_storage_bytes((lrk_storage)tensor->type[LRK_PARAM]);
-    return (int64_t)(-(uintptr_t)at(tensor, LRK_PARAM, from) % CACHE_LINE) / item;
+    return (int64_t)(-(uintptr_t)at(tensor, LRK_PARAM, from) % LRK_CACHE_LINE) / item;
 }
 
 /* Elements [from, to) of a tensor block by block; `first` is the number of the first one's element, `row` as in `block`. */
@@ -271,7 +279,14 @@ static void run_blocks(const job *j, workspace *w, const lrk_step_tensor *tensor
                        int64_t to)
 {
     const lrk_storage type = lrk_step_computed_in(tensor);
-    block b = {.tensor = tensor, .kernels = j->kernels->computed[type], .type = type, .row = row};
+    block b = {
+        .tensor = tensor,
+        .kernels = j->kernels->computed[type],
+        .type = type,
+        .row = row,
+        .param = kept_param(j, tensor, type),
+        .states = kept_states(j, tensor, type),
+    };
     const int64_t head = to - from < ALIGN_FROM ? 0 : to_line(tensor, from);
     for (b.begin = from; b.begin < to; b.begin += b.size) {
         b.size = b.begin == from && head > 0 ? head : BLOCK;
@@ -279,16 +294,17 @@ static void run_blocks(const job *j, workspace *w, const lrk_step_tensor *tensor
         /* The keys of random bits change where the upper half of an element's number does. */
         const int64_t same_half = (INT64_C(1) << 32) - (b.begin & UINT32_MAX);
         b.size = b.size < same_half ? b.size : same_half;
-        const int64_t left = to - b.begin - b.size;
-        run_block(j, w, &b, coefs, tensor->sparse != NULL ? 0 : left < BLOCK ? left : BLOCK);
+        b.ahead = tensor->sparse == NULL && b.begin + b.size < to ? BLOCK : 0;
+        run_block(j, w, &b, coefs);
     }
 }
 
 /* The rule alone, on the arrays themselves. */
 static void run_bare(const job *j, const lrk_step_tensor *tensor, const void *coefs, int64_t from, int64_t to)
 {
-    lrk_step_update *const *const rules = j->kernels->computed[tensor->type[LRK_PARAM]]->update;
-    rules[j->list->groups[tensor->group].rule](to - from, at(tensor, LRK_PARAM, from), at(tensor, LRK_GRAD, from),
+    lrk_step_update *const *const rules = j->kernels->computed[tensor->type[LRK_PARAM]]->update[LRK_IN_T][LRK_IN_T];
+    const int64_t ahead = to - from > BLOCK ? BLOCK : 0;
+    rules[j->list->groups[tensor->group].rule](to - from, ahead, at(tensor, LRK_PARAM, from), NULL, at(tensor, LRK_GRAD, from),
                                                at(tensor, LRK_STATE, from), at(tensor, LRK_STATE + 1, from),
                                                at(tensor, LRK_STATE + 2, from), coefs);
 }
@@ -327,7 +343,7 @@ static int64_t cut(const lrk_step_tensor *tensor, int64_t work)
         return 0;
     if (work >= active * item)
         return active;
-    const int64_t bytes = work - (int64_t)(((uintptr_t)tensor->data[LRK_PARAM] + (uintptr_t)work) % CACHE_LINE);
+    const int64_t bytes = work - (int64_t)(((uintptr_t)tensor->data[LRK_PARAM] + (uintptr_t)work) % LRK_CACHE_LINE);
     return bytes <= 0 ? 0 : bytes / item;
 }
 
@@ -402,6 +418,9 @@ static block norm_block(const job *j, const lrk_step_tensor *tensor, int64_t ind
         .begin = (sparse ? tensor->sparse->index[row] * width : 0) + column,
         .size = width - column < LRK_NORM_BLOCK ? width - column : LRK_NORM_BLOCK,
         .row = row,
+        .param = tensor->type[LRK_PARAM] == (int)type ? LRK_IN_T : LRK_STAGED,
+        .states = LRK_STAGED, /* what measures change is thrown away */
+        .ahead = sparse || column + LRK_NORM_BLOCK >= width ? 0 : LRK_NORM_BLOCK,
     };
 }
 
@@ -424,7 +443,7 @@ static void visit_blocks(const job *j, int64_t piece, void (*visit)(const job *j
 
 static void sum_gradient(const job *j, workspace *w, const block *b, int64_t k)
 {
-    j->list->sums[k] = b->kernels->norm(b->size, raw_gradient(b, w), j->scale);
+    j->list->sums[k] = b->kernels->norm(b->size, b->ahead, raw_gradient(b, w), j->scale);
 }
 
 static void sum_gradients(void *ctx, int64_t piece)
@@ -440,10 +459,10 @@ static void sum_measured(const job *j, workspace *w, const block *b, int64_t k)
         return;
     const void *const grad = gradient(j, b, w), *const param = parameter(j, b, w), *const coefs = coefs_of(j, w, tensor);
     void *states[LRK_MAX_STATES];
-    load_states(b, w, true, states);
-    measure(b->size, param, grad, states[0], states[1], states[2], coefs, w->term.bytes);
-    j->list->sums[2 * k] = b->kernels->norm(b->size, param, 1);
-    j->list->sums[2 * k + 1] = b->kernels->norm(b->size, w->term.bytes, 1);
+    load_states(b, w, states);
+    measure(b->size, b->ahead, param, grad, states[0], states[1], states[2], coefs, w->term.bytes);
+    j->list->sums[2 * k] = b->kernels->norm(b->size, 0, param, 1);
+    j->list->sums[2 * k + 1] = b->kernels->norm(b->size, 0, w->term.bytes, 1);
 }
 
 static void sum_measures(void *ctx, int64_t piece)

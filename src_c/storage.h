@@ -53,20 +53,41 @@ static inline float lrk_from_f16(uint16_t h)
     return lrk_float(sign | (digits < 0x400 ? denormal : normal));
 }
 
-/* The bits of a float16 without its sign, from 65536 on, of infinities and of NaNs. */
-static inline uint32_t lrk_f16_special(uint32_t digits)
+/* From the bits of a float32 without its sign; what is beyond the largest float16 takes part as 65536, which becomes infinity. */
+static inline uint32_t lrk_below_f16_infinity(uint32_t digits)
 {
-    return digits > 0x7F800000 ? 0x7E00 : 0x7C00;
+    return digits < 0x47800000 ? digits : 0x47800000;
+}
+
+/* What makes an infinite float16 a NaN where the float32 was one. */
+static inline uint32_t lrk_f16_nan(uint32_t digits)
+{
+    return digits > 0x7F800000 ? 0x200 : 0;
 }
 
 static inline uint16_t lrk_to_f16(float x)
 {
-    const uint32_t bits = lrk_bits(x), digits = bits & 0x7FFFFFFF;
-    const uint32_t normal = (digits + 0xFFF + (digits >> 13 & 1) - (112u << 23)) >> 13;
+    const uint32_t bits = lrk_bits(x), digits = bits & 0x7FFFFFFF, finite = lrk_below_f16_infinity(digits);
+    const uint32_t normal = (finite + 0xFFF + (finite >> 13 & 1) - (112u << 23)) >> 13;
     /* 2^-24, the quantum of denormals, is the last digit of numbers from 0.5 to 1. */
     const uint32_t denormal = lrk_bits(lrk_float(digits) + 0.5f) - 0x3F000000;
-    const uint32_t finite = digits < 0x38800000 ? denormal : normal;
-    return (uint16_t)((bits >> 16 & 0x8000) | (digits >= 0x47800000 ? lrk_f16_special(digits) : finite));
+    return (uint16_t)((bits >> 16 & 0x8000) | (digits < 0x38800000 ? denormal : normal) | lrk_f16_nan(digits));
+}
+
+/* Split float32: the parameter is its upper half, rounded, and the remainder what that lacks. */
+typedef struct lrk_split {
+    uint16_t param, remainder;
+} lrk_split;
+
+static inline float lrk_from_split(uint16_t param, uint16_t remainder)
+{
+    return lrk_float(((uint32_t)param << 16) + (uint32_t)(int32_t)(int16_t)remainder);
+}
+
+static inline lrk_split lrk_to_split(float x)
+{
+    const uint32_t bits = x != x ? 0x7FC00000 : lrk_bits(x);
+    return (lrk_split){(uint16_t)((bits + 0x8000) >> 16), (uint16_t)bits};
 }
 
 /* Stochastic rounding: away from zero with the probability that the digits cut off are of one unit; r: random bits. */
@@ -80,12 +101,11 @@ static inline uint16_t lrk_to_bf16_random(float x, uint32_t r)
 static inline uint16_t lrk_to_f16_random(float x, uint32_t r)
 {
     const uint32_t bits = lrk_bits(x), digits = bits & 0x7FFFFFFF, more = r >> 19;
-    const uint32_t normal = (digits + more - (112u << 23)) >> 13;
+    const uint32_t normal = (lrk_below_f16_infinity(digits) + more - (112u << 23)) >> 13;
     /* Both are made for all x: where this one does not count, nothing may overflow. */
     const float small = lrk_float(digits < 0x38800000 ? digits : 0);
     const uint32_t denormal = ((uint32_t)(int32_t)(small * 0x1p37f) + more) >> 13;
-    const uint32_t finite = digits < 0x38800000 ? denormal : normal;
-    return (uint16_t)((bits >> 16 & 0x8000) | (digits >= 0x47800000 ? lrk_f16_special(digits) : finite));
+    return (uint16_t)((bits >> 16 & 0x8000) | (digits < 0x38800000 ? denormal : normal) | lrk_f16_nan(digits));
 }
 
 /* The random bits of an element: see docs/steps.md. */

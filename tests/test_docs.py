@@ -16,7 +16,10 @@ from lrkern import schedules
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
 MODULES = ["lrkern"] + [
-    f"lrkern.{module.name}" for module in pkgutil.iter_modules(lk.__path__) if module.name not in ("__main__", "_core")
+    f"{package.__name__}.{module.name}"
+    for package in (lk, lk.optimizers)
+    for module in pkgutil.iter_modules(package.__path__)
+    if module.name not in ("__main__", "_core")
 ]
 
 pytestmark = pytest.mark.skipif(not PAGES[0].exists(), reason="needs the source checkout")

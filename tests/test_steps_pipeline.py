@@ -275,14 +275,6 @@ class TestArrays:
             assert set(np.unique(p.astype("f8"))) == {1.0, 1 + ulp}
             assert abs(up - 0.3) < 5 * math.sqrt(0.21 / n)
 
-    def test_jax_and_other_strangers(self) -> None:
-        class Elsewhere:
-            def __dlpack__(self, **_: Any) -> None:
-                raise BufferError("it is on another device")
-
-        with pytest.raises(TypeError, match=r"SGD: params\[0\] must be an array in the CPU's memory; got Elsewhere: it is on"):
-            lk.SGD([Elsewhere()], 0.1)
-
 
 @pytest.mark.parametrize(
     ("options", "error", "message"),

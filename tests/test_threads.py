@@ -24,7 +24,7 @@ BUILDS = {
 
 
 @pytest.mark.skipif(COMPILER is None or not (ROOT / "src_c").is_dir(), reason="needs a C compiler and the sources")
-@pytest.mark.parametrize("build", BUILDS)
+@pytest.mark.parametrize("build", [pytest.param(one, marks=[] if one == "plain" else pytest.mark.sanitizers) for one in BUILDS])
 def test_pool(build: str, tmp_path: Path) -> None:
     program = tmp_path / "pool"
     sources = [str(ROOT / "tests/c/pool.c"), str(ROOT / "src_c/threads.c")]

@@ -2,6 +2,7 @@
 
     python tests/c/compare.py --cc cc
     python tests/c/compare.py --cc aarch64-linux-gnu-gcc --run qemu-aarch64-static
+    python tests/c/compare.py --quick --sanitize address,undefined
 
 Every case of cases.py, the large tables of test_bits.py and SGD steps, on every ISA of the build; what is long enough for
 threads with 1 and 2 of them.
@@ -45,13 +46,17 @@ def constant(name):
     raise SystemExit(f"compare: setup.py has no {name}")
 
 
-def build(cc):
-    """The driver, compiled by `cc` with the package's own flags."""
+def build(cc, sanitizers):
+    """The driver, compiled by `cc` with the package's own flags, or for sanitizers (a list with commas)."""
     machine = subprocess.run([*cc, "-dumpmachine"], check=True, capture_output=True, text=True).stdout.split("-")[0]
-    folder = ROOT / "build" / f"c-{machine}"
+    folder = ROOT / "build" / "-".join(["c", machine, *sanitizers.split(",")])
     folder.mkdir(parents=True, exist_ok=True)
     isas = constant("ISA_FLAGS").get(machine, {"scalar": []})
     flags = [*constant("C_FLAGS"), "-Wall", "-Wextra", "-Wconversion", "-Werror", f"-I{ROOT / 'src_c'}"]
+    linking = ["-static"]
+    if sanitizers:
+        linking = ["-g", "-O1", f"-fsanitize={sanitizers}", "-fno-sanitize-recover=all"]
+        flags += linking
     files = {path: [] for path in sorted((ROOT / "src_c").glob("*.c")) if not path.name.startswith("isa_")}
     files |= {ROOT / "src_c" / f"isa_{isa}.c": own for isa, own in isas.items()}
     objects = []
@@ -59,7 +64,7 @@ def build(cc):
         objects.append(str(folder / f"{path.stem}.o"))
         subprocess.run([*cc, *flags, *own, "-c", str(path), "-o", objects[-1]], check=True)
     driver = folder / "driver"
-    subprocess.run([*cc, *objects, "-static", "-pthread", "-lm", "-o", str(driver)], check=True)
+    subprocess.run([*cc, *objects, *linking, "-pthread", "-lm", "-o", str(driver)], check=True)
     return driver, sorted(isas)
 
 
@@ -179,13 +184,14 @@ def main():
     parser.add_argument("--cc", default="cc", help="the compiler")
     parser.add_argument("--run", default="", help="what runs its programs here, an emulator for example")
     parser.add_argument("--quick", action="store_true", help="every tenth case only")
+    parser.add_argument("--sanitize", default="", help="sanitizers to build with: address,undefined or thread")
     options = parser.parse_args()
-    driver, built = build(shlex.split(options.cc))
+    driver, built = build(shlex.split(options.cc), options.sanitize)
     command = [*shlex.split(options.run), str(driver)]
     isas = subprocess.run([*command, "--isas"], check=True, capture_output=True, text=True).stdout.split()
     golden = test_bits.golden() if test_bits.GOLDEN.exists() else {}
     if options.quick:
-        cases.CASES[:] = cases.CASES[::10]
+        cases.CASES[:] = cases.CASES[:: 80 if options.sanitize else 10]
     jobs = [*table_jobs(golden), *large_jobs(golden), *step_jobs()]
     known = {digest for pair in golden.values() for digest in pair}
     kept = sum(job.expected in known for job in jobs)

@@ -24,15 +24,52 @@ def test_tensors_are_stepped_in_place(dtype: Any) -> None:
     assert not any(one.any() for one in grads)
 
 
-def test_tensors_that_cannot_be() -> None:
-    with pytest.raises(
-        TypeError, match=r"SGD: params\[0\] must be an array of float64, .* in the CPU's memory; got Tensor of torch"
-    ):
-        lk.SGD([torch.ones(3, dtype=torch.int32)], 0.1)
-    with pytest.raises(ValueError, match=r"SGD: params\[0\] must be contiguous"):
-        lk.SGD([torch.ones(6)[::2]], 0.1)
-    with pytest.raises(TypeError, match=r"params\[0\] must be an array in the CPU's memory"):
-        lk.SGD([torch.ones(6, device="meta")], 0.1)
+@pytest.mark.parametrize("shape", [(), (0,), (1, 7, 1), (3, 4, 5)], ids=str)
+def test_layouts(shape: tuple[int, ...]) -> None:
+    p = torch.ones(shape, requires_grad=True)
+    turned = p.detach().permute(list(range(p.ndim))[::-1])
+    for param in (p, turned):
+        lk.SGD([param], 0.25).step([torch.ones_like(param)])
+        lk.sgd_step(param, torch.ones_like(param).detach().numpy(), lr=0.25)
+    assert (p == 0).all()
+    assert p.requires_grad
+
+
+def test_channels_last() -> None:
+    p = torch.ones(2, 3, 4, 5).contiguous(memory_format=torch.channels_last)
+    g = torch.arange(120.0).reshape(2, 3, 4, 5)
+    with pytest.raises(ValueError, match=r"SGD: grads\[0\] must have the memory order of params\[0\]"):
+        lk.SGD([p], 1.0).step([g])
+    lk.SGD([p], 1.0).step([g.contiguous(memory_format=torch.channels_last)])
+    assert torch.equal(p, 1 - g)
+
+
+def test_rows() -> None:
+    p = torch.ones(4, 2, dtype=torch.bfloat16)
+    lk.SGD([p], 0.5).step([(torch.tensor([2, 0, 2]), torch.ones(3, 2, dtype=torch.bfloat16))])
+    assert p.tolist() == [[0.5, 0.5], [1, 1], [0, 0], [1, 1]]
+
+
+FLOATS = r"^SGD: params\[0\] must be an array of float64, .* in the CPU's memory; got Tensor of torch"
+
+
+@pytest.mark.parametrize(
+    ("tensor", "error", "message"),
+    [
+        (torch.ones(3, dtype=torch.int32), TypeError, r"params\[0\] must be float64, .* or float16; got int32 \(3,\)"),
+        (torch.ones(3, dtype=torch.bool), TypeError, FLOATS + ".bool on cpu$"),
+        (torch.ones(3, dtype=torch.complex64), TypeError, FLOATS + ".complex64 on cpu$"),
+        (torch.ones(3, dtype=torch.float8_e4m3fn), TypeError, FLOATS + ".float8_e4m3fn on cpu$"),
+        (torch.ones(6, device="meta"), TypeError, FLOATS + ".float32 on meta: "),
+        (torch.ones(6).to_sparse(), TypeError, FLOATS + ".float32 on cpu: Can't export tensors with layout"),
+        (torch.ones(6)[::2], ValueError, r"SGD: params\[0\] must be contiguous; got float32 \(3,\) with strides \(8,\)"),
+        (torch.ones(3, 1).expand(3, 4), ValueError, r"SGD: params\[0\] must be contiguous"),
+        (torch.imag(torch.ones(1, dtype=torch.complex64).conj()), TypeError, "opposite sign: use resolve_neg"),
+    ],
+)
+def test_tensors_that_cannot_be(tensor: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        lk.SGD([tensor], 0.1)
 
 
 def test_fused_bfloat16_differs_by_a_rounding() -> None:

@@ -1,0 +1,253 @@
+"""Adam and AdamW."""
+
+from __future__ import annotations
+
+from typing import Any, Unpack
+
+from lrkern import _checks
+from lrkern._optimizer import Arrays, Hyper, Optimizer, Shared, step_once
+from lrkern._rule import BASICS, Rule, fraction, nonnegative
+
+__all__ = ["Adam", "AdamW", "adam_step", "adamw_step"]
+
+
+def _adam(decoupled: float) -> Rule:
+    return Rule(
+        states=("exp_avg", "exp_avg_sq", "max_exp_avg_sq"),
+        hypers={**BASICS, "beta1": fraction, "beta2": fraction, "eps": nonnegative},
+        flags=("amsgrad", "maximize", "eps_inside", "decay_after"),
+        conventions={"torch": {"eps_hat": 0.0}, "keras": {"eps_hat": 1.0}},
+        fixed={"decoupled": decoupled},
+        variant=lambda options: "amsgrad" if options["amsgrad"] else "adam",
+        kept=lambda options: ("exp_avg", "exp_avg_sq", *(["max_exp_avg_sq"] if options["amsgrad"] else [])),
+    )
+
+
+_ADAM, _ADAMW = _adam(0.0), _adam(1.0)
+
+
+def adam_step(
+    param: Any,
+    grad: Any,
+    exp_avg: Any,
+    exp_avg_sq: Any,
+    max_exp_avg_sq: Any = None,
+    *,
+    count: int,
+    lr: float = 1e-3,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    eps: float = 1e-8,
+    weight_decay: float = 0.0,
+    maximize: bool = False,
+    eps_inside: bool = False,
+    convention: str = "torch",
+) -> None:
+    """One step of Adam on one array, in place.
+
+    With p = `param`, g = `grad`, m = `exp_avg`, v = `exp_avg_sq`, n = `count` + 1:
+
+        g = -g                                              if maximize
+        g = g + weight_decay p                              if weight_decay != 0
+        m = beta1 m + (1 - beta1) g
+        v = beta2 v + (1 - beta2) g^2
+        p = p - lr m/(1 - beta1^n) / (sqrt(v/(1 - beta2^n)) + eps)
+
+    Args:
+        param: float64, float32, bfloat16 or float16, of any shape, contiguous (its axes in any order) and writable; updated.
+        grad: an array like `param` in shape and memory order; only read.
+        exp_avg, exp_avg_sq: arrays like `param` in shape and memory order, 0 at the start; updated.
+        max_exp_avg_sq: the same for AMSGrad, which divides by the largest v so far; None for Adam.
+        count: number of steps before this one.
+        lr, eps, weight_decay: numbers >= 0.
+        beta1, beta2: 0 <= beta < 1.
+        maximize: go up the gradient.
+        eps_inside: divide by sqrt(v/(1 - beta2^n) + eps).
+        convention: "torch", or "keras", which adds eps before it corrects the bias: to sqrt(v) alone.
+
+    Raises:
+        TypeError, ValueError: as `sgd_step`.
+
+    Accuracy:
+        Defined to the last bit in the documentation ("Steps"); the bias is corrected in float64, from the exact powers.
+
+    Example:
+        >>> import numpy as np, lrkern as lk
+        >>> p, m, v = np.array([1.0, 2.0]), np.zeros(2), np.zeros(2)
+        >>> lk.adam_step(p, np.array([0.5, -4.0]), m, v, count=0, lr=0.25, eps=0.0)
+        >>> p
+        array([0.75, 2.25])
+
+    Source:
+        Kingma and Ba, arXiv 1412.6980; AMSGrad: Reddi, Kale and Kumar, ICLR 2018; torch.optim.Adam.
+    """
+    _adam_step("adam_step", _ADAM, param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq, count, {
+        "lr": lr, "weight_decay": weight_decay, "beta1": beta1, "beta2": beta2, "eps": eps, "maximize": maximize,
+        "eps_inside": eps_inside, "convention": convention, "decay_after": False,
+    })  # fmt: skip
+
+
+def adamw_step(
+    param: Any,
+    grad: Any,
+    exp_avg: Any,
+    exp_avg_sq: Any,
+    max_exp_avg_sq: Any = None,
+    *,
+    count: int,
+    lr: float = 1e-3,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    eps: float = 1e-8,
+    weight_decay: float = 1e-2,
+    maximize: bool = False,
+    eps_inside: bool = False,
+    decay_after: bool = False,
+    convention: str = "torch",
+) -> None:
+    """One step of AdamW on one array, in place: `adam_step` with decoupled weight decay.
+
+    The weight decay does not join the gradient: p becomes (1 - lr weight_decay) p before the update.
+
+    Args:
+        decay_after: p becomes (1 - lr weight_decay) p after the update instead, as in some implementations.
+
+    All other arguments, errors and accuracy are those of `adam_step`.
+
+    Example:
+        >>> import numpy as np, lrkern as lk
+        >>> p, m, v = np.array([1.0, 2.0]), np.zeros(2), np.zeros(2)
+        >>> lk.adamw_step(p, np.array([0.5, -4.0]), m, v, count=0, lr=0.25, eps=0.0, weight_decay=1.0)
+        >>> p
+        array([0.5 , 1.75])
+
+    Source:
+        Loshchilov and Hutter, arXiv 1711.05101; torch.optim.AdamW.
+    """
+    _adam_step("adamw_step", _ADAMW, param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq, count, {
+        "lr": lr, "weight_decay": weight_decay, "beta1": beta1, "beta2": beta2, "eps": eps, "maximize": maximize,
+        "eps_inside": eps_inside, "convention": convention, "decay_after": decay_after,
+    })  # fmt: skip
+
+
+def _adam_step(
+    where: str, rule: Rule, param: Any, grad: Any, m: Any, v: Any, largest: Any, count: int, options: dict[str, Any]
+) -> None:
+    states = {"exp_avg": m, "exp_avg_sq": v, "max_exp_avg_sq": largest}
+    options["amsgrad"] = largest is not None
+    step_once(where, rule, param, grad, states, _checks.count(where, "count", count), options)
+
+
+class Adam(Optimizer):
+    """Adam over a list or dict of arrays, each step one call and one pass over memory.
+
+    What a step does to each array is `adam_step`'s formula; n counts the updates of each array by itself.
+
+    Args:
+        params: a list, tuple or dict of arrays, or a list of groups; see `Optimizer`.
+        lr, eps, weight_decay: numbers >= 0, or schedules.
+        beta1, beta2: 0 <= beta < 1, or schedules.
+        amsgrad: divide by the largest average of squares so far.
+        maximize, eps_inside, convention: as in `adam_step`.
+        shared: see `Optimizer`.
+
+    Example:
+        >>> import numpy as np, lrkern as lk
+        >>> params = [np.array([1.0, 2.0])]
+        >>> opt = lk.Adam(params, lr=0.25, eps=0.0)
+        >>> opt.step([np.array([0.5, -4.0])])
+        >>> params[0]
+        array([0.75, 2.25])
+
+    Source:
+        torch.optim.Adam.
+    """
+
+    _rule = _ADAM
+
+    def __init__(
+        self,
+        params: Arrays,
+        lr: Hyper = 1e-3,
+        *,
+        beta1: Hyper = 0.9,
+        beta2: Hyper = 0.999,
+        eps: Hyper = 1e-8,
+        weight_decay: Hyper = 0.0,
+        amsgrad: bool = False,
+        maximize: bool = False,
+        eps_inside: bool = False,
+        convention: str = "torch",
+        **shared: Unpack[Shared],
+    ) -> None:
+        options = {
+            "lr": lr,
+            "weight_decay": weight_decay,
+            "beta1": beta1,
+            "beta2": beta2,
+            "eps": eps,
+            "amsgrad": amsgrad,
+            "maximize": maximize,
+            "eps_inside": eps_inside,
+            "decay_after": False,
+            "convention": convention,
+        }
+        super().__init__(params, options, shared)
+
+
+class AdamW(Optimizer):
+    """AdamW over a list or dict of arrays, each step one call and one pass over memory.
+
+    What a step does to each array is `adamw_step`'s formula; n counts the updates of each array by itself.
+
+    Args:
+        params: a list, tuple or dict of arrays, or a list of groups; see `Optimizer`.
+        lr, eps, weight_decay: numbers >= 0, or schedules.
+        beta1, beta2: 0 <= beta < 1, or schedules.
+        amsgrad: divide by the largest average of squares so far.
+        maximize, eps_inside, decay_after, convention: as in `adamw_step`.
+        shared: see `Optimizer`.
+
+    Example:
+        >>> import numpy as np, lrkern as lk
+        >>> params = {"w": np.array([1.0, 2.0])}
+        >>> opt = lk.AdamW(params, lr=lk.cosine(0.25, 0.0, 100), eps=0.0, weight_decay=1.0)
+        >>> opt.step({"w": np.array([0.5, -4.0])})
+        >>> params["w"]
+        array([0.5 , 1.75])
+
+    Source:
+        torch.optim.AdamW.
+    """
+
+    _rule = _ADAMW
+
+    def __init__(
+        self,
+        params: Arrays,
+        lr: Hyper = 1e-3,
+        *,
+        beta1: Hyper = 0.9,
+        beta2: Hyper = 0.999,
+        eps: Hyper = 1e-8,
+        weight_decay: Hyper = 1e-2,
+        amsgrad: bool = False,
+        maximize: bool = False,
+        eps_inside: bool = False,
+        decay_after: bool = False,
+        convention: str = "torch",
+        **shared: Unpack[Shared],
+    ) -> None:
+        options = {
+            "lr": lr,
+            "weight_decay": weight_decay,
+            "beta1": beta1,
+            "beta2": beta2,
+            "eps": eps,
+            "amsgrad": amsgrad,
+            "maximize": maximize,
+            "eps_inside": eps_inside,
+            "decay_after": decay_after,
+            "convention": convention,
+        }
+        super().__init__(params, options, shared)

@@ -1,0 +1,282 @@
+"""Steps along a momentum: SGD and Lion."""
+
+from __future__ import annotations
+
+from typing import Any, Unpack
+
+from lrkern import _checks
+from lrkern._optimizer import Arrays, Hyper, Optimizer, Shared, step_once
+from lrkern._rule import BASICS, Options, Rule, fraction, is_on, nonnegative
+
+__all__ = ["SGD", "Lion", "lion_step", "sgd_step"]
+
+
+def _check_sgd(where: str, options: Options) -> None:
+    momentum, dampening = options["momentum"], options["dampening"]
+    if options["nesterov"] and (not is_on(momentum) or is_on(dampening)):
+        raise ValueError(
+            f"{where}: nesterov needs momentum > 0 and dampening = 0; got momentum={momentum}, dampening={dampening}"
+        )
+    if options["convention"] == "keras" and is_on(dampening):
+        raise ValueError(f"{where}: convention 'keras' needs dampening = 0; got {dampening}")
+
+
+_SGD = Rule(
+    states=("momentum_buffer",),
+    hypers={**BASICS, "momentum": nonnegative, "dampening": nonnegative},
+    flags=("nesterov", "decoupled", "maximize"),
+    conventions={
+        "torch": {"lr_inside": 0.0, "zero_start": 0.0},
+        "zero-init": {"lr_inside": 0.0, "zero_start": 1.0},
+        "keras": {"lr_inside": 1.0, "zero_start": 1.0},
+    },
+    variant=lambda options: "sgd_momentum" if is_on(options["momentum"]) else "sgd",
+    kept=lambda options: ("momentum_buffer",) if is_on(options["momentum"]) else (),
+    check=_check_sgd,
+    row_lrs=True,
+)
+
+
+def sgd_step(
+    param: Any,
+    grad: Any,
+    momentum_buffer: Any = None,
+    *,
+    lr: float,
+    momentum: float = 0.0,
+    dampening: float = 0.0,
+    nesterov: bool = False,
+    weight_decay: float = 0.0,
+    decoupled: bool = False,
+    maximize: bool = False,
+    convention: str = "torch",
+    first: bool = False,
+) -> None:
+    """One step of stochastic gradient descent on one array, in place.
+
+    With p = `param`, b = `momentum_buffer` and g = `grad`:
+
+        g = -grad                                    if maximize
+        g = g + weight_decay p                       if weight_decay != 0 and not decoupled
+        p = p (1 - lr weight_decay)                  if decoupled
+        b = g                                        if first, else
+        b = momentum b + (1 - dampening) g
+        d = g + momentum b if nesterov else b        (d = g if momentum == 0)
+        p = p - lr d
+
+    Args:
+        param: float64, float32, bfloat16 or float16, of any shape, contiguous (its axes in any order) and writable; updated.
+        grad: an array like `param` in shape and memory order; only read.
+        momentum_buffer: an array like `param` in shape and memory order; updated. Needed if, and left alone unless,
+            `momentum` > 0.
+        lr: learning rate, >= 0.
+        momentum: >= 0.
+        dampening: >= 0. Not applied at the first step.
+        nesterov: Nesterov's form of momentum; needs `momentum` > 0 and `dampening` = 0.
+        weight_decay: >= 0. Where it is 0 the decay never touches a value.
+        decoupled: shrink `param` by the weight decay instead of adding it to the gradient (SGDW).
+        maximize: go up the gradient.
+        convention: "torch"; "zero-init", where the first step is no exception, b beginning with 0; or "keras", where
+            b = momentum b + lr g (before Nesterov's step, p = p - b): then a change of lr does not reach what is in b.
+        first: `momentum_buffer` holds nothing yet and, with convention "torch", becomes the gradient.
+
+    Raises:
+        TypeError: an argument is not of the kind above (an array of another dtype or byte order, a string for a
+            number). Nothing has been written then.
+        ValueError: a value out of range; an array of another shape, read-only, or not contiguous; arrays that share
+            memory. Nothing has been written then.
+
+    Accuracy:
+        Each sum of a product above is one fused multiply-add, rounded once; each other operation is rounded once:
+        g = fma(weight_decay, p, g), b = fma(momentum, b, (1 - dampening) g), d = fma(momentum, b, g),
+        p = fma(-lr, d, p (1 - lr weight_decay)). All is computed in float64 for float64 parameters, else in float32;
+        scalars are computed in float64 and rounded once. The result is the same to the last bit on every machine, for
+        any number of threads, size and alignment. (The sign and payload of a NaN are not part of that.)
+
+    Example:
+        >>> import numpy as np, lrkern as lk
+        >>> p, g, b = np.array([1.0, 2.0]), np.array([0.5, -0.5]), np.zeros(2)
+        >>> lk.sgd_step(p, g, b, lr=0.5, momentum=0.5, first=True)
+        >>> lk.sgd_step(p, g, b, lr=0.5, momentum=0.5)
+        >>> p, b
+        (array([0.375, 2.625]), array([ 0.75, -0.75]))
+
+    Source:
+        The convention of torch.optim.SGD; `decoupled` after Loshchilov and Hutter, arXiv 1711.05101. torch rounds the
+        product with lr before it subtracts; apart from such last bits the values agree.
+    """
+    where = "sgd_step"
+    first = _checks.flag(where, "first", first)
+    options = {
+        "lr": lr,
+        "weight_decay": weight_decay,
+        "momentum": momentum,
+        "dampening": dampening,
+        "nesterov": nesterov,
+        "decoupled": decoupled,
+        "maximize": maximize,
+        "convention": convention,
+    }
+    step_once(where, _SGD, param, grad, {"momentum_buffer": momentum_buffer}, 0 if first else 1, options, " where momentum > 0")
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent over a list or dict of arrays, each step one call and one pass over memory.
+
+    What a step does to each array is `sgd_step`'s formula; the momentum buffers live here.
+
+    Args:
+        params: a list, tuple or dict of arrays, or a list of groups; see `Optimizer`.
+        lr: learning rate >= 0, or a schedule, whose value at `count` each step uses; or an array of one rate for each row
+            of the parameters: so many models are trained at once.
+        momentum, dampening, weight_decay: numbers >= 0, or schedules. 0 switches a term off altogether;
+            a schedule keeps it on, even while its value is 0.
+        nesterov, decoupled, maximize, convention: as in `sgd_step`.
+        shared: see `Optimizer`.
+
+    Raises:
+        TypeError, ValueError: as `sgd_step`, here and at each step; also for gradients that are not structured like
+            `params`. Then nothing has been written and `count` is as before.
+
+    Accuracy:
+        As `sgd_step`; the bits do not depend on how arrays are grouped.
+
+    Example:
+        >>> import numpy as np, lrkern as lk
+        >>> params = {"w": np.ones((2, 2)), "b": np.zeros(2)}
+        >>> opt = lk.SGD(params, lr=0.5, momentum=0.5)
+        >>> opt.step({"w": np.full((2, 2), 0.5), "b": np.ones(2)})
+        >>> opt.count, params["b"]
+        (1, array([-0.5, -0.5]))
+
+    Source:
+        torch.optim.SGD. As there, a parameter whose gradient is None is left alone, and its buffer starts with its
+        first gradient.
+    """
+
+    _rule = _SGD
+
+    def __init__(
+        self,
+        params: Arrays,
+        lr: Hyper,
+        *,
+        momentum: Hyper = 0.0,
+        dampening: Hyper = 0.0,
+        nesterov: bool = False,
+        weight_decay: Hyper = 0.0,
+        decoupled: bool = False,
+        maximize: bool = False,
+        convention: str = "torch",
+        **shared: Unpack[Shared],
+    ) -> None:
+        options = {
+            "lr": lr,
+            "weight_decay": weight_decay,
+            "momentum": momentum,
+            "dampening": dampening,
+            "nesterov": nesterov,
+            "decoupled": decoupled,
+            "maximize": maximize,
+            "convention": convention,
+        }
+        super().__init__(params, options, shared)
+
+    @property
+    def momentum_buffers(self) -> Any:
+        """The buffers, structured like `params` (the arrays themselves); None without momentum."""
+        return self._arrays_of("momentum_buffer")
+
+
+_LION = Rule(
+    states=("exp_avg",),
+    hypers={**BASICS, "beta1": fraction, "beta2": fraction},
+    flags=("maximize",),
+    fixed={"decoupled": 1.0},
+    variant=lambda options: "lion",
+)
+
+
+def lion_step(
+    param: Any,
+    grad: Any,
+    exp_avg: Any,
+    *,
+    lr: float = 1e-4,
+    beta1: float = 0.9,
+    beta2: float = 0.99,
+    weight_decay: float = 0.0,
+    maximize: bool = False,
+) -> None:
+    """One step of Lion on one array, in place.
+
+    With p = `param`, g = `grad`, m = `exp_avg`:
+
+        g = -g                                              if maximize
+        p = (1 - lr weight_decay) p - lr sign(beta1 m + (1 - beta1) g)
+        m = beta2 m + (1 - beta2) g
+
+    Args:
+        param, grad, exp_avg: as in `adam_step`.
+        lr, weight_decay: numbers >= 0.
+        beta1, beta2: 0 <= beta < 1.
+        maximize: go up the gradient.
+
+    Raises:
+        TypeError, ValueError: as `sgd_step`.
+
+    Accuracy:
+        Defined to the last bit in the documentation ("Steps").
+
+    Example:
+        >>> import numpy as np, lrkern as lk
+        >>> p, m = np.array([1.0, 2.0]), np.zeros(2)
+        >>> lk.lion_step(p, np.array([0.5, -4.0]), m, lr=0.25)
+        >>> p
+        array([0.75, 2.25])
+
+    Source:
+        Chen et al., arXiv 2302.06675; optax.lion.
+    """
+    options = {"lr": lr, "weight_decay": weight_decay, "beta1": beta1, "beta2": beta2, "maximize": maximize}
+    step_once("lion_step", _LION, param, grad, {"exp_avg": exp_avg}, 0, options)
+
+
+class Lion(Optimizer):
+    """Lion over a list or dict of arrays, each step one call and one pass over memory.
+
+    What a step does to each array is `lion_step`'s formula.
+
+    Args:
+        params: a list, tuple or dict of arrays, or a list of groups; see `Optimizer`.
+        lr, weight_decay: numbers >= 0, or schedules.
+        beta1, beta2: 0 <= beta < 1, or schedules.
+        maximize: go up the gradient.
+        shared: see `Optimizer`.
+
+    Example:
+        >>> import numpy as np, lrkern as lk
+        >>> params = [np.array([1.0, 2.0])]
+        >>> lk.Lion(params, lr=0.25).step([np.array([0.5, -4.0])])
+        >>> params[0]
+        array([0.75, 2.25])
+
+    Source:
+        Chen et al., arXiv 2302.06675; optax.lion.
+    """
+
+    _rule = _LION
+
+    def __init__(
+        self,
+        params: Arrays,
+        lr: Hyper = 1e-4,
+        *,
+        beta1: Hyper = 0.9,
+        beta2: Hyper = 0.99,
+        weight_decay: Hyper = 0.0,
+        maximize: bool = False,
+        **shared: Unpack[Shared],
+    ) -> None:
+        options = {"lr": lr, "weight_decay": weight_decay, "beta1": beta1, "beta2": beta2, "maximize": maximize}
+        super().__init__(params, options, shared)

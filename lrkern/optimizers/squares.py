@@ -1,0 +1,277 @@
+"""Steps divided by the root of the squares so far: RMSprop and Adagrad."""
+
+from __future__ import annotations
+
+from typing import Any, Unpack
+
+from lrkern import _checks
+from lrkern._optimizer import Arrays, Hyper, Optimizer, Shared, step_once
+from lrkern._rule import BASICS, Rule, fraction, is_on, nonnegative
+
+__all__ = ["Adagrad", "RMSprop", "adagrad_step", "rmsprop_step"]
+
+_RMSPROP = Rule(
+    states=("square_avg", "grad_avg", "momentum_buffer"),
+    hypers={**BASICS, "alpha": fraction, "eps": nonnegative, "momentum": nonnegative},
+    flags=("centered", "decoupled", "maximize", "eps_inside"),
+    conventions={"torch": {"lr_inside": 0.0}, "keras": {"lr_inside": 1.0}},
+    derived=lambda options: {"with_momentum": float(is_on(options["momentum"]))},
+    variant=lambda options: "rmsprop",
+    kept=lambda options: (
+        "square_avg",
+        *(["grad_avg"] if options["centered"] else []),
+        *(["momentum_buffer"] if is_on(options["momentum"]) else []),
+    ),
+)
+
+
+def rmsprop_step(
+    param: Any,
+    grad: Any,
+    square_avg: Any,
+    grad_avg: Any = None,
+    momentum_buffer: Any = None,
+    *,
+    lr: float = 1e-2,
+    alpha: float = 0.99,
+    eps: float = 1e-8,
+    momentum: float = 0.0,
+    weight_decay: float = 0.0,
+    decoupled: bool = False,
+    maximize: bool = False,
+    eps_inside: bool = False,
+    convention: str = "torch",
+) -> None:
+    """One step of RMSprop on one array, in place.
+
+    With p = `param`, g = `grad`, v = `square_avg`, a = `grad_avg`, b = `momentum_buffer`:
+
+        g = -g                                              if maximize
+        g = g + weight_decay p                              if weight_decay != 0 and not decoupled
+        p = (1 - lr weight_decay) p                         if decoupled
+        v = alpha v + (1 - alpha) g^2
+        a = alpha a + (1 - alpha) g                         if a is given (centered)
+        q = g / (sqrt(max(v - a^2, 0)) + eps)               (a = 0 if not given)
+        b = momentum b + q;  q = b                          if momentum != 0
+        p = p - lr q
+
+    Args:
+        param, grad: as in `adam_step`.
+        square_avg, grad_avg, momentum_buffer: arrays like `param` in shape and memory order, 0 at the start; updated.
+            `grad_avg` makes the step the centered one; the last is needed if `momentum` > 0.
+        lr, eps, momentum, weight_decay: numbers >= 0.
+        alpha: 0 <= alpha < 1.
+        decoupled: shrink `param` by the weight decay instead of adding it to the gradient.
+        maximize: go up the gradient.
+        eps_inside: add eps before the root is taken.
+        convention: "torch", or "keras": b = momentum b + lr q, p = p - b.
+
+    Raises:
+        TypeError, ValueError: as `sgd_step`.
+
+    Accuracy:
+        Defined to the last bit in the documentation ("Steps").
+
+    Example:
+        >>> import numpy as np, lrkern as lk
+        >>> p, v = np.array([1.0, 2.0]), np.zeros(2)
+        >>> lk.rmsprop_step(p, np.array([0.5, -4.0]), v, lr=0.25, alpha=0.75, eps=0.0)
+        >>> p
+        array([0.5, 2.5])
+
+    Source:
+        Tieleman and Hinton, 2012; torch.optim.RMSprop, in which v - a^2 may be rounded to less than 0.
+    """
+    options = {
+        "lr": lr,
+        "weight_decay": weight_decay,
+        "alpha": alpha,
+        "eps": eps,
+        "momentum": momentum,
+        "centered": grad_avg is not None,
+        "decoupled": decoupled,
+        "maximize": maximize,
+        "eps_inside": eps_inside,
+        "convention": convention,
+    }
+    states = {"square_avg": square_avg, "grad_avg": grad_avg, "momentum_buffer": momentum_buffer}
+    step_once("rmsprop_step", _RMSPROP, param, grad, states, 0, options, " where momentum > 0")
+
+
+class RMSprop(Optimizer):
+    """RMSprop over a list or dict of arrays, each step one call and one pass over memory.
+
+    What a step does to each array is `rmsprop_step`'s formula.
+
+    Args:
+        params: a list, tuple or dict of arrays, or a list of groups; see `Optimizer`.
+        lr, eps, momentum, weight_decay: numbers >= 0, or schedules. momentum = 0 switches it off altogether.
+        alpha: 0 <= alpha < 1, or a schedule.
+        centered: divide by the standard deviation instead of the root of the mean square.
+        decoupled, maximize, eps_inside, convention: as in `rmsprop_step`.
+        shared: see `Optimizer`.
+
+    Example:
+        >>> import numpy as np, lrkern as lk
+        >>> params = [np.array([1.0, 2.0])]
+        >>> lk.RMSprop(params, lr=0.25, alpha=0.75, eps=0.0).step([np.array([0.5, -4.0])])
+        >>> params[0]
+        array([0.5, 2.5])
+
+    Source:
+        torch.optim.RMSprop.
+    """
+
+    _rule = _RMSPROP
+
+    def __init__(
+        self,
+        params: Arrays,
+        lr: Hyper = 1e-2,
+        *,
+        alpha: Hyper = 0.99,
+        eps: Hyper = 1e-8,
+        momentum: Hyper = 0.0,
+        centered: bool = False,
+        weight_decay: Hyper = 0.0,
+        decoupled: bool = False,
+        maximize: bool = False,
+        eps_inside: bool = False,
+        convention: str = "torch",
+        **shared: Unpack[Shared],
+    ) -> None:
+        options = {
+            "lr": lr,
+            "weight_decay": weight_decay,
+            "alpha": alpha,
+            "eps": eps,
+            "momentum": momentum,
+            "centered": centered,
+            "decoupled": decoupled,
+            "maximize": maximize,
+            "eps_inside": eps_inside,
+            "convention": convention,
+        }
+        super().__init__(params, options, shared)
+
+
+_ADAGRAD = Rule(
+    states=("sum",),
+    hypers={**BASICS, "eps": nonnegative, "lr_decay": nonnegative},
+    flags=("decoupled", "maximize", "eps_inside"),
+    variant=lambda options: "adagrad",
+)
+
+
+def adagrad_step(
+    param: Any,
+    grad: Any,
+    sum: Any,
+    *,
+    count: int,
+    lr: float = 1e-2,
+    lr_decay: float = 0.0,
+    eps: float = 1e-10,
+    weight_decay: float = 0.0,
+    decoupled: bool = False,
+    maximize: bool = False,
+    eps_inside: bool = False,
+) -> None:
+    """One step of Adagrad on one array, in place.
+
+    With p = `param`, g = `grad`, v = `sum`:
+
+        g = -g                                              if maximize
+        g = g + weight_decay p                              if weight_decay != 0 and not decoupled
+        p = (1 - lr weight_decay) p                         if decoupled
+        v = v + g^2
+        p = p - lr/(1 + count lr_decay) g / (sqrt(v) + eps)
+
+    Args:
+        param, grad: as in `adam_step`.
+        sum: an array like `param` in shape and memory order, >= 0; updated.
+        count: number of steps before this one.
+        lr, lr_decay, eps, weight_decay: numbers >= 0.
+        decoupled: shrink `param` by the weight decay instead of adding it to the gradient.
+        maximize: go up the gradient.
+        eps_inside: divide by sqrt(v + eps), as Keras and optax do.
+
+    Raises:
+        TypeError, ValueError: as `sgd_step`.
+
+    Accuracy:
+        Defined to the last bit in the documentation ("Steps").
+
+    Example:
+        >>> import numpy as np, lrkern as lk
+        >>> p, v = np.array([1.0, 2.0]), np.zeros(2)
+        >>> lk.adagrad_step(p, np.array([0.5, -4.0]), v, count=0, lr=0.25, eps=0.0)
+        >>> p
+        array([0.75, 2.25])
+
+    Source:
+        Duchi, Hazan and Singer, JMLR 12 (2011); torch.optim.Adagrad.
+    """
+    where = "adagrad_step"
+    options = {
+        "lr": lr,
+        "weight_decay": weight_decay,
+        "eps": eps,
+        "lr_decay": lr_decay,
+        "decoupled": decoupled,
+        "maximize": maximize,
+        "eps_inside": eps_inside,
+    }
+    step_once(where, _ADAGRAD, param, grad, {"sum": sum}, _checks.count(where, "count", count), options)
+
+
+class Adagrad(Optimizer):
+    """Adagrad over a list or dict of arrays, each step one call and one pass over memory.
+
+    What a step does to each array is `adagrad_step`'s formula; its `count` is that of the updates of each array by itself.
+
+    Args:
+        params: a list, tuple or dict of arrays, or a list of groups; see `Optimizer`.
+        lr, lr_decay, eps, weight_decay: numbers >= 0, or schedules.
+        initial_accumulator: number >= 0 that the sums of squares begin with.
+        decoupled, maximize, eps_inside: as in `adagrad_step`.
+        shared: see `Optimizer`.
+
+    Example:
+        >>> import numpy as np, lrkern as lk
+        >>> params = [np.array([1.0, 2.0])]
+        >>> lk.Adagrad(params, lr=0.25, eps=0.0).step([np.array([0.5, -4.0])])
+        >>> params[0]
+        array([0.75, 2.25])
+
+    Source:
+        torch.optim.Adagrad.
+    """
+
+    _rule = _ADAGRAD
+
+    def __init__(
+        self,
+        params: Arrays,
+        lr: Hyper = 1e-2,
+        *,
+        lr_decay: Hyper = 0.0,
+        eps: Hyper = 1e-10,
+        initial_accumulator: float = 0.0,
+        weight_decay: Hyper = 0.0,
+        decoupled: bool = False,
+        maximize: bool = False,
+        eps_inside: bool = False,
+        **shared: Unpack[Shared],
+    ) -> None:
+        options = {
+            "lr": lr,
+            "weight_decay": weight_decay,
+            "eps": eps,
+            "lr_decay": lr_decay,
+            "decoupled": decoupled,
+            "maximize": maximize,
+            "eps_inside": eps_inside,
+        }
+        self._initial = {"sum": nonnegative("Adagrad", "initial_accumulator", initial_accumulator)}
+        super().__init__(params, options, shared)

@@ -1,0 +1,47 @@
+"""For tests of steps: numbers to step, and comparisons of bits."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from reference_steps import BF16, F16, F32, F64, Array
+
+
+def values(dtype: Any, n: int, seed: int) -> Array:
+    """Numbers of very different sizes."""
+    rng = np.random.default_rng(seed)
+    return (rng.standard_normal(n) * 2.0 ** rng.integers(-8, 4, n)).astype(dtype)
+
+
+def bits(array: Array) -> Array:
+    """Bit patterns, with one for all NaNs: which NaN comes out is not defined."""
+    flat = np.ravel(array, order="K")
+    if flat.dtype.kind in "iu":
+        return flat
+    unsigned = flat.view(f"u{flat.itemsize}")
+    return np.where(np.isnan(flat), unsigned.dtype.type(2 ** (8 * flat.itemsize) - 1), unsigned)
+
+
+def assert_same_bits(found: Array, expected: Array, what: str = "") -> None:
+    assert found.dtype == expected.dtype, what
+    assert found.size == expected.size, what
+    wrong = np.flatnonzero(bits(found) != bits(expected))
+    if wrong.size:
+        i = wrong[0]
+        one, other = (float(np.ravel(array, order="K")[i]) for array in (found, expected))
+        raise AssertionError(
+            f"{what}: {wrong.size} of {found.size} elements differ, first at {i}: {one!r} ({one.hex()}) instead of "
+            f"{other!r} ({other.hex()})"
+        )
+
+
+def specials(dtype: Any) -> Array:
+    """What lies at the edges of a format."""
+    limits = {F64: (-1074, -1022, 971, 53), F32: (-149, -126, 104, 24), BF16: (-133, -126, 120, 8), F16: (-24, -14, 5, 11)}
+    least, normal, last, precision = limits[np.dtype(dtype)]
+    edges = [math.ldexp(1, least), math.ldexp(3, least), math.ldexp(1, normal), math.ldexp(2**precision - 1, last)]
+    found = [0.0, -0.0, 1.0, -1.0, math.inf, -math.inf, math.nan, edges[0], -edges[1], edges[2], -edges[2], edges[3], -edges[3]]
+    with np.errstate(all="ignore"):
+        return np.array(found).astype(dtype)
