@@ -113,9 +113,7 @@ def enter():
 enter()
 
 
-@pytest.mark.parametrize(
-    ("schedule", "formula"), CASES, ids=lambda x: repr(x)[:90] if isinstance(x, lk.Schedule) else ""
-)
+@pytest.mark.parametrize(("schedule", "formula"), CASES, ids=lambda x: repr(x)[:90] if isinstance(x, lk.Schedule) else "")
 def test_formula(schedule, formula):
     checks.assert_follows(schedule, formula, range(140))
     checks.assert_ordinary(schedule)
