@@ -41,15 +41,15 @@ void lrk_expr_segment(const lrk_expr *e, int64_t t, int64_t *begin, int64_t *end
     *end = w.segment_end;
 }
 
-lrk_status lrk_plan_compile(const lrk_expr *e, int64_t horizon, int64_t max_pieces, lrk_plan *plan)
+lrk_status lrk_plan_compile(const lrk_expr *e, int64_t horizon, int64_t max_pieces, int64_t ahead, lrk_plan *plan)
 {
     LRK_FP_DEFAULT_HERE;
     const lrk_compiler_kernels *compiler = lrk_active()->compiler;
     *plan = (lrk_plan){.overflow_at = -1};
-    int64_t start = 0, period = 0;
+    int64_t start = 0, period = 0, whole = horizon;
     if (compiler->periodic(e, &start, &period) && start <= LRK_MAX_STEP - period) {
         period = period == 0 ? 1 : period;
-        horizon = start + period;
+        whole = start + period;
     } else {
         period = 0;
     }
@@ -57,7 +57,7 @@ lrk_status lrk_plan_compile(const lrk_expr *e, int64_t horizon, int64_t max_piec
     compiler->start(&w, e, 0);
     lrk_status status = LRK_OK;
     int64_t capacity = 0;
-    while (w.t < horizon && plan->n_pieces < max_pieces) {
+    while (w.t < whole && plan->n_pieces < max_pieces && (w.t < horizon || plan->n_pieces < ahead)) {
         if (plan->n_pieces == capacity) {
             capacity = capacity == 0 ? 64 : 2 * capacity;
             lrk_piece *grown = realloc(plan->pieces, (size_t)capacity * sizeof *grown);
@@ -76,7 +76,7 @@ lrk_status lrk_plan_compile(const lrk_expr *e, int64_t horizon, int64_t max_piec
     }
     if (status == LRK_OK) {
         plan->end = plan->overflow_at >= 0 ? plan->overflow_at : w.t;
-        if (period != 0 && w.t >= horizon) {
+        if (period != 0 && w.t >= whole) {
             plan->tail_start = start;
             plan->period = period;
         }
