@@ -138,6 +138,8 @@ LINES = [
     *against("adamw", "AdamW step, 2^26 float32", "element", {"bare streams": 0.95, "torch fused": 1}),
     *against("pipeline", "unscale, clip, SGD, average, zero, 2^26 float32", "element", {"torch sequence": 2.3}),
     *against("split", "SGD step, split bfloat16, 2^26", "element", {"float32 step": 1.25}),
+    *against("numba-table", "Numba: fill 10^8 float64, cosine", "step", {"C kernels": 0.9}),
+    *against("numba-step", "Numba: a step of 2^26 float32", "element", {"C kernels": 0.9}),
     *against("machine-fill", "limit: streaming fill", "8 bytes", dict.fromkeys(("plain fill", "ndarray.fill"))),
     *against("machine-copy", "limit: copy", "8 bytes", dict.fromkeys(("numpy.copyto",))),
 ]

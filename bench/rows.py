@@ -30,9 +30,9 @@ class Fact:
 
 def all_rows() -> list[Row]:
     """Every race of the benchmark, in the order of the table."""
-    from bench import rows_machine, rows_scan, rows_schedules, rows_steps
+    from bench import rows_machine, rows_numba, rows_scan, rows_schedules, rows_steps
 
-    return list(chain(rows_machine.ROWS, rows_schedules.ROWS, rows_scan.ROWS, rows_steps.ROWS))
+    return list(chain(rows_machine.ROWS, rows_schedules.ROWS, rows_scan.ROWS, rows_steps.ROWS, rows_numba.ROWS))
 
 
 def all_facts() -> list[Fact]:

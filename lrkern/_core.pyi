@@ -5,6 +5,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 MAX_THREADS: int
+__pyx_capi__: dict[str, Any]
 MAX_STEP: int
 MAX_DEPTH: int
 MAX_SIZE: int
@@ -53,7 +54,7 @@ class Expression:
     def _call_reals(self, steps: NDArray[np.float64], out: NDArray[np.float64]) -> bool: ...
     def _fill(self, out: NDArray[Any], start: int) -> None: ...
     def _joints(self, start: int, stop: int, at_most: int) -> list[int]: ...
-    def _plan_arrays(self, horizon: int) -> tuple[Any, ...]: ...
+    def _plan_arrays(self, horizon: int, start: int = ...) -> tuple[Any, ...]: ...
 
 RULES: dict[str, tuple[str, ...]]
 
@@ -73,6 +74,7 @@ def kinds_of(
 ) -> tuple[bool | str, ...] | None: ...
 
 class StepList:
+    bound: list[Any]
     def __init__(
         self,
         where: str,

@@ -52,6 +52,7 @@ cdef extern from "lrkern.h" nogil:
     lrk_status lrk_expr_value(const lrk_expr *e, double t, double *value)
     void lrk_expr_segment(const lrk_expr *e, int64_t t, int64_t *begin, int64_t *end)
     lrk_status lrk_plan_compile(const lrk_expr *e, int64_t horizon, int64_t max_pieces, int64_t ahead, lrk_plan *plan)
+    lrk_status lrk_plan_compile_part(const lrk_expr *e, int64_t start, int64_t horizon, int64_t max_pieces, lrk_plan *plan)
     int lrk_needs_plan(const lrk_expr *e)
     void lrk_plan_free(lrk_plan *plan)
     lrk_status lrk_fill_rows(lrk_expr **rows, int64_t n_rows, int64_t start, int64_t n, void *out, lrk_dtype dtype,
@@ -243,6 +244,16 @@ cdef CompiledPlan compile_plan(const lrk_expr *expr, int64_t horizon, int64_t ma
     cdef lrk_status status
     with nogil:
         status = lrk_plan_compile(expr, horizon, max_pieces, ahead, &compiled.plan)
+    if status == LRK_ERROR_MEMORY:
+        raise MemoryError("lrkern: out of memory while compiling a schedule")
+    return compiled
+
+
+cdef CompiledPlan compile_part(const lrk_expr *expr, int64_t start, int64_t horizon):
+    cdef CompiledPlan compiled = CompiledPlan.__new__(CompiledPlan)
+    cdef lrk_status status
+    with nogil:
+        status = lrk_plan_compile_part(expr, start, horizon, MAX_PIECES, &compiled.plan)
     if status == LRK_ERROR_MEMORY:
         raise MemoryError("lrkern: out of memory while compiling a schedule")
     return compiled
@@ -440,9 +451,16 @@ cdef class Expression:
             lrk_expr_segment(self.node.expr, end, &begin, &end)
         return joints
 
-    def _plan_arrays(self, int64_t horizon):
-        """(breaks, center, coef, tail_start, period) of a plan for `horizon` steps, see lrkern.Plan."""
-        cdef CompiledPlan compiled = compile_plan(self.node.expr, horizon, MAX_PIECES, MAX_PIECES)
+    def _plan_arrays(self, int64_t horizon, int64_t start=-1):
+        """(breaks, center, coef, tail_start, period) of a plan for `horizon` steps, see lrkern.Plan.
+
+        start >= 0: of a plan that begins with the piece of step `start`, and knows no period.
+        """
+        cdef CompiledPlan compiled
+        if start < 0:
+            compiled = compile_plan(self.node.expr, horizon, MAX_PIECES, MAX_PIECES)
+        else:
+            compiled = compile_part(self.node.expr, start, horizon)
         cdef const lrk_plan *plan = &compiled.plan
         if plan.overflow_at >= 0 and plan.end < horizon:
             raise _overflow(plan.overflow_at)

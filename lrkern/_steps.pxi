@@ -164,7 +164,7 @@ cdef class StepList:
     cdef list params
     cdef dict written  # kind -> arrays
     cdef list row_lrs
-    cdef list bound  # keeps bound gradients alive
+    cdef readonly list bound  # keeps bound gradients alive
     cdef bint halves, any_sparse
     cdef readonly double grad_norm
     cdef readonly int64_t count, skipped

@@ -197,6 +197,8 @@ typedef struct {
  * what comes before; see lrk_plan_covers. Where values repeat further on, it goes on to there as long as the pieces are no more
  * than `ahead`. A plan is never changed by what uses it, and may outlive its expression. */
 LRK_API lrk_status lrk_plan_compile(const lrk_expr *e, int64_t horizon, int64_t max_pieces, int64_t ahead, lrk_plan *plan);
+/* The same for steps start <= t < horizon alone: the first piece covers `start`. */
+LRK_API lrk_status lrk_plan_compile_part(const lrk_expr *e, int64_t start, int64_t horizon, int64_t max_pieces, lrk_plan *plan);
 
 /* Value at step t, NaN where the plan does not cover it: lrk_plan_at of lrkern_plan.h, with the machine's fused multiply-add and
  * in the default floating-point mode whatever the caller's flags and mode are. */

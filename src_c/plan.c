@@ -41,47 +41,75 @@ void lrk_expr_segment(const lrk_expr *e, int64_t t, int64_t *begin, int64_t *end
     *end = w.segment_end;
 }
 
-lrk_status lrk_plan_compile(const lrk_expr *e, int64_t horizon, int64_t max_pieces, int64_t ahead, lrk_plan *plan)
+/* The piece that covers t; w->t is at t or before. Where that fails, so does the value at t, or at w->t - 1 after it. */
+static lrk_status piece_at(lrk_walker *w, const lrk_expr *e, int64_t t, lrk_piece *piece)
 {
-    LRK_FP_DEFAULT_HERE;
     const lrk_compiler_kernels *compiler = lrk_active()->compiler;
-    *plan = (lrk_plan){.overflow_at = -1};
-    int64_t start = 0, period = 0, whole = horizon;
-    if (compiler->periodic(e, &start, &period) && start <= LRK_MAX_STEP - period) {
-        period = period == 0 ? 1 : period;
-        whole = start + period;
-    } else {
-        period = 0;
+    for (;;) {
+        if (w->by_step && w->t < t)
+            w->t = t < w->segment_end ? t : w->segment_end;
+        const lrk_status status = compiler->next(w, piece);
+        if (w->t > t)
+            return status;
+        /* Beyond float64 already: most often so is t, and the steps between need not be walked. */
+        if (status != LRK_OK && __builtin_isinf(compiler->round(compiler->value_at(e, dd_of_int(t)))))
+            return status;
     }
+}
+
+/* Pieces from the one that covers `start` on, until the next would begin at `whole` or beyond; at `horizon` already where that
+ * would take more than `ahead` of them. */
+static lrk_status compile_pieces(const lrk_expr *e, int64_t start, int64_t horizon, int64_t whole, int64_t max_pieces,
+                                 int64_t ahead, lrk_plan *plan)
+{
     lrk_walker w;
-    compiler->start(&w, e, 0);
-    lrk_status status = LRK_OK;
-    int64_t capacity = 0;
-    while (w.t < whole && plan->n_pieces < max_pieces && (w.t < horizon || plan->n_pieces < ahead)) {
+    lrk_active()->compiler->start(&w, e, start);
+    int64_t capacity = 0, t = start;
+    while (t < whole && plan->n_pieces < max_pieces && (t < horizon || plan->n_pieces < ahead)) {
         if (plan->n_pieces == capacity) {
             capacity = capacity == 0 ? 64 : 2 * capacity;
             lrk_piece *grown = realloc(plan->pieces, (size_t)capacity * sizeof *grown);
             if (!grown) {
                 lrk_plan_free(plan);
-                status = LRK_ERROR_MEMORY;
-                break;
+                return LRK_ERROR_MEMORY;
             }
             plan->pieces = grown;
         }
-        if (compiler->next(&w, plan->pieces + plan->n_pieces) != LRK_OK) {
-            plan->overflow_at = w.t - 1;
+        if (piece_at(&w, e, t, plan->pieces + plan->n_pieces) != LRK_OK) {
+            plan->overflow_at = w.t > t ? w.t - 1 : t;
             break;
         }
         plan->n_pieces++;
+        t = w.t;
     }
-    if (status == LRK_OK) {
-        plan->end = plan->overflow_at >= 0 ? plan->overflow_at : w.t;
-        if (period != 0 && w.t >= whole) {
-            plan->tail_start = start;
-            plan->period = period;
-        }
+    plan->end = plan->overflow_at >= 0 ? plan->overflow_at : t;
+    return LRK_OK;
+}
+
+lrk_status lrk_plan_compile(const lrk_expr *e, int64_t horizon, int64_t max_pieces, int64_t ahead, lrk_plan *plan)
+{
+    LRK_FP_DEFAULT_HERE;
+    *plan = (lrk_plan){.overflow_at = -1};
+    int64_t start = 0, period = 0, whole = horizon;
+    if (lrk_active()->compiler->periodic(e, &start, &period) && start <= LRK_MAX_STEP - period) {
+        period = period == 0 ? 1 : period;
+        whole = start + period;
+    } else {
+        period = 0;
+    }
+    const lrk_status status = compile_pieces(e, 0, horizon, whole, max_pieces, ahead, plan);
+    if (status == LRK_OK && period != 0 && plan->overflow_at < 0 && plan->end >= whole) {
+        plan->tail_start = start;
+        plan->period = period;
     }
     return status;
+}
+
+lrk_status lrk_plan_compile_part(const lrk_expr *e, int64_t start, int64_t horizon, int64_t max_pieces, lrk_plan *plan)
+{
+    LRK_FP_DEFAULT_HERE;
+    *plan = (lrk_plan){.overflow_at = -1};
+    return compile_pieces(e, start, horizon, horizon, max_pieces, 0, plan);
 }
 
 double lrk_plan_value(const lrk_plan *plan, int64_t t)
@@ -222,22 +250,11 @@ static void put_periodic(sink *s, const lrk_plan *plan, int64_t t, int64_t n)
 /* Steps [t, t + n), compiled on the way. */
 static lrk_status put_walked(sink *s, const lrk_expr *e, int64_t t, int64_t n, int64_t *overflow_at)
 {
-    const lrk_compiler_kernels *compiler = lrk_active()->compiler;
     lrk_walker w;
-    compiler->start(&w, e, t);
+    lrk_active()->compiler->start(&w, e, t);
     while (n > 0) {
         lrk_piece piece;
-        if (w.by_step && w.t < t)
-            w.t = t < w.segment_end ? t : w.segment_end;
-        const lrk_status status = compiler->next(&w, &piece);
-        if (w.t <= t) {
-            /* Beyond float64 already: most often so is t, and the steps between need not be walked. */
-            if (status != LRK_OK && __builtin_isinf(compiler->round(compiler->value_at(e, dd_of_int(t))))) {
-                *overflow_at = t;
-                return status;
-            }
-            continue;
-        }
+        const lrk_status status = piece_at(&w, e, t, &piece);
         if (status != LRK_OK) {
             *overflow_at = t;
             return status;

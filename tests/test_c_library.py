@@ -101,7 +101,7 @@ def test_every_status_has_a_text():
     assert len({text(status) for status in (0, -1, -2, -3, -99)}) == 5
 
 
-I, D = ctypes.c_int64, ctypes.c_double
+INT, REAL = ctypes.c_int64, ctypes.c_double
 
 
 @pytest.mark.parametrize(
@@ -109,14 +109,14 @@ I, D = ctypes.c_int64, ctypes.c_double
     [
         ("lrk_sum", [None]),
         ("lrk_product", [None]),
-        ("lrk_clip", [D(0), D(1)]),
-        ("lrk_shift", [I(1)]),
-        ("lrk_stretch", [D(2), I(3)]),
-        ("lrk_staircase", [I(2)]),
+        ("lrk_clip", [REAL(0), REAL(1)]),
+        ("lrk_shift", [INT(1)]),
+        ("lrk_stretch", [REAL(2), INT(3)]),
+        ("lrk_staircase", [INT(2)]),
         ("lrk_fractal", [ctypes.c_int(3)]),
-        ("lrk_repeat", [I(3), I(3), D(1), D(1)]),
-        ("lrk_restarts", [I(3), D(1), D(1), D(0)]),
-        ("lrk_restarts", [I(3), D(2), D(0.5), D(0)]),
+        ("lrk_repeat", [INT(3), INT(3), REAL(1), REAL(1)]),
+        ("lrk_restarts", [INT(3), REAL(1), REAL(1), REAL(0)]),
+        ("lrk_restarts", [INT(3), REAL(2), REAL(0.5), REAL(0)]),
         ("lrk_expr_retain", []),
     ],
 )

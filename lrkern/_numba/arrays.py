@@ -1,0 +1,178 @@
+"""Arrays in compiled code: their elements as numbers of T, whatever they are stored in; arrays at addresses; and caching.
+
+T is float64 where a parameter is float64, else float32. Stored are float64 and float32, bfloat16 as the bits in uint16, and
+float16 as the bits in int16 (Numba has no float16 on the CPU). None stands for an array that there is not: it reads as 0 and
+takes everything, so that one text serves all rules and options.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numba import carray, njit, types
+from numba.core.errors import TypingError
+from numba.extending import intrinsic, overload
+
+from lrkern import _storage
+from lrkern._jit import FLAGS, FLOATS, number
+
+MAX = float(np.finfo(np.float32).max)
+"""Scalars are rounded to T: this is what float32 holds."""
+
+
+def _sources() -> tuple[tuple[str, float, int], ...]:
+    """What compiled code is made from."""
+    here = Path(__file__).parent
+    files = [here.parent / name for name in ("_jit.py", "_pieces.py", "_storage.py", "numba.py", "rules.py")]
+    files += sorted(here.glob("*.py"))
+    return tuple((file.name, file.stat().st_mtime, file.stat().st_size) for file in files)
+
+
+_SOURCES = _sources()
+
+
+def cached(function: Any = None, *, parallel: bool = False) -> Any:
+    """njit, with compiled code kept on disk where there is a place for it. It runs without the GIL."""
+    if function is None:
+        return lambda function: cached(function, parallel=parallel)
+    try:
+        compiled = njit(function, cache=True, nogil=True, parallel=parallel, **FLAGS)
+    except RuntimeError:  # neither the package's directory nor the user's can be written to
+        return njit(function, nogil=True, parallel=parallel, **FLAGS)
+    with suppress(AttributeError):  # Numba would look at the function's own file alone
+        compiled._cache._cache_file._source_stamp = _SOURCES
+    return compiled
+
+
+def _stub(name):
+    def stub(*arguments):
+        raise NotImplementedError(f"{name} is for compiled code only")
+
+    stub.__name__ = stub.__qualname__ = name
+    return stub
+
+
+zero_of = _stub("zero_of")  # zero_of(param): 0 in T
+flat = _stub("flat")  # flat(array): its elements in the order in which they lie in memory
+load = _stub("load")  # load(array, i, like): element i in T
+store = _stub("store")  # store(array, i, x): x rounded to nearest
+store_random = _stub("store_random")  # store_random(array, i, x, key, element): rounded stochastically
+part = _stub("part")  # part(array, begin, size)
+array_at = _stub("array_at")  # array_at(address, begin, size, like): elements stored as those of the array `like`
+narrowed = _stub("narrowed")  # narrowed(x): a float32 that 16-bit formats round as they would round x
+
+STORED = ("float64", "float32", "uint16", "int16")
+
+
+def _kind(array: Any) -> str:
+    """How an array is stored; empty for None."""
+    if isinstance(array, types.NoneType) or array is None:
+        return ""
+    if isinstance(array, types.Optional):
+        raise TypingError("lrkern: an array must be an array or None when it is compiled, not one or the other when it runs")
+    if not isinstance(array, types.Array):
+        raise TypingError(f"lrkern: an array is needed; got {array}")
+    if str(array.dtype) not in STORED:
+        raise TypingError(
+            "lrkern: arrays must be float64, float32, uint16 (bits of bfloat16) or int16 (bits of float16); "
+            f"got {array}: pass 16-bit floats as array.view(...)"
+        )
+    return str(array.dtype)
+
+
+@overload(zero_of, jit_options=FLAGS)
+def _zero_of(param):
+    kind = np.float64 if _kind(param) == "float64" else np.float32
+    return lambda param: kind(0)
+
+
+@overload(flat, jit_options=FLAGS)
+def _flat(array):
+    if _kind(array) == "":
+        return lambda array: None
+    if array.layout == "C":
+        return lambda array: array.reshape(array.size)
+    if array.layout == "F":
+        return lambda array: array.T.reshape(array.size)
+    raise TypingError(f"lrkern: arrays must be contiguous; got {array}, of any layout: pass np.ascontiguousarray(...)")
+
+
+@overload(part, jit_options=FLAGS)
+def _part(array, begin, size):
+    if _kind(array) == "":
+        return lambda array, begin, size: None
+    return lambda array, begin, size: array[begin : begin + size]
+
+
+@overload(narrowed, jit_options=FLAGS)
+def _narrowed(x):
+    if str(x) == "float64":
+        return lambda x: _storage.to_odd(x)
+    return lambda x: x
+
+
+@overload(load, jit_options=FLAGS)
+def _load(array, i, like):
+    kind = _kind(array)
+    if kind == "":
+        return lambda array, i, like: number(0.0, like)
+    if kind == "uint16":
+        return lambda array, i, like: number(_storage.from_bf16(array[i]), like)
+    if kind == "int16":
+        return lambda array, i, like: number(_storage.from_f16(np.uint16(array[i])), like)
+    return lambda array, i, like: number(array[i], like)
+
+
+@overload(store, jit_options=FLAGS)
+def _store(array, i, x):
+    kind = _kind(array)
+
+    def nothing(array, i, x):
+        pass
+
+    def bf16(array, i, x):
+        array[i] = _storage.to_bf16(narrowed(x))
+
+    def f16(array, i, x):
+        array[i] = np.int16(_storage.to_f16(narrowed(x)))
+
+    def plain(array, i, x):
+        array[i] = made(x)
+
+    made: Any = FLOATS.get(kind)
+    return {"": nothing, "uint16": bf16, "int16": f16}.get(kind, plain)
+
+
+@overload(store_random, jit_options=FLAGS)
+def _store_random(array, i, x, key, element):
+    kind = _kind(array)
+
+    def bf16(array, i, x, key, element):
+        array[i] = _storage.to_bf16_random(narrowed(x), _storage.random_bits(key, element))
+
+    def f16(array, i, x, key, element):
+        array[i] = np.int16(_storage.to_f16_random(narrowed(x), _storage.random_bits(key, element)))
+
+    def as_ever(array, i, x, key, element):
+        store(array, i, x)
+
+    return {"uint16": bf16, "int16": f16}.get(kind, as_ever)
+
+
+@intrinsic
+def _pointer(typing_context, address):
+    def code(context, builder, signature, arguments):
+        return builder.inttoptr(arguments[0], context.get_value_type(types.voidptr))
+
+    return types.voidptr(types.intp), code
+
+
+@overload(array_at, jit_options=FLAGS)
+def _array_at(address, begin, size, like):
+    if _kind(like) == "":
+        return lambda address, begin, size, like: None
+    dtype, item = like.dtype, like.dtype.bitwidth // 8
+    return lambda address, begin, size, like: carray(_pointer(address + begin * item), (size,), dtype)

@@ -1,0 +1,136 @@
+"""Plans in compiled code: a value, a run of values. The pointwise part is in `lrkern._pieces`."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import prange, types
+from numba.extending import overload
+
+from lrkern import _pieces
+from lrkern._jit import FLAGS, pointwise
+from lrkern._numba.arrays import _stub, cached
+
+COPIED = 4096  # elements of short cycles that are filled once and copied
+
+value_at = _stub("value_at")  # value_at(plan, step): by the type of the step
+
+
+@overload(value_at, jit_options=FLAGS)
+def _value_at(plan, step):
+    if isinstance(step, types.Float):
+        return lambda plan, step: _pieces.at_real(plan, np.float64(step))
+    if isinstance(step, types.Integer):
+        return lambda plan, step: _pieces.at_integer(plan, np.int64(step))
+    return None
+
+
+# A loop over the steps of one piece for each kind of piece: the terms that it has not would change no bit, but take time.
+# `ahead`: steps from the centre of the piece to the first element; float64 holds all numbers here exactly.
+
+
+@pointwise
+def fill_0(c, ahead, out):
+    """A constant."""
+    out[:] = c[0] + (c[2] + 0.0)
+
+
+@pointwise
+def fill_1(c, ahead, out):
+    """A line."""
+    for i in range(out.size):
+        u = (ahead + np.float64(np.int32(i))) * c[12]
+        out[i] = _pieces.whole(c, u, _pieces.high_1(c, u))
+
+
+@pointwise
+def fill_7(c, ahead, out):
+    """Degree 7."""
+    for i in range(out.size):
+        u = (ahead + np.float64(np.int32(i))) * c[12]
+        out[i] = _pieces.whole(c, u, _pieces.high_7(c, u))
+
+
+@pointwise
+def fill_9(c, ahead, out):
+    """Degree 9."""
+    for i in range(out.size):
+        u = (ahead + np.float64(np.int32(i))) * c[12]
+        out[i] = _pieces.whole(c, u, _pieces.high_9(c, u))
+
+
+@pointwise
+def fill_any(c, ahead, out):
+    """Any piece, coefficients scaled up or not."""
+    for i in range(out.size):
+        out[i] = _pieces.value(c, (ahead + np.float64(np.int32(i))) * c[12])
+
+
+@pointwise
+def fill_piece(c, ahead, out):
+    """Steps of one piece, at most 2^31 of them."""
+    if c[14] != 1.0 or out.size < 4:
+        fill_any(c, ahead, out)
+    elif c[10] != 0.0 or c[11] != 0.0:
+        fill_9(c, ahead, out)
+    elif c[4] != 0.0 or c[5] != 0.0 or c[6] != 0.0 or c[7] != 0.0 or c[8] != 0.0 or c[9] != 0.0:
+        fill_7(c, ahead, out)
+    elif c[1] != 0.0 or c[3] != 0.0:
+        fill_1(c, ahead, out)
+    else:
+        fill_0(c, ahead, out)
+
+
+@pointwise
+def fill_covered(plan, t, cycle_end, out):
+    """Steps from t on until `cycle_end`, or until `out` is full. Returns how many."""
+    k, done = _pieces.find(plan, t), 0
+    while done < out.size and t < cycle_end:
+        size = min(min(plan.breaks[k + 1], cycle_end) - t, min(out.size - done, 1 << 30))
+        fill_piece(_pieces.piece(plan, k), np.float64(t - plan.center[k]), out[done : done + size])
+        done += size
+        t += size
+        k += 1
+    return done
+
+
+@pointwise
+def repeat(out, period, begin):
+    """What stands in out[:begin], whole periods, over and over in the rest; from within the inner caches."""
+    most = max(period, COPIED // period * period)
+    while begin < out.size:
+        target = out[begin : begin + min(begin, most)]
+        for i in range(target.size):
+            target[i] = out[i]
+        begin += target.size
+
+
+@cached
+def fill_run(plan, out, start):
+    """Values at steps start, start + 1, ... into a 1-D array; NaN where the plan does not cover a step."""
+    last = plan.breaks[plan.center.size]
+    cycle_end = plan.tail_start + plan.period if plan.period > 0 else last
+    covered = _pieces.MAX_STEP + 1 if plan.period > 0 else last
+    done = min(max(-start, 0), out.size)
+    stop = max(min(covered - start, out.size), done)
+    out[:done] = math.nan
+    out[stop:] = math.nan
+    while done < stop:
+        t = _pieces.reduced(plan, start + done)
+        if plan.period == 1 and t == plan.tail_start:
+            out[done:stop] = _pieces.at_integer(plan, t)
+            return
+        if plan.period > 0 and t == plan.tail_start and stop - done > plan.period:
+            rest = out[done:stop]
+            repeat(rest, plan.period, fill_covered(plan, t, cycle_end, rest))
+            return
+        done += fill_covered(plan, t, cycle_end, out[done:stop])
+
+
+@cached(parallel=True)
+def fill_parallel(plan, out, start, share):
+    """The same in chunks of `share` elements, by all threads."""
+    for k in prange((out.size + share - 1) // share):
+        begin = k * share
+        fill_run(plan, out[begin : min(out.size, begin + share)], start + begin)
