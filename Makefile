@@ -23,7 +23,7 @@ SOURCES := pyproject.toml setup.py $(wildcard lrkern/*.pyx lrkern/*.pxi lrkern/*
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo build lib test test-big sanitize test-peers test-aarch64 fuzz bench lint format typecheck docs clean distclean
+.PHONY: help demo build lib test test-big sanitize test-peers test-cuda test-aarch64 fuzz bench lint format typecheck docs clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,7 +40,7 @@ lib: ## build the C library alone, without Python, into build/lib
 	$(MAKE) --no-print-directory -C src_c
 
 test: demo ## the demo, then all tests that need no peer library
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not (peers or sanitizers or big)" $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not (peers or sanitizers or big or cuda)" $(ARGS)
 
 test-big: $(BUILT) ## arrays of more than 2^31 elements, where 12 GB of memory are free
 	$(BIN)/python -m pytest tests/test_big.py $(ARGS)
@@ -52,6 +52,11 @@ sanitize: $(BUILT) ## C under the sanitizers: addresses, undefined behaviour, ra
 
 test-peers: $(BUILT) $(VENV)/.peers ## install torch, JAX, optax, keras, ... (CPU builds), run the tests that compare with them
 	$(BIN)/python -m pytest -m peers $(ARGS)
+
+test-cuda: $(BUILT) $(VENV)/.cuda ## install numba-cuda (210 MB), run its kernels in the simulator, check their PTX; needs no GPU
+	@NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest -m cuda tests/cuda $(ARGS) > $(VENV)/simulator.log 2>&1 & simulator=$$!; \
+	$(BIN)/python -m pytest -m cuda tests/cuda $(ARGS); compiled=$$?; \
+	wait $$simulator; simulated=$$?; cat $(VENV)/simulator.log; exit $$((compiled + simulated))
 
 test-aarch64: $(BUILT) ## cross-compile for aarch64, check under qemu-user that it gives the same bits
 	PYTHON=$(abspath $(BIN))/python tools/test_aarch64.sh
@@ -108,6 +113,10 @@ $(VENV)/.peers: Makefile | $(VENV_MADE)
 	$(PIP) '$(TORCH)' setuptools
 	$(PIP) jax optax keras transformers
 	$(PIP) --no-deps --no-build-isolation $(ALONE)
+	@touch $@
+
+$(VENV)/.cuda: pyproject.toml | $(VENV_MADE)
+	@echo "installing the CUDA compiler" && $(call install,cuda)
 	@touch $@
 
 $(VENV)/.bench: pyproject.toml | $(VENV_MADE)

@@ -144,8 +144,8 @@ def race_adamw(case: str, sizes: Sizes) -> Race:
         return optimizer, [param]
 
     optimizer, _ = build(n)
-    ghosts = [values(n, seed) for seed in range(4)]
-    rivals = [Contestant("bare streams", lambda: limits.adam_streams(*ghosts, threads), n)]
+    ghosts = param, grad, mean, square = [values(n, seed) for seed in range(4)]
+    rivals = [Contestant("bare streams", lambda: limits.adam_streams(param, grad, mean, square, threads), n)]
     if peers.module("torch"):
         peers.set_threads(threads)
         rivals.append(Contestant("torch fused", peers.torch_adamw(ghosts[:1], ghosts[1:2], fused=True, lr=1e-3).step, n))

@@ -62,6 +62,16 @@ def zeros_like(param: Array, dtype: npt.DTypeLike) -> Array:
     return np.zeros_like(param, dtype, subok=False)
 
 
+def given(array: Array) -> Array:
+    """The array of the library that it comes from."""
+    return array
+
+
+def in_cpu_memory(array: Array) -> Array:
+    """The elements, where the CPU reaches them."""
+    return array
+
+
 def copy(array: Array) -> Array:
     """The same elements in memory of their own, in the same memory order."""
     return array.copy("K")
@@ -91,7 +101,7 @@ def as_array(where: str, name: str, value: Any, *, written: bool) -> Any:
     wanted = f"{where}: {name} must be an array of {_words(DTYPES)} in the CPU's memory; got {_brief(value)}"
     try:
         capsule = _capsule_of(value, written)
-        array = capsule and _core.array_of_capsule(capsule, lambda code, bits: _dlpack_dtype(where, code, bits))
+        array = capsule and _core.array_of_capsule(capsule, lambda code, bits: dlpack_dtype(where, code, bits))
     except (BufferError, RuntimeError, NotImplementedError, ValueError) as error:
         raise TypeError(f"{wanted}: {error}") from None
     if array is None:
@@ -109,7 +119,8 @@ def _capsule_of(value: Any, written: bool) -> object:
         return value.__dlpack__()
 
 
-def _dlpack_dtype(where: str, code: int, bits: int) -> np.dtype[Any] | None:
+def dlpack_dtype(where: str, code: int, bits: int) -> np.dtype[Any] | None:
+    """The dtype that DLPack has these numbers for, if lrkern knows it."""
     if (code, bits) == (_DLPACK_BFLOAT, 16):
         return bfloat16(f"{where} with bfloat16 arrays of other libraries")
     name = f"{_DLPACK_KINDS[code]}{bits}" if code in _DLPACK_KINDS else ""

@@ -58,8 +58,8 @@ cdef class _Capsule:
             self.versioned.deleter(self.versioned)
 
 
-def array_of_capsule(capsule, dtype_of):
-    """The array in a DLPack capsule; None if it cannot be one. dtype_of(code, bits) names its dtype, or is None."""
+def array_of_capsule(capsule, dtype_of, device_types=DLPACK_HOSTS):
+    """The array in a DLPack capsule; None if it cannot be one, or lies elsewhere. dtype_of(code, bits) names its dtype, or is None."""
     cdef _Capsule owner = _Capsule()
     cdef lrk_dl_tensor *tensor
     cdef bint writable = True
@@ -74,7 +74,7 @@ def array_of_capsule(capsule, dtype_of):
         owner.managed = <lrk_dl_managed *>PyCapsule_GetPointer(capsule, "dltensor")
         PyCapsule_SetName(capsule, "used_dltensor")
         tensor = &owner.managed.tensor
-    if tensor.device_type not in DLPACK_HOSTS or tensor.lanes != 1 or tensor.ndim > 64:
+    if tensor.device_type not in device_types or tensor.lanes != 1 or tensor.ndim > 64:
         return None
     kind = dtype_of(tensor.code, tensor.bits)
     if kind is None:

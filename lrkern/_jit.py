@@ -4,6 +4,7 @@ Pointwise functions (`_pieces`, `rules`, `_storage`) are plain Python over scala
 targets spell differently goes by a name from here; each is a stub that Numba replaces:
 
     fma(a, b, c)        a b + c rounded once; all float32 or all float64
+    product(a, b)       a b rounded by itself, where it is added to something: CUDA fuses a * b + c
     sqrt(x)             rounded once, in the type of x
     number(x, like)     x in the type of `like` (float32, float64), rounded once
     bits32(x)           the bits of a float32, as uint32
@@ -51,6 +52,7 @@ def _stub(name: str, signature: str) -> Callable[..., Any]:
 
 
 fma = _stub("fma", "a, b, c")
+product = _stub("product", "a, b")
 sqrt = _stub("sqrt", "x")
 number = _stub("number", "x, like")
 bits32 = _stub("bits32", "x")
@@ -107,6 +109,11 @@ overload(rounded, target="cpu", jit_options=FLAGS)(rounded_impl)
 @overload(fma, target="cpu", jit_options=FLAGS)
 def _fma_on_cpu(a, b, c):
     return lambda a, b, c: _cpu_fma(a, b, c)
+
+
+@overload(product, target="cpu", jit_options=FLAGS)
+def _product_on_cpu(a, b):
+    return lambda a, b: a * b
 
 
 @overload(sqrt, target="cpu", jit_options=FLAGS)

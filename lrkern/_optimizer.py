@@ -233,7 +233,13 @@ class Optimizer:
         """Give C the numbers that stay."""
         for g, group in enumerate(self._groups):
             group.apply(self._tensors, g)
-        self._live = [(g, group) for g, group in enumerate(self._groups) if group.is_live]
+        if self._backend.evaluates:
+            tensors: Any = self._tensors
+            for g, group in enumerate(self._groups):
+                group.hand_over(tensors, g)
+            tensors.publish()
+        here = not self._backend.evaluates
+        self._live = [(g, group) for g, group in enumerate(self._groups) if group.is_live and here]
 
     # ------------------------------------------------------------------------------------------------------------ steps
 
@@ -259,7 +265,7 @@ class Optimizer:
             grad_scale: what the gradients were multiplied by, as loss scaling does; they are divided by it.
         """
         found = None if grads is None else self._structure.flatten(self._where_step, "grads", grads)
-        if grad_scale != 1.0 or type(grad_scale) is not float:
+        if (type(grad_scale) is not float or grad_scale != 1.0) and not backends.on_device(grad_scale):
             grad_scale = _checks.real(self._where_step, "grad_scale", grad_scale, low=_SMALLEST_SCALE, high=MAX)
         for g, group in self._live:
             group.refresh(self._tensors, g, self._tensors.count)
@@ -318,7 +324,10 @@ class Optimizer:
 
     def _arrays_of(self, kind: str) -> Any:
         arrays = self._kept[kind]
-        return None if all(one is None for one in arrays) and arrays else self._structure.unflatten(arrays)
+        if all(one is None for one in arrays) and arrays:
+            return None
+        given = self._backend.arrays.given
+        return self._structure.unflatten([None if one is None else given(one) for one in arrays])
 
     def state_dict(self) -> dict[str, Any]:
         """What a run needs to go on from here, apart from the parameters and the arguments: copies, safe to pickle."""
@@ -383,7 +392,13 @@ class Optimizer:
         """
         from lrkern import _state_files
 
-        arrays = {f"{kind}/{i}": one for kind, kept in self._kept.items() for i, one in enumerate(kept) if one is not None}
+        in_cpu_memory = self._backend.arrays.in_cpu_memory
+        arrays = {
+            f"{kind}/{i}": in_cpu_memory(one)
+            for kind, kept in self._kept.items()
+            for i, one in enumerate(kept)
+            if one is not None
+        }
         plain = {
             "optimizer": self._name,
             "count": self.count,

@@ -167,6 +167,13 @@ class Group:
         if self.ema is not None and not callable(self.ema):
             tensors.set_ema(index, self.ema)
 
+    def hand_over(self, tensors: Any, index: int) -> None:
+        """Give the schedules themselves to a list that evaluates them."""
+        for place, name, schedule in self.live:
+            tensors.set_schedule(index, place, name, schedule)
+        if callable(self.ema):
+            tensors.set_schedule(index, None, "ema", self.ema)
+
     @property
     def is_live(self) -> bool:
         """Whether something is a schedule."""

@@ -21,7 +21,7 @@ cdef extern from "steps.h" nogil:
     ctypedef int lrk_rounding
     const int LRK_N_RULES, LRK_MAX_STATES, LRK_MAX_INPUTS
     const int LRK_F32, LRK_F64, LRK_BF16, LRK_F16
-    const int LRK_PARAM, LRK_GRAD, LRK_STATE, LRK_EMA, LRK_COPY, LRK_REMAINDER
+    const int LRK_PARAM, LRK_GRAD, LRK_STATE, LRK_EMA, LRK_COPY, LRK_REMAINDER, LRK_N_ROLES
     const int LRK_NEAREST, LRK_STOCHASTIC, LRK_SPLIT
 
     ctypedef struct lrk_step_sparse:
@@ -248,6 +248,20 @@ cdef class StepList:
         """Set the decay of a group's averages."""
         assert 0 <= group < self.list.n_groups
         self.list.groups[group].ema = decay
+
+    def layout(self):
+        """(addresses, storages, sizes) for kernels of another kind: a row for each tensor, a column for each role; 0 for no array."""
+        cdef int64_t i
+        cdef int role
+        addresses = np.zeros((self.list.count, LRK_N_ROLES), np.int64)
+        storages = np.zeros((self.list.count, LRK_N_ROLES), np.uint8)
+        sizes = np.zeros(self.list.count, np.int64)
+        for i in range(self.list.count):
+            sizes[i] = self.list.tensors[i].size
+            for role in range(LRK_N_ROLES):
+                addresses[i, role] = <int64_t><uintptr_t>self.list.tensors[i].data[role]
+                storages[i, role] = self.list.tensors[i].type[role]
+        return addresses, storages, sizes
 
     def get_updates(self):
         """For each tensor, how many updates it has had."""

@@ -62,6 +62,8 @@ class Backend(NamedTuple):
     """Makes a list of tensors, from the arguments of `_core.StepList`."""
     arrays: ModuleType
     """What steps need to know of arrays: a module with the functions of `lrkern._arrays` that optimizers call."""
+    evaluates: bool = False
+    """Its StepList evaluates schedules itself: it has `set_schedule` and `publish`, and is not told values step by step."""
 
 
 class Status(NamedTuple):
@@ -111,6 +113,8 @@ def on_device(array: object) -> bool:
     """Whether this is an array in the memory of a CUDA device."""
     if isinstance(array, np.ndarray):
         return False
+    if getattr(array, "__cuda_ndarray__", False):  # Numba's, those of its simulator included
+        return True
     device = getattr(array, "__dlpack_device__", None)
     if device is not None:
         return device()[0] in _DLPACK_CUDA

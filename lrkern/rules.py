@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 from numba.extending import overload
 
-from lrkern._jit import FLAGS, fma, number, pointwise, sqrt
+from lrkern._jit import FLAGS, fma, number, pointwise, product, sqrt
 
 LARGEST = 1.7976931348623157e308
 
@@ -33,15 +33,15 @@ def one_minus_power(base, n):
     power, power_low, square, square_low = 1.0, 0.0, base, 0.0
     while True:
         if n & 1:
-            high = power * square
-            low = fma(power, square, -high) + (power * square_low + power_low * square)
+            high = product(power, square)
+            low = fma(power, square, -high) + (product(power, square_low) + product(power_low, square))
             power = high + low
             power_low = low - (power - high)
         n >>= 1
         if n == 0:
             break
-        high = square * square
-        low = fma(square, square, -high) + 2.0 * (square * square_low)
+        high = product(square, square)
+        low = fma(square, square, -high) + product(2.0, product(square, square_low))
         square = high + low
         square_low = low - (square - high)
     gap = 1.0 - power
@@ -59,7 +59,7 @@ def common_scalars(h):
     """(sign, decay, keep), the first scalars of all families."""
     sign = -1.0 if h.maximize != 0.0 else 1.0
     decay = 0.0 if h.decoupled != 0.0 else h.weight_decay
-    keep = 1.0 - h.lr * h.weight_decay if h.decoupled != 0.0 else 1.0
+    keep = 1.0 - product(h.lr, h.weight_decay) if h.decoupled != 0.0 else 1.0
     return sign, decay, keep
 
 
@@ -188,7 +188,7 @@ def adam_update(c, p, g, s0, s1, s2):
     root = sqrt(fma(y, c.inverse, c.eps) if c.eps_inside != 0 else y)
     q = m / (root if c.eps_inside != 0 else fma(root, c.root, c.eps))
     moved = fma(-c.step, q, p if c.decay_after != 0 else c.keep * p)
-    return c.keep * moved if c.decay_after != 0 else moved, m, v, largest
+    return product(c.keep, moved) if c.decay_after != 0 else moved, m, v, largest
 
 
 # ---------------------------------------------------------------------------------------------------------------- Lion
@@ -327,7 +327,7 @@ class AdagradScalars(NamedTuple):
 def adagrad_scalars(h, n, norm_p, norm_m):
     """Scalars of Adagrad."""
     sign, decay, keep = common_scalars(h)
-    return AdagradScalars(sign, decay, keep, h.eps, h.eps_inside, h.lr / (1.0 + float(n - 1) * h.lr_decay))
+    return AdagradScalars(sign, decay, keep, h.eps, h.eps_inside, h.lr / (1.0 + product(float(n - 1), h.lr_decay)))
 
 
 @pointwise
@@ -376,7 +376,7 @@ class LARSScalars(NamedTuple):
 def lars_scalars(h, n, norm_p, norm_m):
     """Scalars of LARS."""
     sign, decay, keep = common_scalars(h)
-    below = norm_m if h.joint != 0.0 else norm_m + h.weight_decay * norm_p
+    below = norm_m if h.joint != 0.0 else norm_m + product(h.weight_decay, norm_p)
     ratio = h.trust * norm_p / (below + h.eps) if usable(norm_p) and usable(below) else 1.0
     inside = h.lr_inside != 0.0
     fresh, out = (h.lr * ratio, 1.0) if inside else (ratio, h.lr)

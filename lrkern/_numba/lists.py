@@ -59,11 +59,32 @@ class Work:
 class StepList(_core.StepList):
     """As `_core.StepList`."""
 
-    def __init__(self, where: str, label: Any, params: list[Any], *, groups: list[str], group_of: list[int],
-                 states: dict[str, list[Any]], others: dict[str, list[Any]] | None = None, row_lrs: list[Any] | None = None,
-                 halves: bool = False, as_gradient: Any = None) -> None:  # fmt: skip
-        super().__init__(where, label, params, groups=groups, group_of=group_of, states=states, others=others, row_lrs=row_lrs,
-                         halves=halves, as_gradient=as_gradient)  # fmt: skip
+    def __init__(
+        self,
+        where: str,
+        label: Any,
+        params: list[Any],
+        groups: list[str],
+        group_of: list[int],
+        states: dict[str, list[Any]],
+        *,
+        others: dict[str, list[Any]] | None = None,
+        row_lrs: list[Any] | None = None,
+        halves: bool = False,
+        as_gradient: Any = None,
+    ) -> None:
+        super().__init__(
+            where,
+            label,
+            params,
+            groups,
+            group_of,
+            states,
+            others=others,
+            row_lrs=row_lrs,
+            halves=halves,
+            as_gradient=as_gradient,
+        )
         n, others = len(params), others or {}
         kept = [*states.values(), *[[None] * n] * (3 - len(states))]
         none = [None] * n

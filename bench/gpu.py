@@ -1,0 +1,226 @@
+"""Everything of lrkern.cuda that takes a GPU: whether it is right, then how fast it is. `python -m bench.gpu [--save]`.
+
+Needs `pip install 'lrkern[cuda,bfloat16]' torch`. Checks come first and stop everything if one fails: the bits of every rule
+and storage against the C kernels, tables, a captured graph over 10,000 steps of a cosine; and compute-sanitizer on the first of
+those, where it is installed. Then the figures, each with its bar. With --save they are kept as bench/results/gpu-<device>.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import lrkern as lk
+
+torch: Any = import_module("torch")
+
+RESULTS = Path(__file__).parent / "results"
+LARGE = 1 << 28
+ROUNDS, REPEATS = 9, 10
+
+SIZES = [0, 1, 3, 4, 5, 1023, 1024, 1025, 8191, 8192, 8193, 100_003]
+OPTIONS: dict[str, dict[str, Any]] = {
+    "SGD": {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.01, "nesterov": True},
+    "Adam": {"weight_decay": 0.1},
+    "AdamW": {"amsgrad": True, "lr": lk.cosine(1e-2, 1e-3, 10)},
+    "Lion": {"weight_decay": 0.1},
+    "RMSprop": {"centered": True, "momentum": 0.9},
+    "Adagrad": {"lr_decay": 0.1},
+    "LARS": {"lr": 0.1, "weight_decay": 0.01},
+    "LAMB": {"weight_decay": 0.01},
+}
+STORAGES: dict[str, tuple[torch.dtype, torch.dtype, dict[str, Any]]] = {
+    "float32": (torch.float32, torch.float32, {}),
+    "float64": (torch.float64, torch.float64, {}),
+    "bfloat16": (torch.bfloat16, torch.bfloat16, {}),
+    "float16": (torch.float16, torch.float16, {"state_dtype": "float16"}),
+    "split": (torch.bfloat16, torch.bfloat16, {"rounding": "split"}),
+    "stochastic": (torch.bfloat16, torch.bfloat16, {"rounding": "stochastic", "state_dtype": "bfloat16", "seed": 3}),
+    "mixed": (torch.float32, torch.bfloat16, {}),
+}
+
+
+# ---------------------------------------------------------------------------------------------------------- correctness
+
+
+def bits(tensor: Any) -> bytes:
+    """Of the elements."""
+    return bytes(tensor.detach().cpu().contiguous().view(torch.uint8).numpy())
+
+
+def check_steps(steps: int = 3) -> int:
+    """Every rule in every storage, all of the pipeline around it, against the C kernels."""
+    done = 0
+    torch.manual_seed(0)
+    for rule, options in OPTIONS.items():
+        for storage, (param, grad, more) in STORAGES.items():
+            here = [torch.randn(size).to(param) for size in SIZES]
+            there = [tensor.cuda() for tensor in here]
+            common = {**options, **more, "ema": 0.9, "clip_norm": 2.0, "skip_nonfinite": True, "zero_grad": True}
+            a, b = getattr(lk, rule)(here, **common), getattr(lk, rule)(there, **common)
+            for step in range(steps):
+                grads = [torch.randn(size).to(grad) for size in SIZES]
+                if step == 1:
+                    grads[4][0] = torch.inf
+                on_device = [tensor.cuda() for tensor in grads]
+                a.step(grads, 2.0)
+                b.step(on_device, 2.0)
+                same_norm = np.float64(a.grad_norm).tobytes() == np.float64(b.grad_norm).tobytes()
+                assert same_norm or step == 1, f"{rule}, {storage}: norm {a.grad_norm!r}, not {b.grad_norm!r}"
+            for size, x, y in zip(SIZES, here, there, strict=True):
+                assert bits(x) == bits(y), f"{rule}, {storage}: parameters of {size} elements differ from those of C"
+            assert (b.count, b.skipped) == (a.count, a.skipped) == (steps - 1, 1)
+            done += 1
+    return done
+
+
+def check_tables() -> int:
+    """Tables against those of C, aligned and not."""
+    schedules = [lk.cosine(0.1, 0.0, 100_000).warmup(1000), lk.warm_restarts(1.0, 0.0, 999), lk.inverse_sqrt(0.1, 100)]
+    for dtype, kind in ((np.float64, torch.float64), (np.float32, torch.float32)):
+        for n in (1, 1023, 1_000_003):
+            for schedule in schedules:
+                for offset in (0, 1):
+                    out = torch.empty(n + 1, dtype=kind, device="cuda")[offset : offset + n]
+                    schedule.table(n, start=5, out=out)
+                    assert bits(out) == schedule.table(n, start=5, dtype=dtype).tobytes(), f"{schedule}: tables differ"
+        many = torch.empty((len(schedules), 10_001), dtype=kind, device="cuda")
+        lk.tables(schedules, 10_001, out=many)
+        assert bits(many) == lk.tables(schedules, 10_001, dtype=dtype).tobytes()
+    return len(schedules)
+
+
+def check_graph(steps: int = 10_000) -> int:
+    """One step, captured once: it follows the schedule for all steps, and its bits are those of C."""
+    lr = lk.cosine(0.1, 0.0, steps).warmup(100)
+    here, grad = torch.randn(1000), torch.randn(1000)
+    there, grad_there = here.cuda(), grad.cuda()
+    a, b = lk.SGD([here], lr=lr, momentum=0.9), lk.SGD([there], lr=lr, momentum=0.9)
+    b.bind([grad_there])
+    b.step()  # compiles, and makes the table
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        b.step()
+    tensors: Any = b._tensors
+    a.step([grad])
+    table = lr.table(steps)
+    for step in range(1, steps):
+        graph.replay()
+        torch.cuda.synchronize()
+        assert tensors._read("inputs")[0, 0] == table[step], f"graph: lr differs at step {step}"
+        a.step([grad])
+    assert b.count == steps
+    assert bits(here) == bits(there), "graph: parameters differ from those of C"
+    return steps
+
+
+def check_sanitizer() -> str:
+    """compute-sanitizer on the check of steps, in a process of its own."""
+    program = shutil.which("compute-sanitizer")
+    if program is None:
+        return "not installed"
+    command = [program, "--error-exitcode", "9", sys.executable, "-m", "bench.gpu", "--only-steps"]
+    subprocess.run(command, check=True)
+    return "clean"
+
+
+# ---------------------------------------------------------------------------------------------------------------- figures
+
+
+def seconds(run: Callable[[], object]) -> float:
+    """Of one call: the median of rounds of several calls, by the device's clock."""
+    for _ in range(3):
+        run()
+    times: list[float] = []
+    for _ in range(ROUNDS):
+        begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+        begin.record()
+        for _ in range(REPEATS):
+            run()
+        end.record()
+        torch.cuda.synchronize()
+        times.append(begin.elapsed_time(end) / 1000 / REPEATS)
+    return statistics.median(times)
+
+
+def tensors(count: int, size: int) -> list[Any]:
+    """Like parameters."""
+    return [torch.randn(size, device="cuda") for _ in range(count)]
+
+
+def race(count: int, size: int, ours: Callable[..., Any], theirs: Callable[..., Any]) -> tuple[float, float]:
+    """Seconds of a step of lrkern, and of torch."""
+    params, grads = tensors(count, size), tensors(count, size)
+    opt = ours(params)
+    opt.bind(grads)
+    own = seconds(opt.step)
+    for param, grad in zip(params, grads, strict=True):
+        param.requires_grad_(True)
+        param.grad = grad
+    other = theirs(params)
+    return own, seconds(other.step)
+
+
+def figures() -> list[dict[str, Any]]:
+    """What is measured, and what it has to reach."""
+    found = []
+
+    def note(name: str, value: float, bar: float, **more: float) -> None:
+        found.append({"name": name, "value": value, "bar": bar, "met": value >= bar, **more})
+        print(f"{name:55} {value:8.3f}   bar {bar}   {'met' if value >= bar else 'MISSED'}")
+
+    source, target = tensors(2, LARGE)
+    copy = 2 * 4 * LARGE / seconds(lambda: target.copy_(source))
+    print(f"{'device-to-device copy':55} {copy / 1e9:8.1f} GB/s")
+    schedule = lk.cosine(0.1, 0.0, LARGE)
+    table = 4 * LARGE / seconds(lambda: schedule.table(LARGE, out=target))
+    note("float32 table, part of the copy's bandwidth", table / copy, 0.92, bytes_per_second=table)
+
+    def sgd(params: Any) -> Any:
+        return lk.SGD(params, lr=0.1, momentum=0.9)
+
+    def torch_sgd(params: Any) -> Any:
+        return torch.optim.SGD(params, lr=0.1, momentum=0.9, fused=True)
+
+    own, other = race(1, LARGE, sgd, torch_sgd)
+    note("SGD with momentum, part of the copy's bandwidth", 20 * LARGE / own / copy, 0.92, seconds=own)
+    note("SGD with momentum, times as fast as torch's fused", other / own, 1.0, seconds=own, torch_seconds=other)
+    own, other = race(1, LARGE, lambda p: lk.AdamW(p), lambda p: torch.optim.AdamW(p, fused=True))
+    note("AdamW, times as fast as torch's fused", other / own, 1.0, seconds=own, torch_seconds=other)
+    own, other = race(1000, 64, sgd, torch_sgd)
+    note("SGD over 1000 x 64, times as fast as torch's fused", other / own, 3.0, seconds=own, torch_seconds=other)
+    return found
+
+
+def main() -> None:
+    """See the module."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--save", action="store_true", help="keep the results in bench/results")
+    parser.add_argument("--only-steps", action="store_true", help="nothing but the check of steps")
+    options = parser.parse_args()
+    if options.only_steps:
+        check_steps(steps=2)
+        return
+    device = torch.cuda.get_device_name()
+    checks = {"steps": check_steps(), "tables": check_tables(), "graph": check_graph(), "sanitizer": check_sanitizer()}
+    print(f"{device}: all bits are those of the C kernels; {checks}")
+    results = {"device": device, "torch": torch.__version__, "lrkern": lk.__version__, "checks": checks, "figures": figures()}
+    if options.save:
+        path = RESULTS / f"gpu-{device.lower().replace(' ', '-')}.json"
+        path.write_text(json.dumps(results, indent=1) + "\n")
+        print(path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,276 @@
+"""Arrays on a device: whose they are, where they lie, and the few things that optimizers do with them outside of steps.
+
+Inside lrkern such an array is a `DeviceArray`: a NumPy array in name only, with the shape, strides, dtype and address of the
+device's memory, so that everything that checks arrays checks these, too. `given` is the array of the user's library.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lrkern import _arrays, _checks, _core
+from lrkern.cuda import _elements
+from lrkern.cuda._platform import (
+    SIMULATED,
+    THREADS,
+    cuda,
+    current_stream,
+    kernel,
+    memory_at,
+    on_device,
+    read_back,
+    store,
+    write_over,
+)
+
+_DLPACK_CUDA = (2, 13)
+
+computed_in = _arrays.computed_in
+is_bfloat16 = _arrays.is_bfloat16
+
+
+class DeviceArray(np.ndarray[Any, Any]):
+    """Shape, strides, dtype and address of an array whose elements the CPU cannot reach."""
+
+    owner: Any
+    """Keeps the memory alive."""
+    device_id: int
+    library: str
+
+    def _unreachable(self, *args: Any, **kwargs: Any) -> Any:
+        raise TypeError("the elements of this array are in the memory of a device")
+
+    def __array_function__(self, function: Any, types: Any, arguments: Any, options: Any) -> Any:
+        if function is not np.may_share_memory:  # which looks at addresses only
+            return self._unreachable()
+        return super().__array_function__(function, types, arguments, options)
+
+    __array_ufunc__ = __getitem__ = __setitem__ = __iter__ = _unreachable
+    __bool__ = __float__ = __int__ = __reduce__ = copy = astype = tobytes = tolist = item = _unreachable
+
+    def __repr__(self) -> str:
+        return f"<{self.dtype} {self.shape} on CUDA device {self.device_id}>"
+
+    __str__ = __repr__
+
+    @property
+    def address(self) -> int:
+        """Of the first element."""
+        return int(self.ctypes.data)
+
+
+def _at(owner: Any, address: int, shape: Any, strides: Any, dtype: Any, writable: bool, device_id: int) -> DeviceArray:
+    class Interface:
+        __array_interface__ = {  # noqa: RUF012
+            "version": 3,
+            "data": (address, not writable),
+            "shape": tuple(shape),
+            "strides": None if strides is None else tuple(strides),
+            "typestr": np.dtype(f"V{np.dtype(dtype).itemsize}").str,
+        }
+
+    return _named(np.asarray(Interface()).view(dtype), owner, device_id)
+
+
+def _named(array: Any, owner: Any, device_id: int) -> DeviceArray:
+    found: DeviceArray = array.view(DeviceArray)
+    found.owner, found.device_id = owner, device_id
+    found.library = type(owner).__module__.partition(".")[0]
+    return found
+
+
+def as_array(where: str, name: str, value: Any, *, written: bool) -> Any:
+    """The value as a DeviceArray; what is no array as it is, and an error for arrays elsewhere."""
+    if isinstance(value, DeviceArray):
+        return value
+    if written and type(value).__module__.partition(".")[0] in ("jax", "jaxlib"):
+        raise TypeError(f"{where}: {name} must be writable; got a JAX array, which is immutable")
+    owner = value
+    if getattr(value, "requires_grad", False):
+        value = value.detach()  # the same memory, without the history that torch refuses to export
+    if SIMULATED and getattr(value, "__cuda_ndarray__", False):
+        return _named(value._ary, owner, 0)
+    interface = getattr(value, "__cuda_array_interface__", None)
+    if interface is not None:
+        return _from_interface(where, name, owner, interface)
+    if hasattr(value, "__dlpack_device__") and value.__dlpack_device__()[0] in _DLPACK_CUDA:
+        return _from_dlpack(where, name, value, owner)
+    if isinstance(value, np.ndarray) or hasattr(value, "__dlpack__"):
+        got = f"got one in the CPU's memory, {_checks.describe(value)}"
+        raise TypeError(f"{where}: {name} must be an array on a CUDA device; {got}")
+    return value
+
+
+def _from_interface(where: str, name: str, owner: Any, interface: dict[str, Any]) -> DeviceArray:
+    address, read_only = interface["data"]
+    typestr = interface["typestr"]
+    if typestr[1:] == "V2":  # how libraries write bfloat16, for which there is no letter
+        dtype = _arrays.bfloat16(f"{where} with bfloat16 arrays")
+    else:
+        dtype = np.dtype(typestr)
+    if interface.get("mask") is not None:
+        raise TypeError(f"{where}: {name} must be an array without a mask")
+    return _at(owner, address or 0, interface["shape"], interface.get("strides"), dtype, not read_only, _device_of(owner))
+
+
+def _from_dlpack(where: str, name: str, value: Any, owner: Any) -> DeviceArray:
+    kind, device_id = value.__dlpack_device__()
+    try:  # -1: no synchronisation; whoever launches on another stream than the producer's has to see to that
+        capsule = value.__dlpack__(stream=-1)
+    except (BufferError, RuntimeError) as error:
+        raise TypeError(f"{where}: {name} cannot be used: {error}") from None
+    array = _core.array_of_capsule(capsule, lambda code, bits: _arrays.dlpack_dtype(where, code, bits), (kind,))
+    if array is None:
+        raise TypeError(f"{where}: {name} must be an array of {', '.join(_arrays.DTYPES)}; got {type(value).__name__}")
+    return _named(array, (owner, array), device_id)
+
+
+def _device_of(owner: Any) -> int:
+    device = getattr(owner, "device", None)
+    for attribute in ("index", "id"):  # torch's, CuPy's
+        number = getattr(device, attribute, None)
+        if isinstance(number, int):
+            return number
+    context = getattr(getattr(owner, "gpu_data", None), "context", None)
+    number = getattr(getattr(context, "device", None), "id", None)
+    if isinstance(number, int):  # Numba's
+        return number
+    return 0 if SIMULATED else int(cuda.get_current_device().id)
+
+
+def as_dense_gradient(where: str, name: str, grad: Any, param: Any, written: bool) -> Any:
+    """A gradient that is no DeviceArray yet; None if it is no array at all."""
+    array = as_array(where, name, grad, written=written)
+    return array if isinstance(array, DeviceArray) else None
+
+
+def as_gradient(takes_rows: bool, halves: bool, where: str, name: str, grad: Any, param: Any, written: bool) -> Any:
+    """The same. Gradients of rows are stepped by the C kernels only."""
+    if isinstance(grad, tuple):
+        raise TypeError(f"{where}: {name} must be an array: pairs (indices, values) are not supported on a CUDA device")
+    return as_dense_gradient(where, name, grad, param, written)
+
+
+# --------------------------------------------------------------------------------------------------------- made by lrkern
+
+
+def _empty_like(param: DeviceArray, dtype: npt.DTypeLike) -> DeviceArray:
+    """A new array in the shape and memory order of another. What Numba has no name for is kept as bits."""
+    wanted = np.dtype(dtype)
+    held = np.dtype(np.uint16) if wanted.name == "bfloat16" else wanted
+    strides = tuple(one // param.itemsize * held.itemsize for one in param.strides)
+    with on_device(param.device_id):
+        owner = cuda.device_array(shape=param.shape, dtype=held, strides=strides)
+    found: DeviceArray = as_array("", "", owner, written=True)
+    found = _named(np.asarray(found.view(np.ndarray)).view(wanted), owner, param.device_id)
+    found.library = param.library
+    return found
+
+
+def storage_of(dtype: np.dtype[Any], halves: bool) -> int:
+    """How elements of a dtype are stored, as `_elements` numbers it."""
+    if halves and dtype == np.uint16:
+        return _elements.BFLOAT16
+    return _STORAGES[dtype.name]
+
+
+_STORAGES = {
+    "float32": _elements.FLOAT32,
+    "float64": _elements.FLOAT64,
+    "bfloat16": _elements.BFLOAT16,
+    "float16": _elements.FLOAT16,
+}
+
+
+@cache
+def _make_fill(carrier: Any) -> Any:
+    access, size = store(carrier, 1), np.dtype(carrier).itemsize
+
+    def fill_all(address: int, count: int, value: Any) -> None:
+        i = cuda.grid(1)
+        while i < count:
+            access(address + i * size, value)
+            i += cuda.gridsize(1)
+
+    return kernel(fill_all)
+
+
+@cache
+def _make_convert(storage: int, to: int) -> Any:
+    t = _elements.CARRIERS[to]
+    read, write = _elements.reader(storage, t, 1), _elements.writer(to, t, 1)
+
+    def convert(source: int, target: int, count: int) -> None:
+        x = cuda.local.array(1, t)
+        i = cuda.grid(1)
+        while i < count:
+            read(source, i, x)
+            write(target, i, x, 0)
+            i += cuda.gridsize(1)
+
+    return kernel(convert)
+
+
+def _launch(made: Any, array: DeviceArray, *arguments: Any) -> None:
+    if array.size > 0:
+        with on_device(array.device_id):
+            blocks = min((array.size - 1) // THREADS + 1, _MOST_BLOCKS)
+            made[blocks, THREADS, current_stream(array.library, array.device_id)](*arguments)
+
+
+_MOST_BLOCKS = 2048
+
+
+def zeros_like(param: DeviceArray, dtype: npt.DTypeLike) -> DeviceArray:
+    """Zeros, in the shape and memory order of a parameter."""
+    array = _empty_like(param, dtype)
+    carrier = {2: np.uint16, 4: np.float32, 8: np.float64}[array.itemsize]
+    _launch(_make_fill(carrier), array, array.address, array.size, carrier(0))
+    return array
+
+
+def fill(array: DeviceArray, value: float, halves: bool) -> None:
+    """Set all elements to a number."""
+    one = np.zeros(1, array.dtype)
+    _arrays.fill(one, value, halves)
+    carrier = _elements.CARRIERS[storage_of(array.dtype, halves)]
+    _launch(_make_fill(carrier), array, array.address, array.size, one.view(carrier)[0])
+
+
+def in_computed_type(param: DeviceArray, halves: bool) -> DeviceArray:
+    """A copy of a parameter in the type that its steps are computed in, in the same memory order."""
+    array = _empty_like(param, computed_in(param))
+    convert = _make_convert(storage_of(param.dtype, halves), storage_of(array.dtype, False))
+    _launch(convert, array, param.address, array.address, array.size)
+    return array
+
+
+def given(array: DeviceArray) -> Any:
+    """The array of the library that it comes from."""
+    return array.owner
+
+
+def copy(array: DeviceArray) -> Any:
+    """The elements, in the CPU's memory, in the same memory order. Waits for the kernels on the stream."""
+    if array.size == 0:
+        return np.empty(array.shape, array.dtype)
+    with on_device(array.device_id):
+        raw = read_back(memory_at(array.address, array.nbytes), current_stream(array.library, array.device_id))
+    return np.ndarray(array.shape, array.dtype, buffer=raw, strides=array.strides)
+
+
+in_cpu_memory = copy
+
+
+def overwrite(array: DeviceArray, values: Any) -> None:
+    """Set all elements to those of an array in the CPU's memory."""
+    if array.size == 0:
+        return
+    raw = np.empty(array.nbytes, np.uint8)
+    np.ndarray(array.shape, array.dtype, buffer=raw, strides=array.strides)[...] = values
+    with on_device(array.device_id):
+        write_over(memory_at(array.address, array.nbytes), raw, current_stream(array.library, array.device_id))

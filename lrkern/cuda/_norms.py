@@ -1,0 +1,225 @@
+"""Norms: the squares of all gradients, or of what LARS and LAMB measure in each tensor; see docs/steps.md ("Norm").
+
+A block of 1024 elements belongs to four threads. Each has four of the sixteen accumulators and takes four neighbours at a
+time, in ascending order. Sums of blocks go to exact sums (`_exact_sum`), first to one of the thread block, so that few atomics
+reach memory.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from lrkern._jit import pointwise, product, sqrt
+from lrkern.cuda import _elements
+from lrkern.cuda._exact_sum import BINS, parts, total
+from lrkern.cuda._fields import ADDRESSES, FACTOR, LIMIT, RESCALE, SIZE, WIDE, reader_of_scalars
+from lrkern.cuda._kernels import GRAD, STATE, Layout, param_access, prepared
+from lrkern.cuda._platform import THREADS, cuda, device, kernel, types
+from lrkern.cuda._words import native
+from lrkern.rules import FAMILIES
+
+BLOCK = 1024
+CHUNK = THREADS // 4 * BLOCK
+"""Elements that a thread block takes the norm of."""
+
+_LANES = 4
+_SUMS = THREADS * _LANES
+
+TINY_SUM, SCALE = 2.0**-900, 2.0**600
+"""Squares of float64 that sum up to less than this, or to infinity, are taken again of elements times SCALE or 1/SCALE."""
+
+
+@pointwise
+def _with_square(sum_so_far, x, scale):
+    y = np.float64(x) * scale
+    return sum_so_far + product(y, y)
+
+
+@pointwise
+def _sum_of_block(sums, first):
+    """The sum of sixteen accumulators, which are changed."""
+    w = 8
+    while w > 0:
+        for j in range(w):
+            sums[first + j] = sums[first + j] + sums[first + j + w]
+        w //= 2
+    return sums[first]
+
+
+@pointwise
+def root(square):
+    """sqrt, in kernels."""
+    return sqrt(square)
+
+
+@device
+def _add_block(sums: Any, bins: Any, row: int, accumulators: Any) -> None:
+    """Add the sum of the block that four threads have worked on to a row of bins; all threads of the thread block call this."""
+    thread = cuda.threadIdx.x
+    for k in range(_LANES):
+        sums[thread * _LANES + k] = accumulators[k]
+    cuda.syncthreads()
+    if thread % 4 == 0:
+        k, a, b, c = parts(_sum_of_block(native(sums), thread * _LANES))
+        cuda.atomic.add(bins, (row, k), a)
+        if b != 0:
+            cuda.atomic.add(bins, (row, k + 1), b)
+        if c != 0:
+            cuda.atomic.add(bins, (row, k + 2), c)
+    cuda.syncthreads()
+
+
+@device
+def _clear(bins: Any, rows: int) -> None:
+    for row in range(rows):
+        k = cuda.threadIdx.x
+        while k < BINS:
+            bins[row, k] = 0
+            k += cuda.blockDim.x
+    cuda.syncthreads()
+
+
+@cache
+def make_square(t: Any, storage: int, second: bool) -> Any:
+    """The kernel square(tensors, chunks, numbers, bins), which adds squares of gradients to row 0 of bins.
+
+    `second`: to row 1, of elements multiplied by numbers[RESCALE], unless that is 0.
+    """
+    read_wide, read_single = _elements.reader(storage, t, _LANES), _elements.reader(storage, t, 1)
+    row = int(second)
+
+    def square(tensors: Any, chunks: Any, numbers: Any, bins: Any) -> None:
+        scale = 1.0
+        if second:
+            scale = numbers[RESCALE]
+            if scale == 0.0:
+                return
+        mine = cuda.shared.array((1, BINS), types.int64)
+        sums = cuda.shared.array(_SUMS, types.float64)
+        accumulators = cuda.local.array(_LANES, types.float64)
+        found, one = cuda.local.array(_LANES, t), cuda.local.array(1, t)
+        _clear(mine, 1)
+        tensor = chunks[cuda.blockIdx.x, 0]
+        size, wide, grad = tensors[tensor, SIZE], tensors[tensor, WIDE], tensors[tensor, GRAD]
+        begin = chunks[cuda.blockIdx.x, 1] + cuda.threadIdx.x // 4 * BLOCK
+        for k in range(_LANES):
+            accumulators[k] = 0.0
+        for line in range(0, BLOCK, 4 * _LANES):
+            i = begin + line + cuda.threadIdx.x % 4 * _LANES
+            if wide != 0 and i + _LANES <= size:
+                read_wide(grad, i, found)
+            else:
+                for k in range(_LANES):
+                    one[0] = 0
+                    if i + k < size:
+                        read_single(grad, i + k, one)
+                    found[k] = one[0]
+            for k in range(_LANES):
+                accumulators[k] = _with_square(accumulators[k], found[k], scale)
+        _add_block(sums, mine, 0, accumulators)
+        k = cuda.threadIdx.x
+        while k < BINS:
+            if mine[0, k] != 0:
+                cuda.atomic.add(bins, (row, k), mine[0, k])
+            k += cuda.blockDim.x
+
+    return kernel(square)
+
+
+@pointwise
+def _rescale(square):
+    if square < TINY_SUM:
+        return SCALE
+    return 1.0 / SCALE if square == np.inf else 0.0
+
+
+@kernel
+def judge_scale(numbers: Any, bins: Any) -> None:
+    """One thread: whether the squares have to be taken again, and of what."""
+    numbers[RESCALE] = _rescale(total(native(bins[0])))
+
+
+@cache
+def make_measure(layout: Layout) -> Any:
+    """The kernel measure(tensors, chunks, coefs, bins), which adds squares to the bins of each tensor.
+
+    bins[tensor, 0]: of the parameter; bins[tensor, 1]: of what the rule measures. coefs are without norms yet.
+    """
+    t, measured = layout.t, FAMILIES[layout.rule].measured
+    assert measured is not None
+    scalars_type: Any = FAMILIES[layout.rule].scalars_type
+    read_scalars = reader_of_scalars(scalars_type)
+
+    def readers(lanes: int) -> Any:
+        read_param, _ = param_access(layout, lanes)
+        read_grad = _elements.reader(layout.grad, t, lanes)
+        read_0, read_1 = (_elements.reader(one, t, lanes) for one in layout.states[:2])
+
+        def read(places: Any, i: int, p: Any, g: Any, s0: Any, s1: Any) -> None:
+            read_param(places, i, p)
+            read_grad(places[GRAD], i, g)
+            read_0(places[STATE], i, s0)
+            read_1(places[STATE + 1], i, s1)
+
+        return device(read)
+
+    wide, single = readers(_LANES), readers(1)
+
+    def measure(tensors: Any, chunks: Any, coefs: Any, bins: Any) -> None:
+        mine = cuda.shared.array((2, BINS), types.int64)
+        sums = cuda.shared.array(_SUMS, types.float64)
+        of_param = cuda.local.array(_LANES, types.float64)
+        of_measured = cuda.local.array(_LANES, types.float64)
+        p, g = cuda.local.array(_LANES, t), cuda.local.array(_LANES, t)
+        s0, s1 = cuda.local.array(_LANES, t), cuda.local.array(_LANES, t)
+        p1, g1 = cuda.local.array(1, t), cuda.local.array(1, t)
+        s01, s11 = cuda.local.array(1, t), cuda.local.array(1, t)
+        _clear(mine, 2)
+        tensor = chunks[cuda.blockIdx.x, 0]
+        size, is_wide, places = tensors[tensor, SIZE], tensors[tensor, WIDE], ADDRESSES(tensors, tensor)
+        c = read_scalars(coefs, tensor)
+        factor, limit = coefs[tensor, FACTOR], coefs[tensor, LIMIT]
+        begin = chunks[cuda.blockIdx.x, 1] + cuda.threadIdx.x // 4 * BLOCK
+        for k in range(_LANES):
+            of_param[k] = 0.0
+            of_measured[k] = 0.0
+        for line in range(0, BLOCK, 4 * _LANES):
+            i = begin + line + cuda.threadIdx.x % 4 * _LANES
+            if is_wide != 0 and i + _LANES <= size:
+                wide(places, i, p, g, s0, s1)
+                for k in range(_LANES):
+                    g[k] = prepared(g[k], factor, limit)
+                    g[k] = measured(c, p[k], g[k], s0[k], s1[k], s1[k])
+                    of_param[k] = _with_square(of_param[k], p[k], 1.0)
+                    of_measured[k] = _with_square(of_measured[k], g[k], 1.0)
+            else:
+                for k in range(_LANES):
+                    if i + k < size:
+                        single(places, i + k, p1, g1, s01, s11)
+                        g1[0] = prepared(g1[0], factor, limit)
+                        g1[0] = measured(c, p1[0], g1[0], s01[0], s11[0], s11[0])
+                        of_param[k] = _with_square(of_param[k], p1[0], 1.0)
+                        of_measured[k] = _with_square(of_measured[k], g1[0], 1.0)
+        _add_block(sums, mine, 0, of_param)
+        _add_block(sums, mine, 1, of_measured)
+        for row in range(2):
+            k = cuda.threadIdx.x
+            while k < BINS:
+                if mine[row, k] != 0:
+                    cuda.atomic.add(bins, (tensor, row, k), mine[row, k])
+                k += cuda.blockDim.x
+
+    return kernel(measure)
+
+
+@kernel
+def take_norms(bins: Any, norms: Any) -> None:
+    """norms[tensor, which] from bins[tensor, which], which are cleared: one thread each."""
+    i = cuda.grid(1)
+    if i < norms.shape[0] * 2:
+        norms[i // 2, i % 2] = root(total(native(bins[i // 2, i % 2])))
+        for k in range(BINS):
+            bins[i // 2, i % 2, k] = 0

@@ -1,0 +1,188 @@
+"""The compiler and the machine below the kernels: the one place that knows which package provides them.
+
+Kernels use `cuda` (the module), `kernel` and `device` (the decorators), `load` and `store` (memory at an address), and nothing
+else of the platform. Today that is numba-cuda, or its simulator (NUMBA_ENABLE_CUDASIM=1), where addresses are the CPU's.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from lrkern._optional import require
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+require("numba_cuda", install="'lrkern[cuda]'", what="lrkern.cuda")
+cuda: Any = require("numba.cuda", install="'lrkern[cuda]'", what="lrkern.cuda")
+types: Any = cuda.types
+
+SIMULATED: bool = bool(require("numba.cuda.core.config", install="'lrkern[cuda]'", what="lrkern.cuda").ENABLE_CUDASIM)
+
+WIDEST = 16
+"""Bytes of the widest access of a thread."""
+
+THREADS = 8 if SIMULATED else 256
+"""Threads of a block, a multiple of 4. Each is a thread of the CPU in the simulator."""
+
+CHUNK = 64 if SIMULATED else 8192
+"""Elements of a tensor that a block steps: a multiple of whatever a thread takes at once."""
+
+# Kernels use np.float32(x) and the like on purpose, and infinities come and go; the simulator's NumPy would warn of each.
+if SIMULATED:
+    warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"lrkern\.cuda\.")
+
+
+def kernel(function: F) -> Any:
+    """A kernel, compiled when it is first launched."""
+    return cuda.jit(function)
+
+
+def device(function: F) -> F:
+    """A function for kernels."""
+    compiled: F = cuda.jit(device=True)(function)
+    return compiled
+
+
+# -------------------------------------------------------------------------------------------------------------- memory
+
+
+@cache
+def load(dtype: npt.DTypeLike, lanes: int) -> Any:
+    """load(address): `lanes` > 1 neighbours of a type as a tuple, or one as itself; aligned to their size altogether."""
+    return _accesses()[0](np.dtype(dtype), lanes)
+
+
+@cache
+def store(dtype: npt.DTypeLike, lanes: int) -> Any:
+    """store(address, values): what `load` loads."""
+    return _accesses()[1](np.dtype(dtype), lanes)
+
+
+def _accesses() -> tuple[Callable[..., Any], Callable[..., Any]]:
+    if SIMULATED:
+        return _simulated_load, _simulated_store
+    from lrkern.cuda import _memory
+
+    return _memory.make_load, _memory.make_store
+
+
+def _view(address: int, size: int, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
+    """The CPU's memory, which is the simulator's."""
+    memory: Any = (ctypes.c_char * size).from_address(address)
+    return np.frombuffer(memory, dtype)
+
+
+def _simulated_load(dtype: np.dtype[Any], lanes: int) -> Any:
+    def load(address: int) -> Any:
+        assert address % (lanes * dtype.itemsize) == 0, "this access is not aligned"
+        values = _view(int(address), lanes * dtype.itemsize, dtype)
+        return tuple(values) if lanes > 1 else values[0]
+
+    return load
+
+
+def _simulated_store(dtype: np.dtype[Any], lanes: int) -> Any:
+    def store(address: int, values: Any) -> None:
+        assert address % (lanes * dtype.itemsize) == 0, "this access is not aligned"
+        _view(int(address), lanes * dtype.itemsize, dtype)[:] = values
+
+    return store
+
+
+def memory_at(address: int, size: int) -> Any:
+    """Bytes on the device, as an array of the platform."""
+    if SIMULATED:
+        array_type = type(cuda.device_array(0, np.uint8))  # `to_device` copies
+        return array_type(_view(address, size, np.dtype(np.uint8)))
+
+    class Interface:
+        __cuda_array_interface__ = {  # noqa: RUF012
+            "version": 3,
+            "data": (address, False),
+            "shape": (size,),
+            "strides": None,
+            "typestr": "|u1",
+        }
+
+    return cuda.as_cuda_array(Interface(), sync=False)
+
+
+def read_back(array: Any, stream: Any) -> npt.NDArray[Any]:
+    """A copy in the CPU's memory, after whatever the stream has to do first."""
+    found: npt.NDArray[Any] = array.copy_to_host(stream=stream)
+    if stream:
+        stream.synchronize()
+    return found
+
+
+def write_over(array: Any, values: npt.NDArray[Any], stream: Any) -> None:
+    """Copy from the CPU's memory, as the stream's next piece of work."""
+    array.copy_to_device(values, stream=stream)
+
+
+# ------------------------------------------------------------------------------------------------------------- streams
+
+_stream: ContextVar[Any] = ContextVar("lrkern's CUDA stream", default=None)
+
+
+@contextmanager
+def use_stream(stream: Any) -> Iterator[None]:
+    """Within this context, lrkern's kernels run on the given stream.
+
+    Without it they run on the stream that is current in the library that the arrays come from (torch, CuPy), or on
+    Numba's default stream.
+
+    Args:
+        stream: a stream of Numba, torch, CuPy or cuda.core; or its address, as an integer.
+    """
+    token = _stream.set(stream)
+    try:
+        yield
+    finally:
+        _stream.reset(token)
+
+
+def current_stream(library: str, device_id: int) -> Any:
+    """The stream to launch on, for arrays of a library ("torch", "cupy", or another's)."""
+    chosen = _stream.get()
+    if chosen is not None:
+        return _as_stream(chosen)
+    if SIMULATED:
+        return 0
+    if library == "torch":
+        return _as_stream(require("torch", install="torch", what="a torch array").cuda.current_stream(device_id))
+    if library == "cupy":
+        return _as_stream(require("cupy", install="cupy", what="a CuPy array").cuda.get_current_stream())
+    return 0
+
+
+def _as_stream(stream: Any) -> Any:
+    for attribute in ("cuda_stream", "ptr"):  # torch's, CuPy's
+        stream = getattr(stream, attribute, stream)
+    if isinstance(stream, int) and not SIMULATED:
+        return _external_stream(stream)
+    return stream
+
+
+@cache
+def _external_stream(address: int) -> Any:
+    return cuda.external_stream(address) if address else cuda.default_stream()
+
+
+@contextmanager
+def on_device(device_id: int) -> Iterator[None]:
+    """Within this context, memory and launches are on the given device."""
+    if SIMULATED:
+        yield
+    else:
+        with cuda.gpus[device_id]:
+            yield

@@ -1,0 +1,148 @@
+"""The tiny kernels between steps: what schedules give, what the norm decides, every tensor's scalars. All on the device."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from lrkern._jit import pointwise
+from lrkern._pieces import at_integer
+from lrkern._storage import random_seed
+from lrkern.cuda._exact_sum import BINS, total
+from lrkern.cuda._fields import (
+    CONTROL_COUNT,
+    CONTROL_SKIPPED,
+    CONTROL_SKIPS,
+    EMA_DECAY,
+    FACTOR,
+    GRAD_NORM,
+    GROUP,
+    HAS_GRADIENT,
+    LIMIT,
+    RESCALE,
+    STEP_FACTOR,
+    WEIGHT,
+    reader_of_inputs,
+    writer_of_scalars,
+)
+from lrkern.cuda._norms import root
+from lrkern.cuda._platform import cuda, kernel, load, types
+from lrkern.cuda._words import native
+from lrkern.plan import Plan
+from lrkern.rules import FAMILIES
+
+# Rows of `live`: the input of a group that a schedule gives, and where its plan lies.
+LIVE_GROUP, LIVE_PLACE, LIVE_BREAKS, LIVE_PIECES, LIVE_COUNT, LIVE_TAIL, LIVE_PERIOD = range(7)
+LIVE_FIELDS = 7
+
+# `options`, float64
+CLIP_NORM, CLIP_VALUE, SKIP_NONFINITE, WANTS_NORM = range(4)
+OPTIONS = 4
+
+# `random`, uint64
+MIXED, SEED = range(2)
+
+_load_scale = load(np.float32, 1)
+
+
+@pointwise
+def _factor(raw, grad_norm, grad_scale, clip_norm):
+    """What gradients are multiplied by."""
+    clips = clip_norm < math.inf and not grad_norm <= clip_norm
+    return clip_norm / raw if clips else 1.0 / grad_scale
+
+
+@kernel
+def advance(
+    control: Any,
+    numbers: Any,
+    random: Any,
+    bins: Any,
+    inputs: Any,
+    options: Any,
+    live: Any,
+    breaks: Any,
+    center: Any,
+    coef: Any,
+    grad_scale: float,
+    scale_address: int,
+) -> None:
+    """One block: evaluate the schedules at `count`, decide about clipping and skipping, and count the step."""
+    first = cuda.shared.array(BINS, types.int64)
+    second = cuda.shared.array(BINS, types.int64)
+    thread, threads = cuda.threadIdx.x, cuda.blockDim.x
+    count = control[CONTROL_COUNT]
+    for k in range(thread, BINS, threads):
+        first[k] = bins[0, k]
+        second[k] = bins[1, k]
+        bins[0, k] = 0
+        bins[1, k] = 0
+    cuda.syncthreads()
+    for j in range(thread, live.shape[0], threads):
+        a, b, n = live[j, LIVE_BREAKS], live[j, LIVE_PIECES], live[j, LIVE_COUNT]
+        arrays = native(breaks[a : a + n + 1]), native(center[b : b + n]), native(coef[b : b + n])
+        plan = Plan(arrays[0], arrays[1], arrays[2], live[j, LIVE_TAIL], live[j, LIVE_PERIOD])
+        inputs[live[j, LIVE_GROUP], live[j, LIVE_PLACE]] = at_integer(plan, count)
+    if thread == 0:
+        scale = grad_scale
+        if scale_address != 0:
+            scale = np.float64(_load_scale(scale_address))
+        raw, finite = math.nan, True
+        if options[WANTS_NORM] != 0.0:
+            square = total(native(first))
+            raw = root(square)
+            if numbers[RESCALE] != 0.0:
+                square = total(native(second))
+                raw = root(square) / numbers[RESCALE]
+            finite = square < math.inf
+        numbers[RESCALE] = 0.0
+        numbers[GRAD_NORM] = raw / scale
+        numbers[STEP_FACTOR] = _factor(raw, numbers[GRAD_NORM], scale, options[CLIP_NORM])
+        if options[SKIP_NONFINITE] != 0.0 and not finite:
+            control[CONTROL_SKIPS] = 1
+            control[CONTROL_SKIPPED] += 1
+        else:
+            control[CONTROL_SKIPS] = 0
+            control[CONTROL_COUNT] = count + 1
+        random[MIXED] = random_seed(random[SEED], np.uint64(count))
+
+
+@cache
+def make_scalars(rule: str) -> Any:
+    """The kernel scalars(tensors, inputs, options, control, numbers, updates, norms, coefs32, coefs64, counts).
+
+    One thread for each tensor. `counts`: this is an update of the tensors.
+    """
+    family: Any = FAMILIES[rule]
+    read_inputs, scalars_of = reader_of_inputs(family.inputs), family.scalars
+    write = writer_of_scalars(family.scalars_type)
+
+    def scalars(
+        tensors: Any,
+        inputs: Any,
+        options: Any,
+        control: Any,
+        numbers: Any,
+        updates: Any,
+        norms: Any,
+        coefs32: Any,
+        coefs64: Any,
+        counts: int,
+    ) -> None:
+        tensor = cuda.grid(1)
+        if tensor >= tensors.shape[0] or tensors[tensor, HAS_GRADIENT] == 0 or control[CONTROL_SKIPS] != 0:
+            return
+        group, n = tensors[tensor, GROUP], updates[tensor] + 1
+        write(coefs32, coefs64, tensor, scalars_of(read_inputs(inputs, group), n, norms[tensor, 0], norms[tensor, 1]))
+        coefs64[tensor, FACTOR] = numbers[STEP_FACTOR]
+        coefs64[tensor, LIMIT] = options[CLIP_VALUE]
+        coefs64[tensor, WEIGHT] = 1.0 - inputs[group, EMA_DECAY]
+        for k in range(FACTOR, WEIGHT + 1):
+            coefs32[tensor, k] = np.float32(coefs64[tensor, k])
+        if counts != 0:
+            updates[tensor] = n
+
+    return kernel(scalars)

@@ -1,0 +1,295 @@
+"""Lists of tensors on a device: checked as the C list checks them, stepped by a few launches that ask the CPU for nothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from lrkern import _core
+from lrkern._checks import describe
+from lrkern.cuda import _arrays, _norms, _scalars
+from lrkern.cuda._arrays import DeviceArray
+from lrkern.cuda._exact_sum import BINS
+from lrkern.cuda._fields import (
+    COEFS,
+    CONTROL_COUNT,
+    CONTROL_SKIPPED,
+    CONTROLS,
+    EMA_DECAY,
+    GRAD_NORM,
+    INPUTS,
+    NUMBERS,
+)
+from lrkern.cuda._kernels import make_step
+from lrkern.cuda._plans import Packed
+from lrkern.cuda._platform import THREADS, cuda, current_stream, on_device, read_back, write_over
+from lrkern.cuda._table import Table
+from lrkern.rules import FAMILIES
+
+
+class StepList:
+    """The tensors of an optimizer on a device; the interface of `_core.StepList`.
+
+    Counters, hyper-parameters, plans of schedules, addresses and whatever a step decides are in the device's memory: a step
+    launches kernels on the current stream, and nothing else. So a CUDA graph that captures one goes on with the schedule.
+    """
+
+    def __init__(
+        self,
+        where: str,
+        label: Callable[[str, int], str],
+        params: list[Any],
+        groups: list[str],
+        group_of: list[int],
+        states: dict[str, list[Any]],
+        *,
+        others: dict[str, list[Any]] | None = None,
+        row_lrs: list[Any] | None = None,
+        halves: bool = False,
+        as_gradient: Callable[[str, str, Any, Any, bool], Any] | None = None,
+    ) -> None:
+        self._where, self._label, self._params, self._groups = where, label, params, groups
+        self._as_gradient = as_gradient or _arrays.as_dense_gradient
+        self._checked = _core.StepList(where, label, params, groups, group_of, states, others=others, halves=halves)
+        self._find_device([*params, *(one for kind in (states | (others or {})).values() for one in kind if one is not None)])
+        for i, lrs in enumerate(row_lrs or []):
+            if lrs is not None:
+                raise ValueError(
+                    f"{where}: lr must be a number or a schedule on a CUDA device; got rows for {label('param', i)}"
+                )
+        self._family = FAMILIES[groups[0]] if groups else None
+        self._group_of = group_of
+        self._keys: list[Any] | None = None
+        self._table: Table | None = None
+        self._kept: list[Any] = []
+        self._schedules: dict[tuple[int, int], tuple[str, Any]] = {}
+        self._inputs = np.zeros((max(1, len(groups)), INPUTS))
+        for g, rule in enumerate(groups):
+            fields = FAMILIES[rule].inputs._fields
+            if "with_momentum" in fields and "with_momentum" not in _core.RULES[rule]:
+                self._inputs[g, fields.index("with_momentum")] = rule == "sgd_momentum"
+        self._options = np.array([math.inf, math.inf, 0.0, 0.0])
+        self.set_options(math.inf, math.inf, False, False, "nearest", 0)
+        self._measures = any(FAMILIES[rule].measured is not None for rule in groups)
+        self._made = False
+        self._on_device: dict[str, Any] = {}
+        self._packed = Packed.of(where, {})
+        self._plans: tuple[Any, ...] = ()
+
+    def _find_device(self, arrays: list[DeviceArray]) -> None:
+        """All arrays on one device, whose library says what stream is current."""
+        first = arrays[0] if arrays else None
+        self._device_id = 0 if first is None else first.device_id
+        self._library = "" if first is None else first.library
+        for array in arrays:
+            if array.device_id != self._device_id:
+                raise ValueError(
+                    f"{self._where}: all arrays must be on one device; got some on device {self._device_id} and "
+                    f"some on device {array.device_id}"
+                )
+
+    # ---------------------------------------------------------------------------------------------------------- settings
+
+    def set_options(
+        self, clip_norm: float, clip_value: float, skip_nonfinite: bool, zero_grad: bool, rounding: str, seed: int
+    ) -> None:
+        """What steps do around the rule. Clipping at infinity is none."""
+        self._checked.set_options(clip_norm, clip_value, skip_nonfinite, zero_grad, rounding, seed)
+        self._wants_norm = skip_nonfinite or clip_norm < math.inf
+        self._options[:] = clip_norm, clip_value, skip_nonfinite, self._wants_norm
+        self._zero_grad, self._rounding, self._seed = zero_grad, rounding, seed
+
+    def set_input(self, group: int, index: int, value: float) -> None:
+        """Set an input of a group's rule, by its place in RULES; `publish` makes it known."""
+        self._schedules.pop((group, index), None)
+        self._inputs[group, index] = value
+
+    def set_ema(self, group: int, decay: float) -> None:
+        """Set the decay of a group's averages; `publish` makes it known."""
+        self.set_input(group, EMA_DECAY, decay)
+
+    def set_schedule(self, group: int, index: int | None, name: str, schedule: Any) -> None:
+        """Let a schedule give an input (None: the decay of averages); `publish` makes it known."""
+        self._schedules[group, EMA_DECAY if index is None else index] = (name, schedule)
+
+    def publish(self) -> None:
+        """Bring hyper-parameters to the device. Numbers go where they were, so that captured graphs see them."""
+        if not self._made:
+            self._make()
+            return
+        packed = Packed.of(self._where, self._schedules)
+        with on_device(self._device_id):
+            stream = self._stream()
+            write_over(self._on_device["inputs"], self._inputs, stream)
+            if not packed.same_as(self._packed):
+                self._kept.append(self._plans)  # captured graphs may still read them
+                self._packed, self._plans = packed, packed.to_device(stream)
+
+    def _make(self) -> None:
+        """All that stays as it is from step to step."""
+        n = max(1, len(self._params))
+        self._packed = Packed.of(self._where, self._schedules)
+        host = {
+            "control": np.zeros(CONTROLS, np.int64),
+            "numbers": np.zeros(NUMBERS),
+            "random": np.array([0, self._seed], np.uint64),
+            "bins": np.zeros((2, BINS), np.int64),
+            "inputs": self._inputs,
+            "options": self._options,
+            "updates": np.zeros(n, np.int64),
+            "norms": np.ones((n, 2)),
+            "coefs32": np.zeros((n, COEFS), np.float32),
+            "coefs64": np.zeros((n, COEFS)),
+        }
+        if self._measures:
+            host["tensor_bins"] = np.zeros((n, 2, BINS), np.int64)
+        with on_device(self._device_id):
+            stream = self._stream()
+            self._on_device = {name: cuda.to_device(array, stream=stream) for name, array in host.items()}
+            self._plans = self._packed.to_device(stream)
+        self._made = True
+
+    def _stream(self) -> Any:
+        return current_stream(self._library, self._device_id)
+
+    # ------------------------------------------------------------------------------------------------------------- steps
+
+    def bind(self, grads: list[Any]) -> None:
+        """Check the gradients, and keep them for steps that are given none."""
+        self._take(grads)
+
+    def _take(self, grads: list[Any]) -> None:
+        """Use these gradients. Nothing is done where they lie where the last ones did."""
+        keys = [_key(grad) for grad in grads]
+        if self._table is not None and keys == self._keys:
+            self._grads = grads
+            return
+        arrays = [None if grad is None else self._as_device_array(i, grad) for i, grad in enumerate(grads)]
+        self._checked.bind(arrays)
+        if not self._made:
+            self._make()
+        with on_device(self._device_id):
+            self._table = Table.of(
+                self._checked.layout(), self._groups, self._group_of, self._zero_grad, self._rounding, self._stream()
+            )
+        self._keys, self._grads = keys, grads
+
+    def _as_device_array(self, index: int, grad: Any) -> DeviceArray:
+        name = self._label("grad", index)
+        array = self._as_gradient(self._where, name, grad, self._params[index], self._zero_grad)
+        if array is None:
+            raise TypeError(f"{self._where}: {name} must be an array on a CUDA device; got {describe(grad)}")
+        if array.device_id != self._device_id:
+            raise ValueError(f"{self._where}: {name} must be on device {self._device_id}; got one on device {array.device_id}")
+        found: DeviceArray = array
+        return found
+
+    def run(self, grads: list[Any] | None, grad_scale: Any) -> None:
+        """One step with these gradients (None: the bound ones)."""
+        if grads is not None:
+            self._take(grads)
+        if self._table is None:
+            raise ValueError(f"{self._where}: grads are needed: pass them to step(), or bind() them before")
+        scale, scale_address = grad_scale, 0
+        if not isinstance(grad_scale, float):
+            array = _arrays.as_array(self._where, "grad_scale", grad_scale, written=False)
+            if array.dtype != np.float32 or array.size != 1:
+                wanted = "grad_scale must be a number, or one float32 on the device"
+                raise TypeError(f"{self._where}: {wanted}; got {describe(array)}")
+            scale, scale_address = 1.0, array.address
+        with on_device(self._device_id):
+            self._launch(self._table, scale, scale_address, self._stream())
+
+    def _launch(self, table: Table, scale: float, scale_address: int, stream: Any) -> None:
+        own, tensors = self._on_device, table.tensors
+        if self._wants_norm:
+            for t, storage, chunks in table.norms:
+                first = _norms.make_square(t, storage, False)
+                first[len(chunks), THREADS, stream](tensors, chunks, own["numbers"], own["bins"])
+            if any(t is np.float64 for t, _, _ in table.norms):
+                _norms.judge_scale[1, 1, stream](own["numbers"], own["bins"])
+                for t, storage, chunks in table.norms:
+                    second = _norms.make_square(t, storage, True)
+                    second[len(chunks), THREADS, stream](tensors, chunks, own["numbers"], own["bins"])
+        _scalars.advance[1, min(THREADS, 64), stream](
+            own["control"], own["numbers"], own["random"], own["bins"], own["inputs"], own["options"],
+            *self._plans, scale, scale_address,
+        )  # fmt: skip
+        if self._measures:
+            self._launch_scalars(0, stream)
+            for layout, chunks in table.measures:
+                coefs = own["coefs64" if layout.t is np.float64 else "coefs32"]
+                _norms.make_measure(layout)[len(chunks), THREADS, stream](tensors, chunks, coefs, own["tensor_bins"])
+            blocks = (2 * len(self._params) - 1) // THREADS + 1
+            _norms.take_norms[blocks, THREADS, stream](own["tensor_bins"], own["norms"])
+        self._launch_scalars(1, stream)
+        for layout, chunks in table.steps:
+            coefs = own["coefs64" if layout.t is np.float64 else "coefs32"]
+            make_step(layout)[len(chunks), THREADS, stream](tensors, chunks, coefs, own["control"], own["random"])
+
+    def _launch_scalars(self, counts: int, stream: Any) -> None:
+        if not self._params:
+            return
+        own, table = self._on_device, self._table
+        assert table is not None
+        blocks = (len(self._params) - 1) // THREADS + 1
+        _scalars.make_scalars(self._groups[0])[blocks, THREADS, stream](
+            table.tensors, own["inputs"], own["options"], own["control"], own["numbers"], own["updates"], own["norms"],
+            own["coefs32"], own["coefs64"], counts,
+        )  # fmt: skip
+
+    # --------------------------------------------------------------------------------------------------- reading the device
+
+    def _read(self, name: str) -> Any:
+        if not self._made:
+            self._make()
+        with on_device(self._device_id):
+            return read_back(self._on_device[name], self._stream())
+
+    @property
+    def count(self) -> int:
+        """Steps done. Waits for the device, as all that is read from it does."""
+        return int(self._read("control")[CONTROL_COUNT])
+
+    @property
+    def skipped(self) -> int:
+        """Steps skipped."""
+        return int(self._read("control")[CONTROL_SKIPPED])
+
+    @property
+    def grad_norm(self) -> float:
+        """Norm of the last gradients; NaN where nothing asked for it."""
+        return float(self._read("numbers")[GRAD_NORM])
+
+    def get_updates(self) -> list[int]:
+        """For each tensor, how many updates it has had."""
+        found: list[int] = self._read("updates")[: len(self._params)].tolist()
+        return found
+
+    def restore(self, updates: list[int], count: int, skipped: int, arrays: list[tuple[Any, Any]]) -> None:
+        """Go back to these counts, and copy the second array of each pair into the first."""
+        if not self._made:
+            self._make()
+        for own, saved in arrays:
+            if own is not saved:
+                _arrays.overwrite(own, saved)
+        with on_device(self._device_id):
+            stream = self._stream()
+            write_over(self._on_device["updates"], np.array(updates or [0], np.int64), stream)
+            write_over(self._on_device["control"], np.array([count, skipped, 0], np.int64), stream)
+
+
+def _key(grad: Any) -> Any:
+    """What a gradient's place in the table follows from: address, shape, dtype."""
+    if grad is None or isinstance(grad, DeviceArray):
+        return None if grad is None else (grad.address, grad.shape, grad.strides, grad.dtype)
+    address = getattr(grad, "data_ptr", None)  # torch's: cheaper than its interface
+    if address is not None:
+        return address(), grad.shape, grad.stride(), grad.dtype
+    interface = getattr(grad, "__cuda_array_interface__", None)
+    if interface is None:
+        return grad
+    return interface["data"], interface["shape"], interface.get("strides"), interface["typestr"]

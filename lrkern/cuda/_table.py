@@ -1,0 +1,98 @@
+"""The table of a list: where its arrays lie, which launches step it, which chunk each block of a launch works on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrkern.cuda import _elements, _norms
+from lrkern.cuda._fields import GROUP, HAS_GRADIENT, ROLES, SIZE, TENSOR_FIELDS, WIDE
+from lrkern.cuda._kernels import COPY, EMA, GRAD, PARAM, REMAINDER, STATE, Layout
+from lrkern.cuda._platform import CHUNK, WIDEST, cuda
+from lrkern.rules import FAMILIES
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Made anew when the gradients have moved; else used again and again."""
+
+    tensors: Any
+    """On the device: see `_fields`."""
+    steps: list[tuple[Layout, Any]]
+    """One launch for each layout, mostly one altogether; with the map of its chunks, on the device."""
+    measures: list[tuple[Layout, Any]]
+    norms: list[tuple[Any, int, Any]]
+    """(T, storage of gradients, chunks) of the launches for the norm."""
+
+    @classmethod
+    def of(
+        cls,
+        layout: tuple[Ints, NDArray[np.uint8], Ints],
+        groups: list[str],
+        group_of: list[int],
+        zero_grad: bool,
+        rounding: str,
+        stream: Any,
+    ) -> Table:
+        """From what `_core.StepList.layout` tells; tensors without a gradient, and empty ones, get no chunks."""
+        addresses, storages, sizes = layout
+        rows = np.zeros((max(1, len(sizes)), TENSOR_FIELDS), np.int64)
+        n = len(sizes)
+        rows[:n, :ROLES], rows[:n, SIZE], rows[:n, GROUP] = addresses, sizes, group_of
+        rows[:n, WIDE] = np.all(addresses % WIDEST == 0, axis=1)
+        has_gradient = addresses[:, GRAD] != 0
+        rows[:n, HAS_GRADIENT] = has_gradient
+        active = np.flatnonzero(has_gradient & (sizes > 0))
+        by_layout: dict[Layout, list[int]] = {}
+        for i in active.tolist():
+            there = addresses[i] != 0
+            by_layout.setdefault(_layout(groups[group_of[i]], there, storages[i], zero_grad, rounding), []).append(i)
+
+        def chunks(members: list[int], length: int) -> Any:
+            return cuda.to_device(_chunks(sizes, members, length), stream=stream)
+
+        of_norms: dict[tuple[Any, int], list[int]] = {}
+        for one, members in by_layout.items():
+            of_norms.setdefault((one.t, one.grad), []).extend(members)
+        return cls(
+            cuda.to_device(rows, stream=stream),
+            [(one, chunks(members, CHUNK)) for one, members in by_layout.items()],
+            [
+                (one, chunks(members, _norms.CHUNK))
+                for one, members in by_layout.items()
+                if FAMILIES[one.rule].measured is not None
+            ],
+            [(t, storage, chunks(members, _norms.CHUNK)) for (t, storage), members in of_norms.items()],
+        )
+
+
+def _layout(rule: str, there: Any, storages: Any, zero_grad: bool, rounding: str) -> Layout:
+    def storage(role: int) -> int | None:
+        return int(storages[role]) if there[role] else None
+
+    states = storage(STATE), storage(STATE + 1), storage(STATE + 2)
+    halves = [one for one in (int(storages[PARAM]), *states) if one in (_elements.BFLOAT16, _elements.FLOAT16)]
+    return Layout(
+        rule=rule,
+        param=int(storages[PARAM]),
+        grad=int(storages[GRAD]),
+        states=states,
+        ema=bool(there[EMA]),
+        copy=storage(COPY),
+        split=bool(there[REMAINDER]),
+        zero_grad=zero_grad,
+        stochastic=rounding == "stochastic" and bool(halves),
+    )
+
+
+def _chunks(sizes: Ints, members: list[int], length: int) -> Ints:
+    """(tensor, first element) of every chunk of these tensors."""
+    counts = (sizes[members] - 1) // length + 1
+    ends = np.cumsum(counts)
+    within = np.arange(ends[-1]) - np.repeat(ends - counts, counts)
+    return np.stack([np.repeat(np.array(members, np.int64), counts), within * length], axis=1)

@@ -1,0 +1,112 @@
+"""Every kernel of lrkern.cuda as PTX, on a machine without a GPU; and what its text tells."""
+
+from __future__ import annotations
+
+import collections
+import re
+from functools import cache
+from types import SimpleNamespace
+
+import numba.cuda.compiler
+import numba.cuda.dispatcher
+import numpy as np
+from numba import cuda, types
+
+from lrkern.cuda import _arrays, _elements, _kernels, _norms, _plans, _scalars
+from lrkern.rules import FAMILIES
+
+CAPABILITIES = (8, 0), (9, 0)
+
+# Functions that kernels call are compiled for the device that is there.
+for module in (numba.cuda.compiler, numba.cuda.dispatcher):
+    module.get_current_device = lambda: SimpleNamespace(compute_capability=CAPABILITIES[-1])
+
+F32, F64, BF16, F16 = _elements.FLOAT32, _elements.FLOAT64, _elements.BFLOAT16, _elements.FLOAT16
+I64, U64 = types.int64, types.uint64
+INTS, INTS2, INTS3 = I64[::1], I64[:, ::1], I64[:, :, ::1]
+FLOATS, FLOATS2 = types.float64[::1], types.float64[:, ::1]
+PLANS = INTS2, INTS, INTS, FLOATS2
+
+STATES = {"sgd": 0, "sgd_momentum": 1, "adam": 2, "amsgrad": 3, "lion": 1, "rmsprop": 3, "adagrad": 1, "lars": 1, "lamb": 2}
+
+
+def layout(rule, storage=F32, **others):
+    """Everything stored alike, but for what is said otherwise."""
+    count = STATES[rule]
+    given = {
+        "param": storage,
+        "grad": storage,
+        "states": tuple(storage if k < count else None for k in range(3)),
+        "ema": False,
+        "copy": None,
+        "split": False,
+        "zero_grad": False,
+        "stochastic": False,
+    }
+    return _kernels.Layout(rule=rule, **{**given, **others})
+
+
+FLOAT32_STATES = (F32, F32, None)
+LAYOUTS = {
+    **{f"{rule}-float32": layout(rule) for rule in STATES},
+    **{f"{rule}-float64": layout(rule, F64) for rule in ("sgd_momentum", "adam", "lamb")},
+    "adam-bfloat16": layout("adam", BF16, states=FLOAT32_STATES),
+    "adam-float16": layout("adam", F16),
+    "adam-split": layout("adam", BF16, states=FLOAT32_STATES, split=True),
+    "adam-stochastic": layout("adam", BF16, stochastic=True),
+    "adam-everything": layout("adam", F32, grad=BF16, ema=True, copy=BF16, zero_grad=True),
+    "adam-mixed-float64": layout("adam", F64, grad=F32, states=(F64, BF16, None), ema=True, copy=F16),
+}
+
+
+def of_t(t, dimensions=2):
+    kind = types.float64 if t is np.float64 else types.float32
+    return kind[:, ::1] if dimensions == 2 else kind[::1]
+
+
+def signatures():
+    """Name -> (kernel, types of its arguments)."""
+    found = {}
+    for name, one in LAYOUTS.items():
+        found[f"step-{name}"] = _kernels.make_step(one), (INTS2, INTS2, of_t(one.t), INTS, U64[::1])
+    for name in ("lars-float32", "lamb-float32", "lamb-float64"):
+        one = LAYOUTS[name]
+        found[f"measure-{name}"] = _norms.make_measure(one), (INTS2, INTS2, of_t(one.t), INTS3)
+    for name, t, storage in (("float32", np.float32, F32), ("bfloat16", np.float32, BF16), ("float64", np.float64, F64)):
+        for second in (False, True):
+            found[f"square-{name}-{second}"] = _norms.make_square(t, storage, second), (INTS2, INTS2, FLOATS, INTS2)
+    for name in FAMILIES:
+        arrays = INTS2, FLOATS2, FLOATS, INTS, FLOATS, INTS, FLOATS2, types.float32[:, ::1], FLOATS2, I64
+        found[f"scalars-{name}"] = _scalars.make_scalars(name), arrays
+    arrays = INTS, FLOATS, U64[::1], INTS2, FLOATS2, FLOATS, *PLANS, types.float64, I64
+    found["advance"] = _scalars.advance, arrays
+    found["judge_scale"] = _norms.judge_scale, (FLOATS, INTS2)
+    found["take_norms"] = _norms.take_norms, (INTS3, FLOATS2)
+    for carrier in (np.float32, np.float64):
+        found[f"table-{carrier.__name__}"] = _plans.make_table(carrier), (*PLANS, I64, I64, I64)
+    for carrier in (np.uint16, np.float32, np.float64):
+        kind = getattr(types, carrier.__name__)
+        found[f"fill-{carrier.__name__}"] = _arrays._make_fill(carrier), (I64, I64, kind)
+    found["convert"] = _arrays._make_convert(BF16, F32), (I64, I64, I64)
+    return found
+
+
+SIGNATURES = signatures()
+
+
+@cache
+def ptx(name, capability):
+    """The text."""
+    kernel, arguments = SIGNATURES[name]
+    text, _ = cuda.compile(kernel.py_func, arguments, cc=capability, device=False, abi="numba", output="ptx")
+    return text
+
+
+def instructions(text):
+    """How often each instruction is there, by its full name."""
+    found = collections.Counter()
+    for line in text.splitlines():
+        words = re.sub(r"^\s*@!?%p\d+\s+", "", line).split()
+        if words and re.match(r"[a-z]+[0-9]?[.a-z0-9:]*;?$", words[0]) and not words[0].startswith("."):
+            found[words[0].rstrip(";")] += 1
+    return found

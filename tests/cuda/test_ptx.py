@@ -1,0 +1,113 @@
+"""Every kernel compiles to PTX for every architecture, and its text is what was meant. Needs no GPU."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+pytest.importorskip("numba_cuda")
+ptx = pytest.importorskip("ptx", reason="needs the CUDA compiler of the extra 'cuda', and not the simulator")
+
+pytestmark = pytest.mark.cuda
+
+FLOAT32_STEPS = [f"step-{name}" for name, layout in ptx.LAYOUTS.items() if layout.t is np.float32]
+FLOAT64_STEPS = [f"step-{name}" for name, layout in ptx.LAYOUTS.items() if layout.t is np.float64]
+
+
+@pytest.fixture(params=ptx.CAPABILITIES, ids=lambda cc: f"sm_{cc[0]}{cc[1]}")
+def capability(request):
+    return request.param
+
+
+@pytest.mark.parametrize("name", ptx.SIGNATURES)
+def test_every_kernel_compiles_without_local_memory_and_calls(name, capability):
+    text = ptx.ptx(name, capability)
+    assert f".target sm_{capability[0]}{capability[1]}" in text
+    assert ".local" not in text, "registers have spilled to memory, or an array is indexed by what is no constant"
+    assert "call" not in ptx.instructions(text), "a function has not been inlined"
+
+
+@pytest.mark.parametrize("name", ptx.SIGNATURES)
+def test_nothing_is_left_to_fuse(name, capability):
+    """ptxas may fuse a product into a sum where neither says how to round: then bits would depend on its mood."""
+    products = set()
+    lines = re.findall(r"^\s*(?:@!?%p\d+\s+)?([\w.]+)\s+(%\w+), (.*);$", ptx.ptx(name, capability), re.M)
+    for _ in range(3):  # once around every loop
+        for word, target, operands in lines:
+            read = set(re.findall(r"%\w+", operands))
+            if word in ("mul.f32", "mul.f64") or (re.match(r"mov|selp|neg", word) and read & products):
+                products.add(target)
+    sums = [line for line in lines if re.match(r"(add|sub)\.f(32|64)$", line[0])]
+    assert not [line for line in sums if set(re.findall(r"%\w+", line[2])) & products]
+
+
+@pytest.mark.parametrize("name", FLOAT32_STEPS)
+def test_no_double_arithmetic_in_float32_steps(name, capability):
+    doubles = [word for word in ptx.instructions(ptx.ptx(name, capability)) if ".f64" in word]
+    assert not doubles
+
+
+@pytest.mark.parametrize("name", FLOAT32_STEPS + FLOAT64_STEPS)
+def test_memory_is_read_and_written_16_bytes_at_a_time(name, capability):
+    """As many wide accesses as the arrays take, each with as many elements as the narrowest one has in 16 bytes."""
+    layout = ptx.LAYOUTS[name.removeprefix("step-")]
+    found = ptx.instructions(ptx.ptx(name, capability))
+    average = [ptx.F64 if layout.t is np.float64 else ptx.F32] if layout.ema else []
+    states = [one for one in layout.states if one is not None]
+    rest = [ptx.BF16] if layout.split else []
+    copy = [] if layout.copy is None else [layout.copy]
+    cleared = [layout.grad] if layout.zero_grad else []
+
+    def accesses(storages):
+        return sum(layout.lanes * ptx._elements.itemsize(one) // 16 for one in storages)
+
+    loads = accesses([layout.param, layout.grad, *states, *average, *rest])
+    stores = accesses([layout.param, *states, *average, *rest, *copy, *cleared])
+    wide = [re.match(r"(ld|st)\.global\.(v4\.[fu]32|v2\.f64)$", word) for word in found]
+    counts = {kind: sum(found[word[0]] for word in wide if word and word[1] == kind) for kind in ("ld", "st")}
+    skipped = accesses(cleared)  # zeros are stored on skipped steps, too
+    assert counts["ld"] == loads
+    assert stores <= counts["st"] <= stores + skipped
+    narrow = [word for word in found if re.match(r"(ld|st)\.global\.v", word)]
+    assert set(narrow) == {word[0] for word in wide if word}, "a vector that is no 16 bytes"
+
+
+@pytest.mark.parametrize("name", FLOAT32_STEPS + FLOAT64_STEPS)
+def test_multiply_adds_are_fused(name, capability):
+    found = ptx.instructions(ptx.ptx(name, capability))
+    assert found["fma.rn.f64" if name in FLOAT64_STEPS else "fma.rn.f32"] > 0
+
+
+@pytest.mark.parametrize(("name", "wide"), [("float32", "st.global.v4.f32"), ("float64", "st.global.v2.f64")])
+def test_tables(name, wide, capability):
+    found = ptx.instructions(ptx.ptx(f"table-{name}", capability))
+    assert found[wide] == 1
+    assert found["fma.rn.f64"] == 11 * (4 if name == "float32" else 2), "Horner's rule by fused multiply-adds, for each lane"
+
+
+@pytest.mark.parametrize("storage", ["float32", "bfloat16", "float64"])
+def test_norms_read_what_four_lanes_take(storage, capability):
+    found = ptx.instructions(ptx.ptx(f"square-{storage}-False", capability))
+    wide = {"float32": "ld.global.v4.f32", "bfloat16": "ld.global.v2.u32", "float64": "ld.global.v2.f64"}[storage]
+    assert found[wide] > 0
+    assert found["mul.rn.f64"] > 0
+    assert found["fma.rn.f64"] == 0, "a square and its sum are rounded one after the other"
+
+
+def test_division_and_roots_are_rounded_correctly(capability):
+    for name in FLOAT32_STEPS + FLOAT64_STEPS + [f"scalars-{rule}" for rule in ptx.FAMILIES]:
+        for word in ptx.instructions(ptx.ptx(name, capability)):
+            if re.match(r"(div|sqrt|rcp)\.\S*f(32|64)", word):
+                assert re.match(r"(div|sqrt|rcp)\.rn\.f(32|64)$", word), (name, word)
+            assert ".ftz" not in word
+            assert ".approx" not in word
+
+
+def test_sums_of_norms_reach_memory_by_integer_atomics(capability):
+    for name in ("square-float32-False", "measure-lamb-float32"):
+        text = ptx.ptx(name, capability)
+        assert re.search(r"(atom|red)\.global\.add\.u64", text)
+        assert re.search(r"(atom|red)\.shared\.add\.u64", text)
+        assert not re.search(r"(atom|red)\.\w+\.add\.f", text)

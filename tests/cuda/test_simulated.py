@@ -1,0 +1,473 @@
+"""The CUDA backend in numba-cuda's simulator: its bits are those of the C kernels. `make test-cuda` chooses the simulator.
+
+Blocks and chunks are small there (`_platform.THREADS`, `CHUNK`), so that few elements make many chunks.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import pickle
+import re
+from pathlib import Path
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+pytest.importorskip("numba_cuda")
+
+from numba import cuda
+
+import lrkern as lk
+import lrkern.cuda
+from lrkern.cuda import _platform
+from lrkern.cuda._exact_sum import BINS, parts, total
+
+pytestmark = pytest.mark.cuda
+
+BF16 = np.dtype(ml_dtypes.bfloat16)
+CHUNK = _platform.CHUNK
+
+
+class Foreign:
+    """An array of some library, known by its interface alone."""
+
+    def __init__(self, array, typestr=None, writable=True):
+        self.array = array
+        self.typestr = typestr or ("<V2" if array.dtype == BF16 else array.dtype.str)
+        self.writable = writable
+
+    @property
+    def __cuda_array_interface__(self):
+        strides = None if self.array.flags.c_contiguous else self.array.strides
+        data = self.array.ctypes.data, not self.writable
+        return {"version": 3, "shape": self.array.shape, "strides": strides, "typestr": self.typestr, "data": data}
+
+
+def on_device(array, offset=0):
+    """The same elements in memory of their own, `offset` bytes after a multiple of 64."""
+    raw = np.zeros(array.nbytes + 64 + offset, np.uint8)
+    begin = -raw.ctypes.data % 64 + offset
+    copy = raw[begin : begin + array.nbytes].view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return Foreign(copy)
+
+
+def bits(array):
+    return np.ascontiguousarray(array).tobytes()
+
+
+def host(array):
+    return array.array if isinstance(array, Foreign) else array.copy_to_host()
+
+
+def make(rng, sizes, dtype):
+    return [rng.standard_normal(size).astype(np.float32).astype(dtype) for size in sizes]
+
+
+def compare(name, params, gradients, *, offset=0, grad_scales=None, **options):
+    """Steps on the device and in C: the bits of parameters, states and whatever else there is. `gradients`: for each step."""
+    copies = options.pop("copy_to", None)
+    here, there = [p.copy() for p in params], [on_device(p, offset) for p in params]
+    extra = [{}, {}]
+    if copies is not None:
+        extra = [{"copy_to": [c.copy() for c in copies]}, {"copy_to": [on_device(c, offset) for c in copies]}]
+    a = getattr(lk, name)(here, **options, **extra[0])
+    b = getattr(lk, name)(there, **options, **extra[1])
+    for step, grads in enumerate(gradients):
+        scale = grad_scales[step] if grad_scales else 1.0
+        g_here = [None if g is None else g.copy() for g in grads]
+        g_there = [None if g is None else on_device(g, offset) for g in grads]
+        a.step(g_here, scale)
+        b.step(g_there, scale)
+        for x, y in zip(g_here, g_there, strict=True):
+            assert x is None or bits(x) == bits(y.array)
+        assert a.grad_norm == b.grad_norm or (math.isnan(a.grad_norm) and math.isnan(b.grad_norm))
+    assert [bits(x) for x in here] == [bits(y.array) for y in there]
+    assert [bits(x) for x in here] != [bits(x) for x in params] or a.count == 0, "nothing has moved"
+    for x, y in zip(extra[0].get("copy_to", []), extra[1].get("copy_to", []), strict=True):
+        assert bits(x) == bits(y.array)
+    assert pickled(a) == pickled(b)
+    return a, b
+
+
+def pickled(optimizer):
+    def plain(value):
+        if isinstance(value, np.ndarray):
+            return value.dtype.name, value.shape, bits(value)
+        return [plain(one) for one in value] if isinstance(value, list) else value
+
+    return {key: plain(value) for key, value in optimizer.state_dict().items()}
+
+
+SIZES = [1, 0, 3, 4, 5, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK + 7]
+SGD = {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.01}
+OPTIONS = {
+    "SGD": [{"lr": 0.1}, SGD, {**SGD, "nesterov": True, "decoupled": True, "maximize": True}],
+    "Adam": [{"weight_decay": 0.1, "eps_inside": True}],
+    "AdamW": [{"amsgrad": True, "convention": "keras"}, {"decay_after": True, "ema": 0.9}],
+    "Lion": [{"weight_decay": 0.1}],
+    "RMSprop": [{"centered": True, "momentum": 0.9}],
+    "Adagrad": [{"lr_decay": 0.1, "initial_accumulator": 0.5}],
+    "LARS": [{"lr": 0.1, "weight_decay": 0.01, "clip_value": 0.5}],
+    "LAMB": [{"weight_decay": 0.01}],
+}
+RULES = [(name, options) for name, each in OPTIONS.items() for options in each]
+
+
+@pytest.mark.parametrize(("name", "options"), RULES, ids=[f"{name}{i}" for i, (name, _) in enumerate(RULES)])
+def test_every_rule(name, options):
+    rng = np.random.default_rng(1)
+    sizes = SIZES if name == "SGD" else [5, 0, CHUNK + 3]
+    params = make(rng, sizes, np.float32)
+    compare(name, params, [make(rng, sizes, np.float32) for _ in range(2)], **options)
+
+
+@pytest.mark.parametrize("name", ["SGD", "AdamW", "LAMB"])
+def test_float64(name):
+    rng = np.random.default_rng(2)
+    params = [rng.standard_normal(size) for size in (1, 7, CHUNK + 1)]
+    grads = [[rng.standard_normal(p.size) for p in params] for _ in range(2)]
+    compare(name, params, grads, lr=0.01, clip_norm=1.0)
+
+
+STORAGES = {
+    "bfloat16": (BF16, BF16, {}),
+    "float16": (np.float16, np.float32, {"state_dtype": "float16"}),
+    "split": (BF16, BF16, {"rounding": "split"}),
+    "stochastic": (BF16, BF16, {"rounding": "stochastic", "state_dtype": "bfloat16", "seed": 7}),
+    "stochastic float16": (np.float16, np.float16, {"rounding": "stochastic", "state_dtype": "float16"}),
+    "wide gradients": (np.float32, np.float64, {}),
+    "narrow gradients": (np.float64, BF16, {"state_dtype": "float32"}),
+}
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+def test_storage(storage):
+    param, grad, options = STORAGES[storage]
+    rng = np.random.default_rng(3)
+    sizes = [1, 9, CHUNK + 11]
+    params = make(rng, sizes, param)
+    grads = [make(rng, sizes, grad) for _ in range(2)]
+    compare("AdamW", params, grads, lr=0.01, ema=0.9, copy_to=make(rng, sizes, np.float16), **options)
+
+
+@pytest.mark.parametrize("offset", [2, 8])
+def test_arrays_at_any_address(offset):
+    rng = np.random.default_rng(4)
+    dtype = BF16 if offset == 2 else np.float32
+    params = make(rng, [CHUNK + 5], dtype)
+    compare("SGD", params, [make(rng, [CHUNK + 5], dtype) for _ in range(2)], offset=offset, clip_norm=0.1, **SGD)
+
+
+def test_clipping_and_scaling():
+    rng = np.random.default_rng(5)
+    sizes = [3, 1024, 2500]
+    params = make(rng, sizes, np.float32)
+    grads = [make(rng, sizes, np.float32) for _ in range(2)]
+    a, _ = compare("SGD", params, grads, grad_scales=[1024.0, 2.0], clip_norm=0.01, clip_value=1e-3, zero_grad=True, **SGD)
+    assert a.grad_norm > 0.01, "clipped"
+
+
+@pytest.mark.parametrize("scale", [1e-250, 1e200], ids=["tiny", "huge"])
+def test_norms_whose_squares_leave_the_range(scale):
+    rng = np.random.default_rng(6)
+    params = [rng.standard_normal(size) * min(scale, 1.0) for size in (5, 2000)]
+    grads = [[rng.standard_normal(p.size) * scale for p in params]]
+    compare("SGD", params, grads, lr=0.1, clip_norm=1.0)
+
+
+@pytest.mark.parametrize("bad", [math.inf, math.nan])
+def test_skipped_steps_change_nothing(bad):
+    rng = np.random.default_rng(7)
+    params = make(rng, [5, CHUNK + 2], np.float32)
+    steps = [make(rng, [5, CHUNK + 2], np.float32) for _ in range(3)]
+    steps[0][0][2] = steps[2][1][0] = bad
+    a, b = compare("SGD", params, steps, skip_nonfinite=True, zero_grad=True, ema=0.5, **SGD)
+    assert (b.count, b.skipped) == (a.count, a.skipped) == (1, 2)
+
+
+def test_gradients_that_are_not_there():
+    rng = np.random.default_rng(8)
+    params = make(rng, [4, 5, 6], np.float32)
+    steps = [make(rng, [4, 5, 6], np.float32) for _ in range(3)]
+    steps[0][1] = steps[2][0] = None
+    a, b = compare("Adam", params, steps, lr=0.1)
+    assert a.state_dict()["updates"] == b.state_dict()["updates"] == [2, 2, 3]
+
+
+def test_groups_with_options_of_their_own():
+    rng = np.random.default_rng(9)
+    arrays = make(rng, [4, 70, 6], np.float32)
+    grads = make(rng, [4, 70, 6], np.float32)
+
+    def build(made):
+        groups = [{"params": made[:2], "lr": 0.5, "momentum": 0.9}, {"params": made[2:]}]
+        return lk.SGD(groups, lr=lk.linear(1.0, 0.0, 5), ema=lk.constant(0.5))
+
+    here, there = [p.copy() for p in arrays], [on_device(p) for p in arrays]
+    a, b = build(here), build(there)
+    for _ in range(3):
+        a.step([[g.copy() for g in grads[:2]], [grads[2].copy()]])
+        b.step([[on_device(g) for g in grads[:2]], [on_device(grads[2])]])
+    assert [bits(x) for x in here] == [bits(y.array) for y in there]
+    assert a.lr == b.lr == [0.5, 0.4]
+    for x, y in zip(a.ema_params, b.ema_params, strict=True):
+        assert [bits(one) for one in x] == [bits(host(one)) for one in y]
+
+
+def test_the_schedule_goes_on_without_the_host():
+    """What a captured graph would replay: the launches of one step, again and again."""
+    rng = np.random.default_rng(10)
+    param, grad = rng.standard_normal(9).astype(np.float32), rng.standard_normal(9).astype(np.float32)
+    lr, momentum = lk.cosine(0.1, 0.0, 6).warmup(2), lk.linear(0.8, 0.9, 8)
+    here, there, fixed = param.copy(), on_device(param), on_device(grad)
+    a, b = lk.SGD([here], lr=lr, momentum=momentum), lk.SGD([there], lr=lr, momentum=momentum)
+    b.bind([fixed])
+    b.step()
+    a.step([grad])
+    table = lr.table(12)
+    tensors = b._tensors
+    for step in range(1, 12):
+        tensors._launch(tensors._table, 1.0, 0, 0)
+        a.step([grad])
+        assert tensors._read("inputs")[0, 0] == table[step]
+    assert bits(here) == bits(there.array)
+    assert b.count == 12
+
+
+def test_numbers_may_change_between_steps():
+    param = on_device(np.ones(4, np.float32))
+    opt = lk.SGD([param], lr=0.5)
+    grad = on_device(np.ones(4, np.float32))
+    opt.step([grad])
+    inputs = opt._tensors._on_device["inputs"]
+    opt.lr = 0.25
+    assert opt._tensors._on_device["inputs"] is inputs, "where captured graphs look for them"
+    opt.step([grad])
+    opt.lr = lk.linear(1.0, 0.0, 4)
+    opt.step([grad])
+    assert param.array.tolist() == [1 - 0.5 - 0.25 - 0.5] * 4
+
+
+def test_the_table_is_made_anew_only_when_gradients_move():
+    grads = [on_device(np.ones(n, np.float32)) for n in (3, 70)]
+    opt = lk.SGD([on_device(np.ones(n, np.float32)) for n in (3, 70)], lr=0.5)
+    opt.step(grads)
+    first = opt._tensors._table
+    opt.step([Foreign(one.array) for one in grads])
+    assert opt._tensors._table is first
+    opt.step([None, grads[1]])
+    assert opt._tensors._table is not first
+
+
+def test_a_scale_on_the_device():
+    param, grad = on_device(np.ones(3, np.float32)), on_device(np.full(3, 8.0, np.float32))
+    opt = lk.SGD([param], lr=1.0)
+    opt.step([grad], on_device(np.array([16.0], np.float32)))
+    assert param.array.tolist() == [0.5] * 3
+    with pytest.raises(TypeError, match="grad_scale must be a number, or one float32 on the device"):
+        opt.step([grad], on_device(np.array([16.0])))
+
+
+def test_state_goes_to_the_host_and_back(tmp_path):
+    rng = np.random.default_rng(11)
+    params = [rng.standard_normal((2, 3, 4)).astype(BF16).transpose(0, 2, 1), rng.standard_normal(5).astype(np.float32)]
+
+    def made():
+        arrays = [Foreign(p.copy("K")) for p in params]
+        return arrays, lk.AdamW(arrays, lr=0.1, ema=0.9, rounding="split")
+
+    grads = [[Foreign(rng.standard_normal(p.shape).astype(p.dtype).copy()) for p in params] for _ in range(2)]
+    for each in grads:
+        each[0] = Foreign(np.asarray(each[0].array.transpose(0, 2, 1), order="C").transpose(0, 2, 1))
+    arrays, opt = made()
+    opt.step(grads[0])
+    state, file = pickle.loads(pickle.dumps(opt.state_dict())), tmp_path / "state.safetensors"
+    opt.save(file)
+    kept = [bits(one.array) for one in arrays]
+    opt.step(grads[1])
+    for way in ("load_state_dict", "load"):
+        again, other = made()
+        for one, saved in zip(again, kept, strict=True):
+            one.array[...] = np.frombuffer(saved, one.array.dtype).reshape(one.array.shape)
+        getattr(other, way)(state if way == "load_state_dict" else file)
+        assert other.count == 1
+        other.step(grads[1])
+        assert [bits(one.array) for one in again] == [bits(one.array) for one in arrays]
+        assert pickled(other) == pickled(opt)
+
+
+def test_step_functions():
+    rng = np.random.default_rng(12)
+    p, g, m = (rng.standard_normal(11).astype(np.float32) for _ in range(3))
+    here, there = [p.copy(), g, m.copy()], [on_device(p), on_device(g), on_device(m)]
+    lk.sgd_step(*here, lr=0.1, momentum=0.5)
+    lk.sgd_step(*there, lr=0.1, momentum=0.5)
+    assert bits(here[0]) == bits(there[0].array) != bits(p)
+    assert bits(here[2]) == bits(there[2].array) != bits(m)
+
+
+SCHEDULES = [
+    lk.cosine(0.1, 0.0, 100).warmup(10),
+    lk.warm_restarts(1.0, 0.0, 10),
+    lk.polynomial(1.0, 0.0, 300, power=2.5),
+    lk.constant(0.5),
+    lk.exponential(1e-300, 0.5),
+    lk.from_table([0.1, 0.3, 0.2]),
+]
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=str)
+def test_tables(schedule, dtype):
+    for n, start in ((0, 3), (1, 0), (33, 95), (150, 7)):
+        expected = schedule.table(n, start=start, dtype=dtype)
+        assert bits(schedule.table(n, start=start, dtype=dtype, backend="cuda").copy_to_host()) == bits(expected)
+        for offset in (0, 8):
+            out = on_device(np.zeros(n, dtype), offset)
+            assert schedule.table(n, start=start, out=out) is out
+            assert bits(out.array) == bits(expected)
+
+
+def test_tables_of_many():
+    for n in (1, 7, 200):
+        expected = lk.tables(SCHEDULES, n, start=3)
+        assert bits(lk.tables(SCHEDULES, n, start=3, backend="cuda").copy_to_host()) == bits(expected)
+
+
+def test_at_in_kernels():
+    schedule = lk.cosine(0.1, 0.0, 50).warmup(5)
+    plan = lrkern.cuda.plan(schedule)
+    steps = np.arange(70)
+
+    @cuda.jit
+    def fill(plan, integers, reals):
+        i = cuda.grid(1)
+        if i < integers.size:
+            integers[i] = lrkern.cuda.at(plan, i)
+            reals[i] = lrkern.cuda.at(plan, float(i))
+
+    integers, reals = np.zeros(70), np.zeros(70)
+    fill[9, 8](plan, integers, reals)
+    assert bits(integers) == bits(reals) == bits(schedule(steps))
+
+
+def test_rules_in_kernels():
+    from lrkern import rules
+
+    inputs = rules.SGDInputs(0.1, 0.0, 0.0, 0.0, 0.9, 0.0, 0.0, 0.0, 0.0, 1.0)
+
+    @cuda.jit
+    def step(p, g, b):
+        i = cuda.grid(1)
+        if i < p.size:
+            scalars = rules.sgd_scalars(inputs, 2, 1.0, 1.0)
+            p[i], b[i], _, _ = rules.sgd_update(lrkern.cuda.in_type_of(scalars, p[i]), p[i], g[i], b[i], p[i], p[i])
+
+    rng = np.random.default_rng(13)
+    p, g, b = (rng.standard_normal(5) for _ in range(3))
+    expected, buffer = p.copy(), b.copy()
+    lk.sgd_step(expected, g, buffer, lr=0.1, momentum=0.9)
+    step[1, 8](p, g, b)
+    assert (bits(p), bits(b)) == (bits(expected), bits(buffer))
+
+
+def test_exact_sums():
+    rng = np.random.default_rng(14)
+    for _ in range(300):
+        terms = np.ldexp(rng.random(rng.integers(1, 30)), rng.integers(-1080, 1020, 1) + rng.integers(-60, 3, 1))
+        bins = np.zeros(BINS, np.int64)
+        for term in rng.permutation(terms):
+            k, *digits = parts(term)
+            bins[k : k + 3] += digits
+        assert total(bins) == math.fsum(terms)
+    assert total(np.zeros(BINS, np.int64)) == 0.0
+    for terms, expected in (([math.inf, 1.0], math.inf), ([1.7e308] * 2, math.inf), ([5e-324] * 3, 1.5e-323)):
+        bins = np.zeros(BINS, np.int64)
+        for term in terms:
+            k, *digits = parts(term)
+            bins[k : k + 3] += digits[: BINS - k]
+        assert total(bins) == expected
+
+
+def bad_calls():
+    good = on_device(np.ones(4, np.float32))
+    other = on_device(np.ones(4, np.float32))
+    yield "host parameter", TypeError, "params.1. must be an array on a CUDA device", lambda: lk.SGD([good, np.ones(3)], lr=1.0)
+    yield "host gradient", TypeError, "on a CUDA device", lambda: lk.SGD([good], lr=1.0).step([np.ones(4, np.float32)])
+    yield "rows of lr", ValueError, "lr must be a number or a schedule on a CUDA", lambda: lk.SGD([good], lr=np.ones(4))
+    rows = np.array([0]), np.ones((1,), np.float32)
+    yield "rows", TypeError, "pairs .indices, values. are not supported", lambda: lk.SGD([good], lr=1.0).step([rows])
+    yield "function", TypeError, "lr must be a number or a Schedule on a CUDA", lambda: lk.SGD([good], lr=lambda t: 0.1)
+    yield "overlap", ValueError, "must not share memory", lambda: lk.SGD([good, Foreign(good.array)], lr=1.0)
+    yield "read-only", ValueError, "writable", lambda: lk.SGD([Foreign(good.array, writable=False)], lr=1.0)
+    yield "integers", TypeError, "float64, float32", lambda: lk.SGD([Foreign(np.ones(3, np.int32))], lr=1.0)
+    yield "shape", ValueError, "like params", lambda: lk.SGD([good], lr=1.0).step([on_device(np.ones(5, np.float32))])
+    yield "no gradients", ValueError, "grads are needed", lambda: lk.SGD([good], lr=1.0).step()
+    yield "table", TypeError, "out must be", lambda: lk.constant(1.0).table(4, out=other, dtype=np.float64)
+    many = lk.cyclic(0.1, 1.0, 200, mode="exp_range", gamma=0.999)
+    yield "pieces", ValueError, "too many pieces", lambda: many.table(4, start=2**40, backend="cuda")
+
+
+@pytest.mark.parametrize("case", list(bad_calls()), ids=lambda case: case[0])
+def test_bad_calls(case):
+    _, kind, text, call = case
+    with pytest.raises(kind, match=text):
+        call()
+
+
+class Managed(ctypes.Structure):
+    """A DLManagedTensor."""
+
+    _fields_ = (
+        ("data", ctypes.c_void_p),
+        ("device_type", ctypes.c_int32),
+        ("device_id", ctypes.c_int32),
+        ("ndim", ctypes.c_int32),
+        ("code", ctypes.c_uint8),
+        ("bits", ctypes.c_uint8),
+        ("lanes", ctypes.c_uint16),
+        ("shape", ctypes.POINTER(ctypes.c_int64)),
+        ("strides", ctypes.c_void_p),
+        ("byte_offset", ctypes.c_uint64),
+        ("context", ctypes.c_void_p),
+        ("deleter", ctypes.c_void_p),
+    )
+
+
+class Exported:
+    """An array that only DLPack knows, bfloat16 on a device."""
+
+    def __init__(self, array):
+        self.array = array
+        self.shape = (ctypes.c_int64 * 1)(array.size)
+        self.managed = Managed(array.ctypes.data, 2, 0, 1, 4, 16, 1, self.shape, None, 0, None, None)
+
+    def __dlpack_device__(self):
+        return 2, 0
+
+    def __dlpack__(self, stream=None):
+        assert stream == -1, "without synchronisation"
+        new = ctypes.pythonapi.PyCapsule_New
+        new.restype, new.argtypes = ctypes.py_object, (ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
+        return new(ctypes.addressof(self.managed), b"dltensor", None)
+
+
+def test_dlpack():
+    param = Exported(np.ones(5, BF16))
+    lk.SGD([param], lr=0.5).step([Exported(np.ones(5, BF16))])
+    assert param.array.tolist() == [0.5] * 5
+
+
+def test_the_page_about_cuda(capsys):
+    """Its blocks run, and print what their comments say."""
+    text = (Path(__file__).parents[2] / "docs" / "cuda.md").read_text()
+    blocks = re.findall(r"^```python cuda\n(.*?)^```", text, re.S | re.M)
+    namespace = {}
+    for block in blocks:
+        exec(compile(block, "cuda.md", "exec"), namespace)
+        expected = re.findall(r"^print\(.*\)  # (.*)$", block, re.M)
+        assert capsys.readouterr().out.splitlines() == expected
+    assert len(blocks) > 3
