@@ -125,6 +125,7 @@ def _add_rows_as_vectors(typing_context, values, scale, lanes):
         scales = builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(ir.IntType(32), LANES), None))
         sum_at = builder.bitcast(sums.data, vector.as_pointer())
         total = cgutils.alloca_once_value(builder, builder.load(sum_at, align=8))
+        total.align = 8  # of a double: the stack promises no more
         index = context.get_value_type(types.intp)
         rows = builder.udiv(builder.extract_value(numbers.shape, 0), index(LANES))
         with cgutils.for_range(builder, rows) as loop:
@@ -132,8 +133,8 @@ def _add_rows_as_vectors(typing_context, values, scale, lanes):
             emit_ask(builder, builder.gep(at, [index(BLOCK)]), LANES * item)
             x = builder.load(builder.bitcast(at, row.as_pointer()), align=item)
             x = builder.fmul(x if item == 8 else builder.fpext(x, vector), scales)
-            builder.store(builder.fadd(builder.load(total), builder.fmul(x, x)), total)
-        builder.store(builder.load(total), sum_at, align=8)
+            builder.store(builder.fadd(builder.load(total, align=8), builder.fmul(x, x)), total, align=8)
+        builder.store(builder.load(total, align=8), sum_at, align=8)
         return context.get_dummy_value()
 
     return types.void(values, types.float64, lanes), code
