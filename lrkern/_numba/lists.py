@@ -226,7 +226,8 @@ class StepList(_core.StepList):
         """Note the addresses of these gradients, and the work that a step with them is."""
         dense = [sparse.get(i, grad) for i, grad in enumerate(grads)] if sparse else grads
         self._addresses[:, GRAD] = [0 if grad is None else grad.ctypes.data for grad in dense]
-        kinds = [None if grad is None else grad.dtype for grad in dense]
+        # Numbers of dtypes: NumPy says that float64 equals None, and names are made anew each time.
+        kinds = [None if grad is None else grad.dtype.num for grad in dense]
         if self._layout[0] != kinds or sparse:
             self._layout = None if sparse else kinds, self._laid_out(grads, dense)
         self._noted = grads if grads is self._bound and not sparse else None
