@@ -22,6 +22,8 @@ cdef extern from "lrkern.h" nogil:
         LRK_SHAPE_HALVING
         LRK_SHAPE_HARMONIC
         LRK_SHAPE_HARMONIC_COSINE
+        LRK_SHAPE_EXPONENTIAL
+        LRK_SHAPE_LOGARITHMIC
     ctypedef enum lrk_noise_kind:
         LRK_NOISE_UNIFORM
         LRK_NOISE_NORMAL
@@ -30,24 +32,26 @@ cdef extern from "lrkern.h" nogil:
                        lrk_expr *end, int64_t end_at)
     lrk_expr *lrk_power_law(double scale, double offset, double slope, double unit, double power)
     lrk_expr *lrk_exponential(double scale, double rate, double every)
+    lrk_expr *lrk_line(double start, double slope, double every)
     lrk_expr *lrk_table(const double *values, int64_t n)
     lrk_expr *lrk_noise(lrk_noise_kind kind, double scale, double limit, uint64_t seed)
     lrk_expr *lrk_sum(lrk_expr *a, lrk_expr *b)
     lrk_expr *lrk_product(lrk_expr *a, lrk_expr *b)
     lrk_expr *lrk_clip(lrk_expr *a, double low, double high)
     lrk_expr *lrk_shift(lrk_expr *a, int64_t by)
-    lrk_expr *lrk_stretch(lrk_expr *a, double factor)
+    lrk_expr *lrk_stretch(lrk_expr *a, double factor, int64_t divisor)
     lrk_expr *lrk_staircase(lrk_expr *a, int64_t every)
     lrk_expr *lrk_fractal(lrk_expr *a, int bits)
     lrk_expr *lrk_join(lrk_expr *const *parts, const int64_t *boundaries, int64_t n)
     lrk_expr *lrk_repeat(lrk_expr *a, int64_t period, int64_t times, double gain, double power)
     lrk_expr *lrk_restarts(lrk_expr *ramp, int64_t period, double growth, double gain, double rest)
+    int lrk_is_ramp(const lrk_expr *e)
     void lrk_expr_release(lrk_expr *e)
     int64_t lrk_expr_size(const lrk_expr *e)
     double lrk_expr_fastest(const lrk_expr *e)
     lrk_status lrk_expr_value(const lrk_expr *e, double t, double *value)
     void lrk_expr_segment(const lrk_expr *e, int64_t t, int64_t *begin, int64_t *end)
-    lrk_status lrk_plan_compile(const lrk_expr *e, int64_t horizon, int64_t max_pieces, lrk_plan *plan)
+    lrk_status lrk_plan_compile(const lrk_expr *e, int64_t horizon, int64_t max_pieces, int64_t ahead, lrk_plan *plan)
     lrk_status lrk_plan_compile_part(const lrk_expr *e, int64_t start, int64_t horizon, int64_t max_pieces, lrk_plan *plan)
     int lrk_needs_plan(const lrk_expr *e)
     void lrk_plan_free(lrk_plan *plan)
@@ -63,6 +67,8 @@ FOREVER = 2**63 - 1  # `times` of a repeat without end
 # Pieces that a schedule keeps compiled (136 bytes each). What lies beyond is compiled whenever it is asked for.
 cdef int64_t MAX_PIECES = 1 << 16
 cdef int64_t FIRST_HORIZON = 1 << 12
+# Pieces made at once for the sake of what comes after, so that most schedules are compiled a single time.
+cdef int64_t PIECES_AHEAD = 64
 
 cdef dict SHAPES = {
     "fall": LRK_SHAPE_FALL,
@@ -75,6 +81,8 @@ cdef dict SHAPES = {
     "halving": LRK_SHAPE_HALVING,
     "harmonic": LRK_SHAPE_HARMONIC,
     "harmonic_cosine": LRK_SHAPE_HARMONIC_COSINE,
+    "exponential": LRK_SHAPE_EXPONENTIAL,
+    "logarithmic": LRK_SHAPE_LOGARITHMIC,
 }
 
 cdef dict NOISES = {"uniform": LRK_NOISE_UNIFORM, "normal": LRK_NOISE_NORMAL}
@@ -137,6 +145,11 @@ def exponential(double scale, double rate, double every):
     return wrap(lrk_exponential(scale, rate, every))
 
 
+def line(double start, double slope, double every):
+    """start + slope t/every."""
+    return wrap(lrk_line(start, slope, every))
+
+
 def table(values):
     """values[floor(t)], then the last."""
     cdef const double[::1] view = np.ascontiguousarray(values, np.float64)
@@ -168,9 +181,9 @@ def shift(Node a not None, int64_t by):
     return wrap(lrk_shift(a.expr, by))
 
 
-def stretch(Node a not None, double factor):
-    """a(t/factor)."""
-    return wrap(lrk_stretch(a.expr, factor))
+def stretch(Node a not None, double factor, int64_t divisor=1):
+    """a(t divisor/factor)."""
+    return wrap(lrk_stretch(a.expr, factor, divisor))
 
 
 def staircase(Node a not None, int64_t every):
@@ -208,6 +221,11 @@ def repeat(Node a not None, int64_t period, int64_t times, double gain, double p
     return wrap(lrk_repeat(a.expr, period, times, gain, power))
 
 
+def is_ramp(Node a not None):
+    """Whether it is one ramp and nothing else."""
+    return bool(lrk_is_ramp(a.expr))
+
+
 def restarts(Node ramp not None, int64_t period, double growth, double gain, double rest):
     """Cycle i lasts period growth^i steps and is the ramp from gain^i its start, stretched to that; `rest` after them all."""
     return wrap(lrk_restarts(ramp.expr, period, growth, gain, rest))
@@ -221,11 +239,11 @@ cdef class CompiledPlan:
         lrk_plan_free(&self.plan)
 
 
-cdef CompiledPlan compile_plan(const lrk_expr *expr, int64_t horizon, int64_t max_pieces):
+cdef CompiledPlan compile_plan(const lrk_expr *expr, int64_t horizon, int64_t max_pieces, int64_t ahead):
     cdef CompiledPlan compiled = CompiledPlan.__new__(CompiledPlan)
     cdef lrk_status status
     with nogil:
-        status = lrk_plan_compile(expr, horizon, max_pieces, &compiled.plan)
+        status = lrk_plan_compile(expr, horizon, max_pieces, ahead, &compiled.plan)
     if status == LRK_ERROR_MEMORY:
         raise MemoryError("lrkern: out of memory while compiling a schedule")
     return compiled
@@ -246,7 +264,7 @@ cdef CompiledPlan plan_of(schedule, int64_t horizon):
     cdef CompiledPlan compiled
     if not 1 <= horizon <= LRK_MAX_STEP:
         raise ValueError(f"plan_of: horizon must be an integer from 1 to 2**53; got {horizon}")
-    compiled = compile_plan(expression_of(schedule), horizon, MAX_PIECES)
+    compiled = compile_plan(expression_of(schedule), horizon, MAX_PIECES, MAX_PIECES)
     if compiled.plan.overflow_at >= 0 and compiled.plan.end < horizon:
         raise _overflow(compiled.plan.overflow_at)
     if not lrk_plan_covers(&compiled.plan, horizon - 1):
@@ -312,12 +330,10 @@ cdef class Expression:
     cdef CompiledPlan planned(self, int64_t horizon):
         """The plan, grown to cover at least `horizon` steps where a plan can."""
         cdef CompiledPlan compiled = self.compiled
-        cdef int64_t goal = FIRST_HORIZON
         cdef int64_t most = MAX_PIECES if lrk_needs_plan(self.node.expr) else 0
         if compiled is None or (compiled.plan.end < horizon and grows(&compiled.plan, most)):
-            while goal < horizon:
-                goal *= 2
-            compiled = compile_plan(self.node.expr, goal, most)
+            horizon = max(horizon, FIRST_HORIZON if compiled is None else min(2 * compiled.plan.end, MAX_STEP + 1))
+            compiled = compile_plan(self.node.expr, horizon, most, PIECES_AHEAD)
             self.compiled = compiled
         return compiled
 
@@ -442,7 +458,7 @@ cdef class Expression:
         """
         cdef CompiledPlan compiled
         if start < 0:
-            compiled = compile_plan(self.node.expr, horizon, MAX_PIECES)
+            compiled = compile_plan(self.node.expr, horizon, MAX_PIECES, MAX_PIECES)
         else:
             compiled = compile_part(self.node.expr, start, horizon)
         cdef const lrk_plan *plan = &compiled.plan

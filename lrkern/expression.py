@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
 from numbers import Real
 from typing import TYPE_CHECKING, Any, Union
 
@@ -130,7 +131,7 @@ class Schedule(_core.Expression):
         Args:
             steps: >= 0; 0 gives the schedule itself.
             start: value at step 0.
-            curve: "linear", "cosine", "mirror_cosine", "one_minus_sqrt", "square", "halving"; "exponential" or
+            curve: "linear", "cosine", "mirror_cosine", "one_minus_sqrt", "square", "logarithmic", "halving"; "exponential" or
                 "inverse_proportional" between values > 0. The reference has the formulas.
 
         >>> import lrkern as lk
@@ -234,21 +235,31 @@ class Schedule(_core.Expression):
         node = _core.shift(self.node, n)
         return Schedule("shift", (self, n), node, None if self.steps is None else max(self.steps + n, 0))
 
-    def stretch(self, factor: float) -> Schedule:
-        """s(t / factor), `factor` > 0 taken as the exact value of the float.
+    def stretch(self, factor: float | Fraction, divisor: int = 1) -> Schedule:
+        """s(t divisor/factor): `factor`/`divisor` times as long.
+
+        Args:
+            factor: > 0, taken as the exact value of the float or of the Fraction.
+            divisor: >= 1. The ratio must be that of a float64 and an odd integer up to 2^53, as it will be printed.
 
         >>> import lrkern as lk
         >>> lk.linear(1.0, 0.0, 4).stretch(2).table(3)
         array([1.   , 0.875, 0.75 ])
+        >>> lk.linear(1.0, 0.0, 4).stretch(1, 3).table(3)
+        array([1.  , 0.25, 0.  ])
         """
-        factor = real("stretch", "factor", factor, above=0.0)
+        divisor = count("stretch", "divisor", divisor, low=1)
+        if divisor == 1 and not isinstance(factor, Fraction):
+            factor = real("stretch", "factor", factor, above=0.0)
+        else:
+            factor, divisor = _ratio(factor, divisor)
         steps = None
         if self.steps is not None:
             numerator, denominator = factor.as_integer_ratio()
-            steps = -(-self.steps * numerator // denominator)
+            steps = -(-self.steps * numerator // (denominator * divisor))
             if steps > MAX_COUNT:
                 raise ValueError(f"stretch: the stretched schedule must end by step 2^53; it would at {steps}")
-        return Schedule("stretch", (self, factor), _core.stretch(self.node, factor), steps)
+        return Schedule("stretch", (self, factor, divisor), _core.stretch(self.node, factor, divisor), steps)
 
     def staircase(self, every: int) -> Schedule:
         """s(every * floor(t / every)): changes at multiples of `every` only.
@@ -280,6 +291,27 @@ class Schedule(_core.Expression):
         node = _core.repeat(self.node, period, _core.FOREVER if times is None else times, gain)
         steps = None if times is None else _plus(self.steps, (times - 1) * period)
         return Schedule("repeat", (self, period, times, gain), node, steps)
+
+    def restarts(self, growth: float = 1.0, gain: float = 1.0) -> Schedule:
+        """The curve again and again, each time `growth` times as long and from `gain` times as high.
+
+        Cycle i runs within steps growth^i steps from gain^i its start to its end. Beginnings are exact, whatever their number;
+        they need not be integers. The schedule must be a single curve from a start to an end.
+
+        Args:
+            growth: ratio of lengths, > 0, either 1 or 1e-9 away from it at least; below 1 the cycles end at
+                steps/(1 - growth), where the end is held.
+            gain: ratio of starts, > 0.
+
+        >>> import lrkern as lk
+        >>> lk.linear(1.0, 0.2, 2).restarts(growth=2.0, gain=0.5).table(8).round(4)
+        array([1.    , 0.6   , 0.5   , 0.425 , 0.35  , 0.275 , 0.25  , 0.2438])
+        """
+        growth, gain = ramps.restart_ratios("restarts", growth, gain)
+        if not _core.is_ramp(self.node) or not self.steps:
+            raise ValueError(f"restarts: the schedule must be a single curve, as cosine(0.1, 0.0, 9) is; got {describe(self)}")
+        node = _core.restarts(self.node, self.steps, growth, gain, self(self.steps))
+        return Schedule("restarts", (self, growth, gain), node, None)
 
     def cooldown(self, at: int, steps: int, end: float = 0.0, curve: str = "linear") -> Schedule:
         """s until step `at`, then `steps` steps from s(at) to `end`, held.
@@ -402,6 +434,20 @@ def _or_nothing(picture: Callable[[Schedule], str], schedule: Schedule) -> str |
         return picture(schedule)
     except OverflowError:  # nothing to draw: notebooks show the text
         return None
+
+
+def _ratio(factor: float | Fraction, divisor: int) -> tuple[float, int]:
+    """factor/divisor as a float over an odd integer."""
+    ratio = Fraction(factor if isinstance(factor, Fraction) else real("stretch", "factor", factor, above=0.0)) / divisor
+    odd = ratio.denominator // (ratio.denominator & -ratio.denominator)
+    try:
+        value = float(ratio * odd)
+    except OverflowError:
+        value = 0.0
+    if not (value > 0.0 and value == ratio * odd and odd <= MAX_COUNT):
+        shown = describe(factor) + (f" over {divisor}" if divisor > 1 else "")
+        raise ValueError(f"stretch: factor over divisor must be > 0, a float64 over an integer up to 2^53; got {shown}")
+    return value, odd
 
 
 def _plus(steps: int | None, more: int) -> int | None:

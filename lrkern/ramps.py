@@ -6,17 +6,19 @@ docs/schedules.md has the formulas.
 from __future__ import annotations
 
 from lrkern import _core
+from lrkern._checks import describe, real
 
-# name -> shape of the C side and its parameter, see lrk_shape
+# name -> shape of the C side and its parameters, see lrk_shape
 _SHAPES = {
-    "linear": ("fall", 1.0),
-    "cosine": ("cosine", 0.0),
-    "one_minus_sqrt": ("rise", 0.5),
-    "exponential": ("geometric", 0.0),
-    "square": ("rise", 2.0),
-    "mirror_cosine": ("mirror_cosine", 0.0),
-    "halving": ("halving", 0.0),
-    "inverse_proportional": ("harmonic", 0.0),
+    "linear": ("fall", 1.0, 1.0),
+    "cosine": ("cosine", 1.0, 1.0),
+    "one_minus_sqrt": ("rise", 0.5, 0.0),
+    "exponential": ("geometric", 0.0, 0.0),
+    "square": ("rise", 2.0, 0.0),
+    "logarithmic": ("logarithmic", 0.0, 0.0),
+    "mirror_cosine": ("mirror_cosine", 0.0, 0.0),
+    "halving": ("halving", 0.0, 0.0),
+    "inverse_proportional": ("harmonic", 0.0, 0.0),
 }
 NAMES = tuple(_SHAPES)
 POSITIVE = ("exponential", "inverse_proportional")
@@ -24,8 +26,7 @@ POSITIVE = ("exponential", "inverse_proportional")
 
 def ramp(curve: str, steps: int, start: _core.Node, start_at: int, end: _core.Node, end_at: int) -> _core.Node:
     """From the exact value of `start` at step `start_at` to that of `end` at `end_at`."""
-    shape, parameter = _SHAPES[curve]
-    return _core.ramp(shape, parameter, 0.0, steps, start, start_at, end, end_at)
+    return _core.ramp(*_SHAPES[curve], steps, start, start_at, end, end_at)
 
 
 def check_positive(
@@ -35,3 +36,11 @@ def check_positive(
     for name, value in ((start_name, start), (end_name, end)):
         if not value > 0.0:
             raise ValueError(f"{where}: {name} must be > 0 for curve {curve!r}; got {value!r}")
+
+
+def restart_ratios(where: str, growth: float, gain: float) -> tuple[float, float]:
+    """Checked ratios of the lengths of restart cycles and of their starts."""
+    growth = real(where, "growth", growth, above=0.0)
+    if 0.0 < abs(growth - 1.0) < 1e-9:
+        raise ValueError(f"{where}: growth must be 1, or differ from it by 1e-9 at least; got {describe(growth)}")
+    return growth, real(where, "gain", gain, above=0.0)

@@ -167,7 +167,7 @@ def wsd(peak: float, warmup: int, stable: int, decay: int, end: float = 0.0, tai
     Args:
         warmup, stable, decay: numbers of steps, >= 0.
         end: final value.
-        tail: "linear", "cosine", "mirror_cosine", "one_minus_sqrt", "square", "halving"; "exponential" or
+        tail: "linear", "cosine", "mirror_cosine", "one_minus_sqrt", "square", "logarithmic", "halving"; "exponential" or
             "inverse_proportional", for which peak and end are > 0. The reference has the formulas.
 
     Source: Hu et al., MiniCPM, arXiv 2404.06395; Hagele et al., arXiv 2405.18392.
@@ -346,7 +346,7 @@ def half_cosine(peak: float, end: float, steps: int) -> Recipe:
     """
     peak, end = real("half_cosine", "peak", peak), real("half_cosine", "end", end)
     steps = count("half_cosine", "steps", steps, high=MAX_COUNT // 2)
-    whole = _core.ramp_between("cosine", 0.0, 0.0, 2 * steps, peak, end)
+    whole = _core.ramp_between("cosine", 1.0, 1.0, 2 * steps, peak, end)
     return (peak, end, steps), _core.shift(whole, -steps), steps
 
 
@@ -369,7 +369,7 @@ def truncated_cosine(start: float, end: float, steps: int, decay: int, floor: fl
     start, end, steps = ends("truncated_cosine", start, end, steps)
     decay = count("truncated_cosine", "decay", decay, high=steps)
     floor = real("truncated_cosine", "floor", floor)
-    whole, at = _core.ramp_between("cosine", 0.0, 0.0, steps, start, floor), steps - decay
+    whole, at = _core.ramp_between("cosine", 1.0, 1.0, steps, start, floor), steps - decay
     line = ramps.ramp("linear", decay, whole, at, _core.constant(end), 0)
     return (start, end, steps, decay, floor), _core.join([whole, line], [at]), steps
 

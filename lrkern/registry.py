@@ -21,7 +21,7 @@ from lrkern.expression import Schedule, join
 
 GROUP = "lrkern.schedules"  # the entry points of packages that bring curves
 
-METHODS = ("warmup", "then", "clip", "shift", "stretch", "staircase", "repeat", "cooldown")
+METHODS = ("warmup", "then", "clip", "shift", "stretch", "staircase", "repeat", "restarts", "cooldown")
 
 _P = ParamSpec("_P")
 _Builder = Callable[..., Schedule]

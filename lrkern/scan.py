@@ -638,7 +638,7 @@ def refine(grad_norms: npt.ArrayLike, norm: str = "l2", *, peak: float = 1.0, sm
         lr_t = peak s_t / max(s)
 
     G is the running median of `grad_norms` over 2 floor(smoothing n / 2) + 1 steps. Before the first norm stand copies of it;
-    after the last one come the norms backwards, the last one first. Norms that do not change give linear decay; norms that rise
+    after the last one come those before it, backwards. Norms that do not change give linear decay; norms that rise
     at the beginning of a run give a warm-up, and norms that fall near the end a steeper fall.
 
     Args:
@@ -668,7 +668,8 @@ def refine(grad_norms: npt.ArrayLike, norm: str = "l2", *, peak: float = 1.0, sm
     Source:
         Defazio, Cutkosky, Mehta, Mishchenko, "Optimal Linear Decay Learning Rate Schedules and Further Refinements", arXiv
         2310.07831: schedules with w_t = |g_t|^-2 for SGD and, in the l1 norm, |g_t|^-1 for Adam, scaled to a maximum of 1. The
-        scale does not matter there, as the peak is tuned. The default of `smoothing` is lrkern's.
+        scale does not matter there, as the peak is tuned. Weights, sums, the width of the median and what stands beyond both
+        ends are those of the code that the authors published with it. The default of `smoothing` is lrkern's.
     """
     where = "refine"
     norms = _metrics(where, "grad_norms", grad_norms).astype(np.float64)

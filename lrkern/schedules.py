@@ -27,6 +27,7 @@ __all__ = [
     "cosine",
     "cyclic",
     "exponential",
+    "exponential_ramp",
     "from_function",
     "from_table",
     "geometric",
@@ -34,6 +35,7 @@ __all__ = [
     "inverse_power",
     "inverse_sqrt",
     "inverse_time",
+    "line",
     "linear",
     "noise",
     "one_minus_sqrt",
@@ -44,6 +46,11 @@ __all__ = [
     "tanh",
     "warm_restarts",
 ]
+
+
+def _bent(where: str, name: str, power: float) -> float:
+    """A power within the bounds that keep every digit of what it bends."""
+    return real(where, name, power, low=1e-3, high=1e3)
 
 
 @curve
@@ -69,36 +76,72 @@ def linear(start: float, end: float, steps: int) -> Recipe:
     array([0.1  , 0.075, 0.05 , 0.025, 0.   , 0.   ])
     """
     start, end, steps = ends("linear", start, end, steps)
-    return (start, end, steps), _core.ramp_between("fall", 1.0, 0.0, steps, start, end), steps
+    return (start, end, steps), _core.ramp_between("fall", 1.0, 1.0, steps, start, end), steps
 
 
 @curve
-def polynomial(start: float, end: float, steps: int, power: float = 1.0) -> Recipe:
-    """end + (start - end)(1 - t/steps)^power, power > 0.
+def line(start: float, slope: float, every: float = 1) -> Recipe:
+    """start + slope t/every; goes on for ever.
 
-    Source: torch PolynomialLR, keras PolynomialDecay, optax polynomial_schedule.
+    Args:
+        start: value at t = 0.
+        slope: what is added per `every` steps, any number.
+        every: > 0, need not be an integer.
+
+    Source: Smith, learning-rate range tests, arXiv 1506.01186; deepspeed LRRangeTest.
+
+    >>> import lrkern as lk
+    >>> lk.line(0.5, 0.25, every=2).table(4)
+    array([0.5  , 0.625, 0.75 , 0.875])
+    """
+    start, slope = real("line", "start", start), real("line", "slope", slope)
+    every = real("line", "every", every, above=0.0)
+    return (start, slope, every), _core.line(start, slope, every), None
+
+
+@curve
+def polynomial(start: float, end: float, steps: int, power: float = 1.0, warp: float = 1.0) -> Recipe:
+    """end + (start - end)(1 - (t/steps)^warp)^power, power > 0.
+
+    Args:
+        warp: 0.001 to 1000; above 1 the fall begins later, below 1 sooner.
+
+    Source: torch PolynomialLR, keras PolynomialDecay, optax polynomial_schedule; `warp` is the k-decay of Zhang and Li,
+        arXiv 2004.05909.
 
     >>> import lrkern as lk
     >>> lk.polynomial(1.0, 0.0, 4, power=2.0).table(5)
     array([1.    , 0.5625, 0.25  , 0.0625, 0.    ])
+    >>> lk.polynomial(1.0, 0.0, 4, warp=2.0).table(5)
+    array([1.    , 0.9375, 0.75  , 0.4375, 0.    ])
     """
     start, end, steps = ends("polynomial", start, end, steps)
     power = real("polynomial", "power", power, above=0.0)
-    return (start, end, steps, power), _core.ramp_between("fall", power, 0.0, steps, start, end), steps
+    warp = _bent("polynomial", "warp", warp)
+    shape = ("rise", warp, 0.0) if power == 1.0 and warp != 1.0 else ("fall", power, warp)
+    return (start, end, steps, power, warp), _core.ramp_between(*shape, steps, start, end), steps
 
 
 @curve
-def cosine(start: float, end: float, steps: int) -> Recipe:
-    """end + (start - end)(1 + cos(pi t/steps))/2, then `end` (torch's and transformers' rise again).
+def cosine(start: float, end: float, steps: int, power: float = 1.0, warp: float = 1.0) -> Recipe:
+    """end + (start - end)((1 + cos(pi (t/steps)^warp))/2)^power, then `end` (torch's and transformers' rise again).
 
-    Source: Loshchilov and Hutter, SGDR, arXiv 1608.03983; torch CosineAnnealingLR.
+    Args:
+        power: 0.001 to 1000.
+        warp: 0.001 to 1000; above 1 the fall begins later, below 1 sooner.
+
+    Source: Loshchilov and Hutter, SGDR, arXiv 1608.03983; torch CosineAnnealingLR. `power` is optax' exponent, `warp` the
+        k-decay of Zhang and Li, arXiv 2004.05909, in timm.
 
     >>> import lrkern as lk
     >>> lk.cosine(0.1, 0.0, 4)(2), lk.cosine(0.1, 0.0, 4)(100)
     (0.05, 0.0)
+    >>> lk.cosine(1.0, 0.0, 4, power=2.0)(2), lk.cosine(1.0, 0.0, 4, warp=0.5)(1)
+    (0.25, 0.5)
     """
     start, end, steps = ends("cosine", start, end, steps)
-    return (start, end, steps), _core.ramp_between("cosine", 0.0, 0.0, steps, start, end), steps
+    power, warp = _bent("cosine", "power", power), _bent("cosine", "warp", warp)
+    return (start, end, steps, power, warp), _core.ramp_between("cosine", power, warp, steps, start, end), steps
 
 
 @curve
@@ -114,6 +157,26 @@ def geometric(start: float, end: float, steps: int) -> Recipe:
     start, end = real("geometric", "start", start, above=0.0), real("geometric", "end", end, above=0.0)
     steps = count("geometric", "steps", steps)
     return (start, end, steps), _core.ramp_between("geometric", 0.0, 0.0, steps, start, end), steps
+
+
+@curve
+def exponential_ramp(start: float, end: float, steps: int, ratio: float) -> Recipe:
+    """end + (start - end)(ratio^(t/steps) - ratio)/(1 - ratio): along an exponential from the start to the end.
+
+    Args:
+        ratio: the slope at the end next to that at the start, 1e-100 to 1e100 but not 1: below 1 the fall is fast first.
+
+    Source: timm WSDLRScheduler with decay_fn="exp"; Megatron-LM's exponential tail, whose ratio is 1/2.
+
+    >>> import lrkern as lk
+    >>> lk.exponential_ramp(1.0, 0.0, 2, 0.25).table(4).round(4)
+    array([1.    , 0.3333, 0.    , 0.    ])
+    """
+    start, end, steps = ends("exponential_ramp", start, end, steps)
+    ratio = real("exponential_ramp", "ratio", ratio, low=1e-100, high=1e100)
+    if ratio == 1.0:
+        raise ValueError("exponential_ramp: ratio must not be 1, which is a straight line; got 1.0 (float)")
+    return (start, end, steps, ratio), _core.ramp_between("exponential", ratio, 0.0, steps, start, end), steps
 
 
 @curve
@@ -335,8 +398,8 @@ def cyclic(low: float, high: float, up: int, down: int | None = None, mode: str 
     choice("cyclic", "mode", mode, ("triangular", "triangular2", "exp_range"))
     gamma = real("cyclic", "gamma", gamma, above=0.0)
     bottom, top = (low, high) if mode == "triangular" else (0.0, 1.0)
-    rise = _core.ramp_between("fall", 1.0, 0.0, up, bottom, top)
-    fall = _core.ramp_between("fall", 1.0, 0.0, down, top, bottom)
+    rise = _core.ramp_between("fall", 1.0, 1.0, up, bottom, top)
+    fall = _core.ramp_between("fall", 1.0, 1.0, down, top, bottom)
     gain = 0.5 if mode == "triangular2" else 1.0
     node = _core.repeat(_core.join([rise, fall], [up]), period, _core.FOREVER, gain)
     if mode == "exp_range":
@@ -363,6 +426,8 @@ def warm_restarts(start: float, end: float, period: int, growth: float = 1.0, ga
             period/(1 - growth), where `end` is held.
         gain: ratio of peaks, > 0.
 
+    It is `cosine(start, end, period).restarts(growth, gain)`.
+
     Source: Loshchilov and Hutter, SGDR, arXiv 1608.03983; torch CosineAnnealingWarmRestarts, keras CosineDecayRestarts.
 
     >>> import lrkern as lk
@@ -371,20 +436,8 @@ def warm_restarts(start: float, end: float, period: int, growth: float = 1.0, ga
     """
     start, end = real("warm_restarts", "start", start), real("warm_restarts", "end", end)
     period = count("warm_restarts", "period", period, low=1)
-    growth = real("warm_restarts", "growth", growth, above=0.0)
-    if 0.0 < abs(growth - 1.0) < 1e-9:
-        raise ValueError(f"warm_restarts: growth must be 1, or differ from it by 1e-9 at least; got {describe(growth)}")
-    gain = real("warm_restarts", "gain", gain, above=0.0)
-
-    def cycles(top: float, bottom: float, gain: float) -> _core.Node:
-        return _core.repeat(_core.ramp_between("cosine", 0.0, 0.0, period, top, bottom), period, _core.FOREVER, gain)
-
-    if growth != 1.0:
-        node = _core.restarts(_core.ramp_between("cosine", 0.0, 0.0, period, start, end), period, growth, gain, end)
-    elif gain == 1.0 or end == 0.0:
-        node = cycles(start, end, gain)
-    else:
-        node = _core.add(cycles(0.0, end, 1.0), cycles(start, 0.0, gain))
+    growth, gain = ramps.restart_ratios("warm_restarts", growth, gain)
+    node = _core.restarts(_core.ramp_between("cosine", 1.0, 1.0, period, start, end), period, growth, gain, end)
     return (start, end, period, growth, gain), node, None
 
 

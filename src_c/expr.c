@@ -105,7 +105,32 @@ lrk_expr *lrk_ramp(lrk_shape shape, double a, double b, int64_t steps, lrk_expr 
     if (shape == LRK_SHAPE_GEOMETRIC) {
         xdd ratio = compiler()->ratio(e->end, e->value);
         e->log_rate = compiler()->log(ratio.v, ratio.e);
+    } else if (shape == LRK_SHAPE_EXPONENTIAL) {
+        e->log_rate = compiler()->log(dd_of(a), 0);
+    } else if (shape == LRK_SHAPE_LOGARITHMIC && steps > 0) {
+        e->log_rate = compiler()->log(dd_add_d(dd_of_int(steps), 1.0), 0);
     }
+    return e;
+}
+
+int lrk_is_ramp(const lrk_expr *e)
+{
+    return e != NULL && e->kind == LRK_KIND_RAMP;
+}
+
+/* The same ramp between other ends. */
+static lrk_expr *ramp_between(const lrk_expr *ramp, xdd start, xdd end)
+{
+    lrk_expr *e = new_node(LRK_KIND_RAMP, NULL, 0);
+    if (!e)
+        return NULL;
+    e->shape = ramp->shape;
+    e->a = ramp->a;
+    e->b = ramp->b;
+    e->n = ramp->n;
+    e->inverse = ramp->inverse;
+    e->log_rate = ramp->log_rate;
+    lrk_ramp_between(e, start, end);
     return e;
 }
 
@@ -145,6 +170,17 @@ lrk_expr *lrk_exponential(double scale, double rate, double every)
         return NULL;
     e->value = exactly(scale);
     e->log_rate = dd_div(compiler()->log(dd_of(rate), 0), dd_of(every));
+    return e;
+}
+
+lrk_expr *lrk_line(double start, double slope, double every)
+{
+    LRK_FP_DEFAULT_HERE;
+    lrk_expr *e = new_node(slope == 0.0 ? LRK_KIND_CONSTANT : LRK_KIND_LINE, NULL, 0);
+    if (!e)
+        return NULL;
+    e->value = exactly(start);
+    e->end = compiler()->ratio(exactly(slope), exactly(every));
     return e;
 }
 
@@ -228,13 +264,14 @@ lrk_expr *lrk_shift(lrk_expr *a, int64_t by)
     return e;
 }
 
-lrk_expr *lrk_stretch(lrk_expr *a, double factor)
+lrk_expr *lrk_stretch(lrk_expr *a, double factor, int64_t divisor)
 {
     LRK_FP_DEFAULT_HERE;
     lrk_expr *e = new_node(LRK_KIND_STRETCH, &a, 1);
     if (e) {
         e->a = factor;
-        e->fastest = dd_max(1.0, e->fastest / factor);
+        e->n = divisor;
+        e->fastest = dd_max(1.0, e->fastest / factor * (double)divisor);
     }
     return e;
 }
@@ -295,9 +332,36 @@ lrk_expr *lrk_repeat(lrk_expr *a, int64_t period, int64_t times, double gain, do
     return e;
 }
 
+/* Whether ramps of the shape are start f + end (1 - f). */
+static int is_weighted_sum(lrk_shape shape)
+{
+    return shape != LRK_SHAPE_GEOMETRIC && shape != LRK_SHAPE_HARMONIC && shape != LRK_SHAPE_HARMONIC_COSINE;
+}
+
+/* Cycles of one length, of which the end keeps its value: those of the start and of the end, each a repetition. */
+static lrk_expr *equal_restarts(const lrk_expr *ramp, int64_t period, double gain)
+{
+    const xdd zero = compiler()->normalise(dd_of(0.0), 0);
+    lrk_expr *const up = ramp_between(ramp, zero, ramp->end), *const down = ramp_between(ramp, ramp->value, zero);
+    lrk_expr *const ends = up ? lrk_repeat(up, period, INT64_MAX, 1.0, 1.0) : NULL;
+    lrk_expr *const starts = down ? lrk_repeat(down, period, INT64_MAX, gain, 1.0) : NULL;
+    lrk_expr *const sum = ends && starts ? lrk_sum(ends, starts) : NULL;
+    lrk_expr_release(up);
+    lrk_expr_release(down);
+    lrk_expr_release(ends);
+    lrk_expr_release(starts);
+    return sum;
+}
+
 lrk_expr *lrk_restarts(lrk_expr *ramp, int64_t period, double growth, double gain, double rest)
 {
     LRK_FP_DEFAULT_HERE;
+    if (ramp == NULL)
+        return NULL;
+    if (growth == 1.0 && (gain == 1.0 || ramp->end.v.hi == 0.0))
+        return lrk_repeat(ramp, period, INT64_MAX, gain, 1.0);
+    if (growth == 1.0 && is_weighted_sum(ramp->shape))
+        return equal_restarts(ramp, period, gain);
     lrk_expr *e = new_node(LRK_KIND_RESTARTS, &ramp, 1);
     if (!e)
         return NULL;

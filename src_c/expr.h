@@ -11,6 +11,7 @@ typedef enum {
     LRK_KIND_RAMP,
     LRK_KIND_POWER_LAW,
     LRK_KIND_EXPONENTIAL,
+    LRK_KIND_LINE,
     LRK_KIND_TABLE,
     LRK_KIND_NOISE,
     LRK_KIND_SUM,
@@ -49,13 +50,13 @@ struct lrk_expr {
     int rises, falls;    /* one end of a ramp is so small that the weight of the other one counts to its last digit */
     lrk_noise_kind noise;
     uint64_t seed;       /* of noise */
-    int64_t n;           /* steps, by, every, period, number of values */
+    int64_t n;           /* steps, by, every, period, number of values, divisor of a stretch */
     int64_t times;       /* of a repeat */
     double a, b;         /* of a shape; power of a power law or of a gain; low and high; factor; growth; limit */
-    xdd value, end;      /* constant, start, scale; end of a ramp, rest of restarts */
+    xdd value, end;      /* constant, start, scale; end of a ramp, slope of a line, rest of restarts */
     dd offset, slope;    /* base of a power law */
     dd inverse;          /* of the steps of a ramp */
-    dd log_rate;         /* of an exponential per step, of a gain per cycle, of a geometric ramp as a whole */
+    dd log_rate;         /* of an exponential per step, of a gain per cycle, of a ramp along one as a whole */
     int64_t n_boundaries;
     int64_t *boundaries; /* of a join; of a table: where its value changes */
     double *values;      /* of a table */

@@ -81,18 +81,21 @@ LRK_API int lrk_get_threads(void);
 
 typedef struct lrk_expr lrk_expr;
 
-/* How a ramp goes from its start (x = 0) to its end (x = 1), x = t/steps. f is the weight of the start, 1 - f of the end. */
+/* How a ramp goes from its start (x = 0) to its end (x = 1), x = t/steps. f is the weight of the start, 1 - f of the end.
+ * Powers a and b are > 0. */
 typedef enum {
-    LRK_SHAPE_FALL, /* f = (1 - x)^a */
+    LRK_SHAPE_FALL, /* f = (1 - x^b)^a */
     LRK_SHAPE_RISE, /* f = 1 - x^a */
-    LRK_SHAPE_COSINE, /* f = (1 + cos(pi x))/2 */
+    LRK_SHAPE_COSINE, /* f = ((1 + cos(pi x^b))/2)^a */
     LRK_SHAPE_REX, /* f = (1 - x)/(1 - x/2) */
     LRK_SHAPE_LOGISTIC, /* f = (1 - tanh(a (1 - x) + b x))/2; the ramp's ends are not exactly start and end */
     LRK_SHAPE_GEOMETRIC, /* value = start (end/start)^x */
     LRK_SHAPE_MIRROR_COSINE, /* f = 2 (1 - x) - (1 + cos(pi x))/2 */
     LRK_SHAPE_HALVING, /* f = 2^(1 - x) - 1 */
     LRK_SHAPE_HARMONIC, /* 1/value = f/start + (1 - f)/end, f = 1 - x; start and end > 0 */
-    LRK_SHAPE_HARMONIC_COSINE /* the same with f = (1 + cos(pi x))/2 */
+    LRK_SHAPE_HARMONIC_COSINE, /* the same with f = (1 + cos(pi x))/2 */
+    LRK_SHAPE_EXPONENTIAL, /* f = (a^x - a)/(1 - a), a != 1 */
+    LRK_SHAPE_LOGARITHMIC /* f = 1 - log(1 + t)/log(1 + steps) */
 } lrk_shape;
 
 /* numerator/denominator, exactly (to 2^-100). */
@@ -107,6 +110,9 @@ LRK_API lrk_expr *lrk_power_law(double scale, double offset, double slope, doubl
 
 /* scale rate^(t/every). */
 LRK_API lrk_expr *lrk_exponential(double scale, double rate, double every);
+
+/* start + slope t/every. */
+LRK_API lrk_expr *lrk_line(double start, double slope, double every);
 
 /* values[floor(t)], then the last; copies the values. */
 LRK_API lrk_expr *lrk_table(const double *values, int64_t n);
@@ -123,8 +129,8 @@ LRK_API lrk_expr *lrk_clip(lrk_expr *a, double low, double high);
 /* a(t - by), a(0) before that. */
 LRK_API lrk_expr *lrk_shift(lrk_expr *a, int64_t by);
 
-/* a(t/factor). */
-LRK_API lrk_expr *lrk_stretch(lrk_expr *a, double factor);
+/* a(t divisor/factor), divisor >= 1. */
+LRK_API lrk_expr *lrk_stretch(lrk_expr *a, double factor, int64_t divisor);
 
 /* a(every floor(t/every)). */
 LRK_API lrk_expr *lrk_staircase(lrk_expr *a, int64_t every);
@@ -139,11 +145,14 @@ LRK_API lrk_expr *lrk_join(lrk_expr *const *parts, const int64_t *boundaries, in
 LRK_API lrk_expr *lrk_repeat(lrk_expr *a, int64_t period, int64_t times, double gain, double power);
 
 /* Cycle i has length period growth^i and is the ramp from gain^i its start to its end, stretched to that length; `ramp` takes
- * `period` steps between numbers. Where growth < 1, cycles end at period/(1 - growth); from there the value is `rest`. */
+ * `period` steps. Where growth < 1, cycles end at period/(1 - growth); from there the value is `rest`. */
 LRK_API lrk_expr *lrk_restarts(lrk_expr *ramp, int64_t period, double growth, double gain, double rest);
 
 LRK_API lrk_expr *lrk_expr_retain(lrk_expr *e);
 LRK_API void lrk_expr_release(lrk_expr *e);
+
+/* 1 for what lrk_ramp made. */
+LRK_API int lrk_is_ramp(const lrk_expr *e);
 
 /* Nodes, every shared part counted where it is used (saturates). */
 LRK_API int64_t lrk_expr_size(const lrk_expr *e);
@@ -158,7 +167,7 @@ LRK_API lrk_status lrk_expr_value(const lrk_expr *e, double t, double *value);
 
 /* The run of steps *begin <= t < *end around step t that is one smooth formula: what lies between two joins, restarts, jumps.
  * (Where a clip begins or ends to hold is not looked for.) */
-void lrk_expr_segment(const lrk_expr *e, int64_t t, int64_t *begin, int64_t *end);
+LRK_API void lrk_expr_segment(const lrk_expr *e, int64_t t, int64_t *begin, int64_t *end);
 
 /* A plan: the compiled form. Piece i covers steps breaks[i] <= t < breaks[i+1] (the last one up to `end`):
  *     u = (t - center) scale                                   exact
@@ -184,9 +193,10 @@ typedef struct {
     int64_t overflow_at; /* -1, or the first step whose value is beyond the range of float64: the plan ends there */
 } lrk_plan;
 
-/* Compiles at least steps 0 <= t < horizon, unless that takes more than max_pieces pieces, or a value is beyond float64: then what comes
- * before; see lrk_plan_covers. A plan is never changed by what uses it, and may outlive its expression. */
-LRK_API lrk_status lrk_plan_compile(const lrk_expr *e, int64_t horizon, int64_t max_pieces, lrk_plan *plan);
+/* Compiles at least steps 0 <= t < horizon, unless that takes more than max_pieces pieces, or a value is beyond float64: then
+ * what comes before; see lrk_plan_covers. Where values repeat further on, it goes on to there as long as the pieces are no more
+ * than `ahead`. A plan is never changed by what uses it, and may outlive its expression. */
+LRK_API lrk_status lrk_plan_compile(const lrk_expr *e, int64_t horizon, int64_t max_pieces, int64_t ahead, lrk_plan *plan);
 /* The same for steps start <= t < horizon alone: the first piece covers `start`. */
 LRK_API lrk_status lrk_plan_compile_part(const lrk_expr *e, int64_t start, int64_t horizon, int64_t max_pieces, lrk_plan *plan);
 

@@ -57,13 +57,15 @@ static lrk_status piece_at(lrk_walker *w, const lrk_expr *e, int64_t t, lrk_piec
     }
 }
 
-/* Pieces from the one that covers `start` on, until the next would begin at `horizon` or beyond. */
-static lrk_status compile_pieces(const lrk_expr *e, int64_t start, int64_t horizon, int64_t max_pieces, lrk_plan *plan)
+/* Pieces from the one that covers `start` on, until the next would begin at `whole` or beyond; at `horizon` already where that
+ * would take more than `ahead` of them. */
+static lrk_status compile_pieces(const lrk_expr *e, int64_t start, int64_t horizon, int64_t whole, int64_t max_pieces,
+                                 int64_t ahead, lrk_plan *plan)
 {
     lrk_walker w;
     lrk_active()->compiler->start(&w, e, start);
     int64_t capacity = 0, t = start;
-    while (t < horizon && plan->n_pieces < max_pieces) {
+    while (t < whole && plan->n_pieces < max_pieces && (t < horizon || plan->n_pieces < ahead)) {
         if (plan->n_pieces == capacity) {
             capacity = capacity == 0 ? 64 : 2 * capacity;
             lrk_piece *grown = realloc(plan->pieces, (size_t)capacity * sizeof *grown);
@@ -84,19 +86,19 @@ static lrk_status compile_pieces(const lrk_expr *e, int64_t start, int64_t horiz
     return LRK_OK;
 }
 
-lrk_status lrk_plan_compile(const lrk_expr *e, int64_t horizon, int64_t max_pieces, lrk_plan *plan)
+lrk_status lrk_plan_compile(const lrk_expr *e, int64_t horizon, int64_t max_pieces, int64_t ahead, lrk_plan *plan)
 {
     LRK_FP_DEFAULT_HERE;
     *plan = (lrk_plan){.overflow_at = -1};
-    int64_t start = 0, period = 0;
+    int64_t start = 0, period = 0, whole = horizon;
     if (lrk_active()->compiler->periodic(e, &start, &period) && start <= LRK_MAX_STEP - period) {
         period = period == 0 ? 1 : period;
-        horizon = start + period;
+        whole = start + period;
     } else {
         period = 0;
     }
-    const lrk_status status = compile_pieces(e, 0, horizon, max_pieces, plan);
-    if (status == LRK_OK && period != 0 && plan->overflow_at < 0 && plan->end >= horizon) {
+    const lrk_status status = compile_pieces(e, 0, horizon, whole, max_pieces, ahead, plan);
+    if (status == LRK_OK && period != 0 && plan->overflow_at < 0 && plan->end >= whole) {
         plan->tail_start = start;
         plan->period = period;
     }
@@ -107,7 +109,7 @@ lrk_status lrk_plan_compile_part(const lrk_expr *e, int64_t start, int64_t horiz
 {
     LRK_FP_DEFAULT_HERE;
     *plan = (lrk_plan){.overflow_at = -1};
-    return compile_pieces(e, start, horizon, max_pieces, plan);
+    return compile_pieces(e, start, horizon, horizon, max_pieces, 0, plan);
 }
 
 double lrk_plan_value(const lrk_plan *plan, int64_t t)

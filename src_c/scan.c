@@ -238,7 +238,7 @@ int lrk_running_median(int64_t n, const double *numbers, int64_t reach, double *
             rank[order[i].index] = i;
         for (int64_t i = -reach; i < n + reach; i++) {
             const int64_t out = i - 2 * reach - 1;
-            count_rank(counts, n, rank[i < 0 ? 0 : i < n ? i : 2 * n - 1 - i], 1);
+            count_rank(counts, n, rank[i < 0 ? 0 : i < n ? i : 2 * n - 2 - i], 1);
             if (out >= -reach)
                 count_rank(counts, n, rank[out < 0 ? 0 : out], -1);
             if (i >= reach)

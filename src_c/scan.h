@@ -106,7 +106,7 @@ const char *lrk_loss_driven_run(int64_t runs, int64_t steps, lrk_scan_rows losse
                                 const int64_t *table_of, double *lr, int64_t lr_pitch);
 
 /* medians[t] = the median of the 2 reach + 1 numbers around t. Before the first number stand copies of it; after the last
-   one come the numbers backwards, the last one first. 0 <= reach < n. Returns 0, or -1 without memory. */
+   one come the numbers before it, backwards. 0 <= reach < n. Returns 0, or -1 without memory. */
 int lrk_running_median(int64_t n, const double *numbers, int64_t reach, double *medians);
 
 /* out[t] = weights[t] (weights[t+1] + ... + weights[n-1]), the sum rounded once (to 2^-100). `out` may be `weights`. */

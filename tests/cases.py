@@ -20,7 +20,20 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import oracle
-from oracle import SHAPES, Exact, along, blend, crossings, exactly, mp, power_weights, real, restart_cycle, span
+from oracle import (
+    SHAPES,
+    Exact,
+    along,
+    blend,
+    cosine_power_weights,
+    crossings,
+    exactly,
+    mp,
+    power_weights,
+    ramp_at,
+    real,
+    span,
+)
 from random_words import word
 
 MAX_ULP = 0.6
@@ -126,9 +139,13 @@ def linear(start, end, steps):
     "polynomial(1.0, 0.0, 1000, 1e-300)",
     "polynomial(1.0, 0.5, 1000, 1e300)",
     "polynomial(0.0, 1.0, 1000000, 1e15)",
+    spans("polynomial({start}, {end}, {steps}, warp=0.6)", lengths=[100], extremes=EXTREME_PAIRS[:4], odd=[1000]),
+    spans("polynomial({start}, {end}, {steps}, 1.7, 2.5)", lengths=[3, 10**12], extremes=EXTREME_PAIRS[:7], odd=[1000]),
+    over("polynomial(0.1, 0.01, 1000, {})", ["0.5, 0.5", "2.0, 1e-3", "1e-3, 1e3", "1e6, 30.0", "3.0, 1e-3"]),
+    over("polynomial(0.0, 0.1, 10**5, {})", ["0.5, 3.0", "20.0, 0.1", "1e3, 1e3", "0.01, 1e3"]),
 )
-def polynomial(start, end, steps, power=1.0):
-    return span(start, end, steps, along(lambda p: power_weights(p, power)))
+def polynomial(start, end, steps, power=1.0, warp=1.0):
+    return span(start, end, steps, along(lambda p: power_weights(p, power, warp)))
 
 
 @curve(
@@ -138,9 +155,45 @@ def polynomial(start, end, steps, power=1.0):
     "cosine(-0.5, 1.5, 3000)",
     "cosine(-0.001, 30.0, 10**6)",
     "cosine(3e-4, 3e-5, 2**53)",
+    spans("cosine({start}, {end}, {steps}, 1.7)", lengths=[3, 10**12], extremes=EXTREME_PAIRS[:7], odd=[1000]),
+    spans("cosine({start}, {end}, {steps}, warp=0.7)", lengths=[100], extremes=EXTREME_PAIRS[:4], odd=[1000]),
+    spans("cosine({start}, {end}, {steps}, warp=1.5)", lengths=[3, 10**12], extremes=EXTREME_PAIRS[:7], odd=[1000]),
+    over("cosine(0.1, 0.01, 1000, {})", ["0.5", "1e-3", "1e3", "0.3, 2.0", "1e3, 1e-3", "2.5, 1e3", "1e3, 1e3"]),
+    over("cosine(0.0, 0.1, 10**5, {})", ["0.5, 3.0", "20.0, 0.1", "1e3, 1e3", "1e-3, 1e3", "100.0"]),
+    over("cosine(0.1, 0.0, 10**6, {})", ["30.0", "0.01", "3.0, 7.0"]),
 )
-def cosine(start, end, steps):
-    return span(start, end, steps, SHAPES["cosine"])
+def cosine(start, end, steps, power=1.0, warp=1.0):
+    return span(start, end, steps, along(lambda p: cosine_power_weights(p, power, warp)))
+
+
+@curve(
+    over("line(0.1, {})", ["0.01", "-0.01", "1e-9, 1000", "3, 0.1", "0.0", "-1e-9", "1e300", "-0.1, 12345.678"]),
+    over("line(0.0, {})", ["1.0", "0.1, 3", "-5e-324", "0.7, 1e12"]),
+    "line(-1e300, 1e297)",
+    "line(1e-300, -1e-303, 7)",
+)
+def line(start, slope, every=1):
+    start, rate = exactly(start), exactly(slope) / exactly(every)
+
+    def function(t):
+        value = real(start + rate * t)
+        return value, max(abs(value), abs(real(start)) if start * rate < 0 else mp.zero)
+
+    zero = [] if start * rate >= 0 else [math.floor(-start / rate)]
+    return Exact(function, None, [*zero, *(2 * z for z in zero)])
+
+
+@curve(
+    spans("exponential_ramp({start}, {end}, {steps}, 0.1)", lengths=[1, 7, 1000, 10**12], odd=[1000]),
+    spans("exponential_ramp({start}, {end}, {steps}, 30.0)", lengths=[100], extremes=EXTREME_PAIRS[:4], odd=[1000]),
+    over("exponential_ramp(0.1, 0.0, 1000, {})", [0.5, 1e-100, 1e100, 0.9999999999999999, 1.0000000001, 1e-10]),
+    over("exponential_ramp(0.0, 0.1, 1000, {})", [2, 1e-100, 1e100]),
+)
+def exponential_ramp(start, end, steps, ratio):
+    log = mp.log(real(ratio))
+    along_it = lambda p: mp.expm1(log * real(p)) / mp.expm1(log)  # noqa: E731
+    back = lambda p: mp.expm1(-log * real(1 - p)) / mp.expm1(-log)  # noqa: E731
+    return span(start, end, steps, along(lambda p: (back(p), along_it(p))))
 
 
 @curve(spans("geometric({start}, {end}, {steps})", BOTH_POSITIVE, extremes=[]), "geometric(5e-324, 1.0, 5000)")
@@ -213,13 +266,14 @@ def one_minus_sqrt(start, end, steps):
     over("tanh(0.1, 0.01, 1000000, {})", ["-3.0, 3.0", "-20.5, 0.5", "-300.0, 300.0"]),
 )
 def tanh(start, end, steps, lower=-7, upper=3):
-    def value(t):
-        r = min(t / steps, Fraction(1)) if steps else Fraction(1)
+    def ramp(start, end, r):
         x = real(exactly(lower) * (1 - r) + exactly(upper) * r)
         # (1 - tanh x)/2 = 1/(1 + e^2x)
         return blend(start, end, 1 / (1 + mp.exp(2 * x)), 1 / (1 + mp.exp(-2 * x)))
 
-    return Exact.curve(value, steps)
+    exact = Exact.curve(lambda t: ramp(start, end, min(t / steps, Fraction(1)) if steps else Fraction(1)), steps)
+    exact.ramp = start, end, ramp
+    return exact
 
 
 @curve(spans("rex({start}, {end}, {steps})"))
@@ -331,23 +385,7 @@ def cyclic(low, high, up, down=None, mode="triangular", gamma=1.0):
     "warm_restarts(0.05, 0.0, 10, 3)",
 )
 def warm_restarts(start, end, period, growth=1.0, gain=1.0):
-    rate = exactly(growth)
-
-    def value(t):
-        cycle = restart_cycle(t, period, rate)
-        if cycle is None:
-            return real(end)
-        i, place, length = cycle
-        return SHAPES["cosine"](real(start) * mp.power(real(gain), i), end, place / length)
-
-    marks, begin, length = [], Fraction(period), Fraction(period)
-    for _ in range(12):
-        marks.append(math.floor(begin))
-        length *= rate
-        begin += length
-    marks += [10**6 * period] if rate == 1 else []
-    marks += [math.floor(period / (1 - rate))] if rate < 1 else []
-    return Exact.curve(value, None, marks, ends=(start, end))
+    return cosine(start, end, period).restarts(growth, gain)
 
 
 def phases(up, first, second, third, steps, shape, three_phase):
@@ -396,7 +434,7 @@ def one_cycle_momentum(low, high, steps, pct_start=0.3, anneal="cosine", three_p
     return phases(int(pct_start * steps), (high, low), (low, high), (high, high), steps, SHAPES[anneal], three_phase)
 
 
-TAILS = ["linear", "cosine", "one_minus_sqrt", "square", "mirror_cosine", "halving"]
+TAILS = ["linear", "cosine", "one_minus_sqrt", "square", "logarithmic", "mirror_cosine", "halving"]
 POSITIVE_TAILS = ["exponential", "inverse_proportional"]
 
 
@@ -409,7 +447,7 @@ def hold_and_fall(peak, warmup, stable, decay, end, tail, start=0.0):
             return SHAPES["linear"](start, peak, t / warmup)
         if t < fall:
             return real(peak)
-        return real(end) if t >= fall + decay else SHAPES[tail](peak, end, (t - fall) / decay)
+        return real(end) if t >= fall + decay else ramp_at(tail, peak, end, t - fall, decay)
 
     return Exact.curve(value, fall + decay, [warmup, fall, fall + decay])
 
@@ -453,7 +491,7 @@ def wsd_s(peak, end, warmup, budgets, decay, tail="inverse_proportional"):
         for budget, fall in zip(budgets, falls, strict=True):
             if t < budget:
                 into = t - (budget - fall)
-                return real(peak) if into <= 0 else SHAPES[tail](peak, end, into / fall)
+                return real(peak) if into <= 0 else ramp_at(tail, peak, end, into, fall)
         return real(end)
 
     marks = [mark for b, n in zip(budgets, falls, strict=True) for mark in (b - n, b)]
@@ -739,6 +777,26 @@ composites(
     "cyclic(0.0, 1.0, 10).stretch(2.0**-14)",
     "warm_restarts(1.0, 0.1, 10).stretch(2.0**-20)",
     "step_decay(1.0, 0.5, 10).stretch(2.0**-64)",
+    [f"cosine(0.1, 0.0, 1000).stretch({f})" for f in ("1, 3", "7, 3", "1000001, 999999", "10**6, 7", "0.5, 3")],
+    "linear(0.0, 1.0, 10).repeat(10).stretch(10, 3)",
+    "cyclic(0.0, 1.0, 7, 3).stretch(2**53 - 1, 10**9)",
+    "cosine(0.1, 0.0, 30).shift(-7).stretch(1, 30)",
+    "step_decay(0.1, 0.5, 7).stretch(13, 7).stretch(1, 13)",
+)
+composites(
+    "restarts",
+    "cosine(0.1, 0.001, 50, 2.0, 0.5).restarts(2.0, 0.9)",
+    "polynomial(0.1, 0.01, 20, 2.0, 1.5).restarts(1.0, 0.5)",
+    "polynomial(0.1, 0.0, 20, 0.5).restarts(1.5)",
+    "linear(1.0, 0.2, 10).restarts()",
+    "linear(1.0, 0.2, 100).restarts(0.5, 0.7)",
+    "geometric(1.0, 0.01, 30).restarts(1.0, 0.8)",
+    "geometric(1.0, 0.01, 30).restarts(2.0, 0.8)",
+    "tanh(0.1, 0.01, 40).restarts(1.0, 0.9)",
+    "tanh(0.1, 0.0, 40).restarts(0.75, 1.1)",
+    "rex(0.1, 0.01, 40).restarts(3.0)",
+    "one_minus_sqrt(0.1, 0.01, 40).restarts(1.25, 0.5)",
+    "exponential_ramp(0.1, 0.01, 40, 0.5).restarts(1.25, 0.5)",
 )
 composites(
     "staircase",
@@ -875,7 +933,7 @@ def public_methods(lk) -> set[str]:
 
 def has_local_times(text):
     """Whether steps become fractions on the way: in stretched time, and in restarts whose lengths change."""
-    return "stretch" in text or "warm_restarts" in text
+    return "stretch" in text or "restarts" in text
 
 
 # --------------------------------------------------------------------------------------------------------------- steps

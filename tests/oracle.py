@@ -88,12 +88,40 @@ def square_weights(p):
     return 1 - p * p, p * p
 
 
-def power_weights(p, power):
-    # 1 - p may lie closer to 1 than DIGITS digits can tell
-    log = mp.log(real(1 - p)) if p > Fraction(1, 2**120) else -real(p) - real(p) ** 2 / 2 - real(p) ** 3 / 3
+def raised(log, power):
+    """x^power and 1 - x^power from the logarithm of x."""
     exponent = real(power) * log
     w = mp.exp(exponent)
     return w, -mp.expm1(exponent) if w > 0.9 else 1 - w
+
+
+def log_of_rest(p):
+    """log(1 - p), where 1 - p may lie closer to 1 than DIGITS digits can tell."""
+    return mp.log(real(1 - p)) if p > Fraction(1, 2**120) else -real(p) - real(p) ** 2 / 2 - real(p) ** 3 / 3
+
+
+def warped(p, warp):
+    """p^warp and 1 - p^warp."""
+    if warp == 1 or p in (0, 1):
+        return p, 1 - p
+    return raised(mp.log(real(p)) if p < 0.5 else log_of_rest(1 - p), warp)
+
+
+def power_weights(p, power, warp=1):
+    p, rest = warped(p, warp)
+    if not rest:
+        return mp.zero, mp.one
+    return raised(mp.log(real(rest)) if p > 0.5 else log_of_rest(p), power)
+
+
+def cosine_power_weights(p, power, warp=1):
+    p, rest = warped(p, warp)
+    if not rest:
+        return mp.zero, mp.one
+    w, v = (mp.sinpi(real(rest) / 2), mp.cospi(real(rest) / 2)) if p > 0.5 else (mp.cospi(real(p) / 2), mp.sinpi(real(p) / 2))
+    if power == 1:
+        return w * w, v * v
+    return raised(log_of_rest(v * v) if p < 0.5 else 2 * mp.log(w), power)
 
 
 def mirror_cosine_weights(p):
@@ -131,6 +159,14 @@ SHAPES = {
 }
 
 
+def ramp_at(curve, start, end, t, steps):
+    """The value at step t of a ramp by its name, 0 <= t < steps."""
+    if curve == "logarithmic":
+        whole = mp.log1p(real(steps))
+        return blend(start, end, mp.log1p(real(Fraction(steps - t) / (1 + t))) / whole, mp.log1p(real(t)) / whole)
+    return SHAPES[curve](start, end, t / steps)
+
+
 # --------------------------------------------------------------------------------------------------------- schedules
 
 
@@ -141,9 +177,10 @@ class Exact:
     cancelled on the way to the value.  `marks` are steps worth looking at: joins, ends, the first few boundaries.
     """
 
-    def __init__(self, function, steps, marks=()):
+    def __init__(self, function, steps, marks=(), ramp=None):
         self._function = function
         self.steps = steps
+        self.ramp = ramp  # of a curve between two numbers: they, and (start, end, p) -> value
         self.marks = tuple(sorted({int(m) for m in marks if 0 <= m <= 2**53}))[:40]
 
     @classmethod
@@ -219,8 +256,8 @@ class Exact:
         steps = None if self.steps is None else max(self.steps + n, 0)
         return self.seen_at(lambda t: max(t - n, Fraction(0)), steps, (max(n, 0), *(m + n for m in self.marks)))
 
-    def stretch(self, factor):
-        factor = Fraction(factor)
+    def stretch(self, factor, divisor=1):
+        factor = Fraction(factor) / divisor
         steps = None if self.steps is None else math.ceil(self.steps * factor)
         return self.seen_at(lambda t: t / factor, steps, [math.floor(m * factor) for m in self.marks])
 
@@ -250,31 +287,49 @@ class Exact:
         marks = [i * period + m for i in first for m in (0, *self.marks[:3]) if m <= period or i == last]
         return Exact(function, steps, [*marks, *([steps] if steps else [])])
 
+    def restarts(self, growth=1.0, gain=1.0):
+        start, end, ramp = self.ramp
+        period, rate = self.steps, exactly(growth)
+        rest = self.at(period)
+
+        def value(t):
+            cycle = restart_cycle(t, period, rate)
+            if cycle is None:
+                return rest
+            i, place, length = cycle
+            return ramp(real(start) * mp.power(real(gain), i), end, place / length)
+
+        marks, begin, length = [], Fraction(period), Fraction(period)
+        for _ in range(12):
+            marks.append(math.floor(begin))
+            length *= rate
+            begin += length
+        marks += [10**6 * period] if rate == 1 else []
+        marks += [math.floor(period / (1 - rate))] if rate < 1 else []
+        return Exact.curve(value, None, marks, ends=(start, end))
+
     def warmup(self, steps, start=0.0, curve="linear"):
         if steps == 0:
             return self
-        shape = SHAPES[curve]
 
         def function(t):
             if t >= steps:
                 return self._function(t - steps)
             goal, scale = self._function(Fraction(0))
-            value = shape(start, goal, t / steps)
+            value = ramp_at(curve, start, goal, t, steps)
             return value, max(abs(value), scale if scale > abs(goal) else mp.zero)
 
         total = None if self.steps is None else self.steps + steps
         return Exact(function, total, (steps, *(m + steps for m in self.marks)))
 
     def cooldown(self, at, steps, end=0.0, curve="linear"):
-        shape = SHAPES[curve]
-
         def function(t):
             if t < at:
                 return self._function(t)
             if t >= at + steps:
                 return real(end), abs(real(end))
             begin, scale = self._function(Fraction(at))
-            value = shape(begin, end, (t - at) / steps)
+            value = ramp_at(curve, begin, end, t - at, steps)
             return value, max(abs(value), scale if scale > abs(begin) else mp.zero)
 
         return Exact(function, at + steps, (at, at + steps, *(m for m in self.marks if m < at)))
@@ -339,7 +394,9 @@ def span(start, end, steps, ramp):
     def value(t):
         return real(end) if t >= steps else ramp(start, end, t / steps)
 
-    return Exact.curve(value, steps, ends=(start, end))
+    exact = Exact.curve(value, steps, ends=(start, end))
+    exact.ramp = start, end, ramp
+    return exact
 
 
 def join(schedules, boundaries):

@@ -208,7 +208,7 @@ def refined(norms: list[float], power: int, reach: int) -> list[Fraction]:
     n = len(norms)
 
     def at(i: int) -> float:
-        return norms[0] if i < 0 else norms[i] if i < n else norms[2 * n - 1 - i]
+        return norms[0] if i < 0 else norms[i] if i < n else norms[2 * n - 2 - i]
 
     smooth = [Fraction(median([at(i) for i in range(t - reach, t + reach + 1)])) for t in range(n)]
     weights = [1 / one**power for one in smooth]

@@ -119,6 +119,7 @@ def good_calls():
         "stretch": (2.0,),
         "staircase": (3,),
         "repeat": (10, 3, 0.5),
+        "restarts": (2.0, 0.5),
     }
     for name, arguments in methods.items():
         function = getattr(schedule, name)
@@ -172,6 +173,18 @@ BAD_CALLS = [  # expression, exception, function named, argument named
     ("geometric(-0.1, -0.2, 10)", ValueError, "geometric", "start"),
     ("polynomial(0.1, 0.0, 10, 0.0)", ValueError, "polynomial", "power"),
     ("polynomial(0.1, 0.0, 10, -1.0)", ValueError, "polynomial", "power"),
+    ("polynomial(0.1, 0.0, 10, warp=1e-4)", ValueError, "polynomial", "warp"),
+    ("cosine(0.1, 0.0, 10, 0.0)", ValueError, "cosine", "power"),
+    ("cosine(0.1, 0.0, 10, warp=1001)", ValueError, "cosine", "warp"),
+    ("line(0.1, 0.1, 0)", ValueError, "line", "every"),
+    ("exponential_ramp(0.1, 0.0, 10, 0.0)", ValueError, "exponential_ramp", "ratio"),
+    ("exponential_ramp(0.1, 0.0, 10, 1)", ValueError, "exponential_ramp", "ratio"),
+    ("cosine(0.1, 0.0, 10).restarts(1.0000000001)", ValueError, "restarts", "growth"),
+    ("cosine(0.1, 0.0, 10).warmup(3).restarts()", ValueError, "restarts", "schedule"),
+    ("cosine(0.1, 0.0, 0).restarts()", ValueError, "restarts", "schedule"),
+    ("cosine(0.1, 0.0, 10).stretch(1, 0)", ValueError, "stretch", "divisor"),
+    ("cosine(0.1, 0.0, 10).stretch(-1, 3)", ValueError, "stretch", "factor"),
+    ("cosine(0.1, 0.0, 10).stretch(1, 2**53 + 1)", ValueError, "stretch", "divisor"),
     ("exponential(0.1, 0.0)", ValueError, "exponential", "rate"),
     ("exponential(0.1, -0.5)", ValueError, "exponential", "rate"),
     ("exponential(0.1, 0.5, 0)", ValueError, "exponential", "every"),
@@ -359,7 +372,7 @@ BAD_CALLS = [  # expression, exception, function named, argument named
     (f"{S}.warmup", None, None, None),
     (f"{S} < {S}", TypeError, None, None),
     ("cosine(0.1)", TypeError, None, None),
-    ("cosine(0.1, 0.0, 10, 20)", TypeError, None, None),
+    ("cosine(0.1, 0.0, 10, 1.0, 1.0, 20)", TypeError, None, None),
     ("cosine(0.1, 0.0, 10, stepz=3)", TypeError, None, None),
     # steps
     (f"{S}(-1)", ValueError, None, "step"),
@@ -729,7 +742,7 @@ def test_nodes_are_nodes(node):
     for call in (
         lambda: _core.add(good, node),
         lambda: _core.multiply(node, good),
-        lambda: _core.ramp("fall", 1.0, 0.0, 3, good, 0, node, 0),
+        lambda: _core.ramp("fall", 1.0, 1.0, 3, good, 0, node, 0),
         lambda: _core.clip(node, 0.0, 1.0),
         lambda: _core.shift(node, 1),
         lambda: _core.stretch(node, 2.0),

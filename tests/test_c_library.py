@@ -101,6 +101,32 @@ def test_every_status_has_a_text():
     assert len({text(status) for status in (0, -1, -2, -3, -99)}) == 5
 
 
+INT, REAL = ctypes.c_int64, ctypes.c_double
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("lrk_sum", [None]),
+        ("lrk_product", [None]),
+        ("lrk_clip", [REAL(0), REAL(1)]),
+        ("lrk_shift", [INT(1)]),
+        ("lrk_stretch", [REAL(2), INT(3)]),
+        ("lrk_staircase", [INT(2)]),
+        ("lrk_fractal", [ctypes.c_int(3)]),
+        ("lrk_repeat", [INT(3), INT(3), REAL(1), REAL(1)]),
+        ("lrk_restarts", [INT(3), REAL(1), REAL(1), REAL(0)]),
+        ("lrk_restarts", [INT(3), REAL(2), REAL(0.5), REAL(0)]),
+        ("lrk_expr_retain", []),
+    ],
+)
+def test_null_goes_through_constructors(name, arguments):
+    """What cannot be made is told by the last expression."""
+    function = getattr(ctypes.CDLL(_core.__file__), name)
+    function.restype = ctypes.c_void_p
+    assert function(None, *arguments) is None
+
+
 def test_headers_are_installed():
     folder = Path(lk.get_include())
     assert sorted(path.name for path in folder.iterdir()) == HEADERS
@@ -230,17 +256,17 @@ def test_the_inline_evaluator_has_the_bits_of_tables(contract, isa, tmp_path):
     ]
     c.lrk_repeat.argtypes = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_double, ctypes.c_double]
     c.lrk_expr_release.argtypes = [ctypes.c_void_p]
-    c.lrk_plan_compile.argtypes = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p]
+    c.lrk_plan_compile.argtypes = [ctypes.c_void_p, *[ctypes.c_int64] * 3, ctypes.c_void_p]
     c.lrk_plan_free.argtypes = [ctypes.c_void_p]
     cosine, peaks = 2, (0.1, 3e-310)  # LRK_SHAPE_COSINE; the second one's values are denormal
     for peak in peaks:
         top, bottom = c.lrk_constant(peak, 1.0), c.lrk_constant(0.0, 1.0)
-        once = c.lrk_ramp(cosine, 0.0, 0.0, 1000, top, 0, bottom, 0)
+        once = c.lrk_ramp(cosine, 1.0, 1.0, 1000, top, 0, bottom, 0)
         again = c.lrk_repeat(once, 300, 2**63 - 1, 1.0, 1.0)
         curve = lk.cosine(peak, 0.0, 1000)
         for expr, schedule in ((once, curve), (again, curve.repeat(300))):
             plan = (ctypes.c_int64 * 6)()
-            assert c.lrk_plan_compile(expr, 1000, 1 << 16, plan) == 0
+            assert c.lrk_plan_compile(expr, 1000, 1 << 16, 64, plan) == 0
             steps = np.array([*range(1200), 10**12, 2**53, -1], np.int64)
             found = np.empty(len(steps))
             values(plan, steps, len(steps), found)

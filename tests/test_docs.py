@@ -20,7 +20,7 @@ MODULES = ["lrkern"] + [
     f"{package.__name__}.{module.name}"
     for package in (lk, lk.optimizers)
     for module in pkgutil.iter_modules(package.__path__)
-    if module.name not in ("__main__", "_core")
+    if module.name not in ("__main__", "_core", "cuda")  # without a GPU, cuda's page is run in the simulator: tests/cuda
 ]
 
 pytestmark = pytest.mark.skipif(not PAGES[0].exists(), reason="needs the source checkout")

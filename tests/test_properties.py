@@ -43,7 +43,7 @@ positive = st.one_of(st.sampled_from([0.1, 1.0, 1e-3, 0.7, 3.0]), st.floats(1e-3
 rate = st.one_of(st.sampled_from([0.5, 0.9, 0.999, 1.0]), st.floats(0.5, 1.0))
 count = st.one_of(st.integers(0, 40), st.integers(0, 3000), st.integers(0, 10**9))
 at_least_one = count.map(lambda n: n + 1)
-shape = st.sampled_from(["linear", "cosine", "one_minus_sqrt", "square", "mirror_cosine", "halving"])
+shape = st.sampled_from(["linear", "cosine", "one_minus_sqrt", "square", "logarithmic", "mirror_cosine", "halving"])
 
 
 def call(name, *arguments):
@@ -55,6 +55,9 @@ leaf = st.one_of(
     call("constant", value),
     call("linear", value, value, count),
     call("cosine", value, value, count),
+    call("cosine", value, value, count, positive, positive),
+    call("polynomial", value, value, count, positive, positive),
+    call("line", value, value, positive),
     call("polynomial", value, value, count, positive),
     call("one_minus_sqrt", value, value, count),
     call("rex", value, value, count),
@@ -83,6 +86,7 @@ def grown(inner):
         method(inner, "cooldown", count, count, value, shape),
         method(inner, "shift", st.integers(-5000, 5000)),
         method(inner, "stretch", positive),
+        method(inner, "stretch", at_least_one, at_least_one),
         method(inner, "staircase", at_least_one),
         method(inner, "repeat", at_least_one, st.one_of(st.none(), st.integers(1, 50)), rate),
     )

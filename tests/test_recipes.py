@@ -1,4 +1,4 @@
-"""What is special about single curves: noise as others can make it, branches, and what recipes are made of."""
+"""What is special about single curves: noise as others can make it, branches, restarts, and what recipes are made of."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import ulp
 from random_words import word
 
 import lrkern as lk
+from lrkern import _core
+from lrkern.expression import Schedule
 
 N = 20_000
 
@@ -157,3 +159,17 @@ def test_shapes_are_what_they_are_called(shape):
         assert abs(values[500] - (0.01 + 0.99 * (math.sqrt(2.0) - 1.0))) < 1e-15
     if shape == "inverse_proportional":
         assert np.abs(np.diff(1.0 / values) - 0.099).max() < 1e-11
+
+
+@pytest.mark.parametrize("shape", ["geometric", "harmonic"])
+def test_restarts_of_ramps_that_are_no_weighted_sums_of_their_ends(shape):
+    """Cycles of one length: each is the ramp from its own start."""
+
+    def schedule(node):
+        return Schedule(shape, (), node, None)
+
+    once = _core.ramp_between(shape, 0.0, 0.0, 100, 1.0, 0.01)
+    values = schedule(_core.restarts(once, 100, 1.0, 0.5, 0.01)).table(500).reshape(5, 100)
+    for i, cycle in enumerate(values):
+        alone = schedule(_core.ramp_between(shape, 0.0, 0.0, 100, 0.5**i, 0.01)).table(100)
+        assert max(map(ulp.steps_apart, cycle, alone)) <= 1, i

@@ -22,8 +22,8 @@ static void check(lrk_status status, const char *what)
 static lrk_expr *warmup_cosine(double peak)
 {
     lrk_expr *zero = lrk_constant(0, 1), *top = lrk_constant(peak, 1);
-    lrk_expr *rise = lrk_ramp(LRK_SHAPE_FALL, 1, 0, WARMUP, zero, 0, top, 0);
-    lrk_expr *fall = lrk_ramp(LRK_SHAPE_COSINE, 0, 0, STEPS - WARMUP, top, 0, zero, 0);
+    lrk_expr *rise = lrk_ramp(LRK_SHAPE_FALL, 1, 1, WARMUP, zero, 0, top, 0);
+    lrk_expr *fall = lrk_ramp(LRK_SHAPE_COSINE, 1, 1, STEPS - WARMUP, top, 0, zero, 0);
     lrk_expr *schedule = lrk_join((lrk_expr *[]){rise, fall}, (int64_t[]){WARMUP}, 2);
     lrk_expr_release(zero);
     lrk_expr_release(top);
@@ -57,7 +57,7 @@ int main(void)
     double table[STEPS];
     int64_t overflow_at;
     lrk_plan plan;
-    check(lrk_plan_compile(schedule, STEPS, 1 << 16, &plan), "lrk_plan_compile");
+    check(lrk_plan_compile(schedule, STEPS, 1 << 16, 64, &plan), "lrk_plan_compile");
     check(lrk_fill(schedule, &plan, 0, STEPS, table, LRK_FLOAT64, &overflow_at), "lrk_fill");
     for (int64_t t = 0; t < STEPS; t++)
         if (lrk_plan_at(&plan, t) != table[t])

@@ -4,20 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from math import floor, gcd
-from typing import Any
-
-import numpy as np
+from math import floor, lcm
 
 from lrkern import schedules
 from lrkern._checks import count, describe, real
 from lrkern.expression import Schedule, join
 
 _FINEST = 2**52  # the longest curve in fine steps
-
-PI = np.longdouble("3.14159265358979323846264338327950288")
-
-FINE = 2**20  # steps within a step, for curves that begin between two
 
 Ramp = Callable[[int], Schedule]
 Length = Fraction | float | int
@@ -26,18 +19,25 @@ Length = Fraction | float | int
 def placed(ramp: Ramp, length: Length, offset: Length = 0) -> Schedule:
     """`ramp(steps)` over any length, begun `offset` steps ago: at step t its value at progress (t + offset)/length.
 
-    Exact where the length is a float64 and the offset a multiple of 2^-52 of it; else they are rounded to that.
+    Exact as long as length and offset are multiples of a 2^-52nd part of the larger one; else they are rounded to that.
     """
-    length, offset = Fraction(length), Fraction(offset)
-    if length.denominator == offset.denominator == 1:
+    if length == int(length) and offset == int(offset):
         curve = ramp(int(length))
         return curve.shift(-int(offset)) if offset else curve
+    length, offset = Fraction(length), Fraction(offset)
     if not offset:
-        return ramp(1).stretch(float(length))
-    unit, finest = offset.denominator, fine_unit(max(length, abs(offset)))
-    if unit & (unit - 1) or unit > finest:
-        unit = finest
-    return ramp(1).stretch(float(length * unit)).shift(-round(offset * unit)).stretch(1.0 / unit)
+        return stretched(ramp(1), length)
+    unit, finest = lcm(length.denominator, offset.denominator), fine_unit(max(length, abs(offset)))
+    unit = unit if unit * max(length, abs(offset)) <= _FINEST else finest
+    return ramp(round(length * unit)).shift(-round(offset * unit)).stretch(Fraction(1, unit))
+
+
+def stretched(s: Schedule, factor: Fraction) -> Schedule:
+    """s.stretch(factor), by the nearest float64 where stretches cannot hold it."""
+    try:
+        return s.stretch(factor)
+    except ValueError:
+        return s.stretch(float(factor))
 
 
 def fine_unit(length: Fraction) -> int:
@@ -69,11 +69,6 @@ def held(s: Schedule, at: int, value: float) -> Schedule:
     return s.cooldown(at, 0, value)
 
 
-def line(slope: float) -> Schedule:
-    """slope t, as far as step 2^52."""
-    return schedules.linear(0.0, slope * 2.0**52, 2**52)
-
-
 def sequence(parts: Sequence[Schedule], boundaries: Sequence[int]) -> Schedule:
     """`join`, or the only part."""
     return parts[0] if len(parts) == 1 else join(parts, boundaries)
@@ -91,38 +86,9 @@ def from_calls(where: str, name: str, f: object, steps: int | None, first: int =
 
 def equal_cycles(start: float, end: float, steps: int, cycles: int) -> Schedule:
     """`cycles` cosines from start towards end in `steps` steps, each one begun at the first step that belongs to it."""
-    whole, together = gcd(steps, cycles), steps // gcd(steps, cycles)
-    per_pattern = cycles // whole  # the pattern of starts repeats after `together` steps
-
-    def part(i: int) -> Schedule:
-        late = -(-i * together // per_pattern) * per_pattern - i * together  # how far into the cycle, in 1/per_pattern steps
-        cosine = schedules.cosine(start, end, together)
-        return (cosine.shift(-late) if late else cosine).stretch(1.0 / per_pattern) if per_pattern > 1 else cosine
-
-    starts = [-(-i * together // per_pattern) for i in range(1, per_pattern)]
-    pattern = sequence([part(i) for i in range(per_pattern)], starts)
-    return pattern.repeat(together, whole) if whole > 1 else pattern
-
-
-def cosine_power(scale: float, high: float, low: float, steps: int, exponent: float) -> Schedule:
-    """scale (low + (high - low) c^exponent), c = (1 + cos(pi t/steps))/2 until step `steps`, then 0.
-
-    A table where the exponent is no small multiple of one half.
-    """
-    whole, half = divmod(2 * exponent, 2)
-    if half not in (0.0, 1.0) or whole > 8:
-        wide = np.longdouble
-        fall = wide_table("cosine", steps, lambda t: wide(scale) * (
-            wide(low) + (wide(high) - wide(low)) * np.cos(PI / 2 * t / steps) ** (2 * wide(exponent))
-        ))  # fmt: skip
-        return held(fall, steps, scale * low)
-    factors = [schedules.cosine(1.0, 0.0, steps)] * int(whole)
-    if half:
-        factors.append(held(schedules.cosine(1.0, -1.0, 2 * steps), steps, 0.0))  # cos(pi t/(2 steps)), the square root
-    product = factors[0] if factors else schedules.constant(1.0)
-    for factor in factors[1:]:
-        product = product * factor
-    return scale * (low + (schedules.constant(high) - low) * product if low else high * product)
+    length = Fraction(steps, cycles)
+    wave = schedules.cosine(start, end, length.numerator).repeat(length.numerator, cycles)
+    return wave.stretch(1, length.denominator)
 
 
 def products(start: float, factors: Sequence[float]) -> list[float]:
@@ -137,9 +103,3 @@ def products(start: float, factors: Sequence[float]) -> list[float]:
 def powers(start: float, factor: float, n: int) -> list[float]:
     """start, start factor, ..., start factor^n, each rounded once."""
     return products(start, [factor] * n)
-
-
-def wide_table(where: str, steps: int, values: Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]) -> Schedule:
-    """values(t) for t = 0 ... steps - 1, worked out in long double and rounded once: what no expression can say yet."""
-    count(where, "the length of the table", steps, low=1, high=2**24)
-    return schedules.from_table(values(np.arange(steps).astype(np.longdouble)).astype(float))

@@ -9,11 +9,9 @@ from __future__ import annotations
 from fractions import Fraction
 from math import ceil, floor
 
-import numpy as np
-
 from lrkern import schedules
 from lrkern._checks import choice, count, flag, real
-from lrkern.dialects._parts import line, sequence, wide_table
+from lrkern.dialects._parts import sequence
 from lrkern.expression import Schedule, join
 
 __all__ = ["LRRangeTest", "OneCycle", "OneCycleMomentum", "WarmupCosineLR", "WarmupDecayLR", "WarmupLR"]
@@ -24,8 +22,8 @@ def _warmup(where: str, low: float, high: float, warmup_num_steps: int, warmup_t
     steps = max(2, count(where, "warmup_num_steps", warmup_num_steps, low=1))
     if choice(where, "warmup_type", warmup_type, ("log", "linear")) == "linear":
         return schedules.linear(low, high, steps), steps
-    base, delta = np.longdouble(low), np.longdouble(high) - np.longdouble(low)
-    return wide_table(where, steps, lambda t: base + delta * (np.log1p(t) / np.log(np.longdouble(steps)))), steps
+    # along the logarithm the top is reached one step before the end
+    return schedules.constant(high).warmup(steps - 1, low, "logarithmic"), steps
 
 
 def WarmupLR(
@@ -39,7 +37,7 @@ def WarmupLR(
 
     Args:
         base_lr: warmup_max_lr, where that is None.
-        warmup_num_steps: W, at least 2 is taken. Along the logarithm it makes a table.
+        warmup_num_steps: W, at least 2 is taken.
         warmup_type: "log" or "linear".
 
     Source: deepspeed WarmupLR.
@@ -97,7 +95,7 @@ def WarmupCosineLR(
         base_lr: the peak.
         total_num_steps: >= 0, the warm-up included.
         warmup_min_ratio, cos_min_ratio: >= 0.
-        warmup_num_steps: W, at least 2 is taken. Along the logarithm it makes a table.
+        warmup_num_steps: W, at least 2 is taken.
         warmup_type: "log" or "linear".
 
     Source: deepspeed WarmupCosineLR.
@@ -180,7 +178,7 @@ def OneCycleMomentum(
         raise ValueError(f"{where}: cycle_momentum must be True, or momentum does not change; got False (bool)")
     low, high = real(where, "cycle_min_mom", cycle_min_mom), real(where, "cycle_max_mom", cycle_max_mom)
     rate, every = real(where, "decay_mom_rate", decay_mom_rate, low=0.0), count(where, "decay_step_size", decay_step_size)
-    tail = high * (1.0 + rate * (line(1.0) / every)) if rate and every else schedules.constant(high)
+    tail = high * schedules.line(1.0, rate, every) if rate and every else schedules.constant(high)
     stairs = (cycle_first_stair_count, cycle_second_stair_count)
     return _triangle(where, high, low, cycle_first_step_size, cycle_second_step_size, stairs, tail)
 
@@ -232,5 +230,5 @@ def LRRangeTest(
         real(where, "lr_range_test_step_rate", lr_range_test_step_rate),
     )
     every = count(where, "lr_range_test_step_size", lr_range_test_step_size, low=1)
-    growth = start * (1.0 + rate * (line(1.0) / every))
+    growth = start * schedules.line(1.0, rate, every)
     return growth.staircase(every) if flag(where, "lr_range_test_staircase", lr_range_test_staircase) else growth

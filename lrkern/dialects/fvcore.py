@@ -12,7 +12,7 @@ from math import ceil
 
 from lrkern import schedules
 from lrkern._checks import choice, count, describe, real, reals
-from lrkern.dialects._parts import FINE, powers, sequence
+from lrkern.dialects._parts import fine_unit, powers, sequence
 from lrkern.expression import Schedule, schedule
 
 __all__ = [
@@ -221,8 +221,6 @@ def CompositeParamScheduler(
 
 
 def _squeezed(child: Schedule, share: float, late: Fraction) -> Schedule:
-    """child((t + late)/share)."""
-    skip = round(late / Fraction(share) * FINE)
-    if skip == 0:
-        return child.stretch(share)
-    return child.stretch(float(FINE)).shift(-skip).stretch(share / FINE)
+    """child((t + late)/share), 0 <= late < 1."""
+    unit = min(late.denominator, fine_unit(Fraction(max(child.steps or 1, 1))))
+    return child.stretch(share * unit).shift(-round(late * unit)).stretch(1.0 / unit) if late else child.stretch(share)

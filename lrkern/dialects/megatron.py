@@ -79,7 +79,7 @@ def _wsd(where: str, top: float, last: float, steps: int, decay: int | None, sty
     decay = count(where, "wsd_decay_steps", decay, low=1)
     tail = choice(where, "lr_wsd_decay_style", style, _TAILS)
     if tail == "exponential":
-        fall = last + (schedules.constant(top) - last) * (schedules.geometric(2.0, 1.0, decay) - 1.0)
+        fall = schedules.exponential_ramp(top, last, decay, 0.5)
     else:
         curves = {"linear": schedules.linear, "cosine": schedules.cosine, "minus_sqrt": schedules.one_minus_sqrt}
         fall = curves[tail](top, last, decay)

@@ -11,7 +11,7 @@ from typing import Any
 
 from lrkern import recipes, schedules
 from lrkern._checks import choice, count, describe, flag, real
-from lrkern.dialects._parts import between, cosine_power, products
+from lrkern.dialects._parts import between, products
 from lrkern.expression import Schedule, join
 
 __all__ = [
@@ -133,7 +133,7 @@ def cosine_decay_schedule(init_value: float, decay_steps: int, alpha: float = 0.
     Args:
         decay_steps: >= 1.
         alpha: the last value as a share of the first.
-        exponent: >= 0. One that is no multiple of 1/2 below 9 makes a table of decay_steps values.
+        exponent: 0.001 to 1000, or 0, which leaves the first value for ever.
 
     Source: optax cosine_decay_schedule.
 
@@ -142,10 +142,14 @@ def cosine_decay_schedule(init_value: float, decay_steps: int, alpha: float = 0.
     """
     where = "optax.cosine_decay_schedule"
     start, alpha = real(where, "init_value", init_value), real(where, "alpha", alpha)
-    steps, exponent = count(where, "decay_steps", decay_steps, low=1), real(where, "exponent", exponent, low=0.0)
-    if exponent == 1.0:
-        return start * schedules.cosine(1.0, alpha, steps)
-    return cosine_power(start, 1.0, alpha, steps, exponent)
+    return start * _cosine(where, 1.0, alpha, count(where, "decay_steps", decay_steps, low=1), exponent)
+
+
+def _cosine(where: str, high: float, low: float, steps: int, exponent: float) -> Schedule:
+    """low + (high - low) c^exponent, c = (1 + cos(pi t/steps))/2, with 0^0 = 1."""
+    if real(where, "exponent", exponent, low=0.0) == 0.0:
+        return schedules.constant(high)
+    return schedules.cosine(high, low, steps, real(where, "exponent", exponent, low=1e-3, high=1e3))
 
 
 def piecewise_constant_schedule(init_value: float, boundaries_and_scales: Mapping[int, float] | None = None) -> Schedule:
@@ -291,7 +295,7 @@ def warmup_cosine_decay_schedule(
         init_value, peak_value, end_value: the values at the beginning, after the warm-up and at the end.
         warmup_steps: >= 0.
         decay_steps: all steps, the warm-up included: > warmup_steps.
-        exponent: >= 0. One that is no multiple of 1/2 below 9 makes a table.
+        exponent: 0.001 to 1000, or 0, which leaves peak_value for ever.
 
     Source: optax warmup_cosine_decay_schedule.
 
@@ -314,10 +318,7 @@ def _warmup_cosine(
 ) -> Schedule:
     warmed = _warmup(where, init_value, peak_value, warmup_steps)
     steps = count(where, "decay_steps", decay_steps, low=warmup_steps + 1) - warmup_steps
-    end, exponent = real(where, "end_value", end_value), real(where, "exponent", exponent, low=0.0)
-    if exponent == 1.0:
-        return warmed(schedules.cosine(peak_value, end, steps))
-    return warmed(cosine_power(1.0, real(where, "peak_value", peak_value), end, steps, exponent))
+    return warmed(_cosine(where, float(peak_value), real(where, "end_value", end_value), steps, exponent))
 
 
 def warmup_exponential_decay_schedule(

@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 from lrkern import scan, schedules
 from lrkern._checks import count, real
-from lrkern.dialects._parts import line
 from lrkern.expression import Schedule, join
 
 __all__ = ["exponential", "fixed", "hold_then_linear", "linear_fraction", "loss_driven", "staircase", "time_based"]
@@ -36,7 +35,7 @@ def hold_then_linear(initial_lr: float, final_lr: float, warmup_steps: int, tota
     start, end = real(where, "initial_lr", initial_lr), real(where, "final_lr", final_lr)
     warmup = count(where, "warmup_steps", warmup_steps)
     steps = count(where, "total_steps", total_steps, low=warmup + 1) - warmup
-    fall = start + (schedules.constant(end) - start) * (line(1.0) / steps)
+    fall = start + (schedules.constant(end) - start) * schedules.line(0.0, 1.0, steps)
     return join([schedules.constant(start), fall.shift(-warmup)], [warmup]) if warmup else fall
 
 
@@ -57,7 +56,7 @@ def linear_fraction(initial_lr: float, decay_rate: float, total_steps: int) -> S
     """
     where = "textbook.linear_fraction"
     start, rate = real(where, "initial_lr", initial_lr), real(where, "decay_rate", decay_rate)
-    return start * (1.0 - rate * (line(1.0) / count(where, "total_steps", total_steps, low=1)))
+    return start * schedules.line(1.0, -rate, count(where, "total_steps", total_steps, low=1))
 
 
 def exponential(initial_lr: float, alpha: float) -> Schedule:

@@ -11,11 +11,9 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from math import ceil
 
-import numpy as np
-
 from lrkern import schedules
-from lrkern._checks import choice, count, counts, describe, flag, real
-from lrkern.dialects._parts import held, placed, powers, sequence, wide_table
+from lrkern._checks import MAX_COUNT, choice, count, counts, describe, flag, real
+from lrkern.dialects._parts import held, powers
 from lrkern.dialects._timm_noise import noise
 from lrkern.expression import Schedule, join
 
@@ -51,35 +49,10 @@ class _Cycles:
     def end(self) -> int:
         return ceil(self.begin(self.limit))
 
-    def of(self, curve: Callable[[float, int], Schedule]) -> Schedule:
-        """All cycles, each curve(its top, its steps)."""
-        if self.mul == self.decay == 1.0 and self.limit:
-            return held(curve(self.base, self.steps).repeat(self.steps, self.limit), self.end, self.lr_min)
-        starts = [self.begin(i) for i in range(self.limit)]
-        tops = powers(self.base, self.decay, self.limit)
-        parts = [
-            placed(lambda n, top=top: curve(top, n), self.steps * self.mul**i, ceil(start) - start)  # type: ignore[misc]
-            for i, (start, top) in enumerate(zip(starts, tops, strict=False))
-        ]
-        return sequence([*parts, schedules.constant(self.lr_min)], [*map(ceil, starts[1:]), self.end][: self.limit])
-
-    def table(self, left: Callable[[np.ndarray], np.ndarray]) -> Schedule:
-        """All cycles as a table: left(part of the cycle that is done) of the way down is left to go."""
-        if not self.limit:
-            return schedules.constant(self.lr_min)
-        starts = np.array(
-            [np.longdouble(s.numerator) / np.longdouble(s.denominator) for s in map(self.begin, range(self.limit))]
-        )
-        first = np.array([ceil(self.begin(i)) for i in range(self.limit)])
-
-        def values(t: np.ndarray) -> np.ndarray:
-            i = np.searchsorted(first, t, side="right") - 1
-            done = (t - starts[i]) / (self.steps * np.longdouble(float(self.mul)) ** i)
-            top = np.longdouble(self.base) * np.longdouble(self.decay) ** i
-            result: np.ndarray = self.lr_min + (top - self.lr_min) * left(done)
-            return result
-
-        return held(wide_table(self.where, self.end, values), self.end, self.lr_min)
+    def of(self, curve: Schedule) -> Schedule:
+        """All cycles of the curve, which is the first one."""
+        s = curve if self.limit == 1 else curve.restarts(float(self.mul), self.decay)
+        return s if self.end > MAX_COUNT else held(s, self.end, self.lr_min)
 
 
 def _warmed(
@@ -151,7 +124,7 @@ def CosineLRScheduler(
         noise_range_t, noise_pct, noise_std, noise_seed, steps: the rate is multiplied by 1 + noise from noise_range_t[0] until
             noise_range_t[1] (or from that number on, for `steps` steps in all): normal numbers times noise_std, smaller than
             noise_pct.
-        k_decay: > 0; other than 1 it makes a table.
+        k_decay: 0.001 to 1000.
 
     Source: timm CosineLRScheduler, arXiv 1608.03983, k-decay arXiv 2004.05909. Cycle boundaries are exact here; timm takes a
         logarithm and errs at some of them, or fails past the end that cycles with cycle_mul < 1 come to.
@@ -161,17 +134,10 @@ def CosineLRScheduler(
     """
     where = "timm.CosineLRScheduler"
     cycles = _Cycles(where, base_lr, t_initial, lr_min, cycle_mul, cycle_decay, cycle_limit)
-    k = real(where, "k_decay", k_decay, above=0.0)
-    if k == 1.0:
-        restarts = schedules.warm_restarts(cycles.base, cycles.lr_min, cycles.steps, float(cycles.mul), cycles.decay)
-        s = held(restarts, cycles.end, cycles.lr_min)
-    else:
-        s = cycles.table(lambda done: np.cos(_HALF_PI * done ** np.longdouble(k)) ** 2)
+    k = real(where, "k_decay", k_decay, low=1e-3, high=1e3)
+    s = cycles.of(schedules.cosine(cycles.base, cycles.lr_min, cycles.steps, warp=k))
     s = _warmed(where, s, cycles.base, warmup_t, warmup_lr_init, warmup_prefix)
     return _noisy(where, s, noise_range_t, noise_pct, noise_std, noise_seed, steps)
-
-
-_HALF_PI = np.longdouble("1.57079632679489661923132169163975144")
 
 
 def TanhLRScheduler(
@@ -214,7 +180,7 @@ def TanhLRScheduler(
     cycles = _Cycles(where, base_lr, t_initial, lr_min, cycle_mul, cycle_decay, cycle_limit)
     lower = real(where, "lb", lb, low=-1e6, high=1e6)
     upper = real(where, "ub", ub, above=lower, high=1e6)
-    s = cycles.of(lambda top, n: schedules.tanh(top, cycles.lr_min, n, lower, upper))
+    s = cycles.of(schedules.tanh(cycles.base, cycles.lr_min, cycles.steps, lower, upper))
     s = _warmed(where, s, cycles.base, warmup_t, warmup_lr_init, warmup_prefix, to_curve=True)
     return _noisy(where, s, noise_range_t, noise_pct, noise_std, noise_seed, steps)
 
@@ -254,11 +220,8 @@ def PolyLRScheduler(
     """
     where = "timm.PolyLRScheduler"
     cycles = _Cycles(where, base_lr, t_initial, lr_min, cycle_mul, cycle_decay, cycle_limit)
-    power, k = real(where, "power", power, above=0.0), real(where, "k_decay", k_decay, above=0.0)
-    if k == 1.0:
-        s = cycles.of(lambda top, n: schedules.polynomial(top, cycles.lr_min, n, power))
-    else:
-        s = cycles.table(lambda done: (1 - done ** np.longdouble(k)) ** np.longdouble(power))
+    power, k = real(where, "power", power, above=0.0), real(where, "k_decay", k_decay, low=1e-3, high=1e3)
+    s = cycles.of(schedules.polynomial(cycles.base, cycles.lr_min, cycles.steps, power, k))
     s = _warmed(where, s, cycles.base, warmup_t, warmup_lr_init, warmup_prefix)
     return _noisy(where, s, noise_range_t, noise_pct, noise_std, noise_seed, steps)
 
@@ -367,10 +330,10 @@ def WSDLRScheduler(
         lr_min: >= 0.
         stable_fn: "constant", "rsqrt" or "power" for f.
         stable_timescale: > 0; None: warmup_t.
-        stable_power, decay_power: > 0.
-        decay_fn: "linear", "1-sqrt", "cosine", "power" (a table, if the power is none of 1/2, 1, 2) or "exp" for g; or a
-            function of p, called decay_t + 1 times.
-        decay_ratio: r, between 0 and 1.
+        stable_power: > 0.
+        decay_fn: "linear", "1-sqrt", "cosine", "power" or "exp" for g; or a function of p, called decay_t + 1 times.
+        decay_power: 0.001 to 1000.
+        decay_ratio: r, at least 1e-100, below 1.
         warmup_t, warmup_lr_init, t_in_epochs: as in `CosineLRScheduler`; the warm-up comes first.
         noise_range_t, noise_pct, noise_std, noise_seed, steps: as there.
 
@@ -389,7 +352,7 @@ def WSDLRScheduler(
         timescale = real(where, "stable_timescale", warmup_t if stable_timescale is None else stable_timescale, above=0.0)
         stable = schedules.inverse_power(base, timescale, 0.5 if stable_fn == "rsqrt" else power)
     stable = stable.clip(low=lr_min)
-    shape = _decay(where, decay_fn, fall, real(where, "decay_power", decay_power, above=0.0), decay_ratio)
+    shape = _decay(where, decay_fn, fall, real(where, "decay_power", decay_power, low=1e-3, high=1e3), decay_ratio)
     weight = join([schedules.constant(1.0), shape], [total - fall]) if total > fall else shape
     s = lr_min + (stable - lr_min) * weight if lr_min else stable * weight
     s = _warmed(where, s, base, warmup_t, warmup_lr_init, True)
@@ -400,14 +363,10 @@ def _decay(where: str, decay_fn: str | Callable[[float], float], steps: int, pow
     """From 1 to 0 in `steps` steps, as timm calls it."""
     if callable(decay_fn):
         return schedules.from_table([real(where, f"decay_fn({t}/{steps})", decay_fn(t / steps)) for t in range(steps + 1)])
-    names = ("linear", "1-sqrt", "cosine", "power", "exp")
-    ratio = real(where, "decay_ratio", ratio, above=0.0, below=1.0)
-    kind: str = choice(where, "decay_fn", decay_fn, names)
-    if kind == "power":
-        kind = {0.5: "1-sqrt", 1.0: "linear", 2.0: "square"}.get(power, "power")
+    ratio = real(where, "decay_ratio", ratio, low=1e-100, below=1.0)
+    kind = choice(where, "decay_fn", decay_fn, ("linear", "1-sqrt", "cosine", "power", "exp"))
     if kind == "exp":
-        return held((schedules.geometric(1.0, ratio, steps) - ratio) / (1.0 - ratio), steps, 0.0)
-    if kind == "power":
-        return held(wide_table(where, steps, lambda t: 1 - (t / steps) ** np.longdouble(power)), steps, 0.0)
-    curve = {"linear": "linear", "1-sqrt": "one_minus_sqrt", "cosine": "cosine", "square": "square"}[kind]
-    return schedules.constant(1.0).cooldown(0, steps, 0.0, curve)
+        return schedules.exponential_ramp(1.0, 0.0, steps, ratio)
+    if kind == "cosine":
+        return schedules.cosine(1.0, 0.0, steps)
+    return schedules.polynomial(1.0, 0.0, steps, warp={"linear": 1.0, "1-sqrt": 0.5, "power": power}[kind])

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from math import floor
+from math import floor, lcm
 
 from lrkern import schedules
-from lrkern._checks import choice, count, counts, describe, flag, real
-from lrkern.dialects._parts import between, fine_unit, from_calls, placed, powers, wave
+from lrkern._checks import MAX_COUNT, choice, count, counts, describe, flag, real
+from lrkern.dialects._parts import between, fine_unit, from_calls, placed, powers, stretched, wave
 from lrkern.expression import Schedule, join, multiply, schedule
 
 __all__ = [
@@ -317,11 +317,12 @@ def _cyclic(
     up = Fraction(real(where, "step_size_up", step_size_up, above=0.0))
     down = up if step_size_down is None else Fraction(real(where, "step_size_down", step_size_down, above=0.0))
     gamma = real(where, "gamma", gamma, above=0.0)
-    unit = min(max(up.denominator, down.denominator), fine_unit(up + down))
+    unit = lcm(up.denominator, down.denominator)
+    unit = unit if (up + down) * unit <= MAX_COUNT else fine_unit(up + down)
 
     def triangles(low: float, high: float, mode: str = "triangular") -> Schedule:
         triangle = schedules.cyclic(low, high, round(up * unit), round(down * unit), mode)
-        return triangle.stretch(1.0 / unit) if unit > 1 else triangle
+        return triangle.stretch(Fraction(1, unit)) if unit > 1 else triangle
 
     if scale_fn is None:
         choice(where, "mode", mode, ("triangular", "triangular2", "exp_range"))
@@ -332,7 +333,7 @@ def _cyclic(
         scale = from_calls(where, "scale_fn", scale_fn, steps)
     else:
         cycles = None if steps is None else floor((count(where, "steps", steps, low=1) - 1) / (up + down)) + 1
-        scale = from_calls(where, "scale_fn", scale_fn, cycles, first=1).stretch(float(up + down))
+        scale = stretched(from_calls(where, "scale_fn", scale_fn, cycles, first=1), up + down)
     return low + (schedules.constant(high) - low) * (triangles(0.0, 1.0) * scale)
 
 

@@ -105,8 +105,10 @@ def get_linear_schedule_with_warmup(base_lr: float, num_warmup_steps: int, num_t
 
 def _wave(where: str, high: float, low: float, steps: int, num_cycles: float) -> Schedule:
     """low + (high - low)(1 + cos(2 pi num_cycles t/steps))/2."""
-    cycles = Fraction(real(where, "num_cycles", num_cycles, low=0.0))
-    return wave(high, low, Fraction(steps) / (2 * cycles)) if cycles else schedules.constant(high)
+    num_cycles = real(where, "num_cycles", num_cycles, low=0.0)
+    if num_cycles == 0.5:
+        return wave(high, low, steps)
+    return wave(high, low, steps / (2 * Fraction(num_cycles))) if num_cycles else schedules.constant(high)
 
 
 def get_cosine_schedule_with_warmup(

@@ -129,6 +129,8 @@ static lrk_shape shape(void)
         [LRK_SHAPE_HALVING] = "halving",
         [LRK_SHAPE_HARMONIC] = "harmonic",
         [LRK_SHAPE_HARMONIC_COSINE] = "harmonic_cosine",
+        [LRK_SHAPE_EXPONENTIAL] = "exponential",
+        [LRK_SHAPE_LOGARITHMIC] = "logarithmic",
     };
     if (next())
         for (size_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -216,6 +218,10 @@ static lrk_expr *build(void)
         NUMBERS(3);
         return lrk_exponential(x[0], x[1], x[2]);
     }
+    if (IS("line")) {
+        NUMBERS(3);
+        return lrk_line(x[0], x[1], x[2]);
+    }
     if (!(IS("add") || IS("multiply") || IS("clip") || IS("shift") || IS("stretch") || IS("staircase") || IS("fractal") ||
           IS("repeat") || IS("restarts")))
         fail("no such word");
@@ -226,8 +232,10 @@ static lrk_expr *build(void)
         return lrk_product(a, node());
     if (IS("shift"))
         return lrk_shift(a, integer());
-    if (IS("stretch"))
-        return lrk_stretch(a, number());
+    if (IS("stretch")) {
+        NUMBERS(1);
+        return lrk_stretch(a, x[0], integer());
+    }
     if (IS("staircase"))
         return lrk_staircase(a, integer());
     if (IS("fractal"))
@@ -254,7 +262,7 @@ static lrk_expr *build(void)
 static lrk_status compile(const lrk_expr *e, lrk_plan *plan)
 {
     *plan = (lrk_plan){0};
-    const lrk_status status = lrk_plan_compile(e, 4096, 65536, plan);
+    const lrk_status status = lrk_plan_compile(e, 4096, 65536, 65536, plan);
     return status == LRK_ERROR_OVERFLOW ? LRK_OK : status; /* the steps before that are in the plan */
 }
 
