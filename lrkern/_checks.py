@@ -41,7 +41,10 @@ def describe(value: object) -> str:
         return f"{value.dtype} {value.shape}"
     if isinstance(value, int) and value.bit_length() > 1000:
         return f"an integer of {value.bit_length()} bits"  # Python refuses to write long ones out
-    text = cut(str(value) if isinstance(value, np.generic) else repr(value))
+    try:
+        text = cut(str(value) if isinstance(value, np.generic) else repr(value))
+    except RecursionError:  # lists in lists, as a record may hold
+        text = "something nested too deeply"
     return text if value is None else f"{text} ({type(value).__name__})"
 
 

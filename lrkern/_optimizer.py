@@ -55,6 +55,8 @@ def step_once(
 
     `needed` says when a state that is missing is needed.
     """
+    if grad is None:  # in lists of gradients it stands for a tensor that is left alone
+        raise TypeError(f"{where}: grad must be an array like param; got None")
     form, options = rule.settle(where, options)
     form.check_shrinkage(where, options["lr"], options["weight_decay"])
     chosen = backends.choose(where, backend, param)

@@ -175,7 +175,12 @@ def bench(arguments: tuple[str, ...]) -> int:
 
 
 def _schedule_or_array(text: str) -> Any:
-    return np.load(text, allow_pickle=False) if text.lower().endswith(".npy") else lk.parse(text)
+    if not text.lower().endswith(".npy"):
+        return lk.parse(text)
+    try:
+        return np.load(text, allow_pickle=False)
+    except (EOFError, ValueError) as error:  # click takes an EOFError for Ctrl-D
+        raise ValueError(f"compare: {text} must be an array as numpy.save writes it: {error}") from error
 
 
 def _write_text(schedules: list[lk.Schedule], values: Any, start: int, between: str, write: Callable[[str], object]) -> None:

@@ -167,7 +167,7 @@ def _rows(values: Any, start: int, kind: np.dtype[Any]) -> _Rows:
         return lambda begin, end: values.table(end - begin, start + begin, out=buffer[: end - begin])
 
     def part(begin: int, end: int) -> _Floats:
-        with np.errstate(over="ignore", under="ignore"):
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             return np.ascontiguousarray(values[begin:end], kind)
 
     return part
@@ -255,7 +255,8 @@ def _sum(values: _Floats) -> Fraction | None:
     Every value is split in two: the upper parts are multiples of one power of two and have so few digits that they add up
     without rounding, in any order; what rounding does to the sum of the lower parts is 2^-64 of the whole at most.
     """
-    wide = values.astype(np.float64)
+    with np.errstate(invalid="ignore"):  # a signalling NaN
+        wide = values.astype(np.float64)
     largest = max(float(wide.max()), -float(wide.min()))
     if not math.isfinite(largest):
         return None

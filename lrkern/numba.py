@@ -189,7 +189,8 @@ def sgd_step(
         lr, ...: as in `lrkern.sgd_step`; `lr` has to be given. By position or by name: Numba knows no others.
 
     Raises:
-        ValueError: a number out of range, shapes that differ, no buffer where momentum > 0; nothing has been written then.
+        ValueError: a number out of range; a shape or memory order that differs; no gradient, or no buffer where momentum > 0.
+            Nothing has been written then.
         TypingError: arrays of other kinds, when it is compiled.
 
     >>> import numpy as np, lrkern.numba as ln
@@ -209,8 +210,8 @@ def sgd_step(
         raise ValueError("sgd_step: convention 'keras' needs dampening = 0")
     if momentum_buffer is None and momentum != 0:
         raise ValueError("sgd_step: momentum_buffer is needed where momentum > 0")
-    if not (update.alike(param, grad) and update.alike(param, momentum_buffer)):
-        raise ValueError("sgd_step: grad and momentum_buffer must have the shape of param")
+    if not (update.alike(param, grad) and update.alike_or_none(param, momentum_buffer)):
+        raise ValueError("sgd_step: grad and momentum_buffer must have the shape and memory order of param")
     h = rules.SGDInputs(
         np.float64(lr),
         np.float64(weight_decay),
@@ -256,9 +257,9 @@ def adam_step(
     """
     h = _adam_inputs(lr, weight_decay, 0.0, maximize, beta1, beta2, eps, max_exp_avg_sq, eps_inside, convention, 0.0, count)
     if not (update.alike(param, grad) and update.alike(param, exp_avg) and update.alike(param, exp_avg_sq)):
-        raise ValueError("adam_step: grad, exp_avg and exp_avg_sq must have the shape of param")
-    if not update.alike(param, max_exp_avg_sq):
-        raise ValueError("adam_step: max_exp_avg_sq must have the shape of param")
+        raise ValueError("adam_step: grad, exp_avg and exp_avg_sq must have the shape and memory order of param")
+    if not update.alike_or_none(param, max_exp_avg_sq):
+        raise ValueError("adam_step: max_exp_avg_sq must have the shape and memory order of param")
     update.step(h, count + 1, param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq)
 
 
@@ -303,9 +304,9 @@ def adamw_step(
         count,
     )
     if not (update.alike(param, grad) and update.alike(param, exp_avg) and update.alike(param, exp_avg_sq)):
-        raise ValueError("adamw_step: grad, exp_avg and exp_avg_sq must have the shape of param")
-    if not update.alike(param, max_exp_avg_sq):
-        raise ValueError("adamw_step: max_exp_avg_sq must have the shape of param")
+        raise ValueError("adamw_step: grad, exp_avg and exp_avg_sq must have the shape and memory order of param")
+    if not update.alike_or_none(param, max_exp_avg_sq):
+        raise ValueError("adamw_step: max_exp_avg_sq must have the shape and memory order of param")
     update.step(h, count + 1, param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq)
 
 
@@ -349,7 +350,7 @@ def lion_step(param, grad, exp_avg, lr=1e-4, beta1=0.9, beta2=0.99, weight_decay
     if not (0.0 <= beta1 < 1.0 and 0.0 <= beta2 < 1.0):
         raise ValueError("lion_step: beta1 and beta2 must be numbers >= 0 and < 1")
     if not (update.alike(param, grad) and update.alike(param, exp_avg)):
-        raise ValueError("lion_step: grad and exp_avg must have the shape of param")
+        raise ValueError("lion_step: grad and exp_avg must have the shape and memory order of param")
     h = rules.LionInputs(
         np.float64(lr), np.float64(weight_decay), 1.0, np.float64(maximize), np.float64(beta1), np.float64(beta2)
     )
@@ -390,9 +391,9 @@ def rmsprop_step(
     if momentum_buffer is None and momentum != 0:
         raise ValueError("rmsprop_step: momentum_buffer is needed where momentum > 0")
     if not (update.alike(param, grad) and update.alike(param, square_avg)):
-        raise ValueError("rmsprop_step: grad and square_avg must have the shape of param")
-    if not (update.alike(param, grad_avg) and update.alike(param, momentum_buffer)):
-        raise ValueError("rmsprop_step: grad_avg and momentum_buffer must have the shape of param")
+        raise ValueError("rmsprop_step: grad and square_avg must have the shape and memory order of param")
+    if not (update.alike_or_none(param, grad_avg) and update.alike_or_none(param, momentum_buffer)):
+        raise ValueError("rmsprop_step: grad_avg and momentum_buffer must have the shape and memory order of param")
     h = rules.RMSpropInputs(
         np.float64(lr),
         np.float64(weight_decay),
@@ -439,7 +440,7 @@ def adagrad_step(
     if count < 0:
         raise ValueError("adagrad_step: count must be an integer >= 0, the number of steps before this one")
     if not (update.alike(param, grad) and update.alike(param, sum)):
-        raise ValueError("adagrad_step: grad and sum must have the shape of param")
+        raise ValueError("adagrad_step: grad and sum must have the shape and memory order of param")
     h = rules.AdagradInputs(
         np.float64(lr),
         np.float64(weight_decay),
@@ -480,7 +481,7 @@ def lars_step(
     if not (convention == "paper" or convention == "optax" or convention == "apex"):
         raise ValueError("lars_step: convention must be 'paper', 'optax' or 'apex'")
     if not (update.alike(param, grad) and update.alike(param, momentum_buffer)):
-        raise ValueError("lars_step: grad and momentum_buffer must have the shape of param")
+        raise ValueError("lars_step: grad and momentum_buffer must have the shape and memory order of param")
     h = rules.LARSInputs(
         np.float64(lr),
         np.float64(weight_decay),
@@ -526,7 +527,7 @@ def lamb_step(
     if count < 0:
         raise ValueError("lamb_step: count must be an integer >= 0, the number of steps before this one")
     if not (update.alike(param, grad) and update.alike(param, exp_avg) and update.alike(param, exp_avg_sq)):
-        raise ValueError("lamb_step: grad, exp_avg and exp_avg_sq must have the shape of param")
+        raise ValueError("lamb_step: grad, exp_avg and exp_avg_sq must have the shape and memory order of param")
     h = rules.LAMBInputs(
         np.float64(lr),
         0.0,

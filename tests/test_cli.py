@@ -268,6 +268,15 @@ def test_wrong_use_is_one_line(run, words, message):
     assert os.listdir() == []
 
 
+@pytest.mark.parametrize("content", [b"", b"abc", b"\x93NUMPY\x01\x00"])
+def test_a_broken_array_is_wrong_use(run, content):
+    Path("a.npy").write_bytes(content)
+    code, out, err = run("compare", SCHEDULE, "a.npy")
+    assert (code, out) == (2, "")
+    assert err.startswith("lrkern: compare: a.npy must be an array as numpy.save writes it")
+    assert err.count("\n") == 1
+
+
 def test_bench_needs_a_checkout(run, monkeypatch, tmp_path):
     monkeypatch.setattr(lk, "__file__", str(tmp_path / "lrkern" / "__init__.py"))
     code, _, err = run("bench", "--quick")

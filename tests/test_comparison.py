@@ -228,6 +228,14 @@ def test_what_may_be_compared():
     assert lk.compare(np.array([3, 2, 1, 0], ">f4"), 3.0 * s).dtype == "float32"
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.filterwarnings("error")
+def test_signalling_nans_are_nans(dtype):
+    single, double = np.array([0x7F800001], "u4").view("f4"), np.array([0x7FF0000000000001], "u8").view("f8")
+    assert lk.compare(single, [math.nan], dtype=dtype).equal
+    assert lk.compare(double, [math.nan], dtype=dtype).equal
+
+
 S = lk.linear(1.0, 0.0, 3)
 
 

@@ -221,8 +221,14 @@ def test_errors_of_step_functions():
         ln.sgd_step(p, g)
     with pytest.raises(ValueError, match="momentum_buffer is needed"):
         ln.sgd_step(p, g, lr=0.1, momentum=0.9)
-    with pytest.raises(ValueError, match="must have the shape of param"):
+    with pytest.raises(ValueError, match="must have the shape and memory order of param"):
         ln.sgd_step(p, np.ones(4), b, lr=0.1)
+    with pytest.raises(ValueError, match="grad and momentum_buffer must have the shape"):
+        ln.sgd_step(p, None, lr=0.1)
+    wide = np.ones((2, 3))
+    with pytest.raises(ValueError, match="must have the shape and memory order of param"):
+        ln.sgd_step(wide, np.asfortranarray(wide), lr=0.1)
+    assert (wide == 1).all()
     with pytest.raises(Exception, match="must be contiguous"):
         ln.sgd_step(np.ones((4, 4))[:, ::2], np.ones((4, 2)), lr=0.1)
     assert (p == 1).all()

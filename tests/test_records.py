@@ -3,6 +3,7 @@
 import copy
 import json
 import math
+from functools import reduce
 
 import cases
 import numpy as np
@@ -194,6 +195,11 @@ WRONG_NODES = [
     ({"name": "/", "args": {"left": LINE, "right": LINE}}, TypeError, "schedule.args.right must be a finite number; got"),
     ({"name": "/", "args": {"left": LINE, "right": 0}}, ValueError, "schedule.args.right must not be zero"),
     ({"name": "+", "of": LINE, "args": {"left": LINE, "right": 1}}, ValueError, "schedule must not have 'of': + is not"),
+    (
+        {"name": "join", "args": {"schedules": reduce(lambda node, _: [node], range(5000), []), "boundaries": [1]}},
+        TypeError,
+        "join: schedules[0] must be a Schedule; got something nested too deeply (list)",
+    ),
 ]
 
 

@@ -36,7 +36,7 @@ BAD: list[tuple[str, dict[str, Any], type[Exception], str]] = [
             (1j, TypeError),
             (float("nan"), TypeError if name in ("patience", "cooldown", "reset_start", "accumulate") else ValueError),
             (-1, ValueError),
-            (object(), TypeError),
+            (..., TypeError),
         ]
         if not (isinstance(value, float) and name in ("begin", "end", "window", "warmup"))
     ],

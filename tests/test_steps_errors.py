@@ -35,6 +35,7 @@ BAD_ARRAYS = [
     ("param", np.zeros(20)[::2], ValueError, r"param must be contiguous; got float64 \(10,\) with strides \(16,\)"),
     ("param", np.zeros(10)[::-1], ValueError, "param must be contiguous"),
     ("param", np.broadcast_to(np.zeros(1), 10), ValueError, "param must be"),
+    ("grad", None, TypeError, "grad must be an array like param; got None"),
     ("grad", np.zeros(10, "i4"), TypeError, r"grad must be .* of shape \(10,\) like param; got int32 \(10,\)"),
     ("grad", np.zeros(10, ">f8"), TypeError, "grad must be .* in native byte order"),
     ("grad", np.zeros(11), ValueError, r"grad must be .* of shape \(10,\) like param; got float64 \(11,\)"),

@@ -13,7 +13,7 @@ from numba.extending import overload
 
 from lrkern import _storage, rules
 from lrkern._jit import FLAGS, fma, number, pointwise, rounded
-from lrkern._numba.arrays import STRIDE, _stub, ask, cached, flat, load, part, store, store_random, zero_of
+from lrkern._numba.arrays import STRIDE, _kind, _stub, ask, cached, flat, load, part, store, store_random, zero_of
 from lrkern._numba.norms import BLOCK, DIGITS, LANES, add_exactly, add_square, folded, rounded_sum
 
 AHEAD = 512
@@ -217,10 +217,25 @@ def measure_block(c, like, pipeline, p, remainder, g, s0, s1, s2, lanes, others)
 # ------------------------------------------------------------------------------------ one tensor, in a user's own function
 
 
-@pointwise
-def alike(param, other):
-    """Whether another array, or None, has the shape of the parameter."""
-    return other is None or other.shape == param.shape
+alike = _stub("alike")  # alike(param, other): whether another array has the shape and the memory order of the parameter
+
+
+@overload(alike, jit_options=FLAGS)
+def _alike(param, other):
+    one_order = _kind(other) != "" and (param.ndim < 2 or param.layout == other.layout)
+    if not one_order:
+        return lambda param, other: False
+    return lambda param, other: other.shape == param.shape
+
+
+alike_or_none = _stub("alike_or_none")  # the same, of an array that need not be there
+
+
+@overload(alike_or_none, jit_options=FLAGS)
+def _alike_or_none(param, other):
+    if _kind(other) == "":
+        return lambda param, other: True
+    return lambda param, other: alike(param, other)
 
 
 @cached
