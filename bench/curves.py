@@ -355,6 +355,7 @@ CURVES = [
         lambda n, a: lambda t: END + (a - END) * (1 + cos(pi * (n // 1000 * (t // (n // 1000))) / n)) / 2,
         lambda n, a: lambda t: END + (a - END) * (1 + np.cos(np.pi * (n // 1000 * (t // (n // 1000))) / n)) / 2,
     ),
+    Curve("restarts", lambda n, a: lk.linear(a, END, n // 100).restarts(2.0, gain=0.9)),
     Curve(
         "repeat",
         lambda n, a: lk.cosine(a, END, n // 100).repeat(n // 100, gain=0.99),

@@ -36,13 +36,13 @@ class Refusal:
 
     def __enter__(self):
         tracemalloc.start()
-        self.begin = time.perf_counter()
+        self.begin = time.thread_time()
         self.raises = pytest.raises(self.expected)
         self.raises.__enter__()
         return self
 
     def __exit__(self, kind, error, trace):
-        seconds, (_, peak) = time.perf_counter() - self.begin, tracemalloc.get_traced_memory()
+        seconds, (_, peak) = time.thread_time() - self.begin, tracemalloc.get_traced_memory()
         tracemalloc.stop()
         if not self.raises.__exit__(kind, error, trace):
             return False
