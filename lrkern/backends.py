@@ -117,7 +117,10 @@ def on_device(array: object) -> bool:
         return True
     device = getattr(array, "__dlpack_device__", None)
     if device is not None:
-        return device()[0] in _DLPACK_CUDA
+        try:
+            return device()[0] in _DLPACK_CUDA
+        except Exception:  # torch's "meta" is no device for it; whoever takes the array says what is wrong with it
+            return False
     return hasattr(array, "__cuda_array_interface__")
 
 

@@ -273,3 +273,12 @@ def test_nothing_is_probed_at_import():
         check=True,
     ).stdout
     assert found == before
+
+
+def test_a_device_that_cannot_be_told_is_left_to_who_takes_the_array():
+    class Meta:
+        def __dlpack_device__(self):
+            raise ValueError("unknown device")
+
+    with pytest.raises(TypeError, match=r"^SGD: params\[0\] must be a NumPy array"):
+        lk.SGD([Meta()], 0.1)
