@@ -18,11 +18,13 @@ from lrkern.cuda._platform import (
     SIMULATED,
     THREADS,
     WIDEST,
+    Launch,
     cuda,
     current_stream,
     kernel,
     on_device,
     store,
+    to_device,
     types,
 )
 from lrkern.cuda._words import native
@@ -71,9 +73,9 @@ class Packed(NamedTuple):
         """Whether these are the same plans for the same places."""
         return all(np.array_equal(a, b) for a, b in zip(self, other, strict=True))
 
-    def to_device(self, stream: Any) -> tuple[Any, ...]:
+    def to_device(self, stream: int) -> tuple[Any, ...]:
         """The arrays on the device."""
-        return tuple(cuda.to_device(array, stream=stream) for array in self)
+        return tuple(to_device(array, stream) for array in self)
 
 
 def _plan_for(where: str, schedule: Schedule, horizon: int) -> Plan:
@@ -147,7 +149,7 @@ def _fill(where: str, schedules: list[Schedule], shape: tuple[int, ...], start: 
         stream = current_stream(array.library, array.device_id)
         packed = Packed.of_plans([(0, 0)] * len(plans), plans).to_device(stream)
         blocks = len(plans) * ((n - 1) // chunk + 1)
-        make_table(carrier)[blocks, THREADS, stream](*packed, start, n, array.address)
+        Launch(make_table(carrier), blocks, *packed, start, n, array.address)(stream)
     return out
 
 

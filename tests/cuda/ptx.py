@@ -42,6 +42,7 @@ def layout(rule, storage=F32, **others):
         "split": False,
         "zero_grad": False,
         "stochastic": False,
+        "row_lrs": False,
     }
     return _kernels.Layout(rule=rule, **{**given, **others})
 
@@ -54,6 +55,7 @@ LAYOUTS = {
     "adam-float16": layout("adam", F16),
     "adam-split": layout("adam", BF16, states=FLOAT32_STATES, split=True),
     "adam-stochastic": layout("adam", BF16, stochastic=True),
+    "sgd_momentum-rows": layout("sgd_momentum", row_lrs=True),
     "adam-everything": layout("adam", F32, grad=BF16, ema=True, copy=BF16, zero_grad=True),
     "adam-mixed-float64": layout("adam", F64, grad=F32, states=(F64, BF16, None), ema=True, copy=F16),
 }
@@ -68,7 +70,8 @@ def signatures():
     """Name -> (kernel, types of its arguments)."""
     found = {}
     for name, one in LAYOUTS.items():
-        found[f"step-{name}"] = _kernels.make_step(one), (INTS2, INTS2, of_t(one.t), INTS, U64[::1])
+        of_rows = (FLOATS2, INTS) if one.row_lrs else ()
+        found[f"step-{name}"] = _kernels.make_step(one), (INTS2, INTS2, of_t(one.t), INTS, U64[::1], *of_rows)
     for name in ("lars-float32", "lamb-float32", "lamb-float64"):
         one = LAYOUTS[name]
         found[f"measure-{name}"] = _norms.make_measure(one), (INTS2, INTS2, of_t(one.t), INTS3)
