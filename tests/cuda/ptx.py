@@ -10,7 +10,9 @@ from types import SimpleNamespace
 import numba.cuda.compiler
 import numba.cuda.dispatcher
 import numpy as np
-from numba import cuda, types
+from cuda.bindings import nvjitlink
+from numba import types
+from numba.cuda.compiler import compile_cuda, kernel_fixup
 
 from lrkern.cuda import _arrays, _elements, _kernels, _norms, _plans, _scalars
 from lrkern.rules import FAMILIES
@@ -98,13 +100,35 @@ SIGNATURES = signatures()
 
 
 @cache
+def _library(name):
+    """What Numba makes of a kernel, which takes longer than all PTX made of it."""
+    kernel, arguments = SIGNATURES[name]
+    options = {"fastmath": False, "opt": 3}
+    found = compile_cuda(kernel.py_func, types.void, arguments, cc=CAPABILITIES[0], nvvm_options=options)
+    kernel_fixup(found.library.get_function(found.fndesc.llvm_func_name), False)
+    return found.library
+
+
+@cache
 def ptx(name, capability):
     """The text."""
-    kernel, arguments = SIGNATURES[name]
-    text, _ = cuda.compile(kernel.py_func, arguments, cc=capability, device=False, abi="numba", output="ptx")
-    return text
+    return _library(name).get_asm_str(cc=capability)
 
 
+def assembled(name, capability):
+    """What the assembler tells of a kernel: (registers of a thread, bytes of its stack, bytes spilled)."""
+    text = ptx(name, capability).encode()
+    linker = nvjitlink.create(2, [f"-arch=sm_{capability[0]}{capability[1]}", "-verbose"])
+    nvjitlink.add_data(linker, nvjitlink.InputType.PTX, text, len(text), name)
+    nvjitlink.complete(linker)
+    log = bytearray(nvjitlink.get_info_log_size(linker))
+    nvjitlink.get_info_log(linker, log)
+    nvjitlink.destroy(linker)
+    stack, spilled = re.search(rb"(\d+) bytes stack frame, (\d+) bytes spill stores", log).groups()
+    return int(re.search(rb"Used (\d+) registers", log)[1]), int(stack), int(spilled)
+
+
+@cache
 def instructions(text):
     """How often each instruction is there, by its full name."""
     found = collections.Counter()
