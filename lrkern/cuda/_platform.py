@@ -134,10 +134,9 @@ def to_device(array: npt.NDArray[Any], stream: int) -> Any:
 
 def read_back(array: Any, stream: int) -> npt.NDArray[Any]:
     """A copy in the CPU's memory, after whatever the stream has to do first."""
-    of_numba = _numba_stream(stream)
-    found: npt.NDArray[Any] = array.copy_to_host(stream=of_numba)
-    if of_numba:
-        of_numba.synchronize()
+    found: npt.NDArray[Any] = array.copy_to_host(stream=_numba_stream(stream))
+    if not SIMULATED:
+        _numba_stream(stream).synchronize()
     return found
 
 
@@ -192,6 +191,9 @@ def _driver() -> Any:
 
 # ------------------------------------------------------------------------------------------------------------- streams
 
+_LEGACY = 1
+"""The default stream's other address: at 0, Numba waits for every copy."""
+
 _stream: ContextVar[int | None] = ContextVar("the address of lrkern's CUDA stream", default=None)
 
 
@@ -243,8 +245,8 @@ def _address_of(stream: Any) -> int:
 
 @cache
 def _numba_stream(address: int) -> Any:
-    """For copies. 0 is what Numba takes for the default stream, and waits for."""
-    return cuda.external_stream(address) if address else 0
+    """For copies."""
+    return 0 if SIMULATED else cuda.external_stream(address or _LEGACY)
 
 
 @cache
