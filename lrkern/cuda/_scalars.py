@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from lrkern._exact_sum import BINS, total
 from lrkern._jit import pointwise
 from lrkern._pieces import at_integer
 from lrkern._storage import random_seed
-from lrkern.cuda._exact_sum import BINS, total
 from lrkern.cuda._fields import (
     CONTROL_COUNT,
     CONTROL_SKIPPED,

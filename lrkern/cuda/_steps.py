@@ -10,9 +10,9 @@ import numpy as np
 
 from lrkern import _core
 from lrkern._checks import describe
+from lrkern._exact_sum import BINS
 from lrkern.cuda import _arrays
 from lrkern.cuda._arrays import DeviceArray
-from lrkern.cuda._exact_sum import BINS
 from lrkern.cuda._fields import (
     COEFS,
     CONTROL_COUNT,

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import sys
-import warnings
 
 import numpy as np
-
-warnings.simplefilter("error")  # numba-cuda's, of small grids, among them
-
 from cuda.core import Device
 from numba import cuda
 
