@@ -19,6 +19,7 @@ class Program:
     """
 
     def __init__(self, rule: str | None, table: Table, own: dict[str, Any], plans: tuple[Any, ...], wants_norm: bool) -> None:
+        self.table = table
         self._before = _norm_of_all(table, own) if wants_norm else []
         self._advance = Launch(
             _scalars.advance, 1, own["control"], own["numbers"], own["random"], own["bins"], own["inputs"], own["options"],

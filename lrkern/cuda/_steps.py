@@ -183,10 +183,13 @@ class StepList:
                 i: (_arrays.as_array("", "", self._on_device[f"lrs of {i}"], written=False).address, len(lrs))
                 for i, lrs in self._row_lrs.items()
             }
-            self._table = Table.of(
-                self._checked.layout(), self._groups, self._group_of, row_lrs, self._zero_grad, self._rounding, stream
+            last = None if any(self._table is one.table for one in self._captured) else self._table
+            table = Table.of(
+                self._checked.layout(), self._groups, self._group_of, row_lrs, self._zero_grad, self._rounding, stream, last
             )
-            self._program = self._make_program(self._table)
+            if table is not self._table or self._program is None:
+                self._program = self._make_program(table)
+            self._table = table
         self._keys, self._grads = keys, grads
 
     def _make_program(self, table: Table) -> Program:

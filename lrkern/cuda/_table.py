@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from lrkern.cuda import _elements, _norms
 from lrkern.cuda._fields import GROUP, HAS_GRADIENT, ROLES, ROW_LRS, ROW_SIZE, SIZE, TENSOR_FIELDS, WIDE
 from lrkern.cuda._kernels import COPY, EMA, GRAD, PARAM, REMAINDER, STATE, Layout
-from lrkern.cuda._platform import CHUNK, WIDEST, to_device
+from lrkern.cuda._platform import CHUNK, WIDEST, to_device, write_over
 from lrkern.rules import FAMILIES
 
 Ints = NDArray[np.int64]
@@ -19,8 +19,10 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Table:
-    """Made anew when the gradients have moved; else used again and again."""
+    """Where gradients lie is written anew when they have moved; all else stays while the same tensors have some."""
 
+    members: tuple[tuple[Layout, tuple[int, ...]], ...]
+    """The tensors of each layout that are stepped."""
     tensors: Any
     """On the device: see `_fields`."""
     steps: list[tuple[Layout, Any]]
@@ -39,10 +41,12 @@ class Table:
         zero_grad: bool,
         rounding: str,
         stream: int,
+        last: Table | None,
     ) -> Table:
         """From what `_core.StepList.layout` tells; tensors without a gradient, and empty ones, get no chunks.
 
-        `row_lrs`: for tensors that have them, the address of their learning rates, and how many.
+        `row_lrs`: for tensors that have them, the address of their learning rates, and how many. `last`: a table of the same
+        tensors that may be changed, and is if it can serve.
         """
         addresses, storages, sizes = layout
         rows = np.zeros((max(1, len(sizes)), TENSOR_FIELDS), np.int64)
@@ -60,6 +64,11 @@ class Table:
             one = _layout(groups[group_of[i]], there, storages[i], i in row_lrs, zero_grad, rounding)
             by_layout.setdefault(one, []).append(i)
 
+        stepped = tuple((one, tuple(members)) for one, members in by_layout.items())
+        if last is not None and last.members == stepped:
+            write_over(last.tensors, rows, stream)
+            return last
+
         def chunks(members: list[int], length: int) -> Any:
             return to_device(_chunks(sizes, members, length), stream)
 
@@ -67,6 +76,7 @@ class Table:
         for one, members in by_layout.items():
             of_norms.setdefault((one.t, one.grad), []).extend(members)
         return cls(
+            stepped,
             to_device(rows, stream),
             [(one, chunks(members, CHUNK)) for one, members in by_layout.items()],
             [

@@ -42,7 +42,7 @@ def refused(run, text):
         counter("capturing", ctypes.c_int).value = 0
 
 
-params, grads, moved = arrays(), arrays(0.5), arrays(0.25)
+params, grads, moved, again = arrays(), arrays(0.5), arrays(0.25), arrays(0.125)
 optimizer = lk.SGD(params, lr=lk.cosine(0.1, 0.0, 100), momentum=0.9, clip_norm=1.0)
 optimizer.bind(grads)
 depth = counter("context_depth", ctypes.c_int).value
@@ -64,10 +64,20 @@ refused(lambda: optimizer.step(moved), "gradients cannot move while a CUDA graph
 refused(lambda: setattr(optimizer, "lr", 0.1), "hyper-parameters cannot change while")
 refused(lambda: lk.SGD(params, lr=0.1), "arrays cannot be made while")
 optimizer.step(moved)
+assert counted(lambda: optimizer.step(again)) == {**step, "copies": 1}, "their addresses, to where the old ones were"
 optimizer.lr = lk.linear(1.0, 0.0, 5)
 refused(optimizer.step, "a change of schedules cannot take effect while")
 optimizer.step()
 assert captured == list(optimizer._tensors._captured) != [optimizer._tensors._program]
+
+# Nor may the table of a graph be written to when its program is not in use any more.
+counter("capturing", ctypes.c_int).value = 1
+optimizer.step()
+counter("capturing", ctypes.c_int).value = 0
+table = optimizer._tensors._table
+optimizer.lr = lk.linear(1.0, 0.0, 6)
+optimizer.step(grads)
+assert optimizer._tensors._table is not table
 
 # Streams of every kind; what reads the device waits for the one that is used.
 device = Device()
