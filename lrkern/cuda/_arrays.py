@@ -161,7 +161,7 @@ def as_dense_gradient(where: str, name: str, grad: Any, param: Any, written: boo
 
 
 def as_gradient(takes_rows: bool, halves: bool, where: str, name: str, grad: Any, param: Any, written: bool) -> Any:
-    """The same. Gradients of rows are stepped by the C kernels only."""
+    """The same. Gradients of rows are stepped by the C kernels only: docs/cuda.md says why."""
     if isinstance(grad, tuple):
         raise TypeError(f"{where}: {name} must be an array: pairs (indices, values) are not supported on a CUDA device")
     return as_dense_gradient(where, name, grad, param, written)
