@@ -109,7 +109,8 @@ def check_tables() -> int:
 def check_rows() -> int:
     """A learning rate for each row, against C."""
     for rows, columns in ((1000, 64), (77, 3)):
-        here, lrs = torch.randn(rows, columns), np.linspace(0.0, 0.1, rows)
+        lrs: Any = np.linspace(0.0, 0.1, rows)
+        here = torch.randn(rows, columns)
         there = here.cuda()
         a, b = lk.SGD([here], lr=lrs, momentum=0.9), lk.SGD([there], lr=lrs, momentum=0.9)
         for _ in range(3):
@@ -237,7 +238,7 @@ def figures() -> list[dict[str, Any]]:
     return found
 
 
-CHECKS = {
+CHECKS: dict[str, Callable[[], object]] = {
     "steps": check_steps,
     "tables": check_tables,
     "rows": check_rows,
@@ -254,7 +255,8 @@ def main() -> None:
     parser.add_argument("--save", action="store_true", help="keep the results in bench/results")
     parser.add_argument("--only", choices=[*CHECKS, "figures"], help="one check, or the figures, alone")
     options = parser.parse_args()
-    device, done = torch.cuda.get_device_name(), {}
+    device = torch.cuda.get_device_name()
+    done: dict[str, object] = {}
     for name, check in CHECKS.items():
         if options.only == name or (options.only is None and name != "watched"):
             begin = time.perf_counter()
