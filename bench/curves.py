@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from math import cos, log2, pi, sqrt, tanh
 from typing import Any
 
@@ -380,18 +379,14 @@ STAND_INS = {"from_function": "from_table", "then": "join"}
 APART = {"noise"}
 
 
-def build_case(case: Any, n: int, a: float) -> Any:
-    """A case of the tests, at its own length."""
-    return case.build(lk)
-
-
 def as_tested(name: str) -> Curve:
     """A curve as tests/cases.py has it: the first that is neither very short nor very long."""
     for case in cases.CASES:
         if case.curve == name:
             schedule = case.build(lk)
             if schedule.steps is None or 1000 <= schedule.steps <= 10**8:
-                return Curve(name, partial(build_case, case))
+                call = compile(case.text, name, "eval")  # reading the text is no part of building
+                return Curve(name, lambda n, a: eval(call, vars(lk)))
     raise LookupError(f"tests/cases.py has no case of {name} with 1000 steps or more")
 
 
