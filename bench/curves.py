@@ -379,14 +379,19 @@ STAND_INS = {"from_function": "from_table", "then": "join"}
 APART = {"noise"}
 
 
+def at_its_own_length(case: Any) -> Callable[[int, float], Any]:
+    """What builds a case of the tests; reading its text is no part of that."""
+    build = case.builder(lk)
+    return lambda n, a: build()
+
+
 def as_tested(name: str) -> Curve:
     """A curve as tests/cases.py has it: the first that is neither very short nor very long."""
     for case in cases.CASES:
         if case.curve == name:
             schedule = case.build(lk)
             if schedule.steps is None or 1000 <= schedule.steps <= 10**8:
-                call = compile(case.text, name, "eval")  # reading the text is no part of building
-                return Curve(name, lambda n, a: eval(call, vars(lk)))
+                return Curve(name, at_its_own_length(case))
     raise LookupError(f"tests/cases.py has no case of {name} with 1000 steps or more")
 
 
