@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from lrkern import _checks, _core
 from lrkern.expression import Schedule
-from lrkern.plan import tables
+from lrkern.grids import tables
 from lrkern.schedules import exponential, from_table
 
 Floats = npt.NDArray[np.float64]
