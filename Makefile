@@ -78,7 +78,7 @@ format: $(VENV)/.lint ## rewrite sources to that style
 	$(BIN)/clang-format -i $(C_FILES)
 
 typecheck: $(BUILT) $(VENV)/.lint ## check types: mypy --strict
-	$(BIN)/mypy --strict lrkern
+	$(BIN)/mypy --strict lrkern bench
 
 docs: $(BUILT) $(VENV)/.docs ## build the documentation into docs/_build/html
 	$(BIN)/python -m sphinx -W --keep-going -q docs docs/_build/html
