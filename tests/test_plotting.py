@@ -1,6 +1,7 @@
 """Pictures: what is drawn is the schedule, peaks included; joints are marked; the defaults show it whole."""
 
 import json
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -136,12 +137,13 @@ def test_every_case_can_be_drawn(n):
 
 
 def test_a_picture_ends_at_the_last_value_within_float64():
-    for n in (None, 309, 310, 10**9):
-        (line,) = curves(OVERFLOWING.plot(n))
-        assert line.get_xdata().tolist() == list(range(309))
-        assert line.get_ydata()[-1] == 1e308
-    short, long = curves(lk.plot([OVERFLOWING, S]))
-    assert len(short.get_xdata()) == 309
+    steep = lk.exponential(1.0, 1e20)
+    for n in (None, 16, 17, 10**9):
+        (line,) = curves(steep.plot(n))
+        assert line.get_xdata().tolist() == list(range(16))
+        assert line.get_ydata()[-1] == 1e300
+    short, long = curves(lk.plot([steep, S]))
+    assert len(short.get_xdata()) == 16
     assert len(long.get_xdata()) == _sampling.default_steps([S])
     assert "step 308<" in OVERFLOWING._repr_html_()
     picture = _terminal.draw([OVERFLOWING])
@@ -258,6 +260,7 @@ def test_texts():
 def test_options_of_lines():
     axes = lk.plot([S, lk.constant(0.1)], color="black", lw=3, ls=":")
     assert {(line.get_color(), line.get_linewidth(), line.get_linestyle()) for line in curves(axes)} == {("black", 3, ":")}
+    assert curves(S.plot(markevery=5))[0].get_markevery() == 5
 
 
 def test_numbers_beside_the_axis_tell_ticks_apart():
@@ -279,7 +282,11 @@ def test_logarithmic_axis_leaves_out_what_it_cannot_show():
     axes.figure.canvas.draw()
 
 
-@pytest.mark.parametrize("schedule", [lk.linear(1.0, -1.0, 10), lk.constant(0.0), S, lk.exponential(1.0, 0.5) * -1.0], ids=repr)
+@pytest.mark.parametrize(
+    "schedule",
+    [lk.linear(1.0, -1.0, 10), lk.constant(0.0), S, lk.exponential(1.0, 0.5) * -1.0, lk.linear(5e-324, 0.0, 9)],
+    ids=repr,
+)
 def test_symmetric_logarithmic_axis_shows_everything(schedule):
     axes = schedule.plot(50, log="symlog")
     assert axes.get_yscale() == "symlog"
@@ -313,8 +320,19 @@ def test_the_legend_hides_no_curve():
         ({"n": True}, TypeError, "plot: n must be an integer >= 1; got True (bool)"),
         ({"labels": ["a", "b"]}, ValueError, "plot: labels must hold one text for each schedule, 1; got 2"),
         ({"labels": [5]}, TypeError, "plot: labels must hold one text for each schedule; got 5 (int)"),
-        ({"log": "log"}, ValueError, "plot: log must be 'symlog'; got 'log' (str)"),
-        ({"log": 10}, TypeError, "plot: log must be True or False; got 10 (int)"),
+        ({"labels": []}, ValueError, "plot: labels must hold one text for each schedule, 1; got 0"),
+        ({"labels": 5}, TypeError, "plot: labels must be a text or a sequence of them; got 5 (int)"),
+        ({"log": "log"}, ValueError, "plot: log must be True, False or 'symlog'; got 'log' (str)"),
+        ({"log": 10}, TypeError, "plot: log must be True, False or 'symlog'; got 10 (int)"),
+        ({"log": None}, TypeError, "plot: log must be True, False or 'symlog'; got None"),
+        ({"ax": 5}, TypeError, "plot: ax must be an Axes of matplotlib, with straight axes; got 5 (int)"),
+        ({"ax": np.array([1, 2])}, TypeError, "plot: ax must be an Axes of matplotlib, with straight axes; got int64 (2,)"),
+        ({"colour": "red"}, TypeError, "plot: colour must be an argument of plot or a property of lines, like color; got "),
+        ({"data": {}}, TypeError, "plot: data must be an argument of plot or a property of lines, like color; got data={}"),
+        ({"color": "rde"}, ValueError, "plot: color must be what lines of matplotlib take; got 'rde' (str)"),
+        ({"lw": "x"}, ValueError, "plot: lw must be what lines of matplotlib take; got 'x' (str)"),
+        ({"alpha": "x"}, TypeError, "plot: alpha must be what lines of matplotlib take; got 'x' (str)"),
+        ({"c": "red", "color": "blue"}, TypeError, "plot: Got both 'c' and 'color', which are aliases of one another"),
         ({"marks": 1}, TypeError, "plot: marks must be True or False; got 1 (int)"),
         ({"schedules": []}, ValueError, "plot: schedules must be a Schedule or a sequence of them; got an empty sequence"),
         ({"schedules": [S, 0.1]}, TypeError, "plot: schedules must be a Schedule or a sequence of them; got 0.1 (float)"),
@@ -331,6 +349,26 @@ def test_wrong_arguments(arguments, error, message):
         lk.plot(**{"schedules": S, **arguments})
     assert str(raised.value).startswith(message)
     assert pyplot.get_fignums() == []
+
+
+def test_axes_that_are_not_straight():
+    axes = pyplot.figure().add_subplot(projection="polar")
+    with pytest.raises(TypeError, match=r"^plot: ax must be an Axes of matplotlib, with straight axes; got <PolarAxes"):
+        S.plot(ax=axes)
+    assert not axes.lines
+
+
+@pytest.mark.parametrize(("log", "most"), [(False, 1e307), ("symlog", 1e307), (True, 1e150)])
+def test_values_as_large_as_matplotlib_can_draw(log, most):
+    small = lk.linear(most, 5e-324, 9)
+    for schedule in (small, lk.constant(most)) + (() if log is True else (lk.linear(most, -most, 9),)):
+        schedule.plot(10, log=log).figure.canvas.draw()
+    axes = pyplot.figure().subplots()
+    beyond = lk.join([small, lk.constant(1.1 * most)], [7])
+    told = f"plot: values must be no larger than {most:g} for matplotlib to draw them; got {1.1 * most:g} at step 7"
+    with pytest.raises(ValueError, match=f"^{re.escape(told)}$"):
+        lk.plot([S, beyond], ax=axes, log=log)
+    assert not axes.lines
 
 
 # ----------------------------------------------------------------------------------------------------------- notebooks
