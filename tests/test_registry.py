@@ -153,7 +153,7 @@ def warmup(a):
         (takes_keywords, TypeError, "curve: takes_keywords must take plain arguments only; got b=1.0"),
         (cosine, ValueError, "curve: 'cosine' is a name of lrkern's own; the function needs another one"),
         (warmup, ValueError, "curve: 'warmup' is a name of lrkern's own"),
-        (lambda: lk.constant(1), ValueError, "curve: '<lambda>' is a name of lrkern's own"),
+        (lambda: lk.constant(1), ValueError, "curve: function must have a name to be written and read back by, as def"),
     ],
 )
 def test_what_cannot_be_a_curve(function, error, message):
