@@ -158,9 +158,7 @@ def _line_options(line: dict[str, Any]) -> dict[str, Any]:
 
     for name, value in line.items():
         if name in ("data", "xdata", "ydata") or not hasattr(Line2D, f"set_{name}"):
-            raise TypeError(
-                f"plot: {name} must be an argument of plot or a property of lines, like color; got {name}={value!r}"
-            )
+            raise TypeError(f"plot: {name} must be a property of lines, like color, or an argument; got {describe(value)}")
         try:
             Line2D([], []).set(**{name: value})
         except (TypeError, ValueError) as error:
