@@ -14,6 +14,7 @@ import time
 import tracemalloc
 from fractions import Fraction
 
+import case_steps
 import cases
 import numpy as np
 import oracle
@@ -205,7 +206,7 @@ def test_a_million_cycles_of_restarts():
     ],
 )
 def test_a_million_cycles_with_growth_or_gain(text):
-    draw = cases.rng(text)
+    draw = case_steps.rng(text)
     steps = sorted(draw.randrange(10_000_000) for _ in range(300))
     got = assert_exact(text, steps)
     schedule = lk.parse(text)
