@@ -8,13 +8,12 @@ import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import pytest
 import reference_steps
+from isas import running
 from step_arrays import assert_same_bits, values
 
 import lrkern as lk
@@ -93,17 +92,6 @@ def expected_step(
 
 def step(p: np.ndarray, g: np.ndarray, b: np.ndarray, **options: Any) -> None:
     lk.sgd_step(p, g, b, **options)
-
-
-@contextmanager
-def running(isa: str, threads: int = 1) -> Iterator[None]:
-    before = lk.get_threads()
-    with lk.use_isa(isa):
-        lk.set_threads(threads)
-        try:
-            yield
-        finally:
-            lk.set_threads(before)
 
 
 class TestFormula:
