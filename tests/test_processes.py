@@ -107,7 +107,7 @@ def test_threads_share_a_schedule():
     starts = [0, 10, 10**5, 10**6, 10**9, 3, 5 * 10**5, 10**12]
     for text in texts:
         expected = [lk.parse(text).table(3000, start=start).tobytes() for start in starts]
-        for _ in range(5):
+        for _ in range(3):
             schedule = lk.parse(text)
 
             def work(i, schedule=schedule):
