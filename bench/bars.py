@@ -136,7 +136,9 @@ LINES = [
     Line("sgd-list", "SGD step, one tensor of 1000, the call", "step", cases=only("one small"), at_most=2e-6),
     *against("sgd-resnet", "SGD step, 161 tensors, 10^6 elements", "step", {"torch fused": 5, "torch foreach": None}),
     *against("adamw", "AdamW step, 2^26 float32", "element", {"bare streams": 0.95, "torch fused": 1}),
-    *against("pipeline", "unscale, clip, SGD, average, zero, 2^26 float32", "element", {"torch sequence": 2.3}),
+    *against(
+        "pipeline", "unscale, clip, SGD, average, zero, 2^26 float32", "element", {"bare streams": None, "torch sequence": 2.3}
+    ),
     *against("split", "SGD step, split bfloat16, 2^26", "element", {"float32 step": 1.25}),
     *against("numba-table", "Numba: fill 10^8 float64, cosine", "step", {"C kernels": 0.9}),
     *against("numba-step", "Numba: a step of 2^26 float32", "element", {"C kernels": 0.9}),

@@ -15,11 +15,12 @@ enum { BLOCK = 1 << 16, MAX_THREADS = 256, LINE = 64 }; /* block: elements */
 
 typedef struct job job;
 struct job {
-    void (*block)(const job *j, int64_t begin, int64_t end);
+    void (*block)(job *j, int64_t begin, int64_t end);
     int64_t n, first; /* blocks begin at first + k BLOCK; what lies before belongs to block 0 */
     uint64_t pattern;
-    void *out0, *out1, *out2;
+    void *out0, *out1, *out2, *out3;
     const void *in;
+    _Atomic uint32_t seen; /* what reading comes to, so that it is not left out */
     _Atomic int64_t next;
 };
 
@@ -57,7 +58,7 @@ static int64_t to_line(const void *array, int64_t size)
 
 /* ---- fill: 8-byte words, so float32 is filled with pairs */
 
-static void fill_block(const job *j, int64_t begin, int64_t end)
+static void fill_block(job *j, int64_t begin, int64_t end)
 {
     uint64_t *out = j->out0;
     const uint64_t pattern = j->pattern;
@@ -66,7 +67,7 @@ static void fill_block(const job *j, int64_t begin, int64_t end)
 }
 
 #if defined(__x86_64__)
-__attribute__((target("avx512f"))) static void stream_block_avx512(const job *j, int64_t begin, int64_t end)
+__attribute__((target("avx512f"))) static void stream_block_avx512(job *j, int64_t begin, int64_t end)
 {
     uint64_t *out = j->out0;
     const __m512i v = _mm512_set1_epi64((long long)j->pattern);
@@ -80,7 +81,7 @@ __attribute__((target("avx512f"))) static void stream_block_avx512(const job *j,
     _mm_sfence();
 }
 
-__attribute__((target("avx2"))) static void stream_block_avx2(const job *j, int64_t begin, int64_t end)
+__attribute__((target("avx2"))) static void stream_block_avx2(job *j, int64_t begin, int64_t end)
 {
     uint64_t *out = j->out0;
     const __m256i v = _mm256_set1_epi64x((long long)j->pattern);
@@ -127,7 +128,7 @@ void limit_fill_streaming(uint64_t *out, int64_t n, uint64_t pattern, int thread
 
 /* ---- copy */
 
-static void copy_block(const job *j, int64_t begin, int64_t end)
+static void copy_block(job *j, int64_t begin, int64_t end)
 {
     memcpy((uint64_t *)j->out0 + begin, (const uint64_t *)j->in + begin, (size_t)(end - begin) * 8);
 }
@@ -141,7 +142,7 @@ void limit_copy(uint64_t *out, const uint64_t *in, int64_t n, int threads)
 /* ---- the streams of one SGD step with momentum: reads param, grad, buffer; writes param and buffer in place.
    Integer xor: as many bytes, no rounding, and a second call undoes the first on `buffer`. */
 
-static void sgd_block(const job *j, int64_t begin, int64_t end)
+static void sgd_block(job *j, int64_t begin, int64_t end)
 {
     uint32_t *restrict param = j->out0, *restrict buffer = j->out1;
     const uint32_t *restrict grad = j->in;
@@ -159,7 +160,7 @@ void limit_sgd_streams(uint32_t *param, const uint32_t *grad, uint32_t *buffer, 
 
 /* ---- the streams of one AdamW step: reads param, grad and two averages; writes all but grad in place. */
 
-static void adam_block(const job *j, int64_t begin, int64_t end)
+static void adam_block(job *j, int64_t begin, int64_t end)
 {
     uint32_t *restrict param = j->out0, *restrict mean = j->out1, *restrict square = j->out2;
     const uint32_t *restrict grad = j->in;
@@ -173,5 +174,37 @@ static void adam_block(const job *j, int64_t begin, int64_t end)
 void limit_adam_streams(uint32_t *param, const uint32_t *grad, uint32_t *mean, uint32_t *square, int64_t n, int threads)
 {
     job j = {.block = adam_block, .n = n, .first = to_line(param, 4), .out0 = param, .out1 = mean, .out2 = square, .in = grad};
+    run(&j, threads);
+}
+
+/* ---- the streams of clip-by-norm, SGD with momentum, average and zeroed gradients: reads grad; then reads param, grad, buffer and
+   average, writes all in place. */
+
+static void read_block(job *j, int64_t begin, int64_t end)
+{
+    const uint32_t *in = j->in;
+    uint32_t seen = 0;
+    for (int64_t i = begin; i < end; i++)
+        seen ^= in[i];
+    atomic_fetch_xor(&j->seen, seen);
+}
+
+static void pipeline_block(job *j, int64_t begin, int64_t end)
+{
+    uint32_t *restrict param = j->out0, *restrict grad = j->out1, *restrict buffer = j->out2, *restrict average = j->out3;
+    for (int64_t i = begin; i < end; i++) {
+        buffer[i] ^= grad[i];
+        param[i] ^= buffer[i];
+        average[i] ^= param[i];
+        grad[i] = ~grad[i];
+    }
+}
+
+void limit_pipeline_streams(uint32_t *param, uint32_t *grad, uint32_t *buffer, uint32_t *average, int64_t n, int threads)
+{
+    job norm = {.block = read_block, .n = n, .first = to_line(grad, 4), .in = grad};
+    run(&norm, threads);
+    job j = {.block = pipeline_block, .n = n, .first = to_line(param, 4)};
+    j.out0 = param, j.out1 = grad, j.out2 = buffer, j.out3 = average;
     run(&j, threads);
 }

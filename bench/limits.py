@@ -56,9 +56,9 @@ def library() -> ctypes.CDLL:
     pointer, size, word, number = ctypes.c_void_p, ctypes.c_int64, ctypes.c_uint64, ctypes.c_int
     loaded.limit_fill.argtypes = loaded.limit_fill_streaming.argtypes = [pointer, size, word, number]
     loaded.limit_copy.argtypes = [pointer, pointer, size, number]
-    loaded.limit_sgd_streams.argtypes = [pointer, pointer, pointer, size, number]
-    loaded.limit_adam_streams.argtypes = [pointer, pointer, pointer, pointer, size, number]
-    for name in ("fill", "fill_streaming", "copy", "sgd_streams", "adam_streams"):
+    for streams, arrays in (("sgd", 3), ("adam", 4), ("pipeline", 4)):
+        getattr(loaded, f"limit_{streams}_streams").argtypes = [pointer] * arrays + [size, number]
+    for name in ("fill", "fill_streaming", "copy", "sgd_streams", "adam_streams", "pipeline_streams"):
         getattr(loaded, f"limit_{name}").restype = None
     loaded.limit_streaming_stores.restype = ctypes.c_char_p
     return loaded
@@ -101,17 +101,22 @@ def copy(out: Array, source: Array, threads: int) -> None:
 
 
 def sgd_streams(param: Array, grad: Array, buffer: Array, threads: int) -> None:
-    """Three reads, two of them written back in place; the result means nothing."""
-    if not param.dtype.itemsize == grad.dtype.itemsize == buffer.dtype.itemsize == 4:
-        raise ValueError("limits: the streams are those of a float32 step")
-    words_of(param, grad, buffer)
-    library().limit_sgd_streams(param.ctypes.data, grad.ctypes.data, buffer.ctypes.data, param.size, threads)
+    """Three reads, all but the gradient written back in place; the result means nothing."""
+    _streams("sgd", threads, param, grad, buffer)
 
 
 def adam_streams(param: Array, grad: Array, mean: Array, square: Array, threads: int) -> None:
-    """Four reads, three of them written back in place; the result means nothing."""
-    arrays = (param, grad, mean, square)
+    """Four reads, all but the gradient written back in place; the result means nothing."""
+    _streams("adam", threads, param, grad, mean, square)
+
+
+def pipeline_streams(param: Array, grad: Array, buffer: Array, average: Array, threads: int) -> None:
+    """The gradient read once, then four reads, all written back in place; the result means nothing."""
+    _streams("pipeline", threads, param, grad, buffer, average)
+
+
+def _streams(name: str, threads: int, *arrays: Array) -> None:
     if not all(array.dtype.itemsize == 4 for array in arrays):
         raise ValueError("limits: the streams are those of a float32 step")
     words_of(*arrays)
-    library().limit_adam_streams(*(array.ctypes.data for array in arrays), param.size, threads)
+    getattr(library(), f"limit_{name}_streams")(*(array.ctypes.data for array in arrays), arrays[0].size, threads)

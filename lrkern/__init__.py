@@ -17,13 +17,13 @@ from lrkern.plan import Plan, cooldowns, tables
 from lrkern.recipes import *  # noqa: F403
 from lrkern.registry import curve
 from lrkern.runtime import get_include, get_threads, info, isas, set_threads, use_isa
-from lrkern.scan import LossDriven, Plateau, loss_driven, plateau, refine
 from lrkern.schedules import *  # noqa: F403
 
 if TYPE_CHECKING:
     from lrkern import dialects as dialects
     from lrkern.comparison import Comparison, compare
     from lrkern.plotting import plot
+    from lrkern.scan import LossDriven, Plateau, loss_driven, plateau, refine
 
 __version__ = "0.1.0"
 
@@ -57,7 +57,11 @@ __all__ += schedules.__all__
 
 
 # Imported when first asked for: most programs never do.
-_LATER = {"Comparison": "comparison", "compare": "comparison", "plot": "plotting"}
+_LATER = {
+    **dict.fromkeys(("Comparison", "compare"), "comparison"),
+    **dict.fromkeys(("LossDriven", "Plateau", "loss_driven", "plateau", "refine"), "scan"),
+    "plot": "plotting",
+}
 
 
 def __getattr__(name: str) -> Any:

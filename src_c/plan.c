@@ -322,7 +322,8 @@ typedef struct {
     char *out;
     lrk_dtype dtype;
     lrk_stores stores;
-    _Atomic int64_t tried_bytes[2], tried_nanoseconds[2]; /* per kind of store, where both are tried */
+    int64_t turn; /* tasks with one kind of store, where both are tried: all threads do the same at a time */
+    lrk_stores_trial trial;
     _Atomic int64_t overflow; /* index into the output of the first overflow, or INT64_MAX */
     _Atomic int64_t overflow_at;
 } fill_job;
@@ -342,7 +343,7 @@ static void fill_task(void *context, int64_t index)
     const int64_t width = job->n - column < job->columns_per_task ? job->n - column : job->columns_per_task;
     const size_t size = size_of(job->dtype);
     const int trying = job->stores == LRK_STORES_UNKNOWN;
-    const int stream = trying ? (int)(index % 2) : job->stores == LRK_STORES_STREAM;
+    const int stream = trying ? (int)(index / job->turn % 2) : job->stores == LRK_STORES_STREAM;
     const int64_t begin = trying ? lrk_clock() : 0;
     for (int64_t row = first_row; row < first_row + job->rows_per_task && row < job->n_rows; row++) {
         sink s;
@@ -352,14 +353,9 @@ static void fill_task(void *context, int64_t index)
             note_overflow(job, row * job->n + (at > job->start ? at - job->start : 0));
     }
     if (trying) {
-        atomic_fetch_add(&job->tried_nanoseconds[stream], lrk_clock() - begin);
-        atomic_fetch_add(&job->tried_bytes[stream], width * (int64_t)size);
+        atomic_fetch_add(&job->trial.nanoseconds[stream], lrk_clock() - begin);
+        atomic_fetch_add(&job->trial.bytes[stream], width * (int64_t)size);
     }
-}
-
-static double tried(const fill_job *job, lrk_stores stores)
-{
-    return (double)atomic_load(&job->tried_nanoseconds[stores]) / (double)atomic_load(&job->tried_bytes[stores]);
 }
 
 static lrk_status run_fill(fill_job *job)
@@ -372,6 +368,7 @@ static lrk_status run_fill(fill_job *job)
     job->stores = lrk_stores_for(threads, total * (int64_t)size_of(job->dtype));
     if (job->stores == LRK_STORES_UNKNOWN && job->n_rows > 1)
         job->stores = LRK_STORES_STREAM; /* rows of different cost say nothing */
+    job->turn = 2 * threads;
     /* About eight tasks a thread, so that a slow one does not hold up the end; of small jobs one each. */
     int64_t share = total / (threads * 8);
     if (share < TASK)
@@ -385,9 +382,12 @@ static lrk_status run_fill(fill_job *job)
     }
     job->tasks_per_row = (job->n + job->columns_per_task - 1) / job->columns_per_task;
     const int64_t row_groups = (job->n_rows + job->rows_per_task - 1) / job->rows_per_task;
+    const int64_t faults = job->stores == LRK_STORES_UNKNOWN ? lrk_page_faults() : 0;
     lrk_parallel(row_groups * job->tasks_per_row, fill_task, job);
-    if (job->stores == LRK_STORES_UNKNOWN)
-        lrk_stores_decide(threads, tried(job, LRK_STORES_PLAIN), tried(job, LRK_STORES_STREAM));
+    if (job->stores == LRK_STORES_UNKNOWN) {
+        job->trial.page_faults = lrk_page_faults() - faults;
+        lrk_stores_decide(threads, &job->trial);
+    }
     return atomic_load(&job->overflow) == INT64_MAX ? LRK_OK : LRK_ERROR_OVERFLOW;
 }
 

@@ -1,11 +1,18 @@
 #include "stores.h"
 
-#include <stdatomic.h>
+#include <sys/resource.h>
 
 #include "threads.h"
 
 /* Bytes of output from which caches do not matter, and from which trying tells something. */
 enum { LARGE = 8 << 20, TELLING = 256 << 20 };
+
+/* Where one kind is not faster than the other by this factor, chance would decide. */
+static const double CLEARLY = 1.1;
+
+/* Bytes per page fault below which an output was fresh memory: half of the largest pages that systems give unasked. Its first
+   touch takes longer than the stores. */
+enum { FRESH = 1 << 20 };
 
 static _Atomic int streams[LRK_MAX_THREADS + 1]; /* 0: not known; else 1 + lrk_stores */
 
@@ -19,8 +26,19 @@ lrk_stores lrk_stores_for(int threads, int64_t bytes)
     return bytes < TELLING ? LRK_STORES_STREAM : LRK_STORES_UNKNOWN;
 }
 
-void lrk_stores_decide(int threads, double plain_time_per_byte, double stream_time_per_byte)
+int64_t lrk_page_faults(void)
 {
-    const lrk_stores faster = plain_time_per_byte < stream_time_per_byte ? LRK_STORES_PLAIN : LRK_STORES_STREAM;
+    struct rusage usage;
+    return getrusage(RUSAGE_SELF, &usage) == 0 ? (int64_t)usage.ru_minflt : 0;
+}
+
+void lrk_stores_decide(int threads, const lrk_stores_trial *trial)
+{
+    const double plain = (double)trial->nanoseconds[LRK_STORES_PLAIN] / (double)trial->bytes[LRK_STORES_PLAIN];
+    const double stream = (double)trial->nanoseconds[LRK_STORES_STREAM] / (double)trial->bytes[LRK_STORES_STREAM];
+    const int64_t bytes = trial->bytes[LRK_STORES_PLAIN] + trial->bytes[LRK_STORES_STREAM];
+    if (trial->page_faults > bytes / FRESH || (plain < CLEARLY * stream && stream < CLEARLY * plain))
+        return;
+    const lrk_stores faster = plain < stream ? LRK_STORES_PLAIN : LRK_STORES_STREAM;
     atomic_store_explicit(&streams[threads], 1 + (int)faster, memory_order_relaxed);
 }

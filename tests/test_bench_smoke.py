@@ -47,16 +47,43 @@ def test_fills_write_their_array_and_nothing_else(dtype, threads, offset):
 
 
 @needs_compiler
-def test_copy_and_streams():
+def test_copy():
     source = np.random.default_rng(1).random(200_000)
     out = np.ones_like(source)
     limits.copy(out, source, 2)
     assert_same_bits(out, source)
-    param, grad, buffer = (np.random.default_rng(i).integers(1, 2**31, 100_001, np.uint32)[:100_000] for i in range(3))
-    before, fresh = param.copy(), buffer ^ grad
-    limits.sgd_streams(param, grad, buffer, 2)
-    assert_same_bits(buffer.view(np.float32), fresh.view(np.float32))
-    assert_same_bits(param.view(np.float32), (before ^ fresh).view(np.float32))
+
+
+def words(count):
+    """Arrays of a size that is no whole number of blocks, off the cache line."""
+    return [np.random.default_rng(i).integers(1, 2**31, 200_001, np.uint32)[1:] for i in range(count)]
+
+
+@needs_compiler
+def test_sgd_streams():
+    p, g, m = words(3)
+    expected = [p ^ m ^ g, g.copy(), m ^ g]
+    limits.sgd_streams(p, g, m, 2)
+    for array, result in zip((p, g, m), expected, strict=True):
+        np.testing.assert_array_equal(array, result)
+
+
+@needs_compiler
+def test_adam_streams():
+    p, g, m, s = words(4)
+    expected = [p ^ m ^ s, g.copy(), m ^ g, s ^ g]
+    limits.adam_streams(p, g, m, s, 2)
+    for array, result in zip((p, g, m, s), expected, strict=True):
+        np.testing.assert_array_equal(array, result)
+
+
+@needs_compiler
+def test_pipeline_streams():
+    p, g, m, e = words(4)
+    expected = [p ^ m ^ g, ~g, m ^ g, e ^ p ^ m ^ g]
+    limits.pipeline_streams(p, g, m, e, 2)
+    for array, result in zip((p, g, m, e), expected, strict=True):
+        np.testing.assert_array_equal(array, result)
 
 
 @needs_compiler

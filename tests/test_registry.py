@@ -67,6 +67,7 @@ def test_it_has_the_values_and_the_length_of_what_the_function_returned():
     made = sawteeth(0.1, 20, 0.5)
     ulp.assert_same_bits(made.table(200), inner.table(200))
     assert made.steps is None
+    assert blended([lk.linear(0.1, 0.0, 20), lk.cosine(0.1, 0.0, 30)]).steps == 30
     assert made != inner
     assert sawteeth.__doc__.startswith("Falls")
 
