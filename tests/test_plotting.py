@@ -106,6 +106,13 @@ def test_long_schedules_keep_their_ends_and_peaks(schedule, n):
         assert values.min() <= 0.1
 
 
+def test_the_step_before_a_joint_is_looked_at():
+    s = lk.join([lk.linear(0.0, 1.0, 123_457), lk.constant(0.0)], [123_457])
+    _, (line,) = _sampling.lines("plot", [s], 10**6, 64)
+    assert line.values.max() == s(123_456)
+    assert {123_456, 123_457} <= set(line.steps.tolist())
+
+
 def test_a_billion_steps_are_not_a_table(monkeypatch):
     asked = []
     call = lk.Schedule._call_any
@@ -197,6 +204,7 @@ def test_default_length_shows_the_whole_curve(schedule, low, high):
         (lk.warm_restarts(1.0, 0.0, 90).warmup(100).cooldown(1890, 120), 2200, [100, 1890, 2010]),
         (lk.cyclic(0.0, 1.0, 20, 30).warmup(77), 2000, [77]),
         (lk.cosine(3e-4, 3e-5, 10**12).warmup(10**10), 2 * 10**12, [10**10, 101 * 10**10]),
+        (lk.join([lk.constant(i) for i in range(20)], [k * k for k in range(1, 20)]), 500, []),
     ],
     ids=lambda value: repr(value)[:60],
 )
@@ -368,6 +376,9 @@ def test_values_as_large_as_matplotlib_can_draw(log, most):
     told = f"plot: values must be no larger than {most:g} for matplotlib to draw them; got {1.1 * most:g} at step 7"
     with pytest.raises(ValueError, match=f"^{re.escape(told)}$"):
         lk.plot([S, beyond], ax=axes, log=log)
+    if log is not True:
+        with pytest.raises(ValueError, match="plot: values must be no larger than"):
+            (-1.0 * beyond).plot(10, ax=axes, log=log)
     assert not axes.lines
 
 
