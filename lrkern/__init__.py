@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from lrkern import optimizers, recipes, schedules
 from lrkern.expression import Schedule, join
+from lrkern.grids import cooldowns, tables
 from lrkern.optimizers import Optimizer as Optimizer
 
 # From each module itself: type checkers do not follow a star to another one.
@@ -13,7 +14,7 @@ from lrkern.optimizers.layerwise import *  # noqa: F403
 from lrkern.optimizers.momentum import *  # noqa: F403
 from lrkern.optimizers.squares import *  # noqa: F403
 from lrkern.parsing import parse
-from lrkern.plan import Plan, cooldowns, tables
+from lrkern.plan import Plan
 from lrkern.recipes import *  # noqa: F403
 from lrkern.registry import curve
 from lrkern.runtime import get_include, get_threads, info, isas, set_threads, use_isa

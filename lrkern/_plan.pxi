@@ -464,7 +464,11 @@ cdef class Expression:
             raise _overflow(plan.overflow_at)
         cdef int64_t n = plan.n_pieces, i
         cdef int k
-        cdef cnp.ndarray breaks = np.empty(n + 1, np.int64), center = np.empty(n, np.int64), coef = np.empty((n, 15))
+        cdef cnp.npy_intp after = n + 1
+        cdef cnp.npy_intp *shape = [n, 15]
+        cdef cnp.ndarray breaks = cnp.PyArray_SimpleNew(1, &after, cnp.NPY_INT64)
+        cdef cnp.ndarray center = cnp.PyArray_SimpleNew(1, shape, cnp.NPY_INT64)
+        cdef cnp.ndarray coef = cnp.PyArray_SimpleNew(2, shape, cnp.NPY_DOUBLE)
         cdef int64_t *begins = <int64_t *>cnp.PyArray_DATA(breaks)
         cdef int64_t *centers = <int64_t *>cnp.PyArray_DATA(center)
         cdef double *row = <double *>cnp.PyArray_DATA(coef)

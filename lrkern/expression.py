@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from numbers import Real
-from typing import TYPE_CHECKING, Any, Union
+from typing import Any, Union
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,9 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from lrkern import _checks, _core, ramps
 from lrkern._checks import MAX_COUNT, choice, count, counts, describe, real
 from lrkern.backends import choose
-
-if TYPE_CHECKING:
-    from lrkern.plan import Plan
+from lrkern.plan import Plan, compile_plan
 
 Number = Union[int, float, "np.integer[Any]", "np.floating[Any]"]
 
@@ -119,8 +117,6 @@ class Schedule(_core.Expression):
         Args:
             horizon: number of steps to cover at least. Needed only where the schedule neither ends nor repeats.
         """
-        from lrkern.plan import compile_plan
-
         return compile_plan(self, horizon)
 
     # -- combining ----------------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from lrkern import _checks, _core
 from lrkern._plateau_dialects import DIALECTS, TORCH, DialectOptions, check_arguments, kernel_params
 from lrkern._runs import LR, Floats, Number, PerRun, metrics_of, output_for, per_run, rows_of
 from lrkern.expression import Schedule
-from lrkern.plan import tables
+from lrkern.grids import tables
 from lrkern.schedules import exponential, from_table
 
 # -------------------------------------------------------------------------------------------------------------- plateau

@@ -1,5 +1,5 @@
-/* What walker.inc gives for one ISA: the compiler of plans. It is built per ISA, like the kernels, for the hardware's fma;
- * its arithmetic is the same everywhere. */
+/* What walker.inc gives: the compiler of plans. It is built for the scalar ISA and for those with the hardware's fma; its
+ * arithmetic is the same everywhere. */
 #ifndef LRK_COMPILER_KERNELS_H
 #define LRK_COMPILER_KERNELS_H
 

@@ -19,6 +19,7 @@ extern const lrk_kernels lrk_kernels_scalar;
 #if defined(__x86_64__)
 extern const lrk_kernels lrk_kernels_avx2;
 extern const lrk_kernels lrk_kernels_avx512;
+extern const lrk_compiler_kernels lrk_compiler_avx2;
 #elif defined(__aarch64__)
 extern const lrk_kernels lrk_kernels_neon;
 #endif
