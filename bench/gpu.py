@@ -1,8 +1,9 @@
-"""Everything of lrkern.cuda that takes a GPU: whether it is right, then how fast it is. `python -m bench.gpu [--save]`.
+"""Everything of lrkern.cuda that takes a GPU: whether it is right, then how fast it is. `python -m bench.gpu`.
 
 Needs `pip install 'lrkern[cuda,bfloat16]' torch`. Checks come first and stop everything if one fails: the bits of every rule
-and storage against the C kernels, tables, a captured graph over 10,000 steps of a cosine; and compute-sanitizer on the first of
-those, where it is installed. Then the figures, each with its bar. With --save they are kept as bench/results/gpu-<device>.json.
+and storage against the C kernels, tables, a captured graph over 10,000 steps of a cosine; and compute-sanitizer on some of the
+first, where it is installed and can look at the device. Then the figures, each with its bar. With --save they are kept as
+bench/results/gpu-<device>.json. Compiling takes most of the time, some minutes; `--only` does a part.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import shutil
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -48,6 +50,9 @@ STORAGES: dict[str, tuple[torch.dtype, torch.dtype, dict[str, Any]]] = {
     "stochastic": (torch.bfloat16, torch.bfloat16, {"rounding": "stochastic", "state_dtype": "bfloat16", "seed": 3}),
     "mixed": (torch.float32, torch.bfloat16, {}),
 }
+LOOKED_AT = "SGD", "AdamW", "LAMB"
+"""Rules that compute-sanitizer watches: they have all accesses to memory that there are."""
+_ERRORS_FOUND = 9
 
 
 # ---------------------------------------------------------------------------------------------------------- correctness
@@ -58,11 +63,12 @@ def bits(tensor: Any) -> bytes:
     return bytes(tensor.detach().cpu().contiguous().view(torch.uint8).numpy())
 
 
-def check_steps(steps: int = 3) -> int:
+def check_steps(steps: int = 3, rules: Iterable[str] = OPTIONS) -> int:
     """Every rule in every storage, all of the pipeline around it, against the C kernels."""
     done = 0
     torch.manual_seed(0)
-    for rule, options in OPTIONS.items():
+    for rule in rules:
+        options = OPTIONS[rule]
         for storage, (param, grad, more) in STORAGES.items():
             here = [torch.randn(size).to(param) for size in SIZES]
             there = [tensor.cuda() for tensor in here]
@@ -100,6 +106,21 @@ def check_tables() -> int:
     return len(schedules)
 
 
+def check_rows() -> int:
+    """A learning rate for each row, against C."""
+    for rows, columns in ((1000, 64), (77, 3)):
+        lrs: Any = np.linspace(0.0, 0.1, rows)
+        here = torch.randn(rows, columns)
+        there = here.cuda()
+        a, b = lk.SGD([here], lr=lrs, momentum=0.9), lk.SGD([there], lr=lrs, momentum=0.9)
+        for _ in range(3):
+            grad = torch.randn(rows, columns)
+            a.step([grad])
+            b.step([grad.cuda()])
+        assert bits(here) == bits(there), f"rows of {columns}: parameters differ from those of C"
+    return 2
+
+
 def check_graph(steps: int = 10_000) -> int:
     """One step, captured once: it follows the schedule for all steps, and its bits are those of C."""
     lr = lk.cosine(0.1, 0.0, steps).warmup(100)
@@ -126,13 +147,14 @@ def check_graph(steps: int = 10_000) -> int:
 
 
 def check_sanitizer() -> str:
-    """compute-sanitizer on the check of steps, in a process of its own."""
+    """compute-sanitizer on a part of the check of steps, in a process of its own."""
     program = shutil.which("compute-sanitizer")
     if program is None:
         return "not installed"
-    command = [program, "--error-exitcode", "9", sys.executable, "-m", "bench.gpu", "--only-steps"]
-    subprocess.run(command, check=True)
-    return "clean"
+    command = [program, "--error-exitcode", str(_ERRORS_FOUND), sys.executable, "-m", "bench.gpu", "--only", "watched"]
+    code = subprocess.run(command, check=False).returncode
+    assert code != _ERRORS_FOUND, "compute-sanitizer has found errors"
+    return "clean" if code == 0 else f"did not run (exit status {code})"
 
 
 # ---------------------------------------------------------------------------------------------------------------- figures
@@ -172,6 +194,17 @@ def race(count: int, size: int, ours: Callable[..., Any], theirs: Callable[..., 
     return own, seconds(other.step)
 
 
+def replayed(count: int, size: int, ours: Callable[..., Any]) -> float:
+    """Seconds of a step of lrkern that a CUDA graph replays."""
+    opt = ours(tensors(count, size))
+    opt.bind(tensors(count, size))
+    opt.step()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        opt.step()
+    return seconds(graph.replay)
+
+
 def figures() -> list[dict[str, Any]]:
     """What is measured, and what it has to reach."""
     found = []
@@ -200,24 +233,41 @@ def figures() -> list[dict[str, Any]]:
     note("AdamW, times as fast as torch's fused", other / own, 1.0, seconds=own, torch_seconds=other)
     own, other = race(1000, 64, sgd, torch_sgd)
     note("SGD over 1000 x 64, times as fast as torch's fused", other / own, 3.0, seconds=own, torch_seconds=other)
+    own = replayed(1000, 64, sgd)
+    note("the same from a captured graph, times as fast as that", other / own, 3.0, seconds=own)
     return found
+
+
+CHECKS: dict[str, Callable[[], object]] = {
+    "steps": check_steps,
+    "tables": check_tables,
+    "rows": check_rows,
+    "graph": check_graph,
+    "sanitizer": check_sanitizer,
+    "watched": lambda: check_steps(2, LOOKED_AT),
+}
+"""What `--only` may ask for; "watched" is what compute-sanitizer runs."""
 
 
 def main() -> None:
     """See the module."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--save", action="store_true", help="keep the results in bench/results")
-    parser.add_argument("--only-steps", action="store_true", help="nothing but the check of steps")
+    parser.add_argument("--only", choices=[*CHECKS, "figures"], help="one check, or the figures, alone")
     options = parser.parse_args()
-    if options.only_steps:
-        check_steps(steps=2)
-        return
     device = torch.cuda.get_device_name()
-    checks = {"steps": check_steps(), "tables": check_tables(), "graph": check_graph(), "sanitizer": check_sanitizer()}
-    print(f"{device}: all bits are those of the C kernels; {checks}")
-    results = {"device": device, "torch": torch.__version__, "lrkern": lk.__version__, "checks": checks, "figures": figures()}
+    done: dict[str, object] = {}
+    for name, check in CHECKS.items():
+        if options.only == name or (options.only is None and name != "watched"):
+            begin = time.perf_counter()
+            done[name] = check()
+            print(f"{name}: {done[name]}, right ({time.perf_counter() - begin:.0f} s)", flush=True)
+    if options.only not in (None, "figures"):
+        return
+    results = {"device": device, "torch": torch.__version__, "lrkern": lk.__version__, "checks": done, "figures": figures()}
     if options.save:
-        path = RESULTS / f"gpu-{device.lower().replace(' ', '-')}.json"
+        RESULTS.mkdir(exist_ok=True)
+        path = RESULTS / f"gpu-{device.lower().replace(' ', '-').replace('/', '-')}.json"
         path.write_text(json.dumps(results, indent=1) + "\n")
         print(path)
 

@@ -163,8 +163,9 @@ def race_pipeline(case: str, sizes: Sizes) -> Race:
         return optimizer, [param, grad]
 
     optimizer, _ = build(n)
-    ghosts, threads = [values(n, seed) for seed in range(4)], lk.get_threads()
-    rivals = [Contestant("bare streams", lambda: limits.pipeline_streams(*ghosts, threads), n)]
+    threads = lk.get_threads()
+    param, grad, buffer, average = [values(n, seed) for seed in range(4)]
+    rivals = [Contestant("bare streams", lambda: limits.pipeline_streams(param, grad, buffer, average, threads), n)]
     if peers.module("torch"):
         peers.set_threads(threads)
         theirs = peers.torch_sequence(values(n, 1), values(n, 2), values(n, 1), LR, MOMENTUM, 0.999)

@@ -9,8 +9,6 @@ targets spell differently goes by a name from here; each is a stub that Numba re
     number(x, like)     x in the type of `like` (float32, float64), rounded once
     bits32(x)           the bits of a float32, as uint32
     float32_of(bits)    the float32 that has these bits (uint32)
-    bits64(x)           the bits of a float64, as uint64
-    float64_of(bits)    the float64 that has these bits (uint64)
     rounded(c, like)    a NamedTuple of float64 with each of its numbers in the type of `like`
 
 This file gives them to the CPU. Another target overloads most of them with its own instructions, and `number` and
@@ -57,8 +55,6 @@ sqrt = _stub("sqrt", "x")
 number = _stub("number", "x, like")
 bits32 = _stub("bits32", "x")
 float32_of = _stub("float32_of", "bits")
-bits64 = _stub("bits64", "x")
-float64_of = _stub("float64_of", "bits")
 rounded = _stub("rounded", "c, like")
 
 
@@ -99,8 +95,6 @@ def _cast(stub: Any, of: Any, to: Any, llvm_type: Any) -> None:
 
 _cast(bits32, types.float32, types.uint32, ir.IntType(32))
 _cast(float32_of, types.uint32, types.float32, ir.FloatType())
-_cast(bits64, types.float64, types.uint64, ir.IntType(64))
-_cast(float64_of, types.uint64, types.float64, ir.DoubleType())
 
 overload(number, target="cpu", jit_options=FLAGS)(number_impl)
 overload(rounded, target="cpu", jit_options=FLAGS)(rounded_impl)

@@ -309,7 +309,7 @@ class StepList(_core.StepList):
         for one, out in zip(work, sums, strict=True):
             with all_threads():
                 kernels.square_blocks(one.blocks, self._addresses[:, GRAD], one.stored[GRAD], one.like, scale, out, BLOCKS)
-        return float(norms.total(np.concatenate([*sums, np.empty(0)])))
+        return float(norms.sum_exactly(np.concatenate([*sums, np.empty(0)])))
 
     def _measure(self, work: Work, around: Pipeline) -> None:
         """The norms that the rules of these tensors ask for."""
@@ -321,7 +321,7 @@ class StepList(_core.StepList):
             )  # fmt: skip
         for i in work.tensors:
             mine = work.blocks[:, 0] == i
-            self._norms[i] = [math.sqrt(norms.total(np.ascontiguousarray(row[mine]))) for row in sums]
+            self._norms[i] = [math.sqrt(norms.sum_exactly(np.ascontiguousarray(row[mine]))) for row in sums]
 
 
 def _set_to_zero(grads: list[Any]) -> None:

@@ -12,9 +12,10 @@ from numba import types
 from numba.extending import overload
 
 from lrkern import _storage, rules
+from lrkern._exact_sum import BINS, add, total
 from lrkern._jit import FLAGS, fma, number, pointwise, rounded
 from lrkern._numba.arrays import STRIDE, _kind, _stub, ask, cached, flat, load, part, store, store_random, zero_of
-from lrkern._numba.norms import BLOCK, DIGITS, LANES, add_exactly, add_square, folded, rounded_sum
+from lrkern._numba.norms import BLOCK, LANES, add_square, folded
 
 AHEAD = 512
 """Elements from those at work to those that the memory is asked for."""
@@ -257,7 +258,7 @@ def step_measured(h, n, param, grad, s0, s1):
     p, g, a, b = flat(param), flat(grad), flat(s0), flat(s1)
     c = rounded(rules.scalars(h, n, 1.0, 1.0), like)
     lanes, others = np.empty(LANES), np.empty(LANES)
-    sums, special = np.zeros((2, DIGITS), np.int64), np.zeros(2)
+    sums = np.zeros((2, BINS), np.int64)
     for begin in range(0, p.size, BLOCK):
         size = min(BLOCK, p.size - begin)
         squares = measure_block(
@@ -274,11 +275,7 @@ def step_measured(h, n, param, grad, s0, s1):
             others,
         )
         for k in range(2):
-            if squares[k] < np.inf:
-                add_exactly(sums[k], squares[k])
-            else:
-                special[k] += squares[k]
-    norm_p = np.sqrt(special[0] if special[0] != 0 else rounded_sum(sums[0]))
-    norm_m = np.sqrt(special[1] if special[1] != 0 else rounded_sum(sums[1]))
+            add(sums[k], squares[k])
+    norm_p, norm_m = np.sqrt(total(sums[0])), np.sqrt(total(sums[1]))
     c = rounded(rules.scalars(h, n, norm_p, norm_m), like)
     run_block(c, like, 0, pipeline, p, None, g, a, b, None, None, None)

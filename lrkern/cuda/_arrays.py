@@ -17,8 +17,10 @@ from lrkern.cuda import _elements
 from lrkern.cuda._platform import (
     SIMULATED,
     THREADS,
+    Launch,
     cuda,
     current_stream,
+    device_at,
     kernel,
     memory_at,
     on_device,
@@ -94,7 +96,10 @@ def as_array(where: str, name: str, value: Any, *, written: bool) -> Any:
         value = value.detach()  # the same memory, without the history that torch refuses to export
     if SIMULATED and getattr(value, "__cuda_ndarray__", False):
         return _named(value._ary, owner, 0)
-    interface = getattr(value, "__cuda_array_interface__", None)
+    if getattr(value, "is_neg", bool)():  # torch exports such a tensor without a word about it
+        wanted = "in memory as it is read; got a tensor of the opposite sign: use resolve_neg()"
+        raise TypeError(f"{where}: {name} must be {wanted}")
+    interface = interface_of(value)
     if interface is not None:
         return _from_interface(where, name, owner, interface)
     if hasattr(value, "__dlpack_device__") and value.__dlpack_device__()[0] in _DLPACK_CUDA:
@@ -103,6 +108,15 @@ def as_array(where: str, name: str, value: Any, *, written: bool) -> Any:
         got = f"got one in the CPU's memory, {_checks.describe(value)}"
         raise TypeError(f"{where}: {name} must be an array on a CUDA device; {got}")
     return value
+
+
+def interface_of(value: Any) -> dict[str, Any] | None:
+    """The CUDA array interface of an array, if it has one."""
+    try:
+        found: dict[str, Any] | None = getattr(value, "__cuda_array_interface__", None)
+    except (KeyError, TypeError):  # older torch, of dtypes that it has no letter for: DLPack knows them
+        return None
+    return found
 
 
 def _from_interface(where: str, name: str, owner: Any, interface: dict[str, Any]) -> DeviceArray:
@@ -114,7 +128,9 @@ def _from_interface(where: str, name: str, owner: Any, interface: dict[str, Any]
         dtype = np.dtype(typestr)
     if interface.get("mask") is not None:
         raise TypeError(f"{where}: {name} must be an array without a mask")
-    return _at(owner, address or 0, interface["shape"], interface.get("strides"), dtype, not read_only, _device_of(owner))
+    address = address or 0  # of empty arrays
+    device_id = _device_of(owner, address)
+    return _at(owner, address, interface["shape"], interface.get("strides"), dtype, not read_only, device_id)
 
 
 def _from_dlpack(where: str, name: str, value: Any, owner: Any) -> DeviceArray:
@@ -129,17 +145,13 @@ def _from_dlpack(where: str, name: str, value: Any, owner: Any) -> DeviceArray:
     return _named(array, (owner, array), device_id)
 
 
-def _device_of(owner: Any) -> int:
+def _device_of(owner: Any, address: int) -> int:
     device = getattr(owner, "device", None)
     for attribute in ("index", "id"):  # torch's, CuPy's
         number = getattr(device, attribute, None)
         if isinstance(number, int):
             return number
-    context = getattr(getattr(owner, "gpu_data", None), "context", None)
-    number = getattr(getattr(context, "device", None), "id", None)
-    if isinstance(number, int):  # Numba's
-        return number
-    return 0 if SIMULATED else int(cuda.get_current_device().id)
+    return device_at(address)
 
 
 def as_dense_gradient(where: str, name: str, grad: Any, param: Any, written: bool) -> Any:
@@ -149,7 +161,7 @@ def as_dense_gradient(where: str, name: str, grad: Any, param: Any, written: boo
 
 
 def as_gradient(takes_rows: bool, halves: bool, where: str, name: str, grad: Any, param: Any, written: bool) -> Any:
-    """The same. Gradients of rows are stepped by the C kernels only."""
+    """The same. Gradients of rows are stepped by the C kernels only: docs/cuda.md says why."""
     if isinstance(grad, tuple):
         raise TypeError(f"{where}: {name} must be an array: pairs (indices, values) are not supported on a CUDA device")
     return as_dense_gradient(where, name, grad, param, written)
@@ -219,7 +231,7 @@ def _launch(made: Any, array: DeviceArray, *arguments: Any) -> None:
     if array.size > 0:
         with on_device(array.device_id):
             blocks = min((array.size - 1) // THREADS + 1, _MOST_BLOCKS)
-            made[blocks, THREADS, current_stream(array.library, array.device_id)](*arguments)
+            Launch(made, blocks, *arguments)(current_stream(array.library, array.device_id))
 
 
 _MOST_BLOCKS = 2048

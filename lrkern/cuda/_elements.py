@@ -2,11 +2,13 @@
 
 A reader or writer is made for a storage (None: there is no such array, and it does nothing), the type T that is computed in,
 and the number of neighbours that a thread handles at once. Wide ones move 16 bytes at a time wherever that many are there.
+Each is made once: compiling them takes most of the time that a kernel takes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -72,6 +74,7 @@ def _to_storage(storage: int, t: type[Any]) -> Function:
 # --------------------------------------------------------------------------------------------------- readers, writers
 
 
+@cache
 def reader(storage: int | None, t: type[Any], lanes: int) -> Function:
     """read(address, i, out): elements i, i + 1, ... of an array into out[0], out[1], ...; zeros where there is no array."""
     if storage is None:
@@ -98,6 +101,7 @@ def reader(storage: int | None, t: type[Any], lanes: int) -> Function:
     return device(read_one if lanes == 1 else read)
 
 
+@cache
 def reader_of_split(lanes: int) -> Function:
     """read(address, remainders, i, out), for bfloat16 with another 16 bits of each element elsewhere."""
     at_once = min(lanes, WIDEST // 2)
@@ -128,6 +132,7 @@ def converted(count: int, expression: str, **scope: Any) -> Function:
     return made
 
 
+@cache
 def writer(storage: int | None, t: type[Any], lanes: int, stream: int | None = None) -> Function:
     """write(address, i, values, mixed): the reverse of `read`; nothing where there is no array.
 
@@ -165,6 +170,7 @@ def writer(storage: int | None, t: type[Any], lanes: int, stream: int | None = N
     return device(write)
 
 
+@cache
 def writer_of_split(lanes: int) -> Function:
     """write(address, remainders, i, values), for what `reader_of_split` reads."""
     at_once = min(lanes, WIDEST // 2)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-import numpy as np
-
+from lrkern._jit import pointwise
 from lrkern.cuda._platform import device
 
 # Rows of `tensors`: the addresses of its arrays by C's roles, then
 ROLES = 8
-SIZE, GROUP, WIDE, HAS_GRADIENT = range(ROLES, ROLES + 4)
-TENSOR_FIELDS = ROLES + 4
+SIZE, GROUP, WIDE, HAS_GRADIENT, ROW_LRS, ROW_SIZE = range(ROLES, ROLES + 6)
+"""ROW_LRS: the address of a float64 for each row, of ROW_SIZE elements, or 0."""
+TENSOR_FIELDS = ROLES + 6
 
 # Rows of `coefs`: the scalars of the rule, then
 MAX_SCALARS = 16
@@ -61,9 +61,19 @@ def reader_of_inputs(kind: Any) -> Any:
 
 
 @cache
+def with_lr(kind: Any) -> Any:
+    """with_lr(h, lr): inputs with another learning rate, which comes first in all of them."""
+    assert kind._fields[0] == "lr"
+    entries = ", ".join(["lr", *(f"h[{k}]" for k in range(1, len(kind._fields)))])
+    scope: dict[str, Any] = {"kind": kind}
+    exec(f"def with_lr(h, lr): return kind({entries})", scope)
+    return pointwise(scope["with_lr"])
+
+
+@cache
 def writer_of_scalars(kind: Any) -> Any:
-    """write(rows32, rows64, row, c): a NamedTuple into the first entries of a row of both."""
-    lines = [f" rows64[row, {k}] = c[{k}]; rows32[row, {k}] = float32(c[{k}])" for k in range(len(kind._fields))]
-    scope: dict[str, Any] = {"float32": np.float32}
-    exec("\n".join(["def write(rows32, rows64, row, c):", *lines]), scope)
+    """write(rows, row, c): a NamedTuple of float64 into the first entries of a row, each rounded to the type that is there."""
+    lines = [f" rows[row, {k}] = c[{k}]" for k in range(len(kind._fields))]
+    scope: dict[str, Any] = {}
+    exec("\n".join(["def write(rows, row, c):", *lines]), scope)
     return device(scope["write"])

@@ -13,8 +13,24 @@ import numpy as np
 
 from lrkern._jit import fma, pointwise
 from lrkern.cuda import _elements
-from lrkern.cuda._fields import ADDRESSES, CONTROL_SKIPS, FACTOR, LIMIT, SIZE, WEIGHT, WIDE, reader_of_scalars
-from lrkern.cuda._platform import CHUNK, WIDEST, cuda, device, kernel
+from lrkern.cuda._fields import (
+    ADDRESSES,
+    CONTROL_SKIPS,
+    FACTOR,
+    GROUP,
+    LIMIT,
+    MAX_SCALARS,
+    ROW_LRS,
+    ROW_SIZE,
+    SIZE,
+    WEIGHT,
+    WIDE,
+    reader_of_inputs,
+    reader_of_scalars,
+    with_lr,
+    writer_of_scalars,
+)
+from lrkern.cuda._platform import CHUNK, WIDEST, cuda, device, kernel, load
 from lrkern.rules import FAMILIES
 
 PARAM, GRAD, STATE, EMA, COPY, REMAINDER = 0, 1, 2, 5, 6, 7
@@ -33,6 +49,7 @@ class Layout(NamedTuple):
     split: bool
     zero_grad: bool
     stochastic: bool
+    row_lrs: bool
 
     @property
     def t(self) -> Any:
@@ -143,12 +160,41 @@ def _make_clear(layout: Layout, lanes: int) -> Any:
     return device(clear)
 
 
+def _make_clear_span(layout: Layout) -> Any:
+    """clear(address, begin, middle, end, mixed): the zeros of a skipped step, into what `_middle` divides."""
+    lanes = layout.lanes
+    wide, single = _make_clear(layout, lanes), _make_clear(layout, 1)
+
+    def clear(address: int, begin: int, middle: int, end: int, mixed: Any) -> None:
+        i = begin + cuda.threadIdx.x * lanes
+        while i < middle:
+            wide(address, i, mixed)
+            i += cuda.blockDim.x * lanes
+        i = middle + cuda.threadIdx.x
+        while i < end:
+            single(address, i, mixed)
+            i += cuda.blockDim.x
+
+    return device(clear)
+
+
+@device
+def _middle(tensors: Any, tensor: int, begin: int, end: int, lanes: int) -> int:
+    """Where a chunk ends that can be worked on `lanes` at a time."""
+    return end - (end - begin) % lanes if tensors[tensor, WIDE] != 0 else begin
+
+
 @cache
 def make_step(layout: Layout) -> Any:
-    """The kernel step(tensors, chunks, coefs, control, random), for blocks of any number of threads."""
+    """The kernel step(tensors, chunks, coefs, control, random), for blocks of any number of threads.
+
+    Loops are not over `range`: for a step that is no constant, it divides.
+    """
+    if layout.row_lrs:
+        return _make_step_of_rows(layout)
     lanes = layout.lanes
     wide, single = make_block(layout, lanes), make_block(layout, 1)
-    clear_wide, clear_single = _make_clear(layout, lanes), _make_clear(layout, 1)
+    clear = _make_clear_span(layout)
     scalars_type: Any = FAMILIES[layout.rule].scalars_type
     read_scalars = reader_of_scalars(scalars_type)
     zero_grad = layout.zero_grad
@@ -156,33 +202,64 @@ def make_step(layout: Layout) -> Any:
     def step(tensors: Any, chunks: Any, coefs: Any, control: Any, random: Any) -> None:
         tensor, begin = chunks[cuda.blockIdx.x, 0], chunks[cuda.blockIdx.x, 1]
         end = min(begin + CHUNK, tensors[tensor, SIZE])
-        thread, threads = cuda.threadIdx.x, cuda.blockDim.x
-        places = ADDRESSES(tensors, tensor)
-        mixed = random[0]
-        middle = begin
-        if tensors[tensor, WIDE] != 0:
-            middle = end - (end - begin) % lanes
+        middle = _middle(tensors, tensor, begin, end, lanes)
+        places, mixed = ADDRESSES(tensors, tensor), random[0]
         if control[CONTROL_SKIPS] != 0:
             if zero_grad:
-                i = begin + thread * lanes
-                while i < middle:
-                    clear_wide(places[GRAD], i, mixed)
-                    i += threads * lanes
-                i = middle + thread
-                while i < end:
-                    clear_single(places[GRAD], i, mixed)
-                    i += threads
+                clear(places[GRAD], begin, middle, end, mixed)
             return
         c = read_scalars(coefs, tensor)
         around = coefs[tensor, FACTOR], coefs[tensor, LIMIT], coefs[tensor, WEIGHT]
-        # Not `range`: for a step that is no constant, it divides.
-        i = begin + thread * lanes
+        i = begin + cuda.threadIdx.x * lanes
         while i < middle:
             wide(places, i, c, around, mixed)
-            i += threads * lanes
-        i = middle + thread
+            i += cuda.blockDim.x * lanes
+        i = middle + cuda.threadIdx.x
         while i < end:
             single(places, i, c, around, mixed)
-            i += threads
+            i += cuda.blockDim.x
+
+    return kernel(step)
+
+
+def _make_step_of_rows(layout: Layout) -> Any:
+    """The kernel step(tensors, chunks, coefs, control, random, inputs, updates), for tensors with a learning rate for each row.
+
+    A thread computes the scalars of each row that it meets, in float64: written to memory by another kernel, they would take
+    more of its bandwidth than rows do.
+    """
+    lanes = layout.lanes
+    wide, single = make_block(layout, lanes), make_block(layout, 1)
+    clear = _make_clear_span(layout)
+    family: Any = FAMILIES[layout.rule]
+    read_inputs, scalars_of, with_own = reader_of_inputs(family.inputs), family.scalars, with_lr(family.inputs)
+    write_scalars, read_scalars = writer_of_scalars(family.scalars_type), reader_of_scalars(family.scalars_type)
+    load_lr, t, zero_grad = load(np.float64, 1), layout.t, layout.zero_grad
+
+    def step(tensors: Any, chunks: Any, coefs: Any, control: Any, random: Any, inputs: Any, updates: Any) -> None:
+        tensor, begin = chunks[cuda.blockIdx.x, 0], chunks[cuda.blockIdx.x, 1]
+        end = min(begin + CHUNK, tensors[tensor, SIZE])
+        lrs, row_size = tensors[tensor, ROW_LRS], tensors[tensor, ROW_SIZE]
+        middle = begin
+        if row_size % lanes == 0:
+            middle = _middle(tensors, tensor, begin, end, lanes)
+        places, mixed = ADDRESSES(tensors, tensor), random[0]
+        if control[CONTROL_SKIPS] != 0:
+            if zero_grad:
+                clear(places[GRAD], begin, middle, end, mixed)
+            return
+        h, n = read_inputs(inputs, tensors[tensor, GROUP]), updates[tensor]
+        around = coefs[tensor, FACTOR], coefs[tensor, LIMIT], coefs[tensor, WEIGHT]
+        own = cuda.local.array((1, MAX_SCALARS), t)
+        i = begin + cuda.threadIdx.x * lanes
+        while i < middle:
+            write_scalars(own, 0, scalars_of(with_own(h, load_lr(lrs + i // row_size * 8)), n, 1.0, 1.0))
+            wide(places, i, read_scalars(own, 0), around, mixed)
+            i += cuda.blockDim.x * lanes
+        i = middle + cuda.threadIdx.x
+        while i < end:
+            write_scalars(own, 0, scalars_of(with_own(h, load_lr(lrs + i // row_size * 8)), n, 1.0, 1.0))
+            single(places, i, read_scalars(own, 0), around, mixed)
+            i += cuda.blockDim.x
 
     return kernel(step)

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from lrkern._exact_sum import BINS, parts, total
 from lrkern._jit import pointwise, product, sqrt
 from lrkern.cuda import _elements
-from lrkern.cuda._exact_sum import BINS, parts, total
 from lrkern.cuda._fields import ADDRESSES, FACTOR, LIMIT, RESCALE, SIZE, WIDE, reader_of_scalars
 from lrkern.cuda._kernels import GRAD, STATE, Layout, param_access, prepared
 from lrkern.cuda._platform import THREADS, cuda, device, kernel, types

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,11 +18,14 @@ from lrkern.cuda._platform import (
     SIMULATED,
     THREADS,
     WIDEST,
+    Launch,
     cuda,
     current_stream,
     kernel,
     on_device,
+    read_back,
     store,
+    to_device,
     types,
 )
 from lrkern.cuda._words import native
@@ -71,9 +74,9 @@ class Packed(NamedTuple):
         """Whether these are the same plans for the same places."""
         return all(np.array_equal(a, b) for a, b in zip(self, other, strict=True))
 
-    def to_device(self, stream: Any) -> tuple[Any, ...]:
+    def to_device(self, stream: int) -> tuple[Any, ...]:
         """The arrays on the device."""
-        return tuple(cuda.to_device(array, stream=stream) for array in self)
+        return tuple(to_device(array, stream) for array in self)
 
 
 def _plan_for(where: str, schedule: Schedule, horizon: int) -> Plan:
@@ -126,6 +129,15 @@ def make_table(carrier: Any) -> Any:
     return kernel(table)
 
 
+@lru_cache(maxsize=8)
+def _on_device(device_id: int, schedules: tuple[Schedule, ...], where: str, horizon: int) -> tuple[Any, ...]:
+    """The plans of a table, kept for the next one: to take and give back memory would wait for the device every time."""
+    packed = Packed.of_plans([(0, 0)] * len(schedules), [_plan_for(where, one, horizon) for one in schedules])
+    found = packed.to_device(current_stream("", device_id))
+    read_back(found[0], current_stream("", device_id))  # whatever stream the next table is made on
+    return found
+
+
 def _fill(where: str, schedules: list[Schedule], shape: tuple[int, ...], start: int, dtype: Any, out: Any) -> Any:
     if out is None:
         kind = np.dtype(np.float64 if dtype is None else dtype)
@@ -138,16 +150,15 @@ def _fill(where: str, schedules: list[Schedule], shape: tuple[int, ...], start: 
         allowed = ("float32", "float64") if dtype is None else (np.dtype(dtype).name,)
         _checks.output(where, "out", array, shape, allowed)
     n = shape[-1]
-    plans = [_plan_for(where, schedule, start + n) for schedule in schedules]
     if array.size == 0:
         return out
     carrier = _elements.CARRIERS[_arrays.storage_of(array.dtype, False)]
     chunk = THREADS * (WIDEST // array.itemsize) * _RUNS
     with on_device(array.device_id):
         stream = current_stream(array.library, array.device_id)
-        packed = Packed.of_plans([(0, 0)] * len(plans), plans).to_device(stream)
-        blocks = len(plans) * ((n - 1) // chunk + 1)
-        make_table(carrier)[blocks, THREADS, stream](*packed, start, n, array.address)
+        plans = _on_device(array.device_id, tuple(schedules), where, start + n)
+        blocks = len(schedules) * ((n - 1) // chunk + 1)
+        Launch(make_table(carrier), blocks, *plans, start, n, array.address)(stream)
     return out
 
 

@@ -116,22 +116,85 @@ def memory_at(address: int, size: int) -> Any:
     return cuda.as_cuda_array(Interface(), sync=False)
 
 
-def read_back(array: Any, stream: Any) -> npt.NDArray[Any]:
+def device_at(address: int) -> int:
+    """The number of the device whose memory this is."""
+    if SIMULATED or address == 0:
+        return 0 if SIMULATED else int(cuda.get_current_device().id)
+    wanted = _driver().CUpointer_attribute.CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL
+    status, found = _driver().cuPointerGetAttribute(wanted, address)
+    if status != _driver().CUresult.CUDA_SUCCESS:
+        raise ValueError(f"CUDA knows no device for the memory at {address:#x}: {status.name}")
+    return int(found)
+
+
+def to_device(array: npt.NDArray[Any], stream: int) -> Any:
+    """A copy in the device's memory."""
+    return cuda.to_device(array, stream=_numba_stream(stream))
+
+
+def read_back(array: Any, stream: int) -> npt.NDArray[Any]:
     """A copy in the CPU's memory, after whatever the stream has to do first."""
-    found: npt.NDArray[Any] = array.copy_to_host(stream=stream)
-    if stream:
-        stream.synchronize()
+    found: npt.NDArray[Any] = array.copy_to_host(stream=_numba_stream(stream))
+    if not SIMULATED:
+        _numba_stream(stream).synchronize()
     return found
 
 
-def write_over(array: Any, values: npt.NDArray[Any], stream: Any) -> None:
-    """Copy from the CPU's memory, as the stream's next piece of work."""
-    array.copy_to_device(values, stream=stream)
+def write_over(array: Any, values: npt.NDArray[Any], stream: int) -> None:
+    """Copy from the CPU's memory, as the stream's next piece of work. `values` may change afterwards: CUDA has its own copy."""
+    array.copy_to_device(values, stream=_numba_stream(stream))
+
+
+# ------------------------------------------------------------------------------------------------------------ launches
+
+
+class Launch:
+    """A kernel with all that it needs, ready to be launched again and again.
+
+    Made on the device that it is for; made, it is compiled and loaded. numba-cuda's own launches look at every argument every
+    time, which takes longer than a small step does, and warn of small grids, which are meant here.
+    """
+
+    def __init__(self, kernel: Any, blocks: int, *arguments: Any, threads: int = THREADS) -> None:
+        self._arguments = arguments
+        if SIMULATED:
+            self._configured = kernel[blocks, threads]
+            return
+        compiled = kernel.compile(tuple(kernel.typeof_pyval(one) for one in arguments))
+        self._words: list[Any] = []
+        for kind, one in zip(compiled.argument_types, arguments, strict=True):
+            compiled._prepare_args(kind, one, 0, [], self._words)
+        self._kernel = compiled._codelibrary.get_cufunc().kernel
+        self._configuration = _core().LaunchConfig(grid=blocks, block=threads)
+
+    def __call__(self, stream: int, *last: float) -> None:
+        """Launch; `last`: integers and floats in place of the last arguments that it was made with."""
+        if SIMULATED:
+            self._configured(*self._arguments[: len(self._arguments) - len(last)], *last)
+            return
+        words = self._words
+        if last:
+            numbers = [ctypes.c_double(one) if isinstance(one, float) else ctypes.c_int64(one) for one in last]
+            words = words[: -len(last)] + numbers
+        _core().launch(_core_stream(stream), self._configuration, self._kernel, *words)
+
+
+@cache
+def _core() -> Any:
+    return require("cuda.core", install="'lrkern[cuda]'", what="lrkern.cuda")
+
+
+@cache
+def _driver() -> Any:
+    return require("cuda.bindings.driver", install="'lrkern[cuda]'", what="lrkern.cuda")
 
 
 # ------------------------------------------------------------------------------------------------------------- streams
 
-_stream: ContextVar[Any] = ContextVar("lrkern's CUDA stream", default=None)
+_LEGACY = 1
+"""The default stream's other address: at 0, Numba waits for every copy."""
+
+_stream: ContextVar[int | None] = ContextVar("the address of lrkern's CUDA stream", default=None)
 
 
 @contextmanager
@@ -144,38 +207,60 @@ def use_stream(stream: Any) -> Iterator[None]:
     Args:
         stream: a stream of Numba, torch, CuPy or cuda.core; or its address, as an integer.
     """
-    token = _stream.set(stream)
+    token = _stream.set(_address_of(stream))
     try:
         yield
     finally:
         _stream.reset(token)
 
 
-def current_stream(library: str, device_id: int) -> Any:
-    """The stream to launch on, for arrays of a library ("torch", "cupy", or another's)."""
+def current_stream(library: str, device_id: int) -> int:
+    """The address of the stream to launch on, for arrays of a library ("torch", "cupy", or another's)."""
     chosen = _stream.get()
     if chosen is not None:
-        return _as_stream(chosen)
+        return chosen
     if SIMULATED:
         return 0
     if library == "torch":
-        return _as_stream(require("torch", install="torch", what="a torch array").cuda.current_stream(device_id))
+        torch = require("torch", install="torch", what="a torch array")
+        return int(torch.cuda.current_stream(device_id).cuda_stream)
     if library == "cupy":
-        return _as_stream(require("cupy", install="cupy", what="a CuPy array").cuda.get_current_stream())
+        return int(require("cupy", install="cupy", what="a CuPy array").cuda.get_current_stream().ptr)
     return 0
 
 
-def _as_stream(stream: Any) -> Any:
+def _address_of(stream: Any) -> int:
+    if SIMULATED:
+        return 0
     for attribute in ("cuda_stream", "ptr"):  # torch's, CuPy's
         stream = getattr(stream, attribute, stream)
-    if isinstance(stream, int) and not SIMULATED:
-        return _external_stream(stream)
-    return stream
+    if isinstance(stream, int) and not isinstance(stream, bool):
+        return stream
+    protocol = getattr(stream, "__cuda_stream__", None)  # (version, address)
+    if protocol is None:
+        wanted = "a stream of Numba, torch, CuPy or cuda.core, or the address of one"
+        raise TypeError(f"use_stream: stream must be {wanted}; got {type(stream).__name__}")
+    return int((protocol() if callable(protocol) else protocol)[1])
 
 
 @cache
-def _external_stream(address: int) -> Any:
-    return cuda.external_stream(address) if address else cuda.default_stream()
+def _numba_stream(address: int) -> Any:
+    """For copies."""
+    return 0 if SIMULATED else cuda.external_stream(address or _LEGACY)
+
+
+@cache
+def _core_stream(address: int) -> Any:
+    return _core().Stream.from_handle(address)
+
+
+def is_captured(stream: int) -> bool:
+    """Whether the stream's work is recorded for a CUDA graph now, and not done."""
+    if SIMULATED:
+        return False
+    status, found = _driver().cuStreamIsCapturing(stream)
+    captured = found == _driver().CUstreamCaptureStatus.CU_STREAM_CAPTURE_STATUS_ACTIVE
+    return status == _driver().CUresult.CUDA_SUCCESS and bool(captured)
 
 
 @contextmanager

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from lrkern._exact_sum import BINS, total
 from lrkern._jit import pointwise
 from lrkern._pieces import at_integer
 from lrkern._storage import random_seed
-from lrkern.cuda._exact_sum import BINS, total
 from lrkern.cuda._fields import (
     CONTROL_COUNT,
     CONTROL_SKIPPED,
@@ -136,7 +136,9 @@ def make_scalars(rule: str) -> Any:
         if tensor >= tensors.shape[0] or tensors[tensor, HAS_GRADIENT] == 0 or control[CONTROL_SKIPS] != 0:
             return
         group, n = tensors[tensor, GROUP], updates[tensor] + 1
-        write(coefs32, coefs64, tensor, scalars_of(read_inputs(inputs, group), n, norms[tensor, 0], norms[tensor, 1]))
+        c = scalars_of(read_inputs(inputs, group), n, norms[tensor, 0], norms[tensor, 1])
+        write(coefs64, tensor, c)
+        write(coefs32, tensor, c)
         coefs64[tensor, FACTOR] = numbers[STEP_FACTOR]
         coefs64[tensor, LIMIT] = options[CLIP_VALUE]
         coefs64[tensor, WEIGHT] = 1.0 - inputs[group, EMA_DECAY]

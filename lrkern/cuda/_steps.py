@@ -10,9 +10,9 @@ import numpy as np
 
 from lrkern import _core
 from lrkern._checks import describe
-from lrkern.cuda import _arrays, _norms, _scalars
+from lrkern._exact_sum import BINS
+from lrkern.cuda import _arrays
 from lrkern.cuda._arrays import DeviceArray
-from lrkern.cuda._exact_sum import BINS
 from lrkern.cuda._fields import (
     COEFS,
     CONTROL_COUNT,
@@ -23,9 +23,9 @@ from lrkern.cuda._fields import (
     INPUTS,
     NUMBERS,
 )
-from lrkern.cuda._kernels import make_step
 from lrkern.cuda._plans import Packed
-from lrkern.cuda._platform import THREADS, cuda, current_stream, on_device, read_back, write_over
+from lrkern.cuda._platform import current_stream, is_captured, on_device, read_back, to_device, write_over
+from lrkern.cuda._program import Program
 from lrkern.cuda._table import Table
 from lrkern.rules import FAMILIES
 
@@ -55,16 +55,12 @@ class StepList:
         self._as_gradient = as_gradient or _arrays.as_dense_gradient
         self._checked = _core.StepList(where, label, params, groups, group_of, states, others=others, halves=halves)
         self._find_device([*params, *(one for kind in (states | (others or {})).values() for one in kind if one is not None)])
-        for i, lrs in enumerate(row_lrs or []):
-            if lrs is not None:
-                raise ValueError(
-                    f"{where}: lr must be a number or a schedule on a CUDA device; got rows for {label('param', i)}"
-                )
-        self._family = FAMILIES[groups[0]] if groups else None
+        self._row_lrs = {i: lrs for i, lrs in enumerate(row_lrs or []) if lrs is not None}
         self._group_of = group_of
         self._keys: list[Any] | None = None
         self._table: Table | None = None
-        self._kept: list[Any] = []
+        self._program: Program | None = None
+        self._captured: set[Program] = set()
         self._schedules: dict[tuple[int, int], tuple[str, Any]] = {}
         self._inputs = np.zeros((max(1, len(groups)), INPUTS))
         for g, rule in enumerate(groups):
@@ -123,10 +119,12 @@ class StepList:
         packed = Packed.of(self._where, self._schedules)
         with on_device(self._device_id):
             stream = self._stream()
+            self._refuse_capture(stream, "hyper-parameters cannot change")
             write_over(self._on_device["inputs"], self._inputs, stream)
+            for i, lrs in self._row_lrs.items():
+                write_over(self._on_device[f"lrs of {i}"], lrs, stream)
             if not packed.same_as(self._packed):
-                self._kept.append(self._plans)  # captured graphs may still read them
-                self._packed, self._plans = packed, packed.to_device(stream)
+                self._packed, self._plans, self._program = packed, packed.to_device(stream), None
 
     def _make(self) -> None:
         """All that stays as it is from step to step."""
@@ -146,14 +144,21 @@ class StepList:
         }
         if self._measures:
             host["tensor_bins"] = np.zeros((n, 2, BINS), np.int64)
+        host |= {f"lrs of {i}": lrs for i, lrs in self._row_lrs.items()}
         with on_device(self._device_id):
             stream = self._stream()
-            self._on_device = {name: cuda.to_device(array, stream=stream) for name, array in host.items()}
+            self._refuse_capture(stream, "arrays cannot be made")
+            self._on_device = {name: to_device(array, stream) for name, array in host.items()}
             self._plans = self._packed.to_device(stream)
         self._made = True
 
-    def _stream(self) -> Any:
+    def _stream(self) -> int:
         return current_stream(self._library, self._device_id)
+
+    def _refuse_capture(self, stream: int, what: str) -> None:
+        """For what takes memory, or its time: a graph can hold neither."""
+        if is_captured(stream):
+            raise RuntimeError(f"{self._where}: {what} while a CUDA graph is captured; do this, or a step, before")
 
     # ------------------------------------------------------------------------------------------------------------- steps
 
@@ -172,10 +177,24 @@ class StepList:
         if not self._made:
             self._make()
         with on_device(self._device_id):
-            self._table = Table.of(
-                self._checked.layout(), self._groups, self._group_of, self._zero_grad, self._rounding, self._stream()
+            stream = self._stream()
+            self._refuse_capture(stream, "gradients cannot move")
+            row_lrs = {
+                i: (_arrays.as_array("", "", self._on_device[f"lrs of {i}"], written=False).address, len(lrs))
+                for i, lrs in self._row_lrs.items()
+            }
+            last = None if any(self._table is one.table for one in self._captured) else self._table
+            table = Table.of(
+                self._checked.layout(), self._groups, self._group_of, row_lrs, self._zero_grad, self._rounding, stream, last
             )
+            if table is not self._table or self._program is None:
+                self._program = self._make_program(table)
+            self._table = table
         self._keys, self._grads = keys, grads
+
+    def _make_program(self, table: Table) -> Program:
+        rule = self._groups[0] if self._params else None
+        return Program(rule, table, self._on_device, self._plans, self._wants_norm)
 
     def _as_device_array(self, index: int, grad: Any) -> DeviceArray:
         name = self._label("grad", index)
@@ -199,47 +218,18 @@ class StepList:
             if array.dtype != np.float32 or array.size != 1:
                 wanted = "grad_scale must be a number, or one float32 on the device"
                 raise TypeError(f"{self._where}: {wanted}; got {describe(array)}")
+            if array.device_id != self._device_id:
+                wanted = f"grad_scale must be on device {self._device_id}"
+                raise ValueError(f"{self._where}: {wanted}; got one on device {array.device_id}")
             scale, scale_address = 1.0, array.address
         with on_device(self._device_id):
-            self._launch(self._table, scale, scale_address, self._stream())
-
-    def _launch(self, table: Table, scale: float, scale_address: int, stream: Any) -> None:
-        own, tensors = self._on_device, table.tensors
-        if self._wants_norm:
-            for t, storage, chunks in table.norms:
-                first = _norms.make_square(t, storage, False)
-                first[len(chunks), THREADS, stream](tensors, chunks, own["numbers"], own["bins"])
-            if any(t is np.float64 for t, _, _ in table.norms):
-                _norms.judge_scale[1, 1, stream](own["numbers"], own["bins"])
-                for t, storage, chunks in table.norms:
-                    second = _norms.make_square(t, storage, True)
-                    second[len(chunks), THREADS, stream](tensors, chunks, own["numbers"], own["bins"])
-        _scalars.advance[1, min(THREADS, 64), stream](
-            own["control"], own["numbers"], own["random"], own["bins"], own["inputs"], own["options"],
-            *self._plans, scale, scale_address,
-        )  # fmt: skip
-        if self._measures:
-            self._launch_scalars(0, stream)
-            for layout, chunks in table.measures:
-                coefs = own["coefs64" if layout.t is np.float64 else "coefs32"]
-                _norms.make_measure(layout)[len(chunks), THREADS, stream](tensors, chunks, coefs, own["tensor_bins"])
-            blocks = (2 * len(self._params) - 1) // THREADS + 1
-            _norms.take_norms[blocks, THREADS, stream](own["tensor_bins"], own["norms"])
-        self._launch_scalars(1, stream)
-        for layout, chunks in table.steps:
-            coefs = own["coefs64" if layout.t is np.float64 else "coefs32"]
-            make_step(layout)[len(chunks), THREADS, stream](tensors, chunks, coefs, own["control"], own["random"])
-
-    def _launch_scalars(self, counts: int, stream: Any) -> None:
-        if not self._params:
-            return
-        own, table = self._on_device, self._table
-        assert table is not None
-        blocks = (len(self._params) - 1) // THREADS + 1
-        _scalars.make_scalars(self._groups[0])[blocks, THREADS, stream](
-            table.tensors, own["inputs"], own["options"], own["control"], own["numbers"], own["updates"], own["norms"],
-            own["coefs32"], own["coefs64"], counts,
-        )  # fmt: skip
+            stream = self._stream()
+            if self._program is None:
+                self._refuse_capture(stream, "a change of schedules cannot take effect")
+                self._program = self._make_program(self._table)
+            if is_captured(stream):
+                self._captured.add(self._program)
+            self._program(stream, scale, scale_address)
 
     # --------------------------------------------------------------------------------------------------- reading the device
 
@@ -289,7 +279,7 @@ def _key(grad: Any) -> Any:
     address = getattr(grad, "data_ptr", None)  # torch's: cheaper than its interface
     if address is not None:
         return address(), grad.shape, grad.stride(), grad.dtype
-    interface = getattr(grad, "__cuda_array_interface__", None)
+    interface = _arrays.interface_of(grad)
     if interface is None:
-        return grad
+        return id(grad)  # of what is kept until another one takes its place
     return interface["data"], interface["shape"], interface.get("strides"), interface["typestr"]

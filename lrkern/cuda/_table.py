@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrkern.cuda import _elements, _norms
-from lrkern.cuda._fields import GROUP, HAS_GRADIENT, ROLES, SIZE, TENSOR_FIELDS, WIDE
+from lrkern.cuda._fields import GROUP, HAS_GRADIENT, ROLES, ROW_LRS, ROW_SIZE, SIZE, TENSOR_FIELDS, WIDE
 from lrkern.cuda._kernels import COPY, EMA, GRAD, PARAM, REMAINDER, STATE, Layout
-from lrkern.cuda._platform import CHUNK, WIDEST, cuda
+from lrkern.cuda._platform import CHUNK, WIDEST, to_device, write_over
 from lrkern.rules import FAMILIES
 
 Ints = NDArray[np.int64]
@@ -19,8 +19,10 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Table:
-    """Made anew when the gradients have moved; else used again and again."""
+    """Where gradients lie is written anew when they have moved; all else stays while the same tensors have some."""
 
+    members: tuple[tuple[Layout, tuple[int, ...]], ...]
+    """The tensors of each layout that are stepped."""
     tensors: Any
     """On the device: see `_fields`."""
     steps: list[tuple[Layout, Any]]
@@ -35,32 +37,47 @@ class Table:
         layout: tuple[Ints, NDArray[np.uint8], Ints],
         groups: list[str],
         group_of: list[int],
+        row_lrs: dict[int, tuple[int, int]],
         zero_grad: bool,
         rounding: str,
-        stream: Any,
+        stream: int,
+        last: Table | None,
     ) -> Table:
-        """From what `_core.StepList.layout` tells; tensors without a gradient, and empty ones, get no chunks."""
+        """From what `_core.StepList.layout` tells; tensors without a gradient, and empty ones, get no chunks.
+
+        `row_lrs`: for tensors that have them, the address of their learning rates, and how many. `last`: a table of the same
+        tensors that may be changed, and is if it can serve.
+        """
         addresses, storages, sizes = layout
         rows = np.zeros((max(1, len(sizes)), TENSOR_FIELDS), np.int64)
         n = len(sizes)
         rows[:n, :ROLES], rows[:n, SIZE], rows[:n, GROUP] = addresses, sizes, group_of
         rows[:n, WIDE] = np.all(addresses % WIDEST == 0, axis=1)
+        for i, (address, count) in row_lrs.items():
+            rows[i, ROW_LRS], rows[i, ROW_SIZE] = address, sizes[i] // max(1, count)
         has_gradient = addresses[:, GRAD] != 0
         rows[:n, HAS_GRADIENT] = has_gradient
         active = np.flatnonzero(has_gradient & (sizes > 0))
         by_layout: dict[Layout, list[int]] = {}
         for i in active.tolist():
             there = addresses[i] != 0
-            by_layout.setdefault(_layout(groups[group_of[i]], there, storages[i], zero_grad, rounding), []).append(i)
+            one = _layout(groups[group_of[i]], there, storages[i], i in row_lrs, zero_grad, rounding)
+            by_layout.setdefault(one, []).append(i)
+
+        stepped = tuple((one, tuple(members)) for one, members in by_layout.items())
+        if last is not None and last.members == stepped:
+            write_over(last.tensors, rows, stream)
+            return last
 
         def chunks(members: list[int], length: int) -> Any:
-            return cuda.to_device(_chunks(sizes, members, length), stream=stream)
+            return to_device(_chunks(sizes, members, length), stream)
 
         of_norms: dict[tuple[Any, int], list[int]] = {}
         for one, members in by_layout.items():
             of_norms.setdefault((one.t, one.grad), []).extend(members)
         return cls(
-            cuda.to_device(rows, stream=stream),
+            stepped,
+            to_device(rows, stream),
             [(one, chunks(members, CHUNK)) for one, members in by_layout.items()],
             [
                 (one, chunks(members, _norms.CHUNK))
@@ -71,7 +88,7 @@ class Table:
         )
 
 
-def _layout(rule: str, there: Any, storages: Any, zero_grad: bool, rounding: str) -> Layout:
+def _layout(rule: str, there: Any, storages: Any, row_lrs: bool, zero_grad: bool, rounding: str) -> Layout:
     def storage(role: int) -> int | None:
         return int(storages[role]) if there[role] else None
 
@@ -87,6 +104,7 @@ def _layout(rule: str, there: Any, storages: Any, zero_grad: bool, rounding: str
         split=bool(there[REMAINDER]),
         zero_grad=zero_grad,
         stochastic=rounding == "stochastic" and bool(halves),
+        row_lrs=row_lrs,
     )
 
 

@@ -1,15 +1,15 @@
-"""Tests of the CUDA backend: `make test-cuda`. PTX and the simulator exclude each other in one process."""
+"""Tests of the CUDA backend: `make test-cuda`. numba-cuda and its simulator exclude each other in one process."""
 
 import os
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-LEFT_OUT = "test_ptx.py" if os.environ.get("NUMBA_ENABLE_CUDASIM") == "1" else "test_simulated.py"
+LEFT_OUT = ["test_ptx.py", "test_host.py"] if os.environ.get("NUMBA_ENABLE_CUDASIM") == "1" else ["test_simulated.py"]
 
 
 def pytest_ignore_collect(collection_path, config):
     """Only where they are asked for: importing them takes seconds and a compiler."""
-    if collection_path.suffix == ".py" and (config.option.markexpr != "cuda" or collection_path.name == LEFT_OUT):
+    if collection_path.suffix == ".py" and (config.option.markexpr != "cuda" or collection_path.name in LEFT_OUT):
         return True
     return None

@@ -10,7 +10,9 @@ from types import SimpleNamespace
 import numba.cuda.compiler
 import numba.cuda.dispatcher
 import numpy as np
-from numba import cuda, types
+from cuda.bindings import nvjitlink
+from numba import types
+from numba.cuda.compiler import compile_cuda, kernel_fixup
 
 from lrkern.cuda import _arrays, _elements, _kernels, _norms, _plans, _scalars
 from lrkern.rules import FAMILIES
@@ -42,6 +44,7 @@ def layout(rule, storage=F32, **others):
         "split": False,
         "zero_grad": False,
         "stochastic": False,
+        "row_lrs": False,
     }
     return _kernels.Layout(rule=rule, **{**given, **others})
 
@@ -54,6 +57,7 @@ LAYOUTS = {
     "adam-float16": layout("adam", F16),
     "adam-split": layout("adam", BF16, states=FLOAT32_STATES, split=True),
     "adam-stochastic": layout("adam", BF16, stochastic=True),
+    "sgd_momentum-rows": layout("sgd_momentum", row_lrs=True),
     "adam-everything": layout("adam", F32, grad=BF16, ema=True, copy=BF16, zero_grad=True),
     "adam-mixed-float64": layout("adam", F64, grad=F32, states=(F64, BF16, None), ema=True, copy=F16),
 }
@@ -68,7 +72,8 @@ def signatures():
     """Name -> (kernel, types of its arguments)."""
     found = {}
     for name, one in LAYOUTS.items():
-        found[f"step-{name}"] = _kernels.make_step(one), (INTS2, INTS2, of_t(one.t), INTS, U64[::1])
+        of_rows = (FLOATS2, INTS) if one.row_lrs else ()
+        found[f"step-{name}"] = _kernels.make_step(one), (INTS2, INTS2, of_t(one.t), INTS, U64[::1], *of_rows)
     for name in ("lars-float32", "lamb-float32", "lamb-float64"):
         one = LAYOUTS[name]
         found[f"measure-{name}"] = _norms.make_measure(one), (INTS2, INTS2, of_t(one.t), INTS3)
@@ -95,13 +100,35 @@ SIGNATURES = signatures()
 
 
 @cache
+def _library(name):
+    """What Numba makes of a kernel, which takes longer than all PTX made of it."""
+    kernel, arguments = SIGNATURES[name]
+    options = {"fastmath": False, "opt": 3}
+    found = compile_cuda(kernel.py_func, types.void, arguments, cc=CAPABILITIES[0], nvvm_options=options)
+    kernel_fixup(found.library.get_function(found.fndesc.llvm_func_name), False)
+    return found.library
+
+
+@cache
 def ptx(name, capability):
     """The text."""
-    kernel, arguments = SIGNATURES[name]
-    text, _ = cuda.compile(kernel.py_func, arguments, cc=capability, device=False, abi="numba", output="ptx")
-    return text
+    return _library(name).get_asm_str(cc=capability)
 
 
+def assembled(name, capability):
+    """What the assembler tells of a kernel: (registers of a thread, bytes of its stack, bytes spilled)."""
+    text = ptx(name, capability).encode()
+    linker = nvjitlink.create(2, [f"-arch=sm_{capability[0]}{capability[1]}", "-verbose"])
+    nvjitlink.add_data(linker, nvjitlink.InputType.PTX, text, len(text), name)
+    nvjitlink.complete(linker)
+    log = bytearray(nvjitlink.get_info_log_size(linker))
+    nvjitlink.get_info_log(linker, log)
+    nvjitlink.destroy(linker)
+    stack, spilled = re.search(rb"(\d+) bytes stack frame, (\d+) bytes spill stores", log).groups()
+    return int(re.search(rb"Used (\d+) registers", log)[1]), int(stack), int(spilled)
+
+
+@cache
 def instructions(text):
     """How often each instruction is there, by its full name."""
     found = collections.Counter()

@@ -21,8 +21,8 @@ from numba import cuda
 
 import lrkern as lk
 import lrkern.cuda
+from lrkern._exact_sum import BINS, add, total
 from lrkern.cuda import _platform
-from lrkern.cuda._exact_sum import BINS, parts, total
 
 pytestmark = pytest.mark.cuda
 
@@ -197,6 +197,23 @@ def test_gradients_that_are_not_there():
     assert a.state_dict()["updates"] == b.state_dict()["updates"] == [2, 2, 3]
 
 
+@pytest.mark.parametrize(("dtype", "shape"), [(np.float32, (5, 24)), (BF16, (3, CHUNK - 8)), (np.float64, (7, 3))])
+def test_a_learning_rate_for_each_row(dtype, shape):
+    rng = np.random.default_rng(15)
+    params = [rng.standard_normal(one).astype(np.float32).astype(dtype) for one in (shape, (shape[0], 1), (shape[0], 0))]
+    grads = [[rng.standard_normal(p.shape).astype(np.float32).astype(dtype) for p in params] for _ in range(3)]
+    lrs = rng.random(shape[0])
+    common = {"momentum": lk.linear(0.9, 0.8, 2), "weight_decay": 0.1, "decoupled": True, "clip_norm": 1.0, "lr": lrs}
+    _, b = compare("SGD", params, grads, ema=0.5, zero_grad=True, skip_nonfinite=True, **common)
+    expected, found = params[0].copy(), on_device(params[0])
+    a, b = lk.SGD([expected], lr=lrs), lk.SGD([found], lr=lrs)
+    for opt, grad in ((a, grads[0][0]), (b, on_device(grads[0][0]))):
+        opt.step([grad])
+        opt.lr = 2 * lrs
+        opt.step([grad])
+    assert bits(expected) == bits(found.array)
+
+
 def test_groups_with_options_of_their_own():
     rng = np.random.default_rng(9)
     arrays = make(rng, [4, 70, 6], np.float32)
@@ -230,7 +247,7 @@ def test_the_schedule_goes_on_without_the_host():
     table = lr.table(12)
     tensors = b._tensors
     for step in range(1, 12):
-        tensors._launch(tensors._table, 1.0, 0, 0)
+        tensors._program(0, 1.0, 0)
         a.step([grad])
         assert tensors._read("inputs")[0, 0] == table[step]
     assert bits(here) == bits(there.array)
@@ -380,15 +397,13 @@ def test_exact_sums():
         terms = np.ldexp(rng.random(rng.integers(1, 30)), rng.integers(-1080, 1020, 1) + rng.integers(-60, 3, 1))
         bins = np.zeros(BINS, np.int64)
         for term in rng.permutation(terms):
-            k, *digits = parts(term)
-            bins[k : k + 3] += digits
+            add(bins, term)
         assert total(bins) == math.fsum(terms)
     assert total(np.zeros(BINS, np.int64)) == 0.0
     for terms, expected in (([math.inf, 1.0], math.inf), ([1.7e308] * 2, math.inf), ([5e-324] * 3, 1.5e-323)):
         bins = np.zeros(BINS, np.int64)
         for term in terms:
-            k, *digits = parts(term)
-            bins[k : k + 3] += digits[: BINS - k]
+            add(bins, term)
         assert total(bins) == expected
 
 
@@ -397,7 +412,7 @@ def bad_calls():
     other = on_device(np.ones(4, np.float32))
     yield "host parameter", TypeError, "params.1. must be an array on a CUDA device", lambda: lk.SGD([good, np.ones(3)], lr=1.0)
     yield "host gradient", TypeError, "on a CUDA device", lambda: lk.SGD([good], lr=1.0).step([np.ones(4, np.float32)])
-    yield "rows of lr", ValueError, "lr must be a number or a schedule on a CUDA", lambda: lk.SGD([good], lr=np.ones(4))
+    yield "rows of lr", ValueError, "with 3 rows, as many as lr has entries", lambda: lk.SGD([good], lr=np.ones(3))
     rows = np.array([0]), np.ones((1,), np.float32)
     yield "rows", TypeError, "pairs .indices, values. are not supported", lambda: lk.SGD([good], lr=1.0).step([rows])
     yield "function", TypeError, "lr must be a number or a Schedule on a CUDA", lambda: lk.SGD([good], lr=lambda t: 0.1)

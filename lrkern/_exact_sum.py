@@ -1,7 +1,7 @@
-"""Sums of numbers >= 0 that no order can change, rounded once: the twin of src_c/exact_sum.c.
+"""Sums of numbers >= 0 that no order can change, rounded once: one text for Numba and CUDA, the twin of src_c/exact_sum.c.
 
-A sum is a row of int64 bins: bin k counts units of 2^(32 k - 1074); two more count infinities and NaNs. Terms are added to bins
-by integer atomics, so that the result is the same whichever thread comes first.
+A sum is a row of int64 bins: bin k counts units of 2^(32 k - 1074); two more count infinities and NaNs. On CUDA, terms
+are added to bins by integer atomics, so that the result is the same whichever thread comes first.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from lrkern._jit import pointwise
 
 DIGITS = 68
-"""Bins of digits: those of the largest double, and room for 2^31 terms of that size."""
+"""Bins of digits: those of the largest double, and room for 2^30 terms of that size."""
 INFINITIES, NANS = DIGITS, DIGITS + 1
 BINS = DIGITS + 2
 
@@ -34,6 +34,17 @@ def parts(term):
     shift = place % 32
     low, high = (mantissa & _LOW) << shift, (mantissa >> 32) << shift
     return place // 32, low & _LOW, (low >> 32) + (high & _LOW), high >> 32
+
+
+@pointwise
+def add(bins, term):
+    """Add a number to a row of bins."""
+    k, a, b, c = parts(term)
+    bins[k] += a
+    if b != 0:
+        bins[k + 1] += b
+    if c != 0:
+        bins[k + 2] += c
 
 
 @pointwise

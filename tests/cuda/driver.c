@@ -1,0 +1,127 @@
+/* A stand-in for NVIDIA's driver, for tests of what runs on the host: numba-cuda, its launches and ours, streams, captures.
+ * Memory is the CPU's, kernels do nothing, and everything is counted. What is not here, the driver is found not to have. */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef unsigned long long address;
+typedef struct {
+    unsigned grid[3], block[3], shared;
+    void *stream, *attributes;
+    unsigned attribute_count;
+} launch_config;
+
+enum { SUCCESS = 0, NO_CONTEXT = 201, NOT_FOUND = 500, CAPTURE_UNSUPPORTED = 900 };
+
+int fake_capturing, fake_context_depth;
+long fake_allocations, fake_copies, fake_waits, fake_launches, fake_last_stream;
+
+static char context[1];
+static void *contexts[64];
+
+/* What may not happen while a graph is captured. */
+static int unless_capturing(long *counter) {
+    ++*counter;
+    return fake_capturing ? CAPTURE_UNSUPPORTED : SUCCESS;
+}
+
+static int copy(address to, address from, size_t size) {
+    ++fake_copies;
+    memcpy((void *)to, (const void *)from, size);
+    return SUCCESS;
+}
+
+static int set(int *to, int value) {
+    *to = value;
+    return SUCCESS;
+}
+
+static int some(void **handle) {
+    *handle = malloc(8);
+    return SUCCESS;
+}
+
+int cuInit(unsigned flags) { return SUCCESS; }
+int cuDriverGetVersion(int *version) { return set(version, 13050); }
+int cuGetErrorName(int error, const char **name) { return *name = "CUDA_ERROR", SUCCESS; }
+int cuGetErrorString(int error, const char **text) { return *text = "an error of the stand-in", SUCCESS; }
+
+int cuDeviceGetCount(int *count) { return set(count, 1); }
+int cuDeviceGet(int *device, int ordinal) { return set(device, ordinal); }
+int cuDeviceGetName(char *name, int size, int device) { return snprintf(name, (size_t)size, "stand-in"), SUCCESS; }
+int cuDeviceGetUuid(char *uuid, int device) { return memset(uuid, 7, 16), SUCCESS; }
+int cuDeviceGetAttribute(int *value, int attribute, int device) {
+    enum { MULTIPROCESSORS = 16, MAJOR = 75, MINOR = 76 };
+    return set(value, attribute == MULTIPROCESSORS ? 132 : attribute == MAJOR ? 9 : attribute == MINOR ? 0 : 1024);
+}
+
+int cuDevicePrimaryCtxRetain(void **found, int device) { return *found = context, SUCCESS; }
+int cuDevicePrimaryCtxRelease(int device) { return SUCCESS; }
+int cuCtxGetCurrent(void **found) {
+    *found = fake_context_depth ? contexts[fake_context_depth - 1] : NULL;
+    return SUCCESS;
+}
+int cuCtxPushCurrent(void *pushed) { return contexts[fake_context_depth++] = pushed, SUCCESS; }
+int cuCtxPopCurrent(void **popped) {
+    if (!fake_context_depth) return NO_CONTEXT;
+    return *popped = contexts[--fake_context_depth], SUCCESS;
+}
+int cuCtxSetCurrent(void *made) {
+    if (fake_context_depth) --fake_context_depth;
+    if (made) contexts[fake_context_depth++] = made;
+    return SUCCESS;
+}
+int cuCtxGetDevice(int *device) { return fake_context_depth ? set(device, 0) : NO_CONTEXT; }
+int cuCtxSynchronize(void) { return unless_capturing(&fake_waits); }
+
+int cuMemGetInfo(size_t *available, size_t *total) { return *available = *total = (size_t)1 << 35, SUCCESS; }
+int cuMemAlloc(address *found, size_t size) {
+    *found = (address)aligned_alloc(512, (size + 511) / 512 * 512);
+    return unless_capturing(&fake_allocations);
+}
+int cuMemFree(address memory) { return free((void *)memory), unless_capturing(&fake_allocations); }
+int cuMemcpyHtoDAsync(address to, const void *from, size_t size, void *stream) { return copy(to, (address)from, size); }
+int cuMemcpyDtoHAsync(void *to, address from, size_t size, void *stream) { return copy((address)to, from, size); }
+int cuMemcpyHtoD(address to, const void *from, size_t size) { return ++fake_waits, copy(to, (address)from, size); }
+int cuMemcpyDtoH(void *to, address from, size_t size) { return ++fake_waits, copy((address)to, from, size); }
+int cuPointerGetAttribute(void *value, int attribute, address pointer) {
+    enum { DEVICE_POINTER = 3, DEVICE_ORDINAL = 9 };
+    if (attribute == DEVICE_POINTER) return *(address *)value = pointer, SUCCESS;
+    return set(value, attribute == DEVICE_ORDINAL ? 0 : 2);
+}
+
+int cuStreamCreate(void **stream, unsigned flags) { return some(stream); }
+int cuStreamCreateWithPriority(void **stream, unsigned flags, int priority) { return some(stream); }
+int cuStreamDestroy(void *stream) { return SUCCESS; }
+int cuStreamGetCtx(void *stream, void **found) { return *found = context, SUCCESS; }
+int cuStreamSynchronize(void *stream) { return unless_capturing(&fake_waits); }
+int cuStreamIsCapturing(void *stream, int *status) { return set(status, fake_capturing); }
+int cuCtxGetStreamPriorityRange(int *least, int *greatest) { return set(least, 0), set(greatest, 0); }
+
+int cuLibraryLoadData(void **library, const void *code, void *a, void *b, unsigned c, void *d, void *e, unsigned f) {
+    return fake_capturing ? CAPTURE_UNSUPPORTED : some(library);
+}
+int cuLibraryUnload(void *library) { return SUCCESS; }
+int cuLibraryGetKernel(void **kernel, void *library, const char *name) { return some(kernel); }
+int cuKernelGetFunction(void **function, void *kernel) { return *function = kernel, SUCCESS; }
+int cuKernelGetAttribute(int *value, int attribute, void *kernel, int device) { return set(value, 0); }
+int cuLaunchKernelEx(const launch_config *config, void *kernel, void **arguments, void **extra) {
+    fake_last_stream = (long)config->stream;
+    return ++fake_launches, SUCCESS;
+}
+
+int cuGetProcAddress_v2(const char *name, void **found, int version, uint64_t flags, int *status) {
+    Dl_info own;
+    if (!dladdr((void *)cuInit, &own)) return NOT_FOUND;
+    void *library = dlopen(own.dli_fname, RTLD_NOW);
+    *found = dlsym(library, name);
+    dlclose(library);
+    if (status) *status = *found ? 0 : 1;
+    return *found ? SUCCESS : NOT_FOUND;
+}
+int cuGetProcAddress(const char *name, void **found, int version, uint64_t flags) {
+    return cuGetProcAddress_v2(name, found, version, flags, NULL);
+}
