@@ -205,7 +205,7 @@ def array_error(
     if not isinstance(array, np.ndarray):
         return TypeError(f"{where}: {name} must be a NumPy array of {kind}; got {got}")
     if _word(array, halves) not in dtypes:
-        hint = "; uint16 holds bfloat16 where uint16_as_bfloat16 is True" if array.dtype == np.uint16 else ""
+        hint = _hint(where) if array.dtype == np.uint16 and not halves else ""
         return TypeError(f"{where}: {name} must be {kind}; got {got}{hint}")
     if not array.dtype.isnative:
         return TypeError(f"{where}: {name} must be {kind} in native byte order; got {got}")
@@ -217,6 +217,13 @@ def array_error(
         order = f"must have the memory order of {like_name}; got strides {array.strides}, not {like.strides}"
         return ValueError(f"{where}: {name} {order}")
     return ValueError(f"{where}: {name} must be contiguous; got {got} with strides {array.strides}")
+
+
+def _hint(where: str) -> str:
+    """How uint16 arrays become bfloat16 ones: optimizers have an option for it, functions have none."""
+    if where.endswith("_step"):
+        return "; bits of bfloat16 become numbers by .view(ml_dtypes.bfloat16)"
+    return "; uint16 holds bfloat16 where uint16_as_bfloat16 is True"
 
 
 def overlap_error(where: str, arrays: Sequence[tuple[str, Array, bool]]) -> Exception:

@@ -83,7 +83,8 @@ def real(
 
 
 def _real_message(where: str, name: str, value: object, low: float, high: float, above: float, below: float) -> str:
-    bounds = (f">= {low:g}", f"> {above:g}", f"<= {high:g}", f"< {below:g}")
+    # Of two bounds on a side the tighter one says it all.
+    bounds = (f"> {above:g}" if above >= low else f">= {low:g}", f"< {below:g}" if below <= high else f"<= {high:g}")
     given = " and ".join(bound for bound in bounds if "inf" not in bound)
     return f"{where}: {name} must be a finite number {given}".rstrip() + f"; got {describe(value)}"
 
@@ -192,6 +193,24 @@ def counts(where: str, name: str, values: object, *, ordered: bool = True) -> tu
     for before, after in pairwise(result):
         if ordered and after < before:
             raise ValueError(f"{where}: {name} must not decrease; got {describe(before)} before {describe(after)}")
+    return result
+
+
+def counts_for(where: str, name: str, values: object, of: str, n: int) -> tuple[int, ...]:
+    """One count for all of n things, or a sequence with one for each: n counts. `of` names the things.
+
+    >>> counts_for("cooldowns", "steps", 10, "at", 3)
+    (10, 10, 10)
+    >>> counts_for("cooldowns", "steps", [10, 20], "at", 3)
+    Traceback (most recent call last):
+        ...
+    ValueError: cooldowns: steps must be one number or one for each of the 3 in at; got 2
+    """
+    if isinstance(values, (int, np.integer)) and not isinstance(values, bool):
+        return (count(where, name, values),) * n
+    result = counts(where, name, values, ordered=False)
+    if len(result) != n:
+        raise ValueError(f"{where}: {name} must be one number or one for each of the {n} in {of}; got {len(result)}")
     return result
 
 

@@ -19,7 +19,6 @@ cdef extern from "lrkern.h" nogil:
         LRK_SHAPE_LOGISTIC
         LRK_SHAPE_GEOMETRIC
         LRK_SHAPE_MIRROR_COSINE
-        LRK_SHAPE_HALVING
         LRK_SHAPE_HARMONIC
         LRK_SHAPE_HARMONIC_COSINE
         LRK_SHAPE_EXPONENTIAL
@@ -78,7 +77,6 @@ cdef dict SHAPES = {
     "logistic": LRK_SHAPE_LOGISTIC,
     "geometric": LRK_SHAPE_GEOMETRIC,
     "mirror_cosine": LRK_SHAPE_MIRROR_COSINE,
-    "halving": LRK_SHAPE_HALVING,
     "harmonic": LRK_SHAPE_HARMONIC,
     "harmonic_cosine": LRK_SHAPE_HARMONIC_COSINE,
     "exponential": LRK_SHAPE_EXPONENTIAL,

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lrkern._checks import MAX_COUNT, count, counts, describe
+from lrkern._checks import MAX_COUNT, count, counts, counts_for, describe
 from lrkern.backends import choose
 from lrkern.expression import Schedule, schedule
 
@@ -39,12 +38,7 @@ def cooldowns(
     """
     schedule("cooldowns", "base", base)
     points = counts("cooldowns", "at", at, ordered=False)
-    if isinstance(steps, (int, np.integer)) and not isinstance(steps, bool):
-        lengths: tuple[int, ...] = (count("cooldowns", "steps", steps),) * len(points)
-    else:
-        lengths = counts("cooldowns", "steps", steps, ordered=False)
-    if len(lengths) != len(points):
-        raise ValueError(f"cooldowns: steps must be one number or as many as the {len(points)} in at; got {len(lengths)}")
+    lengths = counts_for("cooldowns", "steps", steps, "at", len(points))
     return [base.cooldown(point, length, end, curve) for point, length in zip(points, lengths, strict=True)]
 
 

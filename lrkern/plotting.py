@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lrkern._checks import choice, count, describe, flag
+from lrkern._checks import count, describe, flag
 from lrkern._optional import require
-from lrkern._sampling import lines
+from lrkern._sampling import Line, lines
 from lrkern._svg import shorten
 from lrkern.expression import Schedule
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 _DASHES = ("-", "--", ":", "-.")  # once the colours have been used up
 _COLUMNS = 1024  # pixels across, more or less
+# Beyond these matplotlib's own arithmetic, of margins and ticks, leaves float64.
+_SMALLEST = 1e-300
+_LARGEST = {"linear": 1e307, "symlog": 1e307, "log": 1e150}
 _INK, _PALE, _LINE = "#475569", "#e2e8f0", "#94a3b8"
 _MARK, _ALONE = "lrkern-mark", "lrkern-alone"
 _TEXT = {"family": "monospace", "size": 8}
@@ -49,20 +52,21 @@ def plot(
         schedules: a Schedule or a sequence of them.
         n: how many steps to show, at least 1. Default: a little more than the longest schedule's length; of schedules without
             an end, until they have fallen to half of their peak. A line ends where values leave float64.
-        ax: the axes to draw into. Default: a new figure. Repeated calls with the same axes overlay.
+        ax: the axes to draw into, with straight axes. Default: a new figure. Repeated calls with the same axes overlay.
         labels: the legend's text, one for each schedule. Default: their expressions, shortened.
         log: logarithmic vertical axis: True leaves out values <= 0, "symlog" shows them, linear next to zero.
         marks: draw the thin lines.
         title: text above the picture. Default: a lone schedule's expression.
         ylabel: what the values are, for instance "momentum".
-        line: anything that `Axes.plot` takes, for all the lines: `color`, `linewidth`, `alpha`, ...
+        line: properties of matplotlib's `Line2D`, for all the lines: `color`, `linewidth`, `alpha`, ...
 
     Returns:
         The axes. Save the picture with `lk.plot(s).figure.savefig("s.png")`.
 
     Raises:
         ImportError: matplotlib is missing (`pip install 'lrkern[plot]'`).
-        TypeError, ValueError: bad arguments; `log=True` and no value is > 0. Nothing has been drawn.
+        TypeError, ValueError: bad arguments; `log=True` and no value is > 0; a value too large for matplotlib, beyond 1e307, or
+            1e150 with `log=True`. Nothing has been drawn.
         OverflowError: the first value of every schedule is beyond float64.
 
     >>> import lrkern as lk
@@ -76,17 +80,18 @@ def plot(
     texts = _labels(labels, rows)
     scale = _scale(log)
     flag("plot", "marks", marks)
+    options = _line_options(line)
+    _check_axes(ax)
     n, drawn = lines("plot", rows, n, _COLUMNS)
-    if scale == "log" and not any((one.values > 0).any() for one in drawn):
-        raise ValueError("plot: nothing to draw on a logarithmic axis: no value is > 0")
-    options = _full_names(line)
+    _check_values(drawn, scale)
     own = ax is None
     if ax is None:
         ax = _new_axes()
     for one, text in zip(drawn, texts, strict=True):
         values = np.where(one.values > 0, one.values, np.nan) if scale == "log" else one.values
         (curve,) = ax.plot(one.steps, values, **{**_look(ax, n), "label": text, **options})
-        curve.set_markevery(np.flatnonzero(np.diff(one.steps, append=n)).tolist())  # not where a stair ends
+        if "markevery" not in options:
+            curve.set_markevery(np.flatnonzero(np.diff(one.steps, append=n)).tolist())  # not where a stair ends
         if marks:
             for mark in one.marks:
                 ax.axvline(mark, color=curve.get_color(), gid=_MARK, lw=0.8, ls=(0, (1, 3)), alpha=0.8, zorder=1)
@@ -145,14 +150,42 @@ def _look(ax: Axes, n: int) -> dict[str, Any]:
     return {"color": COLORS[taken % len(COLORS)], "linestyle": dashes, "linewidth": 1.8, **markers}
 
 
-def _full_names(line: dict[str, Any]) -> dict[str, Any]:
-    """Options of lines without matplotlib's short forms, so that each can take the place of the default."""
+def _line_options(line: dict[str, Any]) -> dict[str, Any]:
+    """Options of lines, checked, without matplotlib's short forms, so that each can take the place of the default."""
     require("matplotlib", install="'lrkern[plot]'", what="plot")
     from matplotlib.cbook import normalize_kwargs
     from matplotlib.lines import Line2D
 
-    options: dict[str, Any] = normalize_kwargs(line, Line2D)
+    for name, value in line.items():
+        if name in ("data", "xdata", "ydata") or not hasattr(Line2D, f"set_{name}"):
+            raise TypeError(f"plot: {name} must be a property of lines, like color, or an argument; got {describe(value)}")
+        try:
+            Line2D([], []).set(**{name: value})
+        except (TypeError, ValueError) as error:
+            wanted = f"plot: {name} must be what lines of matplotlib take; got {describe(value)}"
+            raise type(error)(wanted) from error
+    try:
+        options: dict[str, Any] = normalize_kwargs(line, Line2D)
+    except TypeError as error:  # a property by its long and its short name
+        raise TypeError(f"plot: {error}") from None
     return options
+
+
+def _check_axes(ax: object) -> None:
+    from matplotlib.axes import Axes
+
+    if ax is not None and not (isinstance(ax, Axes) and ax.name == "rectilinear"):
+        raise TypeError(f"plot: ax must be an Axes of matplotlib, with straight axes; got {describe(ax)}")
+
+
+def _check_values(drawn: Sequence[Line], scale: str) -> None:
+    if scale == "log" and not any((one.values > 0).any() for one in drawn):
+        raise ValueError("plot: nothing to draw on a logarithmic axis: no value is > 0")
+    most = _LARGEST[scale]
+    for one in drawn:
+        for i in np.flatnonzero((one.values if scale == "log" else np.abs(one.values)) > most)[:1].tolist():
+            wanted = f"plot: values must be no larger than {most:g} for matplotlib to draw them"
+            raise ValueError(f"{wanted}; got {one.values[i]:g} at step {one.steps[i]}")
 
 
 def _curves(ax: Axes) -> list[Any]:
@@ -166,7 +199,7 @@ def _set_scale(ax: Axes, scale: str) -> None:
     sizes: NDArray[np.float64] = np.abs(np.concatenate([np.asarray(one.get_ydata(), float) for one in _curves(ax)]))
     largest = float(sizes.max()) or 1.0
     smallest = float(sizes[sizes > 0.0].min(initial=largest))
-    ax.set_yscale("symlog", linthresh=max(smallest, 1e-4 * largest))
+    ax.set_yscale("symlog", linthresh=max(smallest, 1e-4 * largest, _SMALLEST))
 
 
 def _label_marks(ax: Axes) -> None:
@@ -187,9 +220,12 @@ def _label_marks(ax: Axes) -> None:
 
 
 def _scale(log: bool | str) -> str:
-    if isinstance(log, str):
-        return choice("plot", "log", log, ("symlog",))
-    return "log" if flag("plot", "log", log) else "linear"
+    if isinstance(log, bool | np.bool_):
+        return "log" if log else "linear"
+    if isinstance(log, str) and log == "symlog":
+        return log
+    error = ValueError if isinstance(log, str) else TypeError
+    raise error(f"plot: log must be True, False or 'symlog'; got {describe(log)}")
 
 
 def _as_list(schedules: Schedule | Sequence[Schedule]) -> list[Schedule]:
@@ -205,6 +241,8 @@ def _as_list(schedules: Schedule | Sequence[Schedule]) -> list[Schedule]:
 def _labels(labels: str | Sequence[str] | None, schedules: Sequence[Schedule]) -> list[str]:
     if labels is None:
         return [shorten(repr(s), 80) for s in schedules]
+    if not isinstance(labels, Sequence):
+        raise TypeError(f"plot: labels must be a text or a sequence of them; got {describe(labels)}")
     texts = [labels] if isinstance(labels, str) else list(labels)
     if len(texts) != len(schedules):
         raise ValueError(f"plot: labels must hold one text for each schedule, {len(schedules)}; got {len(texts)}")

@@ -17,7 +17,7 @@ _SHAPES = {
     "square": ("rise", 2.0, 0.0),
     "logarithmic": ("logarithmic", 0.0, 0.0),
     "mirror_cosine": ("mirror_cosine", 0.0, 0.0),
-    "halving": ("halving", 0.0, 0.0),
+    "halving": ("exponential", 0.5, 0.0),
     "inverse_proportional": ("harmonic", 0.0, 0.0),
 }
 NAMES = tuple(_SHAPES)

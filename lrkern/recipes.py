@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lrkern import _core, ramps
-from lrkern._checks import MAX_COUNT, choice, count, counts, flag, real
+from lrkern._checks import MAX_COUNT, choice, count, counts, counts_for, flag, real
 from lrkern._curve import Recipe, curve, ends
 
 __all__ = [
@@ -200,8 +200,8 @@ def wsd_s(
     Args:
         peak, end: > 0 for the default tail.
         warmup: >= 0.
-        budgets: total numbers of updates, at least one, increasing.
-        decay: >= 0, one for all or as many as budgets; no decay begins before the warm-up or the decay before it is over.
+        budgets: total numbers of updates, at least one; they do not decrease, and leave room for the decays.
+        decay: >= 0, one for all or one for each budget; no decay begins before the warm-up or the decay before it is over.
         tail: as in `wsd`. The default is the paper's, whose `end` is peak/10.
 
     Source: Wen et al., arXiv 2410.05192. OLMo-core's WSDS is linear.
@@ -214,10 +214,7 @@ def wsd_s(
     warmup, at = count("wsd_s", "warmup", warmup), counts("wsd_s", "budgets", budgets)
     if not at:
         raise ValueError("wsd_s: budgets must not be empty")
-    one = isinstance(decay, (int, np.integer)) and not isinstance(decay, bool)
-    lengths = (count("wsd_s", "decay", decay),) * len(at) if one else counts("wsd_s", "decay", decay, ordered=False)
-    if len(lengths) != len(at):
-        raise ValueError(f"wsd_s: decay must be one number or as many as the {len(at)} budgets; got {len(lengths)}")
+    lengths = counts_for("wsd_s", "decay", decay, "budgets", len(at))
     tail = _tail("wsd_s", tail, peak, end)
     top, bottom = _core.constant(peak), _core.constant(end)
     parts, joints, free = [ramps.ramp("linear", warmup, _core.constant(0.0), 0, top, 0)], [], warmup
@@ -227,7 +224,8 @@ def wsd_s(
         joints += [free, budget - length]
         parts += [top, ramps.ramp(tail, length, top, 0, bottom, 0)]
         free = budget
-    return (peak, end, warmup, at, lengths[0] if one else lengths, tail), _core.join(parts, joints), at[-1]
+    shown = lengths[0] if len(set(lengths)) == 1 else lengths
+    return (peak, end, warmup, at, shown, tail), _core.join(parts, joints), at[-1]
 
 
 @curve

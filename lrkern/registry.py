@@ -100,6 +100,8 @@ def _checked(function: object) -> inspect.Signature:
     if not inspect.isfunction(function):
         raise TypeError(f"curve: function must be a function; got {describe(function)}")
     name, signature = function.__name__, inspect.signature(function)
+    if not name.isidentifier():
+        raise ValueError(f"curve: function must have a name to be written and read back by, as def gives one; got {name}")
     if is_built_in(name):
         raise ValueError(f"curve: {name!r} is a name of lrkern's own; the function needs another one")
     for parameter in signature.parameters.values():

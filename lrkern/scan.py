@@ -2,273 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from math import prod
-from typing import Any, TypedDict, Unpack
+from typing import Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
 
 from lrkern import _checks, _core
+from lrkern._plateau_dialects import DIALECTS, TORCH, DialectOptions, check_arguments, kernel_params
+from lrkern._runs import LR, Floats, Number, PerRun, metrics_of, output_for, per_run, rows_of
 from lrkern.expression import Schedule
 from lrkern.grids import tables
 from lrkern.schedules import exponential, from_table
-
-Floats = npt.NDArray[np.float64]
-PerRun = float | npt.ArrayLike
-"""A number, or one for each run: an array that broadcasts against the shape of the runs."""
-
-
-class DialectOptions(TypedDict, total=False):
-    """Arguments of `plateau` that only some dialects have."""
-
-    atol: PerRun
-    accumulate: PerRun
-    min_scale: PerRun
-    precision: str
-    max_lr: PerRun
-    warmup: PerRun
-    warmup_lr: PerRun
-    window: int | None
-    reset_start: PerRun
-    begin: int
-    end: int | None
-
-
-# ------------------------------------------------------------------------------------------------------------ arguments
-
-
-@dataclass(frozen=True)
-class _Number:
-    """What a number per run may be."""
-
-    low: float = 0.0
-    above: float = -np.inf
-    below: float = np.inf
-    high: float = np.inf
-    whole: bool = False
-
-    def check(self, where: str, name: str, value: object) -> Floats:
-        """The number or numbers as an array, of no axis for a single one."""
-        if not isinstance(value, list | tuple | np.ndarray):
-            return np.array(self._check_one(where, name, value))
-        try:
-            array = np.asarray(value)
-        except ValueError:
-            raise ValueError(f"{where}: {name} must be a number or an array of numbers; got rows of unequal length") from None
-        if array.dtype.kind not in ("iu" if self.whole else "iuf"):
-            kind = "integers" if self.whole else "numbers"
-            raise TypeError(f"{where}: {name} must be a number or an array of {kind}; got {_checks.describe(array)}")
-        numbers = array.astype(np.float64)
-        high = min(self.high, _checks.MAX_COUNT) if self.whole else self.high
-        fits = (numbers > self.above) & (numbers < self.below) & (numbers >= self.low) & (numbers <= high)
-        for index in np.argwhere(~fits)[:1].tolist():
-            self._check_one(where, f"{name}{index}" if index else name, array[tuple(index)])
-        return numbers
-
-    def _check_one(self, where: str, name: str, value: object) -> float:
-        if self.whole:
-            return float(_checks.count(where, name, value, low=int(self.low)))
-        return _checks.real(where, name, value, low=self.low, high=self.high, above=self.above, below=self.below)
-
-
-_LR = _Number()
-_FACTOR = _Number(below=1.0)
-_POSITIVE_FACTOR = _Number(above=0.0, below=1.0)
-_COUNT = _Number(whole=True)
-_THRESHOLD = _Number()
-
-
-@dataclass(frozen=True)
-class _Word:
-    """One of some words."""
-
-    choices: tuple[str, ...]
-
-    def check(self, where: str, name: str, value: object) -> str:
-        return _checks.choice(where, name, value, self.choices)
-
-
-@dataclass(frozen=True)
-class _Whole:
-    """An integer, the same for all runs; or None, where that is the default."""
-
-    low: int = 0
-
-    def check(self, where: str, name: str, value: object) -> int:
-        return _checks.count(where, name, value, low=self.low)
-
-
-_Check = _Number | _Word | _Whole
-_MODE = _Word(("min", "max"))
-_THRESHOLD_MODE = _Word(("rel", "abs"))
-_PRECISION = _Word(("float32", "float64"))
-
-
-@dataclass(frozen=True)
-class _Dialect:
-    """A peer: which arguments it has, with their defaults, and the kernel that does what it does."""
-
-    arguments: dict[str, tuple[_Check, Any]]
-    rule: Callable[[dict[str, Any]], str]
-    watch: Callable[[dict[str, Any]], tuple[int, float]] = field(default=lambda given: (0, np.inf))
-    """The metrics that are looked at: from which index on, up to which."""
-
-
-def _suffix(given: dict[str, Any]) -> str:
-    return "f32" if given["precision"] == "float32" else "f64"
-
-
-_TORCH: dict[str, tuple[_Check, Any]] = {
-    "factor": (_FACTOR, 0.1),
-    "patience": (_COUNT, 10),
-    "threshold": (_THRESHOLD, 1e-4),
-    "threshold_mode": (_THRESHOLD_MODE, "rel"),
-    "mode": (_MODE, "min"),
-    "cooldown": (_COUNT, 0),
-    "min_lr": (_LR, 0.0),
-    "eps": (_LR, 1e-8),
-}
-_DIALECTS = {
-    "torch": _Dialect(_TORCH, lambda given: "torch"),
-    "keras": _Dialect(
-        {
-            "factor": (_FACTOR, 0.1),
-            "patience": (_COUNT, 10),
-            "threshold": (_THRESHOLD, 1e-4),
-            "mode": (_MODE, "min"),
-            "cooldown": (_COUNT, 0),
-            "min_lr": (_LR, 0.0),
-            "precision": (_PRECISION, "float32"),
-        },
-        lambda given: f"keras_{_suffix(given)}",
-    ),
-    "optax": _Dialect(
-        {
-            "factor": (_POSITIVE_FACTOR, 0.1),
-            "patience": (_COUNT, 10),
-            "threshold": (_Number(high=1.0), 1e-4),
-            "atol": (_THRESHOLD, 0.0),
-            "cooldown": (_COUNT, 0),
-            "accumulate": (_Number(low=1, whole=True), 1),
-            "min_scale": (_LR, 0.0),
-            "precision": (_PRECISION, "float32"),
-        },
-        lambda given: f"optax_{_suffix(given)}",
-    ),
-    "mmengine": _Dialect(
-        _TORCH | {"begin": (_Whole(), 0), "end": (_Whole(), None)},
-        lambda given: "torch",
-        # The peer counts epochs from 1: its counter has moved on when the metric of an epoch comes.
-        lambda given: (max(given["begin"] - 1, 0), np.inf if given["end"] is None else max(given["end"] - 1, 0)),
-    ),
-    "timm": _Dialect(
-        _TORCH | {"mode": (_MODE, "max"), "warmup": (_Whole(), 0), "warmup_lr": (_LR, 0.0)},
-        lambda given: "torch",
-        lambda given: (given["warmup"], np.inf),
-    ),
-    "transformers": _Dialect(
-        _TORCH
-        | {
-            "factor": (_POSITIVE_FACTOR, 0.95),
-            "threshold": (_THRESHOLD, 1e-6),
-            "threshold_mode": (_THRESHOLD_MODE, "abs"),
-            "min_lr": (_LR, 1e-3),
-            "max_lr": (_LR, 1.0),
-            "warmup": (_COUNT, 0),
-            "window": (_Whole(1), None),
-            "reset_start": (_COUNT, 500),
-        },
-        lambda given: "greedy" if given["window"] is None else "greedy_smooth",
-    ),
-}
-
-
-def _check_arguments(where: str, dialect: str, start: object, options: Mapping[str, object]) -> dict[str, Any]:
-    """All arguments of the dialect, checked: arrays for numbers per run, words, integers."""
-    _checks.choice(where, "dialect", dialect, tuple(_DIALECTS))
-    arguments = _DIALECTS[dialect].arguments
-    for name, value in options.items():
-        if name not in arguments and value is not None:
-            known = ", ".join(arguments)
-            raise TypeError(f"{where}: dialect {dialect!r} has no argument {name}; it has {known}")
-    given: dict[str, Any] = {"start": _LR.check(where, "start", start)}
-    for name, (check, default) in arguments.items():
-        value = options.get(name)
-        value = default if value is None else value
-        given[name] = None if value is None else check.check(where, name, value)
-    if dialect == "mmengine" and given["end"] is not None and given["end"] <= given["begin"]:
-        raise ValueError(f"{where}: end must be larger than begin = {given['begin']}; got {_checks.describe(given['end'])}")
-    if dialect == "optax" and np.any((given["threshold"] == 0) & (given["atol"] == 0)):
-        raise ValueError(f"{where}: threshold or atol must be > 0 in dialect 'optax'; got 0 for both")
-    return given
-
-
-def _kernel_params(dialect: str, given: dict[str, Any]) -> dict[str, Floats]:
-    """What the kernel is given, see LRK_SCAN_PARAMS in src_c/scan.h."""
-    zero = np.zeros(())
-    params = {name: given.get(name, zero) for name in _core.SCAN_PARAMS}
-    threshold = given["threshold"]
-    relative = dialect == "optax" or given.get("threshold_mode") == "rel"
-    sign = -1.0 if given.get("mode") == "max" else 1.0
-    params["slope"] = 1.0 - sign * threshold if relative else zero + 1.0
-    params["margin"] = zero if relative else threshold
-    if dialect == "optax":
-        params["margin"], params["min_lr"] = given["atol"], given["min_scale"]
-        if given["precision"] == "float32":
-            for name in ("slope", "margin", "min_lr", "factor"):
-                params[name] = params[name].astype(np.float32).astype(np.float64)
-    if dialect == "keras" and given["precision"] == "float32":
-        params["start"] = params["start"].astype(np.float32).astype(np.float64)
-    if given.get("window") is not None:
-        params["window"] = zero + given["window"]
-    return params
-
-
-def _per_run(where: str, name: str, numbers: Floats, shape: tuple[int, ...]) -> Floats:
-    """One number for all runs, or one for each: a flat array."""
-    if numbers.ndim == 0:
-        return numbers.reshape(1)
-    try:
-        return np.ascontiguousarray(np.broadcast_to(numbers, shape)).reshape(-1)
-    except ValueError:
-        raise ValueError(
-            f"{where}: {name} must broadcast against the shape of the runs, {shape}; got shape {numbers.shape}"
-        ) from None
-
-
-def _metrics(where: str, name: str, values: object) -> npt.NDArray[Any]:
-    """An array of float32 or float64 numbers, NaN and infinities included."""
-    try:
-        array = np.asarray(values)
-    except ValueError:
-        raise ValueError(f"{where}: {name} must be an array of numbers; got rows of unequal length") from None
-    if array.dtype.kind not in "iuf" or array.dtype.itemsize > 8:
-        raise TypeError(f"{where}: {name} must be an array of float64, float32 or integers; got {_checks.describe(array)}")
-    wanted = np.float32 if array.dtype.kind == "f" and array.dtype.itemsize <= 4 else np.float64
-    return array.astype(wanted, copy=False)
-
-
-def _rows(where: str, name: str, values: object) -> tuple[npt.NDArray[Any], tuple[int, ...]]:
-    """Metrics as (runs, steps), each run's steps next to each other; and their shape."""
-    array = _metrics(where, name, values)
-    if array.ndim == 0:
-        raise ValueError(f"{where}: {name} must have an axis of steps, the last one; got {_checks.describe(array)}")
-    rows = array.reshape(prod(array.shape[:-1]), array.shape[-1])
-    if rows.shape[1] > 1 and rows.strides[1] != rows.itemsize:
-        rows = np.ascontiguousarray(rows)
-    return rows, array.shape
-
-
-def _output(where: str, out: object, shape: tuple[int, ...], rows: npt.NDArray[Any]) -> Floats:
-    if out is None:
-        return np.empty(shape)
-    checked = _checks.output(where, "out", out, shape, ("float64",))
-    if np.may_share_memory(checked, rows):
-        raise ValueError(f"{where}: out must not share memory with the metrics")
-    return checked
-
 
 # -------------------------------------------------------------------------------------------------------------- plateau
 
@@ -277,7 +23,7 @@ class _Scan:
     """Runs on their way: checked arguments, and the state that the kernel carries from metric to metric."""
 
     def __init__(self, where: str, dialect: str, start: object, options: Mapping[str, object], shape: Any = None) -> None:
-        given = _check_arguments(where, dialect, start, options)
+        given = check_arguments(where, dialect, start, options)
         numbers = {name: value for name, value in given.items() if isinstance(value, np.ndarray)}
         if shape is None:
             try:
@@ -286,15 +32,15 @@ class _Scan:
                 shapes = ", ".join(f"{name} {value.shape}" for name, value in numbers.items() if value.ndim)
                 raise ValueError(f"{where}: arguments must broadcast against each other; got shapes {shapes}") from None
         for name, value in numbers.items():
-            numbers[name] = _per_run(where, name, value, shape)
+            numbers[name] = per_run(where, name, value, shape)
         given |= numbers
         self.shape, self.runs = shape, prod(shape)
         self.dialect, self.given = dialect, given
-        self.rule = _DIALECTS[dialect].rule(given)
-        self.begin, self.end = _DIALECTS[dialect].watch(given)
+        self.rule = DIALECTS[dialect].rule(given)
+        self.begin, self.end = DIALECTS[dialect].watch(given)
         self.sign = -1.0 if given.get("mode") == "max" else 1.0
         self.params = {
-            name: np.ascontiguousarray(np.atleast_1d(value)) for name, value in _kernel_params(dialect, given).items()
+            name: np.ascontiguousarray(np.atleast_1d(value)) for name, value in kernel_params(dialect, given).items()
         }
         self.count = 0
         self.state = {name: np.zeros(self.runs) for name in _core.SCAN_STATE}
@@ -399,16 +145,16 @@ def plateau(
         torch.optim.lr_scheduler.ReduceLROnPlateau, keras.callbacks.ReduceLROnPlateau, optax.contrib.reduce_on_plateau,
         mmengine.optim.ReduceOnPlateauLR, timm.scheduler.PlateauLRScheduler; transformers.GreedyLR, arXiv 2512.14527.
     """
-    rows, shape = _rows("plateau", "metrics", metrics)
+    rows, shape = rows_of("plateau", "metrics", metrics)
     options = _options(locals(), more)
     scan = _Scan("plateau", dialect, start, options, shape[:-1])
-    lr = _output("plateau", out, shape, rows)
+    lr = output_for("plateau", out, shape, rows)
     scan.advance(rows, lr.reshape(rows.shape))
     return lr
 
 
 def _options(arguments: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: arguments[name] for name in _TORCH} | dict(more)
+    return {name: arguments[name] for name in TORCH} | dict(more)
 
 
 class Plateau:
@@ -502,7 +248,7 @@ def _plain(numbers: Floats, shape: tuple[int, ...]) -> Any:
 
 
 def _one_per_run(where: str, name: str, value: object, shape: tuple[int, ...]) -> Floats:
-    array = _metrics(where, name, value)
+    array = metrics_of(where, name, value)
     if array.shape != shape:
         wanted = f"of shape {shape}" if shape else "a single number"
         raise ValueError(f"{where}: {name} must be {wanted}; got {_checks.describe(value)}")
@@ -522,7 +268,7 @@ def _state_array(where: str, name: str, value: object, like: Floats) -> Floats:
 
 # ---------------------------------------------------------------------------------------------------------- loss_driven
 
-_DECAY = _Number(above=0.0)
+_DECAY = Number(above=0.0)
 
 
 def loss_driven(losses: npt.ArrayLike, start: PerRun, decay: PerRun, *, out: Floats | None = None) -> Floats:
@@ -556,10 +302,10 @@ def loss_driven(losses: npt.ArrayLike, start: PerRun, decay: PerRun, *, out: Flo
         Textbooks' reaction to a loss; not in torch, keras or optax.
     """
     where = "loss_driven"
-    rows, shape = _rows(where, "losses", losses)
-    starts = _per_run(where, "start", _LR.check(where, "start", start), shape[:-1])
-    decays = _per_run(where, "decay", _DECAY.check(where, "decay", decay), shape[:-1])
-    lr = _output(where, out, shape, rows)
+    rows, shape = rows_of(where, "losses", losses)
+    starts = per_run(where, "start", LR.check(where, "start", start), shape[:-1])
+    decays = per_run(where, "decay", _DECAY.check(where, "decay", decay), shape[:-1])
+    lr = output_for(where, out, shape, rows)
     pairs, table_of = np.unique(np.stack(np.broadcast_arrays(starts, decays)), axis=1, return_inverse=True)
     curves = tables([exponential(*pair) for pair in pairs.T.tolist()], rows.shape[1]) if rows.size else np.empty((0, 0))
     which = np.ascontiguousarray(np.broadcast_to(table_of.reshape(-1), len(rows)), np.int64)
@@ -672,7 +418,7 @@ def refine(grad_norms: npt.ArrayLike, norm: str = "l2", *, peak: float = 1.0, sm
         ends are those of the code that the authors published with it. The default of `smoothing` is lrkern's.
     """
     where = "refine"
-    norms = _metrics(where, "grad_norms", grad_norms).astype(np.float64)
+    norms = metrics_of(where, "grad_norms", grad_norms).astype(np.float64)
     if norms.ndim != 1 or norms.size < 2:
         raise ValueError(f"{where}: grad_norms must be 1-D with at least 2 numbers; got {_checks.describe(norms)}")
     for index in np.flatnonzero(~((norms >= 0) & (norms < np.inf)))[:1].tolist():

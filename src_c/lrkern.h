@@ -91,10 +91,9 @@ typedef enum {
     LRK_SHAPE_LOGISTIC, /* f = (1 - tanh(a (1 - x) + b x))/2; the ramp's ends are not exactly start and end */
     LRK_SHAPE_GEOMETRIC, /* value = start (end/start)^x */
     LRK_SHAPE_MIRROR_COSINE, /* f = 2 (1 - x) - (1 + cos(pi x))/2 */
-    LRK_SHAPE_HALVING, /* f = 2^(1 - x) - 1 */
     LRK_SHAPE_HARMONIC, /* 1/value = f/start + (1 - f)/end, f = 1 - x; start and end > 0 */
     LRK_SHAPE_HARMONIC_COSINE, /* the same with f = (1 + cos(pi x))/2 */
-    LRK_SHAPE_EXPONENTIAL, /* f = (a^x - a)/(1 - a), a != 1 */
+    LRK_SHAPE_EXPONENTIAL, /* f = (a^x - a)/(1 - a), a != 1; for a = 1/2 it is 2^(1 - x) - 1 */
     LRK_SHAPE_LOGARITHMIC /* f = 1 - log(1 + t)/log(1 + steps) */
 } lrk_shape;
 

@@ -1,7 +1,8 @@
-"""The table of schedules under test, the steps they are tried at, and the budgets.
+"""The schedules and the optimizers under test.
 
 One entry per curve: its exact formula, decorated with the expressions it is tried in.  Every generic test (accuracy,
-bits, properties, round trips) reads this table, so a new curve needs its entry here and nothing else in the tests:
+bits, properties, round trips) reads this table, so a new curve needs its entry here, or in recipe_cases.py where it is one
+of lrkern/recipes.py, and nothing else in the tests:
 
     @curve(spans("my_curve({start}, {end}, {steps})"), "my_curve(0.1, 0.0, 10, sharpness=3.0)")
     def my_curve(start, end, steps, sharpness=1.0):
@@ -12,14 +13,20 @@ A formula gets the arguments as written and gives an `oracle.Exact`; p and t are
 
 from __future__ import annotations
 
-import ast
 import math
-import random
-import zlib
-from dataclasses import dataclass
 from fractions import Fraction
 
-import oracle
+from case_table import (  # noqa: F401  (some of them for the tests)
+    BOTH_POSITIVE,
+    CASES,
+    EXTREME_PAIRS,
+    LAST_STEP,
+    MAX_ULP,
+    Case,
+    curve,
+    over,
+    spans,
+)
 from oracle import (
     SHAPES,
     Exact,
@@ -30,94 +37,10 @@ from oracle import (
     exactly,
     mp,
     power_weights,
-    ramp_at,
     real,
     span,
 )
 from random_words import word
-
-MAX_ULP = 0.6
-LAST_STEP = 2**53
-SHORT = 3000  # schedules up to this many steps are tried at every one of them
-
-LENGTHS = [1, 2, 3, 7, 100, 1000, 10**5, 10**6, 10**8, 10**12]
-ODD_LENGTHS = [7, 1000, 10**6]
-FALLS_AND_RISES = [(0.1, 0.0), (0.0, 0.1), (3e-4, 3e-5)]
-BOTH_POSITIVE = [(0.1, 1e-4), (3e-5, 3e-4), (1e-300, 1e300), (1e300, 1e-300), (2.0, 1.9999999999999998), (0.1, 0.1)]
-EXTREME_PAIRS = [
-    (1e-300, 0.0),
-    (1e300, 1e-300),
-    (1e-300, 1e300),
-    (1.7976931348623157e308, -1.7976931348623157e308),
-    (5e-324, 0.0),
-    (2.2250738585072014e-308, 1e-310),
-    (1.0, -1.0),
-    (-1.0, 3.0),
-    (-0.1, -0.3),
-    (0.1, 0.1),
-    (1.0, 0.9999999999999999),
-    (0.0, 0.0),
-]
-
-
-@dataclass(frozen=True)
-class Case:
-    curve: str  # the entry it belongs to
-    text: str
-
-    def builder(self, lk):
-        """What makes the schedule, through the public names: its text, read."""
-        code = compile(self.text, self.curve, "eval")
-        return lambda: eval(code, {"__builtins__": {"float": float, "int": int, "range": range}}, vars(lk))
-
-    def build(self, lk):
-        """The schedule."""
-        return self.builder(lk)()
-
-    def exact(self) -> Exact:
-        """Its exact twin."""
-        return oracle.evaluate(self.text)
-
-
-CASES: list[Case] = []
-
-
-def add_cases(name, texts):
-    """Appends expressions, or lists of them, that are not in the table yet."""
-    known = {case.text for case in CASES}
-    flat = [t for text in texts for t in ([text] if isinstance(text, str) else text)]
-    CASES.extend(Case(name, t) for t in dict.fromkeys(flat) if t not in known)
-
-
-def curve(*texts):
-    """Enters the expressions, and the decorated function as the exact twin of the curve of that name."""
-
-    def enter(formula):
-        oracle.namespace[formula.__name__] = formula
-        add_cases(formula.__name__, texts)
-        return formula
-
-    return enter
-
-
-def composites(name: str, *texts):
-    """Enters expressions that are about a method, an operator or a mixture."""
-    add_cases(name, texts)
-
-
-def spans(template, pairs=FALLS_AND_RISES, lengths=LENGTHS, extremes=EXTREME_PAIRS, odd=ODD_LENGTHS):
-    """A curve from start to end over `steps`: the first usual pair at every length, other and extreme pairs at a few."""
-    texts = [template.format(start=a, end=b, steps=n) for a, b in pairs[:1] for n in (0, *lengths)]
-    texts += [template.format(start=a, end=b, steps=n) for a, b in pairs[1:] for n in (0, *lengths[::3])]
-    return texts + [template.format(start=a, end=b, steps=n) for a, b in extremes for n in odd]
-
-
-def over(template, values, **fixed):
-    """One expression for each value of the one free field."""
-    return [template.format(value, **fixed) for value in values]
-
-
-# ------------------------------------------------------------------------------------------------------------ curves
 
 
 @curve(over("constant({})", ["0.1", "-1e300", "5e-324", "0.0", "3"]))
@@ -333,21 +256,6 @@ def interpolate(values, boundaries, kind="linear"):
 
 
 @curve(
-    over("noam(512, {})", [0, 1, 2, 400, 4000, 10**6, 10**12]),
-    "noam(1, 10, 2.5)",
-    "noam(1000000, 4000, factor=1e-290)",
-    "noam(513, 4000, -1.0)",
-)
-def noam(model_size, warmup, factor=1.0):
-    def value(t):
-        n = real(t + 1)
-        least = 1 / mp.sqrt(n) if warmup == 0 else min(1 / mp.sqrt(n), n / mp.sqrt(real(warmup)) ** 3)
-        return real(factor) / mp.sqrt(real(model_size)) * least
-
-    return Exact.curve(value, None, [warmup])
-
-
-@curve(
     over("cyclic(0.001, 0.1, {})", ["1", "100", "10, 20", "0, 7", "7, 0", "7, down=0", "2000, 10**6", "10**12"]),
     over("cyclic(0.0, 0.1, 10, {}, 'triangular2')", ["None", "20", "0"]),
     over("cyclic(0.01, 0.1, 50, mode='triangular2'{})", [""]),
@@ -391,202 +299,6 @@ def cyclic(low, high, up, down=None, mode="triangular", gamma=1.0):
 )
 def warm_restarts(start, end, period, growth=1.0, gain=1.0):
     return cosine(start, end, period).restarts(growth, gain)
-
-
-def phases(up, first, second, third, steps, shape, three_phase):
-    """[(begin, end of phase, from, to)] of a one-cycle policy, and the curve through them."""
-    legs = [(0, up, *first), (up, 2 * up, *second), (2 * up, steps, *third)]
-    if not three_phase:
-        legs = [(0, up, *first), (up, steps, second[0], third[1])]
-
-    def value(t):
-        for begin, stop, a, b in legs:
-            if t < stop:
-                return shape(a, b, (t - begin) / (stop - begin))
-        return real(legs[-1][3])
-
-    return Exact.curve(value, steps, [stop for _, stop, _, _ in legs])
-
-
-ONE_CYCLES = ["", ", 0.5", ", pct_start=0.0", ", pct_start=1.0", ", anneal='linear'", ", 0.25, anneal='linear'"]
-
-
-@curve(
-    [f"one_cycle(0.1, {n})" for n in (0, *LENGTHS)],
-    [f"one_cycle(0.3, 1000{extra})" for extra in ONE_CYCLES],
-    "one_cycle(0.3, 10**6, div=7.0)",
-    "one_cycle(0.3, 10**6, 0.3, 3.0, 7.0)",
-    "one_cycle(0.3, 1000, 0.3, 25.0, 1e4, 'cosine', True)",
-    "one_cycle(0.3, 10**6, three_phase=True, anneal='linear')",
-    "one_cycle(-1.0, 10, pct_start=0.5, three_phase=True)",
-    "one_cycle(1e-300, 1000, div=1e10, final_div=1e10)",
-    "one_cycle(1e300, 1000, div=1e-5)",
-)
-def one_cycle(peak, steps, pct_start=0.3, div=25.0, final_div=1e4, anneal="cosine", three_phase=False):
-    up, top = int(pct_start * steps), exactly(peak)
-    low = top / exactly(div)
-    end = low / exactly(final_div)
-    return phases(up, (low, top), (top, low), (low, end), steps, SHAPES[anneal], three_phase)
-
-
-@curve(
-    [f"one_cycle_momentum(0.85, 0.95, {n})" for n in (0, *LENGTHS)],
-    [f"one_cycle_momentum(0.85, 0.95, 1000{extra})" for extra in ONE_CYCLES],
-    "one_cycle_momentum(0.85, 0.95, 1000, 0.3, 'linear', True)",
-    "one_cycle_momentum(0.0, 0.95, 10**6, three_phase=True)",
-)
-def one_cycle_momentum(low, high, steps, pct_start=0.3, anneal="cosine", three_phase=False):
-    return phases(int(pct_start * steps), (high, low), (low, high), (high, high), steps, SHAPES[anneal], three_phase)
-
-
-TAILS = ["linear", "cosine", "one_minus_sqrt", "square", "logarithmic", "mirror_cosine", "halving"]
-POSITIVE_TAILS = ["exponential", "inverse_proportional"]
-
-
-def hold_and_fall(peak, warmup, stable, decay, end, tail, start=0.0):
-    """start to peak, peak, then to end along the tail."""
-    fall = warmup + stable
-
-    def value(t):
-        if t < warmup:
-            return SHAPES["linear"](start, peak, t / warmup)
-        if t < fall:
-            return real(peak)
-        return real(end) if t >= fall + decay else ramp_at(tail, peak, end, t - fall, decay)
-
-    return Exact.curve(value, fall + decay, [warmup, fall, fall + decay])
-
-
-@curve(
-    [f"wsd(0.1, {w}, {s}, {d}, tail='{tail}')" for tail in TAILS for w, s, d in [(10, 50, 40), (2000, 10**6, 10**5)]],
-    [f"wsd(0.1, {w}, {s}, {d}, 0.001, '{tail}')" for tail in [*TAILS, *POSITIVE_TAILS] for w, s, d in [(10, 90, 100)]],
-    [f"wsd({a}, 100, 50, {n}, {b}, 'inverse_proportional')" for a, b in BOTH_POSITIVE for n in ODD_LENGTHS],
-    [f"wsd({a}, 7, 50, {n}, {b}, '{tail}')" for a, b in BOTH_POSITIVE for n in (7, 10**6) for tail in TAILS[-2:]],
-    "wsd(0.1, 10, 50, 10**12, tail='mirror_cosine')",
-    "wsd(0.1, 10, 50, 10**12, tail='halving')",
-    "wsd(-1.0, 10, 50, 1000, 1.0, tail='halving')",
-    "wsd(3e-4, 10**4, 10**8, 10**7, 3e-5, 'exponential')",
-    "wsd(0.1, 10, 50, 40)",
-    "wsd(0.1, 0, 50, 40)",
-    "wsd(0.1, 10, 0, 40)",
-    "wsd(0.1, 10, 50, 0)",
-    "wsd(0.1, 0, 0, 0)",
-    "wsd(0.1, 1, 1, 1, 0.2)",
-    "wsd(-1e300, 100, 1000, 300, 1e300, tail='cosine')",
-)
-def wsd(peak, warmup, stable, decay, end=0.0, tail="linear"):
-    return hold_and_fall(peak, warmup, stable, decay, end, tail)
-
-
-@curve(
-    "wsd_s(0.1, 0.01, 100, [1000, 2000, 4000], 200)",
-    "wsd_s(0.1, 0.01, 2000, [10**5, 2 * 10**5, 4 * 10**5], [10**4, 2 * 10**4, 4 * 10**4])",
-    [f"wsd_s(0.1, 0.001, 10, [50, 90], [20, 30], '{tail}')" for tail in [*TAILS, *POSITIVE_TAILS]],
-    "wsd_s(0.1, 0.0, 0, [7], 3, tail='linear')",
-    "wsd_s(0.1, 0.2, 5, [5, 5, 9], [0, 0, 4])",
-    "wsd_s(0.1, 0.001, 0, [3, 6], 3)",
-    "wsd_s(3e-4, 3e-5, 10**9, [10**11, 10**12], 10**10)",
-)
-def wsd_s(peak, end, warmup, budgets, decay, tail="inverse_proportional"):
-    falls = [decay] * len(budgets) if isinstance(decay, int) else decay
-
-    def value(t):
-        if t < warmup:
-            return SHAPES["linear"](0.0, peak, t / warmup)
-        for budget, fall in zip(budgets, falls, strict=True):
-            if t < budget:
-                into = t - (budget - fall)
-                return real(peak) if into <= 0 else ramp_at(tail, peak, end, into, fall)
-        return real(end)
-
-    marks = [mark for b, n in zip(budgets, falls, strict=True) for mark in (b - n, b)]
-    return Exact.curve(value, budgets[-1], [warmup, *marks])
-
-
-@curve("knee(0.1, 100, 1000, 900)", "knee(0.1, 2000, 10**6, 10**5)", "knee(0.1, 0, 0, 7)", "knee(-1.0, 3, 0, 0)")
-def knee(peak, warmup, explore, decay):
-    return hold_and_fall(peak, warmup, explore, decay, 0.0, "linear")
-
-
-@curve(
-    over("linear_to_zero(0.1, {})", ["100, 900", "2000, 10**6", "0, 1000", "10, 0", "10**9, 10**12", "1, 1"]),
-    "linear_to_zero(1e-300, 7, 1000)",
-)
-def linear_to_zero(peak, warmup, decay):
-    return hold_and_fall(peak, warmup, 0, decay, 0.0, "linear")
-
-
-@curve(
-    over("tri_stage(0.1, {})", ["100, 400, 500", "1000, 10**5, 10**6", "0, 7, 10", "10, 0, 10", "3, 3, 0", "0, 0, 0"]),
-    over("tri_stage(5e-4, 100, 400, 500, {})", ["0.0, 0.05", "1.0, 1.0", "2, 0.5", "final_scale=1e-300", "0.3, 3.0"]),
-    "tri_stage(1e300, 10, 10, 1000, 1e-300, 1e-300)",
-    "tri_stage(0.1, 10**9, 10**11, 10**12)",
-)
-def tri_stage(peak, warmup, hold, decay, init_scale=0.01, final_scale=0.01):
-    first, last = exactly(peak) * exactly(init_scale), exactly(peak) * exactly(final_scale)
-    return hold_and_fall(peak, warmup, hold, decay, last, "exponential", first)
-
-
-@curve(
-    "power_lr(128, 128 * 4096, 2000)",
-    "power_lr(1024, 1024 * 4096, 240)",
-    over(
-        "power_lr(16.0, 1e6, {})", ["1", "1000, 1e-3", "10, 1e300", "10**6, peak=1e-9", "100, a=4.6, b=-1.0", "7, 0.1, 3, -0.4"]
-    ),
-    "power_lr(1, 1, 1, 1e-300, 1e-290, -2.5)",
-    "power_lr(1e-3, 1e12, 10**9)",
-)
-def power_lr(batch_size, tokens, warmup, peak=0.02, a=4.0, b=-0.51):
-    def law(t):
-        return min(real(peak), real(exactly(batch_size) * exactly(a)) * mp.power(real(t * exactly(tokens)), real(b)))
-
-    def value(t):
-        return law(t) if t >= warmup else law(Fraction(warmup)) * real(t / warmup)
-
-    below = mp.power(real(peak) / real(exactly(batch_size) * exactly(a)), 1 / real(b)) / real(tokens)
-    return Exact.curve(value, None, [warmup, int(min(below, 2**53))])
-
-
-@curve(spans("half_cosine({start}, {end}, {steps})", extremes=EXTREME_PAIRS[:6] + EXTREME_PAIRS[8:]))
-def half_cosine(peak, end, steps):
-    middle = real((exactly(peak) + exactly(end)) / 2)
-
-    def value(t):
-        return real(end) if t >= steps else SHAPES["cosine"](peak, end, (1 + t / steps) / 2)
-
-    return Exact.curve(value, steps, ends=(middle, end))
-
-
-@curve(
-    over("truncated_cosine(0.1, 0.0, 1000, {})", ["100", "100, 0.01", "0", "1000", "999, floor=0.05", "1, 0.01"]),
-    over("truncated_cosine(3e-4, 3e-5, {})", ["10**6, 10**5, 3e-5", "10**12, 10**10", "0, 0", "7, 3", "1, 1", "1, 0"]),
-    "truncated_cosine(1e-300, 1e-310, 1000, 300)",
-    "truncated_cosine(1e300, 1e-300, 1000, 300, 1e299)",
-)
-def truncated_cosine(start, end, steps, decay, floor=0.0):
-    left = steps - decay
-
-    def value(t):
-        if t < left:
-            return SHAPES["cosine"](start, floor, t / steps)
-        if t >= steps:
-            return real(end)
-        begin = SHAPES["cosine"](start, floor, Fraction(left, steps)) if decay < steps else start
-        return SHAPES["linear"](begin, end, (t - left) / decay)
-
-    return Exact.curve(value, steps, [left, steps])
-
-
-@curve(
-    over("lr_range_test(1e-7, 10.0, {})", ["0", "1", "100", "1000", "10**6", "10**12", "1000, every=10", "1000, every=7"]),
-    over("lr_range_test(0.0, 1.0, {}, 'linear')", ["0", "7", "1000", "10**12"]),
-    "lr_range_test(1e-3, 0.1, 2000, 'linear', 100)",
-    "lr_range_test(1e-3, 0.1, 5, 'linear', every=3)",
-    "lr_range_test(1e-300, 1e300, 1000)",
-)
-def lr_range_test(low, high, steps, kind="exponential", every=1):
-    smooth = span(low, high, steps, SHAPES[kind])
-    return smooth if every == 1 else smooth.staircase(every)
 
 
 def permuted(t, n):
@@ -653,267 +365,9 @@ def from_function(f, steps):
     return from_table([f(t) for t in range(steps)])
 
 
-# -------------------------------------------------------------------------------------------- methods and mixtures
-
-composites(
-    "join",
-    "join([linear(0.0, 0.1, 10), cosine(0.1, 0.0, 90)], [10])",
-    "join([constant(1.0), constant(2.0), constant(3.0)], [5, 5])",
-    "join([constant(1.0), linear(0.0, 1.0, 10)], [0])",
-    "join([cosine(0.1, 0.0, 1000), exponential(0.1, 0.99), inverse_sqrt(0.1, 3)], [500, 10**6])",
-    "join([cosine(0.1, 0.0, 30)], [])",
-    "join([linear(0.0, 1.0, 100)] * 50, [i * 37 for i in range(1, 50)])",
-    "linear(0.0, 0.1, 10).then(cosine(0.1, 0.0, 90)).then(constant(1.0))",
-    "cosine(0.1, 0.0, 0).then(exponential(0.1, 0.9))",
-)
-composites(
-    "warmup",
-    over("cosine(0.1, 0.0, 1000).warmup({})", ["0", "1", "2", "10", "137", "50, 0.01", "50, start=0.2", "10**6"]),
-    [f"cosine(0.1, 0.0, 900).warmup(100, curve='{shape}')" for shape in TAILS],
-    "cosine(0.1, 0.0, 900).warmup(100, 1e-5, 'exponential')",
-    "cosine(3e-4, 3e-5, 100_000).warmup(2_000)",
-    "cosine(3e-4, 3e-5, 10**12).warmup(10**9)",
-    "inverse_sqrt(0.1, 4000).warmup(4000)",
-    "noam(512, 4000).warmup(7)",
-    "exponential(0.3, 0.999).warmup(10, 1.0).warmup(5)",
-    "(cosine(0.1, 0.0, 50) * 0.3).warmup(3)",
-    "(cosine(0.3, 0.0, 50) / 3.0).warmup(50, curve='cosine')",
-    "constant(30.0).warmup(10**5, start=-0.001, curve='square')",
-)
-composites(
-    "cooldown",
-    over("cosine(0.1, 0.0, 1000).cooldown({})", ["500, 100", "0, 10", "500, 0", "2000, 10, 0.1", "999, 1"]),
-    [f"inverse_sqrt(0.1, 100).cooldown(10**5, 10**4, curve='{shape}')" for shape in TAILS],
-    "exponential(0.1, 0.9999).cooldown(10**4, 1000, 1e-6, 'exponential')",
-    "inverse_sqrt(0.1, 100).cooldown(10**5, 10**4, 1e-3, 'inverse_proportional')",
-    "power_lr(128, 128 * 4096, 2000).cooldown(10**6, 10**5, curve='halving')",
-    "constant(0.1).warmup(100).cooldown(10**6, 10**5, curve='one_minus_sqrt')",
-    "(linear(1.0, 0.3, 1000) * 0.7).cooldown(333, 50, end=-1.0)",
-)
-composites(
-    "add",
-    "linear(0.1, 0.0, 100) + cosine(0.0, 0.1, 70)",
-    "cosine(0.1, 0.0, 10**6) + 0.01",
-    "0.25 + exponential(0.1, 0.99)",
-    "linear(1.0, 0.0, 1000) - cosine(1.0, 0.0, 1000)",
-    "1.0 - cosine(1.0, 0.0, 1000)",
-    "cosine(0.1, 0.0, 3000) - 0.05",
-    "polynomial(1.0, 0.0, 1000, 2.0) - linear(1.0, 0.0, 1000)",
-    "cyclic(0.0, 1.0, 5, 7) + warm_restarts(1.0, 0.0, 13)",
-    "warm_restarts(0.1, 0.0, 100, 1.1) + step_decay(0.1, 0.5, 30)",
-    "exponential(1.0, 0.999) + exponential(-1.0, 0.998)",
-    "(linear(0.0, 1.0, 50) + linear(0.0, 1.0, 50)) + linear(0.0, -2.0, 50)",
-    "constant(1e300) + linear(1e-300, 0.0, 10)",
-    "-cosine(0.1, 0.0, 1000)",
-    "inverse_sqrt(1.0, 10) + inverse_time(1.0, 0.001)",
-    "from_table([0.1, 0.2, 0.3]) + linear(0.1, 0.0, 10)",
-    "0.5 + inverse_time(0.001, 7.0, 4.75)",
-    "inverse_time(0.6112, 17.0, 0.001) + 0.013",
-    "from_table([0.0, 0.0, 0.0, 1.0, 1.0]) + cyclic(0.0, 1.0, 25)",
-    " + ".join(["noam(512, 100)", "linear(0.1, 0.0, 1000)"] * 6),
-)
-composites(
-    "multiply",
-    "2.0 * cosine(0.1, 0.0, 1000)",
-    "cosine(0.1, 0.0, 1000) * -3",
-    "cosine(0.1, 0.0, 1000) / 3.0",
-    "cosine(0.1, 0.0, 1000) / 1e-10",
-    "0.0 * cosine(0.1, 0.0, 1000)",
-    "linear(0.1, 0.0, 1000) * cosine(1.0, 0.1, 700)",
-    "cosine(1.0, 0.0, 10**6) * cosine(1.0, 0.0, 10**6)",
-    "exponential(0.1, 0.999) * inverse_sqrt(1.0, 100)",
-    "polynomial(1.0, 0.0, 1000, 0.5) * polynomial(1.0, 0.0, 1000, 0.5)",
-    "cyclic(0.0, 1.0, 50) * exponential(1.0, 0.9999)",
-    "warm_restarts(1.0, 0.0, 50, 1.5) * linear(1.0, 0.0, 2000)",
-    "linear(1.0, -1.0, 1000) * linear(-1.0, 1.0, 777)",
-    "(cosine(1.0, 0.0, 500) - 0.5) * (linear(0.0, 1.0, 300) + 0.25)",
-    "1e300 * (1e-300 * cosine(1.0, 0.5, 100))",
-    "exponential(1e-160, 0.99) * exponential(1e-140, 0.99)",
-    "linear(0.0, 1.0, 10**6) * exponential(1.0, 0.99)",
-    "exponential(1.0, 0.8) * wsd(1.0, 10**4, 10**4, 10**4)",
-    "exponential(1.0, 2.0) * exponential(1.0, 0.25)",
-    "step_decay(1.0, 0.5, 1) * exponential(1.0, 1.9)",
-)
-composites(
-    "clip",
-    "cosine(0.1, 0.0, 1000).clip(0.01)",
-    "cosine(0.1, 0.0, 1000).clip(high=0.07)",
-    "cosine(0.1, 0.0, 1000).clip(0.02, 0.08)",
-    "cosine(0.1, 0.0, 10**8).clip(low=1e-9, high=0.09999)",
-    "exponential(0.1, 0.999).clip(low=1e-6)",
-    "exponential(1e-6, 1.001).clip(high=1.0)",
-    "warm_restarts(0.1, 0.0, 100, gain=0.9).clip(0.005, 0.05)",
-    "cyclic(0.0, 1.0, 100, 50).clip(0.3, 0.6)",
-    "(linear(1.0, -1.0, 1000) * linear(1.0, -1.0, 1000)).clip(0.1)",
-    "(cosine(1.0, 0.0, 1000) - linear(1.0, 0.0, 1000)).clip(-0.05, 0.05)",
-    "linear(0.0, 1.0, 100).clip(0.5, 0.5)",
-    "linear(0.0, 1.0, 100).clip(2.0)",
-    "interpolate([0.0, 1.0, 0.0, 1.0], [0, 500, 900, 1000], 'cosine').clip(0.1, 0.9)",
-    "noam(512, 400).clip(high=1e-3)",
-    "linear(0.1, 0.0, 10).clip()",
-    "inverse_time(0.1, 1.0).clip(low=1e-4)",
-    "inverse_time(0.1, 50.0).clip(low=1e-4)",
-    "inverse_sqrt(0.1, 1.0).clip(low=1e-4)",
-    "linear(-75.5, 1e20, 55).clip(-0.5, 31.7)",
-)
-composites(
-    "shift",
-    over("cosine(0.1, 0.0, 1000).shift({})", [0, 10, -10, 1000, -999, -1000, -5000, 10**6]),
-    "warm_restarts(0.1, 0.0, 10, 2, 0.5).shift(-15)",
-    "exponential(0.1, 0.9).shift(100)",
-    "cyclic(0.0, 1.0, 5, 6).shift(-10**12 - 3)",
-)
-composites(
-    "stretch",
-    [f"cosine(0.1, 0.0, 1000).stretch({f})" for f in (3, 0.7, 1, 1e-3, 1e6, 0.5, 1 / 3)],
-    "linear(0.0, 1.0, 10).warmup(3).stretch(0.7)",
-    "exponential(0.1, 0.9).stretch(3)",
-    "warm_restarts(0.1, 0.0, 100, 1.5).stretch(0.7)",
-    "piecewise([1.0, 2.0, 3.0], [10, 20]).stretch(0.7)",
-    "step_decay(0.1, 0.5, 10).stretch(2.5)",
-    "from_table([0.1, 0.2, 0.3, 0.4]).stretch(3.3)",
-    "cyclic(0.0, 1.0, 10, 7).stretch(0.7)",
-    "cosine(0.1, 0.0, 1000).stretch(3).stretch(0.7)",
-    "inverse_sqrt(0.1, 100).stretch(1e-9)",
-    "warm_restarts(0.1, 0.0, 1).stretch(391)",
-    "cyclic(0.0, 1.0, 1, 0).stretch(100)",
-    "linear(0.0, 1.0, 3).repeat(1).stretch(1.5)",
-    "from_table([1.0, 2.0, 3.0]).stretch(1e-25)",
-    "cyclic(0.0, 1.0, 10).stretch(2.0**-14)",
-    "warm_restarts(1.0, 0.1, 10).stretch(2.0**-20)",
-    "step_decay(1.0, 0.5, 10).stretch(2.0**-64)",
-    [f"cosine(0.1, 0.0, 1000).stretch({f})" for f in ("1, 3", "7, 3", "1000001, 999999", "10**6, 7", "0.5, 3")],
-    "linear(0.0, 1.0, 10).repeat(10).stretch(10, 3)",
-    "cyclic(0.0, 1.0, 7, 3).stretch(2**53 - 1, 10**9)",
-    "cosine(0.1, 0.0, 30).shift(-7).stretch(1, 30)",
-    "step_decay(0.1, 0.5, 7).stretch(13, 7).stretch(1, 13)",
-)
-composites(
-    "restarts",
-    "cosine(0.1, 0.001, 50, 2.0, 0.5).restarts(2.0, 0.9)",
-    "polynomial(0.1, 0.01, 20, 2.0, 1.5).restarts(1.0, 0.5)",
-    "polynomial(0.1, 0.0, 20, 0.5).restarts(1.5)",
-    "linear(1.0, 0.2, 10).restarts()",
-    "linear(1.0, 0.2, 100).restarts(0.5, 0.7)",
-    "geometric(1.0, 0.01, 30).restarts(1.0, 0.8)",
-    "geometric(1.0, 0.01, 30).restarts(2.0, 0.8)",
-    "tanh(0.1, 0.01, 40).restarts(1.0, 0.9)",
-    "tanh(0.1, 0.0, 40).restarts(0.75, 1.1)",
-    "rex(0.1, 0.01, 40).restarts(3.0)",
-    "one_minus_sqrt(0.1, 0.01, 40).restarts(1.25, 0.5)",
-    "exponential_ramp(0.1, 0.01, 40, 0.5).restarts(1.25, 0.5)",
-)
-composites(
-    "staircase",
-    over("cosine(0.1, 0.0, 1000).staircase({})", [1, 10, 300, 1000, 5000]),
-    "exponential(0.1, 0.9).staircase(10)",
-    "exponential(0.1, 0.99999).staircase(1000)",
-    "linear(0.1, 0.0, 10**6).staircase(10**4)",
-    "warm_restarts(0.1, 0.0, 100, 1.5).staircase(7)",
-    "cosine(0.1, 0.0, 1000).warmup(15).staircase(10)",
-    "cosine(0.1, 0.0, 1000).staircase(10).stretch(0.7)",
-    "inverse_time(0.1, 0.01).staircase(100)",
-)
-composites(
-    "repeat",
-    over("cosine(0.1, 0.0, 100).repeat({})", ["100", "70", "150", "100, 3", "100, 1", "1", "50, times=4"]),
-    over("linear(0.1, 0.0, 30).repeat(30, gain={})", [0.5, 0.9, 1.01, 0.99999, 2.0, 1e-300]),
-    "cosine(0.1, 0.01, 100).warmup(10).repeat(110, 5, 0.5)",
-    "exponential(1.0, 0.9).repeat(50)",
-    "exponential(1.0, 0.9).repeat(50, 3, gain=0.3)",
-    "cosine(0.1, 0.0, 10).repeat(10, 10**6)",
-    "cosine(0.1, 0.0, 10).repeat(10, times=100_000, gain=0.9999)",
-    "cosine(0.1, 0.0, 10**9).repeat(10**9)",
-    "cosine(0.1, 0.0, 7).repeat(7).repeat(25, gain=0.9)",
-    "warm_restarts(1.0, 0.0, 10, 2).repeat(70, gain=0.5)",
-    "piecewise([1.0, 0.5], [3]).repeat(5)",
-    "constant(0.0).repeat(1, gain=1.1)",
-    "cyclic(0.0, 1.0, 20_000, mode='exp_range', gamma=0.9)",
-)
-composites(
-    "nested",
-    "(cosine(0.1, 0.0, 1000).warmup(10) * exponential(1.0, 0.999)).clip(1e-4).cooldown(800, 100)",
-    "cosine(0.1, 0.01, 90).warmup(10).repeat(100, gain=0.8).clip(low=0.005).stretch(3)",
-    "join([cosine(0.1, 0.0, 50).repeat(50, 4), linear(0.1, 0.0, 100)], [200]).warmup(20).shift(5)",
-    "((linear(0.0, 1.0, 10).repeat(10) + 0.5) * 0.1).staircase(3).repeat(100, 7, 1.1)",
-    "(wsd(0.1, 100, 500, 400) + 0.001 * cyclic(0.0, 1.0, 10)).clip(high=0.1)",
-    "one_cycle(0.1, 500).then(one_cycle(0.05, 300).repeat(300, 3)).shift(-77)",
-    "(1.0 - noam(64, 30)).stretch(1.7).staircase(4)",
-    "cosine(0.1, 0.0, 1000).warmup(10) * (1.0 + noise(0.1, limit=2.0, seed=3))",
-    "(linear(0.1, 0.0, 100) + noise(0.01, 'uniform').staircase(10)).clip(0.0)",
-    "inverse_power(0.1, 1, 0.275) * noise(1.0)",
-    "chebyshev(0.1, 1.0, 16).stretch(2.5) * noise(0.1, seed=8).stretch(0.7)",
-    "(chebyshev(0.5, 1.0, 8) + cyclic(0.0, 1.0, 5)).shift(-3)",
-    "tanh(1.0, 0.0, 300).cooldown(200, 50, curve='cosine').repeat(250, gain=0.7).warmup(10)",
-    "(rex(1.0, 0.0, 400) * step_decay(1.0, 0.5, 90) + geometric(1e-3, 1e-5, 300)).shift(50)",
-)
-
-
-# ------------------------------------------------------------------------------------------------- steps to try them at
-
-
-def names_used(text: str) -> set[str]:
-    """Every function and method name in an expression."""
-    tree = ast.walk(ast.parse(text, mode="eval"))
-    return {n.id if isinstance(n, ast.Name) else n.attr for n in tree if isinstance(n, ast.Name | ast.Attribute)}
-
-
-def rng(text: str, salt: str = "") -> random.Random:
-    """Random numbers that depend on the case alone."""
-    return random.Random(zlib.crc32((text + salt).encode()))
-
-
-def last_of(exact: Exact) -> int:
-    """The end of the schedule, or of the steps there are."""
-    return LAST_STEP if exact.steps is None else min(exact.steps, LAST_STEP)
-
-
-def landmarks(exact: Exact) -> list[int]:
-    """Joins and ends, changes of sign, and where values leave the normal range."""
-    end = last_of(exact)
-    marks = sorted({0, end, *(m for m in exact.marks if m <= end)})
-    tiny, smallest, largest = mp.ldexp(1, -1022), mp.ldexp(1, -1075), mp.ldexp(1, 1024)
-    found = []
-    for function in (
-        exact.at,
-        lambda t: abs(exact.at(t)) - tiny,
-        lambda t: abs(exact.at(t)) - smallest,
-        lambda t: abs(exact.at(t)) - largest,
-    ):
-        found += crossings(function, marks)
-    return sorted({*marks, *found})
-
-
-def sample(text: str, exact: Exact, dense: int = 300, scattered: int = 250) -> list[int]:
-    """Integer steps: all of a short schedule; both ends, landmarks, powers of two and random ones of a long one."""
-    end = last_of(exact)
-    chosen = {0, LAST_STEP}
-    if end <= SHORT:
-        chosen.update(range(end + 4))
-        chosen.update((end + 1000, 10**9))
-        return sorted(chosen)
-    random_ = rng(text)
-    chosen.update(range(dense))
-    chosen.update(range(end - dense, min(end + 4, LAST_STEP + 1)))
-    for mark in landmarks(exact):
-        chosen.update(range(max(mark - 3, 0), min(mark + 4, LAST_STEP + 1)))
-    chosen.update(n + d for k in range(2, 54) for d in (-1, 0, 1) if (n := 2**k) < end)
-    chosen.update(random_.randrange(end) for _ in range(scattered))
-    chosen.update(int(2 ** random_.uniform(0, math.log2(end))) for _ in range(scattered // 2))
-    return sorted(chosen)
-
-
-def fractional_sample(text: str, exact: Exact, scattered: int = 40) -> list[float]:
-    """Steps between the integers: random, halves, and the floats next to landmarks."""
-    end, random_ = last_of(exact), rng(text, "fractional")
-    chosen = {0.5, 1e-3, math.pi, 1e-9}
-    for mark in landmarks(exact)[:12]:
-        chosen.update((mark - 0.5, mark + 0.25, math.nextafter(mark, 0.0), math.nextafter(mark, math.inf)))
-    chosen.discard(5e-324)
-    chosen.update(random_.uniform(0, max(end, 1)) for _ in range(scattered))
-    chosen.update(2 ** random_.uniform(-3, math.log2(max(end, 2))) for _ in range(scattered))
-    return sorted(t for t in chosen if 0 <= t <= LAST_STEP)
-
+# The curves of lrkern/recipes.py, and what is about methods, operators or several curves, enter themselves into the table.
+import recipe_cases  # noqa: E402, F401  isort: skip
+import mixture_cases  # noqa: E402, F401
 
 # --------------------------------------------------------------------------------------------- what there is to cover
 

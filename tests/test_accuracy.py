@@ -1,7 +1,7 @@
 """Every case of the table against the oracle: accuracy, ends, order, bounds, and one value by whatever road it is asked.
 
 Short schedules are tried at every step, long ones at both ends, around every join and at scattered steps, integers and
-fractions (see cases.sample).  Errors are in ULP of the exact value; of the larger term where a sum cancelled.
+fractions (see case_steps.sample).  Errors are in ULP of the exact value; of the larger term where a sum cancelled.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ import functools
 import itertools
 from fractions import Fraction
 
+import case_steps
 import cases
 import numpy as np
+import oracle
 import pytest
 import ulp
 
@@ -26,7 +28,7 @@ class Tried:
         self.schedule = case.build(lk)
         self.exact = case.exact()
         self.steps, self.values, self.scales, self.overflows = [], [], [], []
-        for t in cases.sample(case.text, self.exact):
+        for t in case_steps.sample(case.text, self.exact):
             value, scale = self.exact.at_with_scale(t)
             try:
                 ulp.nearest(value)
@@ -89,7 +91,7 @@ def test_accuracy(tried):
 
 def test_accuracy_between_steps(tried):
     steps, values, scales = [], [], []
-    for t in cases.fractional_sample(tried.text, tried.exact):
+    for t in case_steps.fractional_sample(tried.text, tried.exact):
         value, scale = tried.exact.at_with_scale(t)
         if not tried.overflows or t < tried.steps[-1]:
             steps.append(t)
@@ -100,7 +102,7 @@ def test_accuracy_between_steps(tried):
 
 def test_values_promised_at_joins_and_ends_are_exact(tried):
     """Where the exact value at an end or join is a float64, it is hit: s(0) == start, s(steps) == end."""
-    marks = {0, cases.last_of(tried.exact), *tried.exact.marks}
+    marks = {0, case_steps.last_of(tried.exact), *tried.exact.marks}
     for t, got, value, scale in zip(tried.steps, tried.got, tried.values, tried.scales, strict=True):
         if t in marks and scale == abs(value) and ulp.nearest(value) == value:
             assert got == ulp.nearest(value), tried.report(t, got, value, scale)
@@ -141,7 +143,7 @@ def test_steps(tried):
 def test_same_bits_however_asked(tried):
     """Scalars (int, NumPy, float), arrays of any shape and kind, tables, slices and float32 tables agree to the bit."""
     schedule, steps, got = tried.schedule, np.array(tried.steps, np.int64), tried.got
-    few = sorted(cases.rng(tried.text, "few").sample(range(len(steps)), min(40, len(steps))))
+    few = sorted(case_steps.rng(tried.text, "few").sample(range(len(steps)), min(40, len(steps))))
     for i in few:
         t = tried.steps[i]
         value = schedule(t)
@@ -179,8 +181,8 @@ def test_overflow_names_the_step(tried):
 def test_repr_means_the_same(tried):
     """repr gives an expression with the same exact values, and parse rebuilds an equal schedule from it."""
     text = repr(tried.schedule)
-    twin = cases.oracle.evaluate(text)
-    for t in cases.rng(tried.text, "repr").sample(tried.steps, min(10, len(tried.steps))):
+    twin = oracle.evaluate(text)
+    for t in case_steps.rng(tried.text, "repr").sample(tried.steps, min(10, len(tried.steps))):
         assert twin.at(t) == tried.exact.at(t), (text, t)
     again = lk.parse(text)
     assert again == tried.schedule
@@ -191,10 +193,10 @@ def test_repr_means_the_same(tried):
 
 def test_the_table_names_every_curve():
     """Every public function that gives a Schedule, and every method of one that does, is tried somewhere above."""
-    used = set().union(*(cases.names_used(case.text) for case in cases.CASES))
+    used = set().union(*(case_steps.names_used(case.text) for case in cases.CASES))
     assert cases.public_curves(lk) <= used
     assert cases.public_methods(lk) <= used
 
 
 def test_every_entry_is_public():
-    assert {case.curve for case in cases.CASES if case.curve in cases.oracle.namespace} <= set(lk.__all__)
+    assert {case.curve for case in cases.CASES if case.curve in oracle.namespace} <= set(lk.__all__)

@@ -136,7 +136,7 @@ if pytest is not None:
         with lk.use_isa(isa), threads(n_threads):
             assert active_isa() == isa
             # rows of cases are too short for a second thread, large tables are not
-            found = all_digests(every=1 if n_threads == 1 else 5)
+            found = all_digests(every=1 if n_threads == 1 else 25)
         expected = golden()
         if n_threads > 1:
             expected = {text: pair for text, pair in expected.items() if text in found}

@@ -163,7 +163,10 @@ def test_an_expression_that_begins_with_a_dash(run):
 
 
 def test_plot_of_what_leaves_float64(run):
-    assert run("plot", "exponential(1.0, 10.0)", "-o", "p.png") == (0, "p.png\n", "")
+    assert run("plot", "exponential(1.0, 1e20)", "-o", "p.png") == (0, "p.png\n", "")
+    code, out, told = run("plot", "exponential(1.0, 10.0)", "-o", "q.png")
+    assert (code, out) == (2, "")
+    assert told.endswith("values must be no larger than 1e+307 for matplotlib to draw them; got 1e+308 at step 308\n")
     assert run("plot", "exponential(1.0, 10.0)")[1].endswith("step 308\n")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
+import case_steps
 import cases
 import oracle
 import pytest
@@ -110,7 +111,7 @@ def test_more_digits_change_nothing(monkeypatch):
     before = []
     for case in chosen:
         exact = case.exact()
-        steps = cases.rng(case.text, "digits").sample(cases.sample(case.text, exact), 4)
+        steps = case_steps.rng(case.text, "digits").sample(case_steps.sample(case.text, exact), 4)
         before.append((case.text, steps, [exact.at(t) for t in steps]))
     monkeypatch.setattr(oracle.mp, "dps", 2 * oracle.DIGITS)
     for text, steps, values in before:

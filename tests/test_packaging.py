@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -91,3 +92,23 @@ def test_types_are_shipped():
     folder = Path(lk.__file__).parent
     assert (folder / "py.typed").exists()
     assert (folder / "_core.pyi").exists()
+
+
+@checkout
+def test_contributing_says_what_every_file_is_for():
+    named = re.findall(r"`([\w./*]+)`", (ROOT / "CONTRIBUTING.md").read_text())
+    folders = [one for one in named if one.endswith("/")]
+    found = [
+        *ROOT.glob("lrkern/**/*.py"),
+        *ROOT.glob("lrkern/*.p[xy][diix]"),
+        *ROOT.glob("src_c/*.*"),
+        *ROOT.glob("tests/*.py"),
+    ]
+    files = [one.relative_to(ROOT).as_posix() for one in found if not re.match(r"test_|__init__\.py", one.name)]
+    assert len(files) > 100
+    unnamed = [
+        one for one in files if not (any(fnmatch(one, name) for name in named) or any(one.startswith(name) for name in folders))
+    ]
+    assert unnamed == []
+    gone = [one for one in named if one.startswith(("lrkern/", "src_c/", "tests/")) and not list(ROOT.glob(one))]
+    assert gone == []

@@ -1,6 +1,7 @@
 """Pictures: what is drawn is the schedule, peaks included; joints are marked; the defaults show it whole."""
 
 import json
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -105,6 +106,13 @@ def test_long_schedules_keep_their_ends_and_peaks(schedule, n):
         assert values.min() <= 0.1
 
 
+def test_the_step_before_a_joint_is_looked_at():
+    s = lk.join([lk.linear(0.0, 1.0, 123_457), lk.constant(0.0)], [123_457])
+    _, (line,) = _sampling.lines("plot", [s], 10**6, 64)
+    assert line.values.max() == s(123_456)
+    assert {123_456, 123_457} <= set(line.steps.tolist())
+
+
 def test_a_billion_steps_are_not_a_table(monkeypatch):
     asked = []
     call = lk.Schedule._call_any
@@ -136,12 +144,13 @@ def test_every_case_can_be_drawn(n):
 
 
 def test_a_picture_ends_at_the_last_value_within_float64():
-    for n in (None, 309, 310, 10**9):
-        (line,) = curves(OVERFLOWING.plot(n))
-        assert line.get_xdata().tolist() == list(range(309))
-        assert line.get_ydata()[-1] == 1e308
-    short, long = curves(lk.plot([OVERFLOWING, S]))
-    assert len(short.get_xdata()) == 309
+    steep = lk.exponential(1.0, 1e20)
+    for n in (None, 16, 17, 10**9):
+        (line,) = curves(steep.plot(n))
+        assert line.get_xdata().tolist() == list(range(16))
+        assert line.get_ydata()[-1] == 1e300
+    short, long = curves(lk.plot([steep, S]))
+    assert len(short.get_xdata()) == 16
     assert len(long.get_xdata()) == _sampling.default_steps([S])
     assert "step 308<" in OVERFLOWING._repr_html_()
     picture = _terminal.draw([OVERFLOWING])
@@ -195,6 +204,7 @@ def test_default_length_shows_the_whole_curve(schedule, low, high):
         (lk.warm_restarts(1.0, 0.0, 90).warmup(100).cooldown(1890, 120), 2200, [100, 1890, 2010]),
         (lk.cyclic(0.0, 1.0, 20, 30).warmup(77), 2000, [77]),
         (lk.cosine(3e-4, 3e-5, 10**12).warmup(10**10), 2 * 10**12, [10**10, 101 * 10**10]),
+        (lk.join([lk.constant(i) for i in range(20)], [k * k for k in range(1, 20)]), 500, []),
     ],
     ids=lambda value: repr(value)[:60],
 )
@@ -258,6 +268,7 @@ def test_texts():
 def test_options_of_lines():
     axes = lk.plot([S, lk.constant(0.1)], color="black", lw=3, ls=":")
     assert {(line.get_color(), line.get_linewidth(), line.get_linestyle()) for line in curves(axes)} == {("black", 3, ":")}
+    assert curves(S.plot(markevery=5))[0].get_markevery() == 5
 
 
 def test_numbers_beside_the_axis_tell_ticks_apart():
@@ -279,7 +290,11 @@ def test_logarithmic_axis_leaves_out_what_it_cannot_show():
     axes.figure.canvas.draw()
 
 
-@pytest.mark.parametrize("schedule", [lk.linear(1.0, -1.0, 10), lk.constant(0.0), S, lk.exponential(1.0, 0.5) * -1.0], ids=repr)
+@pytest.mark.parametrize(
+    "schedule",
+    [lk.linear(1.0, -1.0, 10), lk.constant(0.0), S, lk.exponential(1.0, 0.5) * -1.0, lk.linear(5e-324, 0.0, 9)],
+    ids=repr,
+)
 def test_symmetric_logarithmic_axis_shows_everything(schedule):
     axes = schedule.plot(50, log="symlog")
     assert axes.get_yscale() == "symlog"
@@ -313,8 +328,19 @@ def test_the_legend_hides_no_curve():
         ({"n": True}, TypeError, "plot: n must be an integer >= 1; got True (bool)"),
         ({"labels": ["a", "b"]}, ValueError, "plot: labels must hold one text for each schedule, 1; got 2"),
         ({"labels": [5]}, TypeError, "plot: labels must hold one text for each schedule; got 5 (int)"),
-        ({"log": "log"}, ValueError, "plot: log must be 'symlog'; got 'log' (str)"),
-        ({"log": 10}, TypeError, "plot: log must be True or False; got 10 (int)"),
+        ({"labels": []}, ValueError, "plot: labels must hold one text for each schedule, 1; got 0"),
+        ({"labels": 5}, TypeError, "plot: labels must be a text or a sequence of them; got 5 (int)"),
+        ({"log": "log"}, ValueError, "plot: log must be True, False or 'symlog'; got 'log' (str)"),
+        ({"log": 10}, TypeError, "plot: log must be True, False or 'symlog'; got 10 (int)"),
+        ({"log": None}, TypeError, "plot: log must be True, False or 'symlog'; got None"),
+        ({"ax": 5}, TypeError, "plot: ax must be an Axes of matplotlib, with straight axes; got 5 (int)"),
+        ({"ax": np.array([1, 2])}, TypeError, "plot: ax must be an Axes of matplotlib, with straight axes; got int64 (2,)"),
+        ({"colour": "red"}, TypeError, "plot: colour must be a property of lines, like color, or an argument; got 'red' (str)"),
+        ({"data": {}}, TypeError, "plot: data must be a property of lines, like color, or an argument; got {} (dict)"),
+        ({"color": "rde"}, ValueError, "plot: color must be what lines of matplotlib take; got 'rde' (str)"),
+        ({"lw": "x"}, ValueError, "plot: lw must be what lines of matplotlib take; got 'x' (str)"),
+        ({"alpha": "x"}, TypeError, "plot: alpha must be what lines of matplotlib take; got 'x' (str)"),
+        ({"c": "red", "color": "blue"}, TypeError, "plot: Got both 'c' and 'color', which are aliases of one another"),
         ({"marks": 1}, TypeError, "plot: marks must be True or False; got 1 (int)"),
         ({"schedules": []}, ValueError, "plot: schedules must be a Schedule or a sequence of them; got an empty sequence"),
         ({"schedules": [S, 0.1]}, TypeError, "plot: schedules must be a Schedule or a sequence of them; got 0.1 (float)"),
@@ -331,6 +357,29 @@ def test_wrong_arguments(arguments, error, message):
         lk.plot(**{"schedules": S, **arguments})
     assert str(raised.value).startswith(message)
     assert pyplot.get_fignums() == []
+
+
+def test_axes_that_are_not_straight():
+    axes = pyplot.figure().add_subplot(projection="polar")
+    with pytest.raises(TypeError, match=r"^plot: ax must be an Axes of matplotlib, with straight axes; got <PolarAxes"):
+        S.plot(ax=axes)
+    assert not axes.lines
+
+
+@pytest.mark.parametrize(("log", "most"), [(False, 1e307), ("symlog", 1e307), (True, 1e150)])
+def test_values_as_large_as_matplotlib_can_draw(log, most):
+    small = lk.linear(most, 5e-324, 9)
+    for schedule in (small, lk.constant(most)) + (() if log is True else (lk.linear(most, -most, 9),)):
+        schedule.plot(10, log=log).figure.canvas.draw()
+    axes = pyplot.figure().subplots()
+    beyond = lk.join([small, lk.constant(1.1 * most)], [7])
+    told = f"plot: values must be no larger than {most:g} for matplotlib to draw them; got {1.1 * most:g} at step 7"
+    with pytest.raises(ValueError, match=f"^{re.escape(told)}$"):
+        lk.plot([S, beyond], ax=axes, log=log)
+    if log is not True:
+        with pytest.raises(ValueError, match="plot: values must be no larger than"):
+            (-1.0 * beyond).plot(10, ax=axes, log=log)
+    assert not axes.lines
 
 
 # ----------------------------------------------------------------------------------------------------------- notebooks

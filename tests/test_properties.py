@@ -11,6 +11,7 @@ import os
 import pickle
 import re
 
+import case_steps
 import cases
 import numpy as np
 import oracle
@@ -101,11 +102,11 @@ def build(text):
 
 def tried_steps(text, exact, n=60):
     """A few dozen steps of an expression: around the landmarks and scattered, without those that overflow."""
-    draw = cases.rng(text)
+    draw = case_steps.rng(text)
     steps = {0, 1, 2, 3, *(int(2 ** draw.uniform(0, 40)) for _ in range(n // 3))}
     for mark in exact.marks:
         steps.update(t for t in range(mark - 2, mark + 3) if 0 <= t <= cases.LAST_STEP)
-    end = min(cases.last_of(exact), 10**10)
+    end = min(case_steps.last_of(exact), 10**10)
     steps.update(draw.randrange(end + 1) for _ in range(n // 3))
     rows = []
     for t in sorted(steps):

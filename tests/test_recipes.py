@@ -173,3 +173,15 @@ def test_restarts_of_ramps_that_are_no_weighted_sums_of_their_ends(shape):
     for i, cycle in enumerate(values):
         alone = schedule(_core.ramp_between(shape, 0.0, 0.0, 100, 0.5**i, 0.01)).table(100)
         assert max(map(ulp.steps_apart, cycle, alone)) <= 1, i
+
+
+def test_lengths_that_are_one_for_all_or_one_for_each():
+    base = lk.constant(1.0).warmup(1)
+    assert lk.cooldowns(base, [5, 9], 3) == lk.cooldowns(base, [5, 9], np.array([3, 3]))
+    assert lk.wsd_s(1.0, 0.1, 2, [6, 10], [2, 2]) == lk.wsd_s(1.0, 0.1, 2, [6, 10], 2)
+    assert repr(lk.wsd_s(1.0, 0.1, 2, [6, 10], [2, 3])) != repr(lk.wsd_s(1.0, 0.1, 2, [6, 10], 2))
+    with pytest.raises(ValueError, match=r"^cooldowns: steps must be one number or one for each of the 2 in at; got 3$"):
+        lk.cooldowns(base, [5, 9], [1, 2, 3])
+    with pytest.raises(ValueError, match=r"^wsd_s: decay must be one number or one for each of the 2 in budgets; got 1$"):
+        lk.wsd_s(1.0, 0.1, 2, [6, 10], [2])
+    assert lk.cooldowns(base, [], 3) == []

@@ -126,11 +126,16 @@ def test_as_deep_as_expressions_go_and_no_deeper():
         except ValueError:
             break
     there_and_back(deep)
-    record = deep.to_dict()
-    for _ in range(10_000):
-        record["schedule"] = {"name": "shift", "of": record["schedule"], "args": {"n": 1}}
-    with pytest.raises(ValueError, match=r"^from_dict: nodes may be nested 100 deep at most$"):
-        lk.Schedule.from_dict(record)
+    for around in (
+        lambda node: {"name": "shift", "of": node, "args": {"n": 1}},
+        lambda node: {"name": "+", "args": {"left": node, "right": 1.0}},
+        lambda node: {"name": "join", "args": {"schedules": [node], "boundaries": []}},
+    ):
+        record = deep.to_dict()
+        for _ in range(10_000):
+            record["schedule"] = around(record["schedule"])
+        with pytest.raises(ValueError, match=r"^from_dict: nodes may be nested 100 deep at most$"):
+            lk.Schedule.from_dict(record)
 
 
 LINE = {"name": "linear", "args": {"start": 1.0, "end": 0.0, "steps": 5}}

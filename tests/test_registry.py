@@ -67,6 +67,7 @@ def test_it_has_the_values_and_the_length_of_what_the_function_returned():
     made = sawteeth(0.1, 20, 0.5)
     ulp.assert_same_bits(made.table(200), inner.table(200))
     assert made.steps is None
+    assert blended([lk.linear(0.1, 0.0, 20), lk.cosine(0.1, 0.0, 30)]).steps == 30
     assert made != inner
     assert sawteeth.__doc__.startswith("Falls")
 
@@ -153,7 +154,7 @@ def warmup(a):
         (takes_keywords, TypeError, "curve: takes_keywords must take plain arguments only; got b=1.0"),
         (cosine, ValueError, "curve: 'cosine' is a name of lrkern's own; the function needs another one"),
         (warmup, ValueError, "curve: 'warmup' is a name of lrkern's own"),
-        (lambda: lk.constant(1), ValueError, "curve: '<lambda>' is a name of lrkern's own"),
+        (lambda: lk.constant(1), ValueError, "curve: function must have a name to be written and read back by, as def"),
     ],
 )
 def test_what_cannot_be_a_curve(function, error, message):

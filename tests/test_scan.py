@@ -5,8 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 import pickle
-from collections.abc import Iterator
-from contextlib import contextmanager
 from fractions import Fraction
 from typing import Any
 
@@ -15,6 +13,7 @@ import pytest
 import reference_scan
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from isas import running
 from ulp import assert_same_bits
 
 import lrkern as lk
@@ -75,17 +74,6 @@ CASES: list[tuple[str, dict[str, Any]]] = [
     ("transformers", {"patience": 2, "window": 50, "mode": "max", "max_lr": 0.13}),
 ]
 IDS = [f"{dialect}-{','.join(f'{k}={v}' for k, v in options.items())}" for dialect, options in CASES]
-
-
-@contextmanager
-def running(isa: str, threads: int) -> Iterator[None]:
-    before = lk.get_threads()
-    with lk.use_isa(isa):
-        lk.set_threads(threads)
-        try:
-            yield
-        finally:
-            lk.set_threads(before)
 
 
 def expected(metrics: np.ndarray, start: Any, dialect: str, **options: Any) -> np.ndarray:

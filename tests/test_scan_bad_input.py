@@ -11,7 +11,7 @@ import pytest
 import reference_scan
 
 import lrkern as lk
-from lrkern import scan
+from lrkern import _plateau_dialects
 
 M = np.ones((3, 4))
 NUMBERS = ["factor", "patience", "threshold", "cooldown", "min_lr", "eps", "max_lr", "warmup", "reset_start", "warmup_lr"]
@@ -250,9 +250,9 @@ def test_the_names_of_arguments_agree_everywhere() -> None:
     """Signatures, the table of dialects and the reference: one list each, all the same."""
     plain = set(inspect.signature(lk.plateau).parameters) - {"metrics", "start", "dialect", "out", "more"}
     assert plain == set(inspect.signature(lk.Plateau).parameters) - {"start", "dialect", "more"}
-    named = plain | set(get_type_hints(scan.DialectOptions))
+    named = plain | set(get_type_hints(_plateau_dialects.DialectOptions))
     assert named == {name for defaults in reference_scan.DEFAULTS.values() for name in defaults}
     for dialect, defaults in reference_scan.DEFAULTS.items():
-        known = {name: default for name, (_, default) in scan._DIALECTS[dialect].arguments.items()}
+        known = {name: default for name, (_, default) in _plateau_dialects.DIALECTS[dialect].arguments.items()}
         assert known == defaults, dialect
     assert all(re.search(rf"\b{name}\b", lk.plateau.__doc__ or "") for name in named)

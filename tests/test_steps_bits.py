@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import cases
 import ml_dtypes
 import numpy as np
 import pytest
+from isas import running
 
 import lrkern as lk
 
@@ -35,17 +34,6 @@ AROUND = [
     {"clip_value": 0.25, "skip_nonfinite": True},
 ]
 CASES = [(name, options) for name, tries in cases.OPTIMIZERS.items() for options in tries]
-
-
-@contextmanager
-def running(isa: str, threads: int) -> Iterator[None]:
-    before = lk.get_threads()
-    with lk.use_isa(isa):
-        lk.set_threads(threads)
-        try:
-            yield
-        finally:
-            lk.set_threads(before)
 
 
 def values(dtype: Any, n: int, seed: int) -> np.ndarray:

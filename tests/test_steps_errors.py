@@ -25,7 +25,7 @@ BAD_ARRAYS = [
     ("param", [1.0] * 10, TypeError, r"param must be a NumPy array of float64, .* or float16; got \[1.0, .* \(list\)"),
     ("param", None, TypeError, "param must be a NumPy array of float64, float32, bfloat16 or float16; got None"),
     ("param", np.float64(1), TypeError, r"param must be a NumPy array .*; got 1.0 \(float64\)"),
-    ("param", np.zeros(10, "u2"), TypeError, r"got uint16 \(10,\); uint16 holds bfloat16 where uint16_as_bfloat16 is True"),
+    ("param", np.zeros(10, "u2"), TypeError, r"got uint16 \(10,\); bits of bfloat16 .* \.view\(ml_dtypes"),
     ("param", np.zeros(10, "f2,f2"), TypeError, "param must be float64, float32, bfloat16 or float16; got "),
     ("param", np.zeros(10, int), TypeError, r"param must be float64, float32, bfloat16 or float16; got int64 \(10,\)"),
     ("param", np.zeros(10, complex), TypeError, "param must be float64, float32, bfloat16 or float16; got complex128"),
@@ -93,6 +93,18 @@ class TestBadInput:
         self.check_untouched(self.arrays(), error, f"{key} must be a finite number >= 0.*; got ", **{key: value})
         with pytest.raises(error, match=f"SGD: {key} must be a finite number >= 0.*; got "):
             lk.SGD([np.zeros(3)], **{"lr": 0.1, key: value})
+
+    def test_bits_of_bfloat16(self) -> None:
+        bits = np.zeros(10, "u2")
+        with pytest.raises(TypeError, match=r"^SGD: params\[0\] .*; uint16 holds bfloat16 where uint16_as_bfloat16 is True$"):
+            lk.SGD([bits], lr=0.1)
+        lk.SGD([bits], lr=0.1, uint16_as_bfloat16=True)
+
+    @pytest.mark.parametrize("key", ["beta1", "beta2"])
+    def test_the_tighter_of_two_bounds_is_named(self, key: str) -> None:
+        one = np.zeros(3)
+        with pytest.raises(ValueError, match=rf"^AdamW: {key} must be a finite number >= 0 and < 1; got 1\.5 \(float\)$"):
+            lk.AdamW([one], lr=0.1, **{key: 1.5})
 
     @pytest.mark.parametrize(("key", "value"), BAD_FLAGS)
     def test_flags(self, key: str, value: Any) -> None:

@@ -39,7 +39,7 @@ THREAD = ["-O2", "-g", "-fsanitize=thread"]
 BUILDS: dict[str, tuple[list[str], str | None, str | None]] = {
     "O0": (["cc", "-O0"], None, None),
     "O3": (["cc", "-O3"], None, None),
-    "avx2": (["cc", "-O3", "-mavx2", "-mfma"], "avx2", None),
+    "O2-avx2": (["cc", "-O2", "-mavx2", "-mfma"], "avx2", None),
     "avx512": (["cc", "-O3", *AVX512], "avx512", None),
     "clang": (["clang", "-O3"], None, None),
     "clang-avx2": (["clang", "-O3", "-mavx2", "-mfma"], "avx2", None),

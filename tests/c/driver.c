@@ -126,7 +126,6 @@ static lrk_shape shape(void)
         [LRK_SHAPE_LOGISTIC] = "logistic",
         [LRK_SHAPE_GEOMETRIC] = "geometric",
         [LRK_SHAPE_MIRROR_COSINE] = "mirror_cosine",
-        [LRK_SHAPE_HALVING] = "halving",
         [LRK_SHAPE_HARMONIC] = "harmonic",
         [LRK_SHAPE_HARMONIC_COSINE] = "harmonic_cosine",
         [LRK_SHAPE_EXPONENTIAL] = "exponential",
