@@ -57,6 +57,8 @@ class Expression:
     def _plan_arrays(self, horizon: int, start: int = ...) -> tuple[Any, ...]: ...
 
 RULES: dict[str, tuple[str, ...]]
+ROLES: dict[str, int]
+STORAGES: dict[str, int]
 
 DLPACK_HOSTS: tuple[int, ...]
 
@@ -76,6 +78,11 @@ def kinds_of(
 ) -> tuple[bool | str, ...] | None: ...
 
 class StepList:
+    where: str
+    params: list[Any]
+    groups: list[str]
+    group_of: list[int]
+    row_lrs: list[Any]
     bound: list[Any]
     def __init__(
         self,

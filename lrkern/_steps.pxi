@@ -81,7 +81,13 @@ cdef extern from "steps.h" nogil:
 RULES = {lrk_rule_name(rule).decode(): tuple(lrk_rule_inputs(rule).decode().split()) for rule in range(LRK_N_RULES)}
 
 cdef dict RULE_NUMBERS = {name: number for number, name in enumerate(RULES)}
-cdef dict ROLES = {"ema_param": LRK_EMA, "copy_to": LRK_COPY, "remainder": LRK_REMAINDER}
+# arrays and storages, as C and `StepList.layout` number them; the states follow the first one
+ROLES = {
+    "param": LRK_PARAM, "grad": LRK_GRAD, "state": LRK_STATE, "ema_param": LRK_EMA, "copy_to": LRK_COPY,
+    "remainder": LRK_REMAINDER,
+}
+STORAGES = {"float32": LRK_F32, "float64": LRK_F64, "bfloat16": LRK_BF16, "float16": LRK_F16}
+
 cdef dict ROUNDINGS = {"nearest": LRK_NEAREST, "stochastic": LRK_STOCHASTIC, "split": LRK_SPLIT}
 
 # NumPy's number for ml_dtypes' bfloat16, once it has been met.
@@ -160,10 +166,10 @@ cdef class StepList:
     cdef gradient *staged
     cdef lrk_step_sparse *sparse
     cdef lrk_step_span *spans
-    cdef object where, label, as_gradient
-    cdef list params
+    cdef readonly object where
+    cdef object label, as_gradient
+    cdef readonly list params, groups, group_of, row_lrs
     cdef dict written  # kind -> arrays
-    cdef list row_lrs
     cdef readonly list bound  # keeps bound gradients alive
     cdef bint halves, any_sparse
     cdef readonly double grad_norm
@@ -185,7 +191,8 @@ cdef class StepList:
         cdef cnp.ndarray array
         cdef lrk_step_tensor *tensor
         self.where, self.label, self.params, self.halves = where, label, list(params), halves
-        self.written, self.row_lrs, self.as_gradient = states | others if others else states, row_lrs, as_gradient
+        self.groups, self.group_of, self.row_lrs, self.as_gradient = groups, group_of, row_lrs or [None] * n, as_gradient
+        self.written = states | others if others else states
         for arrays in self.written.values():
             if len(arrays) != n:
                 raise ValueError("states must have one list per kind, each as long as params")
@@ -215,8 +222,8 @@ cdef class StepList:
             if others:
                 for kind, arrays in others.items():
                     self._written(kind, ROLES[kind], i, arrays[i])
-            if row_lrs is not None and row_lrs[i] is not None:
-                tensor.row_lrs = <const double *>cnp.PyArray_DATA(<cnp.ndarray>row_lrs[i])
+            if self.row_lrs[i] is not None:
+                tensor.row_lrs = <const double *>cnp.PyArray_DATA(<cnp.ndarray>self.row_lrs[i])
         i = lrk_step_list_seal(&self.list, &other)
         if i >= 0:
             self._refuse_overlap([i, other], [])
@@ -253,15 +260,15 @@ cdef class StepList:
         """(addresses, storages, sizes) for kernels of another kind: a row for each tensor, a column for each role; 0 for no array."""
         cdef int64_t i
         cdef int role
-        addresses = np.zeros((self.list.count, LRK_N_ROLES), np.int64)
-        storages = np.zeros((self.list.count, LRK_N_ROLES), np.uint8)
-        sizes = np.zeros(self.list.count, np.int64)
+        cdef int64_t[:, ::1] addresses = np.zeros((self.list.count, LRK_N_ROLES), np.int64)
+        cdef uint8_t[:, ::1] storages = np.zeros((self.list.count, LRK_N_ROLES), np.uint8)
+        cdef int64_t[::1] sizes = np.zeros(self.list.count, np.int64)
         for i in range(self.list.count):
             sizes[i] = self.list.tensors[i].size
             for role in range(LRK_N_ROLES):
                 addresses[i, role] = <int64_t><uintptr_t>self.list.tensors[i].data[role]
                 storages[i, role] = self.list.tensors[i].type[role]
-        return addresses, storages, sizes
+        return np.asarray(addresses), np.asarray(storages), np.asarray(sizes)
 
     def get_updates(self):
         """For each tensor, how many updates it has had."""

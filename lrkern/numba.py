@@ -11,6 +11,7 @@ import math
 import numpy as np
 
 from lrkern import rules
+from lrkern._jit import pointwise
 from lrkern._numba import c, plans, update
 from lrkern._numba.arrays import MAX, cached
 from lrkern._numba.backend import BACKEND
@@ -36,6 +37,7 @@ __all__ = [
 ]
 
 MAX_LR = 1.7976931348623157e308
+MAX_COUNT = 2**53
 
 # ------------------------------------------------------------------------------------------------------------- schedules
 
@@ -69,7 +71,7 @@ def fill(plan, out, start=0):
     Args:
         plan: a `lrkern.Plan`.
         out: float64 or float32, of any shape, C-contiguous; filled in C order, float32 rounded once from the float64 value.
-        start: the first step, an integer.
+        start: the first step. Between two integers, each element is what `at` gives there.
 
     NaN where the plan does not cover a step, as in `at`. Runs on the calling thread: in `parallel=True`, call it for slices.
 
@@ -79,7 +81,13 @@ def fill(plan, out, start=0):
     >>> out
     array([0.5 , 0.25, 0.  ])
     """
-    plans.fill_run(plan, out.reshape(out.size), np.int64(start))
+    plans.fill_from(plan, out.reshape(out.size), start)
+
+
+@pointwise
+def _whole(x):
+    """Whether a number is an integer >= 0."""
+    return x >= 0 and x <= MAX_COUNT and x == math.floor(x)
 
 
 @cached
@@ -100,7 +108,7 @@ def plateau_start(
         raise ValueError("plateau: factor must be a number >= 0 and < 1")
     if not (0.0 <= start <= MAX_LR and 0.0 <= min_lr <= MAX_LR and 0.0 <= eps <= MAX_LR and 0.0 <= threshold <= MAX_LR):
         raise ValueError("plateau: start, threshold, min_lr and eps must be finite numbers >= 0")
-    if not (patience >= 0 and cooldown >= 0):
+    if not (_whole(patience) and _whole(cooldown)):
         raise ValueError("plateau: patience and cooldown must be integers >= 0")
     return first_state(
         np.float64(start),
@@ -318,7 +326,7 @@ def _adam_inputs(lr, weight_decay, decoupled, maximize, beta1, beta2, eps, large
         raise ValueError("adam_step, adamw_step: beta1 and beta2 must be numbers >= 0 and < 1")
     if not (convention == "torch" or convention == "keras"):
         raise ValueError("adam_step, adamw_step: convention must be 'torch' or 'keras'")
-    if count < 0:
+    if update.integer(count) < 0:
         raise ValueError("adam_step, adamw_step: count must be an integer >= 0, the number of steps before this one")
     return rules.AdamInputs(
         np.float64(lr),
@@ -437,7 +445,7 @@ def adagrad_step(
     """
     if not (_fine(lr) and _fine(lr_decay) and _fine(eps) and _fine(weight_decay)):
         raise ValueError("adagrad_step: lr, lr_decay, eps and weight_decay must be finite float32 numbers >= 0")
-    if count < 0:
+    if update.integer(count) < 0:
         raise ValueError("adagrad_step: count must be an integer >= 0, the number of steps before this one")
     if not (update.alike(param, grad) and update.alike(param, sum)):
         raise ValueError("adagrad_step: grad and sum must have the shape and memory order of param")
@@ -524,7 +532,7 @@ def lamb_step(
         raise ValueError("lamb_step: lr, eps and weight_decay must be finite float32 numbers >= 0")
     if not (0.0 <= beta1 < 1.0 and 0.0 <= beta2 < 1.0):
         raise ValueError("lamb_step: beta1 and beta2 must be numbers >= 0 and < 1")
-    if count < 0:
+    if update.integer(count) < 0:
         raise ValueError("lamb_step: count must be an integer >= 0, the number of steps before this one")
     if not (update.alike(param, grad) and update.alike(param, exp_avg) and update.alike(param, exp_avg_sq)):
         raise ValueError("lamb_step: grad, exp_avg and exp_avg_sq must have the shape and memory order of param")

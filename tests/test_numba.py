@@ -129,6 +129,17 @@ def test_fill_takes_any_shape_and_start():
     ln.fill(plan, np.empty((0, 3)))
 
 
+def test_fill_from_a_float_is_at():
+    plan, out = lk.cosine(0.1, 0.0, 1000).plan(), np.full(5, 9.0)
+    for start in (2.0, 2.5, -2.5, -2.0, float("nan"), float("inf"), 2.0**53 - 5, 1e300):
+        ln.fill(plan, out, start)
+        assert same(out, np.array([ln.at(plan, start + i) for i in range(5)])), start
+    with pytest.raises(Exception, match="start must be an integer or a float; got"):
+        ln.fill(plan, out, True)
+    with pytest.raises(Exception, match="out must be float64 or float32; got"):
+        ln.fill(plan, np.zeros(5, np.int64), 2)
+
+
 @njit(parallel=True)
 def fill_by_threads(plan, out, parts):
     for k in prange(parts):
@@ -160,6 +171,8 @@ def test_plateau_says_what_is_wrong():
         ln.plateau_start(0.1, factor=1.0)
     with pytest.raises(ValueError, match="plateau: mode must be"):
         ln.plateau_start(0.1, mode="low")
+    with pytest.raises(ValueError, match="plateau: patience and cooldown must be integers"):
+        ln.plateau_start(0.1, patience=1.5)
 
 
 # ----------------------------------------------------------------------------------------------------------------- steps
@@ -231,6 +244,8 @@ def test_errors_of_step_functions():
     assert (wide == 1).all()
     with pytest.raises(Exception, match="must be contiguous"):
         ln.sgd_step(np.ones((4, 4))[:, ::2], np.ones((4, 2)), lr=0.1)
+    with pytest.raises(Exception, match="count must be an integer; got"):
+        ln.adagrad_step(p, g, b, count=0.5)
     assert (p == 1).all()
 
 
@@ -295,6 +310,20 @@ def rows_of(backend):
 
 def test_rows_have_the_bits_of_c():
     assert all(same(*pair) for pair in zip(rows_of("numba"), rows_of("c"), strict=True))
+
+
+def many_of(backend):
+    """So many small tensors that threads share them; some have no gradient, and others at other steps."""
+    params = [numbers(np.float32, k % 40, k) for k in range(1500)]
+    optimizer = lk.AdamW(params, 0.1, backend=backend, clip_norm=1.0, skip_nonfinite=True)
+    for step in range(3):
+        grads = [numbers(np.float32, k % 40, k + step) if (k + step // 2) % 7 else None for k in range(1500)]
+        optimizer.step(grads)
+    return [*params, np.array(optimizer.grad_norm), np.array(optimizer.state_dict()["updates"])]
+
+
+def test_many_small_tensors_have_the_bits_of_c():
+    assert all(same(*pair) for pair in zip(many_of("numba"), many_of("c"), strict=True))
 
 
 def test_bound_gradients_and_errors():

@@ -63,7 +63,7 @@ load = _stub("load")  # load(array, i, like): element i in T
 store = _stub("store")  # store(array, i, x): x rounded to nearest
 store_random = _stub("store_random")  # store_random(array, i, x, key, element): rounded stochastically
 part = _stub("part")  # part(array, begin, size)
-array_at = _stub("array_at")  # array_at(address, begin, size, like): elements stored as those of the array `like`
+array_at = _stub("array_at")  # array_at(address, begin, size, like): elements of the type of `like`, a number or None
 ask = _stub("ask")  # ask(array, i): have the memory bring STRIDE elements from i on, there or not
 narrowed = _stub("narrowed")  # narrowed(x): a float32 that 16-bit formats round as they would round x
 
@@ -179,9 +179,9 @@ def _pointer(typing_context, address):
 
 @overload(array_at, jit_options=FLAGS)
 def _array_at(address, begin, size, like):
-    if _kind(like) == "":
+    if isinstance(like, types.NoneType):
         return lambda address, begin, size, like: None
-    dtype, item = like.dtype, like.dtype.bitwidth // 8
+    dtype, item = like, like.bitwidth // 8
     return lambda address, begin, size, like: carray(_pointer(address + begin * item), (size,), dtype)
 
 

@@ -1,164 +1,203 @@
-"""Compiled steps of lists of tensors, given by their addresses. One version for each kind of list: see `lists.Kind`."""
+"""Compiled steps of lists of tensors, given by their addresses. One version for each kind of list: see `Kind`."""
 
 from __future__ import annotations
 
+import math
+from typing import Any, NamedTuple
+
 import numpy as np
-from numba import prange
+from numba import prange, types
+from numba.extending import overload
 
-from lrkern import rules
-from lrkern._jit import pointwise, rounded
+from lrkern import _core, _storage, rules
+from lrkern._jit import FLAGS, pointwise, rounded
 from lrkern._numba import norms
-from lrkern._numba.arrays import array_at, cached, load, part, zero_of
-from lrkern._numba.update import Pipeline, inputs_at, measure_block, run_range
+from lrkern._numba.arrays import _stub, array_at, cached, load, part, zero_of
+from lrkern._numba.update import Arrays, Pipeline, measure_block, run_range
+
+PARAM, GRAD, STATE, AVERAGE, COPY, REMAINDER = _core.ROLES.values()
+ROLES = REMAINDER + 1
+
+
+class Tensors(NamedTuple):
+    """All tensors of a list; one row each, but for `inputs` and `weights`, which have one for each group."""
+
+    addresses: Any
+    """int64: of its arrays, in the order of C's roles."""
+    group_of: Any
+    updates: Any
+    """How many it has had."""
+    norms: Any
+    """Of the parameter, and of what its rule measures."""
+    inputs: Any
+    weights: Any
+    """Of parameters in their averages."""
+
+
+class Kind(NamedTuple):
+    """Of which types things are, as numbers of these types: what compiled code is made for.
+
+    A function with a parallel loop takes the parts, and puts them together: such loops know no tuples of tuples.
+    """
+
+    like: Any
+    """0 in T."""
+    inputs: Any
+    """Those of the rule."""
+    stored: Arrays
+    """0 as each array is stored; None for no array."""
+    measures: bool
+    """Whether the rule asks for norms."""
+
+
+inputs_at = _stub("inputs_at")  # inputs_at(like, inputs, group, lrs, k): a row as the rule's inputs; lrs[k], if any, is its lr
+
+
+@overload(inputs_at, jit_options=FLAGS)
+def _inputs_at(like, inputs, group, lrs, k):
+    fields = [f"inputs[group, {i}]" for i in range(len(like))]
+    if isinstance(lrs, types.Array):
+        fields[0] = "lrs[k]"
+    scope: dict[str, Any] = {"made": like.instance_class}
+    exec(f"def impl(like, inputs, group, lrs, k): return made({', '.join(fields)})", scope)
+    return scope["impl"]
 
 
 @pointwise
-def run_chunks(chunks, lrs, addresses, group_of, updates, measured, measures, inputs, weights, around, like, h_like, stored):
-    """Steps chunks (tensor, begin, end, begin in the gradient). `like`, `h_like`, `stored` say of which types things are."""
+def arrays_at(addresses, i, begin, size, shifted, stored):
+    """The elements of tensor i from `begin` on, in the gradient from `shifted` on."""
+    return Arrays(
+        array_at(addresses[i, PARAM], begin, size, stored.param),
+        array_at(addresses[i, GRAD], shifted, size, stored.grad),
+        array_at(addresses[i, STATE], begin, size, stored.s0),
+        array_at(addresses[i, STATE + 1], begin, size, stored.s1),
+        array_at(addresses[i, STATE + 2], begin, size, stored.s2),
+        array_at(addresses[i, AVERAGE], begin, size, stored.average),
+        array_at(addresses[i, COPY], begin, size, stored.copy),
+        array_at(addresses[i, REMAINDER], begin, size, stored.remainder),
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------------- steps
+
+
+@pointwise
+def run_chunks(chunks, lrs, tensors, kind, around):
+    """Steps chunks (tensor, begin, end, begin in the gradient)."""
+    addresses, group_of, updates, norms_of, inputs, weights = tensors  # once: each time it counts references
+    like, stored = kind.like, kind.stored
     group, n, tensor = np.int64(-1), np.int64(-1), np.int64(-1)
-    c = rounded(rules.scalars(inputs_at(h_like, inputs, 0), 1, 1.0, 1.0), like)
+    c = rounded(rules.scalars(inputs_at(kind.inputs, inputs, 0, None, 0), 1, 1.0, 1.0), like)
     for k in range(chunks.shape[0]):
-        i, begin, size, shifted = chunks[k, 0], chunks[k, 1], chunks[k, 2] - chunks[k, 1], chunks[k, 3]
-        if lrs is not None or group != group_of[i] or n != updates[i] or (measures and tensor != i):
+        i, begin, end = chunks[k, 0], chunks[k, 1], chunks[k, 2]
+        if lrs is not None or group != group_of[i] or n != updates[i] or (kind.measures and tensor != i):
             group, n, tensor = group_of[i], updates[i], i
-            own = inputs[group : group + 1]
-            if lrs is not None:
-                own = own.copy()
-                own[0, 0] = lrs[k]
-            c = rounded(rules.scalars(inputs_at(h_like, own, 0), n + 1, measured[i, 0], measured[i, 1]), like)
-        at = addresses[i]
-        run_range(
-            c,
-            like,
-            begin,
-            Pipeline(around.factor, around.limit, weights[group], around.zero, around.mixed),
-            array_at(at[0], begin, size, stored[0]),
-            array_at(at[1], begin, size, stored[1]),
-            array_at(at[2], shifted, size, stored[2]),
-            array_at(at[3], begin, size, stored[3]),
-            array_at(at[4], begin, size, stored[4]),
-            array_at(at[5], begin, size, stored[5]),
-            array_at(at[6], begin, size, stored[6]),
-            array_at(at[7], begin, size, stored[7]),
-        )
+            h = inputs_at(kind.inputs, inputs, group, lrs, k)
+            c = rounded(rules.scalars(h, n + 1, norms_of[i, 0], norms_of[i, 1]), like)
+        pipeline = Pipeline(around.factor, around.limit, weights[group], around.zero, around.mixed)
+        run_range(c, like, begin, pipeline, arrays_at(addresses, i, begin, end - begin, chunks[k, 3], stored))
 
 
 @pointwise
-def count(counts, tensors, updates):
+def count(counts, members, tensors):
     """The step is done. Counted here and not by the caller: between this and a line of Python, Ctrl-C could come."""
-    for i in tensors:
-        updates[i] += 1
+    for i in members:
+        tensors.updates[i] += 1
     counts[0] += 1
 
 
 @cached
-def run_serial(
-    counts,
-    tensors,
-    chunks,
-    lrs,
-    addresses,
-    group_of,
-    updates,
-    measured,
-    measures,
-    inputs,
-    weights,
-    around,
-    like,
-    h_like,
-    stored,
-):
-    """All chunks."""
-    run_chunks(
-        chunks,
-        lrs,
-        addresses,
-        group_of,
-        updates,
-        measured,
-        measures,
-        inputs,
-        weights,
-        around,
-        like,
-        h_like,
-        stored,
-    )
-    count(counts, tensors, updates)
+def run_serial(counts, members, chunks, lrs, tensors, kind, around):
+    """All chunks, which are those of the tensors `members`."""
+    run_chunks(chunks, lrs, tensors, kind, around)
+    count(counts, members, tensors)
 
 
 @cached(parallel=True)
-def run_parallel(
-    counts,
-    tensors,
-    share,
-    chunks,
-    lrs,
-    addresses,
-    group_of,
-    updates,
-    measured,
-    measures,
-    inputs,
-    weights,
-    around,
-    like,
-    h_like,
-    stored,
-):
+def run_parallel(counts, members, share, chunks, lrs, tensors, around, like, inputs, stored, measures):
     """The same, `share` chunks at a time."""
     for k in prange((chunks.shape[0] + share - 1) // share):
-        run_chunks(
-            chunks[k * share : (k + 1) * share],
-            part(lrs, k * share, share),
-            addresses,
-            group_of,
-            updates,
-            measured,
-            measures,
-            inputs,
-            weights,
-            around,
-            like,
-            h_like,
-            stored,
-        )
-    count(counts, tensors, updates)
+        own = Kind(like, inputs, stored, measures)
+        run_chunks(chunks[k * share : (k + 1) * share], part(lrs, k * share, share), tensors, own, around)
+    count(counts, members, tensors)
 
 
-@cached(parallel=True)
-def square_blocks(blocks, addresses, stored, like, scale, out, share):
+# ---------------------------------------------------------------------------------------------------------------- norms
+
+
+@pointwise
+def square_some(blocks, tensors, kind, scale, out):
     """out[k] = the sum of squares of block k (tensor, begin, end) of gradients, each element multiplied by `scale`."""
-    for piece in prange((blocks.shape[0] + share - 1) // share):
-        lanes = np.empty(norms.LANES)
-        for k in range(piece * share, min(blocks.shape[0], (piece + 1) * share)):
-            i, begin, end = blocks[k]
-            out[k] = norms.square_of(array_at(addresses[i], begin, end - begin, stored), like, scale, lanes)
+    addresses, lanes = tensors.addresses, np.empty(norms.LANES)
+    for k in range(blocks.shape[0]):
+        i, begin, end = blocks[k, 0], blocks[k, 1], blocks[k, 2]
+        grad = array_at(addresses[i, GRAD], begin, end - begin, kind.stored.grad)
+        out[k] = norms.square_of(grad, kind.like, scale, lanes)
+
+
+@cached
+def square_serial(blocks, tensors, kind, scale, out):
+    """All of them."""
+    square_some(blocks, tensors, kind, scale, out)
 
 
 @cached(parallel=True)
-def measure_blocks(blocks, addresses, group_of, updates, inputs, around, like, h_like, stored, out, share):
+def square_parallel(blocks, tensors, scale, out, share, like, inputs, stored, measures):
+    """The same, `share` blocks at a time."""
+    for k in prange((blocks.shape[0] + share - 1) // share):
+        mine, own = slice(k * share, (k + 1) * share), Kind(like, inputs, stored, measures)
+        square_some(blocks[mine], tensors, own, scale, out[mine])
+
+
+@cached
+def total(sums):
+    """`norms.sum_exactly`."""
+    return norms.sum_exactly(sums)
+
+
+@pointwise
+def measure_some(blocks, tensors, kind, around, out):
     """out[0, k], out[1, k] = the sums of squares of parameters in block k, and of what their rule measures."""
-    for piece in prange((blocks.shape[0] + share - 1) // share):
-        lanes, others = np.empty(norms.LANES), np.empty(norms.LANES)
-        for k in range(piece * share, min(blocks.shape[0], (piece + 1) * share)):
-            i, begin, end = blocks[k]
-            size, at = end - begin, addresses[i]
-            c = rounded(rules.scalars(inputs_at(h_like, inputs, group_of[i]), updates[i] + 1, 1.0, 1.0), like)
-            out[0, k], out[1, k] = measure_block(
-                c,
-                like,
-                around,
-                array_at(at[0], begin, size, stored[0]),
-                array_at(at[1], begin, size, stored[1]),
-                array_at(at[2], begin, size, stored[2]),
-                array_at(at[3], begin, size, stored[3]),
-                array_at(at[4], begin, size, stored[4]),
-                array_at(at[5], begin, size, stored[5]),
-                lanes,
-                others,
-            )
+    addresses, group_of, updates, _, inputs, _ = tensors
+    lanes, others = np.empty(norms.LANES), np.empty(norms.LANES)
+    for k in range(blocks.shape[0]):
+        i, begin, end = blocks[k, 0], blocks[k, 1], blocks[k, 2]
+        h = inputs_at(kind.inputs, inputs, group_of[i], None, 0)
+        c = rounded(rules.scalars(h, updates[i] + 1, 1.0, 1.0), kind.like)
+        arrays = arrays_at(addresses, i, begin, end - begin, begin, kind.stored)
+        out[0, k], out[1, k] = measure_block(c, kind.like, around, arrays, lanes, others)
+
+
+@cached
+def measure_serial(blocks, tensors, kind, around, out):
+    """All blocks."""
+    measure_some(blocks, tensors, kind, around, out)
+
+
+@cached(parallel=True)
+def measure_parallel(blocks, tensors, around, out, share, like, inputs, stored, measures):
+    """The same, `share` blocks at a time."""
+    for k in prange((blocks.shape[0] + share - 1) // share):
+        mine, own = slice(k * share, (k + 1) * share), Kind(like, inputs, stored, measures)
+        measure_some(blocks[mine], tensors, own, around, out[:, mine])
+
+
+@cached
+def take_norms(blocks, members, sums, norms_of):
+    """norms_of[i] = the roots of the sums of tensor i; its blocks are next to each other."""
+    for i in members:
+        norms_of[i] = 0.0
+    begin = 0
+    while begin < blocks.shape[0]:
+        i, end = blocks[begin, 0], begin
+        while end < blocks.shape[0] and blocks[end, 0] == i:
+            end += 1
+        for k in range(2):
+            norms_of[i, k] = math.sqrt(norms.sum_exactly(sums[k, begin:end]))
+        begin = end
+
+
+# -------------------------------------------------------------------------------------------------------------- gradients
 
 
 @cached
@@ -171,3 +210,9 @@ def sum_rows(values, begin, order, out):
             for j in range(begin[k] + 1, begin[k + 1]):
                 total += load(values[order[j]], column, like)
             out[k, column] = total
+
+
+@cached
+def random_seed(seed, step):
+    """`_storage.random_seed`."""
+    return _storage.random_seed(seed, step)

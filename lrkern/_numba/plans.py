@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 from numba import prange, types
+from numba.core.errors import TypingError
 from numba.extending import overload
 
 from lrkern import _pieces
@@ -15,6 +16,7 @@ from lrkern._numba.arrays import STRIDE, _stub, cached
 COPIED = 4096  # elements of short cycles that are filled once and copied
 
 value_at = _stub("value_at")  # value_at(plan, step): by the type of the step
+fill_from = _stub("fill_from")  # fill_from(plan, out, start): `fill_run` from an integer, or from a float
 
 
 @overload(value_at, jit_options=FLAGS)
@@ -23,7 +25,7 @@ def _value_at(plan, step):
         return lambda plan, step: _pieces.at_real(plan, np.float64(step))
     if isinstance(step, types.Integer):
         return lambda plan, step: _pieces.at_integer(plan, np.int64(step))
-    return None
+    raise TypingError(f"lrkern: a step must be an integer or a float; got {step}")
 
 
 # A loop over the steps of one piece for each kind of piece: the terms that it has not would change no bit, but take time.
@@ -117,6 +119,27 @@ def fill_run(plan, out, start):
             repeat(rest, plan.period, fill_covered(plan, t, cycle_end, rest))
             return
         done += fill_covered(plan, t, cycle_end, out[done:stop])
+
+
+@overload(fill_from, jit_options=FLAGS)
+def _fill_from(plan, out, start):
+    def from_integer(plan, out, start):
+        fill_run(plan, out, np.int64(start))
+
+    def from_real(plan, out, start):
+        if abs(start) <= _pieces.MAX_STEP and start == math.floor(start):
+            fill_run(plan, out, np.int64(start))
+        else:
+            for i in range(out.size):
+                out[i] = _pieces.at_real(plan, start + float(i))
+
+    if not isinstance(out.dtype, types.Float):
+        raise TypingError(f"lrkern: out must be float64 or float32; got {out}")
+    if isinstance(start, types.Float):
+        return from_real
+    if isinstance(start, types.Integer):
+        return from_integer
+    raise TypingError(f"lrkern: start must be an integer or a float; got {start}")
 
 
 @cached(parallel=True)

@@ -22,6 +22,9 @@ def all_threads() -> Iterator[int]:
     with _entered:
         before = numba.get_num_threads()
         threads = min(_core.get_threads(), numba.config.NUMBA_NUM_THREADS)
+        if threads == before:  # mostly so; to set the number takes as long as a small tensor
+            yield threads
+            return
         numba.set_num_threads(threads)
         try:
             yield threads

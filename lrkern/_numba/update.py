@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import types
+from numba import njit, types
+from numba.core.errors import TypingError
 from numba.extending import overload
 
 from lrkern import _storage, rules
@@ -24,6 +25,10 @@ ELEMENTS = 4096
 """Elements that are stepped before their gradients are set to zero: few enough for the inner caches."""
 
 
+inlined = njit(forceinline=True, **FLAGS)
+"""`pointwise`, for what has so many arguments that a call would take longer than the work on a small tensor."""
+
+
 class Pipeline(NamedTuple):
     """What goes on around a rule: gradients are multiplied by `factor`, then clipped to `limit`."""
 
@@ -34,11 +39,23 @@ class Pipeline(NamedTuple):
     mixed: Any  # uint64, `random_seed`'s, where rounding is stochastic; None where it is to nearest
 
 
+class Arrays(NamedTuple):
+    """Some elements of a tensor and of what belongs to it: 1-D arrays, or None. In the order of C's roles."""
+
+    param: Any
+    grad: Any
+    s0: Any
+    s1: Any
+    s2: Any
+    average: Any
+    copy: Any
+    remainder: Any
+
+
 load_param = _stub("load_param")  # load_param(param, remainder, i, like)
 store_param = _stub("store_param")  # store_param(param, remainder, i, x, key, element)
 store_state = _stub("store_state")  # store_state(state, i, x, key, element)
 key_of = _stub("key_of")  # key_of(mixed, stream, element)
-inputs_at = _stub("inputs_at")  # inputs_at(like, inputs, group): a row of numbers as the rule's inputs
 
 
 @overload(load_param, jit_options=FLAGS)
@@ -73,14 +90,6 @@ def _key_of(mixed, stream, element):
     return lambda mixed, stream, element: _storage.random_key(mixed, np.uint64(stream), np.uint64(element))
 
 
-@overload(inputs_at, jit_options=FLAGS)
-def _inputs_at(like, inputs, group):
-    scope: dict[str, Any] = {"made": like.instance_class}
-    fields = ", ".join(f"inputs[group, {i}]" for i in range(len(like)))
-    exec(f"def impl(like, inputs, group): return made({fields})", scope)
-    return scope["impl"]
-
-
 @pointwise
 def prepared(g, factor, limit):
     """A gradient, unscaled and clipped."""
@@ -89,133 +98,108 @@ def prepared(g, factor, limit):
 
 
 @pointwise
-def run_one(c, like, first, factor, limit, weight, i, p, remainder, g, s0, s1, s2, average, copy, key, key0, key1, key2):
-    """Step element i of 1-D arrays."""
-    element = np.uint64(first + i)
-    x = load_param(p, remainder, i, like)
-    y = prepared(load(g, i, like), factor, limit)
-    x, a0, a1, a2 = rules.update(c, x, y, load(s0, i, like), load(s1, i, like), load(s2, i, like))
-    e = load(average, i, like)
-    store(average, i, fma(weight, x - e, e))
-    store(copy, i, x)
-    store_param(p, remainder, i, x, key, element)
-    store_state(s0, i, a0, key0, element)
-    store_state(s1, i, a1, key1, element)
-    store_state(s2, i, a2, key2, element)
-
-
-@pointwise
-def run_block(c, like, first, pipeline, p, remainder, g, s0, s1, s2, average, copy):
-    """Step all elements of 1-D arrays; `first`: the number of the first one in its tensor."""
-    factor, limit = number(pipeline.factor, like), number(pipeline.limit, like)
-    weight = number(pipeline.weight, like)
-    key, key0, key1, key2 = (
-        key_of(pipeline.mixed, 0, first),
-        key_of(pipeline.mixed, 1, first),
-        key_of(pipeline.mixed, 2, first),
-        key_of(pipeline.mixed, 3, first),
+def parts(a, begin, size):
+    """Some of these elements."""
+    return Arrays(
+        part(a.param, begin, size),
+        part(a.grad, begin, size),
+        part(a.s0, begin, size),
+        part(a.s1, begin, size),
+        part(a.s2, begin, size),
+        part(a.average, begin, size),
+        part(a.copy, begin, size),
+        part(a.remainder, begin, size),
     )
-    whole = p.size // STRIDE * STRIDE
-    for group in range(0, whole, STRIDE):
-        ask(p, group + AHEAD)
-        ask(remainder, group + AHEAD)
-        ask(g, group + AHEAD)
-        ask(s0, group + AHEAD)
-        ask(s1, group + AHEAD)
-        ask(s2, group + AHEAD)
-        ask(average, group + AHEAD)
-        ask(copy, group + AHEAD)
-        for i in range(group, group + STRIDE):
-            run_one(
-                c,
-                like,
-                first,
-                factor,
-                limit,
-                weight,
-                i,
-                p,
-                remainder,
-                g,
-                s0,
-                s1,
-                s2,
-                average,
-                copy,
-                key,
-                key0,
-                key1,
-                key2,
-            )
-    for i in range(whole, p.size):
-        run_one(
-            c,
-            like,
-            first,
-            factor,
-            limit,
-            weight,
-            i,
-            p,
-            remainder,
-            g,
-            s0,
-            s1,
-            s2,
-            average,
-            copy,
-            key,
-            key0,
-            key1,
-            key2,
-        )
 
 
 @pointwise
-def run_range(c, like, first, pipeline, p, remainder, g, s0, s1, s2, average, copy):
+def ask_for(a, i):
+    """Have the memory bring the elements from i on."""
+    ask(a.param, i)
+    ask(a.grad, i)
+    ask(a.s0, i)
+    ask(a.s1, i)
+    ask(a.s2, i)
+    ask(a.average, i)
+    ask(a.copy, i)
+    ask(a.remainder, i)
+
+
+@pointwise
+def run_one(c, like, first, around, keys, a, i):
+    """Step element i. `around`: factor, limit and weight in T; `keys`: of the parameter and of the states."""
+    factor, limit, weight = around
+    element = np.uint64(first + i)
+    x = load_param(a.param, a.remainder, i, like)
+    y = prepared(load(a.grad, i, like), factor, limit)
+    x, t0, t1, t2 = rules.update(c, x, y, load(a.s0, i, like), load(a.s1, i, like), load(a.s2, i, like))
+    e = load(a.average, i, like)
+    store(a.average, i, fma(weight, x - e, e))
+    store(a.copy, i, x)
+    store_param(a.param, a.remainder, i, x, keys[0], element)
+    store_state(a.s0, i, t0, keys[1], element)
+    store_state(a.s1, i, t1, keys[2], element)
+    store_state(a.s2, i, t2, keys[3], element)
+
+
+@inlined
+def run_block(c, like, first, pipeline, a):
+    """Step all elements; `first`: the number of the first one in its tensor."""
+    around = number(pipeline.factor, like), number(pipeline.limit, like), number(pipeline.weight, like)
+    mixed = pipeline.mixed
+    keys = key_of(mixed, 0, first), key_of(mixed, 1, first), key_of(mixed, 2, first), key_of(mixed, 3, first)
+    size = a.param.size
+    whole = size // STRIDE * STRIDE
+    for group in range(0, whole, STRIDE):
+        ask_for(a, group + AHEAD)
+        for i in range(group, group + STRIDE):
+            run_one(c, like, first, around, keys, a, i)
+    for i in range(whole, size):
+        run_one(c, like, first, around, keys, a, i)
+
+
+@inlined
+def run_range(c, like, first, pipeline, a):
     """The same in blocks, gradients set to zero where that is asked for."""
     begin = 0
-    while begin < p.size:
-        size = min(ELEMENTS, p.size - begin)
+    while begin < a.param.size:
+        size = min(ELEMENTS, a.param.size - begin)
         # The keys of random bits change where the upper half of an element's number does.
         size = min(size, (1 << 32) - ((first + begin) & 0xFFFFFFFF))
-        block = part(g, begin, size)
-        run_block(
-            c,
-            like,
-            first + begin,
-            pipeline,
-            part(p, begin, size),
-            part(remainder, begin, size),
-            block,
-            part(s0, begin, size),
-            part(s1, begin, size),
-            part(s2, begin, size),
-            part(average, begin, size),
-            part(copy, begin, size),
-        )
+        block = parts(a, begin, size)
+        run_block(c, like, first + begin, pipeline, block)
         if pipeline.zero:
             for i in range(size):
-                block[i] = 0
+                block.grad[i] = 0
         begin += size
 
 
 @pointwise
-def measure_block(c, like, pipeline, p, remainder, g, s0, s1, s2, lanes, others):
+def measure_block(c, like, pipeline, a, lanes, others):
     """(sum of squares of the parameters of a block, of what the rule measures); the last two are scratch memory."""
     factor, limit = number(pipeline.factor, like), number(pipeline.limit, like)
     lanes[:] = 0.0
     others[:] = 0.0
-    for i in range(p.size):
-        x = load_param(p, remainder, i, like)
-        y = prepared(load(g, i, like), factor, limit)
-        m = rules.measured(c, x, y, load(s0, i, like), load(s1, i, like), load(s2, i, like))
+    for i in range(a.param.size):
+        x = load_param(a.param, a.remainder, i, like)
+        y = prepared(load(a.grad, i, like), factor, limit)
+        m = rules.measured(c, x, y, load(a.s0, i, like), load(a.s1, i, like), load(a.s2, i, like))
         add_square(lanes, i % LANES, np.float64(x))
         add_square(others, i % LANES, np.float64(m))
     return folded(lanes), folded(others)
 
 
 # ------------------------------------------------------------------------------------ one tensor, in a user's own function
+
+
+integer = _stub("integer")  # integer(count): the count; other kinds of numbers do not compile
+
+
+@overload(integer, jit_options=FLAGS)
+def _integer(count):
+    if not isinstance(count, types.Integer):
+        raise TypingError(f"lrkern: count must be an integer; got {count}")
+    return lambda count: count
 
 
 alike = _stub("alike")  # alike(param, other): whether another array has the shape and the memory order of the parameter
@@ -244,38 +228,22 @@ def step(h, n, param, grad, s0, s1, s2):
     """Update number n of one tensor by the rule whose inputs `h` are, and nothing around it."""
     like = zero_of(param)
     c = rounded(rules.scalars(h, n, 1.0, 1.0), like)
-    one, unlimited = number(1.0, like), number(np.inf, like)
-    p, g, a, b, d = flat(param), flat(grad), flat(s0), flat(s1), flat(s2)
-    run_block(c, like, 0, Pipeline(one, unlimited, one, False, None), p, None, g, a, b, d, None, None)
+    a = Arrays(flat(param), flat(grad), flat(s0), flat(s1), flat(s2), None, None, None)
+    run_block(c, like, 0, Pipeline(1.0, np.inf, 1.0, False, None), a)
 
 
 @cached
 def step_measured(h, n, param, grad, s0, s1):
     """The same by a rule that asks for norms."""
-    like = zero_of(param)
-    one, unlimited = number(1.0, like), number(np.inf, like)
-    pipeline = Pipeline(one, unlimited, one, False, None)
-    p, g, a, b = flat(param), flat(grad), flat(s0), flat(s1)
+    like, pipeline = zero_of(param), Pipeline(1.0, np.inf, 1.0, False, None)
+    a = Arrays(flat(param), flat(grad), flat(s0), flat(s1), None, None, None, None)
     c = rounded(rules.scalars(h, n, 1.0, 1.0), like)
     lanes, others = np.empty(LANES), np.empty(LANES)
     sums = np.zeros((2, BINS), np.int64)
-    for begin in range(0, p.size, BLOCK):
-        size = min(BLOCK, p.size - begin)
-        squares = measure_block(
-            c,
-            like,
-            pipeline,
-            part(p, begin, size),
-            None,
-            part(g, begin, size),
-            part(a, begin, size),
-            part(b, begin, size),
-            None,
-            lanes,
-            others,
-        )
+    for begin in range(0, a.param.size, BLOCK):
+        block = parts(a, begin, min(BLOCK, a.param.size - begin))
+        squares = measure_block(c, like, pipeline, block, lanes, others)
         for k in range(2):
             add(sums[k], squares[k])
     norm_p, norm_m = np.sqrt(total(sums[0])), np.sqrt(total(sums[1]))
-    c = rounded(rules.scalars(h, n, norm_p, norm_m), like)
-    run_block(c, like, 0, pipeline, p, None, g, a, b, None, None, None)
+    run_block(rounded(rules.scalars(h, n, norm_p, norm_m), like), like, 0, pipeline, a)

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from lrkern import _storage
+from lrkern import _core, _storage
 from lrkern._jit import pointwise
 from lrkern.cuda._platform import WIDEST, device, load, store
 
-FLOAT32, FLOAT64, BFLOAT16, FLOAT16 = range(4)
+FLOAT32, FLOAT64, BFLOAT16, FLOAT16 = _core.STORAGES.values()
 """As C numbers them."""
 
 CARRIERS = (np.float32, np.float64, np.uint16, np.uint16)

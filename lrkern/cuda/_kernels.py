@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from lrkern import _core
 from lrkern._jit import fma, pointwise
 from lrkern.cuda import _elements
 from lrkern.cuda._fields import (
@@ -33,8 +34,8 @@ from lrkern.cuda._fields import (
 from lrkern.cuda._platform import CHUNK, WIDEST, cuda, device, kernel, load
 from lrkern.rules import FAMILIES
 
-PARAM, GRAD, STATE, EMA, COPY, REMAINDER = 0, 1, 2, 5, 6, 7
-"""Places of addresses in a row of the table: C's roles."""
+PARAM, GRAD, STATE, EMA, COPY, REMAINDER = _core.ROLES.values()
+"""Places of addresses in a row of the table."""
 
 
 class Layout(NamedTuple):
