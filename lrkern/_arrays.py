@@ -31,7 +31,10 @@ def state_dtype(where: str, value: object, halves: bool) -> np.dtype[Any] | None
     """The dtype that the option state_dtype asks for; None if it leaves the choice open. `halves`: uint16 holds bfloat16."""
     if value is None:
         return None
-    word = value if isinstance(value, str) else np.dtype(value).name  # type: ignore[call-overload]
+    try:
+        word = value if isinstance(value, str) else np.dtype(value).name  # type: ignore[call-overload]
+    except TypeError:
+        word = value
     word = _checks.choice(where, "state_dtype", "bfloat16" if halves and word == "uint16" else word, DTYPES)
     if word != "bfloat16":
         return np.dtype(word)
@@ -204,6 +207,8 @@ def array_error(
         kind += f" of shape {like.shape} like {like_name}"
     if not isinstance(array, np.ndarray):
         return TypeError(f"{where}: {name} must be a NumPy array of {kind}; got {got}")
+    if isinstance(array, np.ma.MaskedArray):
+        return TypeError(f"{where}: {name} must be a NumPy array of {kind}; got a masked array, whose mask steps do not know")
     if _word(array, halves) not in dtypes:
         hint = _hint(where) if array.dtype == np.uint16 and not halves else ""
         return TypeError(f"{where}: {name} must be {kind}; got {got}{hint}")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from os import PathLike
 from types import MappingProxyType
-from typing import Any, ClassVar, TypedDict
+from typing import Any, ClassVar, TypedDict, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,8 @@ Arrays = Mapping[Any, Any] | Sequence[Any]
 Grads = Mapping[Any, Any] | Sequence[Any]
 Hyper = float | Callable[[int], float]
 """A hyper-parameter: a number, or a schedule that gives one for each step."""
+
+_T = TypeVar("_T")
 
 _SMALLEST_SCALE = 2.0**-126
 
@@ -136,9 +138,11 @@ class Optimizer:
     def __init__(self, params: Arrays, options: Options, shared: Shared) -> None:
         self._name = type(self).__name__
         self._where_step = f"{self._name}.step"
+        self._steps_before = 0
         self._read_shared(shared)
         self._structure, self._group_of, own = arrange(self._name, params)
         self._backend = backends.choose(self._name, shared.get("backend"), *self._structure.arrays)
+        self._excludes = self._backend.StepList is _core.StepList  # its lists can keep other threads away
         as_array, label = self._backend.arrays.as_array, self._structure.label
         found = enumerate(self._structure.arrays)
         self._params = [as_array(self._name, label("param", i), one, written=True) for i, one in found]
@@ -252,7 +256,8 @@ class Optimizer:
         as they are (no resizing, no change of dtype or shape); their values are read at each step.
 
         Args:
-            grads: structured like `params`; each an array like its parameter, or None to leave that parameter alone.
+            grads: structured like `params`; each an array like its parameter, or None to leave that parameter alone; or a
+                pair (indices, values), whose indices are read here, and its values at each step.
         """
         self._tensors.bind(self._structure.flatten(f"{self._name}.bind", "grads", grads))
 
@@ -269,9 +274,24 @@ class Optimizer:
         found = None if grads is None else self._structure.flatten(self._where_step, "grads", grads)
         if (type(grad_scale) is not float or grad_scale != 1.0) and not backends.on_device(grad_scale):
             grad_scale = _checks.real(self._where_step, "grad_scale", grad_scale, low=_SMALLEST_SCALE, high=MAX)
+        if not self._live:
+            self._tensors.run(found, grad_scale)
+        elif self._excludes:
+            tensors: Any = self._tensors
+            tensors.run_after(self._refresh, found, grad_scale)
+        else:
+            self._refresh()
+            self._tensors.run(found, grad_scale)
+
+    def _refresh(self) -> None:
+        """Give the list what schedules have for the next step."""
         for g, group in self._live:
             group.refresh(self._tensors, g, self._tensors.count)
-        self._tensors.run(found, grad_scale)
+
+    def _alone(self, function: Callable[[], _T]) -> _T:
+        """What a function returns, called while no other thread steps or changes this optimizer."""
+        tensors: Any = self._tensors
+        return tensors.alone(function) if self._excludes else function()
 
     @property
     def count(self) -> int:
@@ -285,8 +305,11 @@ class Optimizer:
 
     @property
     def grad_norm(self) -> float | None:
-        """Norm of all gradients of the last step, before clipping; None unless clip_norm or skip_nonfinite asks for it."""
-        return self._tensors.grad_norm if self._wants_norm and self.count + self.skipped else None
+        """Norm of all gradients of the last step, before clipping; None unless clip_norm or skip_nonfinite asks for it.
+
+        None also before the first step, here or since a state was loaded.
+        """
+        return self._tensors.grad_norm if self._wants_norm and self.count + self.skipped != self._steps_before else None
 
     @property
     def lr(self) -> Any:
@@ -305,7 +328,14 @@ class Optimizer:
         """Change a hyper-parameter, to a number or a schedule: of one group, or of all.
 
         Whether a state is kept does not change any more: momentum cannot be switched on or off here.
+
+        Raises:
+            TypeError, ValueError: the value does not fit; nothing has changed then, in any group.
+            RuntimeError: another thread is in the middle of a step.
         """
+        self._alone(partial(self._set, name, value, group))
+
+    def _set(self, name: str, value: Any, group: int | None) -> None:
         where = f"{self._name}.set"
         if group is not None:
             _checks.count(where, "group", group, high=len(self._groups) - 1)
@@ -331,8 +361,21 @@ class Optimizer:
         given = self._backend.arrays.given
         return self._structure.unflatten([None if one is None else given(one) for one in arrays])
 
+    def __reduce__(self) -> Any:
+        raise TypeError(
+            f"{self._name}: an optimizer cannot be pickled or copied, as it steps arrays that are not its own: "
+            "make another one and give its load_state_dict() what state_dict() gives"
+        )
+
     def state_dict(self) -> dict[str, Any]:
-        """What a run needs to go on from here, apart from the parameters and the arguments: copies, safe to pickle."""
+        """What a run needs to go on from here, apart from the parameters and the arguments: copies, safe to pickle.
+
+        Raises:
+            RuntimeError: another thread is in the middle of a step.
+        """
+        return self._alone(self._copy_state)
+
+    def _copy_state(self) -> dict[str, Any]:
         copies = {
             f"{kind}s": self._structure.unflatten([None if one is None else self._backend.arrays.copy(one) for one in arrays])
             if any(one is not None for one in arrays)
@@ -369,6 +412,7 @@ class Optimizer:
             if own is not None
         ]
         self._tensors.restore(updates, count, skipped, pairs)
+        self._steps_before = count + skipped
 
     def _checked_arrays(self, where: str, kind: str, values: Any) -> list[Any]:
         """Loaded arrays of a kind, which fit into those that are kept here."""
@@ -391,7 +435,14 @@ class Optimizer:
         """Write what `state_dict` gives to a safetensors file: the old file or the new one is there, whatever happens.
 
         Needs the package safetensors. Parameters are not in it: save them along with it.
+
+        Raises:
+            OSError: the file cannot be written.
+            RuntimeError: another thread is in the middle of a step; a step raises it while another thread saves.
         """
+        self._alone(partial(self._save, path))
+
+    def _save(self, path: str | PathLike[str]) -> None:
         from lrkern import _state_files
 
         in_cpu_memory = self._backend.arrays.in_cpu_memory

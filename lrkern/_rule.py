@@ -21,7 +21,7 @@ MAX = float(np.finfo(np.float32).max)
 nonnegative = _core.Range(0.0, MAX)
 """Checks a hyper-parameter that may be any number >= 0."""
 
-fraction = _core.Range(0.0, 1.0, below=1.0)
+fraction = _core.Range(0.0, np.inf, below=1.0)
 """Checks a hyper-parameter that is a weight of the past."""
 
 weight = _core.Range(0.0, 1.0)
@@ -102,7 +102,7 @@ class Rule:
                 raise TypeError(f"{where}: {name} is no option of a group; its options are {', '.join(self.checks)}")
             if name in self.hypers and callable(value):
                 result[name] = value
-            elif name == "lr" and self.row_lrs and isinstance(value, np.ndarray) and value.ndim == 1 and value.size != 1:
+            elif name == "lr" and self.row_lrs and isinstance(value, np.ndarray) and value.ndim == 1:
                 result[name] = np.array([nonnegative(where, f"lr[{i}]", one) for i, one in enumerate(value)])
             else:
                 result[name] = self.checks[name](where, name, value)
@@ -145,23 +145,29 @@ class Group:
         self.ema = ema if ema is None or callable(ema) else weight(where, "ema", ema)
         self.options = rule.read(where, options)
         self.form = rule.form(where, self.options)
+        self._check_shrinkage(self.options)
 
     def changed(self, where: str, name: str, value: Any) -> dict[str, Any]:
         """The options with another value of one of them."""
-        if name not in self.rule.hypers:
+        if not isinstance(name, str) or name not in self.rule.hypers:
             raise TypeError(f"{where}: name must be one of {', '.join(self.rule.hypers)}; got {_checks.describe(name)}")
         options = self.rule.read(self.where, {**self.options, name: value})
         if self.rule.form(self.where, options) != self.form or _shape(options) != _shape(self.options):
             change = f"from {self.options[name]} to {value}"
             raise ValueError(f"{where}: {name} cannot change {change}: other states would be needed")
+        self._check_shrinkage(options)
         return options
+
+    def _check_shrinkage(self, options: Options) -> None:
+        """Raises where the numbers among the options shrink too much; schedules are looked at when they give theirs."""
+        lr, decay = [0.0 if callable(options[key]) else options[key] for key in ("lr", "weight_decay")]
+        self.form.check_shrinkage(self.where, lr, decay)
 
     def apply(self, tensors: StepList, index: int) -> None:
         """Give C the numbers of this group, and note what schedules have to give at each step."""
         values = [self.options[hyper] if hyper else constant for _, hyper, constant in self.form.inputs]
         self.live = [(k, self.form.inputs[k][1], value) for k, value in enumerate(values) if callable(value)]
         self.numbers = [0.0 if callable(value) else value for value in values]
-        self.form.check_shrinkage(self.where, *self.numbers[:2])
         for place, value in enumerate(self.numbers):
             tensors.set_input(index, place, 0.0 if isinstance(value, np.ndarray) else value)
         if self.ema is not None and not callable(self.ema):

@@ -100,6 +100,8 @@ cdef int storage_of(cnp.ndarray array, bint halves) except -2:
     cdef int number = cnp.PyArray_TYPE(array)
     if not cnp.PyArray_ISNOTSWAPPED(array):
         return -1
+    if not cnp.PyArray_CheckExact(array) and isinstance(array, np.ma.MaskedArray):
+        return -1
     if number == cnp.NPY_FLOAT:
         return LRK_F32
     if number == cnp.NPY_DOUBLE:
@@ -274,6 +276,14 @@ cdef class StepList:
         """For each tensor, how many updates it has had."""
         return [self.list.updates[i] for i in range(self.list.count)]
 
+    def alone(self, function):
+        """What a function returns, called while no other thread can step."""
+        self._acquire(None)
+        try:
+            return function()
+        finally:
+            PyThread_release_lock(self.lock)
+
     def restore(self, list updates, int64_t count, int64_t skipped, list arrays):
         """Go back to these counts, and copy the second array of each pair of `arrays` into the first."""
         self._acquire(updates)
@@ -299,9 +309,18 @@ cdef class StepList:
 
         It is counted here and not by the caller: between this and a line of Python, Ctrl-C could come.
         """
+        self._run(None, grads, grad_scale)
+
+    def run_after(self, prepare, list grads, double grad_scale):
+        """The same, after a call of `prepare`, which sets inputs for this step: no other one comes between."""
+        self._run(prepare, grads, grad_scale)
+
+    cdef _run(self, prepare, list grads, double grad_scale):
         cdef lrk_step_result result
         self._acquire(grads)
         try:
+            if prepare is not None:
+                prepare()
             if grads is not None:
                 kept = self._take(grads)
                 self.bound = None
@@ -327,7 +346,7 @@ cdef class StepList:
         if self.params is None or (values is not None and len(values) != len(self.params)):
             raise ValueError("values must be as many as params")
         if not PyThread_acquire_lock(self.lock, NOWAIT_LOCK):
-            raise RuntimeError(f"{self.where}: another thread is in the middle of a step of this optimizer")
+            raise RuntimeError(f"{self.where}: another thread is in the middle of a step of this optimizer, or copies its state")
 
     cdef bint _fits(self, object array) except -1:
         return (
@@ -386,7 +405,11 @@ cdef class StepList:
                 self._refuse("grad", i, grad)
             staged.data = cnp.PyArray_DATA(array)
             bytes = cnp.PyArray_NBYTES(array)
-            if staged.data != tensor.data[LRK_GRAD] or staged.type != tensor.type[LRK_GRAD] or staged.is_sparse:
+            # What has been checked at the last step, and has as many elements as then.
+            if (
+                staged.data != tensor.data[LRK_GRAD] or staged.type != tensor.type[LRK_GRAD]
+                or staged.is_sparse or tensor.sparse != NULL
+            ):
                 other = lrk_step_list_hit(&self.list, staged.data, bytes)
                 if other >= 0:
                     self._refuse_overlap([other], [(i, grad)])

@@ -35,7 +35,9 @@ BAD_ARRAYS = [
     ("param", np.zeros(20)[::2], ValueError, r"param must be contiguous; got float64 \(10,\) with strides \(16,\)"),
     ("param", np.zeros(10)[::-1], ValueError, "param must be contiguous"),
     ("param", np.broadcast_to(np.zeros(1), 10), ValueError, "param must be"),
+    ("param", np.ma.masked_array(np.zeros(10), mask=True), TypeError, "param must be a NumPy array of .*; got a masked array"),
     ("grad", None, TypeError, "grad must be an array like param; got None"),
+    ("grad", np.ma.masked_array(np.zeros(10)), TypeError, "grad must be a NumPy array of .*; got a masked array"),
     ("grad", np.zeros(10, "i4"), TypeError, r"grad must be .* of shape \(10,\) like param; got int32 \(10,\)"),
     ("grad", np.zeros(10, ">f8"), TypeError, "grad must be .* in native byte order"),
     ("grad", np.zeros(11), ValueError, r"grad must be .* of shape \(10,\) like param; got float64 \(11,\)"),
@@ -57,7 +59,7 @@ BAD_HYPERS = [
 ] + [
     (key, value, TypeError)
     for key in ("lr", "momentum", "dampening", "weight_decay")
-    for value in ("0.1", None, 1j, True, np.array([0.1]), [0.1])
+    for value in ("0.1", None, 1j, True, np.array(0.1), np.array([[0.1]]), [0.1])
 ]
 BAD_FLAGS = [(key, value) for key in ("nesterov", "decoupled", "maximize") for value in (1, 0.0, None, "yes")]
 

@@ -40,8 +40,9 @@ class TestSkipping:
             assert pickle.dumps((params, copies, opt.state_dict() | {"skipped": 0})) == before
             assert (opt.count, opt.skipped) == (t, t + 1)
             assert not math.isfinite(opt.grad_norm)
+            old = [one.copy() for one in params]
             opt.step(good)
-            assert pickle.dumps(params) != pickle.dumps(before)
+            assert all((one != start).any() for one, start in zip(params[:2], old[:2], strict=True))
         assert (opt.count, opt.skipped) == (3, 3)
 
     def test_a_finite_sum_that_overflows_is_no_reason(self) -> None:
@@ -162,6 +163,19 @@ class TestGroups:
             opt.step([[np.zeros(1)], [np.zeros(2)]])
         with pytest.raises(ValueError, match=r"momentum cannot change from 0\.0 to 0\.9"):
             opt.set("momentum", 0.9)
+        with pytest.raises(TypeError, match=r"SGD\.set: name must be one of lr, .*; got \['lr'\]"):
+            opt.set(["lr"], 0.5)
+
+    def test_a_change_that_is_refused_changes_nothing(self) -> None:
+        """Not even the groups in which it would be right."""
+        params = [{"params": [np.ones((2, 1))], "weight_decay": 0.5}, {"params": [np.ones((2, 1))], "weight_decay": 10.0}]
+        for lr, wrong in [(1.0, 3e38), (np.array([1.0, 0.5]), np.array([0.0, 3e38]))]:
+            opt = lk.SGD(params, lr, decoupled=True)
+            with pytest.raises(ValueError, match=r"lr \* weight_decay must be at most"):
+                opt.lr = wrong
+            assert [np.array(one).tolist() for one in opt.lr] == [np.array(lr).tolist()] * 2
+            opt.step([[np.zeros((2, 1))], [np.zeros((2, 1))]])
+        assert params[0]["params"][0].tolist() == [[0.25], [0.375]]
 
 
 class TestRows:
@@ -179,6 +193,33 @@ class TestRows:
         assert p.tobytes() == np.array(rows).tobytes()
         with pytest.raises(ValueError, match=r"params\[0\] must be C-contiguous with 3 rows"):
             lk.SGD([np.zeros((2, 3))], lrs)
+
+    def test_one_row(self) -> None:
+        p = np.zeros((1, 3))
+        opt = lk.SGD([p], np.array([0.5]))
+        opt.step([np.ones((1, 3))])
+        opt.lr = np.array([0.25])
+        opt.step([np.ones((1, 3))])
+        assert p.tolist() == [[-0.75] * 3]
+
+    def test_bound(self) -> None:
+        """Values are read at each step, indices when they are bound."""
+        p, indices, values = np.zeros(3), np.array([0, 2, 0]), np.ones(3)
+        opt = lk.SGD([p], 1.0)
+        opt.bind([(indices, values)])
+        indices[:] = 1
+        values[0] = 4.0
+        opt.step()
+        assert p.tolist() == [-5.0, 0.0, -1.0]
+
+    def test_a_dense_gradient_where_rows_were(self) -> None:
+        """It is longer, and reaches into the parameter."""
+        memory = np.zeros(6)
+        p = memory[2:]
+        opt = lk.SGD([p], 1.0)
+        opt.step([(np.array([3]), memory[:1])])
+        with pytest.raises(ValueError, match=r"params\[0\] and grads\[0\] must not share memory"):
+            opt.step([memory[:4]])
 
     @pytest.mark.parametrize("width", [(), (1,), (7,), (40, 30)])
     @pytest.mark.parametrize("name", ["SGD", "AdamW", "Lion", "RMSprop", "Adagrad"])
@@ -287,6 +328,7 @@ class TestArrays:
         ({"rounding": "up"}, ValueError, "rounding must be 'nearest', 'stochastic' or 'split'"),
         ({"seed": -1}, ValueError, "seed must be an integer from 0 to"),
         ({"state_dtype": "int8"}, ValueError, "state_dtype must be 'float64', 'float32', 'bfloat16' or 'float16'"),
+        ({"state_dtype": 3.5}, TypeError, r"state_dtype must be 'float64', .* or 'float16'; got 3.5 \(float\)"),
         ({"copy_to": [np.zeros(2, "i4")]}, TypeError, r"copy_to\[0\] must be float64"),
         ({"copy_to": [np.zeros(3)]}, ValueError, r"copy_to\[0\] must be .* of shape \(2,\)"),
         ({"copy_to": []}, ValueError, "copy_to must have 1 entries"),

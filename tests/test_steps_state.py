@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -71,3 +73,21 @@ def test_a_state_of_other_dtypes_is_not_cast() -> None:
         opt.load_state_dict(state)
     with pytest.raises(ValueError, match="the state must be of AdamW; got one of Adam"):
         opt.load_state_dict(state | {"optimizer": "Adam"})
+
+
+def test_no_norm_is_known_of_a_loaded_state() -> None:
+    opt, other = (lk.SGD([np.ones(2)], 0.1, clip_norm=1.0) for _ in range(2))
+    opt.step([np.array([3.0, 4.0])])
+    other.load_state_dict(opt.state_dict())
+    assert (opt.grad_norm, other.grad_norm, other.count) == (5.0, None, 1)
+    other.step([np.array([0.0, 2.0])])
+    assert other.grad_norm == 2.0
+    other.load_state_dict(opt.state_dict())
+    assert other.grad_norm is None
+
+
+@pytest.mark.parametrize("function", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_an_optimizer_is_not_copied(function: Callable[[Any], Any]) -> None:
+    """A copy would step the arrays of the first one, or arrays that nobody sees."""
+    with pytest.raises(TypeError, match=r"^SGD: an optimizer cannot be pickled or copied, .* load_state_dict\(\)"):
+        function(lk.SGD([np.ones(2)], 0.1))

@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -64,6 +65,38 @@ class TestThreadsAndForks:
         assert np.all(p == -done)
         assert done + len(clashes) == 60
         assert all("another thread is in the middle of a step" in one for one in clashes)
+
+    def test_nothing_else_while_a_step_is_in_the_middle(self, tmp_path: Path) -> None:
+        """A schedule is evaluated as a part of its step; a state that another thread took then would be half old, half new."""
+        inside, go_on = threading.Event(), threading.Event()
+
+        def lr(step: int) -> float:
+            inside.set()
+            assert go_on.wait(30)
+            return 0.5
+
+        p = np.zeros(3)
+        opt = lk.SGD([p], lr, momentum=0.5)
+        state = opt.state_dict()
+        thread = threading.Thread(target=opt.step, args=([np.ones(3)],))
+        thread.start()
+        assert inside.wait(30)
+        for work in (
+            lambda: opt.step([np.ones(3)]),
+            lambda: opt.bind([np.ones(3)]),
+            lambda: opt.set("momentum", 0.25),
+            opt.state_dict,
+            lambda: opt.save(tmp_path / "state"),
+            lambda: opt.load_state_dict(state),
+        ):
+            with pytest.raises(RuntimeError, match="SGD: another thread is in the middle of a step of this optimizer"):
+                work()
+        go_on.set()
+        thread.join()
+        assert not list(tmp_path.iterdir())
+        opt.step([np.ones(3)])
+        assert opt.count == 2
+        assert p.tolist() == [-0.5 - 0.75] * 3
 
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
     @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
