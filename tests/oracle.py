@@ -97,7 +97,7 @@ def raised(log, power):
 
 def log_of_rest(p):
     """log(1 - p), where 1 - p may lie closer to 1 than DIGITS digits can tell."""
-    return mp.log(real(1 - p)) if p > Fraction(1, 2**120) else -real(p) - real(p) ** 2 / 2 - real(p) ** 3 / 3
+    return mp.log(real(1 - p)) if p > 2.0**-120 else -real(p) - real(p) ** 2 / 2 - real(p) ** 3 / 3
 
 
 def warped(p, warp):
