@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
@@ -26,4 +27,6 @@ def _tables(schedules: list[Schedule], n: int, start: int, dtype: Any, out: Any)
     return filled
 
 
-BACKEND = Backend(_table, _tables, _core.StepList, _arrays)
+_SCANS = {rule: partial(_core.scan, rule) for rule in _core.SCAN_RULES}
+
+BACKEND = Backend(_table, _tables, _core.StepList, _arrays, _SCANS)

@@ -18,6 +18,15 @@ cdef extern from "lrkern_steps.h" nogil:
     lrk_status c_step_lars_f64 "lrk_step_lars_f64"(...)
     lrk_status c_step_lamb_f32 "lrk_step_lamb_f32"(...)
     lrk_status c_step_lamb_f64 "lrk_step_lamb_f64"(...)
+    lrk_rule c_rule_find "lrk_rule_find"(...)
+    int c_rule_input "lrk_rule_input"(...)
+    lrk_step_options c_step_defaults "lrk_step_defaults"(...)
+    lrk_status c_step_list_init "lrk_step_list_init"(...)
+    void c_step_list_free "lrk_step_list_free"(...)
+    int64_t c_step_list_seal "lrk_step_list_seal"(...)
+    int64_t c_step_list_hit "lrk_step_list_hit"(...)
+    void c_step_list_weigh "lrk_step_list_weigh"(...)
+    lrk_step_result c_step_run "lrk_step_run"(...)
 
 
 cdef lrk_status lrk_fill(
@@ -124,3 +133,39 @@ cdef lrk_status lrk_step_lamb_f64(
     int64_t updates, const lrk_lamb_options *options
 ) noexcept nogil:
     return c_step_lamb_f64(n, param, grad, exp_avg, exp_avg_sq, updates, options)
+
+
+cdef lrk_rule lrk_rule_find(const char *name) noexcept nogil:
+    return c_rule_find(name)
+
+
+cdef int lrk_rule_input(lrk_rule rule, const char *name) noexcept nogil:
+    return c_rule_input(rule, name)
+
+
+cdef lrk_step_options lrk_step_defaults() noexcept nogil:
+    return c_step_defaults()
+
+
+cdef lrk_status lrk_step_list_init(lrk_step_list *list, int64_t count, int64_t n_groups) noexcept nogil:
+    return c_step_list_init(list, count, n_groups)
+
+
+cdef void lrk_step_list_free(lrk_step_list *list) noexcept nogil:
+    c_step_list_free(list)
+
+
+cdef int64_t lrk_step_list_seal(lrk_step_list *list, int64_t *other) noexcept nogil:
+    return c_step_list_seal(list, other)
+
+
+cdef int64_t lrk_step_list_hit(const lrk_step_list *list, const void *address, int64_t bytes) noexcept nogil:
+    return c_step_list_hit(list, address, bytes)
+
+
+cdef void lrk_step_list_weigh(lrk_step_list *list) noexcept nogil:
+    c_step_list_weigh(list)
+
+
+cdef lrk_step_result lrk_step_run(lrk_step_list *list, const lrk_step_options *options) noexcept nogil:
+    return c_step_run(list, options)

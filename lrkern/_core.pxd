@@ -2,7 +2,7 @@
 # lrk_plan_at is inline. The headers are in lrkern.get_include().
 
 cimport cython
-from libc.stdint cimport int64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 
 
 cdef extern from "lrkern.h" nogil:
@@ -50,6 +50,56 @@ cdef extern from "lrkern_steps.h" nogil:
         double lr, weight_decay, decoupled, maximize, momentum, nesterov, trust, eps, joint, lr_inside
     ctypedef struct lrk_lamb_options:
         double lr, weight_decay, decoupled, maximize, beta1, beta2, eps, pull, bias_correction
+
+    ctypedef int lrk_rule
+    ctypedef enum lrk_storage:
+        LRK_F32
+        LRK_F64
+        LRK_BF16
+        LRK_F16
+    ctypedef enum lrk_rounding:
+        LRK_NEAREST
+        LRK_STOCHASTIC
+        LRK_SPLIT
+    enum:  # roles, which index `data` and `type`
+        LRK_PARAM
+        LRK_GRAD
+        LRK_STATE
+        LRK_EMA
+        LRK_COPY
+        LRK_REMAINDER
+    ctypedef struct lrk_step_sparse:
+        int64_t count
+        const int64_t *index
+        const int64_t *begin
+        const int64_t *order
+    ctypedef struct lrk_step_tensor:
+        void *data[8]
+        int64_t size
+        uint8_t type[8]
+        int32_t group
+        const double *row_lrs
+        const lrk_step_sparse *sparse
+        int64_t width
+    ctypedef struct lrk_step_group:
+        lrk_rule rule
+        double inputs[12]
+        double ema
+    ctypedef struct lrk_step_list:
+        lrk_step_tensor *tensors
+        int64_t *updates
+        int64_t count
+        lrk_step_group *groups
+        int64_t n_groups
+    ctypedef struct lrk_step_options:
+        double grad_scale, clip_norm, clip_value
+        bint skip_nonfinite, zero_grad
+        lrk_rounding rounding
+        uint64_t seed, step
+    ctypedef struct lrk_step_result:
+        const char *isa
+        bint skipped
+        double grad_norm
 
 
 @cython.final
@@ -121,3 +171,12 @@ cdef lrk_status lrk_step_lamb_f64(
     int64_t n, double *param, const double *grad, double *exp_avg, double *exp_avg_sq,
     int64_t updates, const lrk_lamb_options *options
 ) noexcept nogil
+cdef lrk_rule lrk_rule_find(const char *name) noexcept nogil
+cdef int lrk_rule_input(lrk_rule rule, const char *name) noexcept nogil
+cdef lrk_step_options lrk_step_defaults() noexcept nogil
+cdef lrk_status lrk_step_list_init(lrk_step_list *list, int64_t count, int64_t n_groups) noexcept nogil
+cdef void lrk_step_list_free(lrk_step_list *list) noexcept nogil
+cdef int64_t lrk_step_list_seal(lrk_step_list *list, int64_t *other) noexcept nogil
+cdef int64_t lrk_step_list_hit(const lrk_step_list *list, const void *address, int64_t bytes) noexcept nogil
+cdef void lrk_step_list_weigh(lrk_step_list *list) noexcept nogil
+cdef lrk_step_result lrk_step_run(lrk_step_list *list, const lrk_step_options *options) noexcept nogil

@@ -1,8 +1,10 @@
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from lrkern.backends import StepOptions, StepTensors
 
 _T = TypeVar("_T")
 
@@ -79,46 +81,34 @@ def kinds_of(
     checks: dict[str, Callable[[str, str, object], Any]], options: dict[str, Any], checked: bool
 ) -> tuple[bool | str, ...] | None: ...
 
-class StepList:
-    where: str
-    params: list[Any]
-    groups: list[str]
-    group_of: list[int]
-    row_lrs: list[Any]
-    bound: list[Any]
-    def __init__(
-        self,
-        where: str,
-        label: Callable[[str, int], str],
-        params: list[Any],
-        groups: list[str],
-        group_of: list[int],
-        states: dict[str, list[Any]],
-        *,
-        others: dict[str, list[Any]] | None = None,
-        row_lrs: list[Any] | None = None,
-        halves: bool = False,
-        as_gradient: Callable[[str, str, Any, Any, bool], Any] | None = None,
-    ) -> None: ...
-    @property
-    def isa(self) -> str | None: ...
+class Steps(Protocol):
+    # What the lists of tensors of all backends have in common. For type checkers alone: at run time there is no such class.
     @property
     def grad_norm(self) -> float: ...
     @property
     def count(self) -> int: ...
     @property
     def skipped(self) -> int: ...
-    def set_options(
-        self, clip_norm: float, clip_value: float, skip_nonfinite: bool, zero_grad: bool, rounding: str, seed: int
-    ) -> None: ...
+    def set_options(self, options: StepOptions) -> None: ...
     def set_input(self, group: int, index: int, value: float) -> None: ...
     def set_ema(self, group: int, decay: float) -> None: ...
-    def layout(self) -> tuple[NDArray[np.int64], NDArray[np.uint8], NDArray[np.int64]]: ...
     def get_updates(self) -> list[int]: ...
-    def alone(self, function: Callable[[], _T]) -> _T: ...
     def restore(self, updates: list[int], count: int, skipped: int, arrays: list[tuple[Any, Any]]) -> None: ...
     def bind(self, grads: list[Any]) -> None: ...
     def run(self, grads: list[Any] | None, grad_scale: float) -> None: ...
+
+class StepList(Steps):
+    where: str
+    params: list[Any]
+    groups: list[str]
+    group_of: list[int]
+    row_lrs: list[Any]
+    bound: list[Any]
+    def __init__(self, tensors: StepTensors) -> None: ...
+    @property
+    def isa(self) -> str | None: ...
+    def layout(self) -> tuple[NDArray[np.int64], NDArray[np.uint8], NDArray[np.int64]]: ...
+    def alone(self, function: Callable[[], _T]) -> _T: ...
     def run_after(self, prepare: Callable[[], None], grads: list[Any] | None, grad_scale: float) -> None: ...
 
 def step_once(

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from lrkern import _arrays, _checks, _core, backends
 from lrkern._groups import arrange
 from lrkern._rule import MAX, Form, Group, Options, Rule
+from lrkern.backends import StepOptions, StepTensors
 
 Arrays = Mapping[Any, Any] | Sequence[Any]
 Grads = Mapping[Any, Any] | Sequence[Any]
@@ -88,7 +89,8 @@ def _step_once_in(
     }
     params = [arrays.as_array(where, "param", param, written=True)]
     as_gradient = arrays.as_dense_gradient
-    tensors = backend.StepList(where, lambda kind, _: kind, params, [form.variant], [0], kept, as_gradient=as_gradient)
+    made_of = StepTensors(where, lambda kind, _: kind, params, [form.variant], [0], kept, as_gradient=as_gradient)
+    tensors = backend.StepList(made_of)
     for place, (_, hyper, constant) in enumerate(form.inputs):
         tensors.set_input(0, place, options[hyper] if hyper else constant)
     tensors.restore([update], 0, 0, [])
@@ -170,14 +172,15 @@ class Optimizer:
         self._halves, self._splits, self._copy_to = halves, rounding == "split", shared.get("copy_to")
         self._state_dtype = _arrays.state_dtype(name, shared.get("state_dtype"), halves)
         self._wants_norm = skip_nonfinite or clip_norm < math.inf
-        self._step_options = clip_norm, clip_value, skip_nonfinite, zero_grad, rounding, seed
+        self._step_options = StepOptions(clip_norm, clip_value, skip_nonfinite, zero_grad, rounding, seed)
 
     def _make_arrays(self) -> None:
         """The states and whatever else is kept for each parameter, and the list that steps them."""
         arrays, label, params = self._backend.arrays, self._structure.label, self._params
         variants = [group.form.variant for group in self._groups]
         # Before arrays are made like what is no array.
-        self._backend.StepList(self._name, label, params, variants, self._group_of, {}, halves=self._halves)
+        made_of = StepTensors(self._name, label, params, variants, self._group_of, {}, halves=self._halves)
+        self._backend.StepList(made_of)
 
         groups = [self._groups[g] for g in self._group_of]
         pairs = list(zip(params, groups, strict=True))
@@ -194,18 +197,14 @@ class Optimizer:
             ],
         }
         self._tensors = self._backend.StepList(
-            self._name,
-            label,
-            params,
-            variants,
-            self._group_of,
-            self._kept,
-            others=others | {"copy_to": self._read_copies()},
-            row_lrs=[self._row_lrs(i, group) for i, group in enumerate(groups)],
-            halves=self._halves,
-            as_gradient=partial(arrays.as_gradient, self._rule.takes_rows, self._halves),
+            made_of._replace(
+                states=self._kept,
+                others=others | {"copy_to": self._read_copies()},
+                row_lrs=[self._row_lrs(i, group) for i, group in enumerate(groups)],
+                as_gradient=partial(arrays.as_gradient, self._rule.takes_rows, self._halves),
+            )
         )
-        self._tensors.set_options(*self._step_options)
+        self._tensors.set_options(self._step_options)
         self._kept |= others
 
     def _make_state(self, state: str, param: Any, group: Group) -> Any:

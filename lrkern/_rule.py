@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lrkern import _checks, _core
-from lrkern.backends import StepList
+
+if TYPE_CHECKING:
+    from lrkern._core import Steps
 
 Options = dict[str, Any]
 
@@ -163,7 +165,7 @@ class Group:
         lr, decay = [0.0 if callable(options[key]) else options[key] for key in ("lr", "weight_decay")]
         self.form.check_shrinkage(self.where, lr, decay)
 
-    def apply(self, tensors: StepList, index: int) -> None:
+    def apply(self, tensors: Steps, index: int) -> None:
         """Give C the numbers of this group, and note what schedules have to give at each step."""
         values = [self.options[hyper] if hyper else constant for _, hyper, constant in self.form.inputs]
         self.live = [(k, self.form.inputs[k][1], value) for k, value in enumerate(values) if callable(value)]
@@ -185,7 +187,7 @@ class Group:
         """Whether something is a schedule."""
         return bool(self.live) or callable(self.ema)
 
-    def refresh(self, tensors: StepList, index: int, count: int) -> None:
+    def refresh(self, tensors: Steps, index: int, count: int) -> None:
         """Give C the values that the schedules have at a step."""
         for place, name, schedule in self.live:
             self.numbers[place] = value = self._checked(name, schedule(count), count)

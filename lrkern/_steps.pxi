@@ -16,63 +16,14 @@ cdef extern from "numpy/ndarraytypes.h":
 
 
 cdef extern from "steps.h" nogil:
-    ctypedef int lrk_rule
-    ctypedef int lrk_storage
-    ctypedef int lrk_rounding
-    const int LRK_N_RULES, LRK_MAX_STATES, LRK_MAX_INPUTS
-    const int LRK_F32, LRK_F64, LRK_BF16, LRK_F16
-    const int LRK_PARAM, LRK_GRAD, LRK_STATE, LRK_EMA, LRK_COPY, LRK_REMAINDER, LRK_N_ROLES
-    const int LRK_NEAREST, LRK_STOCHASTIC, LRK_SPLIT
-
-    ctypedef struct lrk_step_sparse:
-        int64_t count
-        const int64_t *index
-        const int64_t *begin
-        const int64_t *order
-
-    ctypedef struct lrk_step_tensor:
-        void **data
-        uint8_t *type
-        const double *row_lrs
-        const lrk_step_sparse *sparse
-        int64_t size, width
-        int group
-
-    ctypedef struct lrk_step_group:
-        lrk_rule rule
-        double *inputs
-        double ema
+    const int LRK_N_RULES, LRK_MAX_STATES, LRK_MAX_INPUTS, LRK_N_ROLES
 
     ctypedef struct lrk_step_span:
         uintptr_t begin, end
         int64_t tensor
 
-    ctypedef struct lrk_step_list:
-        lrk_step_tensor *tensors
-        int64_t *updates
-        int64_t count
-        lrk_step_group *groups
-        int64_t n_groups
-
-    ctypedef struct lrk_step_options:
-        double grad_scale, clip_norm, clip_value
-        bint skip_nonfinite, zero_grad
-        lrk_rounding rounding
-        uint64_t seed, step
-
-    ctypedef struct lrk_step_result:
-        const char *isa
-        bint skipped
-        double grad_norm
-
-    int lrk_step_list_init(lrk_step_list *list, int64_t count, int64_t n_groups)
-    void lrk_step_list_free(lrk_step_list *list)
-    int64_t lrk_step_list_seal(lrk_step_list *list, int64_t *other)
-    void lrk_step_list_weigh(lrk_step_list *list)
-    int64_t lrk_step_list_hit(const lrk_step_list *list, const void *address, int64_t bytes)
     int64_t lrk_step_spans_clash(lrk_step_span *spans, int64_t count, int64_t *other)
-    int64_t lrk_storage_bytes(lrk_storage type)
-    lrk_step_result lrk_step_run(lrk_step_list *list, const lrk_step_options *options)
+    int64_t lrk_storage_bytes(int type)
     const char *lrk_rule_name(lrk_rule rule)
     const char *lrk_rule_inputs(lrk_rule rule)
 
@@ -157,10 +108,7 @@ cdef struct gradient:
 cdef class StepList:
     """The tensors of an optimizer: parameters and all that is written along with them checked when made, gradients when they come.
 
-    `where` names the function in errors, and label(kind, index) an array: kind is "param", "grad" or one of those below.
-    `groups` names each group's rule, `group_of` each parameter's group. `states` has the arrays of each kind of state, in the
-    order of the rule; `others` those of "ema_param", "copy_to" and "remainder": lists as long as `params`, None for none.
-    `row_lrs` are float64 arrays, one number per row, or None. `halves`: uint16 arrays hold bfloat16.
+    Made from a `lrkern.backends.StepTensors`, which says what is what.
     """
 
     cdef lrk_step_list list
@@ -184,17 +132,18 @@ cdef class StepList:
         if self.lock == NULL:
             raise MemoryError
 
-    def __init__(self, where, label, list params, list groups, list group_of, dict states, *, dict others=None,
-                 list row_lrs=None, bint halves=False, as_gradient=None):
+    def __init__(self, tensors):
         if self.params is not None:
             raise RuntimeError("a StepList is made once")
+        cdef list params, groups, group_of, row_lrs
+        cdef dict states, others
+        self.where, self.label, params, groups, group_of, states, others, row_lrs, self.halves, self.as_gradient = tensors
         cdef int64_t i, other, n = len(params)
         cdef int s
         cdef cnp.ndarray array
         cdef lrk_step_tensor *tensor
-        self.where, self.label, self.params, self.halves = where, label, list(params), halves
-        self.groups, self.group_of, self.row_lrs, self.as_gradient = groups, group_of, row_lrs or [None] * n, as_gradient
-        self.written = states | others if others else states
+        self.params, self.groups, self.group_of, self.row_lrs = list(params), groups, group_of, row_lrs or [None] * n
+        self.written = states | others
         for arrays in self.written.values():
             if len(arrays) != n:
                 raise ValueError("states must have one list per kind, each as long as params")
@@ -203,7 +152,7 @@ cdef class StepList:
         self.staged = <gradient *>calloc(n + 1, sizeof(gradient))
         self.spans = <lrk_step_span *>calloc(n + 1, sizeof(lrk_step_span))
         self.sparse = <lrk_step_sparse *>calloc(n + 1, sizeof(lrk_step_sparse))
-        if self.staged == NULL or self.spans == NULL or self.sparse == NULL or lrk_step_list_init(&self.list, n, len(groups)) < 0:
+        if self.staged == NULL or self.spans == NULL or self.sparse == NULL or lrk_step_list_init(&self.list, n, len(groups)) != LRK_OK:
             raise MemoryError
         for i in range(self.list.n_groups):
             self.list.groups[i].rule = RULE_NUMBERS[groups[i]]
@@ -213,7 +162,7 @@ cdef class StepList:
             array = <cnp.ndarray>self.params[i]
             tensor = &self.list.tensors[i]
             tensor.data[LRK_PARAM] = cnp.PyArray_DATA(array)
-            tensor.type[LRK_PARAM] = storage_of(array, halves)
+            tensor.type[LRK_PARAM] = storage_of(array, self.halves)
             tensor.size = cnp.PyArray_SIZE(array)
             tensor.width = 1 if array.ndim == 0 else tensor.size // max(1, array.shape[0])
             tensor.group = group_of[i]
@@ -221,9 +170,8 @@ cdef class StepList:
             for kind, arrays in states.items():
                 self._written(kind, s, i, arrays[i])
                 s += 1
-            if others:
-                for kind, arrays in others.items():
-                    self._written(kind, ROLES[kind], i, arrays[i])
+            for kind, arrays in others.items():
+                self._written(kind, ROLES[kind], i, arrays[i])
             if self.row_lrs[i] is not None:
                 tensor.row_lrs = <const double *>cnp.PyArray_DATA(<cnp.ndarray>self.row_lrs[i])
         i = lrk_step_list_seal(&self.list, &other)
@@ -244,9 +192,12 @@ cdef class StepList:
         """Name of the ISA whose kernels the last step ran on; None before the first one."""
         return None if self.isa == NULL else self.isa.decode()
 
-    def set_options(self, double clip_norm, double clip_value, bint skip_nonfinite, bint zero_grad, rounding, uint64_t seed):
-        """What steps do around the rule. Clipping at infinity is none."""
-        self.options = lrk_step_options(1, clip_norm, clip_value, skip_nonfinite, zero_grad, ROUNDINGS[rounding], seed, 0)
+    def set_options(self, options):
+        """What steps do around the rule: a `lrkern.backends.StepOptions`."""
+        self.options = lrk_step_options(
+            1, options.clip_norm, options.clip_value, options.skip_nonfinite, options.zero_grad, ROUNDINGS[options.rounding],
+            options.seed, 0,
+        )
 
     def set_input(self, int64_t group, int index, double value):
         """Set an input of a group's rule, by its place in RULES."""
@@ -484,7 +435,10 @@ def step_once(where, form, dict options, param, grad, dict states, int64_t updat
         kept[name] = [state]
     if not cnp.PyArray_Check(param):
         param = arrays.as_array(where, "param", param, written=True)
-    tensors = StepList(where, own_name, [param], [form.variant], [0], kept, as_gradient=arrays.as_dense_gradient)
+    # The fields of a StepTensors, in their order: to make one would take longer than a small step.
+    tensors = StepList(
+        (where, own_name, [param], [form.variant], [0], kept, {}, None, False, arrays.as_dense_gradient)
+    )
     for _, hyper, constant in <tuple>form.inputs:
         tensors.list.groups[0].inputs[place] = options[hyper] if hyper else constant
         place += 1

@@ -7,12 +7,13 @@ what would help.
 
 from __future__ import annotations
 
+import math
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from lrkern import _checks
 
 if TYPE_CHECKING:
+    from lrkern._core import Steps
     from lrkern.expression import Schedule
 
 _MODULES = {"c": "lrkern._c", "numba": "lrkern.numba", "cuda": "lrkern.cuda"}
@@ -31,24 +33,38 @@ NAMES = tuple(_MODULES)
 _DLPACK_CUDA = (2, 13)
 
 
-class StepList(Protocol):
-    """The tensors of an optimizer and how to step them; see `_core.StepList` in `_steps.pxi`."""
+class StepTensors(NamedTuple):
+    """What a list of tensors is made from; see `_core.StepList` in `_steps.pxi`."""
 
-    @property
-    def grad_norm(self) -> float: ...
-    @property
-    def count(self) -> int: ...
-    @property
-    def skipped(self) -> int: ...
-    def set_options(
-        self, clip_norm: float, clip_value: float, skip_nonfinite: bool, zero_grad: bool, rounding: str, seed: int
-    ) -> None: ...
-    def set_input(self, group: int, index: int, value: float) -> None: ...
-    def set_ema(self, group: int, decay: float) -> None: ...
-    def get_updates(self) -> list[int]: ...
-    def restore(self, updates: list[int], count: int, skipped: int, arrays: list[tuple[Any, Any]]) -> None: ...
-    def bind(self, grads: list[Any]) -> None: ...
-    def run(self, grads: list[Any] | None, grad_scale: float) -> None: ...
+    where: str
+    """The function, in errors."""
+    label: Callable[[str, int], str]
+    """label(kind, index) names an array: kind is "param", "grad" or one of those below."""
+    params: list[Any]
+    groups: list[str]
+    """Each group's rule."""
+    group_of: list[int]
+    """Each parameter's group."""
+    states: dict[str, list[Any]]
+    """The arrays of each kind of state, in the order of the rule: lists as long as `params`, None for none."""
+    others: dict[str, list[Any]] = {}  # noqa: RUF012 (nobody writes to it)
+    """The same, of "ema_param", "copy_to" and "remainder"."""
+    row_lrs: list[Any] | None = None
+    """For each parameter float64 numbers, one per row, or None."""
+    halves: bool = False
+    """Whether uint16 arrays hold bfloat16."""
+    as_gradient: Callable[[str, str, Any, Any, bool], Any] | None = None
+
+
+class StepOptions(NamedTuple):
+    """What steps do around the rule. Clipping at infinity is none."""
+
+    clip_norm: float = math.inf
+    clip_value: float = math.inf
+    skip_nonfinite: bool = False
+    zero_grad: bool = False
+    rounding: str = "nearest"
+    seed: int = 0
 
 
 class Backend(NamedTuple):
@@ -58,10 +74,12 @@ class Backend(NamedTuple):
     """table(schedule, n, start, dtype, out): `Schedule.table`."""
     tables: Callable[[list[Schedule], int, int, Any, Any], NDArray[Any]]
     """tables(schedules, n, start, dtype, out): `lrkern.tables`."""
-    StepList: Callable[..., StepList]
-    """Makes a list of tensors, from the arguments of `_core.StepList`."""
+    StepList: Callable[[StepTensors], Steps]
+    """Makes a list of tensors, which steps them."""
     arrays: ModuleType
     """What steps need to know of arrays: a module with the functions of `lrkern._arrays` that optimizers call."""
+    scans: Mapping[str, Callable[..., str]]
+    """The recurrences of `plateau` that it has, of `_core.SCAN_RULES`: what `_core.scan` does with its other arguments."""
     evaluates: bool = False
     """Its StepList evaluates schedules itself: it has `set_schedule` and `publish`, and is not told values step by step."""
 
@@ -76,8 +94,8 @@ class Status(NamedTuple):
 _loaded: dict[str, Backend] = {}
 
 
-def choose(where: str, backend: object, *arrays: object) -> Backend:
-    """The backend asked for; where none is (None), CUDA's if one of the arrays lies on a device, else the C kernels.
+def choose(where: str, backend: object, *arrays: object, among: tuple[str, ...] = NAMES) -> Backend:
+    """The backend asked for, one of `among`; where none is (None), CUDA's if an array lies on a device, else the C kernels.
 
     Raises:
         ValueError, TypeError: there is no such backend.
@@ -92,7 +110,7 @@ def choose(where: str, backend: object, *arrays: object) -> Backend:
     """
     name = _DEFAULT
     if backend is not None:
-        name = _checks.choice(where, "backend", backend, NAMES)
+        name = _checks.choice(where, "backend", backend, among)
     else:
         for array in arrays:
             if array is not None and on_device(array):

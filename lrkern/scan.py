@@ -12,17 +12,29 @@ import numpy.typing as npt
 from lrkern import _checks, _core
 from lrkern._plateau_dialects import DIALECTS, TORCH, DialectOptions, check_arguments, kernel_params
 from lrkern._runs import LR, Floats, Number, PerRun, metrics_of, output_for, per_run, rows_of
+from lrkern.backends import choose
 from lrkern.expression import Schedule
 from lrkern.grids import tables
 from lrkern.schedules import exponential, from_table
 
 # -------------------------------------------------------------------------------------------------------------- plateau
 
+_BACKENDS = ("c", "numba")
+
 
 class _Scan:
     """Runs on their way: checked arguments, and the state that the kernel carries from metric to metric."""
 
-    def __init__(self, where: str, dialect: str, start: object, options: Mapping[str, object], shape: Any = None) -> None:
+    def __init__(
+        self,
+        where: str,
+        dialect: str,
+        start: object,
+        options: Mapping[str, object],
+        shape: Any = None,
+        backend: str | None = None,
+    ) -> None:
+        scans = choose(where, backend, among=_BACKENDS).scans
         given = check_arguments(where, dialect, start, options)
         numbers = {name: value for name, value in given.items() if isinstance(value, np.ndarray)}
         if shape is None:
@@ -36,7 +48,10 @@ class _Scan:
         given |= numbers
         self.shape, self.runs = shape, prod(shape)
         self.dialect, self.given = dialect, given
-        self.rule = DIALECTS[dialect].rule(given)
+        rule = DIALECTS[dialect].rule(given)
+        if rule not in scans:
+            raise ValueError(f"{where}: dialect {dialect!r} is not in backend {backend!r}: use backend='c'")
+        self.scan = scans[rule]
         self.begin, self.end = DIALECTS[dialect].watch(given)
         self.sign = -1.0 if given.get("mode") == "max" else 1.0
         self.params = {
@@ -64,7 +79,7 @@ class _Scan:
             lr[:, :begin] = self.state["lr"][:, None]
         delayed, delay = (self.history, 0) if self.count else (metrics, self.history.shape[1])
         watched, rates = metrics[:, begin:end], lr[:, begin:end]
-        self.isa = _core.scan(self.rule, self.sign, self.params, self.state, watched, delayed, delay, rates)
+        self.isa = self.scan(self.sign, self.params, self.state, watched, delayed, delay, rates)
         lr[:, end:] = self.state["lr"][:, None]
         self.count += steps
 
@@ -91,6 +106,7 @@ def plateau(
     dialect: str = "torch",
     *,
     out: Floats | None = None,
+    backend: str | None = None,
     **more: Unpack[DialectOptions],
 ) -> Floats:
     """Learning rates that fall where recorded metrics stop getting better, of any number of runs at once.
@@ -115,6 +131,7 @@ def plateau(
         dialect: "torch", "keras", "optax", "mmengine", "timm" or "transformers": whose rules and defaults hold. An argument
             that is None has the dialect's default.
         out: C-contiguous float64 of the shape of `metrics`, to be filled; must not overlap `metrics`.
+        backend: "c" (what None means, too), or "numba" for the dialects "torch", "mmengine" and "timm"; with the same bits.
         precision: "keras", "optax": "float32" (default) or "float64", the type of their variables.
         atol, accumulate, min_scale: "optax": threshold that is added to `threshold`'s; how many metrics are averaged before a
             decision; the least lr/start.
@@ -129,7 +146,9 @@ def plateau(
 
     Raises:
         TypeError: an argument is of another kind, or the dialect does not have it.
-        ValueError: a number out of range; shapes that do not fit. Nothing has been written then.
+        ValueError: a number out of range; shapes that do not fit; a dialect that the backend does not have. Nothing has been
+            written then.
+        ImportError, RuntimeError: the backend cannot be used here, and why; see `lrkern.info`.
 
     Accuracy:
         To the last bit what the peer's own object gives, metric by metric; for any number of runs, threads and on any machine.
@@ -147,7 +166,7 @@ def plateau(
     """
     rows, shape = rows_of("plateau", "metrics", metrics)
     options = _options(locals(), more)
-    scan = _Scan("plateau", dialect, start, options, shape[:-1])
+    scan = _Scan("plateau", dialect, start, options, shape[:-1], backend)
     lr = output_for("plateau", out, shape, rows)
     scan.advance(rows, lr.reshape(rows.shape))
     return lr

@@ -78,7 +78,7 @@ def stand_in(monkeypatch):
         return _c.BACKEND.tables(*args)
 
     module = types.ModuleType("stand_in")
-    module.BACKEND = backends.Backend(table, tables, Recorder, _c._arrays)
+    module.BACKEND = backends.Backend(table, tables, Recorder, _c._arrays, _c.BACKEND.scans)
     monkeypatch.setitem(sys.modules, "stand_in", module)
     monkeypatch.setattr(backends, "_MODULES", {"c": "lrkern._c", "numba": "stand_in", "cuda": "stand_in"})
     monkeypatch.setattr(backends, "_loaded", {})
@@ -126,6 +126,21 @@ def test_unknown_backend(name, backend):
     with pytest.raises(error, match=rf"^{name}: backend must be 'c', 'numba' or 'cuda'; got "):
         CALLS[name](array, backend)
     assert array.tobytes() == np.ones_like(array).tobytes()
+
+
+@pytest.mark.parametrize("backend", ["cuda", "fortran", 1])
+def test_backends_without_plateaus(backend):
+    out = np.ones(3)
+    error = ValueError if isinstance(backend, str) else TypeError
+    with pytest.raises(error, match=r"^plateau: backend must be 'c' or 'numba'; got "):
+        lk.plateau(out.copy(), 0.1, backend=backend, out=out)
+    assert (out == 1).all()
+
+
+def test_a_missing_backend_of_plateaus_is_an_error(nothing_loaded, monkeypatch):
+    monkeypatch.setattr(backends, "_requirements", lambda extra: [("no-such-package", "1.0")])
+    with pytest.raises(ImportError, match=r"^plateau: backend 'numba' cannot be used: it needs no-such-package"):
+        lk.plateau(np.ones(3), 0.1, backend="numba")
 
 
 @pytest.mark.parametrize("name", CALLS)

@@ -42,6 +42,23 @@ def lookup(schedule, int64_t n, size_t steps, size_t out):
     cdef int64_t where = 0
     return lrk_lookup(expression_of(schedule), NULL, <const int64_t *>steps, n, <double *>out, &where)
 
+def find(bytes rule, bytes name):
+    return lrk_rule_input(lrk_rule_find(rule), name)
+
+def hits(size_t param, size_t other):
+    # -1, or 0 where a list with four numbers at `param` is hit by 8 bytes at `other`; the work is shared out anew first
+    cdef lrk_step_list one
+    cdef int64_t clash = 0, hit
+    if lrk_step_list_init(&one, 1, 1) != LRK_OK:
+        raise MemoryError
+    one.groups[0].rule = lrk_rule_find("sgd")
+    one.tensors[0].data[LRK_PARAM], one.tensors[0].type[LRK_PARAM], one.tensors[0].size = <void *>param, LRK_F64, 4
+    hit = lrk_step_list_seal(&one, &clash)
+    lrk_step_list_weigh(&one)
+    hit = lrk_step_list_hit(&one, <const void *>other, 8) if hit < 0 else -2
+    lrk_step_list_free(&one)
+    return hit
+
 def plan(schedule, int64_t horizon, int64_t t):
     cdef CompiledPlan held = plan_of(schedule, horizon)
     return lrk_plan_covers(&held.plan, t), lrk_plan_at(&held.plan, t), lrk_plan_value(&held.plan, t)
@@ -139,6 +156,24 @@ def test_the_loop_is_that_of_python(modules):
     assert np.max(np.abs(found - weights)) < 1e-12 < np.max(np.abs(weights))  # sums in another order
 
 
+@pytest.mark.parametrize("sizes", [[7], [3, 0, 1, 40, 131], [], [90_001, 5]])
+def test_a_list_has_the_bits_of_sgd(modules, sizes):
+    training, _ = modules
+    rng = np.random.default_rng(2)
+    begun = [rng.normal(size=size).astype(np.float32) for size in sizes]
+    mine, theirs = ([one.copy() for one in begun] for _ in range(2))
+    optimizer = lk.SGD(theirs, SCHEDULES[0], momentum=0.9, clip_norm=1.0)
+    for _ in range(20):
+        optimizer.step([(np.arange(p.size) + 1).astype(np.float32) * p for p in theirs])
+    training.descend(SCHEDULES[0], mine, 20)
+    for one, other, before in zip(mine, theirs, begun, strict=True):
+        assert one.tobytes() == other.tobytes()
+        assert one.size == 0 or one.tobytes() != before.tobytes()
+    if len(sizes) > 1:
+        with pytest.raises(ValueError, match="must not share memory"):
+            training.descend(SCHEDULES[0], [mine[0], mine[0]], 1)
+
+
 def arrays(dtype, count):
     """A parameter, a gradient and states >= 0, without zeros, of an odd length."""
     rng = np.random.default_rng(1)
@@ -168,6 +203,14 @@ def test_steps_have_the_bits_of_python(modules, rule, states, options, function,
     assert param.tobytes() == mine[0].tobytes() != before.tobytes()
     for one, other in zip(theirs, mine[1:], strict=True):
         assert (one is None and other is None) or one.tobytes() == other.tobytes()
+
+
+def test_rules_by_name_and_what_a_list_writes(modules):
+    _, more = modules
+    assert [more.find(b"adam", name.encode()) for name in _core.RULES["adam"]] == list(range(len(_core.RULES["adam"])))
+    assert more.find(b"adam", b"momentum") == -1
+    memory = np.ones(6)
+    assert [more.hits(memory.ctypes.data + 8, memory.ctypes.data + 8 * k) for k in range(6)] == [-1, 0, 0, 0, 0, -1]
 
 
 def test_errors(modules):

@@ -7,6 +7,9 @@ import itertools
 import os
 import subprocess
 import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cases
@@ -175,6 +178,51 @@ def test_plateau_says_what_is_wrong():
         ln.plateau_start(0.1, patience=1.5)
 
 
+def rows_with_gaps(runs, steps, dtype):
+    """Metrics that fall, then stay, with NaNs and infinities; rows further apart than they are long, and not to be written."""
+    rng = np.random.default_rng(runs + steps)
+    wide = (np.exp(-np.arange(steps + 3) / 9) + 0.1 * rng.standard_normal((runs, steps + 3)).round(1)).astype(dtype)
+    wide[rng.random(wide.shape) < 0.03] = np.nan
+    wide[rng.random(wide.shape) < 0.01] = -np.inf
+    wide.setflags(write=False)
+    return wide[:, :steps]
+
+
+PLATEAUS = [
+    ("torch", {"patience": 2, "cooldown": 1, "min_lr": 1e-4, "factor": 0.7}),
+    ("torch", {"mode": "max", "threshold_mode": "abs", "threshold": 0.05, "patience": 0}),
+    ("mmengine", {"begin": 4, "end": 30, "patience": 1}),
+    ("timm", {"warmup": 5, "warmup_lr": 1e-3, "patience": 1}),
+]
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(("dialect", "options"), PLATEAUS)
+def test_plateaus_of_many_runs_have_the_bits_of_c(dialect, options, dtype):
+    for runs, steps in ((0, 5), (5, 0), (1, 1), (1, 77), (35, 63)):
+        metrics, start = rows_with_gaps(runs, steps, dtype), np.linspace(0.1, 1.0, runs)
+        expected = lk.plateau(metrics, start, dialect=dialect, **options)
+        assert same(lk.plateau(metrics, start, dialect=dialect, backend="numba", **options), expected)
+    assert len(np.unique(expected)) > 3 * runs
+
+
+def test_plateaus_by_threads():
+    metrics, out = rows_with_gaps(333, 201, np.float64), np.zeros((333, 201))
+    patience = np.arange(333) % 7
+    assert lk.plateau(metrics, 0.1, patience=patience, backend="numba", out=out) is out
+    assert same(out, lk.plateau(metrics, 0.1, patience=patience, backend="c"))
+    assert len(np.unique(out)) > 5
+
+
+@pytest.mark.parametrize("dialect", ["keras", "optax", "transformers"])
+def test_a_dialect_that_there_is_not_is_an_error(dialect):
+    out = np.full(3, 7.0)
+    message = f"^plateau: dialect '{dialect}' is not in backend 'numba': use backend='c'$"
+    with pytest.raises(ValueError, match=message):
+        lk.plateau(np.ones(3), 0.1, dialect=dialect, backend="numba", out=out)
+    assert (out == 7).all()
+
+
 # ----------------------------------------------------------------------------------------------------------------- steps
 
 # name -> number of states, options, whether it takes a count
@@ -216,9 +264,19 @@ def one_step(param, grad, buffer, lr, first):
 BITS = {F64: np.float64, F32: np.float32, BF16: np.uint16, F16: np.int16}
 
 
-@pytest.mark.parametrize(("param", "grad", "state"), [(F64, F32, F64), (BF16, BF16, BF16), (F16, F16, F32)])
-def test_storage_inside_compiled_code(param, grad, state):
-    for shape, order in (((40, 5), "F"), ((0,), "C"), ((), "C"), ((97,), "C")):
+VECTORS = [((0,), "C"), ((97,), "C")]  # compiled once; each number of axes and each order is compiled anew
+
+
+@pytest.mark.parametrize(
+    ("param", "grad", "state", "shapes"),
+    [
+        (F64, F32, F64, [((40, 5), "F"), ((), "C"), *VECTORS]),
+        (BF16, BF16, BF16, VECTORS),
+        (F16, F16, F32, VECTORS),
+    ],
+)
+def test_storage_inside_compiled_code(param, grad, state, shapes):
+    for shape, order in shapes:
         p, g = (np.asarray(numbers(one, shape, k), order=order) for k, one in enumerate((param, grad)))
         b = np.zeros_like(p, dtype=state)
         twins = [one.copy("K") for one in (p, g, b)]
@@ -235,7 +293,7 @@ def test_errors_of_step_functions():
     with pytest.raises(ValueError, match="momentum_buffer is needed"):
         ln.sgd_step(p, g, lr=0.1, momentum=0.9)
     with pytest.raises(ValueError, match="must have the shape and memory order of param"):
-        ln.sgd_step(p, np.ones(4), b, lr=0.1)
+        ln.sgd_step(p, np.ones(4), lr=0.1, momentum=0.0)  # compiled for the call above, too
     with pytest.raises(ValueError, match="grad and momentum_buffer must have the shape"):
         ln.sgd_step(p, None, lr=0.1)
     wide = np.ones((2, 3))
@@ -343,6 +401,46 @@ def test_bound_gradients_and_errors():
     assert optimizer.count == 3
 
 
+def work_of(backend, k):
+    """Tables and steps that threads share, a step on the calling thread, and a plateau; `k` makes it different."""
+    table = lk.cosine(0.1, 0.0, 200_000).warmup(k + 1).table(200_000, backend=backend)
+    rates = lk.plateau(np.random.default_rng(k).standard_normal((100, 400)), 0.1, patience=k, backend=backend)
+    p, g, b = numbers(np.float32, (7, 11, 3), k), numbers(np.float32, (7, 11, 3), k + 1), np.zeros((7, 11, 3), np.float32)
+    for _ in range(20):
+        (ln if backend == "numba" else lk).sgd_step(p, g, b, **FUNCTIONS["sgd_step"][1])
+    params = [numbers(np.float32, 40 + k % 3, i + k) for i in range(1500)]
+    optimizer = lk.AdamW(params, 0.1, backend=backend, clip_norm=1.0)
+    optimizer.step([numbers(np.float32, 40 + k % 3, i) for i in range(1500)])
+    return [table, rates, p, b, *params]
+
+
+def test_several_threads_at_once():
+    barrier = threading.Barrier(4)
+
+    def begin(k):
+        barrier.wait()
+        return work_of("numba", k)
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(begin, range(4)))
+    for k, arrays in enumerate(found):
+        assert all(same(*pair) for pair in zip(arrays, work_of("c", k), strict=True)), k
+    assert not same(found[0][0], found[1][0])
+
+
+def test_steps_run_without_the_gil():
+    """While one thread is in a compiled function, another one goes on."""
+    plan, out = lk.cosine(0.1, 0.0, 10**6).plan(), np.empty(3 * 10**7)
+    ln.fill(plan, out[:5], 0)
+    filling = threading.Thread(target=ln.fill, args=(plan, out, 0))
+    filling.start()
+    ticks = 0
+    while filling.is_alive():
+        time.sleep(0.001)
+        ticks += 1
+    assert ticks > 5
+
+
 def test_inputs_are_those_of_c():
     for name, family in rules.FAMILIES.items():
         assert family.inputs._fields[: len(_core.RULES[name])] == _core.RULES[name]
@@ -371,27 +469,29 @@ def test_c_kernels_in_compiled_code():
 # Prints how often its function was loaded from the cache, and compiled; then its result.
 PROGRAM = """
 import numpy as np
-from numba import njit
+from numba import njit, prange
 
 import lrkern as lk
 import lrkern.numba as ln
 
 
-@njit(cache=True)
-def train(param, plan, options):
-    for t in range(10):
-        ln.sgd_step(param, param * 0.5, lr=ln.at(plan, t))
+@njit(parallel=True, cache=True)
+def train(param, average, plan, options):
+    for k in prange(2):
+        for t in range(10):
+            ln.lion_step(param[k], param[k] * 0.5, average[k], lr=ln.at(plan, t))
     ln.c.lrk_step_sgd_f64(param.size, param.ctypes, (param * 0.5).ctypes, param[:0].ctypes, 1, options.ctypes)
 
 
-param = np.ones(5)
-train(param, lk.cosine(0.1, 0.0, 10).plan(), np.zeros(9))
+param = np.ones((2, 5))
+train(param, np.zeros((2, 5)), lk.cosine(0.1, 0.0, 10).plan(), np.zeros(9))
 stats = train.stats
 print(sum(stats.cache_hits.values()), sum(stats.cache_misses.values()), param.tobytes().hex())
 """
 
 
 def test_a_second_process_loads_from_the_cache(tmp_path):
+    """Even a function with a parallel loop."""
     program = tmp_path / "program.py"
     program.write_text(PROGRAM)
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": str(ROOT)}

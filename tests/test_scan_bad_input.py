@@ -248,7 +248,7 @@ def test_refine(arguments: Any, options: Any, error: type[Exception], argument: 
 
 def test_the_names_of_arguments_agree_everywhere() -> None:
     """Signatures, the table of dialects and the reference: one list each, all the same."""
-    plain = set(inspect.signature(lk.plateau).parameters) - {"metrics", "start", "dialect", "out", "more"}
+    plain = set(inspect.signature(lk.plateau).parameters) - {"metrics", "start", "dialect", "out", "backend", "more"}
     assert plain == set(inspect.signature(lk.Plateau).parameters) - {"start", "dialect", "more"}
     named = plain | set(get_type_hints(_plateau_dialects.DialectOptions))
     assert named == {name for defaults in reference_scan.DEFAULTS.values() for name in defaults}

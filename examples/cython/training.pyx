@@ -1,11 +1,35 @@
 # cython: language_level=3, boundscheck=False
-"""A training loop without Python: logistic regression, its learning rate from a schedule, its step from lrkern."""
+"""Training loops without Python, learning rates from a schedule, steps from lrkern: of one array, and of a list of tensors."""
 
 from libc.math cimport exp
 from libc.stdint cimport int64_t
 from libc.string cimport memset
 
-from lrkern cimport LRK_OK, CompiledPlan, lrk_plan_at, lrk_plan_value, lrk_sgd_options, lrk_step_sgd_f64, plan_of
+from lrkern cimport (
+    LRK_F32,
+    LRK_GRAD,
+    LRK_OK,
+    LRK_PARAM,
+    LRK_STATE,
+    CompiledPlan,
+    lrk_plan,
+    lrk_plan_at,
+    lrk_plan_value,
+    lrk_rule,
+    lrk_rule_find,
+    lrk_rule_input,
+    lrk_sgd_options,
+    lrk_step_defaults,
+    lrk_step_list,
+    lrk_step_list_free,
+    lrk_step_list_init,
+    lrk_step_list_seal,
+    lrk_step_options,
+    lrk_step_run,
+    lrk_step_sgd_f64,
+    lrk_step_tensor,
+    plan_of,
+)
 
 import numpy as np
 
@@ -44,3 +68,56 @@ def learning_rates(schedule, int64_t steps):
         for t in range(steps):
             out[t] = lrk_plan_at(&held.plan, t)
     return np.asarray(out)
+
+
+cdef bint run(lrk_step_list *tensors, const lrk_plan *plan, int64_t steps) noexcept nogil:
+    """Steps all tensors at once, gradients clipped to a norm of 1 over them all. False where memory is short."""
+    cdef lrk_step_options options = lrk_step_defaults()
+    cdef lrk_step_tensor *tensor
+    cdef const float *param
+    cdef float *grad
+    cdef int64_t t, i, k
+    options.clip_norm = 1
+    for t in range(steps):
+        for i in range(tensors.count):
+            tensor = &tensors.tensors[i]
+            param, grad = <const float *>tensor.data[LRK_PARAM], <float *>tensor.data[LRK_GRAD]
+            for k in range(tensor.size):
+                grad[k] = (k + 1) * param[k]
+        tensors.groups[0].inputs[0] = lrk_plan_value(plan, t)  # lr is the first input of every rule
+        if lrk_step_run(tensors, &options).isa == NULL:
+            return False
+    return True
+
+
+def descend(schedule, list params, int64_t steps, double momentum=0.9):
+    """So many steps of float32 arrays down sum_k (k + 1) p_k^2 / 2, the sum over the elements of all of them."""
+    cdef CompiledPlan held = plan_of(schedule, steps)
+    cdef lrk_rule rule = lrk_rule_find("sgd_momentum")
+    cdef lrk_step_list tensors
+    cdef lrk_step_tensor *tensor
+    cdef list kept = [(np.zeros_like(param), np.zeros_like(param)) for param in params]  # the list holds their addresses
+    cdef float[::1] param, buffer, grad
+    cdef int64_t i, other
+    cdef bint done
+    if lrk_step_list_init(&tensors, len(params), 1) != LRK_OK:
+        raise MemoryError
+    try:
+        tensors.groups[0].rule = rule
+        tensors.groups[0].inputs[lrk_rule_input(rule, "momentum")] = momentum
+        for i in range(tensors.count):
+            tensor, param, (buffer, _) = &tensors.tensors[i], params[i], kept[i]
+            tensor.size = param.shape[0]
+            tensor.data[LRK_PARAM], tensor.type[LRK_PARAM] = &param[0], LRK_F32
+            tensor.data[LRK_STATE], tensor.type[LRK_STATE] = &buffer[0], LRK_F32
+        if lrk_step_list_seal(&tensors, &other) >= 0:
+            raise ValueError("descend: params must not share memory")
+        for i in range(tensors.count):
+            tensor, (_, grad) = &tensors.tensors[i], kept[i]
+            tensor.data[LRK_GRAD], tensor.type[LRK_GRAD] = &grad[0], LRK_F32
+        with nogil:
+            done = run(&tensors, &held.plan, steps)
+        if not done:
+            raise MemoryError
+    finally:
+        lrk_step_list_free(&tensors)

@@ -15,6 +15,7 @@ from lrkern._numba import kernels, norms
 from lrkern._numba.kernels import GRAD, PARAM, Kind, Tensors
 from lrkern._numba.threads import PIECES_PER_THREAD, all_threads
 from lrkern._numba.update import Arrays, Pipeline
+from lrkern.backends import StepOptions, StepTensors
 
 Ints = NDArray[np.int64]
 
@@ -60,8 +61,8 @@ class Work:
 class StepList(_core.StepList):
     """As `_core.StepList`, which checks all arguments."""
 
-    def __init__(self, *arguments: Any, **more: Any) -> None:
-        super().__init__(*arguments, **more)
+    def __init__(self, tensors: StepTensors) -> None:
+        super().__init__(tensors)
         n, groups = len(self.params), len(self.groups)
         self._tensors = Tensors(
             addresses=np.zeros((n, kernels.ROLES), np.int64),
@@ -81,7 +82,7 @@ class StepList(_core.StepList):
         self._bound: list[Any] | None = None
         self._noted: list[Any] | None = None  # bound gradients whose addresses are noted already
         self._lock = threading.Lock()
-        self.set_options(math.inf, math.inf, False, False, "nearest", 0)
+        self.set_options(StepOptions())
 
     @property
     def count(self) -> int:
@@ -98,13 +99,11 @@ class StepList(_core.StepList):
         """Of the last step; NaN where nothing asked for it."""
         return self._norm
 
-    def set_options(
-        self, clip_norm: float, clip_value: float, skip_nonfinite: bool, zero_grad: bool, rounding: str, seed: int
-    ) -> None:
+    def set_options(self, options: StepOptions) -> None:
         """What steps do around the rule."""
-        super().set_options(clip_norm, clip_value, skip_nonfinite, zero_grad, rounding, seed)
-        self._clip_norm, self._clip_value, self._skips, self._zeroes = clip_norm, clip_value, skip_nonfinite, zero_grad
-        self._seed = np.uint64(seed) if rounding == "stochastic" else None
+        super().set_options(options)
+        self._options = options
+        self._seed = np.uint64(options.seed) if options.rounding == "stochastic" else None
 
     def set_input(self, group: int, index: int, value: float) -> None:
         """Set an input of a group's rule."""
@@ -166,21 +165,21 @@ class StepList(_core.StepList):
             if tuple in map(type, grads):
                 sparse = {i: self._summed(i, grad) for i, grad in enumerate(grads) if type(grad) is tuple}
             self._note(grads, sparse)
-        factor, norm = 1 / grad_scale, math.nan
-        if self._clip_norm < math.inf or self._skips:
+        options, factor, norm = self._options, 1 / grad_scale, math.nan
+        if options.clip_norm < math.inf or options.skip_nonfinite:
             raw, finite = self._raw_norm()
             norm = raw / grad_scale
-            if self._skips and not finite:
-                if self._zeroes:
+            if options.skip_nonfinite and not finite:
+                if options.zero_grad:
                     _set_to_zero(grads)
                 self._norm = norm
                 self._counts[1] += 1
                 return
-            if self._clip_norm < math.inf and not norm <= self._clip_norm:
-                factor = self._clip_norm / raw
+            if options.clip_norm < math.inf and not norm <= options.clip_norm:
+                factor = options.clip_norm / raw
         # An int, as compiled code returns it, would come back as int64.
         mixed = None if self._seed is None else np.uint64(kernels.random_seed(self._seed, np.uint64(self._counts[0])))
-        around = Pipeline(factor, self._clip_value, 0.0, self._zeroes, mixed)
+        around = Pipeline(factor, options.clip_value, 0.0, options.zero_grad, mixed)
         for one in self._work:
             if one.kind.measures:
                 self._measure(one, around)
@@ -188,7 +187,7 @@ class StepList(_core.StepList):
             self._run(one, around, k + 1 == len(self._work))
         if not self._work:
             self._counts[0] += 1
-        if self._zeroes and sparse:
+        if options.zero_grad and sparse:
             _set_to_zero([grads[i] for i in sparse])
         self._norm = norm
 

@@ -15,4 +15,4 @@ from lrkern.cuda._words import in_type_of
 
 __all__ = ["at", "in_type_of", "plan", "use_stream"]
 
-BACKEND = Backend(_plans.table, _plans.tables, StepList, _arrays, evaluates=True)
+BACKEND = Backend(_plans.table, _plans.tables, StepList, _arrays, {}, evaluates=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from lrkern import _core
 from lrkern._checks import describe
 from lrkern._exact_sum import BINS
+from lrkern.backends import StepOptions, StepTensors
 from lrkern.cuda import _arrays
 from lrkern.cuda._arrays import DeviceArray
 from lrkern.cuda._fields import (
@@ -37,42 +37,30 @@ class StepList:
     launches kernels on the current stream, and nothing else. So a CUDA graph that captures one goes on with the schedule.
     """
 
-    def __init__(
-        self,
-        where: str,
-        label: Callable[[str, int], str],
-        params: list[Any],
-        groups: list[str],
-        group_of: list[int],
-        states: dict[str, list[Any]],
-        *,
-        others: dict[str, list[Any]] | None = None,
-        row_lrs: list[Any] | None = None,
-        halves: bool = False,
-        as_gradient: Callable[[str, str, Any, Any, bool], Any] | None = None,
-    ) -> None:
-        self._where, self._label, self._params, self._groups = where, label, params, groups
-        self._as_gradient = as_gradient or _arrays.as_dense_gradient
-        self._checked = _core.StepList(where, label, params, groups, group_of, states, others=others, halves=halves)
-        self._find_device([*params, *(one for kind in (states | (others or {})).values() for one in kind if one is not None)])
-        self._row_lrs = {i: lrs for i, lrs in enumerate(row_lrs or []) if lrs is not None}
-        self._group_of = group_of
+    def __init__(self, tensors: StepTensors) -> None:
+        self._where, self._label, self._params, self._groups = tensors.where, tensors.label, tensors.params, tensors.groups
+        self._as_gradient = tensors.as_gradient or _arrays.as_dense_gradient
+        self._checked = _core.StepList(tensors._replace(row_lrs=None, as_gradient=None))
+        kept = (tensors.states | tensors.others).values()
+        self._find_device([*tensors.params, *(one for kind in kept for one in kind if one is not None)])
+        self._row_lrs = {i: lrs for i, lrs in enumerate(tensors.row_lrs or []) if lrs is not None}
+        self._group_of = tensors.group_of
         self._keys: list[Any] | None = None
         self._table: Table | None = None
         self._program: Program | None = None
         self._captured: set[Program] = set()
         self._schedules: dict[tuple[int, int], tuple[str, Any]] = {}
-        self._inputs = np.zeros((max(1, len(groups)), INPUTS))
-        for g, rule in enumerate(groups):
+        self._inputs = np.zeros((max(1, len(tensors.groups)), INPUTS))
+        for g, rule in enumerate(tensors.groups):
             fields = FAMILIES[rule].inputs._fields
             if "with_momentum" in fields and "with_momentum" not in _core.RULES[rule]:
                 self._inputs[g, fields.index("with_momentum")] = rule == "sgd_momentum"
         self._options = np.array([math.inf, math.inf, 0.0, 0.0])
-        self.set_options(math.inf, math.inf, False, False, "nearest", 0)
-        self._measures = any(FAMILIES[rule].measured is not None for rule in groups)
+        self.set_options(StepOptions())
+        self._measures = any(FAMILIES[rule].measured is not None for rule in tensors.groups)
         self._made = False
         self._on_device: dict[str, Any] = {}
-        self._packed = Packed.of(where, {})
+        self._packed = Packed.of(tensors.where, {})
         self._plans: tuple[Any, ...] = ()
 
     def _find_device(self, arrays: list[DeviceArray]) -> None:
@@ -89,14 +77,12 @@ class StepList:
 
     # ---------------------------------------------------------------------------------------------------------- settings
 
-    def set_options(
-        self, clip_norm: float, clip_value: float, skip_nonfinite: bool, zero_grad: bool, rounding: str, seed: int
-    ) -> None:
-        """What steps do around the rule. Clipping at infinity is none."""
-        self._checked.set_options(clip_norm, clip_value, skip_nonfinite, zero_grad, rounding, seed)
-        self._wants_norm = skip_nonfinite or clip_norm < math.inf
-        self._options[:] = clip_norm, clip_value, skip_nonfinite, self._wants_norm
-        self._zero_grad, self._rounding, self._seed = zero_grad, rounding, seed
+    def set_options(self, options: StepOptions) -> None:
+        """What steps do around the rule."""
+        self._checked.set_options(options)
+        self._wants_norm = options.skip_nonfinite or options.clip_norm < math.inf
+        self._options[:] = options.clip_norm, options.clip_value, options.skip_nonfinite, self._wants_norm
+        self._zero_grad, self._rounding, self._seed = options.zero_grad, options.rounding, options.seed
 
     def set_input(self, group: int, index: int, value: float) -> None:
         """Set an input of a group's rule, by its place in RULES; `publish` makes it known."""
