@@ -434,7 +434,8 @@ def refine(grad_norms: npt.ArrayLike, norm: str = "l2", *, peak: float = 1.0, sm
         Defazio, Cutkosky, Mehta, Mishchenko, "Optimal Linear Decay Learning Rate Schedules and Further Refinements", arXiv
         2310.07831: schedules with w_t = |g_t|^-2 for SGD and, in the l1 norm, |g_t|^-1 for Adam, scaled to a maximum of 1. The
         scale does not matter there, as the peak is tuned. Weights, sums, the width of the median and what stands beyond both
-        ends are those of the code that the authors published with it. The default of `smoothing` is lrkern's.
+        ends are those of the code that the authors published with it. Its figures in the l1 norm are made with a median over
+        0.1 of the run, the default here, and weights 1/G; the others with 1/G^2.
     """
     where = "refine"
     norms = metrics_of(where, "grad_norms", grad_norms).astype(np.float64)

@@ -162,6 +162,8 @@ BAD = [
         "decay_type must be 'linear', 'cosine' or '1-sqrt'",
     ),
     (lambda: H.get_scheduler("sine", 0.1), ValueError, "transformers.get_scheduler: name must be 'linear', "),
+    (lambda: H.get_scheduler("greedy", 0.1), ValueError, "follows metrics: see lrkern.plateau(dialect='transformers')"),
+    (lambda: H.get_scheduler("reduce_lr_on_plateau", 0.1), ValueError, "see lrkern.plateau(dialect='torch')"),
     (lambda: H.get_scheduler("cosine", 0.1, 10), TypeError, "num_training_steps must be given for 'cosine'; got None"),
 ]
 

@@ -27,9 +27,12 @@ def placed(ramp: Ramp, length: Length, offset: Length = 0) -> Schedule:
     length, offset = Fraction(length), Fraction(offset)
     if not offset:
         return stretched(ramp(1), length)
-    unit, finest = lcm(length.denominator, offset.denominator), fine_unit(max(length, abs(offset)))
-    unit = unit if unit * max(length, abs(offset)) <= _FINEST else finest
-    return ramp(round(length * unit)).shift(-round(offset * unit)).stretch(Fraction(1, unit))
+    unit, whole = lcm(length.denominator, offset.denominator), max(length, abs(offset))
+    if unit * whole > _FINEST:
+        unit = fine_unit(whole)
+    curve = ramp(round(length * unit)).shift(-round(offset * unit))
+    # The usual case, floats, costs least: their units are powers of two, whose reciprocals are floats as well.
+    return curve.stretch(1.0 / unit) if unit.bit_count() == 1 else curve.stretch(1, unit)
 
 
 def stretched(s: Schedule, factor: Fraction) -> Schedule:

@@ -436,10 +436,10 @@ def _one_cycle(
     total_steps = count(where, "total_steps", total_steps, low=1)
     pct_start = real(where, "pct_start", pct_start, low=0.0, high=1.0)
     kind = {"cos": "cosine", "linear": "linear"}[choice(where, "anneal_strategy", anneal_strategy, ("cos", "linear"))]
-    ends = [Fraction(pct_start * total_steps - 1.0), Fraction(total_steps - 1)]
+    ends = [_exact(pct_start * total_steps - 1.0), total_steps - 1]
     if len(phases) == 3:
-        ends.insert(1, Fraction(2 * pct_start * total_steps - 2.0))
-    parts, starts, begin = [], [0], Fraction(0)
+        ends.insert(1, _exact(2 * pct_start * total_steps - 2.0))
+    parts, starts, begin = [], [0], _exact(0.0)
     for phase, end in zip(phases, ends, strict=True):
         # A phase that is over before it begins is passed by; where it ends is still where the next one begins.
         if end > begin:
@@ -452,6 +452,11 @@ def _one_cycle(
     if not parts:
         return phases[-1](kind, 0)
     return parts[0] if len(parts) == 1 else join(parts, starts[1:-1])
+
+
+def _exact(end: float) -> Fraction | int:
+    """The number that a float holds, an integer where it can be: those are far cheaper."""
+    return int(end) if end.is_integer() else Fraction(end)
 
 
 def SequentialLR(schedulers: Sequence[Schedule], milestones: Sequence[int]) -> Schedule:

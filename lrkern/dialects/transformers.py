@@ -382,6 +382,9 @@ def get_scheduler(
     1.0
     """
     where = "transformers.get_scheduler"
+    if name in ("reduce_lr_on_plateau", "greedy"):
+        dialect = "torch" if name == "reduce_lr_on_plateau" else "transformers"
+        raise ValueError(f"{where}: name must not be {name!r}, which follows metrics: see lrkern.plateau(dialect={dialect!r})")
     function, needed = _NAMES[choice(where, "name", name, tuple(_NAMES))]
     given = {"num_warmup_steps": num_warmup_steps, "num_training_steps": num_training_steps}
     kwargs = dict(scheduler_specific_kwargs or {})
