@@ -144,7 +144,6 @@ class Optimizer:
         self._read_shared(shared)
         self._structure, self._group_of, own = arrange(self._name, params)
         self._backend = backends.choose(self._name, shared.get("backend"), *self._structure.arrays)
-        self._excludes = self._backend.StepList is _core.StepList  # its lists can keep other threads away
         as_array, label = self._backend.arrays.as_array, self._structure.label
         found = enumerate(self._structure.arrays)
         self._params = [as_array(self._name, label("param", i), one, written=True) for i, one in found]
@@ -273,24 +272,15 @@ class Optimizer:
         found = None if grads is None else self._structure.flatten(self._where_step, "grads", grads)
         if (type(grad_scale) is not float or grad_scale != 1.0) and not backends.on_device(grad_scale):
             grad_scale = _checks.real(self._where_step, "grad_scale", grad_scale, low=_SMALLEST_SCALE, high=MAX)
-        if not self._live:
-            self._tensors.run(found, grad_scale)
-        elif self._excludes:
-            tensors: Any = self._tensors
-            tensors.run_after(self._refresh, found, grad_scale)
+        if self._live:
+            self._tensors.run(found, grad_scale, self._refresh)
         else:
-            self._refresh()
             self._tensors.run(found, grad_scale)
 
     def _refresh(self) -> None:
         """Give the list what schedules have for the next step."""
         for g, group in self._live:
             group.refresh(self._tensors, g, self._tensors.count)
-
-    def _alone(self, function: Callable[[], _T]) -> _T:
-        """What a function returns, called while no other thread steps or changes this optimizer."""
-        tensors: Any = self._tensors
-        return tensors.alone(function) if self._excludes else function()
 
     @property
     def count(self) -> int:
@@ -332,7 +322,7 @@ class Optimizer:
             TypeError, ValueError: the value does not fit; nothing has changed then, in any group.
             RuntimeError: another thread is in the middle of a step.
         """
-        self._alone(partial(self._set, name, value, group))
+        self._tensors.alone(partial(self._set, name, value, group))
 
     def _set(self, name: str, value: Any, group: int | None) -> None:
         where = f"{self._name}.set"
@@ -372,7 +362,7 @@ class Optimizer:
         Raises:
             RuntimeError: another thread is in the middle of a step.
         """
-        return self._alone(self._copy_state)
+        return self._tensors.alone(self._copy_state)
 
     def _copy_state(self) -> dict[str, Any]:
         copies = {
@@ -439,7 +429,7 @@ class Optimizer:
             OSError: the file cannot be written.
             RuntimeError: another thread is in the middle of a step; a step raises it while another thread saves.
         """
-        self._alone(partial(self._save, path))
+        self._tensors.alone(partial(self._save, path))
 
     def _save(self, path: str | PathLike[str]) -> None:
         from lrkern import _state_files

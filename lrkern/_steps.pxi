@@ -255,18 +255,12 @@ cdef class StepList:
         finally:
             PyThread_release_lock(self.lock)
 
-    def run(self, list grads, double grad_scale):
-        """One step with these gradients (None: the bound ones).
+    def run(self, list grads, double grad_scale, prepare=None):
+        """One step with these gradients (None: the bound ones), after a call of `prepare`, which may set inputs for it.
 
-        It is counted here and not by the caller: between this and a line of Python, Ctrl-C could come.
+        It is counted here and not by the caller: between this and a line of Python, Ctrl-C could come. For the same reason
+        `prepare` is called here: no step of another thread comes between.
         """
-        self._run(None, grads, grad_scale)
-
-    def run_after(self, prepare, list grads, double grad_scale):
-        """The same, after a call of `prepare`, which sets inputs for this step: no other one comes between."""
-        self._run(prepare, grads, grad_scale)
-
-    cdef _run(self, prepare, list grads, double grad_scale):
         cdef lrk_step_result result
         self._acquire(grads)
         try:

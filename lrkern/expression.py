@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from numbers import Real
-from typing import Any, Union
+from typing import Any, Union, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -173,15 +173,30 @@ class Schedule(_core.Expression):
             return NotImplemented
         return add(self, other)
 
-    def __mul__(self, other: Schedule | Number) -> Schedule:
+    @overload
+    def __mul__(self, other: Schedule | Number) -> Schedule: ...
+    @overload
+    def __mul__(self, other: NDArray[Any]) -> list[Schedule]: ...
+    def __mul__(self, other: Schedule | Number | NDArray[Any]) -> Schedule | list[Schedule]:
+        """The product with a schedule or a number; with each number of a 1-D array a list of them, for `lrkern.tables`.
+
+        >>> import numpy as np, lrkern as lk
+        >>> lk.tables(lk.linear(1.0, 0.0, 4) * np.array([0.1, 0.2]), 3)
+        array([[0.1  , 0.075, 0.05 ],
+               [0.2  , 0.15 , 0.1  ]])
+        """
+        if isinstance(other, np.ndarray):
+            return multiply_all(self, other)
         if not isinstance(other, (Schedule, *_NUMBERS)):
             return NotImplemented
         return multiply(self, other)
 
-    def __rmul__(self, other: Number) -> Schedule:
-        if not isinstance(other, _NUMBERS):
-            return NotImplemented
-        return multiply(self, other)
+    @overload
+    def __rmul__(self, other: Number) -> Schedule: ...
+    @overload
+    def __rmul__(self, other: NDArray[Any]) -> list[Schedule]: ...
+    def __rmul__(self, other: Number | NDArray[Any]) -> Schedule | list[Schedule]:
+        return self.__mul__(other)
 
     def __neg__(self) -> Schedule:
         return multiply(self, -1.0)
@@ -529,6 +544,13 @@ def multiply(a: Schedule, b: Schedule | Number) -> Schedule:
         return Schedule("*", (a, b), _core.multiply(a.node, b.node), _longer(a, b))
     value = real("*", "number", b)
     return Schedule("*", (value, a), _core.multiply(_core.constant(value), a.node), a.steps)
+
+
+def multiply_all(a: Schedule, factors: NDArray[Any]) -> list[Schedule]:
+    """a(t) b for each b of a vector."""
+    if factors.ndim != 1:
+        raise ValueError(f"*: factors must be a number, a Schedule or a 1-D array of numbers; got {describe(factors)}")
+    return [multiply(a, factor) for factor in factors]
 
 
 def rebuild(name: str, args: tuple[Any, ...]) -> Schedule:

@@ -71,9 +71,21 @@ def test_no_such_name():
 
 def test_groups():
     """A schedule times a vector of base learning rates: a row for each group."""
-    shape, bases = dialects.torch.CosineAnnealingLR(1.0, T_max=50), [0.1, 0.03, 1e-4]
-    table = lk.tables([shape * base for base in bases], 60)
-    assert table.shape == (3, 60)
-    for row, base in zip(table, bases, strict=True):
-        assert np.array_equal(row, (shape * base).table(60))
-        dialect_checks.assert_agree(row, dialects.torch.CosineAnnealingLR(base, T_max=50).table(60), relative=5e-16)
+    shape, bases = dialects.torch.CosineAnnealingLR(1.0, T_max=50), np.array([0.1, 0.03, 1e-4])
+    for product in (shape * bases, bases * shape):
+        assert product == [shape * base for base in bases]
+        table = lk.tables(product, 60)
+        assert table.shape == (3, 60)
+        for row, base in zip(table, bases, strict=True):
+            dialect_checks.assert_agree(row, dialects.torch.CosineAnnealingLR(base, T_max=50).table(60), relative=5e-16)
+    assert shape * np.array([]) == []
+    assert shape * np.array([2, 3]) == [2 * shape, 3 * shape]
+
+
+@pytest.mark.parametrize("factors", [np.ones((2, 2)), np.array(1.0), np.array(["a"]), np.array([np.nan])])
+def test_groups_of_what_is_no_vector_of_numbers(factors):
+    schedule = lk.linear(1.0, 0.0, 4)
+    with pytest.raises((TypeError, ValueError), match=r"^\*: (factors|number) must be .*; got "):
+        schedule * factors
+    with pytest.raises((TypeError, ValueError), match=r"^\*: (factors|number) must be .*; got "):
+        factors * schedule

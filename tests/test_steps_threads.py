@@ -66,8 +66,11 @@ class TestThreadsAndForks:
         assert done + len(clashes) == 60
         assert all("another thread is in the middle of a step" in one for one in clashes)
 
-    def test_nothing_else_while_a_step_is_in_the_middle(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("backend", ["c", "numba"])
+    def test_nothing_else_while_a_step_is_in_the_middle(self, backend: str, tmp_path: Path) -> None:
         """A schedule is evaluated as a part of its step; a state that another thread took then would be half old, half new."""
+        if backend == "numba":
+            pytest.importorskip("numba")
         inside, go_on = threading.Event(), threading.Event()
 
         def lr(step: int) -> float:
@@ -76,7 +79,7 @@ class TestThreadsAndForks:
             return 0.5
 
         p = np.zeros(3)
-        opt = lk.SGD([p], lr, momentum=0.5)
+        opt = lk.SGD([p], lr, momentum=0.5, backend=backend)
         state = opt.state_dict()
         thread = threading.Thread(target=opt.step, args=([np.ones(3)],))
         thread.start()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +20,7 @@ from lrkern._numba.update import Arrays, Pipeline
 from lrkern.backends import StepOptions, StepTensors
 
 Ints = NDArray[np.int64]
+T = TypeVar("T")
 
 # Bytes of parameters: below which threads do not pay; of a piece that a thread takes.
 SERIAL, LEAST, MOST = 256 << 10, 32 << 10, 1 << 20
@@ -118,44 +121,50 @@ class StepList(_core.StepList):
         updates: list[int] = self._tensors.updates.tolist()
         return updates
 
+    def alone(self, function: Callable[[], T]) -> T:
+        """What a function returns, called while no other thread can step."""
+        with self._others_kept_away():
+            return function()
+
     def restore(self, updates: list[int], count: int, skipped: int, arrays: list[tuple[Any, Any]]) -> None:
         """Go back to these counts, and copy arrays."""
-        self._acquire()
-        try:
+        with self._others_kept_away():
             super().restore(updates, count, skipped, arrays)
             self._tensors.updates[:] = updates
             self._counts[:] = count, skipped
-        finally:
-            self._lock.release()
 
     def bind(self, grads: list[Any]) -> None:
         """Check the gradients, and keep them for steps that are given none."""
-        self._acquire()
-        try:
+        with self._others_kept_away():
             super().bind(grads)
             self._bound = self.bound
-        finally:
-            self._lock.release()
 
-    def run(self, grads: list[Any] | None, grad_scale: float) -> None:
-        """One step with these gradients (None: the bound ones)."""
-        self._acquire()
-        try:
-            if grads is not None:
-                super().bind(grads)
-                used, self._bound = self.bound, None
-            elif self._bound is None:
-                raise ValueError(f"{self.where}: grads are needed: pass them to step(), or bind() them before")
-            else:
-                used = self._bound
-            self._step(used, grad_scale)
-        finally:
-            self._lock.release()
+    def run(self, grads: list[Any] | None, grad_scale: float, prepare: Callable[[], None] | None = None) -> None:
+        """One step with these gradients (None: the bound ones), after a call of `prepare`, which may set inputs for it."""
+        with self._others_kept_away():
+            if prepare is not None:
+                prepare()
+            self._step(self._taken(grads), grad_scale)
 
-    def _acquire(self) -> None:
-        """Lock out other threads."""
+    def _taken(self, grads: list[Any] | None) -> list[Any]:
+        if grads is not None:
+            super().bind(grads)
+            self._bound = None
+            return self.bound
+        if self._bound is None:
+            raise ValueError(f"{self.where}: grads are needed: pass them to step(), or bind() them before")
+        return self._bound
+
+    @contextmanager
+    def _others_kept_away(self) -> Iterator[None]:
         if not self._lock.acquire(blocking=False):
-            raise RuntimeError(f"{self.where}: another thread is in the middle of a step of this optimizer")
+            raise RuntimeError(
+                f"{self.where}: another thread is in the middle of a step of this optimizer, or copies its state"
+            )
+        try:
+            yield
+        finally:
+            self._lock.release()
 
     # ---------------------------------------------------------------------------------------------------------- a step
 

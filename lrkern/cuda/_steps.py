@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -28,6 +29,8 @@ from lrkern.cuda._platform import current_stream, is_captured, on_device, read_b
 from lrkern.cuda._program import Program
 from lrkern.cuda._table import Table
 from lrkern.rules import FAMILIES
+
+T = TypeVar("T")
 
 
 class StepList:
@@ -192,8 +195,10 @@ class StepList:
         found: DeviceArray = array
         return found
 
-    def run(self, grads: list[Any] | None, grad_scale: Any) -> None:
-        """One step with these gradients (None: the bound ones)."""
+    def run(self, grads: list[Any] | None, grad_scale: Any, prepare: Callable[[], None] | None = None) -> None:
+        """One step with these gradients (None: the bound ones), after a call of `prepare`."""
+        if prepare is not None:
+            prepare()
         if grads is not None:
             self._take(grads)
         if self._table is None:
@@ -244,6 +249,10 @@ class StepList:
         """For each tensor, how many updates it has had."""
         found: list[int] = self._read("updates")[: len(self._params)].tolist()
         return found
+
+    def alone(self, function: Callable[[], T]) -> T:
+        """What a function returns: what it reads of the device comes after all steps so far, on their stream."""
+        return function()
 
     def restore(self, updates: list[int], count: int, skipped: int, arrays: list[tuple[Any, Any]]) -> None:
         """Go back to these counts, and copy the second array of each pair into the first."""
