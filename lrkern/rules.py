@@ -499,13 +499,6 @@ _BY_INPUTS = {family.inputs: family for family in FAMILIES.values()}
 _BY_SCALARS = {family.scalars_type: family for family in FAMILIES.values()}
 
 
-def inputs_of(rule: str, values: dict[str, float]) -> Any:
-    """The inputs of a rule from those that `_core.RULES[rule]` lists, by name."""
-    inputs = FAMILIES[rule].inputs
-    extra = {"with_momentum": float(rule == "sgd_momentum")} if inputs is SGDInputs else {}
-    return inputs(**{**values, **extra})
-
-
 def scalars(h, n, norm_p, norm_m):
     """The scalars of the family whose inputs `h` are: for compiled code only."""
     raise NotImplementedError

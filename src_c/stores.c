@@ -10,9 +10,9 @@ enum { LARGE = 8 << 20, TELLING = 256 << 20 };
 /* Where one kind is not faster than the other by this factor, chance would decide. */
 static const double CLEARLY = 1.1;
 
-/* Bytes per page fault below which an output was fresh memory: half of the largest pages that systems give unasked. Its first
-   touch takes longer than the stores. */
-enum { FRESH = 1 << 20 };
+/* With a page fault for every so many bytes an output was fresh memory, whose first touch takes longer than the stores: twice the
+   largest pages that systems give unasked, as some of it may have been touched before. */
+enum { FRESH = 4 << 20 };
 
 static _Atomic int streams[LRK_MAX_THREADS + 1]; /* 0: not known; else 1 + lrk_stores */
 

@@ -7,15 +7,13 @@ import itertools
 import os
 import subprocess
 import sys
-import threading
-import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cases
 import numpy as np
 import pytest
 import test_bits
+from at_once import at_once, ticks_during
 from numba import njit, prange
 from reference_steps import BF16, F16, F32, F64
 
@@ -415,14 +413,7 @@ def work_of(backend, k):
 
 
 def test_several_threads_at_once():
-    barrier = threading.Barrier(4)
-
-    def begin(k):
-        barrier.wait()
-        return work_of("numba", k)
-
-    with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(begin, range(4)))
+    found = at_once(4, lambda k: work_of("numba", k))
     for k, arrays in enumerate(found):
         assert all(same(*pair) for pair in zip(arrays, work_of("c", k), strict=True)), k
     assert not same(found[0][0], found[1][0])
@@ -432,13 +423,7 @@ def test_steps_run_without_the_gil():
     """While one thread is in a compiled function, another one goes on."""
     plan, out = lk.cosine(0.1, 0.0, 10**6).plan(), np.empty(3 * 10**7)
     ln.fill(plan, out[:5], 0)
-    filling = threading.Thread(target=ln.fill, args=(plan, out, 0))
-    filling.start()
-    ticks = 0
-    while filling.is_alive():
-        time.sleep(0.001)
-        ticks += 1
-    assert ticks > 5
+    assert ticks_during(ln.fill, plan, out, 0) > 5
 
 
 def test_inputs_are_those_of_c():

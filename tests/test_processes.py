@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import os
 import subprocess
 import sys
-import threading
 import time
 
 import numpy as np
 import pytest
 import ulp
+from at_once import at_once, ticks_during
 
 import lrkern as lk
 
@@ -83,18 +82,6 @@ print(codes)
     assert run.stdout.strip() == str([0] * 10)
 
 
-def at_once(n, work):
-    """Runs work(0) .. work(n-1) in threads that start together; results in order."""
-    barrier = threading.Barrier(n)
-
-    def begin(i):
-        barrier.wait()
-        return work(i)
-
-    with concurrent.futures.ThreadPoolExecutor(n) as pool:
-        return list(pool.map(begin, range(n)))
-
-
 def test_threads_share_a_schedule():
     """Infinite schedules whose plans grow while several threads ask for different places."""
     texts = [
@@ -149,13 +136,7 @@ def test_other_threads_run_while_steps_are_looked_up():
     """Neither whole nor fractional steps hold the interpreter."""
     schedule = lk.cosine(0.1, 0.0, 10**6)
     for steps in (np.random.default_rng(0).integers(0, 10**6, 10**7), np.random.default_rng(0).random(10**6) * 10**6):
-        work = threading.Thread(target=schedule, args=(steps,))
-        work.start()
-        ticks = 0
-        while work.is_alive():
-            time.sleep(0.001)
-            ticks += 1
-        assert ticks > 10
+        assert ticks_during(schedule, steps) > 10
 
 
 def test_building_in_threads():

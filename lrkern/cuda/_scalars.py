@@ -36,7 +36,6 @@ from lrkern.rules import FAMILIES
 
 # Rows of `live`: the input of a group that a schedule gives, and where its plan lies.
 LIVE_GROUP, LIVE_PLACE, LIVE_BREAKS, LIVE_PIECES, LIVE_COUNT, LIVE_TAIL, LIVE_PERIOD = range(7)
-LIVE_FIELDS = 7
 
 # `options`, float64
 CLIP_NORM, CLIP_VALUE, SKIP_NONFINITE, WANTS_NORM = range(4)
