@@ -53,7 +53,7 @@ sanitize: $(BUILT) ## C under the sanitizers: addresses, undefined behaviour, ra
 test-peers: $(BUILT) $(VENV)/.peers ## install torch, JAX, optax, keras, ... (CPU builds), run the tests that compare with them
 	$(BIN)/python -m pytest -m peers $(ARGS)
 
-test-cuda: $(BUILT) $(VENV)/.cuda ## install numba-cuda (210 MB), run its kernels in the simulator, check their PTX; needs no GPU
+test-cuda: $(BUILT) $(VENV)/.cuda ## install numba-cuda (210 MB), check the PTX of all kernels, run it and them in place of a GPU
 	@NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest -m cuda tests/cuda $(ARGS) > $(VENV)/simulator.log 2>&1 & simulator=$$!; \
 	$(BIN)/python -m pytest -m cuda tests/cuda $(ARGS); compiled=$$?; \
 	wait $$simulator; simulated=$$?; cat $(VENV)/simulator.log; exit $$((compiled + simulated))

@@ -1,11 +1,14 @@
-"""Tests of the CUDA backend: `make test-cuda`. numba-cuda and its simulator exclude each other in one process."""
+"""Tests of the CUDA backend: `make test-cuda`. numba-cuda and its simulator exclude each other in one process.
+
+Both run `test_device`; what is about compiled kernels, and the device that stands in for a GPU, is for the former.
+"""
 
 import os
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-LEFT_OUT = ["test_ptx.py", "test_host.py"] if os.environ.get("NUMBA_ENABLE_CUDASIM") == "1" else ["test_simulated.py"]
+LEFT_OUT = ["test_ptx.py", "test_host.py", "test_emulator.py"] if os.environ.get("NUMBA_ENABLE_CUDASIM") == "1" else []
 
 
 def pytest_ignore_collect(collection_path, config):

@@ -1,5 +1,6 @@
-/* A stand-in for NVIDIA's driver, for tests of what runs on the host: numba-cuda, its launches and ours, streams, captures.
- * Memory is the CPU's, kernels do nothing, and everything is counted. What is not here, the driver is found not to have. */
+/* A stand-in for NVIDIA's driver: what runs on the host is tested on it (numba-cuda, its launches and ours, streams, captures).
+ * Memory is the CPU's and everything is counted. Kernels do nothing, or run as C (emulator.py) if `fake_find` finds them; then
+ * every access is checked. What is not here, the driver is found not to have. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdint.h>
@@ -16,8 +17,34 @@ typedef struct {
 
 enum { SUCCESS = 0, NO_CONTEXT = 201, NOT_FOUND = 500, CAPTURE_UNSUPPORTED = 900 };
 
-int fake_capturing, fake_context_depth;
+enum { MOST_ALLOCATIONS = 4096, MOST_PARAMETERS = 128, MOST_CAPTURED = 64 };
+
+typedef void check_access(address memory, size_t size, const char *where);
+typedef struct {
+    void (*launch)(const unsigned *grid, const unsigned *block, void **arguments, int backwards, check_access *check);
+    int parameters;
+} emulated_kernel;
+typedef struct {
+    char *name;
+    emulated_kernel *found; /* when it is first launched */
+} kernel;
+
+int fake_capturing, fake_context_depth, fake_backwards;
 long fake_allocations, fake_copies, fake_waits, fake_launches, fake_last_stream;
+emulated_kernel *(*fake_find)(const char *name);
+
+static struct {
+    address begin;
+    size_t size;
+} memory[MOST_ALLOCATIONS];
+static int used;
+
+static struct {
+    emulated_kernel *found;
+    unsigned grid[3], block[3];
+    uint64_t arguments[MOST_PARAMETERS];
+} captured[MOST_CAPTURED];
+static int captured_launches;
 
 static char context[1];
 static void *contexts[64];
@@ -33,6 +60,44 @@ static int copy(address to, address from, size_t size) {
     memcpy((void *)to, (const void *)from, size);
     return SUCCESS;
 }
+
+/* The place of the allocation that holds this; `used` if there is none. */
+static int allocation_of(address begin, size_t size) {
+    static int last; /* most are in the same one as the last */
+    if (last >= used) last = 0;
+    for (int i = 0; i < used; ++i, last = (last + 1) % used)
+        if (begin >= memory[last].begin && begin + size <= memory[last].begin + memory[last].size) return last;
+    return used;
+}
+
+static void check(address begin, size_t size, const char *where) {
+    if (begin % size == 0 && allocation_of(begin, size) < used) return;
+    fprintf(stderr, "stand-in: %s: %d bytes at %#llx are not there, or not aligned\n", where, (int)size, begin);
+    abort();
+}
+
+static void launch(const launch_config *config, emulated_kernel *found, void **arguments) {
+    if (!fake_capturing) {
+        found->launch(config->grid, config->block, arguments, fake_backwards, check);
+        return;
+    }
+    if (captured_launches == MOST_CAPTURED || found->parameters > MOST_PARAMETERS) abort();
+    captured[captured_launches].found = found;
+    memcpy(captured[captured_launches].grid, config->grid, sizeof config->grid);
+    memcpy(captured[captured_launches].block, config->block, sizeof config->block);
+    for (int i = 0; i < found->parameters; ++i) memcpy(&captured[captured_launches].arguments[i], arguments[i], 8);
+    ++captured_launches;
+}
+
+/* What a CUDA graph of the launches captured since `fake_forget` does. */
+void fake_replay(void) {
+    for (int i = 0; i < captured_launches; ++i) {
+        void *arguments[MOST_PARAMETERS];
+        for (int k = 0; k < MOST_PARAMETERS; ++k) arguments[k] = &captured[i].arguments[k];
+        captured[i].found->launch(captured[i].grid, captured[i].block, arguments, fake_backwards, check);
+    }
+}
+void fake_forget(void) { captured_launches = 0; }
 
 static int set(int *to, int value) {
     *to = value;
@@ -79,10 +144,21 @@ int cuCtxSynchronize(void) { return unless_capturing(&fake_waits); }
 
 int cuMemGetInfo(size_t *available, size_t *total) { return *available = *total = (size_t)1 << 35, SUCCESS; }
 int cuMemAlloc(address *found, size_t size) {
+    if (used == MOST_ALLOCATIONS) abort();
     *found = (address)aligned_alloc(512, (size + 511) / 512 * 512);
+    memset((void *)*found, 0xA5, size); /* nobody may count on zeros */
+    memory[used].begin = *found;
+    memory[used++].size = size;
     return unless_capturing(&fake_allocations);
 }
-int cuMemFree(address memory) { return free((void *)memory), unless_capturing(&fake_allocations); }
+int cuMemFree(address begin) {
+    int place = 0;
+    while (place < used && memory[place].begin != begin) ++place;
+    if (place == used) abort();
+    memory[place] = memory[--used];
+    free((void *)begin);
+    return unless_capturing(&fake_allocations);
+}
 int cuMemcpyHtoDAsync(address to, const void *from, size_t size, void *stream) { return copy(to, (address)from, size); }
 int cuMemcpyDtoHAsync(void *to, address from, size_t size, void *stream) { return copy((address)to, from, size); }
 int cuMemcpyHtoD(address to, const void *from, size_t size) { return ++fake_waits, copy(to, (address)from, size); }
@@ -105,12 +181,20 @@ int cuLibraryLoadData(void **library, const void *code, void *a, void *b, unsign
     return fake_capturing ? CAPTURE_UNSUPPORTED : some(library);
 }
 int cuLibraryUnload(void *library) { return SUCCESS; }
-int cuLibraryGetKernel(void **kernel, void *library, const char *name) { return some(kernel); }
-int cuKernelGetFunction(void **function, void *kernel) { return *function = kernel, SUCCESS; }
-int cuKernelGetAttribute(int *value, int attribute, void *kernel, int device) { return set(value, 0); }
-int cuLaunchKernelEx(const launch_config *config, void *kernel, void **arguments, void **extra) {
+int cuLibraryGetKernel(void **found, void *library, const char *name) {
+    kernel *made = malloc(sizeof *made);
+    *made = (kernel){strdup(name), NULL};
+    return *found = made, SUCCESS;
+}
+int cuKernelGetFunction(void **function, void *found) { return *function = found, SUCCESS; }
+int cuKernelGetAttribute(int *value, int attribute, void *found, int device) { return set(value, 0); }
+int cuLaunchKernelEx(const launch_config *config, kernel *launched, void **arguments, void **extra) {
     fake_last_stream = (long)config->stream;
-    return ++fake_launches, SUCCESS;
+    ++fake_launches;
+    if (!fake_find) return SUCCESS;
+    if (!launched->found) launched->found = fake_find(launched->name);
+    if (!launched->found) return NOT_FOUND;
+    return launch(config, launched->found, arguments), SUCCESS;
 }
 
 int cuGetProcAddress_v2(const char *name, void **found, int version, uint64_t flags, int *status) {

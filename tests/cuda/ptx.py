@@ -1,27 +1,26 @@
-"""Every kernel of lrkern.cuda as PTX, on a machine without a GPU; and what its text tells."""
+"""Every kernel of lrkern.cuda as PTX, on a machine without a GPU; and what its text tells.
+
+What is looked at is what runs: Numba's own compiler for launches, on the device of `stand_in`.
+"""
 
 from __future__ import annotations
 
 import collections
 import re
 from functools import cache
-from types import SimpleNamespace
 
-import numba.cuda.compiler
-import numba.cuda.dispatcher
 import numpy as np
+import stand_in  # noqa: F401  before Numba looks for a driver
+
+# isort: split
 from cuda.bindings import nvjitlink
 from numba import types
-from numba.cuda.compiler import compile_cuda, kernel_fixup
 
 from lrkern.cuda import _arrays, _elements, _kernels, _norms, _plans, _scalars
 from lrkern.rules import FAMILIES
 
-CAPABILITIES = (8, 0), (9, 0)
-
-# Functions that kernels call are compiled for the device that is there.
-for module in (numba.cuda.compiler, numba.cuda.dispatcher):
-    module.get_current_device = lambda: SimpleNamespace(compute_capability=CAPABILITIES[-1])
+CAPABILITIES = (8, 0), (9, 0, "a")
+"""Of architectures; the last one is that of the device."""
 
 F32, F64, BF16, F16 = _elements.FLOAT32, _elements.FLOAT64, _elements.BFLOAT16, _elements.FLOAT16
 I64, U64 = types.int64, types.uint64
@@ -103,10 +102,7 @@ SIGNATURES = signatures()
 def _library(name):
     """What Numba makes of a kernel, which takes longer than all PTX made of it."""
     kernel, arguments = SIGNATURES[name]
-    options = {"fastmath": False, "opt": 3}
-    found = compile_cuda(kernel.py_func, types.void, arguments, cc=CAPABILITIES[0], nvvm_options=options)
-    kernel_fixup(found.library.get_function(found.fndesc.llvm_func_name), False)
-    return found.library
+    return kernel.compile(arguments)._codelibrary
 
 
 @cache
@@ -115,10 +111,15 @@ def ptx(name, capability):
     return _library(name).get_asm_str(cc=capability)
 
 
+def arch(capability):
+    """Its name."""
+    return "sm_" + "".join(map(str, capability))
+
+
 def assembled(name, capability):
     """What the assembler tells of a kernel: (registers of a thread, bytes of its stack, bytes spilled)."""
     text = ptx(name, capability).encode()
-    linker = nvjitlink.create(2, [f"-arch=sm_{capability[0]}{capability[1]}", "-verbose"])
+    linker = nvjitlink.create(2, [f"-arch={arch(capability)}", "-verbose"])
     nvjitlink.add_data(linker, nvjitlink.InputType.PTX, text, len(text), name)
     nvjitlink.complete(linker)
     log = bytearray(nvjitlink.get_info_log_size(linker))

@@ -28,7 +28,7 @@ MOST_REGISTERS = {
 }
 
 
-@pytest.fixture(params=ptx.CAPABILITIES, ids=lambda cc: f"sm_{cc[0]}{cc[1]}")
+@pytest.fixture(params=ptx.CAPABILITIES, ids=ptx.arch)
 def capability(request):
     return request.param
 
@@ -36,7 +36,7 @@ def capability(request):
 @pytest.mark.parametrize("name", ptx.SIGNATURES)
 def test_every_kernel_compiles_without_local_memory_and_calls(name, capability):
     text = ptx.ptx(name, capability)
-    assert f".target sm_{capability[0]}{capability[1]}" in text
+    assert f".target {ptx.arch(capability)}\n" in text
     assert ".local" not in text, "registers have spilled to memory, or an array is indexed by what is no constant"
     assert "call" not in ptx.instructions(text), "a function has not been inlined"
 

@@ -1,6 +1,7 @@
-"""The CUDA backend in numba-cuda's simulator: its bits are those of the C kernels. `make test-cuda` chooses the simulator.
+"""The CUDA backend without a GPU: its bits are those of the C kernels.
 
-Blocks and chunks are small there (`_platform.THREADS`, `CHUNK`), so that few elements make many chunks.
+All of it runs twice. In numba-cuda's simulator kernels are Python; blocks and chunks are small there (`_platform.THREADS`,
+`CHUNK`), so that few elements make many chunks. And compiled, on the device of `stand_in`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ import pytest
 
 pytest.importorskip("numba_cuda")
 
+from stand_in import DEVICE  # before Numba looks for a driver
+
+# isort: split
 from numba import cuda
 
 import lrkern as lk
@@ -24,7 +28,20 @@ import lrkern.cuda
 from lrkern._exact_sum import BINS, add, total
 from lrkern.cuda import _platform
 
-pytestmark = pytest.mark.cuda
+pytestmark = [
+    pytest.mark.cuda,
+    pytest.mark.filterwarnings("ignore:Grid size"),  # small ones are meant here
+    pytest.mark.filterwarnings("ignore:Host array"),
+]
+
+
+@pytest.fixture(autouse=True, params=["simulated"] if DEVICE is None else ["forwards", "backwards"])
+def order(request):
+    """In which order the threads and blocks of compiled kernels run."""
+    if DEVICE is not None:
+        DEVICE.set("backwards", request.param == "backwards")
+    return request.param
+
 
 BF16 = np.dtype(ml_dtypes.bfloat16)
 CHUNK = _platform.CHUNK
@@ -33,8 +50,8 @@ CHUNK = _platform.CHUNK
 class Foreign:
     """An array of some library, known by its interface alone."""
 
-    def __init__(self, array, typestr=None, writable=True):
-        self.array = array
+    def __init__(self, array, typestr=None, writable=True, owner=None):
+        self.array, self.owner = array, owner
         self.typestr = typestr or ("<V2" if array.dtype == BF16 else array.dtype.str)
         self.writable = writable
 
@@ -46,12 +63,13 @@ class Foreign:
 
 
 def on_device(array, offset=0):
-    """The same elements in memory of their own, `offset` bytes after a multiple of 64."""
-    raw = np.zeros(array.nbytes + 64 + offset, np.uint8)
+    """The same elements in memory of their own on the device, `offset` bytes after a multiple of 64."""
+    memory = cuda.device_array(array.nbytes + 64 + offset, np.uint8)
+    raw = memory._ary if DEVICE is None else DEVICE.view(memory)
     begin = -raw.ctypes.data % 64 + offset
-    copy = raw[begin : begin + array.nbytes].view(array.dtype).reshape(array.shape)
+    copy = np.ndarray(array.shape, array.dtype, raw, begin, array.copy("K").strides)
     copy[...] = array
-    return Foreign(copy)
+    return Foreign(copy, owner=memory)
 
 
 def bits(array):
@@ -254,6 +272,28 @@ def test_the_schedule_goes_on_without_the_host():
     assert b.count == 12
 
 
+@pytest.mark.skipif(DEVICE is None, reason="the simulator captures nothing")
+def test_a_captured_graph_follows_the_schedule(order):
+    """All launches of one step, with the arguments that they had when they were captured."""
+    steps = 10_000 if order == "forwards" else 300
+    rng = np.random.default_rng(16)
+    param, grad = rng.standard_normal(9).astype(np.float32), rng.standard_normal(9).astype(np.float32)
+    lr, momentum = lk.cosine(0.1, 0.0, steps - 100).warmup(100), lk.linear(0.8, 0.9, steps)
+    here, there, fixed = param.copy(), on_device(param), on_device(grad)
+    a, b = (lk.SGD([p], lr=lr, momentum=momentum, clip_norm=1.0, ema=0.9) for p in (here, there))
+    b.bind([fixed])
+    DEVICE.capture(b.step)
+    assert b.count == 0, "captured, not done"
+    table, inputs = lr.table(steps), DEVICE.view(b._tensors._on_device["inputs"]).view(np.float64)
+    for step in range(steps):
+        DEVICE.replay()
+        a.step([grad])
+        assert inputs[0] == table[step]
+    assert bits(here) == bits(there.array)
+    assert b.count == steps
+    assert pickled(a) == pickled(b)
+
+
 def test_numbers_may_change_between_steps():
     param = on_device(np.ones(4, np.float32))
     opt = lk.SGD([param], lr=0.5)
@@ -293,12 +333,12 @@ def test_state_goes_to_the_host_and_back(tmp_path):
     params = [rng.standard_normal((2, 3, 4)).astype(BF16).transpose(0, 2, 1), rng.standard_normal(5).astype(np.float32)]
 
     def made():
-        arrays = [Foreign(p.copy("K")) for p in params]
+        arrays = [on_device(p) for p in params]
         return arrays, lk.AdamW(arrays, lr=0.1, ema=0.9, rounding="split")
 
-    grads = [[Foreign(rng.standard_normal(p.shape).astype(p.dtype).copy()) for p in params] for _ in range(2)]
+    grads = [[on_device(rng.standard_normal(p.shape).astype(p.dtype)) for p in params] for _ in range(2)]
     for each in grads:
-        each[0] = Foreign(np.asarray(each[0].array.transpose(0, 2, 1), order="C").transpose(0, 2, 1))
+        each[0] = on_device(each[0].array.transpose(0, 2, 1).copy().transpose(0, 2, 1))
     arrays, opt = made()
     opt.step(grads[0])
     state, file = pickle.loads(pickle.dumps(opt.state_dict())), tmp_path / "state.safetensors"
@@ -456,7 +496,8 @@ class Exported:
     """An array that only DLPack knows, bfloat16 on a device."""
 
     def __init__(self, array):
-        self.array = array
+        self.copy = on_device(array)
+        self.array = array = self.copy.array
         self.shape = (ctypes.c_int64 * 1)(array.size)
         self.managed = Managed(array.ctypes.data, 2, 0, 1, 4, 16, 1, self.shape, None, 0, None, None)
 
@@ -482,6 +523,8 @@ def test_the_page_about_cuda(capsys):
     blocks = re.findall(r"^```python cuda\n(.*?)^```", text, re.S | re.M)
     namespace = {}
     for block in blocks:
+        if "NUMBA_ENABLE_CUDASIM" in block and DEVICE is not None:
+            continue
         exec(compile(block, "cuda.md", "exec"), namespace)
         expected = re.findall(r"^print\(.*\)  # (.*)$", block, re.M)
         assert capsys.readouterr().out.splitlines() == expected
