@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "races.h"
+
 typedef unsigned long long address;
 typedef struct {
     unsigned grid[3], block[3], shared;
@@ -19,7 +21,7 @@ enum { SUCCESS = 0, NO_CONTEXT = 201, NOT_FOUND = 500, CAPTURE_UNSUPPORTED = 900
 
 enum { MOST_ALLOCATIONS = 4096, MOST_PARAMETERS = 128, MOST_CAPTURED = 64 };
 
-typedef void check_access(address memory, size_t size, const char *where);
+typedef void check_access(address begin, size_t size, const char *instruction, moment now);
 typedef struct {
     void (*launch)(const unsigned *grid, const unsigned *block, void **arguments, int backwards, check_access *check);
     int parameters;
@@ -30,7 +32,7 @@ typedef struct {
 } kernel;
 
 int fake_capturing, fake_context_depth, fake_backwards;
-long fake_allocations, fake_copies, fake_waits, fake_launches, fake_last_stream;
+long fake_allocations, fake_copies, fake_waits, fake_launches, fake_last_stream, fake_races;
 emulated_kernel *(*fake_find)(const char *name);
 
 static struct {
@@ -70,15 +72,24 @@ static int allocation_of(address begin, size_t size) {
     return used;
 }
 
-static void check(address begin, size_t size, const char *where) {
-    if (begin % size == 0 && allocation_of(begin, size) < used) return;
-    fprintf(stderr, "stand-in: %s: %d bytes at %#llx are not there, or not aligned\n", where, (int)size, begin);
-    abort();
+static void check(address begin, size_t size, const char *instruction, moment now) {
+    int shared = strstr(instruction, ".shared") != NULL;
+    if (begin % size != 0 || (!shared && allocation_of(begin, size) == used)) {
+        fprintf(stderr, "stand-in: %s: %d bytes at %#llx are not there, or not aligned\n", instruction, (int)size, begin);
+        abort();
+    }
+    if (races(begin, size, instruction, now, shared) && ++fake_races == 1)
+        fprintf(stderr, "stand-in: %s: thread %d of block %d races\n", instruction, (int)(now & 1023), (int)(now >> 32));
+}
+
+static void run(emulated_kernel *found, const unsigned *grid, const unsigned *block, void **arguments) {
+    ++this_launch;
+    found->launch(grid, block, arguments, fake_backwards, check);
 }
 
 static void launch(const launch_config *config, emulated_kernel *found, void **arguments) {
     if (!fake_capturing) {
-        found->launch(config->grid, config->block, arguments, fake_backwards, check);
+        run(found, config->grid, config->block, arguments);
         return;
     }
     if (captured_launches == MOST_CAPTURED || found->parameters > MOST_PARAMETERS) abort();
@@ -94,7 +105,7 @@ void fake_replay(void) {
     for (int i = 0; i < captured_launches; ++i) {
         void *arguments[MOST_PARAMETERS];
         for (int k = 0; k < MOST_PARAMETERS; ++k) arguments[k] = &captured[i].arguments[k];
-        captured[i].found->launch(captured[i].grid, captured[i].block, arguments, fake_backwards, check);
+        run(captured[i].found, captured[i].grid, captured[i].block, arguments);
     }
 }
 void fake_forget(void) { captured_launches = 0; }

@@ -38,21 +38,25 @@ static s32 to_s32(f64 x) { return x != x ? 0 : x >= 0x1p31 ? INT32_MAX : x <= -0
 
 typedef struct { unsigned x, y, z; } dim3;
 
-typedef void check_access(u64 address, u64 size, const char *where);
+typedef void check_access(u64 address, u64 size, const char *instruction, u64 now);
 static check_access *check;
+static u64 now; /* the thread's block from bit 32 on, barriers met from bit 10 on, its number */
 
-static void *global(u64 address, u64 size, const char *where) { return check(address, size, where), (void *)address; }
+static void *global(u64 address, u64 size, const char *instruction) {
+    check(address, size, instruction, now);
+    return (void *)address;
+}
 """
 
 FRAME = r"""
 static u8 shared[@SHARED@ + 16] __attribute__((aligned(16)));
 
-static void *shared_at(u64 address, u64 size, const char *where) {
-    if (address % size || address < (u64)shared || address + size > (u64)shared + @SHARED@) {
-        fprintf(stderr, "emulator: %s: %d bytes of shared memory at %ld\n", where, (int)size, (long)(address - (u64)shared));
+static void *shared_at(u64 address, u64 size, const char *instruction) {
+    if (address < (u64)shared || address + size > (u64)shared + @SHARED@) {
+        fprintf(stderr, "emulator: %s: %d bytes of shared memory at %ld\n", instruction, (int)size, (long)(address - (u64)shared));
         abort();
     }
-    return (void *)address;
+    return global(address, size, instruction);
 }
 
 typedef struct { @REGISTERS@ } Registers;
@@ -76,13 +80,16 @@ static void launch(const unsigned *grid, const unsigned *block, void **arguments
     unsigned blocks = grid[0] * grid[1] * grid[2], threads = block[0] * block[1] * block[2];
     Thread *all = malloc(threads * sizeof *all);
     for (unsigned b = 0; b < blocks; ++b) {
-        dim3 ctaid = nth(backwards ? blocks - 1 - b : b, nctaid);
+        unsigned of_all = backwards ? blocks - 1 - b : b;
+        dim3 ctaid = nth(of_all, nctaid);
         memset(shared, 0xA5, sizeof shared); /* nobody may count on zeros */
         for (unsigned i = 0; i < threads; ++i) all[i].resumes_at = 0;
-        for (unsigned running = threads; running;) {
+        u64 barriers = 0;
+        for (unsigned running = threads; running; ++barriers) {
             unsigned waiting = 0;
             for (unsigned i = 0; i < threads; ++i) {
                 unsigned t = backwards ? threads - 1 - i : i;
+                now = (u64)of_all << 32 | barriers << 10 | t;
                 if (all[t].resumes_at >= 0 && !run(&all[t], nth(t, ntid), ntid, ctaid, nctaid, arguments))
                     all[t].resumes_at = -1;
                 waiting += all[t].resumes_at >= 0;

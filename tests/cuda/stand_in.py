@@ -59,6 +59,12 @@ class StandIn:
         """`capturing` or `backwards`."""
         ctypes.c_int.in_dll(self.library, f"fake_{name}").value = value
 
+    def races(self) -> int:
+        """Accesses that have collided since this was asked for last."""
+        counter = ctypes.c_long.in_dll(self.library, "fake_races")
+        found, counter.value = counter.value, 0
+        return found
+
     def capture(self, run) -> None:
         """Record what this launches, for `replay`."""
         self.library.fake_forget()

@@ -37,10 +37,11 @@ pytestmark = [
 
 @pytest.fixture(autouse=True, params=["simulated"] if DEVICE is None else ["forwards", "backwards"])
 def order(request):
-    """In which order the threads and blocks of compiled kernels run."""
+    """In which order the threads and blocks of compiled kernels run. They may not depend on it."""
     if DEVICE is not None:
         DEVICE.set("backwards", request.param == "backwards")
-    return request.param
+    yield request.param
+    assert DEVICE is None or DEVICE.races() == 0
 
 
 BF16 = np.dtype(ml_dtypes.bfloat16)
@@ -292,6 +293,38 @@ def test_a_captured_graph_follows_the_schedule(order):
     assert bits(here) == bits(there.array)
     assert b.count == steps
     assert pickled(a) == pickled(b)
+
+
+@cuda.jit
+def neighbours(a, barrier):
+    shared, i = cuda.shared.array(64, np.float32), cuda.threadIdx.x
+    shared[i] = i
+    if barrier:
+        cuda.syncthreads()
+    a[cuda.grid(1)] = shared[(i + 1) % 64]
+
+
+@cuda.jit
+def same_place(a, apart):
+    a[cuda.grid(1) * apart] = 1
+
+
+@cuda.jit
+def sums(a, last):
+    cuda.atomic.add(a, 0, 1)
+    if last:
+        a[1] = a[0]
+
+
+@pytest.mark.skipif(DEVICE is None, reason="the simulator does not look")
+@pytest.mark.parametrize(("kernel", "threads"), [(neighbours, 64), (same_place, 1), (sums, 1), (sums, 64)])
+def test_races_are_seen(kernel, threads):
+    a = cuda.to_device(np.zeros(128, np.int64))
+    right, wrong = (False, True) if kernel is sums else (True, False)
+    kernel[2, threads](a, right)
+    assert DEVICE.races() == 0
+    kernel[2, threads](a, wrong)
+    assert DEVICE.races() > 0
 
 
 def test_numbers_may_change_between_steps():

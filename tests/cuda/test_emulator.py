@@ -19,7 +19,7 @@ INTS = [0, 1, -1, 2, 63, 64, 255, -128, 2**31 - 1, -(2**31), 2**63 - 1, -(2**63)
 
 NUMPY = {"f": "float", "s": "int", "u": "uint", "b": "uint"}
 
-_CHECK = ctypes.CFUNCTYPE(None, ctypes.c_uint64, ctypes.c_size_t, ctypes.c_char_p)
+_CHECK = ctypes.CFUNCTYPE(None, ctypes.c_uint64, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_uint64)
 
 
 class Kernel(ctypes.Structure):
@@ -36,7 +36,7 @@ def run(body, folder, *arrays, threads=1, blocks=1, backwards=False, shared=""):
     kernel = Kernel.from_address(emulator.compiled(text, "k", folder))
     assert kernel.parameters == len(arrays)
     seen = []
-    check = _CHECK(lambda address, size, _: seen.append((address - arrays[0].ctypes.data, size)))
+    check = _CHECK(lambda address, size, *_: seen.append((address - arrays[0].ctypes.data, size)))
     launch = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3, ctypes.c_int, _CHECK)(kernel.launch)
     addresses = [ctypes.c_uint64(one.ctypes.data) for one in arrays]
     pointers = (ctypes.c_void_p * len(arrays))(*[ctypes.addressof(one) for one in addresses])
