@@ -53,7 +53,7 @@ static u8 shared[@SHARED@ + 16] __attribute__((aligned(16)));
 
 static void *shared_at(u64 address, u64 size, const char *instruction) {
     if (address < (u64)shared || address + size > (u64)shared + @SHARED@) {
-        fprintf(stderr, "emulator: %s: %d bytes of shared memory at %ld\n", instruction, (int)size, (long)(address - (u64)shared));
+        fprintf(stderr, "emulator: %s: %d bytes at %ld, shared\n", instruction, (int)size, (s64)address - (s64)shared);
         abort();
     }
     return global(address, size, instruction);
