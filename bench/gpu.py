@@ -1,9 +1,10 @@
 """Everything of lrkern.cuda that takes a GPU: whether it is right, then how fast it is. `python -m bench.gpu`.
 
-Needs `pip install 'lrkern[cuda,bfloat16]' torch`. Checks come first and stop everything if one fails: the bits of every rule
-and storage against the C kernels, tables, a captured graph over 10,000 steps of a cosine; and compute-sanitizer on some of the
-first, where it is installed and can look at the device. Then the figures, each with its bar. With --save they are kept as
-bench/results/gpu-<device>.json. Compiling takes most of the time, some minutes; `--only` does a part.
+Needs `pip install 'lrkern[cuda,bfloat16]' torch`, or `cuda-mlir` for the other compiler (LRKERN_CUDA_COMPILER chooses). Checks
+come first and stop everything if one fails: the bits of every rule and storage against the C kernels, tables, a captured graph
+over 10,000 steps of a cosine; and compute-sanitizer on some of the first, where it is installed and can look at the device.
+Then the figures, each with its bar. With --save they are kept as bench/results/gpu-<device>-<compiler>.json. Compiling takes
+most of the time, some minutes; `--only` does a part.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from typing import Any
 import numpy as np
 
 import lrkern as lk
+from lrkern._cuda_compiler import chosen
+from lrkern._optional import installed
 
 torch: Any = import_module("torch")
 
@@ -255,7 +258,8 @@ def main() -> None:
     parser.add_argument("--save", action="store_true", help="keep the results in bench/results")
     parser.add_argument("--only", choices=[*CHECKS, "figures"], help="one check, or the figures, alone")
     options = parser.parse_args()
-    device = torch.cuda.get_device_name()
+    device, compiler = torch.cuda.get_device_name(), chosen()
+    print(f"{device}, {lk.info()['backends']['cuda'].about}", flush=True)
     done: dict[str, object] = {}
     for name, check in CHECKS.items():
         if options.only == name or (options.only is None and name != "watched"):
@@ -264,10 +268,11 @@ def main() -> None:
             print(f"{name}: {done[name]}, right ({time.perf_counter() - begin:.0f} s)", flush=True)
     if options.only not in (None, "figures"):
         return
-    results = {"device": device, "torch": torch.__version__, "lrkern": lk.__version__, "checks": done, "figures": figures()}
+    versions = {"torch": torch.__version__, "lrkern": lk.__version__, compiler: installed(compiler)}
+    results = {"device": device, **versions, "checks": done, "figures": figures()}
     if options.save:
         RESULTS.mkdir(exist_ok=True)
-        path = RESULTS / f"gpu-{device.lower().replace(' ', '-').replace('/', '-')}.json"
+        path = RESULTS / f"gpu-{device.lower().replace(' ', '-').replace('/', '-')}-{compiler}.json"
         path.write_text(json.dumps(results, indent=1) + "\n")
         print(path)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from lrkern._jit import pointwise
+from lrkern._jit import bits64, float64_of, pointwise
 
 DIGITS = 68
 """Bins of digits: those of the largest double, and room for 2^30 terms of that size."""
@@ -24,7 +24,7 @@ _LOW = 0xFFFFFFFF
 @pointwise
 def parts(term):
     """(k, a, b, c): a, b, c are to be added to bins k, k + 1, k + 2."""
-    bits = np.float64(term).view(np.int64)
+    bits = bits64(np.float64(term))
     exponent = (bits >> 52) & 0x7FF
     fraction = bits & 0xFFFFFFFFFFFFF
     if exponent == 0x7FF:
@@ -73,7 +73,7 @@ def _rounded(m, e, rest):
     if exponent >= 0x7FF:
         return math.inf
     bits = (exponent << 52) | (kept & 0xFFFFFFFFFFFFF) if kept >> 52 else kept
-    return np.float64(np.int64(bits).view(np.float64))
+    return float64_of(np.int64(bits))
 
 
 @pointwise

@@ -9,15 +9,18 @@ targets spell differently goes by a name from here; each is a stub that Numba re
     number(x, like)     x in the type of `like` (float32, float64), rounded once
     bits32(x)           the bits of a float32, as uint32
     float32_of(bits)    the float32 that has these bits (uint32)
+    bits64(x)           the bits of a float64, as int64
+    float64_of(bits)    the float64 that has these bits (int64)
     rounded(c, like)    a NamedTuple of float64 with each of its numbers in the type of `like`
 
 This file gives them to the CPU. Another target overloads most of them with its own instructions, and `number` and
 `rounded` with `number_impl` and `rounded_impl`.
 
 Pitfalls that the text keeps clear of: a Python float is a float64, so a constant next to a float32 is written `number(1.0, x)`
-(comparing with 0 is safe); integers below 64 bits grow when they are added, so 32-bit arithmetic is written `u32(a + b)`; and
-`pointwise` names its own floating-point flags, because Numba hands down those of the caller: inside a user's
-`njit(fastmath=True)` bits would change.
+(comparing with 0 is safe); integers below 64 bits grow when they are added, so 32-bit arithmetic is written `u32(a + b)`;
+floats that may be NaN are compared by `==` and not by `!=`, which numba-cuda-mlir 0.6.0 finds false of NaNs; and `pointwise`
+names its own floating-point flags, because Numba hands down those of the caller: inside a user's `njit(fastmath=True)` bits
+would change.
 """
 
 from __future__ import annotations
@@ -55,6 +58,8 @@ sqrt = _stub("sqrt", "x")
 number = _stub("number", "x, like")
 bits32 = _stub("bits32", "x")
 float32_of = _stub("float32_of", "bits")
+bits64 = _stub("bits64", "x")
+float64_of = _stub("float64_of", "bits")
 rounded = _stub("rounded", "c, like")
 
 
@@ -95,6 +100,8 @@ def _cast(stub: Any, of: Any, to: Any, llvm_type: Any) -> None:
 
 _cast(bits32, types.float32, types.uint32, ir.IntType(32))
 _cast(float32_of, types.uint32, types.float32, ir.FloatType())
+_cast(bits64, types.float64, types.int64, ir.IntType(64))
+_cast(float64_of, types.int64, types.float64, ir.DoubleType())
 
 overload(number, target="cpu", jit_options=FLAGS)(number_impl)
 overload(rounded, target="cpu", jit_options=FLAGS)(rounded_impl)

@@ -24,3 +24,17 @@ def require(module: str, *, install: str, what: str) -> ModuleType:
             raise  # the package is there, something it needs is not
         name = _DISTRIBUTIONS.get(package, package)
         raise ImportError(f"{what} needs {name}: pip install {install}", name=package) from None
+
+
+def installed(package: str) -> str | None:
+    """The version of a package that is installed, or None; it is not imported for that.
+
+    >>> installed("no-such-package") is None
+    True
+    """
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

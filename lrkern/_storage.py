@@ -24,7 +24,7 @@ def to_odd(x):
     nearest = np.float32(x)
     back = np.float64(nearest)
     too_large = u32(1) if abs(back) > abs(x) else u32(0)
-    inexact = u32(1) if back != x else u32(0)
+    inexact = u32(0) if back == x else u32(1)
     return float32_of(u32(u32(bits32(nearest) - too_large) | inexact))
 
 
@@ -39,7 +39,7 @@ def to_bf16(x):
     """A float32 to the bits of a bfloat16, to nearest."""
     bits = bits32(x)
     near = u32(bits + u32(0x7FFF) + u32(u32(bits >> u32(16)) & u32(1)))
-    return u16((_NAN if x != x else near) >> u32(16))
+    return u16((near if x == x else _NAN) >> u32(16))
 
 
 @pointwise
@@ -102,7 +102,7 @@ def join_split(param, remainder):
 @pointwise
 def split(x):
     """(bits of a bfloat16, what they lack as int16) of a float32."""
-    bits = _NAN if x != x else bits32(x)
+    bits = bits32(x) if x == x else _NAN
     return u16(u32(bits + u32(0x8000)) >> u32(16)), np.int16(u16(bits & u32(0xFFFF)))
 
 

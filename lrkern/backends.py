@@ -19,6 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrkern import _checks
+from lrkern._cuda_compiler import EXTRAS, chosen, simulated
+from lrkern._optional import installed
 
 if TYPE_CHECKING:
     from lrkern._core import Steps
@@ -182,13 +184,9 @@ def _requirements(extra: str) -> list[tuple[str, str]]:
     return [(re.split(r"[^\w.-]", line)[0], (re.findall(r">=\s*([\d.]+)", line) or [""])[0]) for line in own]
 
 
-def _installed(package: str) -> str | None:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
+def _extra(name: str) -> str:
+    """The extra of lrkern that installs what a backend needs."""
+    return EXTRAS[chosen()] if name == _DEVICE else name
 
 
 def _numbers(version: str) -> list[int]:
@@ -197,27 +195,28 @@ def _numbers(version: str) -> list[int]:
 
 def _check_packages(name: str) -> None:
     """Raises where a package that the backend needs is missing or too old."""
-    for package, least in _requirements(name):
-        version = _installed(package)
+    extra = _extra(name)
+    for package, least in _requirements(extra):
+        version = installed(package)
         if version is None:
-            raise ImportError(f"it needs {package}: pip install 'lrkern[{name}]'", name=package)
+            raise ImportError(f"it needs {package}: pip install 'lrkern[{extra}]'", name=package)
         if _numbers(version) < _numbers(least):
             needed = f"{package} >= {least}, and {version} is installed"
-            raise ImportError(f"it needs {needed}: pip install --upgrade 'lrkern[{name}]'", name=package)
+            raise ImportError(f"it needs {needed}: pip install --upgrade 'lrkern[{extra}]'", name=package)
 
 
 def _versions(name: str) -> str:
     from lrkern import _core
 
-    packages = [package for package, _ in _requirements(name)]
-    return ", ".join(f"{package} {_installed(package)}" for package in packages) or f"{_core.active_isa()} kernels"
+    packages = [package for package, _ in _requirements(_extra(name))]
+    return ", ".join(f"{package} {installed(package)}" for package in packages) or f"{_core.active_isa()} kernels"
 
 
 def _check_gpu() -> None:
     """Raises where there is no GPU, without using CUDA itself: after that, processes made by fork could not."""
     import ctypes
 
-    if os.environ.get("NUMBA_ENABLE_CUDASIM") == "1":
+    if simulated():
         return
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None and (not visible.strip() or visible.strip().startswith("-")):

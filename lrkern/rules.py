@@ -67,7 +67,7 @@ def common_scalars(h):
 def decayed(c, p, g):
     """The gradient d, with L2 weight decay in it."""
     d = c.sign * g
-    return fma(c.decay, p, d) if c.decay != 0 else d
+    return d if c.decay == 0 else fma(c.decay, p, d)
 
 
 # ----------------------------------------------------------------------------------------------------------------- SGD
@@ -396,7 +396,7 @@ def lars_update(c, p, g, s0, s1, s2):
     x = c.fresh * decayed(c, p, g)
     b = x if c.start != 0 else fma(c.momentum, s0, x)
     v = fma(c.momentum, b, x) if c.nesterov != 0 else b
-    return fma(-c.out, v if c.momentum != 0 else x, p), b, s1, s2
+    return fma(-c.out, x if c.momentum == 0 else v, p), b, s1, s2
 
 
 # ---------------------------------------------------------------------------------------------------------------- LAMB
@@ -451,7 +451,7 @@ def lamb_direction(c, p, g, s0, s1):
     m = fma(c.beta1, s0, c.w1 * d)
     v = fma(c.w2 * d, d, c.beta2 * s1)
     u = c.inverse * (m / fma(sqrt(v), c.root, c.eps))
-    return fma(c.pull, p, u) if c.pull != 0 else u, m, v
+    return u if c.pull == 0 else fma(c.pull, p, u), m, v
 
 
 @pointwise

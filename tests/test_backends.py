@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import lrkern as lk
-from lrkern import _c, _core, backends
+from lrkern import _c, _core, _cuda_compiler, backends
 
 SCHEDULE = lk.cosine(0.1, 0.0, 100)
 STEPS = {
@@ -184,7 +184,7 @@ def test_arrays_on_a_device_take_the_backend_cuda(stand_in):
 )
 def test_versions(installed, least, words, monkeypatch):
     monkeypatch.setattr(backends, "_requirements", lambda extra: [(extra, least)])
-    monkeypatch.setattr(backends, "_installed", lambda package: installed)
+    monkeypatch.setattr(backends, "installed", lambda package: installed)
     if words is None:
         backends._check_packages("numba")
         return
@@ -196,11 +196,45 @@ def test_versions(installed, least, words, monkeypatch):
 def test_requirements_are_those_of_the_extras(monkeypatch):
     assert [name for name, _ in backends._requirements("numba")] == ["numba"]
     assert [name for name, _ in backends._requirements("cuda")] == ["numba-cuda"]
+    assert [name for name, _ in backends._requirements("cuda-mlir")] == ["numba", "numba-cuda-mlir"]
     assert backends._requirements("c") == []
     lines = ["numpy>=2", "numba>=0.61; extra == 'numba'", 'numba-cuda[cu13]>=0.30,<1; python_version > "3" and extra == "cuda"']
     monkeypatch.setattr(importlib.metadata, "requires", lambda name: lines)
     assert backends._requirements("numba") == [("numba", "0.61")]
     assert backends._requirements("cuda") == [("numba-cuda", "0.30")]
+
+
+@pytest.mark.parametrize(
+    ("variables", "there", "expected"),
+    [
+        ({}, [], "numba-cuda"),
+        ({}, ["numba-cuda-mlir"], "numba-cuda-mlir"),
+        ({}, ["numba-cuda", "numba-cuda-mlir"], "numba-cuda"),
+        ({"LRKERN_CUDA_COMPILER": "numba-cuda"}, ["numba-cuda-mlir"], "numba-cuda"),
+        ({"LRKERN_CUDA_COMPILER": "numba-cuda-mlir"}, ["numba-cuda"], "numba-cuda-mlir"),
+        ({"LRKERN_CUDA_COMPILER": "nvcc"}, [], "must be 'numba-cuda' or 'numba-cuda-mlir'; got 'nvcc'"),
+        ({"LRKERN_CUDA_COMPILER": "numba-cuda-mlir", "NUMBA_ENABLE_CUDASIM": "1"}, [], "has no simulator"),
+    ],
+)
+def test_the_compiler_of_cuda_kernels(variables, there, expected, monkeypatch):
+    for name in ("LRKERN_CUDA_COMPILER", "NUMBA_ENABLE_CUDASIM"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    for module in (_cuda_compiler, backends):
+        monkeypatch.setattr(module, "installed", lambda package: "9.9" if package in (*there, "numba") else None)
+    if expected not in _cuda_compiler.EXTRAS:
+        with pytest.raises(ImportError, match=f"^LRKERN_CUDA_COMPILER.*{expected}"):
+            backends._check_packages("cuda")
+        return
+    assert _cuda_compiler.chosen() == expected
+    if expected in there:
+        backends._check_packages("cuda")
+        assert f"{expected} 9.9" in backends._versions("cuda")
+    else:
+        extra = _cuda_compiler.EXTRAS[expected]
+        with pytest.raises(ImportError, match=rf"^it needs {expected}: pip install 'lrkern\[{extra}\]'$"):
+            backends._check_packages("cuda")
 
 
 class Library:

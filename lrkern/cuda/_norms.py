@@ -17,7 +17,7 @@ from lrkern._jit import pointwise, product, sqrt
 from lrkern.cuda import _elements
 from lrkern.cuda._fields import ADDRESSES, FACTOR, LIMIT, RESCALE, SIZE, WIDE, reader_of_scalars
 from lrkern.cuda._kernels import GRAD, STATE, Layout, param_access, prepared
-from lrkern.cuda._platform import THREADS, cuda, device, kernel, types
+from lrkern.cuda._platform import THREADS, atomic_add, cuda, device, kernel, types
 from lrkern.cuda._words import native
 from lrkern.rules import FAMILIES
 
@@ -64,11 +64,11 @@ def _add_block(sums: Any, bins: Any, row: int, accumulators: Any) -> None:
     cuda.syncthreads()
     if thread % 4 == 0:
         k, a, b, c = parts(_sum_of_block(native(sums), thread * _LANES))
-        cuda.atomic.add(bins, (row, k), a)
+        atomic_add(bins, (row, k), a)
         if b != 0:
-            cuda.atomic.add(bins, (row, k + 1), b)
+            atomic_add(bins, (row, k + 1), b)
         if c != 0:
-            cuda.atomic.add(bins, (row, k + 2), c)
+            atomic_add(bins, (row, k + 2), c)
     cuda.syncthreads()
 
 
@@ -123,7 +123,7 @@ def make_square(t: Any, storage: int, second: bool) -> Any:
         k = cuda.threadIdx.x
         while k < BINS:
             if mine[0, k] != 0:
-                cuda.atomic.add(bins, (row, k), mine[0, k])
+                atomic_add(bins, (row, k), mine[0, k])
             k += cuda.blockDim.x
 
     return kernel(square)
@@ -209,7 +209,7 @@ def make_measure(layout: Layout) -> Any:
             k = cuda.threadIdx.x
             while k < BINS:
                 if mine[row, k] != 0:
-                    cuda.atomic.add(bins, (tensor, row, k), mine[row, k])
+                    atomic_add(bins, (tensor, row, k), mine[row, k])
                 k += cuda.blockDim.x
 
     return kernel(measure)

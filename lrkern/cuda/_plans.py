@@ -7,7 +7,6 @@ from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba.extending import overload
 from numpy.typing import NDArray
 
 from lrkern import _checks
@@ -23,6 +22,7 @@ from lrkern.cuda._platform import (
     current_stream,
     kernel,
     on_device,
+    overload,
     read_back,
     store,
     to_device,
@@ -205,7 +205,7 @@ def at(plan: Plan, step: Any) -> float:
 
 if not SIMULATED:
 
-    @overload(at, target="cuda")
+    @overload(at)
     def _at(plan, step):
         if isinstance(step, types.Integer):
             return lambda plan, step: at_integer(plan, step)

@@ -1,7 +1,15 @@
 """The compiler and the machine below the kernels: the one place that knows which package provides them.
 
-Kernels use `cuda` (the module), `kernel` and `device` (the decorators), `load` and `store` (memory at an address), and nothing
-else of the platform. Today that is numba-cuda, or its simulator (NUMBA_ENABLE_CUDASIM=1), where addresses are the CPU's.
+Kernels use `cuda` (the module), `kernel` and `device` (the decorators), `load` and `store` (memory at an address),
+`atomic_add`, the words of `_jit` and `_words`, and nothing else of the platform. That is numba-cuda, its simulator
+(NUMBA_ENABLE_CUDASIM=1), where addresses are the CPU's, or numba-cuda-mlir: `_cuda_compiler` chooses. What they do not have in
+common is in `_numba_cuda` and `_mlir`, with the same names in either:
+
+    cuda, types                 the package's own
+    kernel, device              decorators of kernels, and of functions for them
+    overload(f)                 the decorator `overload` of Numba, for kernels
+    atomic_add(array, i, n)     in kernels: array[i] += n, both int64, i a tuple; the array may be in shared memory
+    loaded(kernel, arguments)   a kernel, compiled for these arguments and loaded, and the words that it is launched with
 """
 
 from __future__ import annotations
@@ -12,20 +20,26 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
+from importlib import import_module
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from lrkern._cuda_compiler import EXTRAS, chosen
 from lrkern._optional import require
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-require("numba_cuda", install="'lrkern[cuda]'", what="lrkern.cuda")
-cuda: Any = require("numba.cuda", install="'lrkern[cuda]'", what="lrkern.cuda")
-types: Any = cuda.types
+COMPILER = chosen()
+"""The package."""
 
-SIMULATED: bool = bool(require("numba.cuda.core.config", install="'lrkern[cuda]'", what="lrkern.cuda").ENABLE_CUDASIM)
+require(COMPILER.replace("-", "_"), install=f"'lrkern[{EXTRAS[COMPILER]}]'", what="lrkern.cuda")
+_OWN = {"numba-cuda": "numba_cuda", "numba-cuda-mlir": "mlir"}[COMPILER]
+_compiler: Any = import_module(f"lrkern.cuda._{_OWN}")
+cuda, types, overload, atomic_add = _compiler.cuda, _compiler.types, _compiler.overload, _compiler.atomic_add
+
+SIMULATED: bool = _compiler.SIMULATED
 
 WIDEST = 16
 """Bytes of the widest access of a thread."""
@@ -43,12 +57,12 @@ if SIMULATED:
 
 def kernel(function: F) -> Any:
     """A kernel, compiled when it is first launched: to PTX, which can be read and tested, not to what a linker goes on with."""
-    return cuda.jit(function) if SIMULATED else cuda.jit(function, lto=False)
+    return _compiler.kernel(function)
 
 
 def device(function: F) -> F:
     """A function for kernels."""
-    compiled: F = cuda.jit(device=True)(function)
+    compiled: F = _compiler.device(function)
     return compiled
 
 
@@ -70,9 +84,8 @@ def store(dtype: npt.DTypeLike, lanes: int) -> Any:
 def _accesses() -> tuple[Callable[..., Any], Callable[..., Any]]:
     if SIMULATED:
         return _simulated_load, _simulated_store
-    from lrkern.cuda import _memory
-
-    return _memory.make_load, _memory.make_store
+    memory = import_module(f"lrkern.cuda._memory_{_OWN}")
+    return memory.make_load, memory.make_store
 
 
 def _view(address: int, size: int, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
@@ -151,8 +164,8 @@ def write_over(array: Any, values: npt.NDArray[Any], stream: int) -> None:
 class Launch:
     """A kernel with all that it needs, ready to be launched again and again.
 
-    Made on the device that it is for; made, it is compiled and loaded. numba-cuda's own launches look at every argument every
-    time, which takes longer than a small step does, and warn of small grids, which are meant here.
+    Made on the device that it is for; made, it is compiled and loaded. The compilers' own launches look at every argument every
+    time, which takes longer than a small step does, and numba-cuda's warn of small grids, which are meant here.
     """
 
     def __init__(self, kernel: Any, blocks: int, *arguments: Any, threads: int = THREADS) -> None:
@@ -160,11 +173,7 @@ class Launch:
         if SIMULATED:
             self._configured = kernel[blocks, threads]
             return
-        compiled = kernel.compile(tuple(kernel.typeof_pyval(one) for one in arguments))
-        self._words: list[Any] = []
-        for kind, one in zip(compiled.argument_types, arguments, strict=True):
-            compiled._prepare_args(kind, one, 0, [], self._words)
-        self._kernel = compiled._codelibrary.get_cufunc().kernel
+        self._kernel, self._words = _compiler.loaded(kernel, arguments)
         self._configuration = _core().LaunchConfig(grid=blocks, block=threads)
 
     def __call__(self, stream: int, *last: float) -> None:

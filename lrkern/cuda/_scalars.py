@@ -74,17 +74,21 @@ def advance(
     second = cuda.shared.array(BINS, types.int64)
     thread, threads = cuda.threadIdx.x, cuda.blockDim.x
     count = control[CONTROL_COUNT]
-    for k in range(thread, BINS, threads):
+    k = thread
+    while k < BINS:
         first[k] = bins[0, k]
         second[k] = bins[1, k]
         bins[0, k] = 0
         bins[1, k] = 0
+        k += threads
     cuda.syncthreads()
-    for j in range(thread, live.shape[0], threads):
+    j = thread
+    while j < live.shape[0]:
         a, b, n = live[j, LIVE_BREAKS], live[j, LIVE_PIECES], live[j, LIVE_COUNT]
         arrays = native(breaks[a : a + n + 1]), native(center[b : b + n]), native(coef[b : b + n])
         plan = Plan(arrays[0], arrays[1], arrays[2], live[j, LIVE_TAIL], live[j, LIVE_PERIOD])
         inputs[live[j, LIVE_GROUP], live[j, LIVE_PLACE]] = at_integer(plan, count)
+        j += threads
     if thread == 0:
         scale = grad_scale
         if scale_address != 0:

@@ -28,12 +28,14 @@ typedef struct {
 } emulated_kernel;
 typedef struct {
     char *name;
+    void *library;
     emulated_kernel *found; /* when it is first launched */
 } kernel;
 
 int fake_capturing, fake_context_depth, fake_backwards;
 long fake_allocations, fake_copies, fake_waits, fake_launches, fake_last_stream, fake_races;
-emulated_kernel *(*fake_find)(const char *name);
+void *(*fake_load)(const void *code);
+emulated_kernel *(*fake_find)(const char *name, void *library);
 
 static struct {
     address begin;
@@ -175,7 +177,8 @@ int cuMemcpyDtoHAsync(void *to, address from, size_t size, void *stream) { retur
 int cuMemcpyHtoD(address to, const void *from, size_t size) { return ++fake_waits, copy(to, (address)from, size); }
 int cuMemcpyDtoH(void *to, address from, size_t size) { return ++fake_waits, copy((address)to, from, size); }
 int cuPointerGetAttribute(void *value, int attribute, address pointer) {
-    enum { DEVICE_POINTER = 3, DEVICE_ORDINAL = 9 };
+    enum { CONTEXT = 1, DEVICE_POINTER = 3, DEVICE_ORDINAL = 9 };
+    if (attribute == CONTEXT) return *(void **)value = context, SUCCESS;
     if (attribute == DEVICE_POINTER) return *(address *)value = pointer, SUCCESS;
     return set(value, attribute == DEVICE_ORDINAL ? 0 : 2);
 }
@@ -189,23 +192,34 @@ int cuStreamIsCapturing(void *stream, int *status) { return set(status, fake_cap
 int cuCtxGetStreamPriorityRange(int *least, int *greatest) { return set(least, 0), set(greatest, 0); }
 
 int cuLibraryLoadData(void **library, const void *code, void *a, void *b, unsigned c, void *d, void *e, unsigned f) {
-    return fake_capturing ? CAPTURE_UNSUPPORTED : some(library);
+    if (fake_capturing) return CAPTURE_UNSUPPORTED;
+    if (!fake_load) return some(library);
+    return *library = fake_load(code), SUCCESS;
 }
 int cuLibraryUnload(void *library) { return SUCCESS; }
 int cuLibraryGetKernel(void **found, void *library, const char *name) {
     kernel *made = malloc(sizeof *made);
-    *made = (kernel){strdup(name), NULL};
+    *made = (kernel){strdup(name), library, NULL};
     return *found = made, SUCCESS;
 }
 int cuKernelGetFunction(void **function, void *found) { return *function = found, SUCCESS; }
+int cuFuncGetAttribute(int *value, int attribute, void *function) { return set(value, 0); }
+int cuFuncSetAttribute(void *function, int attribute, int value) { return SUCCESS; }
+int cuLibraryGetModule(void **module, void *library) { return *module = library, SUCCESS; }
+int cuModuleGetGlobal(address *found, size_t *size, void *module, const char *name) { return NOT_FOUND; }
 int cuKernelGetAttribute(int *value, int attribute, void *found, int device) { return set(value, 0); }
 int cuLaunchKernelEx(const launch_config *config, kernel *launched, void **arguments, void **extra) {
     fake_last_stream = (long)config->stream;
     ++fake_launches;
     if (!fake_find) return SUCCESS;
-    if (!launched->found) launched->found = fake_find(launched->name);
+    if (!launched->found) launched->found = fake_find(launched->name, launched->library);
     if (!launched->found) return NOT_FOUND;
     return launch(config, launched->found, arguments), SUCCESS;
+}
+int cuLaunchKernel(kernel *launched, unsigned x, unsigned y, unsigned z, unsigned u, unsigned v, unsigned w, unsigned shared,
+                   void *stream, void **arguments, void **extra) {
+    launch_config config = {{x, y, z}, {u, v, w}, shared, stream, NULL, 0};
+    return cuLaunchKernelEx(&config, launched, arguments, extra);
 }
 
 int cuGetProcAddress_v2(const char *name, void **found, int version, uint64_t flags, int *status) {

@@ -1,4 +1,4 @@
-"""What `test_host` runs: lrkern and numba-cuda as they are on a GPU, on a driver that is none (driver.c)."""
+"""What `test_host` runs: lrkern and the compiler in use as they are on a GPU, on a driver that is none (driver.c)."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import sys
 
 import numpy as np
 from cuda.core import Device
-from numba import cuda
 
 import lrkern as lk
 import lrkern.cuda
+from lrkern.cuda._platform import cuda
 
 driver = ctypes.CDLL(sys.argv[1])
 COUNTERS = "allocations", "copies", "waits", "launches"

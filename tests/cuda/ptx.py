@@ -1,6 +1,6 @@
 """Every kernel of lrkern.cuda as PTX, on a machine without a GPU; and what its text tells.
 
-What is looked at is what runs: Numba's own compiler for launches, on the device of `stand_in`.
+What is looked at is what runs: what the compiler in use makes for launches, on the device of `stand_in`.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import re
 from functools import cache
 
 import numpy as np
-import stand_in  # noqa: F401  before Numba looks for a driver
+import stand_in  # before a compiler looks for a driver
 
 # isort: split
 from cuda.bindings import nvjitlink
-from numba import types
 
 from lrkern.cuda import _arrays, _elements, _kernels, _norms, _plans, _scalars
+from lrkern.cuda._platform import types
 from lrkern.rules import FAMILIES
 
 CAPABILITIES = (8, 0), (9, 0, "a")
@@ -100,15 +100,13 @@ SIGNATURES = signatures()
 
 @cache
 def _library(name):
-    """What Numba makes of a kernel, which takes longer than all PTX made of it."""
-    kernel, arguments = SIGNATURES[name]
-    return kernel.compile(arguments)._codelibrary
+    return stand_in.COMPILER.compiled(*SIGNATURES[name])
 
 
 @cache
 def ptx(name, capability):
     """The text."""
-    return _library(name).get_asm_str(cc=capability)
+    return stand_in.COMPILER.ptx(_library(name), capability, arch(capability))
 
 
 def arch(capability):

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import subprocess
 import tempfile
+from importlib import import_module
 from pathlib import Path
 
 import emulator
 import numpy as np
 
+from lrkern._cuda_compiler import chosen, simulated
+
 HERE = Path(__file__).parent
 
-_FIND = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_char_p)
+_LOAD = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)
+_FIND = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
+_HEADER = 64
+"""Bytes that tell the length of a kernel's code, among other things."""
 
 
 class StandIn:
-    """The driver, in place of any other from now on: to be made before Numba looks for one."""
+    """The driver, in place of any other from now on: to be made before a compiler looks for one."""
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory()
@@ -25,30 +30,29 @@ class StandIn:
         flags = ["-shared", "-fPIC", "-O1", "-w", f"-Wl,-soname,{library.name}"]
         subprocess.run(["gcc", *flags, HERE / "driver.c", "-o", library, "-ldl"], check=True)
         self.library = ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
-        self._texts: list[str] = []
-        self._kernels: dict[str, int] = {}
-        self._found = _FIND(self._find)
-        ctypes.c_void_p.in_dll(self.library, "fake_find").value = ctypes.cast(self._found, ctypes.c_void_p).value
-        self._listen()
+        self._texts: list[tuple[bytes, str]] = []
+        self._kernels: dict[tuple[str, int], int] = {}
+        self._asked = _LOAD(self._load), _FIND(self._find)
+        for name, function in zip(("fake_load", "fake_find"), self._asked, strict=True):
+            ctypes.c_void_p.in_dll(self.library, name).value = ctypes.cast(function, ctypes.c_void_p).value
 
-    def _listen(self) -> None:
-        """Keep the text of every kernel that is assembled, as the assembler gets it."""
-        from numba.cuda.codegen import CUDACodeLibrary
+    def note(self, code: bytes, text: str) -> None:
+        """Keep what the assembler has made, and of what."""
+        self._texts.append((code, text))
 
-        get_cubin = CUDACodeLibrary.get_cubin
+    def _load(self, address: int) -> int:
+        """A handle of the code that lies here: kernels of the same name may differ."""
+        header = ctypes.string_at(address, _HEADER)
+        for number, (code, _) in enumerate(self._texts, 1):
+            if code[:_HEADER] == header and ctypes.string_at(address, len(code)) == code:
+                return number
+        return len(self._texts) + 1  # of what has not been noted: nothing is found in it
 
-        def noted(library, cc=None):
-            self._texts.append(library.get_lto_ptx(cc) if library._lto else library.get_asm_str(cc))
-            return get_cubin(library, cc)
-
-        CUDACodeLibrary.get_cubin = noted
-
-    def _find(self, name: bytes) -> int:
-        kernel = name.decode()
-        if kernel not in self._kernels:
-            text = next(one for one in reversed(self._texts) if f".entry {kernel}(" in one)
-            self._kernels[kernel] = emulator.compiled(text, kernel, self._folder.name)
-        return self._kernels[kernel]
+    def _find(self, name: bytes, handle: int) -> int:
+        key = name.decode(), handle
+        if key not in self._kernels:
+            self._kernels[key] = emulator.compiled(self._texts[handle - 1][1], key[0], self._folder.name)
+        return self._kernels[key]
 
     def view(self, array) -> np.ndarray:
         """Bytes in the device's memory, which is the CPU's."""
@@ -79,5 +83,11 @@ class StandIn:
         self.library.fake_replay()
 
 
-DEVICE = None if os.environ.get("NUMBA_ENABLE_CUDASIM") == "1" else StandIn()
+DEVICE = None if simulated() else StandIn()
 """The one of this process; None in numba-cuda's simulator, which needs none."""
+
+COMPILER = None if simulated() else import_module({"numba-cuda": "ptx_numba_cuda", "numba-cuda-mlir": "ptx_mlir"}[chosen()])
+"""What tests ask of the compiler in use."""
+
+if DEVICE is not None:
+    COMPILER.listen(DEVICE.note)

@@ -232,7 +232,7 @@ PROGRAM = """
 import sys
 import numpy as np
 import stand_in
-from numba import cuda
+from lrkern.cuda._platform import cuda
 
 @cuda.jit
 def copy(a, b, ahead):

@@ -1,4 +1,4 @@
-"""What lrkern.cuda does on the host: with numba-cuda itself, not its simulator, on a stand-in for the driver (driver.c)."""
+"""What lrkern.cuda does on the host: with the compiler itself, not a simulator, on a stand-in for the driver (driver.c)."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip("numba_cuda")
 
 pytestmark = pytest.mark.cuda
 

@@ -7,8 +7,7 @@ import re
 import numpy as np
 import pytest
 
-pytest.importorskip("numba_cuda")
-ptx = pytest.importorskip("ptx", reason="needs the CUDA compiler of the extra 'cuda', and not the simulator")
+ptx = pytest.importorskip("ptx", reason="needs a CUDA compiler, and not the simulator")
 
 pytestmark = pytest.mark.cuda
 

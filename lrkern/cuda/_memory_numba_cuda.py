@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
+from numba.cuda import types
 from numba.cuda.extending import intrinsic
-
-from lrkern.cuda._platform import types
 
 _GLOBAL = 1  # the address space: without it, each access would ask where its address lies
 _INDEX = ir.IntType(32)

@@ -1,0 +1,33 @@
+"""Which of the two packages compiles CUDA kernels: found out without importing either."""
+
+from __future__ import annotations
+
+import os
+
+from lrkern._optional import installed
+
+VARIABLE = "LRKERN_CUDA_COMPILER"
+
+EXTRAS = {"numba-cuda": "cuda", "numba-cuda-mlir": "cuda-mlir"}
+"""By package, the extra of lrkern that installs it; the one to use comes first where both are installed."""
+
+
+def simulated() -> bool:
+    """Whether kernels run in numba-cuda's simulator."""
+    return os.environ.get("NUMBA_ENABLE_CUDASIM") == "1"
+
+
+def chosen() -> str:
+    """The package that LRKERN_CUDA_COMPILER names; without it numba-cuda, or else numba-cuda-mlir where only that is installed.
+
+    Raises:
+        ImportError: there is no such compiler, or no simulator for it. Whether the package is installed is for others to ask.
+    """
+    name = os.environ.get(VARIABLE)
+    if name is None:
+        return "numba-cuda-mlir" if installed("numba-cuda-mlir") and not installed("numba-cuda") else "numba-cuda"
+    if name not in EXTRAS:
+        raise ImportError(f"{VARIABLE} must be {' or '.join(map(repr, EXTRAS))}; got {name!r}")
+    if name == "numba-cuda-mlir" and simulated():
+        raise ImportError(f"{VARIABLE}={name!r} has no simulator: unset NUMBA_ENABLE_CUDASIM")
+    return name

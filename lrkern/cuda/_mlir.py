@@ -1,0 +1,173 @@
+"""Kernels by numba-cuda-mlir: what `_platform` says of compilers.
+
+It shares no code with Numba, whose functions `_jit.pointwise` gives. They are compiled here as device functions: each time one
+is met in a kernel, users' kernels included, it is taken for a device function of the same text. The words of `_jit`, memory
+and NamedTuples are told in MLIR, by the compiler's interface for extensions and the few functions behind it that are imported
+below; all that was tried with version 0.6.0, as was what it gets wrong (`atomic_add`; the pitfalls in `_jit`).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+from cuda.core import ObjectCode
+from numba.core.registry import CPUDispatcher
+from numba_cuda_mlir import extending, types
+from numba_cuda_mlir._mlir.dialects import arith, llvm
+from numba_cuda_mlir.extending import lower_builtin, typeof_impl, typing_registry
+from numba_cuda_mlir.lowering_utilities import _memref_index_offset, index_of, memref_data_pointer
+from numba_cuda_mlir.numba_cuda.typing.templates import AbstractTemplate, signature
+from numba_cuda_mlir.numba_cuda.typing.typeof import typeof
+
+from lrkern._jit import bits32, bits64, float32_of, float64_of, fma, product, sqrt
+from lrkern._optional import require
+from lrkern.plan import Plan
+from lrkern.rules import FAMILIES
+
+cuda: Any = require("numba_cuda_mlir.cuda", install="'lrkern[cuda-mlir]'", what="lrkern.cuda")  # its stubs lack parameters
+
+SIMULATED = False
+
+_DYNAMIC = -(2**31)
+"""MLIR's mark of an index that is a value."""
+
+
+def kernel(function: Callable[..., Any]) -> Any:
+    """See `_platform`. Annotations are for readers: the compiler would take them for signatures."""
+    return cuda.jit(function, annotations_as_signatures=False)
+
+
+def device(function: Callable[..., Any]) -> Any:
+    """See `_platform`."""
+    return cuda.jit(function, device=True, annotations_as_signatures=False)
+
+
+def overload(function: Callable[..., Any]) -> Any:
+    """See `_platform`."""
+    return extending.overload(function, typing_registry=typing_registry)
+
+
+# ------------------------------------------------------------------------------------------- what the compiler is told of
+
+
+def declare(function: Any, result: Callable[..., Any], lower: Callable[..., Any]) -> Any:
+    """Tell of a function for kernels: the type that it gives for those of its arguments, or None; and how it is made.
+
+    lower(builder, target, arguments): what is stored in the variable `target`, if anything.
+    """
+
+    class Template(AbstractTemplate):  # type: ignore[misc]
+        key = function
+
+        def generic(self, arguments: Any, keywords: Any) -> Any:
+            given = tuple(getattr(one, "literal_type", one) for one in arguments)
+            found = result(*given)
+            return None if found is None else signature(found, *given)
+
+    typing_registry.register_global(function, types.Function(Template))
+    _lowered(function, lower)
+    return function
+
+
+def _lowered(function: Any, lower: Callable[..., Any]) -> None:
+    @lower_builtin(function, types.VarArg(types.Any))
+    def call(builder: Any, target: Any, arguments: Any, keywords: Any) -> None:
+        value = lower(builder, target, arguments)
+        if value is not None:
+            builder.store_var(target, value)
+
+    extending.refresh_registries(include_uninitialized_cuda=False)
+
+
+@typeof_impl.register(CPUDispatcher)
+def _typeof(function: Any, context: Any) -> Any:
+    return _device_twin(function)._numba_type_
+
+
+@cache
+def _device_twin(function: Any) -> Any:
+    twin = device(function.py_func)
+    _lowered(function, lambda builder, target, arguments: builder.build_user_defined_function_call(target, twin, arguments))
+    return twin
+
+
+for _kind in {Plan, *(kind for family in FAMILIES.values() for kind in (family.inputs, family.scalars_type))}:
+    _lowered(_kind, lambda builder, target, arguments: tuple(builder.load_var(one) for one in arguments))
+
+
+# ------------------------------------------------------------------------------------------------------------------ words
+
+
+def _synonym(word: Any, functions: dict[Any, Any]) -> None:
+    """`functions`: by type of all arguments and the result, those that the compiler knows already."""
+
+    def result(first: Any, *others: Any) -> Any:
+        return first if first in functions and all(one == first for one in others) else None
+
+    def lower(builder: Any, target: Any, arguments: Any) -> None:
+        kind = builder.get_numba_type(target.name)
+        known = builder.get_registered_builder(functions[kind], signature(kind, *[kind] * len(arguments)))
+        known(builder, target, arguments, [])
+
+    declare(word, result, lower)
+
+
+def _cast(word: Any, of: Any, to: Any) -> None:
+    def lower(builder: Any, target: Any, arguments: Any) -> Any:
+        return arith.bitcast(builder.get_mlir_type(to), builder.load_var(arguments[0]))
+
+    declare(word, lambda x: to if x == of else None, lower)
+
+
+_synonym(fma, {types.float32: cuda.fma, types.float64: cuda.fma})
+_synonym(product, {types.float32: cuda.libdevice.fmul_rn, types.float64: cuda.libdevice.dmul_rn})
+_synonym(sqrt, {types.float32: math.sqrt, types.float64: math.sqrt})
+_cast(bits32, types.float32, types.uint32)
+_cast(float32_of, types.uint32, types.float32)
+_cast(bits64, types.float64, types.int64)
+_cast(float64_of, types.int64, types.float64)
+
+
+def atomic_add(array: Any, index: Any, value: Any) -> None:
+    """See `_platform`. The compiler's own function takes an array that it was handed for one in global memory."""
+    raise NotImplementedError
+
+
+def _add(builder: Any, target: Any, arguments: Any) -> None:
+    array, index, value = (builder.load_var(one) for one in arguments)
+    element = array.type.element_type
+    offset = _memref_index_offset(array, [index_of(one) for one in index])
+    base = memref_data_pointer(array)
+    place = llvm.getelementptr(base.type, base, [offset], [_DYNAMIC], element, None)
+    llvm.atomicrmw(llvm.AtomicBinOp.add, place, value, llvm.AtomicOrdering.monotonic)
+
+
+declare(atomic_add, lambda array, index, value: types.none if array.dtype == value == types.int64 else None, _add)
+
+
+# --------------------------------------------------------------------------------------------------------------- launches
+
+
+def loaded(kernel: Any, arguments: tuple[Any, ...]) -> tuple[Any, list[Any]]:
+    """See `_platform`."""
+    made = kernel.compile(types.void(*(typeof(one) for one in arguments))).metadata
+    words = [word for one in arguments for word in _words(one)]
+    return ObjectCode.from_cubin(made["cubin"]).get_kernel(made["func_name"]), words
+
+
+def _words(argument: Any) -> list[Any]:
+    """An argument, as kernels take it: of arrays two addresses, where elements begin, the shape, and strides in elements."""
+    if isinstance(argument, tuple):
+        return [word for one in argument for word in _words(one)]
+    if isinstance(argument, int | float):
+        return [ctypes.c_int64(argument) if isinstance(argument, int) else ctypes.c_double(argument)]
+    if isinstance(argument, np.generic):
+        return [np.ctypeslib.as_ctypes(np.asarray(argument))]
+    address = argument.device_ctypes_pointer.value or 0
+    strides = (one // argument.dtype.itemsize for one in argument.strides)
+    return [ctypes.c_int64(one) for one in (address, address, 0, *argument.shape, *strides)]
