@@ -1,10 +1,10 @@
 """Everything of lrkern.cuda that takes a GPU: whether it is right, then how fast it is. `python -m bench.gpu`.
 
 Needs `pip install 'lrkern[cuda,bfloat16]' torch`, or `cuda-mlir` for the other compiler (LRKERN_CUDA_COMPILER chooses). Checks
-come first and stop everything if one fails: the bits of every rule and storage against the C kernels, tables, a captured graph
-over 10,000 steps of a cosine; and compute-sanitizer on some of the first, where it is installed and can look at the device.
-Then the figures, each with its bar. With --save they are kept as bench/results/gpu-<device>-<compiler>.json. Compiling takes
-most of the time, some minutes; `--only` does a part.
+come first and stop everything if one fails: the bits of every rule and storage against the C kernels, gradients of rows,
+tables, a captured graph over 10,000 steps of a cosine; and compute-sanitizer on some of the first, where it is installed and
+can look at the device. Then the figures, each with its bar. With --save they are kept as
+bench/results/gpu-<device>-<compiler>.json. Compiling takes most of the time, some minutes; `--only` does a part.
 """
 
 from __future__ import annotations
@@ -53,6 +53,10 @@ STORAGES: dict[str, tuple[torch.dtype, torch.dtype, dict[str, Any]]] = {
     "stochastic": (torch.bfloat16, torch.bfloat16, {"rounding": "stochastic", "state_dtype": "bfloat16", "seed": 3}),
     "mixed": (torch.float32, torch.bfloat16, {}),
 }
+LAYERWISE = "LARS", "LAMB"
+"""Rules that take no gradients of rows."""
+PAIRS = {(1000, 64): 5000, (77, 3): 300, (50_000,): 100_000, (5, 1030): 40, (3, 8): 0, (100, 2): None}
+"""Shapes of parameters, and how many entries their gradients have; None: they are no pairs."""
 LOOKED_AT = "SGD", "AdamW", "LAMB"
 """Rules that compute-sanitizer watches: they have all accesses to memory that there are."""
 _ERRORS_FOUND = 9
@@ -122,6 +126,56 @@ def check_rows() -> int:
             b.step([grad.cuda()])
         assert bits(here) == bits(there), f"rows of {columns}: parameters differ from those of C"
     return 2
+
+
+def pairs_of(dtype: torch.dtype) -> list[Any]:
+    """Gradients given as (indices, values), like PAIRS."""
+    return [
+        torch.randn(shape).to(dtype)
+        if entries is None
+        else (torch.randint(shape[0], (entries,)), torch.randn(entries, *shape[1:]).to(dtype))
+        for shape, entries in PAIRS.items()
+    ]
+
+
+def on_device(grads: list[Any]) -> list[Any]:
+    """The same there."""
+    return [tuple(one.cuda() for one in grad) if isinstance(grad, tuple) else grad.cuda() for grad in grads]
+
+
+def check_pairs(rules: Iterable[str] = OPTIONS) -> int:
+    """Gradients given as (indices, values), against C: new ones, and others written over them under a captured graph."""
+    done = 0
+    torch.manual_seed(1)
+    for rule in (rule for rule in rules if rule not in LAYERWISE):
+        for storage, (param, grad, more) in STORAGES.items():
+            here = [torch.randn(shape).to(param) for shape in PAIRS]
+            there = [tensor.cuda() for tensor in here]
+            common = {**OPTIONS[rule], **more, "ema": 0.9, "clip_norm": 2.0, "skip_nonfinite": True, "zero_grad": True}
+            a, b = getattr(lk, rule)(here, **common), getattr(lk, rule)(there, **common)
+            bound = on_device(pairs_of(grad))
+            b.bind(bound)
+            graph = None
+            for step in range(4):
+                grads = pairs_of(grad)
+                for old, new in zip(bound, on_device(grads), strict=True):
+                    for x, y in zip(old, new, strict=True) if isinstance(old, tuple) else [(old, new)]:
+                        x.copy_(y)
+                a.step(grads)
+                if step == 2:
+                    graph = torch.cuda.CUDAGraph()
+                    with torch.cuda.graph(graph):
+                        b.step()
+                if graph is None:
+                    b.step()
+                else:
+                    graph.replay()
+                assert np.float64(a.grad_norm).tobytes() == np.float64(b.grad_norm).tobytes(), f"{rule}, {storage}: norms"
+            for shape, x, y in zip(PAIRS, here, there, strict=True):
+                assert bits(x) == bits(y), f"{rule}, {storage}: rows of {shape} differ from those of C"
+            assert not any(bool(one.any()) for grad in bound for one in (grad[1:] if isinstance(grad, tuple) else [grad]))
+            done += 1
+    return done
 
 
 def check_graph(steps: int = 10_000) -> int:
@@ -197,6 +251,18 @@ def race(count: int, size: int, ours: Callable[..., Any], theirs: Callable[..., 
     return own, seconds(other.step)
 
 
+def race_of_rows(rows: int, width: int, entries: int) -> tuple[float, float]:
+    """Seconds of a step of Adam with gradients of some rows, and of torch's SparseAdam."""
+    table, indices = torch.randn(rows, width, device="cuda"), torch.randint(rows, (entries,), device="cuda")
+    values = torch.randn(entries, width, device="cuda")
+    opt = lk.Adam([table])
+    opt.bind([(indices, values)])
+    own = seconds(opt.step)
+    table.requires_grad_(True)
+    table.grad = torch.sparse_coo_tensor(indices[None], values, table.shape)
+    return own, seconds(torch.optim.SparseAdam([table]).step)
+
+
 def replayed(count: int, size: int, ours: Callable[..., Any]) -> float:
     """Seconds of a step of lrkern that a CUDA graph replays."""
     opt = ours(tensors(count, size))
@@ -238,6 +304,8 @@ def figures() -> list[dict[str, Any]]:
     note("SGD over 1000 x 64, times as fast as torch's fused", other / own, 3.0, seconds=own, torch_seconds=other)
     own = replayed(1000, 64, sgd)
     note("the same from a captured graph, times as fast as that", other / own, 3.0, seconds=own)
+    own, other = race_of_rows(1_000_000, 64, 65_536)
+    note("Adam over 65,536 rows of 64, times as fast as torch's", other / own, 1.0, seconds=own, torch_seconds=other)
     return found
 
 
@@ -245,9 +313,10 @@ CHECKS: dict[str, Callable[[], object]] = {
     "steps": check_steps,
     "tables": check_tables,
     "rows": check_rows,
+    "pairs": check_pairs,
     "graph": check_graph,
     "sanitizer": check_sanitizer,
-    "watched": lambda: check_steps(2, LOOKED_AT),
+    "watched": lambda: check_steps(2, LOOKED_AT) + check_pairs(LOOKED_AT),
 }
 """What `--only` may ask for; "watched" is what compute-sanitizer runs."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -155,28 +155,45 @@ def as_sparse_gradient(
 
     Row index[k] of the parameter has the gradients values[order[begin[k]:begin[k + 1]]].
     """
-    if len(grad) != 2:
-        raise ValueError(f"{where}: {name} must be an array or a pair (indices, values); got a tuple of {len(grad)}")
-    if param.ndim == 0 or not param.flags.c_contiguous:
-        raise ValueError(f"{where}: {name} can be (indices, values) only where its parameter is C-contiguous and has rows")
-    indices = as_array(where, f"{name}[0]", grad[0], written=False)
-    values = as_array(where, f"{name}[1]", grad[1], written=written)
-    if not isinstance(indices, np.ndarray) or indices.dtype.kind not in "iu":
-        raise TypeError(f"{where}: {name}[0] must be an array of integers; got {_checks.describe(indices)}")
-    if indices.ndim != 1 or (indices.size and (indices.min() < 0 or indices.max() >= param.shape[0])):
-        raise ValueError(f"{where}: {name}[0] must be a 1-D array of rows in 0..{param.shape[0] - 1}; got {_span(indices)}")
-    shape = (len(indices), *param.shape[1:])
-    if not isinstance(values, np.ndarray) or _word(values, halves) not in DTYPES:
-        raise TypeError(f"{where}: {name}[1] must be {_words(DTYPES)} of shape {shape}; got {_checks.describe(values)}")
-    if values.shape != shape or not values.flags.c_contiguous:
-        raise ValueError(f"{where}: {name}[1] must be C-contiguous and of shape {shape}; got {_checks.describe(values)}")
+    indices, values = as_pair(as_array, where, name, grad, param, written, halves)
+    check_rows(where, name, indices, param)
     order = np.argsort(indices, kind="stable").astype(np.int64)
     rows, begin = np.unique(indices[order], return_index=True)
     return values, rows.astype(np.int64), np.append(begin, len(order)).astype(np.int64), order
 
 
-def _span(indices: Array) -> str:
-    return f"{_checks.describe(indices)} from {indices.min()} to {indices.max()}" if indices.size else _checks.describe(indices)
+def as_pair(
+    to_array: Callable[..., Any], where: str, name: str, grad: tuple[Any, ...], param: Array, written: bool, halves: bool
+) -> tuple[Any, Any]:
+    """The arrays of a gradient given as (indices, values), by `as_array` or its like; `check_rows` looks at the indices."""
+    if len(grad) != 2:
+        raise ValueError(f"{where}: {name} must be an array or a pair (indices, values); got a tuple of {len(grad)}")
+    if param.ndim == 0 or not param.flags.c_contiguous:
+        raise ValueError(f"{where}: {name} can be (indices, values) only where its parameter is C-contiguous and has rows")
+    indices = to_array(where, f"{name}[0]", grad[0], written=False)
+    values = to_array(where, f"{name}[1]", grad[1], written=written)
+    if not isinstance(indices, np.ndarray) or indices.dtype.kind not in "iu":
+        raise TypeError(f"{where}: {name}[0] must be an array of integers; got {_checks.describe(indices)}")
+    if indices.ndim != 1:
+        raise _rows_error(where, name, param, _checks.describe(indices))
+    shape = (len(indices), *param.shape[1:])
+    if not isinstance(values, np.ndarray) or _word(values, halves) not in DTYPES:
+        raise TypeError(f"{where}: {name}[1] must be {_words(DTYPES)} of shape {shape}; got {_checks.describe(values)}")
+    if values.shape != shape or not values.flags.c_contiguous:
+        raise ValueError(f"{where}: {name}[1] must be C-contiguous and of shape {shape}; got {_checks.describe(values)}")
+    if written and not values.flags.writeable:
+        raise ValueError(f"{where}: {name}[1] must be writable; got a read-only array, {_checks.describe(values)}")
+    return indices, values
+
+
+def check_rows(where: str, name: str, indices: Array, param: Array) -> None:
+    """The indices of a gradient, in the CPU's memory, have to be rows of its parameter."""
+    if indices.size and (indices.min() < 0 or indices.max() >= param.shape[0]):
+        raise _rows_error(where, name, param, f"{_checks.describe(indices)} from {indices.min()} to {indices.max()}")
+
+
+def _rows_error(where: str, name: str, param: Array, got: str) -> Exception:
+    return ValueError(f"{where}: {name}[0] must be a 1-D array of rows in 0..{param.shape[0] - 1}; got {got}")
 
 
 def _words(dtypes: Sequence[str]) -> str:

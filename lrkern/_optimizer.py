@@ -255,7 +255,8 @@ class Optimizer:
 
         Args:
             grads: structured like `params`; each an array like its parameter, or None to leave that parameter alone; or a
-                pair (indices, values), whose indices are read here, and its values at each step.
+                pair (indices, values), whose indices are read here, and its values at each step. (On a CUDA device, indices
+                are looked at here and read at each step.)
         """
         self._tensors.bind(self._structure.flatten(f"{self._name}.bind", "grads", grads))
 
@@ -268,6 +269,11 @@ class Optimizer:
                 (k, ...) where only some rows of a parameter have gradients. Given none, the bound gradients are used.
                 Given some, an earlier `bind` ends.
             grad_scale: what the gradients were multiplied by, as loss scaling does; they are divided by it.
+
+        Raises:
+            TypeError, ValueError: a gradient that does not fit; nothing has been written then. (On a CUDA device, whoever reads
+                the count next is told of indices that are no rows.)
+            RuntimeError: another thread is in the middle of a step.
         """
         found = None if grads is None else self._structure.flatten(self._where_step, "grads", grads)
         if (type(grad_scale) is not float or grad_scale != 1.0) and not backends.on_device(grad_scale):

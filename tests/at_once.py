@@ -5,6 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
 
 
 def at_once(n, work):
@@ -28,3 +31,42 @@ def ticks_during(function, *arguments):
         time.sleep(0.001)
         ticks += 1
     return ticks
+
+
+class Pause:
+    """A place, `here()`, in work that another thread does: it stays there while this one is in the context `during(work)`."""
+
+    def __init__(self):
+        self._inside, self._go_on = threading.Event(), threading.Event()
+
+    def here(self):
+        self._inside.set()
+        assert self._go_on.wait(30)
+
+    @contextmanager
+    def during(self, work):
+        thread = threading.Thread(target=work)
+        thread.start()
+        try:
+            assert self._inside.wait(30)
+            yield
+        finally:
+            self._go_on.set()
+            thread.join()
+
+
+def assert_kept_away(optimizer, grads, state, path):
+    """Nothing can be done with an optimizer, and no file appears, while another thread is in the middle of a step."""
+    name = type(optimizer).__name__
+    message = f"^{name}: another thread is in the middle of a step of this optimizer, or copies its state$"
+    for work in (
+        lambda: optimizer.step(grads),
+        lambda: optimizer.bind(grads),
+        lambda: optimizer.set("momentum", 0.25),
+        optimizer.state_dict,
+        lambda: optimizer.save(path),
+        lambda: optimizer.load_state_dict(state),
+    ):
+        with pytest.raises(RuntimeError, match=message):
+            work()
+    assert not path.exists()

@@ -256,6 +256,10 @@ class TestRows:
             lk.LARS([np.zeros((4, 2))], 0.1).step([(np.array([1]), np.ones((1, 2)))])
         opt.step([(np.array([], int), np.ones((0, 2)))])
         assert opt.count == 1
+        values = np.ones((1, 2))
+        values.flags.writeable = False
+        with pytest.raises(ValueError, match=r"grads\[0\]\[1\] must be writable; got a read-only array, float64 \(1, 2\)"):
+            lk.SGD([np.zeros((4, 2))], 0.1, zero_grad=True).step([(np.array([1]), values)])
 
 
 class TestArrays:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from at_once import Pause, assert_kept_away
 from step_arrays import assert_same_bits, values
 
 import lrkern as lk
@@ -71,32 +72,17 @@ class TestThreadsAndForks:
         """A schedule is evaluated as a part of its step; a state that another thread took then would be half old, half new."""
         if backend == "numba":
             pytest.importorskip("numba")
-        inside, go_on = threading.Event(), threading.Event()
+        pause = Pause()
 
         def lr(step: int) -> float:
-            inside.set()
-            assert go_on.wait(30)
+            pause.here()
             return 0.5
 
         p = np.zeros(3)
         opt = lk.SGD([p], lr, momentum=0.5, backend=backend)
         state = opt.state_dict()
-        thread = threading.Thread(target=opt.step, args=([np.ones(3)],))
-        thread.start()
-        assert inside.wait(30)
-        for work in (
-            lambda: opt.step([np.ones(3)]),
-            lambda: opt.bind([np.ones(3)]),
-            lambda: opt.set("momentum", 0.25),
-            opt.state_dict,
-            lambda: opt.save(tmp_path / "state"),
-            lambda: opt.load_state_dict(state),
-        ):
-            with pytest.raises(RuntimeError, match="SGD: another thread is in the middle of a step of this optimizer"):
-                work()
-        go_on.set()
-        thread.join()
-        assert not list(tmp_path.iterdir())
+        with pause.during(lambda: opt.step([np.ones(3)])):
+            assert_kept_away(opt, [np.ones(3)], state, tmp_path / "state")
         opt.step([np.ones(3)])
         assert opt.count == 2
         assert p.tolist() == [-0.5 - 0.75] * 3

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -17,6 +15,7 @@ from lrkern._numba import kernels, norms
 from lrkern._numba.kernels import GRAD, PARAM, Kind, Tensors
 from lrkern._numba.threads import PIECES_PER_THREAD, all_threads
 from lrkern._numba.update import Arrays, Pipeline
+from lrkern._turns import Turns
 from lrkern.backends import StepOptions, StepTensors
 
 Ints = NDArray[np.int64]
@@ -84,7 +83,7 @@ class StepList(_core.StepList):
         self._work: list[Work] = []
         self._bound: list[Any] | None = None
         self._noted: list[Any] | None = None  # bound gradients whose addresses are noted already
-        self._lock = threading.Lock()
+        self._turns = Turns(tensors.where)
         self.set_options(StepOptions())
 
     @property
@@ -123,25 +122,25 @@ class StepList(_core.StepList):
 
     def alone(self, function: Callable[[], T]) -> T:
         """What a function returns, called while no other thread can step."""
-        with self._others_kept_away():
+        with self._turns:
             return function()
 
     def restore(self, updates: list[int], count: int, skipped: int, arrays: list[tuple[Any, Any]]) -> None:
         """Go back to these counts, and copy arrays."""
-        with self._others_kept_away():
+        with self._turns:
             super().restore(updates, count, skipped, arrays)
             self._tensors.updates[:] = updates
             self._counts[:] = count, skipped
 
     def bind(self, grads: list[Any]) -> None:
         """Check the gradients, and keep them for steps that are given none."""
-        with self._others_kept_away():
+        with self._turns:
             super().bind(grads)
             self._bound = self.bound
 
     def run(self, grads: list[Any] | None, grad_scale: float, prepare: Callable[[], None] | None = None) -> None:
         """One step with these gradients (None: the bound ones), after a call of `prepare`, which may set inputs for it."""
-        with self._others_kept_away():
+        with self._turns:
             if prepare is not None:
                 prepare()
             self._step(self._taken(grads), grad_scale)
@@ -154,17 +153,6 @@ class StepList(_core.StepList):
         if self._bound is None:
             raise ValueError(f"{self.where}: grads are needed: pass them to step(), or bind() them before")
         return self._bound
-
-    @contextmanager
-    def _others_kept_away(self) -> Iterator[None]:
-        if not self._lock.acquire(blocking=False):
-            raise RuntimeError(
-                f"{self.where}: another thread is in the middle of a step of this optimizer, or copies its state"
-            )
-        try:
-            yield
-        finally:
-            self._lock.release()
 
     # ---------------------------------------------------------------------------------------------------------- a step
 

@@ -7,7 +7,7 @@ device's memory, so that everything that checks arrays checks these, too. `given
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -63,6 +63,15 @@ class DeviceArray(np.ndarray[Any, Any]):
     def address(self) -> int:
         """Of the first element."""
         return int(self.ctypes.data)
+
+
+class Pair(NamedTuple):
+    """A gradient given as (indices, values)."""
+
+    indices: DeviceArray
+    values: DeviceArray
+    rows: int
+    """Of the parameter."""
 
 
 def _at(owner: Any, address: int, shape: Any, strides: Any, dtype: Any, writable: bool, device_id: int) -> DeviceArray:
@@ -161,10 +170,14 @@ def as_dense_gradient(where: str, name: str, grad: Any, param: Any, written: boo
 
 
 def as_gradient(takes_rows: bool, halves: bool, where: str, name: str, grad: Any, param: Any, written: bool) -> Any:
-    """The same. Gradients of rows are stepped by the C kernels only: docs/cuda.md says why."""
-    if isinstance(grad, tuple):
-        raise TypeError(f"{where}: {name} must be an array: pairs (indices, values) are not supported on a CUDA device")
-    return as_dense_gradient(where, name, grad, param, written)
+    """The same, or a `Pair`, where a rule takes gradients of rows and this is one."""
+    if not (takes_rows and isinstance(grad, tuple)):
+        return as_dense_gradient(where, name, grad, param, written)
+    indices, values = _arrays.as_pair(as_array, where, name, grad, param, written, halves)
+    if not indices.dtype.isnative:
+        wanted = f"{name}[0] must be integers in native byte order"
+        raise TypeError(f"{where}: {wanted}; got {_checks.describe(indices)}")
+    return Pair(indices, values, param.shape[0])
 
 
 # --------------------------------------------------------------------------------------------------------- made by lrkern
@@ -267,11 +280,12 @@ def given(array: DeviceArray) -> Any:
 
 
 def copy(array: DeviceArray) -> Any:
-    """The elements, in the CPU's memory, in the same memory order. Waits for the kernels on the stream."""
+    """The elements, in the CPU's memory, in the same memory order, gaps included. Waits for the kernels on the stream."""
     if array.size == 0:
         return np.empty(array.shape, array.dtype)
+    reach = array.itemsize + sum((n - 1) * step for n, step in zip(array.shape, array.strides, strict=True))
     with on_device(array.device_id):
-        raw = read_back(memory_at(array.address, array.nbytes), current_stream(array.library, array.device_id))
+        raw = read_back(memory_at(array.address, reach), current_stream(array.library, array.device_id))
     return np.ndarray(array.shape, array.dtype, buffer=raw, strides=array.strides)
 
 

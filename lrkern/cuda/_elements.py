@@ -15,7 +15,7 @@ import numpy as np
 
 from lrkern import _core, _storage
 from lrkern._jit import pointwise
-from lrkern.cuda._platform import WIDEST, device, load, store
+from lrkern.cuda._platform import WIDEST, cuda, device, load, store
 
 FLOAT32, FLOAT64, BFLOAT16, FLOAT16 = _core.STORAGES.values()
 """As C numbers them."""
@@ -119,6 +119,20 @@ def reader_of_split(lanes: int) -> Function:
                 out[begin + k] = join(found[k], rest[k])
 
     return device(read_one if lanes == 1 else read)
+
+
+@cache
+def clearer(storage: int | None, t: Any, lanes: int) -> Function:
+    """clear(address, i): zeros in the place of elements i, i + 1, ...; nothing where there is no array."""
+    write = writer(storage, t, lanes)
+
+    def clear(address: int, i: int) -> None:
+        zeros = cuda.local.array(lanes, t)
+        for k in range(lanes):
+            zeros[k] = t(0)
+        write(address, i, zeros, 0)
+
+    return device(clear)
 
 
 def converted(count: int, expression: str, **scope: Any) -> Function:

@@ -11,8 +11,11 @@ from lrkern.cuda._platform import device
 # Rows of `tensors`: the addresses of its arrays by C's roles, then
 ROLES = 8
 SIZE, GROUP, WIDE, HAS_GRADIENT, ROW_LRS, ROW_SIZE = range(ROLES, ROLES + 6)
-"""ROW_LRS: the address of a float64 for each row, of ROW_SIZE elements, or 0."""
-TENSOR_FIELDS = ROLES + 6
+"""SIZE: elements of the gradient. ROW_LRS: the address of a float64 for each row, of ROW_SIZE elements, or 0."""
+ROWS, FIRST_ROW, FIRST_ENTRY, INDICES, INDEX_STRIDE, INDEX_KIND = range(ROLES + 6, ROLES + 12)
+"""Where gradients are (indices, values): the parameter's rows; how many rows and entries others have before it in the list;
+the address of the indices, bytes from one to the next, and their dtype."""
+TENSOR_FIELDS = ROLES + 12
 
 # Rows of `coefs`: the scalars of the rule, then
 MAX_SCALARS = 16
@@ -26,9 +29,13 @@ EMA_DECAY = MAX_INPUTS
 INPUTS = MAX_INPUTS + 1
 
 # `control`, int64
-CONTROL_COUNT, CONTROL_SKIPPED, CONTROL_SKIPS = range(3)
-"""Steps done, steps skipped, whether the one that is going on is skipped."""
-CONTROLS = 3
+CONTROL_COUNT, CONTROL_SKIPPED, CONTROL_SKIPS, CONTROL_REFUSED, CONTROL_WRONG, CONTROL_LAST_WRONG = range(6)
+"""Steps done; steps skipped; why the one that is going on does nothing, or 0; steps refused; how many indices of the one that
+is going on are no rows; a tensor that had such ones in the last step refused."""
+CONTROLS = 6
+
+SKIPPED, REFUSED = 1, 2
+"""Why a step does nothing: gradients are not finite, indices are no rows."""
 
 # `numbers`, float64
 GRAD_NORM, STEP_FACTOR, RESCALE = range(3)

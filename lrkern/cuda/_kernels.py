@@ -13,17 +13,20 @@ import numpy as np
 
 from lrkern import _core
 from lrkern._jit import fma, pointwise
-from lrkern.cuda import _elements
+from lrkern.cuda import _elements, _rows
 from lrkern.cuda._fields import (
     ADDRESSES,
     CONTROL_SKIPS,
     FACTOR,
+    FIRST_ENTRY,
+    FIRST_ROW,
     GROUP,
     LIMIT,
     MAX_SCALARS,
     ROW_LRS,
     ROW_SIZE,
     SIZE,
+    SKIPPED,
     WEIGHT,
     WIDE,
     reader_of_inputs,
@@ -51,6 +54,8 @@ class Layout(NamedTuple):
     zero_grad: bool
     stochastic: bool
     row_lrs: bool
+    sparse: bool
+    """Gradients are given as (indices, values)."""
 
     @property
     def t(self) -> Any:
@@ -78,7 +83,7 @@ def _averaged(e, p, weight):
 
 
 def make_block(layout: Layout, lanes: int) -> Any:
-    """block(places, i, c, around, mixed): a step of elements i, ..., i + lanes - 1.
+    """block(places, i, source, c, around, mixed): a step of elements i, ..., i + lanes - 1; the gradient is at `source`.
 
     Numbers of T go from one function to the next through arrays: in the simulator, what compiled functions return is of no T.
     """
@@ -89,21 +94,20 @@ def make_block(layout: Layout, lanes: int) -> Any:
     def read(storage: int | None) -> Any:
         return _elements.reader(storage, t, lanes)
 
-    read_grad, read_ema = read(layout.grad), read(average)
+    take_grad, read_ema = _make_take(layout, lanes), read(average)
     read_0, read_1, read_2 = (read(one) for one in layout.states)
     read_param, write_param = param_access(layout, lanes)
     write_0, write_1, write_2 = (
         _elements.writer(one, t, lanes, stream) for one, stream in zip(layout.states, streams, strict=True)
     )
     write_ema, write_copy = _elements.writer(average, t, lanes), _elements.writer(layout.copy, t, lanes)
-    clear = _make_clear(layout, lanes)
 
-    def block(places: Any, i: int, c: Any, around: Any, mixed: Any) -> None:
+    def block(places: Any, i: int, source: Any, c: Any, around: Any, mixed: Any) -> None:
         p, g = cuda.local.array(lanes, t), cuda.local.array(lanes, t)
         s0, s1, s2 = cuda.local.array(lanes, t), cuda.local.array(lanes, t), cuda.local.array(lanes, t)
         e = cuda.local.array(lanes, t)
         read_param(places, i, p)
-        read_grad(places[GRAD], i, g)
+        take_grad(places[GRAD], source, g)
         read_0(places[STATE], i, s0)
         read_1(places[STATE + 1], i, s1)
         read_2(places[STATE + 2], i, s2)
@@ -118,7 +122,6 @@ def make_block(layout: Layout, lanes: int) -> Any:
         write_0(places[STATE], i, s0, mixed)
         write_1(places[STATE + 1], i, s1, mixed)
         write_2(places[STATE + 2], i, s2, mixed)
-        clear(places[GRAD], i, mixed)
 
     return device(block)
 
@@ -147,33 +150,36 @@ def param_access(layout: Layout, lanes: int) -> tuple[Any, Any]:
     return device(read), device(write)
 
 
+def _make_take(layout: Layout, lanes: int) -> Any:
+    """take(values, source, g): the gradient, in T, which becomes 0 in memory if that is asked for."""
+    if layout.sparse:
+        return _rows.reader(layout.grad, layout.t, lanes, layout.zero_grad)
+    read, clear = _elements.reader(layout.grad, layout.t, lanes), _make_clear(layout, lanes)
+
+    def take(values: Any, i: int, g: Any) -> None:
+        read(values, i, g)
+        clear(values, i)
+
+    return device(take)
+
+
 def _make_clear(layout: Layout, lanes: int) -> Any:
-    """clear(address, i, mixed): zeros into the gradient, if that is asked for."""
-    t = layout.t
-    write = _elements.writer(layout.grad if layout.zero_grad else None, t, lanes)
-
-    def clear(address: int, i: int, mixed: Any) -> None:
-        zeros = cuda.local.array(lanes, t)
-        for k in range(lanes):
-            zeros[k] = t(0)
-        write(address, i, zeros, mixed)
-
-    return device(clear)
+    return _elements.clearer(layout.grad if layout.zero_grad else None, layout.t, lanes)
 
 
 def _make_clear_span(layout: Layout) -> Any:
-    """clear(address, begin, middle, end, mixed): the zeros of a skipped step, into what `_middle` divides."""
+    """clear(address, begin, middle, end): the zeros of a skipped step, into what `_middle` divides."""
     lanes = layout.lanes
     wide, single = _make_clear(layout, lanes), _make_clear(layout, 1)
 
-    def clear(address: int, begin: int, middle: int, end: int, mixed: Any) -> None:
+    def clear(address: int, begin: int, middle: int, end: int) -> None:
         i = begin + cuda.threadIdx.x * lanes
         while i < middle:
-            wide(address, i, mixed)
+            wide(address, i)
             i += cuda.blockDim.x * lanes
         i = middle + cuda.threadIdx.x
         while i < end:
-            single(address, i, mixed)
+            single(address, i)
             i += cuda.blockDim.x
 
     return device(clear)
@@ -191,7 +197,7 @@ def make_step(layout: Layout) -> Any:
 
     Loops are not over `range`: for a step that is no constant, it divides.
     """
-    if layout.row_lrs:
+    if layout.row_lrs or layout.sparse:
         return _make_step_of_rows(layout)
     lanes = layout.lanes
     wide, single = make_block(layout, lanes), make_block(layout, 1)
@@ -206,61 +212,102 @@ def make_step(layout: Layout) -> Any:
         middle = _middle(tensors, tensor, begin, end, lanes)
         places, mixed = ADDRESSES(tensors, tensor), random[0]
         if control[CONTROL_SKIPS] != 0:
-            if zero_grad:
-                clear(places[GRAD], begin, middle, end, mixed)
+            if zero_grad and control[CONTROL_SKIPS] == SKIPPED:
+                clear(places[GRAD], begin, middle, end)
             return
         c = read_scalars(coefs, tensor)
         around = coefs[tensor, FACTOR], coefs[tensor, LIMIT], coefs[tensor, WEIGHT]
         i = begin + cuda.threadIdx.x * lanes
         while i < middle:
-            wide(places, i, c, around, mixed)
+            wide(places, i, i, c, around, mixed)
             i += cuda.blockDim.x * lanes
         i = middle + cuda.threadIdx.x
         while i < end:
-            single(places, i, c, around, mixed)
+            single(places, i, i, c, around, mixed)
             i += cuda.blockDim.x
 
     return kernel(step)
 
 
 def _make_step_of_rows(layout: Layout) -> Any:
-    """The kernel step(tensors, chunks, coefs, control, random, inputs, updates), for tensors with a learning rate for each row.
+    """The kernel step(tensors, chunks, coefs, control, random, inputs, updates, entries), for tensors whose rows differ.
 
-    A thread computes the scalars of each row that it meets, in float64: written to memory by another kernel, they would take
-    more of its bandwidth than rows do.
+    They have learning rates of their own, or gradients given as (indices, values): chunks are cut out of the values in the
+    order of `entries`, and only those of the first entry of each row are worked on.
     """
     lanes = layout.lanes
-    wide, single = make_block(layout, lanes), make_block(layout, 1)
+    wide, single = _make_block_of_rows(layout, lanes), _make_block_of_rows(layout, 1)
     clear = _make_clear_span(layout)
     family: Any = FAMILIES[layout.rule]
-    read_inputs, scalars_of, with_own = reader_of_inputs(family.inputs), family.scalars, with_lr(family.inputs)
-    write_scalars, read_scalars = writer_of_scalars(family.scalars_type), reader_of_scalars(family.scalars_type)
-    load_lr, t, zero_grad = load(np.float64, 1), layout.t, layout.zero_grad
+    read_inputs, read_scalars = reader_of_inputs(family.inputs), reader_of_scalars(family.scalars_type)
+    zero_grad = layout.zero_grad
 
-    def step(tensors: Any, chunks: Any, coefs: Any, control: Any, random: Any, inputs: Any, updates: Any) -> None:
+    def step(tensors: Any, chunks: Any, coefs: Any, control: Any, random: Any, inputs: Any, updates: Any, entries: Any) -> None:
         tensor, begin = chunks[cuda.blockIdx.x, 0], chunks[cuda.blockIdx.x, 1]
         end = min(begin + CHUNK, tensors[tensor, SIZE])
-        lrs, row_size = tensors[tensor, ROW_LRS], tensors[tensor, ROW_SIZE]
+        row_size = tensors[tensor, ROW_SIZE]
         middle = begin
         if row_size % lanes == 0:
             middle = _middle(tensors, tensor, begin, end, lanes)
         places, mixed = ADDRESSES(tensors, tensor), random[0]
         if control[CONTROL_SKIPS] != 0:
-            if zero_grad:
-                clear(places[GRAD], begin, middle, end, mixed)
+            if zero_grad and control[CONTROL_SKIPS] == SKIPPED:
+                clear(places[GRAD], begin, middle, end)
             return
-        h, n = read_inputs(inputs, tensors[tensor, GROUP]), updates[tensor]
+        rows = row_size, tensors[tensor, FIRST_ROW], tensors[tensor, FIRST_ENTRY], tensors[tensor, ROW_LRS]
+        scalars = read_scalars(coefs, tensor), read_inputs(inputs, tensors[tensor, GROUP]), updates[tensor]
         around = coefs[tensor, FACTOR], coefs[tensor, LIMIT], coefs[tensor, WEIGHT]
-        own = cuda.local.array((1, MAX_SCALARS), t)
         i = begin + cuda.threadIdx.x * lanes
         while i < middle:
-            write_scalars(own, 0, scalars_of(with_own(h, load_lr(lrs + i // row_size * 8)), n, 1.0, 1.0))
-            wide(places, i, read_scalars(own, 0), around, mixed)
+            wide(places, i, entries, rows, scalars, around, mixed)
             i += cuda.blockDim.x * lanes
         i = middle + cuda.threadIdx.x
         while i < end:
-            write_scalars(own, 0, scalars_of(with_own(h, load_lr(lrs + i // row_size * 8)), n, 1.0, 1.0))
-            single(places, i, read_scalars(own, 0), around, mixed)
+            single(places, i, entries, rows, scalars, around, mixed)
             i += cuda.blockDim.x
 
     return kernel(step)
+
+
+def _make_block_of_rows(layout: Layout, lanes: int) -> Any:
+    """block(places, i, entries, rows, scalars, around, mixed): of neighbours in the gradient, all in one row."""
+    block, scalars_at = make_block(layout, lanes), _make_scalars_at(layout)
+    row_of, source_of = _rows.dense_row_of, _rows.dense_source_of
+    if layout.sparse:
+        row_of, source_of = _rows.row_of, _rows.source_of
+
+    def block_of_rows(places: Any, i: int, entries: Any, rows: Any, scalars: Any, around: Any, mixed: Any) -> None:
+        row_size, first_row, first_entry, lrs = rows
+        k = i // row_size
+        row = row_of(entries, first_entry + k, first_row)
+        if row >= 0:
+            source = source_of(entries, first_entry + k, row_size, i - k * row_size, i)
+            block(places, i + (row - k) * row_size, source, scalars_at(scalars, lrs, row), around, mixed)
+
+    return device(block_of_rows)
+
+
+def _make_scalars_at(layout: Layout) -> Any:
+    """scalars_at(scalars, lrs, row): those of a row.
+
+    A thread computes them for each row that it meets, in float64: written to memory by another kernel, they would take more of
+    its bandwidth than rows do.
+    """
+    if not layout.row_lrs:
+
+        def scalars_of_tensor(scalars: Any, lrs: int, row: int) -> Any:
+            return scalars[0]
+
+        return device(scalars_of_tensor)
+
+    family: Any = FAMILIES[layout.rule]
+    scalars_of, with_own, load_lr, t = family.scalars, with_lr(family.inputs), load(np.float64, 1), layout.t
+    write_scalars, read_scalars = writer_of_scalars(family.scalars_type), reader_of_scalars(family.scalars_type)
+
+    def scalars_of_row(scalars: Any, lrs: int, row: int) -> Any:
+        _, h, n = scalars
+        own = cuda.local.array((1, MAX_SCALARS), t)
+        write_scalars(own, 0, scalars_of(with_own(h, load_lr(lrs + row * 8)), n, 1.0, 1.0))
+        return read_scalars(own, 0)
+
+    return device(scalars_of_row)

@@ -14,8 +14,8 @@ import numpy as np
 
 from lrkern._exact_sum import BINS, parts, total
 from lrkern._jit import pointwise, product, sqrt
-from lrkern.cuda import _elements
-from lrkern.cuda._fields import ADDRESSES, FACTOR, LIMIT, RESCALE, SIZE, WIDE, reader_of_scalars
+from lrkern.cuda import _elements, _rows
+from lrkern.cuda._fields import ADDRESSES, FACTOR, FIRST_ENTRY, LIMIT, RESCALE, ROW_SIZE, SIZE, WIDE, reader_of_scalars
 from lrkern.cuda._kernels import GRAD, STATE, Layout, param_access, prepared
 from lrkern.cuda._platform import THREADS, atomic_add, cuda, device, kernel, types
 from lrkern.cuda._words import native
@@ -83,15 +83,22 @@ def _clear(bins: Any, rows: int) -> None:
 
 
 @cache
-def make_square(t: Any, storage: int, second: bool) -> Any:
+def make_square(t: Any, storage: int, second: bool, sparse: bool) -> Any:
     """The kernel square(tensors, chunks, numbers, bins), which adds squares of gradients to row 0 of bins.
 
-    `second`: to row 1, of elements multiplied by numbers[RESCALE], unless that is 0.
+    `second`: to row 1, of elements multiplied by numbers[RESCALE], unless that is 0. `sparse`: of gradients given as
+    (indices, values), the squares of the sums of rows; there is one more argument then, `entries`.
     """
-    read_wide, read_single = _elements.reader(storage, t, _LANES), _elements.reader(storage, t, 1)
+    if sparse:
+        read_wide, read_single = (_rows.reader(storage, t, lanes, False) for lanes in (_LANES, 1))
+        source_of = _rows.source_of
+    else:
+        read_wide, read_single = _elements.reader(storage, t, _LANES), _elements.reader(storage, t, 1)
+        source_of = _rows.dense_source_of
     row = int(second)
 
-    def square(tensors: Any, chunks: Any, numbers: Any, bins: Any) -> None:
+    @device
+    def square_of(tensors: Any, chunks: Any, numbers: Any, bins: Any, entries: Any) -> None:
         scale = 1.0
         if second:
             scale = numbers[RESCALE]
@@ -103,19 +110,24 @@ def make_square(t: Any, storage: int, second: bool) -> Any:
         found, one = cuda.local.array(_LANES, t), cuda.local.array(1, t)
         _clear(mine, 1)
         tensor = chunks[cuda.blockIdx.x, 0]
-        size, wide, grad = tensors[tensor, SIZE], tensors[tensor, WIDE], tensors[tensor, GRAD]
-        begin = chunks[cuda.blockIdx.x, 1] + cuda.threadIdx.x // 4 * BLOCK
+        grad, wide, width = tensors[tensor, GRAD], tensors[tensor, WIDE], tensors[tensor, ROW_SIZE]
+        begin, end, length, entry = chunks[cuda.blockIdx.x, 1] + cuda.threadIdx.x // 4 * BLOCK, tensors[tensor, SIZE], BLOCK, 0
+        if sparse:
+            begin, end, entry = _block_of_row(entries, begin // BLOCK, width, tensors[tensor, FIRST_ENTRY], end)
+            length = min(BLOCK, end - begin)
+            if width % _LANES != 0:
+                wide = 0
         for k in range(_LANES):
             accumulators[k] = 0.0
-        for line in range(0, BLOCK, 4 * _LANES):
+        for line in range(0, length, 4 * _LANES):
             i = begin + line + cuda.threadIdx.x % 4 * _LANES
-            if wide != 0 and i + _LANES <= size:
-                read_wide(grad, i, found)
+            if wide != 0 and i + _LANES <= end:
+                read_wide(grad, source_of(entries, entry, width, i, i), found)
             else:
                 for k in range(_LANES):
                     one[0] = 0
-                    if i + k < size:
-                        read_single(grad, i + k, one)
+                    if i + k < end:
+                        read_single(grad, source_of(entries, entry, width, i + k, i + k), one)
                     found[k] = one[0]
             for k in range(_LANES):
                 accumulators[k] = _with_square(accumulators[k], found[k], scale)
@@ -126,7 +138,32 @@ def make_square(t: Any, storage: int, second: bool) -> Any:
                 atomic_add(bins, (row, k), mine[0, k])
             k += cuda.blockDim.x
 
-    return kernel(square)
+    def square(tensors: Any, chunks: Any, numbers: Any, bins: Any) -> None:
+        square_of(tensors, chunks, numbers, bins, chunks)
+
+    def square_of_rows(tensors: Any, chunks: Any, numbers: Any, bins: Any, entries: Any) -> None:
+        square_of(tensors, chunks, numbers, bins, entries)
+
+    return kernel(square_of_rows if sparse else square)
+
+
+def blocks_of_row(width: int) -> int:
+    """How many blocks a row is cut into."""
+    return (width - 1) // BLOCK + 1
+
+
+@device
+def _block_of_row(entries: Any, block: int, width: int, first_entry: int, size: int) -> Any:
+    """(first column, end, place of the entry) of a block of the gradients of rows, which have `size` elements altogether.
+
+    It is empty where the entry does not stand for its row, and behind the last one.
+    """
+    each = (width - 1) // BLOCK + 1
+    k, column = block // each, block % each * BLOCK
+    entry = first_entry + k
+    if k * width >= size or _rows.row_of(entries, entry, 0) < 0:
+        return 0, 0, entry
+    return column, width, entry
 
 
 @pointwise

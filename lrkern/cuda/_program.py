@@ -20,7 +20,8 @@ class Program:
 
     def __init__(self, rule: str | None, table: Table, own: dict[str, Any], plans: tuple[Any, ...], wants_norm: bool) -> None:
         self.table = table
-        self._before = _norm_of_all(table, own) if wants_norm else []
+        norm = _norm_of_all(table, own) if wants_norm else []
+        self._before = [*table.order.launches(table.tensors, own["control"]), *norm]
         self._advance = Launch(
             _scalars.advance, 1, own["control"], own["numbers"], own["random"], own["bins"], own["inputs"], own["options"],
             *plans, 1.0, 0, threads=min(THREADS, 64),
@@ -38,12 +39,13 @@ class Program:
 
 def _norm_of_all(table: Table, own: dict[str, Any]) -> list[Launch]:
     def squares(second: bool) -> list[Launch]:
-        return [
-            Launch(_norms.make_square(t, storage, second), len(chunks), table.tensors, chunks, own["numbers"], own["bins"])
-            for t, storage, chunks in table.norms
-        ]
+        found = []
+        for t, storage, sparse, chunks in table.norms:
+            square, of_rows = _norms.make_square(t, storage, second, sparse), (table.order.entries,) if sparse else ()
+            found.append(Launch(square, len(chunks), table.tensors, chunks, own["numbers"], own["bins"], *of_rows))
+        return found
 
-    if not any(t is np.float64 for t, _, _ in table.norms):
+    if not any(t is np.float64 for t, *_ in table.norms):
         return squares(False)
     return [*squares(False), Launch(_norms.judge_scale, 1, own["numbers"], own["bins"], threads=1), *squares(True)]
 
@@ -70,7 +72,7 @@ def _steps(rule: str, table: Table, own: dict[str, Any]) -> list[Launch]:
         found.append(Launch(_norms.take_norms, (2 * count - 1) // THREADS + 1, own["tensor_bins"], own["norms"]))
     found.append(scalars(1))
     for layout, chunks in table.steps:
-        of_rows = (own["inputs"], own["updates"]) if layout.row_lrs else ()
+        of_rows = (own["inputs"], own["updates"], table.order.entries) if layout.row_lrs or layout.sparse else ()
         arguments = tensors, chunks, coefs(layout), own["control"], own["random"], *of_rows
         found.append(Launch(make_step(layout), len(chunks), *arguments))
     return found

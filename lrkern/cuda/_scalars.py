@@ -14,15 +14,19 @@ from lrkern._pieces import at_integer
 from lrkern._storage import random_seed
 from lrkern.cuda._fields import (
     CONTROL_COUNT,
+    CONTROL_REFUSED,
     CONTROL_SKIPPED,
     CONTROL_SKIPS,
+    CONTROL_WRONG,
     EMA_DECAY,
     FACTOR,
     GRAD_NORM,
     GROUP,
     HAS_GRADIENT,
     LIMIT,
+    REFUSED,
     RESCALE,
+    SKIPPED,
     STEP_FACTOR,
     WEIGHT,
     reader_of_inputs,
@@ -69,7 +73,7 @@ def advance(
     grad_scale: float,
     scale_address: int,
 ) -> None:
-    """One block: evaluate the schedules at `count`, decide about clipping and skipping, and count the step."""
+    """One block: evaluate the schedules at `count`, decide about clipping, skipping and refusing, and count the step."""
     first = cuda.shared.array(BINS, types.int64)
     second = cuda.shared.array(BINS, types.int64)
     thread, threads = cuda.threadIdx.x, cuda.blockDim.x
@@ -89,7 +93,12 @@ def advance(
         plan = Plan(arrays[0], arrays[1], arrays[2], live[j, LIVE_TAIL], live[j, LIVE_PERIOD])
         inputs[live[j, LIVE_GROUP], live[j, LIVE_PLACE]] = at_integer(plan, count)
         j += threads
-    if thread == 0:
+    if thread == 0 and control[CONTROL_WRONG] != 0:
+        numbers[RESCALE] = 0.0
+        control[CONTROL_SKIPS] = REFUSED
+        control[CONTROL_REFUSED] += 1
+        control[CONTROL_WRONG] = 0
+    elif thread == 0:
         scale = grad_scale
         if scale_address != 0:
             scale = np.float64(_load_scale(scale_address))
@@ -105,7 +114,7 @@ def advance(
         numbers[GRAD_NORM] = raw / scale
         numbers[STEP_FACTOR] = _factor(raw, numbers[GRAD_NORM], scale, options[CLIP_NORM])
         if options[SKIP_NONFINITE] != 0.0 and not finite:
-            control[CONTROL_SKIPS] = 1
+            control[CONTROL_SKIPS] = SKIPPED
             control[CONTROL_SKIPPED] += 1
         else:
             control[CONTROL_SKIPS] = 0

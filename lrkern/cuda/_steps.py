@@ -9,14 +9,18 @@ from typing import Any, TypeVar
 import numpy as np
 
 from lrkern import _core
+from lrkern._arrays import check_rows
 from lrkern._checks import describe
 from lrkern._exact_sum import BINS
+from lrkern._turns import Turns
 from lrkern.backends import StepOptions, StepTensors
 from lrkern.cuda import _arrays
-from lrkern.cuda._arrays import DeviceArray
+from lrkern.cuda._arrays import DeviceArray, Pair
 from lrkern.cuda._fields import (
     COEFS,
     CONTROL_COUNT,
+    CONTROL_LAST_WRONG,
+    CONTROL_REFUSED,
     CONTROL_SKIPPED,
     CONTROLS,
     EMA_DECAY,
@@ -43,12 +47,14 @@ class StepList:
     def __init__(self, tensors: StepTensors) -> None:
         self._where, self._label, self._params, self._groups = tensors.where, tensors.label, tensors.params, tensors.groups
         self._as_gradient = tensors.as_gradient or _arrays.as_dense_gradient
-        self._checked = _core.StepList(tensors._replace(row_lrs=None, as_gradient=None))
+        self._checked = _core.StepList(tensors._replace(row_lrs=None, as_gradient=_rows_for_c))
         kept = (tensors.states | tensors.others).values()
         self._find_device([*tensors.params, *(one for kind in kept for one in kind if one is not None)])
         self._row_lrs = {i: lrs for i, lrs in enumerate(tensors.row_lrs or []) if lrs is not None}
         self._group_of = tensors.group_of
         self._keys: list[Any] | None = None
+        self._pairs: dict[int, Pair] = {}
+        self._told = 0  # refused steps that an error has told of
         self._table: Table | None = None
         self._program: Program | None = None
         self._captured: set[Program] = set()
@@ -65,6 +71,7 @@ class StepList:
         self._on_device: dict[str, Any] = {}
         self._packed = Packed.of(tensors.where, {})
         self._plans: tuple[Any, ...] = ()
+        self._turns = Turns(tensors.where)
 
     def _find_device(self, arrays: list[DeviceArray]) -> None:
         """All arrays on one device, whose library says what stream is current."""
@@ -153,16 +160,25 @@ class StepList:
 
     def bind(self, grads: list[Any]) -> None:
         """Check the gradients, and keep them for steps that are given none."""
-        self._take(grads)
+        with self._turns:
+            self._take(grads, binds=True)
 
-    def _take(self, grads: list[Any]) -> None:
-        """Use these gradients. Nothing is done where they lie where the last ones did."""
+    def _take(self, grads: list[Any], binds: bool = False) -> None:
+        """Use these gradients. Nothing is done where they lie where the last ones did.
+
+        `binds`: their indices are looked at; in a step, which waits for nothing, the device does it.
+        """
         keys = [_key(grad) for grad in grads]
         if self._table is not None and keys == self._keys:
+            if binds:
+                self._check_rows(self._pairs)
             self._grads = grads
             return
         arrays = [None if grad is None else self._as_device_array(i, grad) for i, grad in enumerate(grads)]
         self._checked.bind(arrays)
+        pairs = {i: one for i, one in enumerate(arrays) if isinstance(one, Pair)}
+        if binds:
+            self._check_rows(pairs)
         if not self._made:
             self._make()
         with on_device(self._device_id):
@@ -174,35 +190,50 @@ class StepList:
             }
             last = None if any(self._table is one.table for one in self._captured) else self._table
             table = Table.of(
-                self._checked.layout(), self._groups, self._group_of, row_lrs, self._zero_grad, self._rounding, stream, last
-            )
+                self._checked.layout(), self._groups, self._group_of, row_lrs, pairs, self._zero_grad, self._rounding, stream,
+                last,
+            )  # fmt: skip
             if table is not self._table or self._program is None:
                 self._program = self._make_program(table)
             self._table = table
-        self._keys, self._grads = keys, grads
+        self._keys, self._grads, self._pairs = keys, grads, pairs
+
+    def _check_rows(self, pairs: dict[int, Pair]) -> None:
+        """Raises where indices are no rows, unless a graph is captured, which has none yet."""
+        with on_device(self._device_id):
+            if is_captured(self._stream()):
+                return
+        for i, pair in pairs.items():
+            check_rows(self._where, self._label("grad", i), _arrays.copy(pair.indices), self._params[i])
 
     def _make_program(self, table: Table) -> Program:
         rule = self._groups[0] if self._params else None
         return Program(rule, table, self._on_device, self._plans, self._wants_norm)
 
-    def _as_device_array(self, index: int, grad: Any) -> DeviceArray:
+    def _as_device_array(self, index: int, grad: Any) -> DeviceArray | Pair:
         name = self._label("grad", index)
         array = self._as_gradient(self._where, name, grad, self._params[index], self._zero_grad)
         if array is None:
             raise TypeError(f"{self._where}: {name} must be an array on a CUDA device; got {describe(grad)}")
-        if array.device_id != self._device_id:
-            raise ValueError(f"{self._where}: {name} must be on device {self._device_id}; got one on device {array.device_id}")
-        found: DeviceArray = array
+        for one in (array.indices, array.values) if isinstance(array, Pair) else (array,):
+            if one.device_id != self._device_id:
+                wanted = f"{name} must be on device {self._device_id}"
+                raise ValueError(f"{self._where}: {wanted}; got one on device {one.device_id}")
+        found: DeviceArray | Pair = array
         return found
 
     def run(self, grads: list[Any] | None, grad_scale: Any, prepare: Callable[[], None] | None = None) -> None:
         """One step with these gradients (None: the bound ones), after a call of `prepare`."""
-        if prepare is not None:
-            prepare()
-        if grads is not None:
-            self._take(grads)
-        if self._table is None:
-            raise ValueError(f"{self._where}: grads are needed: pass them to step(), or bind() them before")
+        with self._turns:
+            if prepare is not None:
+                prepare()
+            if grads is not None:
+                self._take(grads)
+            if self._table is None:
+                raise ValueError(f"{self._where}: grads are needed: pass them to step(), or bind() them before")
+            self._launch(self._table, grad_scale)
+
+    def _launch(self, table: Table, grad_scale: Any) -> None:
         scale, scale_address = grad_scale, 0
         if not isinstance(grad_scale, float):
             array = _arrays.as_array(self._where, "grad_scale", grad_scale, written=False)
@@ -217,7 +248,7 @@ class StepList:
             stream = self._stream()
             if self._program is None:
                 self._refuse_capture(stream, "a change of schedules cannot take effect")
-                self._program = self._make_program(self._table)
+                self._program = self._make_program(table)
             if is_captured(stream):
                 self._captured.add(self._program)
             self._program(stream, scale, scale_address)
@@ -228,7 +259,17 @@ class StepList:
         if not self._made:
             self._make()
         with on_device(self._device_id):
-            return read_back(self._on_device[name], self._stream())
+            stream = self._stream()
+            control = read_back(self._on_device["control"], stream)
+            self._tell_of_refused(int(control[CONTROL_REFUSED]), int(control[CONTROL_LAST_WRONG]))
+            return control if name == "control" else read_back(self._on_device[name], stream)
+
+    def _tell_of_refused(self, refused: int, last: int) -> None:
+        """Raises where steps have been refused since the last time: they could not tell without waiting for the device."""
+        steps, self._told = refused - self._told, refused
+        if steps > 0:
+            wanted = f"{self._label('grad', last)}[0] must be rows in 0..{self._params[last].shape[0] - 1}"
+            raise ValueError(f"{self._where}: {wanted}; got others in the last of {steps} steps that have written nothing")
 
     @property
     def count(self) -> int:
@@ -251,11 +292,19 @@ class StepList:
         return found
 
     def alone(self, function: Callable[[], T]) -> T:
-        """What a function returns: what it reads of the device comes after all steps so far, on their stream."""
-        return function()
+        """What a function returns, called while no other thread can step.
+
+        What it reads of the device comes after all steps so far, on their stream.
+        """
+        with self._turns:
+            return function()
 
     def restore(self, updates: list[int], count: int, skipped: int, arrays: list[tuple[Any, Any]]) -> None:
         """Go back to these counts, and copy the second array of each pair into the first."""
+        with self._turns:
+            self._restore(updates, count, skipped, arrays)
+
+    def _restore(self, updates: list[int], count: int, skipped: int, arrays: list[tuple[Any, Any]]) -> None:
         if not self._made:
             self._make()
         for own, saved in arrays:
@@ -264,11 +313,24 @@ class StepList:
         with on_device(self._device_id):
             stream = self._stream()
             write_over(self._on_device["updates"], np.array(updates or [0], np.int64), stream)
-            write_over(self._on_device["control"], np.array([count, skipped, 0], np.int64), stream)
+            control = np.zeros(CONTROLS, np.int64)
+            control[[CONTROL_COUNT, CONTROL_SKIPPED]] = count, skipped
+            write_over(self._on_device["control"], control, stream)
+            self._told = 0
+
+
+_NONE = np.empty(0, np.int64)
+
+
+def _rows_for_c(where: str, name: str, pair: Pair, param: DeviceArray, written: bool) -> tuple[Any, ...]:
+    """A pair in the form of `lrkern._arrays.as_sparse_gradient`, for the C list to check its values: it sees no rows."""
+    return pair.values, _NONE, _NONE, _NONE
 
 
 def _key(grad: Any) -> Any:
     """What a gradient's place in the table follows from: address, shape, dtype."""
+    if isinstance(grad, tuple):
+        return tuple(map(_key, grad))
     if grad is None or isinstance(grad, DeviceArray):
         return None if grad is None else (grad.address, grad.shape, grad.strides, grad.dtype)
     address = getattr(grad, "data_ptr", None)  # torch's: cheaper than its interface

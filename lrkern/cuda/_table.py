@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +11,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrkern.cuda import _elements, _norms
-from lrkern.cuda._fields import GROUP, HAS_GRADIENT, ROLES, ROW_LRS, ROW_SIZE, SIZE, TENSOR_FIELDS, WIDE
+from lrkern.cuda._arrays import Pair
+from lrkern.cuda._fields import (
+    FIRST_ENTRY,
+    FIRST_ROW,
+    GROUP,
+    HAS_GRADIENT,
+    INDEX_KIND,
+    INDEX_STRIDE,
+    INDICES,
+    ROLES,
+    ROW_LRS,
+    ROW_SIZE,
+    ROWS,
+    SIZE,
+    TENSOR_FIELDS,
+    WIDE,
+)
 from lrkern.cuda._kernels import COPY, EMA, GRAD, PARAM, REMAINDER, STATE, Layout
 from lrkern.cuda._platform import CHUNK, WIDEST, to_device, write_over
+from lrkern.cuda._rows import INDEX_KINDS, Order
 from lrkern.rules import FAMILIES
 
 Ints = NDArray[np.int64]
@@ -28,8 +47,10 @@ class Table:
     steps: list[tuple[Layout, Any]]
     """One launch for each layout, mostly one altogether; with the map of its chunks, on the device."""
     measures: list[tuple[Layout, Any]]
-    norms: list[tuple[Any, int, Any]]
-    """(T, storage of gradients, chunks) of the launches for the norm."""
+    norms: list[tuple[Any, int, bool, Any]]
+    """(T, storage of gradients, whether they are (indices, values), chunks) of the launches for the norm."""
+    order: Order
+    """Of the entries of gradients given as (indices, values)."""
 
     @classmethod
     def of(
@@ -38,6 +59,7 @@ class Table:
         groups: list[str],
         group_of: list[int],
         row_lrs: dict[int, tuple[int, int]],
+        pairs: dict[int, Pair],
         zero_grad: bool,
         rounding: str,
         stream: int,
@@ -45,8 +67,8 @@ class Table:
     ) -> Table:
         """From what `_core.StepList.layout` tells; tensors without a gradient, and empty ones, get no chunks.
 
-        `row_lrs`: for tensors that have them, the address of their learning rates, and how many. `last`: a table of the same
-        tensors that may be changed, and is if it can serve.
+        `row_lrs`: for tensors that have them, the address of their learning rates, and how many. `pairs`: the gradients given
+        as (indices, values). `last`: a table of the same tensors that may be changed, and is if it can serve.
         """
         addresses, storages, sizes = layout
         rows = np.zeros((max(1, len(sizes)), TENSOR_FIELDS), np.int64)
@@ -57,24 +79,30 @@ class Table:
             rows[i, ROW_LRS], rows[i, ROW_SIZE] = address, sizes[i] // max(1, count)
         has_gradient = addresses[:, GRAD] != 0
         rows[:n, HAS_GRADIENT] = has_gradient
-        active = np.flatnonzero(has_gradient & (sizes > 0))
+        _enter_pairs(rows, pairs)
+        active = np.flatnonzero(has_gradient & (rows[:n, SIZE] > 0))
         by_layout: dict[Layout, list[int]] = {}
         for i in active.tolist():
             there = addresses[i] != 0
-            one = _layout(groups[group_of[i]], there, storages[i], i in row_lrs, zero_grad, rounding)
+            one = _layout(groups[group_of[i]], there, storages[i], i in row_lrs, i in pairs, zero_grad, rounding)
             by_layout.setdefault(one, []).append(i)
 
         stepped = tuple((one, tuple(members)) for one, members in by_layout.items())
-        if last is not None and last.members == stepped:
+        counts = {i: len(pair.indices) for i, pair in pairs.items()}
+        if last is not None and last.members == stepped and last.order.counts == counts:
             write_over(last.tensors, rows, stream)
             return last
 
-        def chunks(members: list[int], length: int) -> Any:
-            return to_device(_chunks(sizes, members, length), stream)
+        in_blocks = rows[:n, SIZE].copy()
+        for i, count in counts.items():
+            in_blocks[i] = count * _norms.blocks_of_row(rows[i, ROW_SIZE]) * _norms.BLOCK
 
-        of_norms: dict[tuple[Any, int], list[int]] = {}
+        def chunks(members: list[int], length: int, extents: Ints = rows[:n, SIZE]) -> Any:
+            return to_device(_chunks(extents, members, length), stream)
+
+        of_norms: dict[tuple[Any, int, bool], list[int]] = {}
         for one, members in by_layout.items():
-            of_norms.setdefault((one.t, one.grad), []).extend(members)
+            of_norms.setdefault((one.t, one.grad, one.sparse), []).extend(members)
         return cls(
             stepped,
             to_device(rows, stream),
@@ -84,11 +112,25 @@ class Table:
                 for one, members in by_layout.items()
                 if FAMILIES[one.rule].measured is not None
             ],
-            [(t, storage, chunks(members, _norms.CHUNK)) for (t, storage), members in of_norms.items()],
+            [(*key, chunks(members, _norms.CHUNK, in_blocks)) for key, members in of_norms.items()],
+            Order.of(counts, stream),
         )
 
 
-def _layout(rule: str, there: Any, storages: Any, row_lrs: bool, zero_grad: bool, rounding: str) -> Layout:
+def _enter_pairs(rows: Ints, pairs: Mapping[int, Pair]) -> None:
+    """Write down what gradients given as (indices, values) are."""
+    first_row = first_entry = 0
+    for i, (indices, values, of_param) in pairs.items():
+        width = math.prod(values.shape[1:])
+        rows[i, SIZE], rows[i, ROW_SIZE] = values.size, width
+        rows[i, ROWS], rows[i, FIRST_ROW], rows[i, FIRST_ENTRY] = of_param, first_row, first_entry
+        rows[i, INDICES], rows[i, INDEX_STRIDE] = indices.address, indices.strides[0]
+        rows[i, INDEX_KIND] = INDEX_KINDS[indices.dtype.name]
+        first_row += max(1, of_param)  # entries of two tensors never count as of one row, whatever their indices are
+        first_entry += len(indices)
+
+
+def _layout(rule: str, there: Any, storages: Any, row_lrs: bool, sparse: bool, zero_grad: bool, rounding: str) -> Layout:
     def storage(role: int) -> int | None:
         return int(storages[role]) if there[role] else None
 
@@ -105,12 +147,13 @@ def _layout(rule: str, there: Any, storages: Any, row_lrs: bool, zero_grad: bool
         zero_grad=zero_grad,
         stochastic=rounding == "stochastic" and bool(halves),
         row_lrs=row_lrs,
+        sparse=sparse,
     )
 
 
-def _chunks(sizes: Ints, members: list[int], length: int) -> Ints:
+def _chunks(extents: Ints, members: list[int], length: int) -> Ints:
     """(tensor, first element) of every chunk of these tensors."""
-    counts = (sizes[members] - 1) // length + 1
+    counts = (extents[members] - 1) // length + 1
     ends = np.cumsum(counts)
     within = np.arange(ends[-1]) - np.repeat(ends - counts, counts)
     return np.stack([np.repeat(np.array(members, np.int64), counts), within * length], axis=1)

@@ -79,6 +79,21 @@ optimizer.lr = lk.linear(1.0, 0.0, 6)
 optimizer.step(grads)
 assert optimizer._tensors._table is not table
 
+# Gradients of rows are sorted by launches that are known beforehand: 600 entries by three, of blocks and of two merges.
+pairs = [tuple(map(cuda.to_device, (np.arange(600) % 7, np.ones((600, 4), np.float32)))) for _ in range(3)]
+sparse = lk.SGD([cuda.to_device(np.zeros((7, 4), np.float32))], lr=0.1, momentum=0.9, clip_norm=1.0)
+assert counted(lambda: sparse.bind(pairs[:1]))["waits"] > 0, "the indices were looked at"
+step_of_rows = {**step, "launches": 3 + 4}
+assert counted(sparse.step) == step_of_rows
+assert counted(lambda: sparse.step([(pairs[0][0], pairs[0][1])])) == step_of_rows
+counter("capturing", ctypes.c_int).value = 1
+sparse.bind(pairs[:1])
+assert counted(sparse.step) == step_of_rows
+counter("capturing", ctypes.c_int).value = 0
+refused(lambda: sparse.step(pairs[1:2]), "gradients cannot move while a CUDA graph is captured")
+sparse.step(pairs[1:2])
+assert counted(lambda: sparse.step(pairs[2:])) == {**step_of_rows, "copies": 1}
+
 # Streams of every kind; what reads the device waits for the one that is used.
 device = Device()
 device.set_current()

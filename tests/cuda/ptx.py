@@ -15,7 +15,7 @@ import stand_in  # before a compiler looks for a driver
 # isort: split
 from cuda.bindings import nvjitlink
 
-from lrkern.cuda import _arrays, _elements, _kernels, _norms, _plans, _scalars
+from lrkern.cuda import _arrays, _elements, _kernels, _norms, _plans, _rows, _scalars
 from lrkern.cuda._platform import types
 from lrkern.rules import FAMILIES
 
@@ -44,6 +44,7 @@ def layout(rule, storage=F32, **others):
         "zero_grad": False,
         "stochastic": False,
         "row_lrs": False,
+        "sparse": False,
     }
     return _kernels.Layout(rule=rule, **{**given, **others})
 
@@ -57,6 +58,9 @@ LAYOUTS = {
     "adam-split": layout("adam", BF16, states=FLOAT32_STATES, split=True),
     "adam-stochastic": layout("adam", BF16, stochastic=True),
     "sgd_momentum-rows": layout("sgd_momentum", row_lrs=True),
+    "adam-sparse": layout("adam", sparse=True, zero_grad=True),
+    "adam-sparse-bfloat16": layout("adam", BF16, states=FLOAT32_STATES, sparse=True),
+    "sgd_momentum-sparse-float64-rows": layout("sgd_momentum", F64, sparse=True, row_lrs=True),
     "adam-everything": layout("adam", F32, grad=BF16, ema=True, copy=BF16, zero_grad=True),
     "adam-mixed-float64": layout("adam", F64, grad=F32, states=(F64, BF16, None), ema=True, copy=F16),
 }
@@ -71,14 +75,17 @@ def signatures():
     """Name -> (kernel, types of its arguments)."""
     found = {}
     for name, one in LAYOUTS.items():
-        of_rows = (FLOATS2, INTS) if one.row_lrs else ()
+        of_rows = (FLOATS2, INTS, INTS2) if one.row_lrs or one.sparse else ()
         found[f"step-{name}"] = _kernels.make_step(one), (INTS2, INTS2, of_t(one.t), INTS, U64[::1], *of_rows)
     for name in ("lars-float32", "lamb-float32", "lamb-float64"):
         one = LAYOUTS[name]
         found[f"measure-{name}"] = _norms.make_measure(one), (INTS2, INTS2, of_t(one.t), INTS3)
     for name, t, storage in (("float32", np.float32, F32), ("bfloat16", np.float32, BF16), ("float64", np.float64, F64)):
         for second in (False, True):
-            found[f"square-{name}-{second}"] = _norms.make_square(t, storage, second), (INTS2, INTS2, FLOATS, INTS2)
+            found[f"square-{name}-{second}"] = _norms.make_square(t, storage, second, False), (INTS2, INTS2, FLOATS, INTS2)
+    found["square-sparse"] = _norms.make_square(np.float32, F32, False, True), (INTS2, INTS2, FLOATS, INTS2, INTS2)
+    found["sort_blocks"] = _rows.sort_blocks, (INTS2, INTS2, INTS2, INTS)
+    found["merge"] = _rows.merge, (INTS2, INTS2, I64)
     for name in FAMILIES:
         arrays = INTS2, FLOATS2, FLOATS, INTS, FLOATS, INTS, FLOATS2, types.float32[:, ::1], FLOATS2, I64
         found[f"scalars-{name}"] = _scalars.make_scalars(name), arrays

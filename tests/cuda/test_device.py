@@ -12,109 +12,20 @@ import pickle
 import re
 from pathlib import Path
 
-import ml_dtypes
 import numpy as np
 import pytest
 from stand_in import DEVICE  # before a compiler looks for a driver
 
 # isort: split
+from at_once import Pause, assert_kept_away
+from device_steps import BF16, CHUNK, MARKS, Foreign, bits, compare, host, in_either_order, make, on_device, pickled  # noqa: F401
+
 import lrkern as lk
 import lrkern.cuda
 from lrkern._exact_sum import BINS, add, total
-from lrkern.cuda import _platform
-from lrkern.cuda._platform import cuda
+from lrkern.cuda._platform import COMPILER, cuda
 
-pytestmark = [
-    pytest.mark.cuda,
-    pytest.mark.filterwarnings("ignore:Grid size"),  # small ones are meant here
-    pytest.mark.filterwarnings("ignore:Host array"),
-]
-
-
-@pytest.fixture(autouse=True, params=["simulated"] if DEVICE is None else ["forwards", "backwards"])
-def order(request):
-    """In which order the threads and blocks of compiled kernels run. They may not depend on it."""
-    if DEVICE is not None:
-        DEVICE.set("backwards", request.param == "backwards")
-    yield request.param
-    assert DEVICE is None or DEVICE.races() == 0
-
-
-BF16 = np.dtype(ml_dtypes.bfloat16)
-CHUNK = _platform.CHUNK
-
-
-class Foreign:
-    """An array of some library, known by its interface alone."""
-
-    def __init__(self, array, typestr=None, writable=True, owner=None):
-        self.array, self.owner = array, owner
-        self.typestr = typestr or ("<V2" if array.dtype == BF16 else array.dtype.str)
-        self.writable = writable
-
-    @property
-    def __cuda_array_interface__(self):
-        strides = None if self.array.flags.c_contiguous else self.array.strides
-        data = self.array.ctypes.data, not self.writable
-        return {"version": 3, "shape": self.array.shape, "strides": strides, "typestr": self.typestr, "data": data}
-
-
-def on_device(array, offset=0):
-    """The same elements in memory of their own on the device, `offset` bytes after a multiple of 64."""
-    memory = cuda.device_array(array.nbytes + 64 + offset, np.uint8)
-    raw = memory._ary if DEVICE is None else DEVICE.view(memory)
-    begin = -raw.ctypes.data % 64 + offset
-    copy = np.ndarray(array.shape, array.dtype, raw, begin, array.copy("K").strides)
-    copy[...] = array
-    return Foreign(copy, owner=memory)
-
-
-def bits(array):
-    return np.ascontiguousarray(array).tobytes()
-
-
-def host(array):
-    return array.array if isinstance(array, Foreign) else array.copy_to_host()
-
-
-def make(rng, sizes, dtype):
-    return [rng.standard_normal(size).astype(np.float32).astype(dtype) for size in sizes]
-
-
-def compare(name, params, gradients, *, offset=0, grad_scales=None, **options):
-    """Steps on the device and in C: the bits of parameters, states and whatever else there is. `gradients`: for each step."""
-    copies = options.pop("copy_to", None)
-    here, there = [p.copy() for p in params], [on_device(p, offset) for p in params]
-    extra = [{}, {}]
-    if copies is not None:
-        extra = [{"copy_to": [c.copy() for c in copies]}, {"copy_to": [on_device(c, offset) for c in copies]}]
-    a = getattr(lk, name)(here, **options, **extra[0])
-    b = getattr(lk, name)(there, **options, **extra[1])
-    for step, grads in enumerate(gradients):
-        scale = grad_scales[step] if grad_scales else 1.0
-        g_here = [None if g is None else g.copy() for g in grads]
-        g_there = [None if g is None else on_device(g, offset) for g in grads]
-        a.step(g_here, scale)
-        b.step(g_there, scale)
-        for x, y in zip(g_here, g_there, strict=True):
-            assert x is None or bits(x) == bits(y.array)
-        assert a.grad_norm == b.grad_norm or (math.isnan(a.grad_norm) and math.isnan(b.grad_norm))
-    assert [bits(x) for x in here] == [bits(y.array) for y in there]
-    assert [bits(x) for x in here] != [bits(x) for x in params] or a.count == 0, "nothing has moved"
-    for x, y in zip(extra[0].get("copy_to", []), extra[1].get("copy_to", []), strict=True):
-        assert bits(x) == bits(y.array)
-    assert pickled(a) == pickled(b)
-    return a, b
-
-
-def pickled(optimizer):
-    def plain(value):
-        if isinstance(value, np.ndarray):
-            return value.dtype.name, value.shape, bits(value)
-        return [plain(one) for one in value] if isinstance(value, list) else value
-
-    return {key: plain(value) for key, value in optimizer.state_dict().items()}
-
+pytestmark = MARKS
 
 SIZES = [1, 0, 3, 4, 5, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK + 7]
 SGD = {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.01}
@@ -490,8 +401,6 @@ def bad_calls():
     yield "host parameter", TypeError, "params.1. must be an array on a CUDA device", lambda: lk.SGD([good, np.ones(3)], lr=1.0)
     yield "host gradient", TypeError, "on a CUDA device", lambda: lk.SGD([good], lr=1.0).step([np.ones(4, np.float32)])
     yield "rows of lr", ValueError, "with 3 rows, as many as lr has entries", lambda: lk.SGD([good], lr=np.ones(3))
-    rows = np.array([0]), np.ones((1,), np.float32)
-    yield "rows", TypeError, "pairs .indices, values. are not supported", lambda: lk.SGD([good], lr=1.0).step([rows])
     yield "function", TypeError, "lr must be a number or a Schedule on a CUDA", lambda: lk.SGD([good], lr=lambda t: 0.1)
     yield "overlap", ValueError, "must not share memory", lambda: lk.SGD([good, Foreign(good.array)], lr=1.0)
     yield "read-only", ValueError, "writable", lambda: lk.SGD([Foreign(good.array, writable=False)], lr=1.0)
@@ -508,6 +417,26 @@ def test_bad_calls(case):
     _, kind, text, call = case
     with pytest.raises(kind, match=text):
         call()
+
+
+def test_nothing_else_while_another_thread_is_in_the_middle_of_a_step(tmp_path):
+    pause = Pause()
+
+    class Slow(Foreign):
+        @property
+        def __cuda_array_interface__(self):
+            pause.here()
+            return super().__cuda_array_interface__
+
+    param, grads = on_device(np.zeros(3)), [on_device(np.ones(3))]
+    opt = lk.SGD([param], lr=0.5, momentum=0.5)
+    state = opt.state_dict()
+    slow = on_device(np.ones(3))
+    with pause.during(lambda: opt.step([Slow(slow.array, owner=slow)])):
+        assert_kept_away(opt, grads, state, tmp_path / "state")
+    opt.step(grads)
+    assert opt.count == 2
+    assert param.array.tolist() == [-0.5 - 0.75] * 3
 
 
 class Managed(ctypes.Structure):
@@ -562,7 +491,7 @@ def test_the_page_about_cuda(capsys):
     for block in blocks:
         if "NUMBA_ENABLE_CUDASIM" in block and DEVICE is not None:
             continue
-        if _platform.COMPILER == "numba-cuda-mlir":
+        if COMPILER == "numba-cuda-mlir":
             block = block.replace("from numba import cuda", "from numba_cuda_mlir import cuda")
         exec(compile(block, "cuda.md", "exec"), namespace)
         expected = re.findall(r"^print\(.*\)  # (.*)$", block, re.M)

@@ -62,7 +62,7 @@ def test_nothing_is_left_to_fuse(name, capability):
     assert not [line for line in sums if set(re.findall(r"%\w+", line[2])) & products]
 
 
-@pytest.mark.parametrize("name", [name for name in FLOAT32_STEPS if not name.endswith("-rows")])
+@pytest.mark.parametrize("name", [name for name in FLOAT32_STEPS if "-rows" not in name])
 def test_no_double_arithmetic_in_float32_steps(name, capability):
     doubles = [word for word in ptx.instructions(ptx.ptx(name, capability)) if ".f64" in word]
     assert not doubles
@@ -77,12 +77,13 @@ def test_memory_is_read_and_written_16_bytes_at_a_time(name, capability):
     states = [one for one in layout.states if one is not None]
     rest = [ptx.BF16] if layout.split else []
     copy = [] if layout.copy is None else [layout.copy]
-    cleared = [layout.grad] if layout.zero_grad else []
+    grads = [layout.grad] * (2 if layout.sparse else 1)  # of a row's first entry, and of its others
+    cleared = grads if layout.zero_grad else []
 
     def accesses(storages):
         return sum(layout.lanes * ptx._elements.itemsize(one) // 16 for one in storages)
 
-    loads = accesses([layout.param, layout.grad, *states, *average, *rest])
+    loads = accesses([layout.param, *grads, *states, *average, *rest])
     stores = accesses([layout.param, *states, *average, *rest, *copy, *cleared])
     wide = [re.match(r"(ld|st)\.global\.(v4\.[fu]32|v2\.f64)$", word) for word in found]
     counts = {kind: sum(found[word[0]] for word in wide if word and word[1] == kind) for kind in ("ld", "st")}
@@ -113,6 +114,21 @@ def test_norms_read_what_four_lanes_take(storage, capability):
     assert found[wide] > 0
     assert found["mul.rn.f64"] > 0
     assert found["fma.rn.f64"] == 0, "a square and its sum are rounded one after the other"
+
+
+def test_norms_of_rows_read_what_four_lanes_take(capability):
+    found = ptx.instructions(ptx.ptx("square-sparse", capability))
+    assert found["ld.global.v4.f32"] == 2, "of a row's first entry, and of its others"
+    assert found["add.f32"] > 0
+    assert found["mul.rn.f64"] > 0
+    assert found["fma.rn.f64"] == 0
+
+
+def test_the_sort_has_no_arithmetic_but_that_of_integers(capability):
+    for name in ("sort_blocks", "merge"):
+        found = ptx.instructions(ptx.ptx(name, capability))
+        assert found["ld.global.u64"] + found["ld.global.s64"] + found["ld.global.b64"] > 0
+        assert not [word for word in found if re.search(r"\.f(32|64)", word)]
 
 
 def test_division_and_roots_are_rounded_correctly(capability):

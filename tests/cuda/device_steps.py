@@ -1,0 +1,113 @@
+"""What tests share that run without a GPU: arrays on what takes its place, steps there and in C, compared bit by bit."""
+
+from __future__ import annotations
+
+import math
+
+import ml_dtypes
+import numpy as np
+import pytest
+from stand_in import DEVICE  # before a compiler looks for a driver
+
+# isort: split
+import lrkern as lk
+from lrkern.cuda import _platform
+from lrkern.cuda._platform import cuda
+
+MARKS = [
+    pytest.mark.cuda,
+    pytest.mark.filterwarnings("ignore:Grid size"),  # small ones are meant here
+    pytest.mark.filterwarnings("ignore:Host array"),
+]
+"""Of modules that run on it; they also import `in_either_order`."""
+
+BF16 = np.dtype(ml_dtypes.bfloat16)
+CHUNK = _platform.CHUNK
+
+
+@pytest.fixture(name="order", autouse=True, params=["simulated"] if DEVICE is None else ["forwards", "backwards"])
+def in_either_order(request):
+    """In which order the threads and blocks of compiled kernels run. They may not depend on it."""
+    if DEVICE is not None:
+        DEVICE.set("backwards", request.param == "backwards")
+    yield request.param
+    assert DEVICE is None or DEVICE.races() == 0
+
+
+class Foreign:
+    """An array of some library, known by its interface alone."""
+
+    def __init__(self, array, typestr=None, writable=True, owner=None):
+        self.array, self.owner = array, owner
+        self.typestr = typestr or ("<V2" if array.dtype == BF16 else array.dtype.str)
+        self.writable = writable
+
+    @property
+    def __cuda_array_interface__(self):
+        strides = None if self.array.flags.c_contiguous else self.array.strides
+        data = self.array.ctypes.data, not self.writable
+        return {"version": 3, "shape": self.array.shape, "strides": strides, "typestr": self.typestr, "data": data}
+
+
+def on_device(array, offset=0):
+    """The same elements in memory of their own on the device, `offset` bytes after a multiple of 64."""
+    memory = cuda.device_array(array.nbytes + 64 + offset, np.uint8)
+    raw = memory._ary if DEVICE is None else DEVICE.view(memory)
+    begin = -raw.ctypes.data % 64 + offset
+    copy = np.ndarray(array.shape, array.dtype, raw, begin, array.copy("K").strides)
+    copy[...] = array
+    return Foreign(copy, owner=memory)
+
+
+def bits(array):
+    return np.ascontiguousarray(array).tobytes()
+
+
+def host(array):
+    return array.array if isinstance(array, Foreign) else array.copy_to_host()
+
+
+def make(rng, sizes, dtype):
+    return [rng.standard_normal(size).astype(np.float32).astype(dtype) for size in sizes]
+
+
+def gradient(grad, placed):
+    """A gradient with its arrays, of which it may have two or none, placed elsewhere."""
+    return tuple(map(placed, grad)) if isinstance(grad, tuple) else None if grad is None else placed(grad)
+
+
+def compare(name, params, gradients, *, offset=0, grad_scales=None, **options):
+    """Steps on the device and in C: the bits of parameters, states and whatever else there is. `gradients`: for each step."""
+    copies = options.pop("copy_to", None)
+    here, there = [p.copy() for p in params], [on_device(p, offset) for p in params]
+    extra = [{}, {}]
+    if copies is not None:
+        extra = [{"copy_to": [c.copy() for c in copies]}, {"copy_to": [on_device(c, offset) for c in copies]}]
+    a = getattr(lk, name)(here, **options, **extra[0])
+    b = getattr(lk, name)(there, **options, **extra[1])
+    for step, grads in enumerate(gradients):
+        scale = grad_scales[step] if grad_scales else 1.0
+        g_here = [gradient(g, np.copy) for g in grads]
+        g_there = [gradient(g, lambda one: on_device(one, offset)) for g in grads]
+        a.step(g_here, scale)
+        b.step(g_there, scale)
+        for x, y in zip(g_here, g_there, strict=True):
+            assert gradient(x, bits) == gradient(y, lambda one: bits(one.array))
+        assert a.grad_norm == b.grad_norm or (math.isnan(a.grad_norm) and math.isnan(b.grad_norm))
+    assert [bits(x) for x in here] == [bits(y.array) for y in there]
+    assert [bits(x) for x in here] != [bits(x) for x in params] or a.count == 0, "nothing has moved"
+    for x, y in zip(extra[0].get("copy_to", []), extra[1].get("copy_to", []), strict=True):
+        assert bits(x) == bits(y.array)
+    assert pickled(a) == pickled(b)
+    return a, b
+
+
+def pickled(optimizer):
+    def plain(value):
+        if isinstance(value, np.ndarray):
+            return value.dtype.name, value.shape, bits(value)
+        if isinstance(value, dict):
+            return {key: plain(one) for key, one in value.items()}
+        return [plain(one) for one in value] if isinstance(value, list) else value
+
+    return plain(optimizer.state_dict())
