@@ -27,6 +27,6 @@ def _tables(schedules: list[Schedule], n: int, start: int, dtype: Any, out: Any)
     return filled
 
 
-_SCANS = {rule: partial(_core.scan, rule) for rule in _core.SCAN_RULES}
+_SCANS = {rule: partial(_core.scan, rule) for rule in _core.SCAN_RULES} | {"loss_driven": _core.loss_driven_scan}
 
 BACKEND = Backend(_table, _tables, _core.StepList, _arrays, _SCANS)

@@ -1,6 +1,8 @@
 # The C functions that other Cython modules get as capsules, under their own names. See _core.pxd.
 
 cdef extern from "lrkern_steps.h" nogil:
+    int c_abi_version "lrk_abi_version"(...)
+    const char *c_status_text "lrk_status_text"(...)
     lrk_status c_fill "lrk_fill"(...)
     double c_plan_value "lrk_plan_value"(...)
     lrk_status c_lookup "lrk_lookup"(...)
@@ -27,6 +29,14 @@ cdef extern from "lrkern_steps.h" nogil:
     int64_t c_step_list_hit "lrk_step_list_hit"(...)
     void c_step_list_weigh "lrk_step_list_weigh"(...)
     lrk_step_result c_step_run "lrk_step_run"(...)
+
+
+cdef int lrk_abi_version() noexcept nogil:
+    return c_abi_version()
+
+
+cdef const char *lrk_status_text(lrk_status status) noexcept nogil:
+    return c_status_text(status)
 
 
 cdef lrk_status lrk_fill(

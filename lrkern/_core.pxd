@@ -6,6 +6,8 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 
 
 cdef extern from "lrkern.h" nogil:
+    enum:
+        LRK_ABI_VERSION
     ctypedef enum lrk_status:
         LRK_OK
         LRK_ERROR_MEMORY
@@ -116,6 +118,8 @@ cdef CompiledPlan plan_of(schedule, int64_t horizon)
 cdef lrk_expr *expression_of(schedule) except NULL
 
 # The functions of lrkern.h and lrkern_steps.h.
+cdef int lrk_abi_version() noexcept nogil
+cdef const char *lrk_status_text(lrk_status status) noexcept nogil
 cdef lrk_status lrk_fill(
     const lrk_expr *e, const lrk_plan *plan, int64_t start, int64_t n, void *out, lrk_dtype dtype, int64_t *overflow_at
 ) noexcept nogil

@@ -162,7 +162,7 @@ def check_arguments(where: str, dialect: str, start: object, options: Mapping[st
 def kernel_params(dialect: str, given: dict[str, Any]) -> dict[str, Floats]:
     """What the kernel is given, see LRK_SCAN_PARAMS in src_c/scan.h."""
     zero = np.zeros(())
-    params = {name: given.get(name, zero) for name in _core.SCAN_PARAMS}
+    params = {name: zero if given.get(name) is None else zero + given[name] for name in _core.SCAN_PARAMS}
     threshold = given["threshold"]
     relative = dialect == "optax" or given.get("threshold_mode") == "rel"
     sign = -1.0 if given.get("mode") == "max" else 1.0
@@ -175,6 +175,4 @@ def kernel_params(dialect: str, given: dict[str, Any]) -> dict[str, Floats]:
                 params[name] = params[name].astype(np.float32).astype(np.float64)
     if dialect == "keras" and given["precision"] == "float32":
         params["start"] = params["start"].astype(np.float32).astype(np.float64)
-    if given.get("window") is not None:
-        params["window"] = zero + given["window"]
     return params

@@ -81,7 +81,8 @@ class Backend(NamedTuple):
     arrays: ModuleType
     """What steps need to know of arrays: a module with the functions of `lrkern._arrays` that optimizers call."""
     scans: Mapping[str, Callable[..., str]]
-    """The recurrences of `plateau` that it has, of `_core.SCAN_RULES`: what `_core.scan` does with its other arguments."""
+    """The recurrences that it has: those of `_core.SCAN_RULES`, which do what `_core.scan` does with its other arguments, and
+    "loss_driven", which is `_core.loss_driven_scan`."""
     evaluates: bool = False
     """Its StepList evaluates schedules itself: it has `set_schedule` and `publish`, and is not told values step by step."""
 

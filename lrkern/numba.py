@@ -10,12 +10,14 @@ import math
 
 import numpy as np
 
+import lrkern._numba  # noqa: F401  # first: it says what is missing
 from lrkern import rules
-from lrkern._jit import pointwise
 from lrkern._numba import c, plans, update
-from lrkern._numba.arrays import MAX, cached
+from lrkern._numba.arrays import cached
 from lrkern._numba.backend import BACKEND
-from lrkern._numba.plateau import PlateauState, after, first_state
+from lrkern._numba.checks import alike, alike_or_none, counted, fine, flag, share
+from lrkern._numba.plateau import PlateauState, after, first_state, run
+from lrkern._numba.plateau_arguments import checked, dialect_number
 
 __all__ = [
     "BACKEND",
@@ -35,9 +37,6 @@ __all__ = [
     "rmsprop_step",
     "sgd_step",
 ]
-
-MAX_LR = 1.7976931348623157e308
-MAX_COUNT = 2**53
 
 # ------------------------------------------------------------------------------------------------------------- schedules
 
@@ -81,51 +80,58 @@ def fill(plan, out, start=0):
     >>> out
     array([0.5 , 0.25, 0.  ])
     """
-    plans.fill_from(plan, out.reshape(out.size), start)
-
-
-@pointwise
-def _whole(x):
-    """Whether a number is an integer >= 0."""
-    return x >= 0 and x <= MAX_COUNT and x == math.floor(x)
+    plans.fill_from(plan, out, start)
 
 
 @cached
 def plateau_start(
-    start, factor=0.1, patience=10, threshold=1e-4, threshold_mode="rel", mode="min", cooldown=0, min_lr=0.0, eps=1e-8
+    start,
+    factor=None,
+    patience=None,
+    threshold=None,
+    threshold_mode=None,
+    mode=None,
+    cooldown=None,
+    min_lr=None,
+    eps=None,
+    dialect="torch",
+    precision=None,
+    atol=None,
+    accumulate=None,
+    min_scale=None,
+    begin=None,
+    end=None,
+    warmup=None,
+    warmup_lr=None,
+    max_lr=None,
+    window=None,
+    reset_start=None,
 ):
-    """A plateau before its first metric; arguments as in `lrkern.plateau`, dialect "torch", numbers only.
+    """A plateau before its first metric: `lrkern.Plateau` of one run, with its dialects, arguments and defaults.
+
+    Numbers may be integers or floats; those that are counts must be whole. `dialect` and the other words are strings, which
+    may be known when it runs only.
+
+    Raises:
+        ValueError, TypeError: an argument is out of range, or the dialect does not have it.
 
     >>> import lrkern.numba as ln
     >>> ln.plateau_start(0.1).lr
     0.1
     """
-    if not (threshold_mode == "rel" or threshold_mode == "abs"):
-        raise ValueError("plateau: threshold_mode must be 'rel' or 'abs'")
-    if not (mode == "min" or mode == "max"):
-        raise ValueError("plateau: mode must be 'min' or 'max'")
-    if not (0.0 <= factor < 1.0):
-        raise ValueError("plateau: factor must be a number >= 0 and < 1")
-    if not (0.0 <= start <= MAX_LR and 0.0 <= min_lr <= MAX_LR and 0.0 <= eps <= MAX_LR and 0.0 <= threshold <= MAX_LR):
-        raise ValueError("plateau: start, threshold, min_lr and eps must be finite numbers >= 0")
-    if not (_whole(patience) and _whole(cooldown)):
-        raise ValueError("plateau: patience and cooldown must be integers >= 0")
-    return first_state(
-        np.float64(start),
-        np.float64(factor),
-        patience,
-        np.float64(threshold),
-        threshold_mode == "rel",
-        mode == "max",
-        cooldown,
-        np.float64(min_lr),
-        np.float64(eps),
-    )
+    given = (
+        start, factor, patience, threshold, threshold_mode, mode, cooldown, min_lr, eps, precision, atol, accumulate, min_scale,
+        begin, end, warmup, warmup_lr, max_lr, window, reset_start,
+    )  # fmt: skip
+    d = dialect_number(dialect)
+    return first_state(d, checked(d, given))
 
 
 @cached
 def plateau_update(state, metric):
     """The plateau after one more metric: its `lr` is the learning rate in force from then on.
+
+    The state that it is given stays as it was, so that one may go on from it in several ways.
 
     >>> import lrkern.numba as ln
     >>> state = ln.plateau_start(0.1, factor=0.5, patience=0)
@@ -139,12 +145,34 @@ def plateau_update(state, metric):
 
 @cached
 def plateau(
-    metrics, start, factor=0.1, patience=10, threshold=1e-4, threshold_mode="rel", mode="min", cooldown=0, min_lr=0.0, eps=1e-8
+    metrics,
+    start,
+    factor=None,
+    patience=None,
+    threshold=None,
+    threshold_mode=None,
+    mode=None,
+    cooldown=None,
+    min_lr=None,
+    eps=None,
+    dialect="torch",
+    precision=None,
+    atol=None,
+    accumulate=None,
+    min_scale=None,
+    begin=None,
+    end=None,
+    warmup=None,
+    warmup_lr=None,
+    max_lr=None,
+    window=None,
+    reset_start=None,
 ):
-    """`lrkern.plateau` (dialect "torch", one set of numbers) of recorded metrics: the learning rate after each of them.
+    """`lrkern.plateau` of recorded metrics, one set of numbers for all runs: the learning rate after each metric.
 
     Args:
         metrics: numbers of shape (..., steps), C-contiguous: one row per run.
+        start, ...: as in `plateau_start`.
 
     Returns:
         float64 of the shape of `metrics`.
@@ -156,21 +184,16 @@ def plateau(
     lr = np.empty(metrics.shape)
     steps = metrics.shape[-1]
     rows, out = metrics.reshape(metrics.size), lr.reshape(lr.size)
-    begun = plateau_start(start, factor, patience, threshold, threshold_mode, mode, cooldown, min_lr, eps)
-    state = begun
-    for i in range(rows.size):
-        state = after(begun if i % steps == 0 else state, np.float64(rows[i]))
-        out[i] = state.lr
+    begun = plateau_start(
+        start, factor, patience, threshold, threshold_mode, mode, cooldown, min_lr, eps, dialect, precision, atol, accumulate,
+        min_scale, begin, end, warmup, warmup_lr, max_lr, window, reset_start,
+    )  # fmt: skip
+    for begin in range(0, rows.size, max(steps, 1)):
+        run(begun, rows[begin : begin + steps], out[begin : begin + steps])
     return lr
 
 
 # ----------------------------------------------------------------------------------------------------------------- steps
-
-
-@cached
-def _fine(x):
-    """Whether a number can be a hyper-parameter."""
-    return x >= 0 and x <= MAX
 
 
 @cached
@@ -207,9 +230,9 @@ def sgd_step(
     >>> p
     array([0.75, 2.25])
     """
-    if not (_fine(lr) and _fine(momentum) and _fine(dampening) and _fine(weight_decay)):
+    if not (fine(lr) and fine(momentum) and fine(dampening) and fine(weight_decay)):
         raise ValueError("sgd_step: lr, momentum, dampening and weight_decay must be finite float32 numbers >= 0")
-    if nesterov and (momentum == 0 or dampening != 0):
+    if flag(nesterov) and (momentum == 0 or dampening != 0):
         raise ValueError("sgd_step: nesterov needs momentum > 0 and dampening = 0")
     keras = convention == "keras"
     if not (keras or convention == "torch" or convention == "zero-init"):
@@ -218,22 +241,22 @@ def sgd_step(
         raise ValueError("sgd_step: convention 'keras' needs dampening = 0")
     if momentum_buffer is None and momentum != 0:
         raise ValueError("sgd_step: momentum_buffer is needed where momentum > 0")
-    if not (update.alike(param, grad) and update.alike_or_none(param, momentum_buffer)):
+    if not (alike(param, grad) and alike_or_none(param, momentum_buffer)):
         raise ValueError("sgd_step: grad and momentum_buffer must have the shape and memory order of param")
     h = rules.SGDInputs(
         np.float64(lr),
         np.float64(weight_decay),
-        np.float64(decoupled),
-        np.float64(maximize),
+        flag(decoupled),
+        flag(maximize),
         np.float64(momentum),
         np.float64(dampening),
-        np.float64(nesterov),
+        flag(nesterov),
         np.float64(keras),
         np.float64(convention != "torch"),
         np.float64(momentum != 0),
     )
     if momentum != 0:
-        update.step(h, 1 if first else 2, param, grad, momentum_buffer, None, None)
+        update.step(h, 1 if flag(first) else 2, param, grad, momentum_buffer, None, None)
     else:
         update.step(h, 2, param, grad, None, None, None)
 
@@ -264,9 +287,9 @@ def adam_step(
     array([0.75, 2.25])
     """
     h = _adam_inputs(lr, weight_decay, 0.0, maximize, beta1, beta2, eps, max_exp_avg_sq, eps_inside, convention, 0.0, count)
-    if not (update.alike(param, grad) and update.alike(param, exp_avg) and update.alike(param, exp_avg_sq)):
+    if not (alike(param, grad) and alike(param, exp_avg) and alike(param, exp_avg_sq)):
         raise ValueError("adam_step: grad, exp_avg and exp_avg_sq must have the shape and memory order of param")
-    if not update.alike_or_none(param, max_exp_avg_sq):
+    if not alike_or_none(param, max_exp_avg_sq):
         raise ValueError("adam_step: max_exp_avg_sq must have the shape and memory order of param")
     update.step(h, count + 1, param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq)
 
@@ -308,36 +331,36 @@ def adamw_step(
         max_exp_avg_sq,
         eps_inside,
         convention,
-        np.float64(decay_after),
+        flag(decay_after),
         count,
     )
-    if not (update.alike(param, grad) and update.alike(param, exp_avg) and update.alike(param, exp_avg_sq)):
+    if not (alike(param, grad) and alike(param, exp_avg) and alike(param, exp_avg_sq)):
         raise ValueError("adamw_step: grad, exp_avg and exp_avg_sq must have the shape and memory order of param")
-    if not update.alike_or_none(param, max_exp_avg_sq):
+    if not alike_or_none(param, max_exp_avg_sq):
         raise ValueError("adamw_step: max_exp_avg_sq must have the shape and memory order of param")
     update.step(h, count + 1, param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq)
 
 
 @cached
 def _adam_inputs(lr, weight_decay, decoupled, maximize, beta1, beta2, eps, largest, eps_inside, convention, decay_after, count):
-    if not (_fine(lr) and _fine(eps) and _fine(weight_decay)):
+    if not (fine(lr) and fine(eps) and fine(weight_decay)):
         raise ValueError("adam_step, adamw_step: lr, eps and weight_decay must be finite float32 numbers >= 0")
-    if not (0.0 <= beta1 < 1.0 and 0.0 <= beta2 < 1.0):
+    if not (share(beta1) and share(beta2)):
         raise ValueError("adam_step, adamw_step: beta1 and beta2 must be numbers >= 0 and < 1")
     if not (convention == "torch" or convention == "keras"):
         raise ValueError("adam_step, adamw_step: convention must be 'torch' or 'keras'")
-    if update.integer(count) < 0:
-        raise ValueError("adam_step, adamw_step: count must be an integer >= 0, the number of steps before this one")
+    if not counted(count):
+        raise ValueError("adam_step, adamw_step: count must be an integer from 0 to 2**53, the number of steps before this one")
     return rules.AdamInputs(
         np.float64(lr),
         np.float64(weight_decay),
         decoupled,
-        np.float64(maximize),
+        flag(maximize),
         np.float64(beta1),
         np.float64(beta2),
         np.float64(eps),
         np.float64(largest is not None),
-        np.float64(eps_inside),
+        flag(eps_inside),
         np.float64(convention == "keras"),
         decay_after,
     )
@@ -353,15 +376,13 @@ def lion_step(param, grad, exp_avg, lr=1e-4, beta1=0.9, beta2=0.99, weight_decay
     >>> p
     array([0.75, 2.25])
     """
-    if not (_fine(lr) and _fine(weight_decay)):
+    if not (fine(lr) and fine(weight_decay)):
         raise ValueError("lion_step: lr and weight_decay must be finite float32 numbers >= 0")
-    if not (0.0 <= beta1 < 1.0 and 0.0 <= beta2 < 1.0):
+    if not (share(beta1) and share(beta2)):
         raise ValueError("lion_step: beta1 and beta2 must be numbers >= 0 and < 1")
-    if not (update.alike(param, grad) and update.alike(param, exp_avg)):
+    if not (alike(param, grad) and alike(param, exp_avg)):
         raise ValueError("lion_step: grad and exp_avg must have the shape and memory order of param")
-    h = rules.LionInputs(
-        np.float64(lr), np.float64(weight_decay), 1.0, np.float64(maximize), np.float64(beta1), np.float64(beta2)
-    )
+    h = rules.LionInputs(np.float64(lr), np.float64(weight_decay), 1.0, flag(maximize), np.float64(beta1), np.float64(beta2))
     update.step(h, 1, param, grad, exp_avg, None, None)
 
 
@@ -390,29 +411,29 @@ def rmsprop_step(
     >>> p
     array([0.5, 2.5])
     """
-    if not (_fine(lr) and _fine(eps) and _fine(momentum) and _fine(weight_decay)):
+    if not (fine(lr) and fine(eps) and fine(momentum) and fine(weight_decay)):
         raise ValueError("rmsprop_step: lr, eps, momentum and weight_decay must be finite float32 numbers >= 0")
-    if not (0.0 <= alpha < 1.0):
+    if not share(alpha):
         raise ValueError("rmsprop_step: alpha must be a number >= 0 and < 1")
     if not (convention == "torch" or convention == "keras"):
         raise ValueError("rmsprop_step: convention must be 'torch' or 'keras'")
     if momentum_buffer is None and momentum != 0:
         raise ValueError("rmsprop_step: momentum_buffer is needed where momentum > 0")
-    if not (update.alike(param, grad) and update.alike(param, square_avg)):
+    if not (alike(param, grad) and alike(param, square_avg)):
         raise ValueError("rmsprop_step: grad and square_avg must have the shape and memory order of param")
-    if not (update.alike_or_none(param, grad_avg) and update.alike_or_none(param, momentum_buffer)):
+    if not (alike_or_none(param, grad_avg) and alike_or_none(param, momentum_buffer)):
         raise ValueError("rmsprop_step: grad_avg and momentum_buffer must have the shape and memory order of param")
     h = rules.RMSpropInputs(
         np.float64(lr),
         np.float64(weight_decay),
-        np.float64(decoupled),
-        np.float64(maximize),
+        flag(decoupled),
+        flag(maximize),
         np.float64(alpha),
         np.float64(eps),
         np.float64(momentum),
         np.float64(momentum != 0),
         np.float64(grad_avg is not None),
-        np.float64(eps_inside),
+        flag(eps_inside),
         np.float64(convention == "keras"),
     )
     if momentum != 0:
@@ -443,20 +464,20 @@ def adagrad_step(
     >>> p
     array([0.75, 2.25])
     """
-    if not (_fine(lr) and _fine(lr_decay) and _fine(eps) and _fine(weight_decay)):
+    if not (fine(lr) and fine(lr_decay) and fine(eps) and fine(weight_decay)):
         raise ValueError("adagrad_step: lr, lr_decay, eps and weight_decay must be finite float32 numbers >= 0")
-    if update.integer(count) < 0:
-        raise ValueError("adagrad_step: count must be an integer >= 0, the number of steps before this one")
-    if not (update.alike(param, grad) and update.alike(param, sum)):
+    if not counted(count):
+        raise ValueError("adagrad_step: count must be an integer from 0 to 2**53, the number of steps before this one")
+    if not (alike(param, grad) and alike(param, sum)):
         raise ValueError("adagrad_step: grad and sum must have the shape and memory order of param")
     h = rules.AdagradInputs(
         np.float64(lr),
         np.float64(weight_decay),
-        np.float64(decoupled),
-        np.float64(maximize),
+        flag(decoupled),
+        flag(maximize),
         np.float64(eps),
         np.float64(lr_decay),
-        np.float64(eps_inside),
+        flag(eps_inside),
     )
     update.step(h, count + 1, param, grad, sum, None, None)
 
@@ -484,25 +505,25 @@ def lars_step(
     >>> p
     array([3. , 1.5])
     """
-    if not (_fine(lr) and _fine(momentum) and _fine(weight_decay) and _fine(trust) and _fine(eps)):
+    if not (fine(lr) and fine(momentum) and fine(weight_decay) and fine(trust) and fine(eps)):
         raise ValueError("lars_step: lr, momentum, weight_decay, trust and eps must be finite float32 numbers >= 0")
     if not (convention == "paper" or convention == "optax" or convention == "apex"):
         raise ValueError("lars_step: convention must be 'paper', 'optax' or 'apex'")
-    if not (update.alike(param, grad) and update.alike(param, momentum_buffer)):
+    if not (alike(param, grad) and alike(param, momentum_buffer)):
         raise ValueError("lars_step: grad and momentum_buffer must have the shape and memory order of param")
     h = rules.LARSInputs(
         np.float64(lr),
         np.float64(weight_decay),
         0.0,
-        np.float64(maximize),
+        flag(maximize),
         np.float64(momentum),
-        np.float64(nesterov),
+        flag(nesterov),
         np.float64(trust),
         np.float64(eps),
         np.float64(convention == "optax"),
         np.float64(convention != "apex"),
     )
-    update.step_measured(h, 1 if first else 2, param, grad, momentum_buffer, None)
+    update.step_measured(h, 1 if flag(first) else 2, param, grad, momentum_buffer, None)
 
 
 @cached
@@ -528,23 +549,23 @@ def lamb_step(
     >>> p
     array([3. , 1.5])
     """
-    if not (_fine(lr) and _fine(eps) and _fine(weight_decay)):
+    if not (fine(lr) and fine(eps) and fine(weight_decay)):
         raise ValueError("lamb_step: lr, eps and weight_decay must be finite float32 numbers >= 0")
-    if not (0.0 <= beta1 < 1.0 and 0.0 <= beta2 < 1.0):
+    if not (share(beta1) and share(beta2)):
         raise ValueError("lamb_step: beta1 and beta2 must be numbers >= 0 and < 1")
-    if update.integer(count) < 0:
-        raise ValueError("lamb_step: count must be an integer >= 0, the number of steps before this one")
-    if not (update.alike(param, grad) and update.alike(param, exp_avg) and update.alike(param, exp_avg_sq)):
+    if not counted(count):
+        raise ValueError("lamb_step: count must be an integer from 0 to 2**53, the number of steps before this one")
+    if not (alike(param, grad) and alike(param, exp_avg) and alike(param, exp_avg_sq)):
         raise ValueError("lamb_step: grad, exp_avg and exp_avg_sq must have the shape and memory order of param")
     h = rules.LAMBInputs(
         np.float64(lr),
         0.0,
         0.0,
-        np.float64(maximize),
+        flag(maximize),
         np.float64(beta1),
         np.float64(beta2),
         np.float64(eps),
         np.float64(weight_decay),
-        np.float64(bias_correction),
+        flag(bias_correction),
     )
     update.step_measured(h, count + 1, param, grad, exp_avg, exp_avg_sq)

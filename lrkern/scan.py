@@ -17,9 +17,9 @@ from lrkern.expression import Schedule
 from lrkern.grids import tables
 from lrkern.schedules import exponential, from_table
 
-# -------------------------------------------------------------------------------------------------------------- plateau
-
 _BACKENDS = ("c", "numba")
+
+# -------------------------------------------------------------------------------------------------------------- plateau
 
 
 class _Scan:
@@ -48,10 +48,7 @@ class _Scan:
         given |= numbers
         self.shape, self.runs = shape, prod(shape)
         self.dialect, self.given = dialect, given
-        rule = DIALECTS[dialect].rule(given)
-        if rule not in scans:
-            raise ValueError(f"{where}: dialect {dialect!r} is not in backend {backend!r}: use backend='c'")
-        self.scan = scans[rule]
+        self.scan = scans[DIALECTS[dialect].rule(given)]
         self.begin, self.end = DIALECTS[dialect].watch(given)
         self.sign = -1.0 if given.get("mode") == "max" else 1.0
         self.params = {
@@ -131,7 +128,7 @@ def plateau(
         dialect: "torch", "keras", "optax", "mmengine", "timm" or "transformers": whose rules and defaults hold. An argument
             that is None has the dialect's default.
         out: C-contiguous float64 of the shape of `metrics`, to be filled; must not overlap `metrics`.
-        backend: "c" (what None means, too), or "numba" for the dialects "torch", "mmengine" and "timm"; with the same bits.
+        backend: "c" (what None means, too) or "numba", with the same bits.
         precision: "keras", "optax": "float32" (default) or "float64", the type of their variables.
         atol, accumulate, min_scale: "optax": threshold that is added to `threshold`'s; how many metrics are averaged before a
             decision; the least lr/start.
@@ -146,8 +143,7 @@ def plateau(
 
     Raises:
         TypeError: an argument is of another kind, or the dialect does not have it.
-        ValueError: a number out of range; shapes that do not fit; a dialect that the backend does not have. Nothing has been
-            written then.
+        ValueError: a number out of range; shapes that do not fit. Nothing has been written then.
         ImportError, RuntimeError: the backend cannot be used here, and why; see `lrkern.info`.
 
     Accuracy:
@@ -290,7 +286,9 @@ def _state_array(where: str, name: str, value: object, like: Floats) -> Floats:
 _DECAY = Number(above=0.0)
 
 
-def loss_driven(losses: npt.ArrayLike, start: PerRun, decay: PerRun, *, out: Floats | None = None) -> Floats:
+def loss_driven(
+    losses: npt.ArrayLike, start: PerRun, decay: PerRun, *, out: Floats | None = None, backend: str | None = None
+) -> Floats:
     """start decay^t where losses[t] < losses[t-1], else start decay^(t-1); start at t = 0.
 
     The exponent is the step, not the number of improvements: a loss that rises for one step costs one step of decay, and no
@@ -301,12 +299,14 @@ def loss_driven(losses: npt.ArrayLike, start: PerRun, decay: PerRun, *, out: Flo
         start: >= 0; a number, or an array that broadcasts against the shape of the runs (`losses` without its last axis).
         decay: > 0, likewise.
         out: C-contiguous float64 of the shape of `losses`, to be filled; must not overlap `losses`.
+        backend: "c" (what None means, too) or "numba", with the same bits.
 
     Returns:
         float64 of the shape of `losses`.
 
     Raises:
         TypeError, ValueError: an argument is of another kind, out of range or of a shape that does not fit.
+        ImportError, RuntimeError: the backend cannot be used here, and why; see `lrkern.info`.
         OverflowError: a value beyond the range of float64.
 
     Accuracy:
@@ -321,14 +321,19 @@ def loss_driven(losses: npt.ArrayLike, start: PerRun, decay: PerRun, *, out: Flo
         Textbooks' reaction to a loss; not in torch, keras or optax.
     """
     where = "loss_driven"
+    scans = choose(where, backend, among=_BACKENDS).scans
     rows, shape = rows_of(where, "losses", losses)
     starts = per_run(where, "start", LR.check(where, "start", start), shape[:-1])
     decays = per_run(where, "decay", _DECAY.check(where, "decay", decay), shape[:-1])
     lr = output_for(where, out, shape, rows)
     pairs, table_of = np.unique(np.stack(np.broadcast_arrays(starts, decays)), axis=1, return_inverse=True)
-    curves = tables([exponential(*pair) for pair in pairs.T.tolist()], rows.shape[1]) if rows.size else np.empty((0, 0))
+    curves = (
+        tables([exponential(*pair) for pair in pairs.T.tolist()], rows.shape[1], backend=backend)
+        if rows.size
+        else np.empty((0, 0))
+    )
     which = np.ascontiguousarray(np.broadcast_to(table_of.reshape(-1), len(rows)), np.int64)
-    _core.loss_driven_scan(rows, curves, which, lr.reshape(rows.shape))
+    scans["loss_driven"](rows, curves, which, lr.reshape(rows.shape))
     return lr
 
 

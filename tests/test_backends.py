@@ -128,19 +128,42 @@ def test_unknown_backend(name, backend):
     assert array.tobytes() == np.ones_like(array).tobytes()
 
 
+# what takes the backends "c" and "numba" alone
+LOSS_DRIVEN = {
+    "plateau": lambda backend, out: lk.plateau(np.arange(3.0), 0.1, patience=0, backend=backend, out=out),
+    "loss_driven": lambda backend, out: lk.loss_driven(np.arange(3.0), 0.1, 0.5, backend=backend, out=out),
+}
+
+
 @pytest.mark.parametrize("backend", ["cuda", "fortran", 1])
-def test_backends_without_plateaus(backend):
+@pytest.mark.parametrize("name", LOSS_DRIVEN)
+def test_loss_driven_schedules_are_not_in_every_backend(name, backend):
     out = np.ones(3)
     error = ValueError if isinstance(backend, str) else TypeError
-    with pytest.raises(error, match=r"^plateau: backend must be 'c' or 'numba'; got "):
-        lk.plateau(out.copy(), 0.1, backend=backend, out=out)
+    with pytest.raises(error, match=rf"^{name}: backend must be 'c' or 'numba'; got "):
+        LOSS_DRIVEN[name](backend, out)
     assert (out == 1).all()
 
 
-def test_a_missing_backend_of_plateaus_is_an_error(nothing_loaded, monkeypatch):
+@pytest.mark.parametrize("name", LOSS_DRIVEN)
+def test_a_missing_backend_of_loss_driven_schedules_is_an_error(name, nothing_loaded, monkeypatch):
     monkeypatch.setattr(backends, "_requirements", lambda extra: [("no-such-package", "1.0")])
-    with pytest.raises(ImportError, match=r"^plateau: backend 'numba' cannot be used: it needs no-such-package"):
-        lk.plateau(np.ones(3), 0.1, backend="numba")
+    with pytest.raises(ImportError, match=rf"^{name}: backend 'numba' cannot be used: it needs no-such-package"):
+        LOSS_DRIVEN[name]("numba", None)
+
+
+@pytest.mark.parametrize("name", LOSS_DRIVEN)
+def test_loss_driven_schedules_run_where_they_are_asked_to(name, stand_in, monkeypatch):
+    used = []
+    scans = {rule: lambda *args, scan=scan: used.append(scan(*args)) for rule, scan in _c.BACKEND.scans.items()}
+    monkeypatch.setattr(sys.modules["stand_in"], "BACKEND", _c.BACKEND._replace(scans=scans))
+    expected, out = np.ones(3), np.ones(3)
+    LOSS_DRIVEN[name]("c", expected)
+    LOSS_DRIVEN[name](None, expected)
+    assert used == []
+    LOSS_DRIVEN[name]("numba", out)
+    assert used == [_core.active_isa()]
+    assert out.tobytes() == expected.tobytes() != np.ones(3).tobytes()
 
 
 @pytest.mark.parametrize("name", CALLS)

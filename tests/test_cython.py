@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -41,6 +42,12 @@ def table(schedule, int64_t start, int64_t n, size_t out):
 def lookup(schedule, int64_t n, size_t steps, size_t out):
     cdef int64_t where = 0
     return lrk_lookup(expression_of(schedule), NULL, <const int64_t *>steps, n, <double *>out, &where)
+
+def versions():
+    return LRK_ABI_VERSION, lrk_abi_version()
+
+def text(status):
+    return lrk_status_text(status)
 
 def find(bytes rule, bytes name):
     return lrk_rule_input(lrk_rule_find(rule), name)
@@ -203,6 +210,14 @@ def test_steps_have_the_bits_of_python(modules, rule, states, options, function,
     assert param.tobytes() == mine[0].tobytes() != before.tobytes()
     for one, other in zip(theirs, mine[1:], strict=True):
         assert (one is None and other is None) or one.tobytes() == other.tobytes()
+
+
+def test_versions_and_texts(modules):
+    """A module can tell whether it was compiled for the lrkern that it runs with; statuses have texts."""
+    _, more = modules
+    header = int(re.search(r"#define LRK_ABI_VERSION (\d+)", (Path(lk.get_include()) / "lrkern.h").read_text())[1])
+    assert more.versions() == (header, header)
+    assert [more.text(status) for status in (0, -3)] == [b"no error", b"an array that is written overlaps another"]
 
 
 def test_rules_by_name_and_what_a_list_writes(modules):

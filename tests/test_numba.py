@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import itertools
 import os
 import subprocess
 import sys
@@ -152,73 +151,6 @@ def test_fill_in_a_parallel_loop():
     schedule, out = lk.cosine(0.1, 0.0, 100_000), np.empty(100_000)
     fill_by_threads(schedule.plan(), out, 7)
     assert same(out, schedule.table(100_000))
-
-
-# --------------------------------------------------------------------------------------------------------------- plateau
-
-
-def test_plateau_is_that_of_c():
-    metrics = np.random.default_rng(1).standard_normal((4, 3, 200)).round(1)
-    metrics[0, 0, :3] = np.nan, np.inf, -np.inf
-    for mode, threshold_mode in itertools.product(("min", "max"), ("rel", "abs")):  # compiled once for them all
-        options = {"patience": 3, "cooldown": 2, "factor": 0.7, "mode": mode, "threshold_mode": threshold_mode, "min_lr": 1e-3}
-        expected = lk.plateau(metrics, 0.1, **options)
-        assert len(np.unique(expected)) > 5
-        assert same(ln.plateau(metrics, 0.1, **options), expected), options
-
-
-def test_plateau_says_what_is_wrong():
-    with pytest.raises(ValueError, match="plateau: factor must be"):
-        ln.plateau_start(0.1, factor=1.0)
-    with pytest.raises(ValueError, match="plateau: mode must be"):
-        ln.plateau_start(0.1, mode="low")
-    with pytest.raises(ValueError, match="plateau: patience and cooldown must be integers"):
-        ln.plateau_start(0.1, patience=1.5)
-
-
-def rows_with_gaps(runs, steps, dtype):
-    """Metrics that fall, then stay, with NaNs and infinities; rows further apart than they are long, and not to be written."""
-    rng = np.random.default_rng(runs + steps)
-    wide = (np.exp(-np.arange(steps + 3) / 9) + 0.1 * rng.standard_normal((runs, steps + 3)).round(1)).astype(dtype)
-    wide[rng.random(wide.shape) < 0.03] = np.nan
-    wide[rng.random(wide.shape) < 0.01] = -np.inf
-    wide.setflags(write=False)
-    return wide[:, :steps]
-
-
-PLATEAUS = [
-    ("torch", {"patience": 2, "cooldown": 1, "min_lr": 1e-4, "factor": 0.7}),
-    ("torch", {"mode": "max", "threshold_mode": "abs", "threshold": 0.05, "patience": 0}),
-    ("mmengine", {"begin": 4, "end": 30, "patience": 1}),
-    ("timm", {"warmup": 5, "warmup_lr": 1e-3, "patience": 1}),
-]
-
-
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize(("dialect", "options"), PLATEAUS)
-def test_plateaus_of_many_runs_have_the_bits_of_c(dialect, options, dtype):
-    for runs, steps in ((0, 5), (5, 0), (1, 1), (1, 77), (35, 63)):
-        metrics, start = rows_with_gaps(runs, steps, dtype), np.linspace(0.1, 1.0, runs)
-        expected = lk.plateau(metrics, start, dialect=dialect, **options)
-        assert same(lk.plateau(metrics, start, dialect=dialect, backend="numba", **options), expected)
-    assert len(np.unique(expected)) > 3 * runs
-
-
-def test_plateaus_by_threads():
-    metrics, out = rows_with_gaps(333, 201, np.float64), np.zeros((333, 201))
-    patience = np.arange(333) % 7
-    assert lk.plateau(metrics, 0.1, patience=patience, backend="numba", out=out) is out
-    assert same(out, lk.plateau(metrics, 0.1, patience=patience, backend="c"))
-    assert len(np.unique(out)) > 5
-
-
-@pytest.mark.parametrize("dialect", ["keras", "optax", "transformers"])
-def test_a_dialect_that_there_is_not_is_an_error(dialect):
-    out = np.full(3, 7.0)
-    message = f"^plateau: dialect '{dialect}' is not in backend 'numba': use backend='c'$"
-    with pytest.raises(ValueError, match=message):
-        lk.plateau(np.ones(3), 0.1, dialect=dialect, backend="numba", out=out)
-    assert (out == 7).all()
 
 
 # ----------------------------------------------------------------------------------------------------------------- steps

@@ -7,6 +7,7 @@ takes everything, so that one text serves all rules and options.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -25,10 +26,14 @@ MAX = float(np.finfo(np.float32).max)
 """Scalars are rounded to T: this is what float32 holds."""
 
 
+SHARED = ("_exact_sum.py", "_jit.py", "_pieces.py", "_plateau_dialects.py", "_storage.py", "numba.py", "rules.py")
+"""Files beside this folder that compiled code is made from."""
+
+
 def _sources() -> tuple[tuple[str, float, int], ...]:
     """What compiled code is made from."""
     here = Path(__file__).parent
-    files = [here.parent / name for name in ("_jit.py", "_pieces.py", "_storage.py", "numba.py", "rules.py")]
+    files = [here.parent / name for name in SHARED]
     files += sorted(here.glob("*.py"))
     return tuple((file.name, file.stat().st_mtime, file.stat().st_size) for file in files)
 
@@ -44,9 +49,20 @@ def cached(function: Any = None, *, parallel: bool = False) -> Any:
         compiled = njit(function, cache=True, nogil=True, parallel=parallel, **FLAGS)
     except RuntimeError:  # neither the package's directory nor the user's can be written to
         return njit(function, nogil=True, parallel=parallel, **FLAGS)
-    with suppress(AttributeError):  # Numba would look at the function's own file alone
-        compiled._cache._cache_file._source_stamp = _SOURCES
+    with suppress(AttributeError):  # Numba's own affairs, which another version may do in other ways
+        compiled._cache._cache_file._source_stamp = _SOURCES  # it would look at the function's own file alone
+        compiled._cache.save_overload = _where_there_is_room(compiled._cache.save_overload)
     return compiled
+
+
+def _where_there_is_room(save: Callable[..., None]) -> Callable[..., None]:
+    """What is not kept is compiled anew next time: a full disk is no reason to fail."""
+
+    def save_or_not(*arguments: Any) -> None:
+        with suppress(OSError):
+            save(*arguments)
+
+    return save_or_not
 
 
 def _stub(name):
@@ -88,6 +104,12 @@ def _kind(array: Any) -> str:
             f"got {array}: pass 16-bit floats as array.view(...)"
         )
     return str(array.dtype)
+
+
+def only_writable(array: Any) -> None:
+    """Refuse an array that is written and must not be."""
+    if not array.mutable:
+        raise TypingError(f"lrkern: arrays that are written must be writable; got {array}")
 
 
 @overload(zero_of, jit_options=FLAGS)
@@ -136,6 +158,8 @@ def _load(array, i, like):
 @overload(store, jit_options=FLAGS)
 def _store(array, i, x):
     kind = _kind(array)
+    if kind != "":
+        only_writable(array)
 
     def nothing(array, i, x):
         pass
@@ -156,6 +180,8 @@ def _store(array, i, x):
 @overload(store_random, jit_options=FLAGS)
 def _store_random(array, i, x, key, element):
     kind = _kind(array)
+    if kind != "":
+        only_writable(array)
 
     def bf16(array, i, x, key, element):
         array[i] = _storage.to_bf16_random(narrowed(x), _storage.random_bits(key, element))

@@ -1,4 +1,4 @@
-"""The backend "numba": tables, lists of tensors (`lists`), and plateaus of many runs (`plateau`), by compiled Python."""
+"""The backend "numba": tables, lists of tensors (`lists`), loss-driven schedules of many runs (`scan`), by compiled Python."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from lrkern import _arrays, _core
-from lrkern._numba import plans, plateau
+from lrkern._numba import plans, scan
 from lrkern._numba.lists import StepList
 from lrkern._numba.threads import PIECES_PER_THREAD, all_threads
 from lrkern.backends import Backend
@@ -67,4 +67,4 @@ def tables(schedules: list[Schedule], n: int, start: int, dtype: Any, out: Any) 
     return filled
 
 
-BACKEND = Backend(table, tables, StepList, _arrays, {"torch": plateau.scan})
+BACKEND = Backend(table, tables, StepList, _arrays, scan.SCANS)

@@ -6,6 +6,7 @@ array of the struct's members, in their order. Importing this tells LLVM where t
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from llvmlite import binding
@@ -14,20 +15,18 @@ from numba.extending import get_cython_function_address
 
 from lrkern import _core
 
-_STATES = {"sgd": 1, "adam": 3, "lion": 1, "rmsprop": 3, "adagrad": 1, "lars": 1, "lamb": 2}
 
-
-def _step(name: str, states: int) -> Any:
+def _kernel(name: str, capsule: object) -> Any:
+    """The function of that name; how many arrays it takes is in its capsule, as C declares it."""
     binding.add_symbol(name, get_cython_function_address("lrkern._core", name))
-    arrays = [types.voidptr] * (2 + states)
+    arrays = [types.voidptr] * (str(capsule).count("*") - 1)  # the last pointer is that of the options
     return types.ExternalFunction(name, types.int32(types.int64, *arrays, types.int64, types.voidptr))
 
 
 KERNELS = {
-    name: _step(name, states)
-    for rule, states in _STATES.items()
-    for dtype in ("f32", "f64")
-    if (name := f"lrk_step_{rule}_{dtype}") in _core.__pyx_capi__
+    name: _kernel(name, capsule)
+    for name, capsule in _core.__pyx_capi__.items()
+    if re.fullmatch(r"lrk_step_[a-z]+_f(32|64)", name)
 }
 """Name -> function."""
 

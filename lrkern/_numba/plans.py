@@ -11,7 +11,7 @@ from numba.extending import overload
 
 from lrkern import _pieces
 from lrkern._jit import FLAGS, pointwise
-from lrkern._numba.arrays import STRIDE, _stub, cached
+from lrkern._numba.arrays import STRIDE, _stub, cached, only_writable
 
 COPIED = 4096  # elements of short cycles that are filled once and copied
 
@@ -124,17 +124,21 @@ def fill_run(plan, out, start):
 @overload(fill_from, jit_options=FLAGS)
 def _fill_from(plan, out, start):
     def from_integer(plan, out, start):
-        fill_run(plan, out, np.int64(start))
+        fill_run(plan, out.reshape(out.size), np.int64(start))
 
     def from_real(plan, out, start):
         if abs(start) <= _pieces.MAX_STEP and start == math.floor(start):
-            fill_run(plan, out, np.int64(start))
+            fill_run(plan, out.reshape(out.size), np.int64(start))
         else:
-            for i in range(out.size):
-                out[i] = _pieces.at_real(plan, start + float(i))
+            elements = out.reshape(out.size)
+            for i in range(elements.size):
+                elements[i] = _pieces.at_real(plan, start + float(i))
 
-    if not isinstance(out.dtype, types.Float):
+    if not (isinstance(out, types.Array) and isinstance(out.dtype, types.Float)):
         raise TypingError(f"lrkern: out must be float64 or float32; got {out}")
+    if out.layout != "C":
+        raise TypingError(f"lrkern: out must be C-contiguous; got {out}")
+    only_writable(out)
     if isinstance(start, types.Float):
         return from_real
     if isinstance(start, types.Integer):

@@ -1,4 +1,4 @@
-"""The learning rate on a plateau in compiled code, metric by metric or of many runs: the rule "torch" of src_c/scan.inc."""
+"""The learning rate on a plateau in compiled code, metric by metric: `lrkern.Plateau`, its dialects and their arguments."""
 
 from __future__ import annotations
 
@@ -6,132 +6,167 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import prange
-from numpy.typing import NDArray
 
-from lrkern import _core
 from lrkern._jit import pointwise
-from lrkern._numba.arrays import array_at, cached
-from lrkern._numba.threads import all_threads
+from lrkern._numba.plateau_arguments import NAMES, NONE
+from lrkern._numba.scan_rules import (
+    Greedy,
+    Keras,
+    Optax,
+    ScanParams,
+    ScanState,
+    Torch,
+    follow,
+    greedy,
+    keras,
+    optax,
+    rounded,
+    torch,
+)
 
-# Metrics below which threads do not pay.
-SERIAL = 1 << 15
+MMENGINE, TIMM = NAMES.index("mmengine"), NAMES.index("timm")
+KERAS, OPTAX, GREEDY = NAMES.index("keras"), NAMES.index("optax"), NAMES.index("transformers")
 
 
 class PlateauState(NamedTuple):
-    """What a plateau carries from metric to metric, and what it was told. `lr` is the learning rate in force."""
+    """What a plateau carries from metric to metric, and what it was told. `lr` is the learning rate in force.
+
+    A `scan_rules.ScanState` and a `ScanParams`, which rules take it for, and what is around the rule.
+    """
 
     lr: float
+    scale: float
     best: float
     bad: float
+    good: float
     cooling: float
+    warming: float
+    resets: float
+    sum: float
+    summed: float
+    history: Any
+    """The latest metrics, oldest first; empty without a window."""
+    seen: float
+    """Metrics seen."""
+    dialect: int
+    flag: bool
+    """Of the kind of the rule."""
+    sign: float
+    begin: float
+    end: float
+    """Metrics that are looked at."""
+    warmup_lr: float
+    each: float
+    """Learning rates of a warm-up."""
+    start: float
     factor: float
     patience: float
     slope: float
     margin: float
-    sign: float
     cooldown: float
     min_lr: float
+    max_lr: float
     eps: float
+    warmup: float
+    reset_start: float
+    window: float
+    accumulate: float
 
 
 @pointwise
-def first_state(start, factor, patience, threshold, relative, largest, cooldown, min_lr, eps):
-    """Before the first metric. A metric x is good if sign x < slope best - margin."""
-    sign = -1.0 if largest else 1.0
-    slope = 1.0 - sign * threshold if relative else 1.0
-    margin = 0.0 if relative else threshold
+def first_state(d, given):
+    """Before the first metric; `given`: a `Given` of dialect d. Twin of `_plateau_dialects.kernel_params`."""
+    if d == MMENGINE and given.end != NONE and given.end <= given.begin:
+        raise ValueError("plateau: end must be larger than begin")
+    if d == OPTAX and given.threshold == 0.0 and given.atol == 0.0:
+        raise ValueError("plateau: threshold or atol must be > 0 in dialect 'optax'; got 0 for both")
+    sign = -1.0 if given.mode == 1.0 else 1.0
+    relative = d == OPTAX or (d != KERAS and given.threshold_mode == 0.0)
+    single = d in (OPTAX, KERAS) and given.precision == 0.0
+    slope = 1.0 - sign * given.threshold if relative else 1.0
+    margin = 0.0 if relative else given.threshold
+    start, factor, least = given.start, given.factor, given.min_lr
+    begin, end, each, window = 0.0, math.inf, 0.0, 0.0
+    if d == OPTAX:
+        slope = rounded(single, slope)
+        margin, least, factor = rounded(single, given.atol), rounded(single, given.min_scale), rounded(single, factor)
+    elif d == KERAS:
+        start = rounded(single, start)
+    elif d == MMENGINE:  # the peer counts from 1
+        begin = max(given.begin - 1.0, 0.0)
+        end = math.inf if given.end == NONE else max(given.end - 1.0, 0.0)
+    elif d == TIMM:
+        begin = given.warmup
+        each = (start - given.warmup_lr) / begin if begin > 0.0 else 0.0
+    elif d == GREEDY:
+        window = max(given.window, 0.0)
+    lr = given.warmup_lr if d == TIMM and begin > 0.0 else start
     return PlateauState(
-        start, math.inf, 0.0, 0.0, factor, float(patience), slope, margin, sign, float(cooldown), min_lr, eps
+        lr, 1.0, math.inf, 0.0, 0.0, 0.0, 0.0, given.reset_start, 0.0, 0.0,
+        np.zeros(int(window)), 0.0, d, single | (window > 0.0), sign, begin, end, given.warmup_lr, each,
+        start, factor, given.patience, slope, margin, given.cooldown, least, given.max_lr, given.eps, given.warmup,
+        given.reset_start, window, given.accumulate,
     )  # fmt: skip
+
+
+@pointwise
+def next_state(s, x, delayed):
+    """The `ScanState` after one more metric that is looked at."""
+    if s.dialect == KERAS:
+        return keras(Keras(s.flag), s, s, x, delayed)
+    if s.dialect == OPTAX:
+        return optax(Optax(s.flag), s, s, x, delayed)
+    if s.dialect == GREEDY:
+        return greedy(Greedy(s.flag), s, s, x, delayed)
+    return torch(Torch(False), s, s, x, delayed)
 
 
 @pointwise
 def after(s, metric):
     """After one more metric."""
-    x = s.sign * metric
-    better = x < s.best * s.slope - s.margin
-    cooling = s.cooling > 0.0
-    bad = 0.0 if better or cooling else s.bad + 1.0
-    fires = bad > s.patience
-    product = s.lr * s.factor
-    lower = s.min_lr if s.min_lr > product else product
-    lr = lower if fires and s.lr - lower > s.eps else s.lr
-    rest = s.cooldown if fires else s.cooling - 1.0 if cooling else s.cooling
+    seen, history, smooth = s.seen + 1.0, s.history, s.history.size > 0
+    if s.begin <= s.seen < s.end:
+        new = next_state(s, s.sign * metric, s.sign * history[0] if smooth else 0.0)
+    else:
+        lr = s.warmup_lr + seen * s.each if s.dialect == TIMM and s.seen < s.begin else s.lr
+        new = ScanState(lr, s.scale, s.best, s.bad, s.good, s.cooling, s.warming, s.resets, s.sum, s.summed)
+    if smooth:
+        history = np.append(history[1:], metric)
     return PlateauState(
-        lr, x if better else s.best, 0.0 if fires else bad, rest, s.factor, s.patience, s.slope, s.margin, s.sign, s.cooldown,
-        s.min_lr, s.eps,
+        new.lr, new.scale, new.best, new.bad, new.good, new.cooling, new.warming, new.resets, new.sum, new.summed,
+        history, seen, s.dialect, s.flag, s.sign, s.begin, s.end, s.warmup_lr, s.each,
+        s.start, s.factor, s.patience, s.slope, s.margin, s.cooldown, s.min_lr, s.max_lr, s.eps, s.warmup,
+        s.reset_start, s.window, s.accumulate,
     )  # fmt: skip
 
 
-# ----------------------------------------------------------------------------------------------------------- many runs
-
-
-class Rows(NamedTuple):
-    """Where rows of numbers are: the address of the first, and from each to the next. A row is dense, whatever its array is."""
-
-    address: Any
-    pitch: Any
-    like: Any
-    """0 in the type of the numbers."""
-
-
 @pointwise
-def row_of(rows, run, steps):
-    """The numbers of a run."""
-    return array_at(rows.address + run * rows.pitch, 0, steps, rows.like)
-
-
-@pointwise
-def advance_run(run, steps, metrics, lr, states):
-    """One run over all its metrics; states[:, run]: the fields of its PlateauState."""
-    f = states[:, run]
-    s = PlateauState(f[0], f[1], f[2], f[3], f[4], f[5], f[6], f[7], f[8], f[9], f[10], f[11])
-    seen, out = row_of(metrics, run, steps), row_of(lr, run, steps)
-    for t in range(steps):
-        s = after(s, np.float64(seen[t]))
-        out[t] = s.lr
-    f[0], f[1], f[2], f[3] = s.lr, s.best, s.bad, s.cooling
-
-
-@cached
-def advance_serial(runs, steps, metrics, lr, states):
-    """All runs."""
-    for run in range(runs):
-        advance_run(run, steps, metrics, lr, states)
-
-
-@cached(parallel=True)
-def advance_parallel(runs, steps, metrics, lr, states):
-    """The same, on several threads."""
-    for run in prange(runs):
-        advance_run(run, steps, metrics, lr, states)
-
-
-def _rows(array: NDArray[Any]) -> Rows:
-    return Rows(array.ctypes.data, array.strides[0], array.dtype.type(0))
-
-
-def scan(
-    sign: float,
-    params: dict[str, NDArray[np.float64]],
-    state: dict[str, NDArray[np.float64]],
-    metrics: NDArray[Any],
-    delayed: NDArray[Any],
-    delay: int,
-    lr: NDArray[np.float64],
-) -> str:
-    """`_core.scan` by the rule "torch", which delays nothing."""
-    runs, steps = metrics.shape
-    states = np.empty((len(PlateauState._fields), runs))
-    for name, row in zip(PlateauState._fields, states, strict=True):
-        row[:] = state[name] if name in state else sign if name == "sign" else params[name]
-    if runs > 1 and metrics.size >= SERIAL and _core.get_threads() > 1:
-        with all_threads():
-            advance_parallel(runs, steps, _rows(metrics), _rows(lr), states)
+def watch(s, metrics, lr):
+    """The learning rates after metrics that are looked at: those of `after`, without a state for each."""
+    p = ScanParams(
+        s.start, s.factor, s.patience, s.slope, s.margin, s.cooldown, s.min_lr, s.max_lr, s.eps, s.warmup, s.reset_start,
+        s.window, s.accumulate,
+    )  # fmt: skip
+    carried = ScanState(s.lr, s.scale, s.best, s.bad, s.good, s.cooling, s.warming, s.resets, s.sum, s.summed)
+    if s.dialect == KERAS:
+        carried = follow(Keras(s.flag), p, carried, s.sign, metrics, metrics, 0, lr)
+    elif s.dialect == OPTAX:
+        carried = follow(Optax(s.flag), p, carried, s.sign, metrics, metrics, 0, lr)
+    elif s.dialect == GREEDY:
+        carried = follow(Greedy(s.flag), p, carried, s.sign, metrics, metrics, s.history.size, lr)
     else:
-        advance_serial(runs, steps, _rows(metrics), _rows(lr), states)
-    for name, row in zip(PlateauState._fields, states, strict=True):
-        if name in state:
-            state[name][:] = row
-    return "numba"
+        carried = follow(Torch(False), p, carried, s.sign, metrics, metrics, 0, lr)
+    return carried.lr
+
+
+@pointwise
+def run(begun, metrics, lr):
+    """The learning rates of one run, from its beginning on."""
+    begin = int(min(begun.begin, float(metrics.size)))
+    end = int(max(min(begun.end, float(metrics.size)), float(begin)))
+    state = begun
+    for t in range(begin):
+        state = after(state, 0.0)
+        lr[t] = state.lr
+    held = watch(state, metrics[begin:end], lr[begin:end])
+    lr[end:] = held

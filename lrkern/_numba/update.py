@@ -9,13 +9,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit, types
-from numba.core.errors import TypingError
 from numba.extending import overload
 
 from lrkern import _storage, rules
 from lrkern._exact_sum import BINS, add, total
 from lrkern._jit import FLAGS, fma, number, pointwise, rounded
-from lrkern._numba.arrays import STRIDE, _kind, _stub, ask, cached, flat, load, part, store, store_random, zero_of
+from lrkern._numba.arrays import STRIDE, _stub, ask, cached, flat, load, part, store, store_random, zero_of
 from lrkern._numba.norms import BLOCK, LANES, add_square, folded
 
 AHEAD = 512
@@ -190,37 +189,6 @@ def measure_block(c, like, pipeline, a, lanes, others):
 
 
 # ------------------------------------------------------------------------------------ one tensor, in a user's own function
-
-
-integer = _stub("integer")  # integer(count): the count; other kinds of numbers do not compile
-
-
-@overload(integer, jit_options=FLAGS)
-def _integer(count):
-    if not isinstance(count, types.Integer):
-        raise TypingError(f"lrkern: count must be an integer; got {count}")
-    return lambda count: count
-
-
-alike = _stub("alike")  # alike(param, other): whether another array has the shape and the memory order of the parameter
-
-
-@overload(alike, jit_options=FLAGS)
-def _alike(param, other):
-    one_order = _kind(other) != "" and (param.ndim < 2 or param.layout == other.layout)
-    if not one_order:
-        return lambda param, other: False
-    return lambda param, other: other.shape == param.shape
-
-
-alike_or_none = _stub("alike_or_none")  # the same, of an array that need not be there
-
-
-@overload(alike_or_none, jit_options=FLAGS)
-def _alike_or_none(param, other):
-    if _kind(other) == "":
-        return lambda param, other: True
-    return lambda param, other: alike(param, other)
 
 
 @cached
