@@ -24,10 +24,10 @@ def chosen() -> str:
         ImportError: there is no such compiler, or no simulator for it. Whether the package is installed is for others to ask.
     """
     name = os.environ.get(VARIABLE)
-    if name is None:
-        return "numba-cuda-mlir" if installed("numba-cuda-mlir") and not installed("numba-cuda") else "numba-cuda"
-    if name not in EXTRAS:
+    if name is not None and name not in EXTRAS:
         raise ImportError(f"{VARIABLE} must be {' or '.join(map(repr, EXTRAS))}; got {name!r}")
-    if name == "numba-cuda-mlir" and simulated():
-        raise ImportError(f"{VARIABLE}={name!r} has no simulator: unset NUMBA_ENABLE_CUDASIM")
-    return name
+    only_mlir = installed("numba-cuda-mlir") and not installed("numba-cuda")
+    found = name or ("numba-cuda-mlir" if only_mlir else "numba-cuda")
+    if found == "numba-cuda-mlir" and simulated():
+        raise ImportError("numba-cuda-mlir has no simulator: unset NUMBA_ENABLE_CUDASIM, or choose numba-cuda")
+    return found

@@ -290,7 +290,12 @@ class Optimizer:
 
     @property
     def count(self) -> int:
-        """Number of steps done, skipped ones excepted."""
+        """Number of steps done, skipped ones excepted.
+
+        Raises:
+            ValueError: on a CUDA device, steps since this was read last had indices that are no rows, and wrote nothing. So
+                does all that reads the device.
+        """
         return self._tensors.count
 
     @property

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from types import ModuleType
@@ -173,8 +174,8 @@ def _load(name: str) -> Backend:
     return _loaded[name]
 
 
-def _requirements(extra: str) -> list[tuple[str, str]]:
-    """(package, least version) of one of lrkern's extras."""
+def _requirements(extra: str) -> list[tuple[str, str, str]]:
+    """(package, least version, first version that is too new) of one of lrkern's extras; "" for none."""
     from importlib.metadata import PackageNotFoundError, requires
 
     try:
@@ -182,12 +183,18 @@ def _requirements(extra: str) -> list[tuple[str, str]]:
     except PackageNotFoundError:  # run from its sources: only the imports will tell
         return []
     own = [line for line in found if re.search(rf"extra\s*==\s*['\"]{extra}['\"]", line)]
-    return [(re.split(r"[^\w.-]", line)[0], (re.findall(r">=\s*([\d.]+)", line) or [""])[0]) for line in own]
+    return [
+        (re.split(r"[^\w.-]", line)[0], *((re.findall(rf"{sign}\s*([\d.]+)", line) or [""])[0] for sign in (">=", "<")))
+        for line in own
+    ]
 
 
 def _extra(name: str) -> str:
     """The extra of lrkern that installs what a backend needs."""
-    return EXTRAS[chosen()] if name == _DEVICE else name
+    if name != _DEVICE:
+        return name
+    loaded = sys.modules.get("lrkern.cuda._platform")  # what is used, whatever the environment has become
+    return EXTRAS[loaded.COMPILER if loaded else chosen()]
 
 
 def _numbers(version: str) -> list[int]:
@@ -197,19 +204,22 @@ def _numbers(version: str) -> list[int]:
 def _check_packages(name: str) -> None:
     """Raises where a package that the backend needs is missing or too old."""
     extra = _extra(name)
-    for package, least in _requirements(extra):
+    for package, least, beyond in _requirements(extra):
         version = installed(package)
         if version is None:
             raise ImportError(f"it needs {package}: pip install 'lrkern[{extra}]'", name=package)
         if _numbers(version) < _numbers(least):
             needed = f"{package} >= {least}, and {version} is installed"
             raise ImportError(f"it needs {needed}: pip install --upgrade 'lrkern[{extra}]'", name=package)
+        if beyond and _numbers(version) >= _numbers(beyond):
+            needed = f"{package} < {beyond}, and {version} is installed"
+            raise ImportError(f"it needs {needed}: pip install 'lrkern[{extra}]'", name=package)
 
 
 def _versions(name: str) -> str:
     from lrkern import _core
 
-    packages = [package for package, _ in _requirements(_extra(name))]
+    packages = [package for package, *_ in _requirements(_extra(name))]
     return ", ".join(f"{package} {installed(package)}" for package in packages) or f"{_core.active_isa()} kernels"
 
 

@@ -110,7 +110,7 @@ def plateau_start(
     """A plateau before its first metric: `lrkern.Plateau` of one run, with its dialects, arguments and defaults.
 
     Numbers may be integers or floats; those that are counts must be whole. `dialect` and the other words are strings, which
-    may be known when it runs only.
+    may be known when it runs only. None stands for the default of the dialect.
 
     Raises:
         ValueError, TypeError: an argument is out of range, or the dialect does not have it.
@@ -171,8 +171,11 @@ def plateau(
     """`lrkern.plateau` of recorded metrics, one set of numbers for all runs: the learning rate after each metric.
 
     Args:
-        metrics: numbers of shape (..., steps), C-contiguous: one row per run.
+        metrics: float64 or float32 of shape (..., steps), C-contiguous: one row per run.
         start, ...: as in `plateau_start`.
+
+    Raises:
+        ValueError, TypeError: as `plateau_start`.
 
     Returns:
         float64 of the shape of `metrics`.
@@ -188,8 +191,8 @@ def plateau(
         start, factor, patience, threshold, threshold_mode, mode, cooldown, min_lr, eps, dialect, precision, atol, accumulate,
         min_scale, begin, end, warmup, warmup_lr, max_lr, window, reset_start,
     )  # fmt: skip
-    for begin in range(0, rows.size, max(steps, 1)):
-        run(begun, rows[begin : begin + steps], out[begin : begin + steps])
+    for first in range(0, rows.size, max(steps, 1)):
+        run(begun, rows[first : first + steps], out[first : first + steps])
     return lr
 
 

@@ -192,6 +192,24 @@ def test_errors_are_those_of_plateau(dialect, argument):
     assert str(expected.value).startswith(f"{found.value}") or name == "cooldown"  # where the upper bound is told only if met
 
 
+@pytest.mark.parametrize(
+    ("dialect", "given"),
+    [("mmengine", {"begin": 3, "end": 2}), ("optax", {"threshold": 0.0, "atol": 0.0}), ("keras", {"end": 4})],
+)
+def test_errors_about_several_arguments(dialect, given):
+    with pytest.raises((TypeError, ValueError)) as found:
+        ln.plateau_start(0.1, dialect=dialect, **given)
+    with pytest.raises(type(found.value)) as expected:
+        lk.plateau(np.ones(3), 0.1, dialect=dialect, **given)
+    assert str(found.value).split(" than begin")[0] in str(expected.value)
+
+
+def test_the_start_has_no_default():
+    for call in (lambda: ln.plateau_start(None), lambda: ln.plateau(np.ones(3), None)):
+        with pytest.raises(TypeError, match=r"^plateau: start must be"):
+            call()
+
+
 def test_arguments_that_a_dialect_does_not_have():
     with pytest.raises(ValueError, match=r"^plateau: dialect must be 'torch', 'keras', .* or 'transformers'$"):
         ln.plateau_start(0.1, dialect="pytorch")

@@ -26,7 +26,10 @@ MAX = float(np.finfo(np.float32).max)
 """Scalars are rounded to T: this is what float32 holds."""
 
 
-SHARED = ("_exact_sum.py", "_jit.py", "_pieces.py", "_plateau_dialects.py", "_storage.py", "numba.py", "rules.py")
+SHARED = (
+    "_checks.py", "_exact_sum.py", "_jit.py", "_pieces.py", "_plateau_dialects.py", "_runs.py", "_storage.py", "numba.py",
+    "plan.py", "rules.py",
+)  # fmt: skip
 """Files beside this folder that compiled code is made from."""
 
 

@@ -18,9 +18,9 @@ from lrkern._numba.scan_rules import (
     Torch,
     follow,
     greedy,
+    in_single,
     keras,
     optax,
-    rounded,
     torch,
 )
 
@@ -88,10 +88,10 @@ def first_state(d, given):
     start, factor, least = given.start, given.factor, given.min_lr
     begin, end, each, window = 0.0, math.inf, 0.0, 0.0
     if d == OPTAX:
-        slope = rounded(single, slope)
-        margin, least, factor = rounded(single, given.atol), rounded(single, given.min_scale), rounded(single, factor)
+        slope = in_single(single, slope)
+        margin, least, factor = in_single(single, given.atol), in_single(single, given.min_scale), in_single(single, factor)
     elif d == KERAS:
-        start = rounded(single, start)
+        start = in_single(single, start)
     elif d == MMENGINE:  # the peer counts from 1
         begin = max(given.begin - 1.0, 0.0)
         end = math.inf if given.end == NONE else max(given.end - 1.0, 0.0)

@@ -102,6 +102,8 @@ def _checked(d, values):
 @overload(argument, jit_options=FLAGS)
 def _argument(d, j, value):
     def absent(d, j, value):
+        if ARGUMENTS[j] == "start":
+            raise TypeError(TEXTS[TEXT[d, j]])
         return DEFAULT[d, j]
 
     def word(d, j, value):

@@ -62,7 +62,7 @@ def pick(typing_context, mask, yes, no):
 
 
 @pointwise
-def rounded(single, x):
+def in_single(single, x):
     """x in float32 where the peer computes in it."""
     return pick(single, np.float64(np.float32(x)), x)
 
@@ -112,13 +112,13 @@ def keras(kind, p, s, x, delayed):
     single = kind.flag
     rest = pick(s.cooling > 0.0, s.cooling - 1.0, 0.0)
     cooling = rest > 0.0
-    better = (s.summed == 0.0) | (rounded(single, x + p.margin) < rounded(single, s.best))
+    better = (s.summed == 0.0) | (in_single(single, x + p.margin) < in_single(single, s.best))
     wait = pick(better, 0.0, pick(cooling, s.bad, s.bad + 1.0))
 
-    reducible = rounded(True, s.lr) > rounded(True, p.min_lr)
+    reducible = in_single(True, s.lr) > in_single(True, p.min_lr)
     fires = (wait >= p.patience) & reducible & (not (better | cooling))
     product = s.lr * p.factor
-    lower = rounded(single, pick(p.min_lr > product, p.min_lr, product))
+    lower = in_single(single, pick(p.min_lr > product, p.min_lr, product))
     return ScanState(
         lr=pick(fires, lower, s.lr),
         scale=s.scale,
@@ -143,16 +143,16 @@ class Optax(NamedTuple):
 def optax(kind, p, s, x, delayed):
     """Looks at means of `accumulate` metrics; fires at exactly `patience` bad ones; scales a given lr."""
     single = kind.flag
-    total = rounded(single, rounded(single, s.summed * s.sum) + rounded(single, x))
+    total = in_single(single, in_single(single, s.summed * s.sum) + in_single(single, x))
     summed = s.summed + 1.0
-    mean = rounded(single, total / summed)
+    mean = in_single(single, total / summed)
     full = summed == p.accumulate
 
-    better = mean < rounded(single, rounded(single, p.slope * s.best) - p.margin)
+    better = mean < in_single(single, in_single(single, p.slope * s.best) - p.margin)
     bad = pick(better, 0.0, s.bad + 1.0)
     cooling = s.cooling > 0.0
     plateau = bad == p.patience
-    scaled = pick(plateau, rounded(single, s.scale * p.factor), s.scale)
+    scaled = pick(plateau, in_single(single, s.scale * p.factor), s.scale)
     scale = pick(full & (not cooling), pick(scaled < p.min_lr, p.min_lr, scaled), s.scale)
     rest = pick(cooling, s.cooling - 1.0, pick(plateau, p.cooldown, 0.0))
     return ScanState(

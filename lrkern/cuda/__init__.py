@@ -1,4 +1,4 @@
-"""Schedules and optimizer steps on CUDA devices: kernels written in Python, compiled by numba-cuda.
+"""Schedules and optimizer steps on CUDA devices: kernels in Python, compiled by numba-cuda or its successor.
 
 Tables, step functions and optimizers take device arrays as they are (Numba's, CuPy's, torch's) and come here by themselves.
 What is here besides is for kernels of your own, and for streams.

@@ -283,10 +283,11 @@ def copy(array: DeviceArray) -> Any:
     """The elements, in the CPU's memory, in the same memory order, gaps included. Waits for the kernels on the stream."""
     if array.size == 0:
         return np.empty(array.shape, array.dtype)
-    reach = array.itemsize + sum((n - 1) * step for n, step in zip(array.shape, array.strides, strict=True))
+    steps = [(n - 1) * step for n, step in zip(array.shape, array.strides, strict=True)]
+    before, reach = -sum(min(0, one) for one in steps), array.itemsize + sum(map(abs, steps))
     with on_device(array.device_id):
-        raw = read_back(memory_at(array.address, reach), current_stream(array.library, array.device_id))
-    return np.ndarray(array.shape, array.dtype, buffer=raw, strides=array.strides)
+        raw = read_back(memory_at(array.address - before, reach), current_stream(array.library, array.device_id))
+    return np.ndarray(array.shape, array.dtype, buffer=raw, offset=before, strides=array.strides)
 
 
 in_cpu_memory = copy

@@ -12,6 +12,7 @@ import ctypes
 import math
 from collections.abc import Callable
 from functools import cache
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -25,11 +26,10 @@ from numba_cuda_mlir.numba_cuda.typing.templates import AbstractTemplate, signat
 from numba_cuda_mlir.numba_cuda.typing.typeof import typeof
 
 from lrkern._jit import bits32, bits64, float32_of, float64_of, fma, product, sqrt
-from lrkern._optional import require
 from lrkern.plan import Plan
 from lrkern.rules import FAMILIES
 
-cuda: Any = require("numba_cuda_mlir.cuda", install="'lrkern[cuda-mlir]'", what="lrkern.cuda")  # its stubs lack parameters
+cuda: Any = import_module("numba_cuda_mlir.cuda")  # its stubs lack parameters
 
 SIMULATED = False
 
@@ -155,9 +155,14 @@ declare(atomic_add, lambda array, index, value: types.none if array.dtype == val
 
 def loaded(kernel: Any, arguments: tuple[Any, ...]) -> tuple[Any, list[Any]]:
     """See `_platform`."""
-    made = kernel.compile(types.void(*(typeof(one) for one in arguments))).metadata
-    words = [word for one in arguments for word in _words(one)]
-    return ObjectCode.from_cubin(made["cubin"]).get_kernel(made["func_name"]), words
+    compiled = kernel.compile(types.void(*(typeof(one) for one in arguments)))
+    return _kernel_of(compiled), [word for one in arguments for word in _words(one)]
+
+
+@cache
+def _kernel_of(compiled: Any) -> Any:
+    """Loaded once, and kept: code that nobody holds is unloaded, even while it runs, and none can be loaded in a capture."""
+    return ObjectCode.from_cubin(compiled.metadata["cubin"]).get_kernel(compiled.metadata["func_name"])
 
 
 def _words(argument: Any) -> list[Any]:

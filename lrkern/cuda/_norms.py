@@ -97,15 +97,8 @@ def make_square(t: Any, storage: int, second: bool, sparse: bool) -> Any:
         source_of = _rows.dense_source_of
     row = int(second)
 
-    @device
-    def square_of(tensors: Any, chunks: Any, numbers: Any, bins: Any, entries: Any) -> None:
-        scale = 1.0
-        if second:
-            scale = numbers[RESCALE]
-            if scale == 0.0:
-                return
-        mine = cuda.shared.array((1, BINS), types.int64)
-        sums = cuda.shared.array(_SUMS, types.float64)
+    @device  # shared memory is the kernels' to make: numba-cuda-mlir 0.6.0 loses that of a function
+    def square_of(tensors: Any, chunks: Any, scale: float, bins: Any, entries: Any, mine: Any, sums: Any) -> None:
         accumulators = cuda.local.array(_LANES, types.float64)
         found, one = cuda.local.array(_LANES, t), cuda.local.array(1, t)
         _clear(mine, 1)
@@ -139,10 +132,16 @@ def make_square(t: Any, storage: int, second: bool, sparse: bool) -> Any:
             k += cuda.blockDim.x
 
     def square(tensors: Any, chunks: Any, numbers: Any, bins: Any) -> None:
-        square_of(tensors, chunks, numbers, bins, chunks)
+        mine, sums = cuda.shared.array((1, BINS), types.int64), cuda.shared.array(_SUMS, types.float64)
+        scale = numbers[RESCALE] if second else 1.0
+        if scale != 0.0:
+            square_of(tensors, chunks, scale, bins, chunks, mine, sums)
 
     def square_of_rows(tensors: Any, chunks: Any, numbers: Any, bins: Any, entries: Any) -> None:
-        square_of(tensors, chunks, numbers, bins, entries)
+        mine, sums = cuda.shared.array((1, BINS), types.int64), cuda.shared.array(_SUMS, types.float64)
+        scale = numbers[RESCALE] if second else 1.0
+        if scale != 0.0:
+            square_of(tensors, chunks, scale, bins, entries, mine, sums)
 
     return kernel(square_of_rows if sparse else square)
 

@@ -34,7 +34,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 COMPILER = chosen()
 """The package."""
 
-require(COMPILER.replace("-", "_"), install=f"'lrkern[{EXTRAS[COMPILER]}]'", what="lrkern.cuda")
+_INSTALL = f"'lrkern[{EXTRAS[COMPILER]}]'"
+require(COMPILER.replace("-", "_"), install=_INSTALL, what="lrkern.cuda")
 _OWN = {"numba-cuda": "numba_cuda", "numba-cuda-mlir": "mlir"}[COMPILER]
 _compiler: Any = import_module(f"lrkern.cuda._{_OWN}")
 cuda, types, overload, atomic_add = _compiler.cuda, _compiler.types, _compiler.overload, _compiler.atomic_add
@@ -190,12 +191,12 @@ class Launch:
 
 @cache
 def _core() -> Any:
-    return require("cuda.core", install="'lrkern[cuda]'", what="lrkern.cuda")
+    return require("cuda.core", install=_INSTALL, what="lrkern.cuda")
 
 
 @cache
 def _driver() -> Any:
-    return require("cuda.bindings.driver", install="'lrkern[cuda]'", what="lrkern.cuda")
+    return require("cuda.bindings.driver", install=_INSTALL, what="lrkern.cuda")
 
 
 # ------------------------------------------------------------------------------------------------------------- streams

@@ -1,6 +1,6 @@
 """Tests of the CUDA backend: `make test-cuda`. numba-cuda and its simulator exclude each other in one process.
 
-Both run `test_device`; what is about compiled kernels, and the device that stands in for a GPU, is for the former.
+Both run `test_device` and `test_rows`; what is about compiled kernels, and the device in place of a GPU, is for the former.
 """
 
 import os

@@ -33,7 +33,7 @@ typedef struct {
 } kernel;
 
 int fake_capturing, fake_context_depth, fake_backwards;
-long fake_allocations, fake_copies, fake_waits, fake_launches, fake_last_stream, fake_races;
+long fake_allocations, fake_copies, fake_waits, fake_loads, fake_launches, fake_last_stream, fake_races;
 void *(*fake_load)(const void *code);
 emulated_kernel *(*fake_find)(const char *name, void *library);
 
@@ -192,6 +192,7 @@ int cuStreamIsCapturing(void *stream, int *status) { return set(status, fake_cap
 int cuCtxGetStreamPriorityRange(int *least, int *greatest) { return set(least, 0), set(greatest, 0); }
 
 int cuLibraryLoadData(void **library, const void *code, void *a, void *b, unsigned c, void *d, void *e, unsigned f) {
+    ++fake_loads;
     if (fake_capturing) return CAPTURE_UNSUPPORTED;
     if (!fake_load) return some(library);
     return *library = fake_load(code), SUCCESS;

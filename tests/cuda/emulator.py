@@ -60,7 +60,15 @@ static void *shared_at(u64 address, u64 size, const char *instruction) {
 }
 
 typedef struct { @REGISTERS@ } Registers;
-typedef struct { int resumes_at; @KEPT@ } Thread;
+typedef struct { int resumes_at; @KEPT@ u8 local[@LOCAL@ + 16] __attribute__((aligned(16))); } Thread;
+
+static void *local_at(const Thread *thread, u64 address, u64 size, const char *instruction) {
+    if (address % size || address < (u64)thread->local || address + size > (u64)thread->local + @LOCAL@) {
+        fprintf(stderr, "emulator: %s: %d bytes at %ld, local\n", instruction, (int)size, (s64)address - (s64)thread->local);
+        abort();
+    }
+    return (void *)address;
+}
 
 /* Whether the thread waits at a barrier now; else it has ended. */
 static int run(Thread *thread, dim3 tid, dim3 ntid, dim3 ctaid, dim3 nctaid, void **arguments) {
@@ -141,6 +149,8 @@ class Translator:
             start = -(-self.shared_size // int(align)) * int(align)
             self.shared[one], self.shared_size = start, start + int(size)
 
+        self.local = {one: int(size) for one, size in re.findall(r"\.local\s+\.align \d+ \.b8\s+([\w$]+)\[(\d+)\];", self.body)}
+
     def c(self):
         """The whole text in C."""
         lines = []
@@ -148,13 +158,14 @@ class Translator:
             line = line.strip()
             if label := re.match(r"([$\w]+):", line):
                 lines.append(f"{self._label(label[1])}:;")
-            elif line and not line.startswith((".reg", ".shared", ".pragma", ".loc", "{", "}")):
+            elif line and not line.startswith((".reg", ".shared", ".local", ".pragma", ".loc", "{", "}")):
                 lines.append(self._instruction(line.rstrip(";")))
         frame = {
             "BODY": "\n".join(lines),
             "REGISTERS": " ".join(f"u64 {one};" for one in sorted(self.registers.values())) or "u64 none;",
             "OWN": "Registers r;" if not self.barriers else "#define r thread->registers",  # gcc can do more with the former
             "KEPT": "Registers registers;" if self.barriers else "",
+            "LOCAL": str(max(self.local.values(), default=0)),
             "SHARED": str(self.shared_size),
             "PARAMETERS": str(len(self.parameters)),
         }
@@ -180,6 +191,8 @@ class Translator:
             return f"(u64)({operand.rstrip('U')}LL)"
         if operand in self.shared:
             return f"(u64)(shared + {self.shared[operand]})"
+        if operand in self.local and len(self.local) == 1:
+            return "(u64)thread->local"
         raise NotImplementedError(f"operand {operand}")
 
     def _value(self, operand, kind):
@@ -395,7 +408,7 @@ class Translator:
         *qualifiers, kind = [one for one in how if one not in ("volatile", "nc", "relaxed", "gpu", "cta", "b128")]
         count = int(qualifiers.pop()[1:]) if qualifiers[-1] in ("v2", "v4") else 1
         (space,) = qualifiers
-        return {"global": "global", "shared": "shared_at"}[space], kind, count
+        return {"global": "global(", "shared": "shared_at(", "local": "local_at(thread, "}[space], kind, count
 
     def _ld(self, how, operands):
         target, place = operands
@@ -405,7 +418,7 @@ class Translator:
             return self._loaded([target], how[1], loaded)
         at, kind, count = self._accessed(how)
         size = bits_of(kind) // 8 * count
-        place = f'({kind} *){at}({self._address(place)}, {size}, "ld.{".".join(how)}")'
+        place = f'({kind} *){at}{self._address(place)}, {size}, "ld.{".".join(how)}")'
         return self._loaded(re.findall(r"[%\w.]+", target), kind, place)
 
     def _loaded(self, targets, kind, place):
@@ -417,7 +430,7 @@ class Translator:
         place, source = operands
         at, kind, count = self._accessed(how)
         size = bits_of(kind) // 8 * count
-        lines = [f'{kind} *to = ({kind} *){at}({self._address(place)}, {size}, "st.{".".join(how)}");']
+        lines = [f'{kind} *to = ({kind} *){at}{self._address(place)}, {size}, "st.{".".join(how)}");']
         sources = source.strip("{} ").split(",")
         lines += [f"to[{i}] = {self._value(one.strip(), kind)};" for i, one in enumerate(sources)]
         return f"{{ {' '.join(lines)} }}"
@@ -429,7 +442,7 @@ class Translator:
             raise NotImplementedError(what)
         at, kind, _ = self._accessed([*where, kind])
         size = bits_of(kind) // 8
-        lines = [f'{kind} *to = ({kind} *){at}({self._address(place)}, {size}, "atom.{".".join(how)}");']
+        lines = [f'{kind} *to = ({kind} *){at}{self._address(place)}, {size}, "atom.{".".join(how)}");']
         if target != "_":
             lines.append(self._set(target, kind, "*to"))
         lines.append(f"*to = ({kind})(*to + {self._value(value, kind)});")

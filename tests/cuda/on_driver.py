@@ -13,7 +13,7 @@ import lrkern.cuda
 from lrkern.cuda._platform import cuda
 
 driver = ctypes.CDLL(sys.argv[1])
-COUNTERS = "allocations", "copies", "waits", "launches"
+COUNTERS = "allocations", "copies", "waits", "loads", "launches"
 
 
 def counter(name, kind=ctypes.c_long):
@@ -48,7 +48,7 @@ optimizer.bind(grads)
 depth = counter("context_depth", ctypes.c_int).value
 
 # A step asks for no memory, waits for nothing, copies nothing; nor does the first one, which finds everything loaded.
-step = {"allocations": 0, "copies": 0, "waits": 0, "launches": 4}
+step = {"allocations": 0, "copies": 0, "waits": 0, "loads": 0, "launches": 4}
 assert counted(optimizer.step) == step
 assert counted(lambda: optimizer.step(grads)) == step
 scale = cuda.to_device(np.array([2.0], np.float32))
@@ -67,7 +67,7 @@ optimizer.step(moved)
 assert counted(lambda: optimizer.step(again)) == {**step, "copies": 1}, "their addresses, to where the old ones were"
 optimizer.lr = lk.linear(1.0, 0.0, 5)
 refused(optimizer.step, "a change of schedules cannot take effect while")
-optimizer.step()
+assert counted(optimizer.step)["loads"] == 0, "its kernels are there"
 assert captured == list(optimizer._tensors._captured) != [optimizer._tensors._program]
 
 # Nor may the table of a graph be written to when its program is not in use any more.
@@ -118,7 +118,7 @@ except TypeError as error:
 # A table is one launch; the plans of the last ones are there already.
 schedule, out = lk.cosine(0.1, 0.0, 50), cuda.to_device(np.zeros(100))
 schedule.table(100, out=out)
-assert counted(lambda: schedule.table(100, out=out)) == {"allocations": 0, "copies": 0, "waits": 0, "launches": 1}
+assert counted(lambda: schedule.table(100, out=out)) == {"allocations": 0, "copies": 0, "waits": 0, "loads": 0, "launches": 1}
 
 # State goes back and forth; every context that was entered has been left.
 optimizer.load_state_dict(optimizer.state_dict())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import subprocess
 import tempfile
+import traceback
 from importlib import import_module
 from pathlib import Path
 
@@ -51,7 +52,11 @@ class StandIn:
     def _find(self, name: bytes, handle: int) -> int:
         key = name.decode(), handle
         if key not in self._kernels:
-            self._kernels[key] = emulator.compiled(self._texts[handle - 1][1], key[0], self._folder.name)
+            try:
+                self._kernels[key] = emulator.compiled(self._texts[handle - 1][1], key[0], self._folder.name)
+            except Exception:  # which would get lost on its way through C
+                traceback.print_exc()
+                return 0
         return self._kernels[key]
 
     def view(self, array) -> np.ndarray:

@@ -1,7 +1,7 @@
 """The CUDA backend without a GPU: its bits are those of the C kernels.
 
-All of it runs twice. In numba-cuda's simulator kernels are Python; blocks and chunks are small there (`_platform.THREADS`,
-`CHUNK`), so that few elements make many chunks. And compiled, on the device of `stand_in`.
+All of it runs in numba-cuda's simulator, where kernels are Python, and blocks and chunks are small (`_platform.THREADS`,
+`CHUNK`), so that few elements make many chunks. And compiled, by either compiler, on the device of `stand_in`.
 """
 
 from __future__ import annotations

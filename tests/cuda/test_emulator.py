@@ -198,6 +198,24 @@ def test_accesses_are_checked_whole(tmp_path):
     assert array[0] == 6.0
 
 
+def test_local_memory_is_each_thread_s_own(tmp_path):
+    body = """
+    .local .align 8 .b8 __local_depot0[16];
+    mov.u64 %SPL, __local_depot0;
+    cvta.local.u64 %SP, %SPL;
+    mov.u32 %i, %tid.x;
+    cvt.u64.u32 %w, %i;
+    st.local.u64 [%SPL+8], %w;
+    bar.sync 0;
+    ld.local.u64 %v, [%SP+8];
+    shl.b64 %d, %w, 3;
+    add.s64 %to, %a0, %d;
+    st.global.u64 [%to], %v;"""
+    array = np.zeros(8, np.uint64)
+    run(body, tmp_path, array, threads=8)
+    assert array.tolist() == list(range(8))
+
+
 @pytest.mark.parametrize("backwards", [False, True])
 def test_barriers_hold_back_all_threads(backwards, tmp_path):
     """Each thread reads what its neighbour has written."""
@@ -221,7 +239,7 @@ def test_barriers_hold_back_all_threads(backwards, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "line", ["sin.approx.f32 %f1, %f2", "div.full.f32 %f1, %f2, %f3", "add.rz.f32 %f1, %f2, %f3", "ld.local.f32 %f1, [%a0]"]
+    "line", ["sin.approx.f32 %f1, %f2", "div.full.f32 %f1, %f2, %f3", "add.rz.f32 %f1, %f2, %f3", "ld.const.f32 %f1, [%a0]"]
 )
 def test_what_is_not_known_is_an_error(line, tmp_path):
     with pytest.raises(NotImplementedError, match=line.split()[0]):

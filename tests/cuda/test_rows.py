@@ -108,6 +108,15 @@ def test_random_orders():
     compare("SGD", make(rng, shapes, np.float32), steps, lr=0.1)
 
 
+def test_indices_in_any_direction():
+    """Looked at by `bind`, too."""
+    there, indices = on_device(np.zeros((6, 1), np.float32)), on_device(np.array([0, 5, 2, 5, 1]))
+    opt = lk.SGD([there], lr=1.0)
+    opt.bind([(Foreign(indices.array[::-2], owner=indices), on_device(np.array([[1.0], [2.0], [4.0]], np.float32)))])
+    opt.step()
+    assert there.array[:, 0].tolist() == [-4.0, -1.0, -2.0, 0.0, 0.0, 0.0]
+
+
 def test_minus_zero_stays():
     values = np.array([[-0.0]], np.float32)
     params = [on_device(np.full((2, 1), -0.0, np.float32))]
