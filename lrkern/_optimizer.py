@@ -267,7 +267,7 @@ class Optimizer:
             grads: structured like `params`; each an array of its parameter's shape and memory order (and of any of the
                 dtypes), or None to leave that parameter alone; or a pair (indices, values) of integers (k,) and an array
                 (k, ...) where only some rows of a parameter have gradients. Given none, the bound gradients are used.
-                Given some, an earlier `bind` ends.
+                Given some, an earlier `bind` ends (on a CUDA device they take the place of the bound ones).
             grad_scale: what the gradients were multiplied by, as loss scaling does; they are divided by it.
 
         Raises:
