@@ -132,13 +132,15 @@ def make_square(t: Any, storage: int, second: bool, sparse: bool) -> Any:
             k += cuda.blockDim.x
 
     def square(tensors: Any, chunks: Any, numbers: Any, bins: Any) -> None:
-        mine, sums = cuda.shared.array((1, BINS), types.int64), cuda.shared.array(_SUMS, types.float64)
+        mine = cuda.shared.array((1, BINS), types.int64)
+        sums = cuda.shared.array(_SUMS, types.float64)
         scale = numbers[RESCALE] if second else 1.0
         if scale != 0.0:
             square_of(tensors, chunks, scale, bins, chunks, mine, sums)
 
     def square_of_rows(tensors: Any, chunks: Any, numbers: Any, bins: Any, entries: Any) -> None:
-        mine, sums = cuda.shared.array((1, BINS), types.int64), cuda.shared.array(_SUMS, types.float64)
+        mine = cuda.shared.array((1, BINS), types.int64)
+        sums = cuda.shared.array(_SUMS, types.float64)
         scale = numbers[RESCALE] if second else 1.0
         if scale != 0.0:
             square_of(tensors, chunks, scale, bins, entries, mine, sums)
