@@ -12,6 +12,11 @@ EXTRAS = {"numba-cuda": "cuda", "numba-cuda-mlir": "cuda-mlir"}
 """By package, the extra of lrkern that installs it; the one to use comes first where both are installed."""
 
 
+def module_of(package: str) -> str:
+    """How a compiler's module is called; after it, files here and in tests that are for one compiler alone."""
+    return package.replace("-", "_")
+
+
 def simulated() -> bool:
     """Whether kernels run in numba-cuda's simulator."""
     return os.environ.get("NUMBA_ENABLE_CUDASIM") == "1"

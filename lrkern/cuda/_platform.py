@@ -3,7 +3,7 @@
 Kernels use `cuda` (the module), `kernel` and `device` (the decorators), `load` and `store` (memory at an address),
 `atomic_add`, the words of `_jit` and `_words`, and nothing else of the platform. That is numba-cuda, its simulator
 (NUMBA_ENABLE_CUDASIM=1), where addresses are the CPU's, or numba-cuda-mlir: `_cuda_compiler` chooses. What they do not have in
-common is in `_numba_cuda` and `_mlir`, with the same names in either:
+common is in `_numba_cuda` and `_numba_cuda_mlir`, with the same names in either:
 
     cuda, types                 the package's own
     kernel, device              decorators of kernels, and of functions for them
@@ -26,7 +26,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from lrkern._cuda_compiler import EXTRAS, chosen
+from lrkern._cuda_compiler import EXTRAS, chosen, module_of
 from lrkern._optional import require
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -35,9 +35,8 @@ COMPILER = chosen()
 """The package."""
 
 _INSTALL = f"'lrkern[{EXTRAS[COMPILER]}]'"
-require(COMPILER.replace("-", "_"), install=_INSTALL, what="lrkern.cuda")
-_OWN = {"numba-cuda": "numba_cuda", "numba-cuda-mlir": "mlir"}[COMPILER]
-_compiler: Any = import_module(f"lrkern.cuda._{_OWN}")
+require(module_of(COMPILER), install=_INSTALL, what="lrkern.cuda")
+_compiler: Any = import_module(f"lrkern.cuda._{module_of(COMPILER)}")
 cuda, types, overload, atomic_add = _compiler.cuda, _compiler.types, _compiler.overload, _compiler.atomic_add
 
 SIMULATED: bool = _compiler.SIMULATED
@@ -85,7 +84,7 @@ def store(dtype: npt.DTypeLike, lanes: int) -> Any:
 def _accesses() -> tuple[Callable[..., Any], Callable[..., Any]]:
     if SIMULATED:
         return _simulated_load, _simulated_store
-    memory = import_module(f"lrkern.cuda._memory_{_OWN}")
+    memory = import_module(f"lrkern.cuda._memory_{module_of(COMPILER)}")
     return memory.make_load, memory.make_store
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import emulator
 import numpy as np
 
-from lrkern._cuda_compiler import chosen, simulated
+from lrkern._cuda_compiler import chosen, module_of, simulated
 
 HERE = Path(__file__).parent
 
@@ -91,7 +91,7 @@ class StandIn:
 DEVICE = None if simulated() else StandIn()
 """The one of this process; None in numba-cuda's simulator, which needs none."""
 
-COMPILER = None if simulated() else import_module({"numba-cuda": "ptx_numba_cuda", "numba-cuda-mlir": "ptx_mlir"}[chosen()])
+COMPILER = None if simulated() else import_module(f"ptx_{module_of(chosen())}")
 """What tests ask of the compiler in use."""
 
 if DEVICE is not None:

@@ -121,6 +121,29 @@ def test_wide_and_high_products(tmp_path):
     assert same(operate("mul.hi.u64", tmp_path, np.dtype("u8"), a, b), high)
 
 
+def test_products_that_are_added(tmp_path):
+    a, b = pairs("s32")
+    c = b[::-1].copy()
+    with np.errstate(all="ignore"):
+        assert same(operate("mad.lo.s32", tmp_path, np.dtype("i4"), a, b, c), a * b + c)
+    wide = c.astype(np.int64) << 30
+    assert same(operate("mad.wide.s32", tmp_path, np.dtype("i8"), a, b, wide), a.astype(np.int64) * b + wide)
+
+
+@pytest.mark.parametrize("kind", ["u32", "u64"])
+def test_bits_are_counted_taken_out_and_put_in(kind, tmp_path):
+    a, width = values(kind), int(kind[1:])
+    numbers = [int(one) for one in a]
+    found = operate(f"clz.b{width}", tmp_path, np.dtype("u4"), a)
+    assert found.tolist() == [width - one.bit_length() for one in numbers]
+    assert operate(f"popc.b{width}", tmp_path, np.dtype("u4"), a).tolist() == [one.bit_count() for one in numbers]
+    begin, length = (np.full(len(a), one, np.uint32) for one in (5, 9))
+    taken = operate(f"bfe.{kind}", tmp_path, dtype(kind), a, begin, length)
+    assert taken.tolist() == [one >> 5 & 511 for one in numbers]
+    put = operate(f"bfi.b{width}", tmp_path, dtype(kind), a[::-1].copy(), a, begin, length)
+    assert put.tolist() == [one & ~(511 << 5) | (new & 511) << 5 for new, one in zip(numbers[::-1], numbers, strict=True)]
+
+
 def test_a_fused_multiply_add_rounds_once(tmp_path):
     a, b = pairs("f64")
     c = np.full_like(a, -(2.0**53 + 2))

@@ -9,7 +9,7 @@ from numba_cuda_mlir import types
 from numba_cuda_mlir._mlir import ir
 from numba_cuda_mlir._mlir.dialects import arith, llvm
 
-from lrkern.cuda._mlir import declare
+from lrkern.cuda._numba_cuda_mlir import declare
 
 _GLOBAL = 1  # the address space: without it, each access would ask where its address lies
 
