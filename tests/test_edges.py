@@ -343,9 +343,11 @@ def test_float32_is_rounded_once():
 
 
 def far_steps(text):
-    """Small steps, the last ones there are, powers of two and their neighbours."""
+    """Small steps, the last ones there are, powers of two and their neighbours, and at random of any size."""
     powers = [2**k + i for k in range(2, 53) for i in (-1, 0, 1)]
-    return sorted({*range(4), *powers, LAST // 3, LAST - 2, LAST - 1, LAST})
+    draw = case_steps.rng(text)
+    scattered = [draw.randrange(2 ** draw.randrange(3, 54)) for _ in range(1000)]
+    return sorted({*range(4), *powers, *scattered, LAST // 3, LAST - 2, LAST - 1, LAST})
 
 
 @pytest.mark.parametrize(
