@@ -12,6 +12,7 @@ typedef struct {
     const lrk_expr *e;
     int64_t t; /* the next piece begins here */
     int64_t segment_end; /* no piece crosses it */
+    int endless; /* the segment has no end that steps reach */
     int64_t guess; /* length to try first */
     double room; /* about the length that the last piece might have had; 0: no piece yet */
     int64_t pieces; /* of this segment so far */
