@@ -42,10 +42,10 @@ cdef extern from "lrkern.h" nogil:
     lrk_expr *lrk_shift(lrk_expr *a, int64_t by)
     lrk_expr *lrk_stretch(lrk_expr *a, double factor, int64_t divisor)
     lrk_expr *lrk_composition(lrk_expr *a, lrk_expr *clock)
-    lrk_expr *lrk_staircase(lrk_expr *a, int64_t every)
+    lrk_expr *lrk_staircase(lrk_expr *a, int64_t every, int late)
     lrk_expr *lrk_fractal(lrk_expr *a, int bits)
     lrk_expr *lrk_join(lrk_expr *const *parts, const double *boundaries, const unsigned char *after, int64_t n)
-    lrk_expr *lrk_repeat(lrk_expr *a, int64_t period, int64_t times, double gain, double power)
+    lrk_expr *lrk_repeat(lrk_expr *a, int64_t period, int64_t times, double gain, double power, int late)
     lrk_expr *lrk_restarts(lrk_expr *ramp, double growth, double gain, double rest, lrk_expr *rise)
     int lrk_is_ramp(const lrk_expr *e)
     void lrk_expr_release(lrk_expr *e)
@@ -213,9 +213,9 @@ def stretch(Node a not None, double factor, int64_t divisor=1):
     return wrap(lrk_stretch(a.expr, factor, divisor))
 
 
-def staircase(Node a not None, int64_t every):
-    """a(every floor(t/every))."""
-    return wrap(lrk_staircase(a.expr, every))
+def staircase(Node a not None, int64_t every, bint late=False):
+    """a(every floor(t/every)); `late`: a multiple of `every` belongs to the stair that ends there."""
+    return wrap(lrk_staircase(a.expr, every, late))
 
 
 def fractal(Node a not None, int bits):
@@ -246,9 +246,9 @@ def join(list nodes, list boundaries, list after=None):
     return wrap(result)
 
 
-def repeat(Node a not None, int64_t period, int64_t times, double gain, double power=1.0):
-    """gain^(power i) a(t - i period), i = min(floor(t/period), times - 1)."""
-    return wrap(lrk_repeat(a.expr, period, times, gain, power))
+def repeat(Node a not None, int64_t period, int64_t times, double gain, double power=1.0, bint late=False):
+    """gain^(power i) a(t - i period), i = min(floor(t/period), times - 1); `late`: a multiple belongs to the cycle that ends."""
+    return wrap(lrk_repeat(a.expr, period, times, gain, power, late))
 
 
 def is_ramp(Node a not None):

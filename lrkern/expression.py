@@ -19,6 +19,7 @@ from lrkern.plan import Plan, compile_plan
 Number = Union[int, float, "np.integer[Any]", "np.floating[Any]"]
 
 _NUMBERS = (int, float, np.integer, np.floating)
+_SIDES = ("from", "after")  # where a boundary itself belongs: to what begins there, or to what ends there
 
 
 class Schedule(_core.Expression):
@@ -311,24 +312,31 @@ class Schedule(_core.Expression):
                 raise ValueError(f"stretch: the stretched schedule must end by step 2^53; it would at {steps}")
         return Schedule("stretch", (self, factor, divisor), _core.stretch(self.node, factor, divisor), steps)
 
-    def staircase(self, every: int) -> Schedule:
+    def staircase(self, every: int, side: str = "from") -> Schedule:
         """s(every * floor(t / every)): changes at multiples of `every` only.
+
+        Args:
+            every: >= 1.
+            side: "from": at a multiple of `every` the new stair has begun. "after": the multiple itself belongs to the stair
+                that ends there.
 
         >>> import lrkern as lk
         >>> lk.linear(1.0, 0.0, 4).staircase(2).table(5)
         array([1. , 1. , 0.5, 0.5, 0. ])
         """
         every = count("staircase", "every", every, low=1)
-        steps = None if self.steps is None else -(-self.steps // every) * every
-        return Schedule("staircase", (self, every), _core.staircase(self.node, every), steps)
+        late = choice("staircase", "side", side, _SIDES) == "after"
+        steps = None if self.steps is None else -(-self.steps // every) * every + late
+        return Schedule("staircase", (self, every, side), _core.staircase(self.node, every, late), steps)
 
-    def repeat(self, period: int, times: int | None = None, gain: float = 1.0) -> Schedule:
+    def repeat(self, period: int, times: int | None = None, gain: float = 1.0, side: str = "from") -> Schedule:
         """gain^i s(t - i period), i = floor(t / period): the first `period` steps of s over and over.
 
         Args:
             period: >= 1.
-            times: number of cycles, >= 1; the last one runs on to where s ends. None: for ever.
+            times: number of cycles, >= 1; the last one runs on to where s ends. None: without end.
             gain: factor from one cycle to the next, > 0.
+            side: "from": at a multiple of `period` the next cycle has begun. "after": the multiple itself is the end of a cycle.
 
         >>> import lrkern as lk
         >>> lk.linear(1.0, 0.0, 2).repeat(2, gain=0.5).table(6)
@@ -338,9 +346,10 @@ class Schedule(_core.Expression):
         if times is not None:
             times = count("repeat", "times", times, low=1)
         gain = real("repeat", "gain", gain, above=0.0)
-        node = _core.repeat(self.node, period, _core.FOREVER if times is None else times, gain)
+        late = choice("repeat", "side", side, _SIDES) == "after"
+        node = _core.repeat(self.node, period, _core.FOREVER if times is None else times, gain, 1.0, late)
         steps = None if times is None else _plus(self.steps, (times - 1) * period)
-        return Schedule("repeat", (self, period, times, gain), node, steps)
+        return Schedule("repeat", (self, period, times, gain, side), node, steps)
 
     def restarts(self, growth: float = 1.0, gain: float = 1.0, warmup: int = 0, warmup_start: float = 0.0) -> Schedule:
         """The curve again and again, each time `growth` times as long and from `gain` times as high.
@@ -682,9 +691,6 @@ def output(where: str, shape: tuple[int, ...], dtype: Any, out: Any) -> NDArray[
         return np.empty(shape, names[0])
     except (MemoryError, ValueError):
         raise MemoryError(f"{where}: an array of shape {shape} does not fit into memory") from None
-
-
-_SIDES = ("from", "after")
 
 
 def sides(where: str, side: object, at: Sequence[float]) -> tuple[str | tuple[str, ...], list[bool] | None]:

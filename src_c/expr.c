@@ -332,11 +332,13 @@ lrk_expr *lrk_composition(lrk_expr *a, lrk_expr *clock)
     return e;
 }
 
-lrk_expr *lrk_staircase(lrk_expr *a, int64_t every)
+lrk_expr *lrk_staircase(lrk_expr *a, int64_t every, int late)
 {
     lrk_expr *e = new_node(LRK_KIND_STAIRCASE, &a, 1);
-    if (e)
+    if (e) {
         e->n = every;
+        e->late = late != 0;
+    }
     return e;
 }
 
@@ -373,7 +375,7 @@ lrk_expr *lrk_join(lrk_expr *const *parts, const double *boundaries, const unsig
 /* Periods of which all values are kept: so many short cycles that differ by their gain cost a product a step. */
 enum { CACHED_PERIOD = 48 };
 
-lrk_expr *lrk_repeat(lrk_expr *a, int64_t period, int64_t times, double gain, double power)
+lrk_expr *lrk_repeat(lrk_expr *a, int64_t period, int64_t times, double gain, double power, int late)
 {
     LRK_FP_DEFAULT_HERE;
     lrk_expr *e = new_node(LRK_KIND_REPEAT, &a, 1);
@@ -381,6 +383,7 @@ lrk_expr *lrk_repeat(lrk_expr *a, int64_t period, int64_t times, double gain, do
         return NULL;
     e->n = period;
     e->times = times;
+    e->late = late != 0;
     e->log_rate = dd_mul_d(compiler()->log(dd_of(gain), 0), power);
     if (period <= CACHED_PERIOD) {
         if (!(e->cached = malloc((size_t)period * sizeof *e->cached))) {
@@ -404,8 +407,8 @@ static lrk_expr *equal_restarts(const lrk_expr *ramp, int64_t period, double gai
 {
     const xdd zero = compiler()->normalise(dd_of(0.0), 0);
     lrk_expr *const up = ramp_between(ramp, zero, ramp->end), *const down = ramp_between(ramp, ramp->value, zero);
-    lrk_expr *const ends = up ? lrk_repeat(up, period, INT64_MAX, 1.0, 1.0) : NULL;
-    lrk_expr *const starts = down ? lrk_repeat(down, period, INT64_MAX, gain, 1.0) : NULL;
+    lrk_expr *const ends = up ? lrk_repeat(up, period, INT64_MAX, 1.0, 1.0, 0) : NULL;
+    lrk_expr *const starts = down ? lrk_repeat(down, period, INT64_MAX, gain, 1.0, 0) : NULL;
     lrk_expr *const sum = ends && starts ? lrk_sum(ends, starts) : NULL;
     lrk_expr_release(up);
     lrk_expr_release(down);
@@ -419,7 +422,7 @@ static lrk_expr *alike_restarts(lrk_expr *rise, lrk_expr *ramp)
 {
     const double boundary = (double)rise->n;
     lrk_expr *const phase = lrk_join((lrk_expr *[]){rise, ramp}, &boundary, NULL, 2);
-    lrk_expr *const e = lrk_repeat(phase, rise->n + ramp->n, INT64_MAX, 1.0, 1.0);
+    lrk_expr *const e = lrk_repeat(phase, rise->n + ramp->n, INT64_MAX, 1.0, 1.0, 0);
     lrk_expr_release(phase);
     return e;
 }
@@ -433,7 +436,7 @@ lrk_expr *lrk_restarts(lrk_expr *ramp, double growth, double gain, double rest, 
     if (warmup > 0 && growth == 1.0 && gain == 1.0)
         return alike_restarts(rise, ramp);
     if (warmup == 0 && growth == 1.0 && (gain == 1.0 || ramp->end.v.hi == 0.0))
-        return lrk_repeat(ramp, period, INT64_MAX, gain, 1.0);
+        return lrk_repeat(ramp, period, INT64_MAX, gain, 1.0, 0);
     if (warmup == 0 && growth == 1.0 && is_weighted_sum(ramp->shape))
         return equal_restarts(ramp, period, gain);
     lrk_expr *e = new_node(LRK_KIND_RESTARTS, (lrk_expr *[]){ramp, rise}, warmup > 0 ? 2 : 1);

@@ -62,6 +62,7 @@ struct lrk_expr {
     dd log_rate;         /* of an exponential per step, of a gain per cycle, of a ramp along one as a whole */
     int64_t n_boundaries;
     double *boundaries;  /* of a join; of a table: where its value changes */
+    int late;            /* of a repeat and a staircase: a multiple of n belongs to what ends there */
     unsigned char *after; /* of a join: whether a boundary itself still belongs to the earlier part */
     double *values;      /* of a table */
     int64_t n_cached;    /* of a repeat of a short period: its part's values at steps 0, 1, ... */

@@ -143,8 +143,8 @@ LRK_API lrk_expr *lrk_stretch(lrk_expr *a, double factor, int64_t divisor);
  * each step is one. */
 LRK_API lrk_expr *lrk_composition(lrk_expr *a, lrk_expr *clock);
 
-/* a(every floor(t/every)). */
-LRK_API lrk_expr *lrk_staircase(lrk_expr *a, int64_t every);
+/* a(every floor(t/every)); `late`: a multiple of `every` still has the value of the stair that ends there. */
+LRK_API lrk_expr *lrk_staircase(lrk_expr *a, int64_t every, int late);
 
 /* a(p(floor(t))), again and again: p is the fractal permutation of 0 ... 2^bits - 1, 0 <= bits <= 53. */
 LRK_API lrk_expr *lrk_fractal(lrk_expr *a, int bits);
@@ -154,8 +154,9 @@ LRK_API lrk_expr *lrk_fractal(lrk_expr *a, int bits);
  * nowhere. Of equal boundaries those without come first. */
 LRK_API lrk_expr *lrk_join(lrk_expr *const *parts, const double *boundaries, const unsigned char *after, int64_t n);
 
-/* gain^(power i) a(t - i period), i = min(floor(t/period), times - 1). */
-LRK_API lrk_expr *lrk_repeat(lrk_expr *a, int64_t period, int64_t times, double gain, double power);
+/* gain^(power i) a(t - i period), i = min(floor(t/period), times - 1); `late`: a multiple of `period` still belongs to the cycle
+ * that ends there. */
+LRK_API lrk_expr *lrk_repeat(lrk_expr *a, int64_t period, int64_t times, double gain, double power, int late);
 
 /* Cycle i is the ramp from gain^i its start to its end, stretched to the length steps growth^i, where `ramp` takes `steps`.
  * Where growth < 1, cycles end at steps/(1 - growth); from there the value is `rest`.

@@ -256,8 +256,10 @@ static lrk_expr *build(void)
         NUMBERS(1);
         return lrk_stretch(a, x[0], integer());
     }
-    if (IS("staircase"))
-        return lrk_staircase(a, integer());
+    if (IS("staircase")) {
+        const int64_t every = integer();
+        return lrk_staircase(a, every, (int)integer());
+    }
     if (IS("fractal"))
         return lrk_fractal(a, (int)integer());
     if (IS("clip")) {
@@ -267,7 +269,7 @@ static lrk_expr *build(void)
     if (IS("repeat")) {
         const int64_t period = integer(), times = integer();
         NUMBERS(2);
-        return lrk_repeat(a, period, times, x[0], x[1]);
+        return lrk_repeat(a, period, times, x[0], x[1], (int)integer());
     }
     NUMBERS(3);
     return lrk_restarts(a, x[0], x[1], x[2], optional_node());

@@ -57,6 +57,8 @@ class Recorder:
             return str(self.numbers[id(arg)])
         if isinstance(arg, float):
             return arg.hex()
+        if isinstance(arg, bool):
+            return str(int(arg))
         if arg is None:  # no node
             return "-1"
         return str(arg)
