@@ -53,6 +53,7 @@ cdef extern from "lrkern.h" nogil:
     double lrk_expr_fastest(const lrk_expr *e)
     lrk_status lrk_expr_beginning(const lrk_expr *e, int64_t t, double *value)
     int lrk_clock_follow(const lrk_expr *clock, int64_t *at)
+    int64_t lrk_clock_arrival(const lrk_expr *clock, int64_t time)
     lrk_status lrk_expr_value(const lrk_expr *e, double t, double *value)
     void lrk_expr_segment(const lrk_expr *e, int64_t t, int64_t *begin, int64_t *end)
     lrk_status lrk_plan_compile(const lrk_expr *e, int64_t horizon, int64_t max_pieces, int64_t ahead, lrk_plan *plan)
@@ -196,6 +197,14 @@ def follow_clock(Node clock not None):
     with nogil:
         sound = lrk_clock_follow(clock.expr, &at)
     return sound, at
+
+
+def clock_arrival(Node clock not None, int64_t time):
+    """The first step at which the clock shows `time` or more, or -1."""
+    cdef int64_t step
+    with nogil:
+        step = lrk_clock_arrival(clock.expr, time)
+    return step
 
 
 def clip(Node a not None, double low, double high):

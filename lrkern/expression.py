@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
-from math import ceil
+from math import ceil, inf
 from numbers import Real
 from typing import Any, Union, overload
 
@@ -144,8 +144,9 @@ class Schedule(_core.Expression):
         choice("warmup", "curve", curve, ramps.NAMES)
         if steps == 0:
             return self
+        beginning = self._defined(0)
         if curve in ramps.POSITIVE:
-            ramps.check_positive("warmup", curve, start=start, end=self._beginning(), end_name="s(0)")
+            ramps.check_positive("warmup", curve, start=start, end=beginning, end_name="s(0)")
         rise = ramps.ramp(curve, steps, _core.constant(start), 0, self.node, 0)
         node = _core.join([rise, self.node], [steps])
         return Schedule("warmup", (self, steps, start, curve), node, _plus(self.steps, steps))
@@ -414,11 +415,19 @@ class Schedule(_core.Expression):
         steps = count(where, "steps", steps, high=MAX_COUNT - at)
         end = real(where, "end", end)
         choice(where, "curve", curve, ramps.NAMES)
+        beginning = self._defined(at)
         if curve in ramps.POSITIVE:
-            ramps.check_positive(where, curve, start=self._beginning(at), end=end, start_name="s(at)")
+            ramps.check_positive(where, curve, start=beginning, end=end, start_name="s(at)")
         fall = ramps.ramp(curve, steps, self.node, at, _core.constant(end), 0)
         node = _core.join([self.node, fall], [at])
         return Schedule("cooldown", (self, at, steps, end, curve), node, at + steps)
+
+    def _defined(self, at: int) -> float:
+        """The beginning at `at`, infinite beyond float64; ZeroDivisionError where there is none."""
+        try:
+            return self._beginning(at)
+        except OverflowError:
+            return inf
 
     def extend(self, total: int, at: int) -> Schedule:
         """s until step `at`; what is left of it is stretched so that it ends at step `total`, not at s.steps.
@@ -625,13 +634,8 @@ def _plus(steps: int | None, more: int) -> int | None:
 
 def _arrival(clock: Schedule, steps: int | None) -> int | None:
     """The first step at which a clock shows `steps` or more; where it stands still before that, from when on it does."""
-    if steps is None or clock(MAX_COUNT) < steps:
-        return clock.steps
-    low, high = 0, MAX_COUNT
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if clock(middle) >= steps else (middle + 1, high)
-    return low
+    arrival = -1 if steps is None else _core.clock_arrival(clock.node, steps)
+    return clock.steps if arrival < 0 else arrival
 
 
 _MOST_LEVELS = 100_000

@@ -350,6 +350,9 @@ def half_cosine(peak: float, end: float, steps: int) -> Recipe:
     """
     peak, end = real("half_cosine", "peak", peak), real("half_cosine", "end", end)
     steps = count("half_cosine", "steps", steps, high=MAX_COUNT // 2)
+    if steps == 0:
+        middle = _core.add(_core.constant(peak, 2.0), _core.constant(end, 2.0))
+        return (peak, end, steps), ramps.ramp("linear", 0, middle, 0, _core.constant(end), 0), steps
     whole = _core.ramp_between("cosine", 1.0, 1.0, 2 * steps, peak, end)
     return (peak, end, steps), _core.shift(whole, -steps), steps
 

@@ -385,7 +385,8 @@ def interpolate(values: Sequence[float] | ArrayLike, boundaries: Sequence[int] |
     levels = [_core.constant(point) for point in points]
     parts = [levels[0]]
     for i in range(1, len(points)):
-        parts.append(ramps.ramp(kind, at[i] - at[i - 1], levels[i - 1], 0, levels[i], 0))
+        length = at[i] - at[i - 1]
+        parts.append(ramps.ramp(kind, length, levels[i - 1], 0, levels[i], 0) if length else levels[i])
     return (points, at, kind), _core.join([*parts, levels[-1]], list(at)), at[-1]
 
 
@@ -416,7 +417,7 @@ def cyclic(low: float, high: float, up: int, down: int | None = None, mode: str 
     rise = _core.ramp_between("fall", 1.0, 1.0, up, bottom, top)
     fall = _core.ramp_between("fall", 1.0, 1.0, down, top, bottom)
     gain = 0.5 if mode == "triangular2" else 1.0
-    node = _core.repeat(_core.join([rise, fall], [up]), period, _core.FOREVER, gain)
+    node = _core.repeat(_core.join([rise, fall], [up]) if up else fall, period, _core.FOREVER, gain)
     if mode == "exp_range":
         node = _core.multiply(node, _core.exponential(1.0, gamma, 1.0))
     if mode != "triangular" and low == 0.0:

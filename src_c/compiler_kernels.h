@@ -31,6 +31,8 @@ typedef struct lrk_compiler_kernels {
     xdd (*beginning_at)(const lrk_expr *e, dd t);
     /* Whether a clock is made of straight lines and never goes back: 1; 0: not known; -1: it does, at step *at. */
     int (*follow_clock)(const lrk_expr *clock, int64_t *at);
+    /* The first step at which a clock shows a time or more, or -1. */
+    int64_t (*clock_arrival)(const lrk_expr *clock, int64_t time);
     /* From *start on the value repeats with *period (0: it is constant). Returns 0 where there is no such rule. */
     int (*periodic)(const lrk_expr *e, int64_t *start, int64_t *period);
     /* At the beginning of the segment that holds step t. */

@@ -187,6 +187,9 @@ LRK_API lrk_status lrk_expr_beginning(const lrk_expr *e, int64_t t, double *valu
  * is not made of straight lines. */
 LRK_API int lrk_clock_follow(const lrk_expr *clock, int64_t *at);
 
+/* The first step at which a clock that never goes back shows `time` or more; -1: no step up to LRK_MAX_STEP. */
+LRK_API int64_t lrk_clock_arrival(const lrk_expr *clock, int64_t time);
+
 /* ---- Plans and tables */
 
 /* The run of steps *begin <= t < *end around step t that is one smooth formula: what lies between two joins, restarts, jumps.

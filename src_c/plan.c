@@ -46,6 +46,12 @@ int lrk_clock_follow(const lrk_expr *clock, int64_t *at)
     return lrk_active()->compiler->follow_clock(clock, at);
 }
 
+int64_t lrk_clock_arrival(const lrk_expr *clock, int64_t time)
+{
+    LRK_FP_DEFAULT_HERE;
+    return lrk_active()->compiler->clock_arrival(clock, time);
+}
+
 void lrk_expr_segment(const lrk_expr *e, int64_t t, int64_t *begin, int64_t *end)
 {
     LRK_FP_DEFAULT_HERE;

@@ -81,7 +81,7 @@ def values_at(schedule, steps: list[int]) -> list[float]:
     """The value at every step; infinity where it overflows."""
     try:
         return schedule(np.array(steps, np.int64)).tolist()
-    except OverflowError:
+    except (OverflowError, ZeroDivisionError):
         return [value_at(schedule, t) for t in steps]
 
 
@@ -90,6 +90,8 @@ def value_at(schedule, t: int) -> float:
         return schedule(t)
     except OverflowError:
         return float("inf")
+    except ZeroDivisionError:
+        return float("nan")
 
 
 def clip_bounds(text: str) -> tuple[float, float] | None:
@@ -111,7 +113,12 @@ def judge(text: str, schedule, exact: oracle.Exact, steps: list[int]) -> tuple[l
     bounds = clip_bounds(text)
     marks = {0, case_steps.last_of(exact), *exact.marks}
     for t, got in zip(steps, values_at(schedule, steps), strict=True):
-        value, scale = exact.at_with_scale(t)
+        try:
+            value, scale = exact.at_with_scale(t)
+        except oracle.Undefined:
+            if not np.isnan(got):
+                faults.append(Fault("defined", text, t, got, mp.nan, mp.zero, 0.0))
+            continue
         must = overflows(value, scale)
 
         def fault(kind, error=0.0, t=t, got=got, value=value, scale=scale):
