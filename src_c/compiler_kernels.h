@@ -27,8 +27,8 @@ typedef struct lrk_compiler_kernels {
     xdd (*normalise)(dd v, int64_t e);
     double (*round)(xdd a);
     xdd (*value_at)(const lrk_expr *e, dd t);
-    /* From *start on the value repeats with *period (0: it is constant). Returns 0 where there is no such rule. */
-    int (*periodic)(const lrk_expr *e, int64_t *start, int64_t *period);
+    /* Whether values repeat, given how those of its parts do: sets repeats, tail_start, period. */
+    void (*find_repetition)(lrk_expr *e);
     /* At the beginning of the segment that holds step t. */
     void (*start)(lrk_walker *w, const lrk_expr *e, int64_t t);
     /* The piece from w->t on; w->t moves to its end. Overflow: the step that w->t has moved past is beyond float64. */

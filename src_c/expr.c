@@ -74,6 +74,14 @@ static const lrk_compiler_kernels *compiler(void)
     return lrk_active()->compiler;
 }
 
+/* What every constructor returns. */
+static lrk_expr *finished(lrk_expr *e)
+{
+    if (e)
+        compiler()->find_repetition(e);
+    return e;
+}
+
 static xdd exactly(double value)
 {
     return compiler()->normalise(dd_of(value), 0);
@@ -85,7 +93,7 @@ lrk_expr *lrk_constant(double numerator, double denominator)
     lrk_expr *e = new_node(LRK_KIND_CONSTANT, NULL, 0);
     if (e)
         e->value = compiler()->ratio(exactly(numerator), exactly(denominator));
-    return e;
+    return finished(e);
 }
 
 lrk_expr *lrk_ramp(lrk_shape shape, double a, double b, int64_t steps, lrk_expr *start, int64_t start_at, lrk_expr *end,
@@ -110,7 +118,7 @@ lrk_expr *lrk_ramp(lrk_shape shape, double a, double b, int64_t steps, lrk_expr 
     } else if (shape == LRK_SHAPE_LOGARITHMIC && steps > 0) {
         e->log_rate = compiler()->log(dd_add_d(dd_of_int(steps), 1.0), 0);
     }
-    return e;
+    return finished(e);
 }
 
 int lrk_is_ramp(const lrk_expr *e)
@@ -131,7 +139,7 @@ static lrk_expr *ramp_between(const lrk_expr *ramp, xdd start, xdd end)
     e->inverse = ramp->inverse;
     e->log_rate = ramp->log_rate;
     lrk_ramp_between(e, start, end);
-    return e;
+    return finished(e);
 }
 
 /* Far above what a base of a power law is, far below where its products overflow. */
@@ -147,7 +155,7 @@ lrk_expr *lrk_power_law(double scale, double offset, double slope, double unit, 
     if (slope == 0.0) {
         const xdd factor = compiler()->power(compiler()->ratio(exactly(offset), exactly(unit)), power);
         e->value = compiler()->product(e->value, factor);
-        return e;
+        return finished(e);
     }
     e->a = power;
     if (__builtin_fabs(slope) < LARGE * unit && __builtin_fabs(offset) < LARGE * unit) {
@@ -159,7 +167,7 @@ lrk_expr *lrk_power_law(double scale, double offset, double slope, double unit, 
         e->offset = dd_div(dd_of(offset), dd_of(slope));
         e->slope = dd_of(1.0);
     }
-    return e;
+    return finished(e);
 }
 
 lrk_expr *lrk_exponential(double scale, double rate, double every)
@@ -170,7 +178,7 @@ lrk_expr *lrk_exponential(double scale, double rate, double every)
         return NULL;
     e->value = exactly(scale);
     e->log_rate = dd_div(compiler()->log(dd_of(rate), 0), dd_of(every));
-    return e;
+    return finished(e);
 }
 
 lrk_expr *lrk_line(double start, double slope, double every)
@@ -181,7 +189,7 @@ lrk_expr *lrk_line(double start, double slope, double every)
         return NULL;
     e->value = exactly(start);
     e->end = compiler()->ratio(exactly(slope), exactly(every));
-    return e;
+    return finished(e);
 }
 
 lrk_expr *lrk_table(const double *values, int64_t n)
@@ -201,7 +209,7 @@ lrk_expr *lrk_table(const double *values, int64_t n)
         if (i > 0 && e->values[i] != e->values[i - 1])
             e->boundaries[e->n_boundaries++] = i;
     }
-    return e;
+    return finished(e);
 }
 
 lrk_expr *lrk_noise(lrk_noise_kind kind, double scale, double limit, uint64_t seed)
@@ -214,7 +222,7 @@ lrk_expr *lrk_noise(lrk_noise_kind kind, double scale, double limit, uint64_t se
         e->a = limit;
         e->seed = seed;
     }
-    return e;
+    return finished(e);
 }
 
 static lrk_expr *binary(lrk_kind kind, lrk_expr *a, lrk_expr *b)
@@ -222,7 +230,7 @@ static lrk_expr *binary(lrk_kind kind, lrk_expr *a, lrk_expr *b)
     lrk_expr *e = new_node(kind, (lrk_expr *[]){a, b}, 2);
     if (e)
         e->monotone = a->monotone && b->monotone && (a->kind == LRK_KIND_CONSTANT || b->kind == LRK_KIND_CONSTANT);
-    return e;
+    return finished(e);
 }
 
 lrk_expr *lrk_sum(lrk_expr *a, lrk_expr *b)
@@ -243,7 +251,7 @@ lrk_expr *lrk_product(lrk_expr *a, lrk_expr *b)
         e->offset = b->offset;
         e->slope = b->slope;
     }
-    return e;
+    return finished(e);
 }
 
 lrk_expr *lrk_clip(lrk_expr *a, double low, double high)
@@ -253,7 +261,7 @@ lrk_expr *lrk_clip(lrk_expr *a, double low, double high)
         e->a = low;
         e->b = high;
     }
-    return e;
+    return finished(e);
 }
 
 lrk_expr *lrk_shift(lrk_expr *a, int64_t by)
@@ -261,7 +269,7 @@ lrk_expr *lrk_shift(lrk_expr *a, int64_t by)
     lrk_expr *e = new_node(LRK_KIND_SHIFT, &a, 1);
     if (e)
         e->n = by;
-    return e;
+    return finished(e);
 }
 
 lrk_expr *lrk_stretch(lrk_expr *a, double factor, int64_t divisor)
@@ -273,7 +281,7 @@ lrk_expr *lrk_stretch(lrk_expr *a, double factor, int64_t divisor)
         e->n = divisor;
         e->fastest = dd_max(1.0, e->fastest / factor * (double)divisor);
     }
-    return e;
+    return finished(e);
 }
 
 lrk_expr *lrk_staircase(lrk_expr *a, int64_t every)
@@ -281,7 +289,7 @@ lrk_expr *lrk_staircase(lrk_expr *a, int64_t every)
     lrk_expr *e = new_node(LRK_KIND_STAIRCASE, &a, 1);
     if (e)
         e->n = every;
-    return e;
+    return finished(e);
 }
 
 lrk_expr *lrk_fractal(lrk_expr *a, int bits)
@@ -291,7 +299,7 @@ lrk_expr *lrk_fractal(lrk_expr *a, int bits)
         e->n = INT64_C(1) << bits;
         e->monotone = 1; /* constant from step to step */
     }
-    return e;
+    return finished(e);
 }
 
 lrk_expr *lrk_join(lrk_expr *const *parts, const int64_t *boundaries, int64_t n)
@@ -306,7 +314,7 @@ lrk_expr *lrk_join(lrk_expr *const *parts, const int64_t *boundaries, int64_t n)
     }
     if (n > 1)
         memcpy(e->boundaries, boundaries, (size_t)(n - 1) * sizeof *boundaries);
-    return e;
+    return finished(e);
 }
 
 /* Periods of which all values are kept: so many short cycles that differ by their gain cost a product a step. */
@@ -329,7 +337,7 @@ lrk_expr *lrk_repeat(lrk_expr *a, int64_t period, int64_t times, double gain, do
         for (; e->n_cached < period; e->n_cached++)
             e->cached[e->n_cached] = compiler()->value_at(a, dd_of_int(e->n_cached));
     }
-    return e;
+    return finished(e);
 }
 
 /* Whether ramps of the shape are start f + end (1 - f). */
@@ -387,5 +395,5 @@ lrk_expr *lrk_restarts(lrk_expr *ramp, int64_t period, double growth, double gai
     }
     if (growth < 1.0)
         c->limit = dd_div(dd_of_int(period), dd_two_sum(1.0, -growth));
-    return e;
+    return finished(e);
 }
