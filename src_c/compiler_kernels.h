@@ -33,8 +33,8 @@ typedef struct lrk_compiler_kernels {
     int (*follow_clock)(const lrk_expr *clock, int64_t *at);
     /* The first step at which a clock shows a time or more, or -1. */
     int64_t (*clock_arrival)(const lrk_expr *clock, int64_t time);
-    /* From *start on the value repeats with *period (0: it is constant). Returns 0 where there is no such rule. */
-    int (*periodic)(const lrk_expr *e, int64_t *start, int64_t *period);
+    /* Whether values repeat, given how those of its parts do: sets repeats, tail_start, period. */
+    void (*find_repetition)(lrk_expr *e);
     /* At the beginning of the segment that holds step t. */
     void (*start)(lrk_walker *w, const lrk_expr *e, int64_t t);
     /* The piece from w->t on; w->t moves to its end. Overflow: the step that w->t has moved past is beyond float64. */

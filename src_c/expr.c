@@ -75,6 +75,14 @@ static const lrk_compiler_kernels *compiler(void)
     return lrk_active()->compiler;
 }
 
+/* What every constructor returns. */
+static lrk_expr *finished(lrk_expr *e)
+{
+    if (e)
+        compiler()->find_repetition(e);
+    return e;
+}
+
 static xdd exactly(double value)
 {
     return compiler()->normalise(dd_of(value), 0);
@@ -86,7 +94,7 @@ lrk_expr *lrk_constant(double numerator, double denominator)
     lrk_expr *e = new_node(LRK_KIND_CONSTANT, NULL, 0);
     if (e)
         e->value = compiler()->ratio(exactly(numerator), exactly(denominator));
-    return e;
+    return finished(e);
 }
 
 lrk_expr *lrk_ramp(lrk_shape shape, double a, double b, int64_t steps, lrk_expr *start, int64_t start_at, lrk_expr *end,
@@ -111,7 +119,7 @@ lrk_expr *lrk_ramp(lrk_shape shape, double a, double b, int64_t steps, lrk_expr 
     } else if (shape == LRK_SHAPE_LOGARITHMIC && steps > 0) {
         e->log_rate = compiler()->log(dd_add_d(dd_of_int(steps), 1.0), 0);
     }
-    return e;
+    return finished(e);
 }
 
 int lrk_is_ramp(const lrk_expr *e)
@@ -132,7 +140,7 @@ static lrk_expr *ramp_between(const lrk_expr *ramp, xdd start, xdd end)
     e->inverse = ramp->inverse;
     e->log_rate = ramp->log_rate;
     lrk_ramp_between(e, start, end);
-    return e;
+    return finished(e);
 }
 
 /* Far above what a base of a power law is, far below where its products overflow. */
@@ -148,7 +156,7 @@ lrk_expr *lrk_power_law(double scale, double offset, double slope, double unit, 
     if (slope == 0.0) {
         const xdd factor = compiler()->power(compiler()->ratio(exactly(offset), exactly(unit)), power);
         e->value = compiler()->product(e->value, factor);
-        return e;
+        return finished(e);
     }
     e->a = power;
     if (__builtin_fabs(slope) < LARGE * unit && __builtin_fabs(offset) < LARGE * unit) {
@@ -160,7 +168,7 @@ lrk_expr *lrk_power_law(double scale, double offset, double slope, double unit, 
         e->offset = dd_div(dd_of(offset), dd_of(slope));
         e->slope = dd_of(1.0);
     }
-    return e;
+    return finished(e);
 }
 
 lrk_expr *lrk_exponential(double scale, double rate, double every)
@@ -171,7 +179,7 @@ lrk_expr *lrk_exponential(double scale, double rate, double every)
         return NULL;
     e->value = exactly(scale);
     e->log_rate = dd_div(compiler()->log(dd_of(rate), 0), dd_of(every));
-    return e;
+    return finished(e);
 }
 
 lrk_expr *lrk_line(double start, double slope, double every)
@@ -182,7 +190,7 @@ lrk_expr *lrk_line(double start, double slope, double every)
         return NULL;
     e->value = exactly(start);
     e->end = compiler()->ratio(exactly(slope), exactly(every));
-    return e;
+    return finished(e);
 }
 
 lrk_expr *lrk_table(const double *values, int64_t n)
@@ -202,7 +210,7 @@ lrk_expr *lrk_table(const double *values, int64_t n)
         if (i > 0 && e->values[i] != e->values[i - 1])
             e->boundaries[e->n_boundaries++] = (double)i;
     }
-    return e;
+    return finished(e);
 }
 
 lrk_expr *lrk_noise(lrk_noise_kind kind, double scale, double limit, uint64_t seed)
@@ -215,7 +223,7 @@ lrk_expr *lrk_noise(lrk_noise_kind kind, double scale, double limit, uint64_t se
         e->a = limit;
         e->seed = seed;
     }
-    return e;
+    return finished(e);
 }
 
 static lrk_expr *binary(lrk_kind kind, lrk_expr *a, lrk_expr *b)
@@ -223,7 +231,7 @@ static lrk_expr *binary(lrk_kind kind, lrk_expr *a, lrk_expr *b)
     lrk_expr *e = new_node(kind, (lrk_expr *[]){a, b}, 2);
     if (e)
         e->monotone = a->monotone && b->monotone && (a->kind == LRK_KIND_CONSTANT || b->kind == LRK_KIND_CONSTANT);
-    return e;
+    return finished(e);
 }
 
 lrk_expr *lrk_sum(lrk_expr *a, lrk_expr *b)
@@ -244,7 +252,7 @@ lrk_expr *lrk_product(lrk_expr *a, lrk_expr *b)
         e->offset = b->offset;
         e->slope = b->slope;
     }
-    return e;
+    return finished(e);
 }
 
 static int is_constant(const lrk_expr *e)
@@ -259,7 +267,7 @@ lrk_expr *lrk_quotient(lrk_expr *a, lrk_expr *b)
         lrk_expr *e = new_node(LRK_KIND_QUOTIENT, (lrk_expr *[]){a, b}, 2);
         if (e)
             e->monotone = 0; /* not across a pole */
-        return e;
+        return finished(e);
     }
     lrk_expr *const factor = new_node(LRK_KIND_CONSTANT, NULL, 0);
     if (factor)
@@ -283,7 +291,7 @@ lrk_expr *lrk_power(lrk_expr *a, double power)
         e->a = power;
         e->monotone = 0; /* not across a zero */
     }
-    return e;
+    return finished(e);
 }
 
 lrk_expr *lrk_clip(lrk_expr *a, double low, double high)
@@ -293,7 +301,7 @@ lrk_expr *lrk_clip(lrk_expr *a, double low, double high)
         e->a = low;
         e->b = high;
     }
-    return e;
+    return finished(e);
 }
 
 lrk_expr *lrk_shift(lrk_expr *a, int64_t by)
@@ -301,7 +309,7 @@ lrk_expr *lrk_shift(lrk_expr *a, int64_t by)
     lrk_expr *e = new_node(LRK_KIND_SHIFT, &a, 1);
     if (e)
         e->n = by;
-    return e;
+    return finished(e);
 }
 
 lrk_expr *lrk_stretch(lrk_expr *a, double factor, int64_t divisor)
@@ -313,7 +321,7 @@ lrk_expr *lrk_stretch(lrk_expr *a, double factor, int64_t divisor)
         e->n = divisor;
         e->fastest = dd_max(1.0, e->fastest / factor * (double)divisor);
     }
-    return e;
+    return finished(e);
 }
 
 /* Steps of local time that one step of a clock may take, for what `fastest` is there to bound. */
@@ -329,7 +337,7 @@ lrk_expr *lrk_composition(lrk_expr *a, lrk_expr *clock)
         e->monotone = a->monotone; /* along each straight line of the clock; elsewhere segments are single steps */
         e->times = lrk_clock_follow(clock, &at) == 1;
     }
-    return e;
+    return finished(e);
 }
 
 lrk_expr *lrk_staircase(lrk_expr *a, int64_t every, int late)
@@ -339,7 +347,7 @@ lrk_expr *lrk_staircase(lrk_expr *a, int64_t every, int late)
         e->n = every;
         e->late = late != 0;
     }
-    return e;
+    return finished(e);
 }
 
 lrk_expr *lrk_fractal(lrk_expr *a, int bits)
@@ -349,7 +357,7 @@ lrk_expr *lrk_fractal(lrk_expr *a, int bits)
         e->n = INT64_C(1) << bits;
         e->monotone = 1; /* constant from step to step */
     }
-    return e;
+    return finished(e);
 }
 
 lrk_expr *lrk_join(lrk_expr *const *parts, const double *boundaries, const unsigned char *after, int64_t n)
@@ -369,7 +377,7 @@ lrk_expr *lrk_join(lrk_expr *const *parts, const double *boundaries, const unsig
         if (after)
             memcpy(e->after, after, (size_t)(n - 1));
     }
-    return e;
+    return finished(e);
 }
 
 /* Periods of which all values are kept: so many short cycles that differ by their gain cost a product a step. */
@@ -393,7 +401,7 @@ lrk_expr *lrk_repeat(lrk_expr *a, int64_t period, int64_t times, double gain, do
         for (; e->n_cached < period; e->n_cached++)
             e->cached[e->n_cached] = compiler()->value_at(a, dd_of_int(e->n_cached));
     }
-    return e;
+    return finished(e);
 }
 
 /* Whether ramps of the shape are start f + end (1 - f). */
@@ -465,5 +473,5 @@ lrk_expr *lrk_restarts(lrk_expr *ramp, double growth, double gain, double rest, 
     }
     if (growth < 1.0)
         c->limit = dd_div(dd_of_int(period), dd_two_sum(1.0, -growth));
-    return e;
+    return finished(e);
 }

@@ -48,6 +48,8 @@ struct lrk_expr {
     double fastest; /* most steps of local time, anywhere inside, that one step of this node takes */
     int64_t n_parts;
     lrk_expr **parts;
+    int repeats; /* from tail_start on with `period` (0: constant, between steps as well) */
+    int64_t tail_start, period;
 
     lrk_shape shape;
     int rises, falls;    /* one end of a ramp is so small that the weight of the other one counts to its last digit */
