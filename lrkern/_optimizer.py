@@ -103,8 +103,8 @@ class Optimizer:
     Args:
         params: a list, tuple or dict of arrays of any shapes: float64, float32, bfloat16 (ml_dtypes') or float16, mixed as
             you like; NumPy's, or CPU arrays of other libraries through DLPack (torch tensors, say). They are updated in
-            place: dense in memory (in any order of the axes), writable, without overlaps, and not resized while the
-            optimizer is in use. Or a list of groups: dicts with such `params` and options of their own
+            place: dense in memory (in any order of the axes), writable, without overlaps, and not resized or replaced
+            later, which the next step refuses. Or a list of groups: dicts with such `params` and options of their own
             (`{"params": [...], "lr": 0.1}`); what is given for each array is then a list with one entry for each group.
         clip_norm: scale all gradients together so that their norm is at most this.
         clip_value: clip each element of the gradients to this size.
@@ -201,6 +201,7 @@ class Optimizer:
                 others=others | {"copy_to": self._read_copies()},
                 row_lrs=[self._row_lrs(i, group) for i, group in enumerate(groups)],
                 as_gradient=partial(arrays.as_gradient, self._rule.takes_rows, self._halves),
+                owns_states=True,
             )
         )
         self._tensors.set_options(self._step_options)
@@ -250,8 +251,8 @@ class Optimizer:
     def bind(self, grads: Grads) -> None:
         """Use these gradient arrays for every `step()` that is given none.
 
-        For gradients that are written into the same arrays each time: they are checked here, once, and must then stay
-        as they are (no resizing, no change of dtype or shape); their values are read at each step.
+        For gradients that are written into the same arrays each time: they are checked here, once; their values are read at
+        each step. One that was resized, or closed, is refused by the next step.
 
         Args:
             grads: structured like `params`; each an array like its parameter, or None to leave that parameter alone; or a
@@ -422,13 +423,16 @@ class Optimizer:
         if values is None:
             return kept
         found = self._structure.flatten(where, f"{kind}s", values)
+        found = [_checks.unmasked(where, self._structure.label(kind, i), one) for i, one in enumerate(found)]
         for i, (own, one) in enumerate(zip(kept, found, strict=True)):
             if own is None and one is None:
                 continue
-            if own is None or not isinstance(one, np.ndarray) or one.dtype != own.dtype or one.shape != own.shape:
+            if own is None or not _checks.is_array(one) or one.dtype != own.dtype or one.shape != own.shape:
                 wanted = "None" if own is None else f"{own.dtype} of shape {own.shape} like {self._structure.label('param', i)}"
-                error = ValueError if isinstance(one, np.ndarray) and own is not None and one.dtype == own.dtype else TypeError
+                error = ValueError if _checks.is_array(one) and own is not None and one.dtype == own.dtype else TypeError
                 raise error(f"{where}: {self._structure.label(kind, i)} must be {wanted}; got {_checks.describe(one)}")
+            with _core.hold(where, self._structure.label(kind, i), one):
+                pass  # it says which one is not there
         return found
 
     def save(self, path: str | PathLike[str]) -> None:
