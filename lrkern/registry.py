@@ -10,7 +10,7 @@ import inspect
 import math
 from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
-from functools import wraps
+from functools import cache, wraps
 from typing import Any, ParamSpec, TypeGuard
 
 import numpy as np
@@ -89,6 +89,35 @@ def find(name: str) -> _Builder | None:
         method: _Builder = getattr(Schedule, name)
         return method
     return _BUILT_IN.get(name) or _OWN.get(name) or _installed(name)
+
+
+@cache
+def signature_of(function: Callable[..., Schedule]) -> inspect.Signature:
+    """What a curve or a method takes."""
+    return inspect.signature(function)
+
+
+@cache
+def _accepted(function: Callable[..., Schedule]) -> range:
+    """How many arguments in order it takes; none where that alone does not tell whether it takes them."""
+    parameters = signature_of(function).parameters.values()
+    if any(p.kind is not inspect.Parameter.POSITIONAL_OR_KEYWORD for p in parameters):
+        return range(0)
+    return range(sum(p.default is inspect.Parameter.empty for p in parameters), len(parameters) + 1)
+
+
+def call(where: str, function: Callable[..., Schedule], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Schedule:
+    """What a curve or a method gives for arguments from a text or a record.
+
+    Raises:
+        ValueError: it takes other arguments than these; `where` begins the message.
+    """
+    if kwargs or len(args) not in _accepted(function):
+        try:
+            signature_of(function).bind(*args, **kwargs)
+        except TypeError as error:
+            raise ValueError(f"{where}: {cut(str(error), 100)}") from None
+    return function(*args, **kwargs)
 
 
 def is_built_in(name: str) -> bool:
