@@ -1,13 +1,21 @@
 """The command line: what it prints and writes, and that wrong use ends in one line and exit code 2."""
 
 import csv
+import io
+import itertools
+import json
 import os
+import pickle
+import random
+import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from test_properties import EXAMPLES
 
 import lrkern as lk
 from lrkern import cli
@@ -220,7 +228,139 @@ def test_a_reader_that_leaves_is_no_accident():
         assert process.stdout.readline() == "step,value\n"
         process.stdout.close()
         assert process.stderr.read() == ""
-        assert process.wait() == 1
+        assert process.wait() == cli.READER_LEFT
+
+
+COMMANDS = {
+    "table": ["table", SCHEDULE, "-n", "3"],
+    "long table": ["table", SCHEDULE, "-n", "30000"],
+    "compare": ["compare", SCHEDULE, "constant(0.1)", "-n", "3"],
+    "plot": ["plot", SCHEDULE],
+    "info": ["info"],
+    "help": ["--help"],
+    "nothing": [],
+}
+BUFFERED = pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
+
+
+def shell(words, redirection="", cwd=None, **environment):
+    """The command in a shell: (exit code, standard output, standard error); "COMMAND" stands for it, if it is not all."""
+    line = redirection if "COMMAND" in redirection else f"COMMAND {redirection}"
+    command = shlex.join([sys.executable, "-m", "lrkern", *words])
+    done = subprocess.run(
+        ["bash", "-c", line.replace("COMMAND", command)],
+        capture_output=True,
+        text=True,
+        errors="surrogateescape",
+        check=False,
+        cwd=cwd,
+        timeout=60,
+        env={**os.environ, **environment},
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+@BUFFERED
+@pytest.mark.parametrize("words", COMMANDS.values(), ids=COMMANDS)
+def test_what_cannot_be_written_is_an_error(words, unbuffered):
+    for where, message in (
+        ("> /dev/full", "lrkern: [Errno 28] No space left on device\n"),
+        (">&-", "lrkern: [Errno 9] the standard output is closed\n"),
+    ):
+        assert shell(words, where, PYTHONUNBUFFERED=unbuffered) == (2, "", message)
+
+
+def test_what_cannot_be_written_is_an_error_even_if_that_cannot_be_told():
+    for streams in itertools.product(("> /dev/full", ">&-"), ("2> /dev/full", "2>&-")):
+        assert shell(COMMANDS["table"], " ".join(streams)) == (2, "", "")
+
+
+@BUFFERED
+@pytest.mark.parametrize("words", COMMANDS.values(), ids=COMMANDS)
+def test_a_pipe_without_a_reader_is_silent(words, unbuffered):
+    line = "{ sleep 0.1; COMMAND; echo $? >&2; } | true"
+    assert shell(words, line, PYTHONUNBUFFERED=unbuffered) == (0, "", f"{cli.READER_LEFT}\n")
+
+
+@BUFFERED
+def test_a_disk_that_has_room_for_a_part(unbuffered, tmp_path):
+    """Python's own unbuffered output takes no notice of what was not written."""
+    code, _, told = shell(COMMANDS["long table"], "ulimit -f 64; COMMAND > part.csv", tmp_path, PYTHONUNBUFFERED=unbuffered)
+    assert (code, told) == (2, "lrkern: [Errno 27] File too large\n")
+    for name in ("part.csv", "part.npy", "part.txt"):
+        code, _, told = shell([*COMMANDS["long table"], "-o", name], "ulimit -f 64; COMMAND", tmp_path)
+        assert (code, told) == (2, "lrkern: [Errno 27] File too large\n")
+
+
+@pytest.mark.parametrize(
+    ("redirection", "name"),
+    [
+        *[(redirection, "t\udcff.npy") for redirection in ("", ">&-", "> /dev/full", "2>&-", "| true; exit ${PIPESTATUS[0]}")],
+        *[("", name) for name in ("t\n.txt", "é.svg", "t\udcff.csv")],
+    ],
+)
+def test_what_is_written_is_a_success_whoever_hears_of_it(redirection, name, tmp_path):
+    words = ["plot", SCHEDULE, "-o", name] if name.endswith("svg") else ["table", SCHEDULE, "-n", "9", "-o", name]
+    code, out, err = shell(words, redirection, tmp_path, PYTHONIOENCODING="ascii")
+    assert (code, err) == (0, "")
+    assert out == (
+        "" if redirection[:1] in (">", "|") and redirection else name.encode("ascii", "backslashreplace").decode() + "\n"
+    )
+    assert os.listdir(tmp_path) == [name]
+    assert (tmp_path / name).stat().st_size > 50
+
+
+@pytest.mark.parametrize("redirection", ["2>&-", "2> /dev/full"])
+def test_errors_that_cannot_be_printed_keep_their_exit_code(redirection):
+    assert shell(["table", "nonsense(1)", "-n", "3"], redirection) == (2, "", "")
+
+
+def test_files_take_no_number_of_a_closed_stream(tmp_path):
+    """What goes to the standard error does not get into a table instead."""
+    program = """
+import os, sys
+from lrkern import _value_files, cli
+
+def noisy(*arguments):
+    with open("seen", "w") as file:
+        file.write(str(file.fileno()))
+    write(*arguments)
+
+write, _value_files.write = _value_files.write, noisy
+sys.argv = ["lrkern", "table", "constant(1.0)", "-n", "1", "-o", "t.csv"]
+cli.main()
+"""
+    done = subprocess.run(
+        ["bash", "-c", f"{shlex.quote(sys.executable)} -c {shlex.quote(program)} <&- >&- 2>&-"], cwd=tmp_path, check=False
+    )
+    assert done.returncode == 0
+    assert int((tmp_path / "seen").read_text()) > 2
+
+
+def test_an_interrupt_is_silent():
+    command = [sys.executable, "-m", "lrkern", "table", "linear(1, 0, 2)", "-n", str(10**8), "--dtype", "float32"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "step,value\n"
+        process.send_signal(signal.SIGINT)
+        process.stdout.read()
+        assert process.stderr.read() == ""
+        assert process.wait() == cli.INTERRUPTED
+
+
+def test_a_fault_is_none_of_the_answers(run, monkeypatch):
+    def fail(*_):
+        raise KeyError("nobody thought of this")
+
+    monkeypatch.setattr(lk, "compare", fail)
+    code, out, err = run("compare", SCHEDULE, SCHEDULE, "-n", "3")
+    assert (code, out) == (cli.FAULT, "")
+    assert err.startswith("Traceback")
+    assert "nobody thought of this" in err
+
+
+def test_shells_complete_words():
+    environment = {"_LRKERN_COMPLETE": "bash_complete", "COMP_WORDS": "lrkern co", "COMP_CWORD": "1"}
+    assert shell([], **environment) == (0, "plain,compare\n", "")
 
 
 WRONG = [
@@ -228,7 +368,7 @@ WRONG = [
     (["--nonsense"], "lrkern: No such option"),
     (["plot", "-linear(1, 0, 2)"], "lrkern plot: No such option '-l' (an EXPR that begins with '-' goes after '--')"),
     (["table", "-1.0 * constant(1)", "-n", "3"], "lrkern table: No such option '-1' (an EXPR that begins with '-' goes"),
-    (["plot", "constant(1)" + ".warmup(1)" * 390], "lrkern: parse: the expression may be nested 200 levels deep at most"),
+    (["plot", "constant(1)" + ".warmup(1)" * 390], "lrkern: schedule: expressions may be nested 100 deep at most; got 101"),
     (["plot", "constant(1e308) + constant(1e308)"], "lrkern: plot: nothing to draw: the value at step 0 is beyond"),
     (["plot"], "lrkern plot: Missing argument 'EXPR...'"),
     (["plot", "foo(1)"], "lrkern: parse: 'foo' is not a curve"),
@@ -271,13 +411,115 @@ def test_wrong_use_is_one_line(run, words, message):
     assert os.listdir() == []
 
 
-@pytest.mark.parametrize("content", [b"", b"abc", b"\x93NUMPY\x01\x00"])
-def test_a_broken_array_is_wrong_use(run, content):
-    Path("a.npy").write_bytes(content)
-    code, out, err = run("compare", SCHEDULE, "a.npy")
-    assert (code, out) == (2, "")
-    assert err.startswith("lrkern: compare: a.npy must be an array as numpy.save writes it")
-    assert err.count("\n") == 1
+def zipped() -> bytes:
+    file = io.BytesIO()
+    np.savez(file, a=np.ones(3))
+    return file.getvalue()
+
+
+def npy(array, **changes) -> bytes:
+    """An array in a file, and what its header says changed."""
+    file = io.BytesIO()
+    header = np.lib.format.header_data_from_array_1_0(array)
+    np.lib.format.write_array_header_1_0(file, {**header, **changes})
+    return file.getvalue() + array.tobytes()
+
+
+UNREADABLE = {
+    "a.npy": [
+        *(b"", b"abc", b"\x93NUMPY\x01\x00", b"\x93NUMPY\x01\x00\xff\xff{", b"\x93NUMPY\x09\x00" + b" " * 99, zipped()),
+        *(zipped()[:100], npy(np.ones(3))[:-1], npy(np.ones(3), shape=(-3,)), npy(np.ones(3), descr="|O"), pickle.dumps([1.0])),
+        *(npy(np.ones(3), shape="abc"), npy(np.ones(3), descr=[("a", "<f8")] * 2), b"\x93NUMPY\x01\x00\x90\x01" + b"(" * 400),
+        *(npy(np.ones((3, 3))), npy(np.array(1.0)), npy(np.ones(3), shape=(3, 0))),
+    ],
+    "a.csv": [
+        *(
+            b"",
+            b"\n\n",
+            b"step,value\n",
+            b"\xff\xfe",
+            b"\0",
+            b"step,value\n0,x\n",
+            b"step,value\n0\n",
+            b"step,value\n0,1\n2,1\n",
+        ),
+        *(
+            b"step,value\n0,1,2\n",
+            b"step,value\nx,1\n",
+            b"step,value\nnan,1\n",
+            b"a,b\n1,2\n",
+            b"1,2\n",
+            b'"',
+            b"step,value\n-1,0\n",
+        ),
+        *(b"1\n2,3\n", b"a," * 10**5, b"value\n1\n" + b"x" * 10**6, zipped()),
+    ],
+    "a.txt": [b"", b"# step value\n", b"# a b\n1 2\n", b"1\nx\n", b"\xff", b"# step value\n0 1\n1\n", b'# step "', b"\0"],
+    "a.json": [
+        *(
+            b"",
+            b"{",
+            b"{}",
+            b"[1, 'a']",
+            b'["1"]',
+            b"[true]",
+            b"[[1]]",
+            b"1",
+            b"null",
+            b'"a"',
+            b"\xff",
+            b"[" * 10**5,
+            b"[1" + b"0" * 400 + b"]",
+        ),
+        *(b'{"format": "lrkern.schedule", "version": 1, "schedule": {"name": "no", "args": {}}}', b"[" + b"9" * 5000 + b"]"),
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [(name, one) for name, contents in UNREADABLE.items() for one in contents], ids=itertools.count()
+)
+def test_a_file_that_is_no_good_is_wrong_use(run, name, content):
+    Path(name).write_bytes(content)
+    for words in ([SCHEDULE, name], [name, name]):
+        code, out, err = run("compare", *words)
+        assert (code, out) == (2, "")
+        assert err.startswith(f"lrkern: compare: {name} ")
+        assert err.count("\n") == 1
+        assert len(err) < 600
+
+
+def test_files_that_cannot_be_opened_are_wrong_use(run):
+    os.mkdir("folder.csv")
+    for name, message in (("folder.csv", "[Errno 21] Is a directory"), ("absent.json", "[Errno 2] No such file or directory")):
+        code, out, err = run("compare", SCHEDULE, name)
+        assert (code, out) == (2, "")
+        assert err == f"lrkern: {message}: '{name}'\n"
+
+
+def test_random_files(run, capsys):
+    """Files with something changed in them: an exit code that says what is, and one line where they cannot be read."""
+    draw = random.Random(17 if EXAMPLES is None else None)
+    whole = {"t.npy": npy(np.linspace(1.0, 0.0, 20))}
+    for name in ("t.csv", "t.txt"):
+        assert run("table", "linear(1, 0, 20)", "-n", "20", "-o", name)[0] == 0
+        whole[name] = Path(name).read_bytes()
+    whole["t.json"] = json.dumps(np.linspace(1.0, 0.0, 20).tolist()).encode()
+    codes = set()
+    for _ in range(10 * int(EXAMPLES or 20)):
+        name = draw.choice(list(whole))
+        content = bytearray(whole[name])
+        for _ in range(draw.choice((0, 1, 1, 3))):
+            at, length = draw.randrange(len(content) + 1), draw.choice((1, 2, 9))
+            content[at : at + draw.choice((0, length))] = draw.choice(
+                (b"", draw.randbytes(length), b",", b"\n", b"9" * length, b"'")
+            )
+        Path(name).write_bytes(content)
+        code, _, err = run("compare", "linear(1, 0, 20)", name)
+        assert code in (0, cli.DIFFERENT, cli.WRONG_USE), err
+        assert (err.count("\n"), code == cli.WRONG_USE) in ((0, False), (1, True))
+        codes.add(code)
+    assert codes == {0, 1, 2}
 
 
 def test_bench_needs_a_checkout(run, monkeypatch, tmp_path):
