@@ -133,6 +133,7 @@ class _Table:
     def __init__(self, path: str, kind: str) -> None:
         self.names: list[str] = []
         self.rows: list[tuple[int, list[str]]] = []  # each with the number of its line
+        self._is_comment = False  # where the names stand
         limit = csv.field_size_limit(2**31 - 1)  # schedules in the head may be long
         try:
             with open(path, encoding="utf-8-sig", newline="") as file:
@@ -150,7 +151,10 @@ class _Table:
         is_comment = cells[0].lstrip().startswith("#")
         if not self.rows and not self.names and (is_comment or not all(map(_is_number, cells))):
             self.names = [cell.strip() for cell in [cells[0].lstrip("# "), *cells[1:]] if cell.strip()]
+            self._is_comment = is_comment
         elif not is_comment:
+            if self._is_comment and not self.rows and len(cells) != len(self.names):
+                self.names = []  # it was about something else
             if self.names and len(cells) != len(self.names):
                 raise ValueError(f"line {number} has {len(cells)} columns, the head {len(self.names)}")
             self.rows.append((number, cells))

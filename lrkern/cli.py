@@ -162,8 +162,21 @@ def table(expressions: tuple[str, ...], n: int, start: int, dtype: str, out: str
 @click.option("--start", type=int, help="First step. Default: that of a file, else 0.")
 @click.option("--dtype", type=click.Choice(["float32", "float64"]), help="Default: float64, or float32 if an array is.")
 @click.option("--column", help="Column of a file, by its name or number.")
-def compare(a: str, b: str, n: int | None, start: int | None, dtype: str | None, column: str | None) -> int:
-    """Tell how far two schedules are apart; the exit code is 0 where all values are equal, 1 where they are not.
+@click.option("--rtol", type=float, help="Tolerated difference, relative to the larger value; 0: none is.")
+@click.option("--atol", type=float, help="Tolerated difference. Default of both: what rounding may do.")
+def compare(
+    a: str,
+    b: str,
+    n: int | None,
+    start: int | None,
+    dtype: str | None,
+    column: str | None,
+    rtol: float | None,
+    atol: float | None,
+) -> int:
+    """Tell how far two schedules are apart, and whether they are equal, equal up to rounding, or different.
+
+    The exit code is 0 where no step differs by more than is tolerated, 1 where one does, 2 where they cannot be compared.
 
     A and B are EXPRs, or files of values: what `lrkern table -o` writes, arrays of numpy.save (.npy), tables with a head or
     without (.csv, .txt), lists of numbers and records of schedules (.json).
@@ -176,9 +189,9 @@ def compare(a: str, b: str, n: int | None, start: int | None, dtype: str | None,
     starts = {begin for begin in (start, *(begin for _, begin in operands)) if begin is not None}
     if len(starts) > 1:
         raise ValueError(f"compare: the first step must be one; got {' and '.join(map(str, sorted(starts)))}")
-    found = lk.compare(operands[0][0], operands[1][0], n, starts.pop() if starts else 0, dtype)
+    found = lk.compare(operands[0][0], operands[1][0], n, starts.pop() if starts else 0, dtype, rtol=rtol, atol=atol)
     print("\n".join(found.lines()))
-    return 0 if found.equal else DIFFERENT
+    return 0 if found.close else DIFFERENT
 
 
 @cli.command()

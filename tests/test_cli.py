@@ -129,11 +129,81 @@ def test_compare(run):
         "equal in float64 at all 50 steps, 0 to 49\nratio of areas 1.0\n",
         "",
     )
-    code, out, err = run("compare", "constant(0.1) + 0.2", "constant(0.3)", "-n", "3", "--start", "7")
-    assert (code, err) == (1, "")
-    assert out.splitlines() == lk.compare(lk.constant(0.1) + 0.2, lk.constant(0.3), 3, 7).lines()
-    assert out.startswith("3 of 3 steps, 7 to 9, differ in float64\nby 1 ULP at step 7, 0.30000000000000004 and 0.3\n")
-    assert run("compare", "constant(0.1) + 0.2", "constant(0.3)", "-n", "3", "--dtype", "float32")[0] == 0
+    words = ["compare", "constant(0.1) + 0.2", "constant(0.3)", "-n", "3", "--start", "7"]
+    pair = lk.constant(0.1) + 0.2, lk.constant(0.3), 3, 7
+    code, out, err = run(*words)
+    assert (code, err) == (0, "")
+    assert out.splitlines() == lk.compare(*pair).lines()
+    assert out.startswith(
+        "equal up to rounding in float64 at all 3 steps, 7 to 9; not the same at 3\nby 5.55112e-17 at step 7, "
+    )
+    for option in ("--rtol", "--atol"):
+        code, out, err = run(*words, option, "0")
+        assert (code, err) == (1, "")
+        assert out.splitlines() == lk.compare(*pair, rtol=0).lines()
+        assert out.startswith("3 of 3 steps, 7 to 9, differ in float64\nby 5.55112e-17 at step 7, ")
+    assert run("compare", "constant(0.1)", "constant(0.1001)", "-n", "3")[0] == 1
+    assert run("compare", "constant(0.1)", "constant(0.1001)", "-n", "3", "--rtol", "1e-2")[0] == 0
+    assert run("compare", "constant(0.1)", "constant(0.1001)", "-n", "3", "--atol", "1e-3", "--rtol", "1e-6")[0] == 0
+    assert run(*words, "--dtype", "float32", "--rtol", "0")[0] == 0
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.txt", "t.npy", "T.CSV"])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_compare_reads_what_table_writes(run, name, dtype):
+    start = [] if not name.endswith("npy") else ["--start", "5"]  # the others tell it
+    run("table", SCHEDULE, "-n", "120", "--start", "5", "--dtype", dtype, "-o", name)
+    for words in ([SCHEDULE, name], [name, SCHEDULE]):
+        code, out, _ = run("compare", *words, *start, "--dtype", dtype, "--rtol", "0")
+        assert (code, out.splitlines()[0]) == (0, f"equal in {dtype} at all 120 steps, 5 to 124")
+    assert run("compare", name, name, *start)[1].startswith("equal in ")
+    code, out, _ = run("compare", SCHEDULE + " * 1.001", name, *start)
+    assert code == 1
+    assert " of 120 steps, 5 to 124, differ in float" in out
+    run("table", *TWO, "-n", "60", "--dtype", dtype, "-o", name)
+    first = 1 if name.endswith("npy") else 2
+    for i, text in enumerate(TWO):
+        columns = [str(first + i)] if name.endswith("npy") else [str(first + i), text]
+        for column in columns:
+            code, out, err = run("compare", text, name, "--column", column, "--dtype", dtype, "--rtol", "0")
+            assert (code, err) == (0, "")
+            assert out.startswith(f"equal in {dtype} at all 60 steps, 0 to 59\n")
+    code, _, err = run("compare", TWO[0], name)
+    assert code == 2
+    assert "--column" in err
+
+
+LOGS = {
+    "values.txt": "1.0\n0.75\n0.5\n",
+    "savetxt.txt": "1.000000000000000000e+00\n7.500000000000000000e-01\n5.000000000000000000e-01\n",
+    "head.txt": "# what it is\n1.0\n0.75\n0.5\n",
+    "commas.txt": "# step, value\n0, 1.0\n1, 0.75\n2, 0.5\n",
+    "values.csv": "1\n0.75\n0.5\n",
+    "crlf.csv": "step,value\r\n0,1\r\n1,0.75\r\n2,.5\r\n",
+    "mark.csv": "\ufeffStep,value\n\n0,1\n1,0.75\n2.0,5e-1\n\n",
+    "tensorboard.csv": "Wall time,Step,Value\n1669.5,0,1.0\n1670.5,1,0.75\n1671.5,2,0.5\n",
+    "lightning.csv": "epoch,lr,step,loss\n0,1.0,0,3\n0,,0,2\n0,0.75,1,1\n0,0.5,2,\n",
+    "numbers.csv": "7,1.0\n8,0.75\n9,0.5\n",
+    "list.json": "[1, 0.75, 5e-1]",
+    "record.json": json.dumps(lk.linear(1, 0, 4).to_dict()),
+}
+
+
+@pytest.mark.parametrize("name", LOGS)
+def test_compare_reads_logs(run, name):
+    Path(name).write_text(LOGS[name], encoding="utf-8")
+    column = {"tensorboard.csv": ["--column", "Value"], "lightning.csv": ["--column", "lr"], "numbers.csv": ["--column", "2"]}
+    code, out, err = run("compare", "linear(1, 0, 4)", name, *column.get(name, []), *(["-n", "3"] if "record" in name else []))
+    assert (code, err) == (0, "")
+    assert out.startswith("equal in float64 at all 3 steps, 0 to 2\n")
+
+
+def test_first_steps_have_to_agree(run):
+    run("table", SCHEDULE, "-n", "9", "--start", "5", "-o", "a.csv")
+    run("table", SCHEDULE, "-n", "9", "--start", "6", "-o", "b.csv")
+    assert run("compare", SCHEDULE, "a.csv", "--start", "5")[0] == 0
+    for words in (["a.csv", "b.csv"], ["a.csv", SCHEDULE, "--start", "6"]):
+        assert run("compare", *words) == (2, "", "lrkern: compare: the first step must be one; got 5 and 6\n")
 
 
 def test_compare_with_a_file(run):
