@@ -2,7 +2,7 @@
 
     expression  signs operand, or two expressions with + - * / ** between them, binding as in Python
     operand     number | text | True | False | None | (expression) | [expression, ...] | (expression, ...)
-                | name(arguments) | operand.name(arguments)
+                | {expression: expression, ...} | name(arguments) | dialect.name(arguments) | operand.name(arguments)
     arguments   expression, ..., name=expression, ...
 
 Values are made while the text is read, in time proportional to its length: it is cut into tokens by one regular expression,
@@ -21,7 +21,7 @@ from typing import Any
 from lrkern import _core
 from lrkern._checks import cut, describe
 from lrkern.expression import Schedule
-from lrkern.registry import METHODS, call, find
+from lrkern.registry import METHODS, call, dialects, find, find_in_dialect
 
 MAX_TEXT = 1_000_000  # characters
 MAX_NESTING = _core.MAX_DEPTH  # brackets within brackets
@@ -47,7 +47,7 @@ _PREFIXES = ("0x", "0X", "0o", "0O", "0b", "0B")
 _CONSTANTS = {"True": True, "False": False, "None": None}
 _BINDING = {"+": 1, "-": 1, "*": 2, "/": 2, "**": 3}
 _OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {"+": add, "-": sub, "*": mul, "/": truediv}
-_CLOSING = {"(": ")", "[": "]"}
+_CLOSING = {"(": ")", "[": "]", "{": "}"}
 _ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.))", re.DOTALL)
 _ESCAPED = {"\\": "\\", "'": "'", '"': '"', "n": "\n", "r": "\r", "t": "\t"}
 
@@ -202,26 +202,60 @@ class Reader:
         closing = _CLOSING[opening]
         self._open()
         items: list[Any] = []
+        pairs: dict[Any, Any] = {}
         if self._tokens[self._next] == closing:
             self._next += 1
             self._brackets -= 1
-            return items
+            return pairs if opening == "{" else items
         while True:
+            at = self._next
             items.append(self._expression(0))
+            if opening == "{":
+                self._pair(pairs, items.pop(), at)
             if not self._more(closing):
                 break
+        if opening == "{":
+            return pairs
         single = opening == "(" and len(items) == 1 and self._tokens[self._next - 2] != ","
         return items[0] if single else items
 
-    def _named(self, name: str) -> Schedule:
-        """The call of a curve."""
+    def _pair(self, pairs: dict[Any, Any], key: Any, at: int) -> None:
+        """A key and the value that follows it; keys are texts or integers."""
+        if self._tokens[self._next] != ":":
+            raise self._unexpected()
+        if type(key) not in (str, int):
+            raise self._fail(f"a dict with the key {describe(key)} is not allowed", at)
+        if key in pairs:
+            raise self._fail(f"giving {_short(str(key))} twice is not allowed", at)
         self._next += 1
+        pairs[key] = self._expression(0)
+
+    def _named(self, name: str) -> Schedule:
+        """The call of a curve, or of a function of a dialect."""
+        self._next += 1
+        if self._tokens[self._next] == "." and name in dialects():
+            return self._of_dialect(name)
         if self._tokens[self._next] != "(":
             raise ValueError(f"parse: {_short(name)} is not a value; curves are called, as in cosine(0.1, 0.0, 1000)")
         curve = None if name in METHODS else find(name)
         if curve is None:
             raise ValueError(f"parse: {_short(name)} is not a curve")
-        return self._called(curve, [])
+        return self._called(curve.__name__, curve, [])
+
+    def _of_dialect(self, dialect: str) -> Schedule:
+        """The call of a function of a dialect; the next token is the dot."""
+        at = self._next + 1
+        self._next = at + 1
+        name = self._tokens[at]
+        if not name.isidentifier() or self._tokens[self._next] != "(":
+            raise self._fail(f"{dialect}.{cut(name)} is not a value; dialects are called, as in torch.StepLR(0.1, 30)", at)
+        function = find_in_dialect(dialect, name)
+        if function is None:
+            raise ValueError(f"parse: {_short(name)} is not a schedule of lrkern.dialects.{dialect}")
+        made = self._called(f"{dialect}.{name}", function, [])
+        if not isinstance(made, Schedule):
+            raise self._fail(f"{dialect}.{name} gives no schedule, but {describe(made)}: it is not allowed", at)
+        return made
 
     def _method(self, target: Any, begin: int) -> Schedule:
         """The call of a method; the next token is the dot."""
@@ -236,11 +270,11 @@ class Reader:
             raise self._unexpected()
         if not isinstance(target, Schedule):
             raise self._fail(f"a method of {describe(target)} is not allowed", begin)
-        return self._called(getattr(Schedule, name), [target])
+        return self._called(name, getattr(Schedule, name), [target])
 
-    def _called(self, function: Callable[..., Schedule], target: list[Any]) -> Schedule:
+    def _called(self, name: str, function: Callable[..., Schedule], target: list[Any]) -> Schedule:
         args, kwargs = self._arguments()
-        return call(f"parse: {function.__name__}", function, [*target, *args], kwargs)
+        return call(f"parse: {name}", function, [*target, *args], kwargs)
 
     def _arguments(self) -> tuple[list[Any], dict[str, Any]]:
         """Those in order and those by name; the next token is the bracket before them."""

@@ -8,7 +8,6 @@ from functools import cache
 from typing import Any
 
 from lrkern._checks import describe
-from lrkern._reader import MAX_TEXT, Reader
 from lrkern.expression import Schedule, add, multiply
 from lrkern.registry import METHODS, find, signature_of
 from lrkern.schedules import constant
@@ -85,7 +84,10 @@ def _value(value: Any) -> str:
 
 
 def parse(text: str) -> Schedule:
-    """Read a schedule from text: calls of curves and `join`, methods of schedules, + - * / and numbers; nothing else.
+    """Read a schedule from text: calls of curves, `join` and dialects, methods of schedules, + - * / and numbers; nothing else.
+
+    A dialect is called with its module, ``torch.StepLR(0.1, 30)``, and with what can be written: numbers, texts, lists, dicts,
+    schedules. It gives the schedule that it gives in Python, made of curves, which is how `repr` writes it.
 
     Any text takes at most about a second per million characters.
 
@@ -96,22 +98,29 @@ def parse(text: str) -> Schedule:
         TypeError: `text` is not a string.
         ValueError: it is not such an expression; the message names what is wrong. Errors of the arguments of curves and methods
             come as they are.
+        OverflowError: a value that has to be known to build it is beyond float64.
         ImportError: it names a curve of an installed package (see `lrkern.curve`), which cannot be loaded.
 
     >>> import lrkern as lk
     >>> lk.parse("cosine(0.1, 0, 1000).warmup(10)") == lk.cosine(0.1, 0.0, 1000).warmup(10)
     True
+    >>> lk.parse("torch.StepLR(0.1, step_size=30)")
+    step_decay(0.1, 0.1, 30)
     >>> lk.parse("__import__('os')")
     Traceback (most recent call last):
     ...
     ValueError: parse: '__import__' is not a curve
     """
+    from lrkern._budget import limited
+    from lrkern._reader import MAX_TEXT, Reader  # whose regular expression takes 3 ms to compile
+
     if not isinstance(text, str):
         raise TypeError(f"parse: text must be a string; got {describe(text)}")
     if len(text) > MAX_TEXT:
         raise ValueError(f"parse: text must have at most {MAX_TEXT} characters; got {len(text)}")
     try:
-        result = Reader(text).read()
+        with limited():
+            result = Reader(text).read()
     except RecursionError as error:
         raise ValueError("parse: Python's stack is full before the expression is read") from error
     if isinstance(result, (int, float)) and not isinstance(result, bool):

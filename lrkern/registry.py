@@ -11,6 +11,7 @@ import math
 from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, wraps
+from importlib import import_module
 from typing import Any, ParamSpec, TypeGuard
 
 import numpy as np
@@ -118,6 +119,20 @@ def call(where: str, function: Callable[..., Schedule], args: Sequence[Any], kwa
         except TypeError as error:
             raise ValueError(f"{where}: {cut(str(error), 100)}") from None
     return function(*args, **kwargs)
+
+
+def dialects() -> Sequence[str]:
+    """The modules of `lrkern.dialects`, whose functions texts may call by `torch.StepLR(0.1, 30)`."""
+    from lrkern import dialects  # takes long to import
+
+    return dialects.__all__
+
+
+def find_in_dialect(dialect: str, name: str) -> _Builder | None:
+    """A function of a dialect; None where it has none of that name."""
+    module = import_module(f"lrkern.dialects.{dialect}")
+    function: _Builder | None = getattr(module, name) if name in module.__all__ else None
+    return function if inspect.isfunction(function) else None
 
 
 def is_built_in(name: str) -> bool:
