@@ -80,6 +80,7 @@ def cli() -> None:
 
     \b
     EXPR is a schedule as Python writes it: 'cosine(0.1, 0.0, 1000).warmup(100)'
+    or as another library does, after the name of its module in lrkern.dialects: 'torch.StepLR(0.1, 30)'
     One that begins with '-' goes after '--': lrkern plot -- '-1.0 * cosine(0.1, 0.0, 9)'
 
     \b
@@ -174,7 +175,7 @@ def compare(
     rtol: float | None,
     atol: float | None,
 ) -> int:
-    """Tell how far two schedules are apart, and whether they are equal, equal up to rounding, or different.
+    """Tell how far two schedules are apart, and if it is more than rounding.
 
     The exit code is 0 where no step differs by more than is tolerated, 1 where one does, 2 where they cannot be compared.
 
