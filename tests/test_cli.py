@@ -418,7 +418,7 @@ def test_an_interrupt_is_silent():
 
 
 def test_a_fault_is_none_of_the_answers(run, monkeypatch):
-    def fail(*_):
+    def fail(*_, **__):
         raise KeyError("nobody thought of this")
 
     monkeypatch.setattr(lk, "compare", fail)
