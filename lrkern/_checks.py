@@ -30,9 +30,9 @@ MAX_COUNT = _core.MAX_STEP  # 2^53
 _REAL_TYPES = (int, np.floating, np.integer, Real)
 
 
-def cut(text: str) -> str:
+def cut(text: str, most: int = 60) -> str:
     """A text short enough for an error message."""
-    return text if len(text) <= 60 else text[:57] + "..."
+    return text if len(text) <= most else text[: most - 3] + "..."
 
 
 def is_array(value: object) -> bool:

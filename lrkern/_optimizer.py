@@ -399,7 +399,9 @@ class Optimizer:
         if not isinstance(state, Mapping) or set(state) != expected:
             raise ValueError(f"{where}: state must be what state_dict gave; got {_checks.describe(state)}")
         if state["optimizer"] != self._name:
-            raise ValueError(f"{where}: the state must be of {self._name}; got one of {state['optimizer']}")
+            other = state["optimizer"]
+            other = _checks.cut(other) if isinstance(other, str) else _checks.describe(other)
+            raise ValueError(f"{where}: the state must be of {self._name}; got one of {other}")
         count, skipped = (_checks.count(where, key, state[key]) for key in ("count", "skipped"))
         updates = [
             _checks.count(where, self._structure.label("update", i), one)
@@ -438,10 +440,11 @@ class Optimizer:
     def save(self, path: str | PathLike[str]) -> None:
         """Write what `state_dict` gives to a safetensors file: the old file or the new one is there, whatever happens.
 
-        Needs the package safetensors. Parameters are not in it: save them along with it.
+        Parameters are not in it: save them along with it. The file is written beside its place under another name,
+        `.lrkern-save-...`; what a killed process leaves of that the next save there removes.
 
         Raises:
-            OSError: the file cannot be written.
+            OSError: the file cannot be written, or the path is a directory, a device or a FIFO.
             RuntimeError: another thread is in the middle of a step; a step raises it while another thread saves.
         """
         self._tensors.alone(partial(self._save, path))
@@ -467,6 +470,8 @@ class Optimizer:
 
     def load(self, path: str | PathLike[str]) -> None:
         """Go on from what `save` wrote, on an optimizer made with like parameters and options.
+
+        Needs the package safetensors.
 
         Raises:
             OSError: the file cannot be read.
