@@ -21,6 +21,7 @@ typedef struct {
 
 typedef struct lrk_compiler_kernels {
     dd (*log)(dd x, int64_t exponent);
+    xdd (*sum)(xdd a, xdd b);
     xdd (*product)(xdd a, xdd b);
     xdd (*ratio)(xdd a, xdd b);
     xdd (*power)(xdd a, double power);

@@ -112,6 +112,28 @@ static inline int dd_exponent(double a)
     return (int)(u.bits >> 52 & 0x7ff) - 1022;
 }
 
+/* 2^k as two factors: multiplied by one after the other, nothing leaves the range of doubles before the result does. */
+typedef struct {
+    double first, second;
+} power_of_two;
+
+/* |k| > 2000 counts as 2000. */
+static inline power_of_two dd_power_of_two(long long k)
+{
+    k = k < -2000 ? -2000 : k > 2000 ? 2000 : k;
+    return (power_of_two){dd_pow2(k / 2), dd_pow2(k - k / 2)};
+}
+
+static inline dd dd_times(dd a, power_of_two p)
+{
+    return (dd){a.hi * p.first * p.second, a.lo * p.first * p.second};
+}
+
+static inline dd dd_ldexp(dd a, long long k)
+{
+    return dd_times(a, dd_power_of_two(k));
+}
+
 static inline double dd_max(double a, double b)
 {
     return a > b ? a : b;

@@ -31,6 +31,7 @@ static lrk_expr *new_node(lrk_kind kind, lrk_expr *const *parts, int64_t n_parts
     for (int64_t i = 0; i < n_parts; i++) {
         e->parts[i] = lrk_expr_retain(parts[i]);
         e->monotone &= parts[i]->monotone;
+        e->partial |= parts[i]->partial;
         if (e->fastest < parts[i]->fastest)
             e->fastest = parts[i]->fastest;
         e->size = e->size > INT64_MAX - parts[i]->size ? INT64_MAX : e->size + parts[i]->size;
@@ -143,42 +144,56 @@ static lrk_expr *ramp_between(const lrk_expr *ramp, xdd start, xdd end)
     return finished(e);
 }
 
-/* Far above what a base of a power law is, far below where its products overflow. */
-#define LARGE 0x1p400
+/* As a double-double. What is larger than 2^800 counts as that: times a step it still is no infinity, and as a rate per step it
+ * leaves nothing of the second one. */
+enum { LARGEST_RATE = 800 };
 
+static dd to_dd(xdd a)
+{
+    return dd_ldexp(a.v, a.e > LARGEST_RATE ? LARGEST_RATE : a.e);
+}
+
+enum { LARGE = 400, SMALL = -900 }; /* binary exponents of bases, and of what needs more than a double-double */
+
+/* scale (offset + slope t)^power: where bases are far from 1, in units of a power of two, whose power is a factor. */
 lrk_expr *lrk_power_law(double scale, double offset, double slope, double unit, double power)
 {
     LRK_FP_DEFAULT_HERE;
-    lrk_expr *e = new_node(slope == 0.0 ? LRK_KIND_CONSTANT : LRK_KIND_POWER_LAW, NULL, 0);
+    const int constant = slope == 0.0 || power == 0.0 || scale == 0.0;
+    lrk_expr *e = new_node(constant ? LRK_KIND_CONSTANT : LRK_KIND_POWER_LAW, NULL, 0);
     if (!e)
         return NULL;
     e->value = exactly(scale);
+    if (power == 0.0 || scale == 0.0)
+        return finished(e);
+    xdd base = compiler()->ratio(exactly(offset), exactly(unit)), per_step = compiler()->ratio(exactly(slope), exactly(unit));
+    const xdd at_start = compiler()->product(e->value, compiler()->power(base, power));
     if (slope == 0.0) {
-        const xdd factor = compiler()->power(compiler()->ratio(exactly(offset), exactly(unit)), power);
-        e->value = compiler()->product(e->value, factor);
+        e->value = at_start;
         return finished(e);
     }
     e->a = power;
-    if (__builtin_fabs(slope) < LARGE * unit && __builtin_fabs(offset) < LARGE * unit) {
-        e->offset = dd_div(dd_of(offset), dd_of(unit));
-        e->slope = dd_div(dd_of(slope), dd_of(unit));
-    } else { /* (slope/unit)^power (offset/slope + t)^power: no base overflows */
-        const xdd factor = compiler()->power(compiler()->ratio(exactly(slope), exactly(unit)), power);
-        e->value = compiler()->product(e->value, factor);
-        e->offset = dd_div(dd_of(offset), dd_of(slope));
-        e->slope = dd_of(1.0);
+    const int64_t top = base.e > per_step.e ? base.e : per_step.e;
+    if (top > LARGE || top < -LARGE) {
+        e->value = compiler()->product(e->value, compiler()->power((xdd){dd_of(0.5), top + 1}, power));
+        base.e -= top;
+        per_step.e -= top;
     }
+    if (base.v.hi != 0.0 && base.e < SMALL)
+        e->end = at_start; /* a base that is none of float64 */
+    e->offset = to_dd(base);
+    e->slope = to_dd(per_step);
     return finished(e);
 }
 
 lrk_expr *lrk_exponential(double scale, double rate, double every)
 {
     LRK_FP_DEFAULT_HERE;
-    lrk_expr *e = new_node(LRK_KIND_EXPONENTIAL, NULL, 0);
+    lrk_expr *e = new_node(scale == 0.0 || rate == 1.0 ? LRK_KIND_CONSTANT : LRK_KIND_EXPONENTIAL, NULL, 0);
     if (!e)
         return NULL;
     e->value = exactly(scale);
-    e->log_rate = dd_div(compiler()->log(dd_of(rate), 0), dd_of(every));
+    e->log_rate = to_dd(compiler()->ratio(compiler()->normalise(compiler()->log(dd_of(rate), 0), 0), exactly(every)));
     return finished(e);
 }
 
@@ -234,14 +249,34 @@ static lrk_expr *binary(lrk_kind kind, lrk_expr *a, lrk_expr *b)
     return finished(e);
 }
 
+/* Digits by which a sum of two constants may cancel for its double-double to be right in itself. */
+enum { MAY_CANCEL = 30 };
+
 lrk_expr *lrk_sum(lrk_expr *a, lrk_expr *b)
 {
-    return binary(LRK_KIND_SUM, a, b);
+    LRK_FP_DEFAULT_HERE;
+    if (a == NULL || b == NULL || a->kind != LRK_KIND_CONSTANT || b->kind != LRK_KIND_CONSTANT)
+        return binary(LRK_KIND_SUM, a, b);
+    const xdd sum = compiler()->sum(a->value, b->value);
+    const int exact = a->value.v.lo == 0.0 && b->value.v.lo == 0.0;
+    if (!exact && sum.e < (a->value.e > b->value.e ? a->value.e : b->value.e) - MAY_CANCEL)
+        return binary(LRK_KIND_SUM, a, b);
+    lrk_expr *e = new_node(LRK_KIND_CONSTANT, NULL, 0);
+    if (e)
+        e->value = sum;
+    return finished(e);
+}
+
+static int is_zero(const lrk_expr *e)
+{
+    return e && e->kind == LRK_KIND_CONSTANT && e->value.v.hi == 0.0;
 }
 
 lrk_expr *lrk_product(lrk_expr *a, lrk_expr *b)
 {
     LRK_FP_DEFAULT_HERE;
+    if (is_zero(a) || is_zero(b)) /* also times what is beyond float64 */
+        return a && b ? lrk_constant(0.0, 1.0) : NULL;
     if (a == NULL || b == NULL || a->kind != LRK_KIND_CONSTANT ||
         (b->kind != LRK_KIND_CONSTANT && b->kind != LRK_KIND_POWER_LAW))
         return binary(LRK_KIND_PRODUCT, a, b);
@@ -265,8 +300,10 @@ lrk_expr *lrk_quotient(lrk_expr *a, lrk_expr *b)
     LRK_FP_DEFAULT_HERE;
     if (!is_constant(b) || b->value.v.hi == 0.0) {
         lrk_expr *e = new_node(LRK_KIND_QUOTIENT, (lrk_expr *[]){a, b}, 2);
-        if (e)
+        if (e) {
             e->monotone = 0; /* not across a pole */
+            e->partial = 1;
+        }
         return finished(e);
     }
     lrk_expr *const factor = new_node(LRK_KIND_CONSTANT, NULL, 0);
@@ -290,6 +327,7 @@ lrk_expr *lrk_power(lrk_expr *a, double power)
     if (e) {
         e->a = power;
         e->monotone = 0; /* not across a zero */
+        e->partial = 1;
     }
     return finished(e);
 }
@@ -425,6 +463,18 @@ static lrk_expr *equal_restarts(const lrk_expr *ramp, int64_t period, double gai
     return sum;
 }
 
+enum { LATEST_BITS = 160 }; /* of local times: of 2^53 steps, 2^100 times as fast */
+
+/* period/(1 - growth). Where that is just above a whole step, so near that local times cannot tell them apart, it is moved away
+ * from the step, at which cycles still go on. */
+static dd shrinking_limit(int64_t period, double growth)
+{
+    const dd limit = dd_div(dd_of_int(period), dd_two_sum(1.0, -growth));
+    const dd whole = dd_floor(dd_add_d(limit, 0.5)), left = dd_add(dd_sub(dd_of_int(period), whole), dd_mul_d(whole, growth));
+    const dd beyond = dd_add_d(whole, whole.hi * 0x1p-95);
+    return left.hi > 0.0 && dd_less(limit, beyond) ? beyond : limit;
+}
+
 /* Cycles that are all alike. */
 static lrk_expr *alike_restarts(lrk_expr *rise, lrk_expr *ramp)
 {
@@ -453,7 +503,8 @@ lrk_expr *lrk_restarts(lrk_expr *ramp, double growth, double gain, double rest, 
     e->n = period;
     e->times = warmup;
     e->a = growth;
-    e->end = exactly(rest);
+    const xdd held = compiler()->value_at(ramp, dd_of_int(period));
+    e->end = compiler()->round(held) == rest ? held : exactly(rest);
     e->log_rate = compiler()->log(dd_of(gain), 0);
     lrk_cycles *c = e->cycles = calloc(1, sizeof *c);
     if (!c) {
@@ -463,7 +514,7 @@ lrk_expr *lrk_restarts(lrk_expr *ramp, double growth, double gain, double rest, 
     /* S(2m) = S(m) (1 + g^m) */
     const wide one = wide_of(1.0);
     wide length = one, power = wide_of(growth);
-    while (c->bits < LRK_CYCLE_BITS && length.e <= 54 && power.e > -1000) {
+    while (c->bits < LRK_CYCLE_BITS && length.e <= LATEST_BITS && (power.e > -1000 || c->bits == 0)) {
         c->length[c->bits] = wide_to_dd(&length);
         c->power[c->bits] = wide_to_dd(&power);
         c->bits++;
@@ -472,6 +523,6 @@ lrk_expr *lrk_restarts(lrk_expr *ramp, double growth, double gain, double rest, 
         power = wide_mul(&power, &power);
     }
     if (growth < 1.0)
-        c->limit = dd_div(dd_of_int(period), dd_two_sum(1.0, -growth));
+        c->limit = shrinking_limit(period, growth);
     return finished(e);
 }

@@ -57,8 +57,10 @@ struct lrk_expr {
     uint64_t seed;       /* of noise */
     int64_t n;           /* steps, by, every, period, number of values, divisor of a stretch */
     int64_t times;       /* of a repeat; warm-up of each cycle of restarts; of a composition: whether its clock is sound */
+    int partial;         /* it may have no value somewhere: a quotient or a power is in it */
     double a, b;         /* of a shape; power of a power law, of a gain; low and high; factor; growth; limit */
-    xdd value, end;      /* constant, start, scale; end of a ramp, slope of a line, rest of restarts */
+    xdd value, end;      /* constant, start, scale; end of a ramp, slope of a line, rest of restarts; of
+                          * a power law its value at 0, where the base is below what a double-double holds */
     dd offset, slope;    /* base of a power law */
     dd inverse;          /* of the steps of a ramp */
     dd log_rate;         /* of an exponential per step, of a gain per cycle, of a ramp along one as a whole */
