@@ -58,23 +58,24 @@ class Schedule(_core.Expression):
         if isinstance(step, (np.floating, Real)):
             return self(float(_step(step)))
         try:
-            steps = np.asarray(step)
+            steps = np.asarray(_checks.unmasked("schedule", "step", step))
         except ValueError:  # rows of different lengths: whatever they are, no numbers
             steps = np.empty(1, object)
         if steps.dtype.kind not in "iuf" or steps.dtype.itemsize > 8:
-            if steps.size == 0 and not isinstance(step, np.ndarray):
+            if steps.size == 0 and not _checks.is_array(step):
                 return np.empty(steps.shape)
             raise TypeError(
                 f"schedule: step must be a number or an array of numbers; got {describe(step)} of dtype {steps.dtype}"
             )
         out = np.empty(steps.size)
-        if steps.dtype.kind == "f":
-            done = self._call_reals(np.ascontiguousarray(steps, np.float64).ravel(), out)
-        else:  # unsigned steps beyond int64 become negative, which is refused as well
-            done = self._call_steps(np.ascontiguousarray(steps, np.int64).ravel(), out)
-        if not done:
-            wrong = steps[~((steps >= 0) & (steps <= MAX_COUNT))].flat[0]
-            raise ValueError(f"schedule: steps must be >= 0 and <= 2^53; got {wrong}")
+        with _core.hold("schedule", "step", steps):
+            if steps.dtype.kind == "f":
+                done = self._call_reals(np.ascontiguousarray(steps, np.float64).ravel(), out)
+            else:  # unsigned steps beyond int64 become negative, which is refused as well
+                done = self._call_steps(np.ascontiguousarray(steps, np.int64).ravel(), out)
+            if not done:
+                wrong = steps[~((steps >= 0) & (steps <= MAX_COUNT))].flat[0]
+                raise ValueError(f"schedule: steps must be >= 0 and <= 2^53; got {wrong}")
         return out.reshape(steps.shape)
 
     def table(
@@ -109,7 +110,8 @@ class Schedule(_core.Expression):
         """
         n = count("table", "n", n)
         start = count("table", "start", start, high=MAX_COUNT - n)
-        return choose("table", backend, out).table(self, n, start, dtype, out)
+        made = choose("table", backend, out).table(self, n, start, dtype, out)
+        return made if out is None else out
 
     def plan(self, horizon: int | None = None) -> Plan:
         """The compiled form: arrays that any backend evaluates. See `lrkern.Plan`.

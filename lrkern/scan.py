@@ -164,8 +164,9 @@ def plateau(
     options = _options(locals(), more)
     scan = _Scan("plateau", dialect, start, options, shape[:-1], backend)
     lr = output_for("plateau", out, shape, rows)
-    scan.advance(rows, lr.reshape(rows.shape))
-    return lr
+    with _core.hold("plateau", "metrics", rows), _core.hold("plateau", "out", lr):
+        scan.advance(rows, lr.reshape(rows.shape))
+    return lr if out is None else out
 
 
 def _options(arguments: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
@@ -275,10 +276,12 @@ def _check_state(where: str, state: object, keys: set[str]) -> None:
         raise ValueError(f"{where}: state must be what state_dict gave; got {_checks.describe(state)}")
 
 
-def _state_array(where: str, name: str, value: object, like: Floats) -> Floats:
-    if not isinstance(value, np.ndarray) or value.dtype != np.float64 or value.shape != like.shape:
+def _state_array(where: str, name: str, value: Any, like: Floats) -> Floats:
+    value = _checks.unmasked(where, name, value)
+    if not _checks.is_array(value) or value.dtype != np.float64 or value.shape != like.shape:
         raise ValueError(f"{where}: {name} must be float64 of shape {like.shape}; got {_checks.describe(value)}")
-    return np.array(value, order="C")
+    with _core.hold(where, name, value):
+        return np.array(value, order="C")
 
 
 # ---------------------------------------------------------------------------------------------------------- loss_driven
@@ -333,8 +336,9 @@ def loss_driven(
         else np.empty((0, 0))
     )
     which = np.ascontiguousarray(np.broadcast_to(table_of.reshape(-1), len(rows)), np.int64)
-    scans["loss_driven"](rows, curves, which, lr.reshape(rows.shape))
-    return lr
+    with _core.hold(where, "losses", rows), _core.hold(where, "out", lr):
+        scans["loss_driven"](rows, curves, which, lr.reshape(rows.shape))
+    return lr if out is None else out
 
 
 class LossDriven:

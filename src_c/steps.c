@@ -475,10 +475,10 @@ static bool make_blocks(lrk_step_list *list)
             total += blocks_per_row(tensor) * (tensor->sparse == NULL ? 1 : tensor->sparse->count);
     }
     list->blocks[list->count] = total;
-    if (2 * total <= list->room)
+    if (list->sums != NULL && 2 * total <= list->room)
         return true;
     free(list->sums);
-    list->sums = malloc((size_t)total * 2 * sizeof *list->sums);
+    list->sums = malloc(((size_t)total * 2 + 1) * sizeof *list->sums); /* never NULL, which nothing may be added to */
     list->room = list->sums == NULL ? 0 : 2 * total;
     return list->sums != NULL;
 }

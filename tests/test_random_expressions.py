@@ -137,13 +137,20 @@ FOUND = [
     ("exponential_ramp(9e+306, 0.0, 1, 2.0).restarts(5e-324, 3e+206)", 1),
     ("noise(1.0).stretch(1, 987)", 8814208905785995),
     ("half_cosine(2e+78, -2e+78, 1) - constant(1.0)", 1),
+    ("inverse_sqrt(1.0, 5e-324) / 1.0", 0),
+    ("inverse_time(1.0, 1.79769e+308) / 1.0", 0),
+    ("inverse_power(1e+300, 5e-324, 1.0) / -2e-126", 0),
+    ("tanh(1.0, 1.0, 1, 0.0, 1000000.0).restarts(1.001, 2.0)", 9924),
+    ("exponential_ramp(1.0, 0.0, 2, 2.0).restarts(1.0, 1.79769e+308)", 2.8424602231401823),
+    ("cyclic(0.8, 0.8, 1, 0, 'exp_range', 2.0)", 297.5),
 ]
 
 
 @pytest.mark.parametrize(("text", "step"), FOUND)
 def test_found(text, step):
     exact = oracle.evaluate(text)
-    steps = sorted({0, 1, exact.steps or 0, *range(max(step - 2, 0), min(step + 2, cases.LAST_STEP) + 1)})
+    near = range(max(int(step) - 2, 0), min(int(step) + 2, cases.LAST_STEP) + 1)
+    steps = sorted({0, 1, exact.steps or 0, step, *near})
     faults, _ = promise.judge(text, expressions.build(text), exact, steps)
     if faults:
         pytest.fail("\n".join(map(str, faults)), pytrace=False)

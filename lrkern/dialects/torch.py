@@ -11,6 +11,7 @@ from fractions import Fraction
 from math import floor, lcm
 
 from lrkern import schedules
+from lrkern._budget import spend
 from lrkern._checks import MAX_COUNT, choice, count, counts, describe, flag, real
 from lrkern.dialects._parts import between, fine_unit, from_calls, placed, powers, stretched, wave
 from lrkern.expression import Schedule, join, multiply, schedule
@@ -73,7 +74,9 @@ def MultiplicativeLR(base_lr: float, lr_lambda: Callable[[int], float], steps: i
     if not callable(lr_lambda):
         raise TypeError(f"{where}: lr_lambda must be callable; got {describe(lr_lambda)}")
     values = [float(lr)]
-    for t in range(1, count(where, "steps", steps, low=1)):
+    steps = count(where, "steps", steps, low=1)
+    spend(steps)
+    for t in range(1, steps):
         values.append(values[-1] * real(where, f"lr_lambda({t})", lr_lambda(t)))
     return schedules.from_table(values)
 
