@@ -313,7 +313,9 @@ def leaf(d: Draws) -> str:
     if d.leaves and d.chance(0.15):
         return d.one_of(*d.leaves)
     if d.chance(0.4):  # the commonest, most of the time
-        return CURVES[d.one_of("constant", "linear", "cosine", "polynomial", "exponential", "line", "inverse_sqrt", "cyclic")](d)
+        return CURVES[d.one_of("constant", "linear", "cosine", "polynomial", "exponential", "line", "inverse_sqrt", "cyclic")](
+            d
+        )
     return d.one_of(*CURVES.values())(d)
 
 

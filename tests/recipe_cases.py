@@ -210,9 +210,8 @@ def half_cosine(peak, end, steps):
     middle = real((exactly(peak) + exactly(end)) / 2)
 
     def value(t):
-        if t == 0:
-            return middle if steps else real(end)
-        return real(end) if t >= steps else SHAPES["cosine"](peak, end, (1 + t / steps) / 2)
+        value, scale = SHAPES["cosine"](peak, end, (1 + min(t / steps, Fraction(1))) / 2) if steps else measured(real(end))
+        return Measured(middle, scale) if t == 0 < steps else Measured(value, scale)
 
     return Exact.curve(value, steps, begin=lambda t: middle if t == 0 else value(t))
 

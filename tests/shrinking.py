@@ -101,6 +101,13 @@ def candidates(text: str) -> Iterator[str]:
     return iter(sorted(dict.fromkeys(found), key=len))
 
 
+def still(fails: Callable[[str], bool], text: str) -> bool:
+    try:
+        return fails(text)
+    except Exception:  # refused, or no schedule any more
+        return False
+
+
 def shrink(text: str, fails: Callable[[str], bool], tries: int = 400) -> str:
     """The simplest text found for which `fails` still holds, within so many tries."""
     seen = {text}
@@ -112,7 +119,7 @@ def shrink(text: str, fails: Callable[[str], bool], tries: int = 400) -> str:
                 continue
             seen.add(candidate)
             tries -= 1
-            if fails(candidate):
+            if still(fails, candidate):
                 text, progress = candidate, True
                 break
     return text
