@@ -64,7 +64,7 @@ HUGE = "1.7976931348623157e308"
 
 @pytest.mark.parametrize(
     "text",
-    ["exponential(1.0, 1e-310)", "exponential(1.0, 2e-322)", f"exponential(1e300, {TINY}, 700)"]
+    ["exponential(1.0, 1e-310)", f"exponential(1e-300, {HUGE})", f"exponential(1.0, {HUGE}, 3)", "exponential(1.0, 2e-322)", f"exponential(1e300, {TINY}, 700)"]
     + ["exponential(1.0, 0.5, 1e-310)", f"exponential(1.0, 0.5, {TINY})", f"exponential(1.0, 2.0, {HUGE})"]
     + ["inverse_time(1, 1, 1e-308)", f"inverse_time(1.0, {HUGE})", f"inverse_time(1e-3, {TINY}, {TINY})"]
     + [f"inverse_time(3.0, {HUGE}, {TINY})", "inverse_time(-2.8e-80, 1.7976931348623157e+308, 1).repeat(5, 49)"]
@@ -72,7 +72,8 @@ HUGE = "1.7976931348623157e308"
     + [f"inverse_power(1e-300, {HUGE}, 7.0)", "inverse_sqrt(-1e-25, 9e-323)", "inverse_sqrt(1.0, 3e-322).cooldown(0, 6)"]
     + ["cosine(1.0, 0.5, 7).repeat(7, gain=1e-310)", f"linear(1.0, 0.0, 1).restarts(2.0, {TINY})"]
     + [f"step_decay(1.0, {TINY}, 3)", "exponential_ramp(1.0, 0.5, 100, 1e-100)", "cyclic(0.5, 0.5, 0, 1, 'exp_range', 2.0)"]
-    + ["linear(1.0, 0.0, 2).restarts(1e-310)", "linear(1.0, 0.0, 2).restarts(1e-300, 0.5)", "line(1.0, 1.0, 2e-322).clip(high=2)"],
+    + ["linear(1.0, 0.0, 2).restarts(1e-310)", "linear(1.0, 0.0, 2).restarts(1e-300, 0.5)", "line(1.0, 1.0, 2e-322).clip(high=2)"]
+    + [f"constant(1.0) - inverse_sqrt(1.0, {TINY})", f"-3.0 * inverse_power(1.0, {TINY}, 2.0)"],
 )
 def test_rates_gains_and_lengths_at_the_ends_of_float64(text):
     schedule, exact = lk.parse(text), oracle.evaluate(text)
