@@ -88,18 +88,20 @@ static inline dd dd_div(dd a, dd b)
     return dd_fast_two_sum(q, (rest + __builtin_fma(-q, b.lo, a.lo)) / b.hi);
 }
 
-/* 2^k; 0 below the normal numbers, infinite above them. */
-static inline double dd_pow2(long long k)
+/* 2^k, a normal number. */
+static inline double dd_normal_pow2(long long k)
 {
-    if (k < -1022)
-        return 0.0;
-    if (k > 1023)
-        return __builtin_inf();
     const union {
         unsigned long long bits;
         double value;
     } u = {(unsigned long long)(k + 1023) << 52};
     return u.value;
+}
+
+/* 2^k; 0 below the normal numbers, infinite above them. */
+static inline double dd_pow2(long long k)
+{
+    return k < -1022 ? 0.0 : k > 1023 ? __builtin_inf() : dd_normal_pow2(k);
 }
 
 /* k with 2^(k-1) <= |a| < 2^k, as frexp gives it; a is normal, or 0 (then far below any other exponent). */
@@ -121,7 +123,7 @@ typedef struct {
 static inline power_of_two dd_power_of_two(long long k)
 {
     k = k < -2000 ? -2000 : k > 2000 ? 2000 : k;
-    return (power_of_two){dd_pow2(k / 2), dd_pow2(k - k / 2)};
+    return (power_of_two){dd_normal_pow2(k / 2), dd_normal_pow2(k - k / 2)};
 }
 
 static inline dd dd_times(dd a, power_of_two p)

@@ -283,6 +283,7 @@ lrk_expr *lrk_product(lrk_expr *a, lrk_expr *b)
     lrk_expr *e = new_node(b->kind, NULL, 0);
     if (e) { /* one of the same kind */
         e->value = compiler()->product(a->value, b->value);
+        e->end = compiler()->product(a->value, b->end);
         e->a = b->a;
         e->offset = b->offset;
         e->slope = b->slope;

@@ -23,7 +23,7 @@ static inline wide wide_of(double a) /* > 0 */
     if (small)
         a *= 0x1p100;
     const int e = dd_exponent(a);
-    return (wide){{0, 0, 0, (uint64_t)(a * dd_pow2(-e / 2) * dd_pow2(-e - -e / 2) * 0x1p53) << 11}, small ? e - 100 : e};
+    return (wide){{0, 0, 0, (uint64_t)(dd_ldexp(dd_of(a), -e).hi * 0x1p53) << 11}, small ? e - 100 : e};
 }
 
 static inline wide wide_mul(const wide *a, const wide *b)

@@ -46,12 +46,14 @@ def test_the_smaller_of_two_ends_has_all_its_digits_where_it_is_the_larger_term(
         assert_value(text, step)
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["line(1.2e-210, 3.4e221)", "line(1e-300, 1e30)", "line(8e-321, 1.0)", "line(-0.1, 6e+306)", "line(-3e-322, 1.0)"]
-    + ["line(1.0, 1.0, 2e-322)", "line(0.0, 1.0, 1e-311) + constant(1.0)", "line(1.0, -1.0, 2e-58).clip(0.0)"]
-    + ["linear(1e-300, 1e300, 10**6)", "1e-300 * exponential(1.0, 0.5) + line(0.0, 1e200)"],
-)
+STEEP = [
+    *["line(1.2e-210, 3.4e221)", "line(1e-300, 1e30)", "line(8e-321, 1.0)", "line(-0.1, 6e+306)", "line(-3e-322, 1.0)"],
+    *["line(1.0, 1.0, 2e-322)", "line(0.0, 1.0, 1e-311) + constant(1.0)", "line(1.0, -1.0, 2e-58).clip(0.0)"],
+    *["linear(1e-300, 1e300, 10**6)", "1e-300 * exponential(1.0, 0.5) + line(0.0, 1e200)"],
+]
+
+
+@pytest.mark.parametrize("text", STEEP)
 def test_a_start_is_not_lost_next_to_a_slope(text):
     schedule, exact = lk.parse(text), oracle.evaluate(text).at(0)
     assert schedule(0) == schedule.table(1)[0] == lk.tables([schedule], 1)[0, 0] == ulp.nearest(exact)
@@ -62,18 +64,38 @@ TINY = "5e-324"
 HUGE = "1.7976931348623157e308"
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["exponential(1.0, 1e-310)", "exponential(1.0, 2e-322)", f"exponential(1e300, {TINY}, 700)"]
-    + ["exponential(1.0, 0.5, 1e-310)", f"exponential(1.0, 0.5, {TINY})", f"exponential(1.0, 2.0, {HUGE})"]
-    + ["inverse_time(1, 1, 1e-308)", f"inverse_time(1.0, {HUGE})", f"inverse_time(1e-3, {TINY}, {TINY})"]
-    + [f"inverse_time(3.0, {HUGE}, {TINY})", "inverse_time(-2.8e-80, 1.7976931348623157e+308, 1).repeat(5, 49)"]
-    + [f"inverse_power(1.0, {TINY}, {power})" for power in (1.0, 0.3, 2.0, 1e-3, 0.0)]
-    + [f"inverse_power(1e-300, {HUGE}, 7.0)", "inverse_sqrt(-1e-25, 9e-323)", "inverse_sqrt(1.0, 3e-322).cooldown(0, 6)"]
-    + ["cosine(1.0, 0.5, 7).repeat(7, gain=1e-310)", f"linear(1.0, 0.0, 1).restarts(2.0, {TINY})"]
-    + [f"step_decay(1.0, {TINY}, 3)", "exponential_ramp(1.0, 0.5, 100, 1e-100)", "cyclic(0.5, 0.5, 0, 1, 'exp_range', 2.0)"]
-    + ["linear(1.0, 0.0, 2).restarts(1e-310)", "linear(1.0, 0.0, 2).restarts(1e-300, 0.5)", "line(1.0, 1.0, 2e-322).clip(high=2)"],
-)
+RATES = [
+    "exponential(1.0, 1e-310)",
+    f"exponential(1e-300, {HUGE})",
+    f"exponential(1.0, {HUGE}, 3)",
+    "exponential(1.0, 2e-322)",
+    f"exponential(1e300, {TINY}, 700)",
+    "exponential(1.0, 0.5, 1e-310)",
+    f"exponential(1.0, 0.5, {TINY})",
+    f"exponential(1.0, 2.0, {HUGE})",
+    "inverse_time(1, 1, 1e-308)",
+    f"inverse_time(1.0, {HUGE})",
+    f"inverse_time(1e-3, {TINY}, {TINY})",
+    f"inverse_time(3.0, {HUGE}, {TINY})",
+    "inverse_time(-2.8e-80, 1.7976931348623157e+308, 1).repeat(5, 49)",
+    *[f"inverse_power(1.0, {TINY}, {power})" for power in (1.0, 0.3, 2.0, 1e-3, 0.0)],
+    f"inverse_power(1e-300, {HUGE}, 7.0)",
+    "inverse_sqrt(-1e-25, 9e-323)",
+    "inverse_sqrt(1.0, 3e-322).cooldown(0, 6)",
+    "cosine(1.0, 0.5, 7).repeat(7, gain=1e-310)",
+    f"linear(1.0, 0.0, 1).restarts(2.0, {TINY})",
+    f"step_decay(1.0, {TINY}, 3)",
+    "exponential_ramp(1.0, 0.5, 100, 1e-100)",
+    "cyclic(0.5, 0.5, 0, 1, 'exp_range', 2.0)",
+    "linear(1.0, 0.0, 2).restarts(1e-310)",
+    "linear(1.0, 0.0, 2).restarts(1e-300, 0.5)",
+    "line(1.0, 1.0, 2e-322).clip(high=2)",
+    f"constant(1.0) - inverse_sqrt(1.0, {TINY})",
+    f"-3.0 * inverse_power(1.0, {TINY}, 2.0)",
+]
+
+
+@pytest.mark.parametrize("text", RATES)
 def test_rates_gains_and_lengths_at_the_ends_of_float64(text):
     schedule, exact = lk.parse(text), oracle.evaluate(text)
     for t in [*range(60), 99, 100, 101, 10**6, 10**12, LAST - 1, LAST]:
@@ -112,7 +134,8 @@ def test_cycles_beyond_float64_are_told():
 
 def test_nothing_stays_nothing_whatever_it_is_multiplied_by():
     grown = lk.exponential(1.0, 2.0)
-    for schedule in (grown * 0.0, lk.linear(0.0, 0.0, 9) * grown, lk.constant(0.0).shift(-5) * grown, lk.inverse_sqrt(0.0, 1) * grown):
+    nothings = [lk.constant(0.0), lk.linear(0.0, 0.0, 9), lk.constant(0.0).shift(-5), lk.inverse_sqrt(0.0, 1)]
+    for schedule in (nothing * grown for nothing in nothings):
         for t in (0, 3000, 2**50):
             assert schedule(t) == 0.0
 
