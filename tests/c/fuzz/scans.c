@@ -225,11 +225,14 @@ static void observe_plateau(fuzz_bytes bytes, fuzz_record *record)
     run_in_two(&other, cut);
     same_plateau("in two calls", &p, &other, 0, p.scan.runs);
     free_plateau(&other);
-    if (p.scan.runs > 0) {
+    const int64_t lone[] = {alone, 0, LRK_SCAN_LANES - 1, p.scan.runs - 1};
+    for (size_t i = 0; i < sizeof lone / sizeof *lone; i++) {
+        if (lone[i] >= p.scan.runs || lone[i] < 0)
+            continue;
         again = given;
         make_plateau(&other, &again, false);
-        run_alone(&other, alone);
-        same_plateau("alone", &p, &other, alone, alone + 1);
+        run_alone(&other, lone[i]);
+        same_plateau("alone", &p, &other, lone[i], lone[i] + 1);
         free_plateau(&other);
     }
     free_plateau(&p);
