@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lrkern import _checks
-from lrkern._runs import Floats
+from lrkern._runs import Floats, as_array
 from lrkern.expression import Schedule
 
 # JSON has no number for these.
@@ -58,10 +58,8 @@ def numbers(where: str, name: str, value: object, shape: tuple[int, ...]) -> Flo
 
 def _array(value: Any) -> Any:
     """What lists, arrays and tensors hold, words for infinities included; None for anything else."""
-    if hasattr(value, "detach"):  # a tensor of torch, which may be on a device and belong to a graph
-        value = value.detach().cpu()
     try:
-        return np.asarray(_from_words(value))
+        return as_array(_from_words(value))
     except (TypeError, ValueError, RuntimeError):
         return None
 
