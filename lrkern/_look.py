@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -110,7 +111,16 @@ def style(ax: Axes, xlabel: str, ylabel: str) -> None:
     ax.xaxis.set_major_locator(ticker.MaxNLocator(nbins=8, steps=[1, 2, 5, 10], integer=True))
     ax.xaxis.set_major_formatter(ticker.EngFormatter(sep=""))
     if ax.get_yscale() == "linear":
-        ax.yaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: short(value, *ax.get_ylim())))
+        ax.yaxis.set_major_formatter(ticker.FuncFormatter(partial(_tick, ax)))
+
+
+def _tick(ax: Axes, value: float, place: int) -> str:
+    return _short(value, *ax.get_ylim())
+
+
+def plain_tick(value: float, place: int) -> str:
+    """A tick's number, with as few digits as it has."""
+    return f"{value:g}"
 
 
 def _tick_label_color(axis: str) -> Any:
@@ -118,7 +128,7 @@ def _tick_label_color(axis: str) -> Any:
     return setting(f"{axis}tick.color", _INK) if color == "inherit" else color
 
 
-def short(value: float, low: float, high: float) -> str:
+def _short(value: float, low: float, high: float) -> str:
     """A tick's number with as many digits as tell it from its neighbours, and no power of ten beside the axis."""
     largest, range_ = max(abs(low), abs(high)), abs(high / 2 - low / 2)
     digits = 3 + max(0, math.ceil(math.log10(largest / range_))) if range_ > 0.0 else 6

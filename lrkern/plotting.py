@@ -103,7 +103,10 @@ def plot(
     ax = picture.ax
     for one, text in zip(drawn, texts, strict=True):
         values = np.where(one.values > 0, one.values, np.nan) if scale == "log" else one.values
-        look = {**_look.line_look(ax, len(_curves(ax))), **({"marker": "o", "markersize": 3.5} if n <= 60 else {})}
+        look = {
+            **_look.line_look(ax, len(_curves(*_same_place(ax)))),
+            **({"marker": "o", "markersize": 3.5} if n <= 60 else {}),
+        }
         (curve,) = ax.plot(one.steps, values, **{**look, "label": text, **options})
         if "markevery" not in options:
             curve.set_markevery(np.flatnonzero(np.diff(one.steps, append=n)).tolist())  # not where a stair ends
@@ -119,7 +122,7 @@ def plot(
     if title is not None:
         size = _look.setting("axes.titlesize", "medium")
         ax.set_title(title, loc="left", fontsize=size, color=_look.ink(), pad=picture.room_above())
-    elif len(_curves(ax)) == 1 and labels is None:
+    elif len(_curves(*_same_place(ax))) == 1 and labels is None:
         heading = ax.set_title(texts[0], loc="left", fontsize="small", color=_look.ink(), pad=picture.room_above())
         heading.set(gid=_ALONE, **_look.code_text())
     return ax
@@ -164,7 +167,7 @@ class _Picture:
     @property
     def is_crowded(self) -> bool:
         """Whether a colour map tells the curves apart: there are many, or so large a legend leaves no room for them."""
-        room = 0.35 * self.ax.figure.get_size_inches()[1]
+        room = 0.35 * self.ax.figure.bbox.height / self.ax.figure.dpi
         too_high = self.own and len(self.colored) > 2 and len(self.colored) * _LINE_HEIGHT * _look.scale() > room
         return len(self.colored) > _MANY or too_high or self.has_no_room
 
@@ -187,8 +190,8 @@ class _Picture:
         ax = self.ax
         eng = require("matplotlib.ticker", install="'lrkern[plot]'", what="plot").EngFormatter(sep="")
         left, right = ax.get_xlim()
-        figure_width = ax.figure.get_size_inches()[0]
-        width = (0.5 if self.is_crowded else 0.75) * figure_width if self.own else _width(ax)
+        share = 0.5 if self.is_crowded else 0.75  # of a new figure; what the axes will have is not known yet
+        width = share * ax.figure.bbox.width / ax.figure.dpi if self.own else _width(ax)
         each = 0.065 * _look.scale() / width  # of the axes' width, for a character
         free = -math.inf
         for step in sorted(set(steps)):
@@ -354,8 +357,14 @@ def _check_values(drawn: Sequence[Line], scale: str) -> None:
             raise ValueError(f"{wanted}; got {one.values[i]:g} at step {one.steps[i]}")
 
 
-def _curves(ax: Axes) -> list[Any]:
-    return [one for one in ax.lines if one.get_gid() != _MARK]
+def _curves(*axes: Axes) -> list[Any]:
+    return [one for ax in axes for one in ax.lines if one.get_gid() != _MARK]
+
+
+def _same_place(ax: Axes) -> list[Axes]:
+    """The axes and its twins, which have another vertical axis."""
+    place = ax.get_position().bounds
+    return [one for one in ax.figure.axes if one.get_position().bounds == place]
 
 
 def _set_scale(ax: Axes, scale: str) -> None:
@@ -416,7 +425,7 @@ def plot_suggestion(found: Suggestion, ax: Axes | None = None) -> Axes:
     if ax.get_xscale() == "log":
         ticker = require("matplotlib.ticker", install="'lrkern[plot]'", what="plot")
         ax.xaxis.set_major_locator(ticker.LogLocator(numticks=8))
-        ax.xaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g}"))
+        ax.xaxis.set_major_formatter(ticker.FuncFormatter(_look.plain_tick))
     for place, name in enumerate(("valley", "steepest", "minimum", "slide"), 1):
         rate = getattr(found, name)
         if rate is not None and (rate > 0 or ax.get_xscale() == "linear"):

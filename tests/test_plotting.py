@@ -1,10 +1,13 @@
 """Pictures: what is drawn is the schedule, peaks included; joints are marked; the defaults show it whole."""
 
+import gc
 import json
 import os
+import pickle
 import re
 import subprocess
 import sys
+import weakref
 import xml.etree.ElementTree as ET
 from itertools import pairwise
 
@@ -447,6 +450,36 @@ def test_curves_of_several_calls_get_a_bar_when_they_are_many():
     S.plot(ax=axes)
     assert axes.get_title(loc="left") == repr(S)
     assert len(curves(axes)) == 1
+
+
+def test_twins_differ_in_colour_and_have_one_title():
+    axes = S.plot()
+    twin = axes.twinx()
+    lk.one_cycle_momentum(0.85, 0.95, 1000).plot(ax=twin, ylabel="momentum")
+    assert curves(axes)[0].get_color() != curves(twin)[0].get_color()
+    assert (axes.get_title(loc="left"), twin.get_title(loc="left")) == (repr(S), "")
+
+
+def test_figures_go_on_after_pickling_and_in_subfigures():
+    figure = pickle.loads(pickle.dumps(lk.plot(sweep(12)).figure))
+    axes = S.plot(1200, ax=figure.axes[0])
+    assert len(curves(axes)) == 13
+    assert len(figure.axes) == 2
+    for part in pyplot.figure(figsize=(9, 3)).subfigures(1, 2):
+        axes = part.subplots()
+        for rows in (sweep(3), sweep(9)):
+            lk.plot(rows, ax=axes)
+        axes.figure.canvas.draw()
+        assert len(part.axes) == 2
+
+
+def test_pictures_are_not_kept():
+    axes = S.plot()
+    alive = weakref.ref(axes)
+    pyplot.close("all")
+    del axes
+    gc.collect()
+    assert alive() is None
 
 
 def test_one_colour_for_many_curves_needs_neither_bar_nor_legend():
