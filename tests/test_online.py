@@ -101,7 +101,7 @@ def test_a_state_is_plain_data_and_goes_on_to_the_bit(make: Callable[[], Any], c
     state = first.state_dict()
     assert {type(leaf) for leaf in leaves(state)} <= {float, int, str, type(None)}
     assert all(math.isfinite(leaf) for leaf in leaves(state) if isinstance(leaf, float | int))
-    kept = json.dumps(state, allow_nan=False)
+    kept, rate = json.dumps(state, allow_nan=False), first.lr
     wanted = moved(first, METRICS[cut:])
     assert json.dumps(state, allow_nan=False) == kept, "a state changes no more"
     for back in (
@@ -115,6 +115,7 @@ def test_a_state_is_plain_data_and_goes_on_to_the_bit(make: Callable[[], Any], c
         moved(second, METRICS[3:5])
         second.load_state_dict(back)
         assert json.dumps(second.state_dict()) == kept
+        assert_same_bits(np.asarray(second.lr), np.asarray(rate))
         found = moved(second, METRICS[cut:])
         assert len(found) == len(wanted)
         for a, b in zip(found, wanted, strict=True):
