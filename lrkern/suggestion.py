@@ -97,7 +97,7 @@ def suggest(
         TypeError, ValueError: bad arguments; fewer than two losses at different rates are left.
 
     Accuracy:
-        `steepest` compares float64 quotients; all else is exact but for the smoothing.
+        `steepest` compares float64 quotients; all else is exact, except for the smoothing.
 
     Example:
         >>> import numpy as np, lrkern as lk

@@ -122,6 +122,14 @@ def test_a_state_is_plain_data_and_goes_on_to_the_bit(make: Callable[[], Any], c
             assert_same_bits(np.asarray(a), np.asarray(b))
 
 
+def test_metrics_may_be_tensors_on_a_device() -> None:
+    rate, curve = lk.Plateau(0.1, factor=0.5, patience=0), lk.LossDriven(0.8, 0.5)
+    for one in (rate, curve):
+        assert one.update(Tensor(np.array(2.0))) == one.lr
+    assert rate.update(Tensor(np.array(3.0))) == 0.05
+    assert lk.plateau(Tensor(np.array([2.0, 3.0])), 0.1, factor=0.5, patience=0).tolist() == [0.1, 0.05]
+
+
 def test_a_state_in_float32_is_taken() -> None:
     one = lk.Plateau([0.1, 0.2], factor=0.3, patience=0)
     moved(one, METRICS)
