@@ -25,7 +25,7 @@ SOURCES := pyproject.toml setup.py $(wildcard lrkern/*.pyx lrkern/*.pxi lrkern/*
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo build lib test test-big sanitize test-peers test-cuda test-cuda-mlir test-aarch64 test-all fuzz fuzz-c bench lint format typecheck docs clean distclean
+.PHONY: help demo build lib test test-big sanitize test-peers test-cuda test-cuda-mlir test-aarch64 test-all fuzz fuzz-c bench lint format typecheck record docs clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -79,6 +79,10 @@ test-all: lint typecheck test sanitize test-cuda test-peers fuzz-c ## all that a
 
 bench: $(BUILT) $(VENV)/.bench ## measure everything that README claims, against whichever peers are installed
 	$(BIN)/python -m bench $(ARGS)
+
+record: $(BUILT) ## write what follows from curves and their tests: README's list, digests of new expressions
+	$(BIN)/python tools/curve_table.py
+	$(BIN)/python tests/test_bits.py --add
 
 lint: $(VENV)/.lint ## check style: ruff and clang-format
 	$(BIN)/ruff check .
