@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from lrkern.comparison import Comparison, compare
     from lrkern.plotting import plot
     from lrkern.scan import LossDriven, Plateau, loss_driven, plateau, refine
+    from lrkern.suggestion import Suggestion, suggest
 
 __version__ = "0.1.0"
 
@@ -34,6 +35,7 @@ __all__ = [
     "Plan",
     "Plateau",
     "Schedule",
+    "Suggestion",
     "__version__",
     "compare",
     "cooldowns",
@@ -49,6 +51,7 @@ __all__ = [
     "plot",
     "refine",
     "set_threads",
+    "suggest",
     "tables",
     "use_isa",
 ]
@@ -61,6 +64,7 @@ __all__ += schedules.__all__
 _LATER = {
     **dict.fromkeys(("Comparison", "compare"), "comparison"),
     **dict.fromkeys(("LossDriven", "Plateau", "loss_driven", "plateau", "refine"), "scan"),
+    **dict.fromkeys(("Suggestion", "suggest"), "suggestion"),
     "plot": "plotting",
 }
 

@@ -117,6 +117,20 @@ def real(
     raise ValueError(_real_message(where, name, value, low, high, above, below))
 
 
+def single(value: Any) -> Any:
+    """The number in an array or tensor of one element, as functions of array libraries return them; else the value itself.
+
+    >>> single(np.array([0.5])), single(np.arange(2))
+    (0.5, array([0, 1]))
+    """
+    if isinstance(value, _REAL_TYPES) or not hasattr(value, "__array__"):
+        return value
+    try:
+        return value.item() if hasattr(value, "item") else np.asarray(value).item()
+    except (TypeError, ValueError, RuntimeError):  # more than one element, or none that is known yet
+        return value
+
+
 def _real_message(where: str, name: str, value: object, low: float, high: float, above: float, below: float) -> str:
     # Of two bounds on a side the tighter one says it all.
     bounds = (f"> {above:g}" if above >= low else f">= {low:g}", f"< {below:g}" if below <= high else f"<= {high:g}")

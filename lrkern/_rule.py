@@ -194,13 +194,13 @@ class Group:
             tensors.set_input(index, place, value)
         self.form.check_shrinkage(self.where, *self.numbers[:2])
         if callable(self.ema):
-            tensors.set_ema(index, weight(f"{self.where}, step {count}", "ema", self.ema(count)))
+            tensors.set_ema(index, weight(f"{self.where}, step {count}", "ema", _checks.single(self.ema(count))))
 
     def _checked(self, name: str, value: Any, count: int) -> float:
         try:
             return self.rule.hypers[name]("", name, value)
-        except (TypeError, ValueError):  # say at which step; to write that out each time would be slow
-            return self.rule.hypers[name](f"{self.where}, step {count}", name, value)
+        except (TypeError, ValueError):  # an array of one element; or say at which step, which would be slow each time
+            return self.rule.hypers[name](f"{self.where}, step {count}", name, _checks.single(value))
 
     def at(self, name: str, count: int) -> Any:
         """An option at a step."""

@@ -131,6 +131,10 @@ class Schedule(_core.Expression):
         Where s begins with a phase of no steps, as `cosine(0.1, 0.0, total - n)` with total = n, it rises to the start of
         that phase, 0.1, although s(0) is its end.
 
+        The steps are added to the length: in a run of `total` updates, n of them warm-up, s has total - n. And step 0 has the
+        value `start`: with 0, the first update moves nothing. For a first step above 0, the share (t + 1)/n of s(0) at t < n,
+        as many libraries have it, write `s.warmup(n - 1, start=s(0) / n)`.
+
         Args:
             steps: >= 0; 0 gives the schedule itself.
             start: value at step 0.
@@ -140,6 +144,8 @@ class Schedule(_core.Expression):
         >>> import lrkern as lk
         >>> lk.constant(0.1).warmup(4).table(6)
         array([0.   , 0.025, 0.05 , 0.075, 0.1  , 0.1  ])
+        >>> lk.constant(0.1).warmup(3, start=0.1 / 4).table(5)
+        array([0.025, 0.05 , 0.075, 0.1  , 0.1  ])
         """
         steps = count("warmup", "steps", steps)
         start = real("warmup", "start", start)

@@ -8,7 +8,7 @@ from math import floor, lcm
 
 from lrkern import schedules
 from lrkern._budget import spend
-from lrkern._checks import count, describe, real
+from lrkern._checks import count, describe, real, single
 from lrkern.expression import Schedule, join
 
 _FINEST = 2**52  # the longest curve in fine steps
@@ -91,7 +91,7 @@ def from_calls(where: str, name: str, f: object, steps: int | None, first: int =
         raise TypeError(f"{where}: steps must be given with {name}: how many values to ask it for; got None")
     steps = count(where, "steps", steps, low=1)
     spend(steps)
-    return schedules.from_table([real(where, f"{name}({t})", f(t)) for t in range(first, first + steps)])
+    return schedules.from_table([real(where, f"{name}({t})", single(f(t))) for t in range(first, first + steps)])
 
 
 def equal_cycles(start: float, end: float, steps: int, cycles: int) -> Schedule:

@@ -12,7 +12,7 @@ from math import floor, lcm
 
 from lrkern import schedules
 from lrkern._budget import spend
-from lrkern._checks import MAX_COUNT, choice, count, counts, describe, flag, real
+from lrkern._checks import MAX_COUNT, choice, count, counts, describe, flag, real, single
 from lrkern.dialects._parts import between, fine_unit, from_calls, moment, placed, powers, sequence, stretched, wave
 from lrkern.expression import Schedule, join, multiply, schedule
 
@@ -77,7 +77,7 @@ def MultiplicativeLR(base_lr: float, lr_lambda: Callable[[int], float], steps: i
     steps = count(where, "steps", steps, low=1)
     spend(steps)
     for t in range(1, steps):
-        values.append(values[-1] * real(where, f"lr_lambda({t})", lr_lambda(t)))
+        values.append(values[-1] * real(where, f"lr_lambda({t})", single(lr_lambda(t))))
     return schedules.from_table(values)
 
 
