@@ -176,7 +176,8 @@ LRK_API int64_t lrk_expr_size(const lrk_expr *e);
 /* The most steps of local time, anywhere inside, that one step takes: stretches by less than 1. Beyond 2^100 values fail. */
 LRK_API double lrk_expr_fastest(const lrk_expr *e);
 
-/* The value at a real t >= 0 (steps between integers included), correctly rounded but for ~2^-60 of it. */
+/* The value at a real t >= 0 (steps between integers included), correctly rounded except for ~2^-60 of it. Where it fails, *value
+ * is infinite, or NaN where there is no value: a division by zero, or a power of a negative number. */
 LRK_API lrk_status lrk_expr_value(const lrk_expr *e, double t, double *value);
 
 /* The value at step t, where a phase of no steps that lies at t counts with its start: a ramp of no steps there, although its
