@@ -53,7 +53,7 @@ static int lrk_usable(double norm)
         (void)n, (void)norms; \
         c->sign = h->maximize != 0 ? -1 : 1; \
         c->decay = h->decoupled != 0 ? 0 : h->weight_decay; \
-        c->keep = h->decoupled != 0 ? 1 - h->lr * h->weight_decay : 1; \
+        c->pull = h->decoupled != 0 && h->lr != 0 ? h->weight_decay : 0; \
         __VA_ARGS__ \
         return (int)(sizeof *c / sizeof(double)); \
     }
