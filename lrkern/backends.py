@@ -67,6 +67,7 @@ class StepOptions(NamedTuple):
     skip_nonfinite: bool = False
     zero_grad: bool = False
     rounding: str = "nearest"
+    state_rounding: str = "nearest"
     seed: int = 0
 
 

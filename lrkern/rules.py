@@ -24,7 +24,7 @@ from numba.extending import overload
 
 from lrkern._jit import FLAGS, fma, number, pointwise, product, sqrt
 
-LARGEST = 1.7976931348623157e308
+LARGEST = 2.0**128 - 2.0**104
 
 
 @pointwise
@@ -49,9 +49,9 @@ def one_minus_power(base, n):
 
 
 @pointwise
-def usable(norm):
-    """Whether a norm can be a part of a quotient."""
-    return norm > 0.0 and norm <= LARGEST
+def at_most_largest(quotient):
+    """A quotient of norms, or the largest float32 where it is beyond that: tiny gradients then stay finite."""
+    return LARGEST if quotient > LARGEST else quotient
 
 
 @pointwise
@@ -355,7 +355,7 @@ def adagrad_update(c, p, g, s0, s1, s2):
 
 
 class LARSInputs(NamedTuple):
-    """joint: the norm is that of the gradient with the decay in it."""
+    """joint: the norm is that of the gradient with the decay in it; lr_inside: 0 for LARC."""
 
     lr: float
     weight_decay: float
@@ -367,6 +367,7 @@ class LARSInputs(NamedTuple):
     eps: float
     joint: float
     lr_inside: float
+    trust_clip: float
 
 
 class LARSScalars(NamedTuple):
@@ -387,9 +388,12 @@ class LARSScalars(NamedTuple):
 def lars_scalars(h, n, norm_p, norm_m):
     """Scalars of LARS."""
     sign, decay, pull = common_scalars(h)
+    inside, adapts = h.lr_inside != 0.0, not norm_p == 0.0 and not norm_m == 0.0
     below = norm_m if h.joint != 0.0 else norm_m + product(h.weight_decay, norm_p)
-    ratio = h.trust * norm_p / (below + h.eps) if usable(norm_p) and usable(below) else 1.0
-    inside = h.lr_inside != 0.0
+    ratio = at_most_largest(h.trust * norm_p / (below + h.eps)) if adapts else 1.0
+    if h.trust_clip != 0.0 and adapts:
+        ratio = 1.0 if ratio >= h.lr else ratio / h.lr
+    decay = decay if adapts or inside else 0.0
     fresh, out = (h.lr * ratio, 1.0) if inside else (ratio, h.lr)
     start = 1.0 if not inside and n == 1 else 0.0
     return LARSScalars(sign, decay, pull, h.momentum, h.nesterov, h.joint, fresh, out, start)
@@ -450,7 +454,8 @@ def lamb_scalars(h, n, norm_p, norm_m):
     corrects = h.bias_correction != 0.0
     root = 1.0 / sqrt(one_minus_power(h.beta2, n)) if corrects else 1.0
     inverse = 1.0 / one_minus_power(h.beta1, n) if corrects else 1.0
-    step = h.lr * norm_p / norm_m if usable(norm_p) and usable(norm_m) else h.lr
+    adapts = not norm_p == 0.0 and not norm_m == 0.0
+    step = at_most_largest(h.lr * norm_p / norm_m) if adapts else h.lr
     return LAMBScalars(sign, decay, h.pull, h.beta1, 1.0 - h.beta1, h.beta2, 1.0 - h.beta2, h.eps, root, inverse, step)
 
 

@@ -29,10 +29,10 @@ static double lrk_one_minus_power(double base, int64_t n)
     return gap + (((1 - gap) - power) - power_low);
 }
 
-/* Whether a norm can be a part of a quotient. */
-static int lrk_usable(double norm)
+/* A quotient of norms, or the largest float32 where it is beyond that: tiny gradients then stay finite. */
+static double lrk_at_most_max(double quotient)
 {
-    return norm > 0 && norm <= 0x1.fffffffffffffp1023;
+    return quotient > 0x1.fffffep127 ? 0x1.fffffep127 : quotient;
 }
 
 #define H(name) double name;

@@ -81,7 +81,9 @@ typedef struct lrk_split {
 
 static inline float lrk_from_split(uint16_t param, uint16_t remainder)
 {
-    return lrk_float(((uint32_t)param << 16) + (uint32_t)(int32_t)(int16_t)remainder);
+    const float whole = lrk_float(((uint32_t)param << 16) + (uint32_t)(int32_t)(int16_t)remainder);
+    /* Together they would be a NaN where the remainder is of another parameter than the one that has been written here. */
+    return whole == whole ? whole : lrk_from_bf16(param);
 }
 
 static inline lrk_split lrk_to_split(float x)

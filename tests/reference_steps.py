@@ -159,7 +159,8 @@ def split(x: Array) -> tuple[Array, Array]:
 def joined(param: Array, remainder: Array) -> Array:
     """The float32 numbers that were split."""
     high = param.view(np.uint16).astype(np.uint32) << np.uint32(16)
-    return (high + remainder.astype(np.int32).view(np.uint32)).view(F32)
+    m = (high + remainder.astype(np.int32).view(np.uint32)).view(F32)
+    return np.where(np.isnan(m), high.view(F32), m)
 
 
 # ---------------------------------------------------------------------------------------------------------------- norm
@@ -321,17 +322,24 @@ def adagrad(o: Update, p: Array, d: Array, states: States) -> Array:
     return fma(-rate, joined_with(o, o.weight_decay * later, q, p), p)
 
 
-def is_usable(x: Scalar) -> bool:
-    return bool(x != 0 and np.isfinite(x))
+def quotient_of_norms(above: Scalar, below: Scalar) -> np.float64:
+    most = np.float64(np.finfo(F32).max)
+    quotient: np.float64 = above / below
+    return most if quotient > most else quotient
 
 
 def lars(o: Update, p: Array, d: Array, states: States) -> Array:
-    decay = o.rounded(o.weight_decay)
-    decayed = add_decay(decay, p, d)
-    P = norm(p)
-    below = norm(decayed) if o.convention == "optax" else norm(d) + o.weight_decay * P
-    ratio = o.trust * P / (below + o.eps) if is_usable(P) and is_usable(below) else np.float64(1.0)
     apex = o.convention == "apex"
+    decayed = add_decay(o.rounded(o.weight_decay), p, d)
+    P, M = norm(p), norm(decayed if o.convention == "optax" else d)
+    if P != 0 and M != 0:
+        below = M if o.convention == "optax" else M + o.weight_decay * P
+        ratio = quotient_of_norms(o.trust * P, below + o.eps)
+        if o.trust_clip:
+            ratio = np.float64(1.0) if ratio >= o.lr else ratio / o.lr
+    else:
+        ratio = np.float64(1.0)
+        decayed = d if apex else decayed
     fresh, out = (o.rounded(ratio), o.rounded(o.lr)) if apex else (o.rounded(o.lr * ratio), o.rounded(1.0))
     momentum = o.rounded(o.momentum)
     x = fresh * decayed
@@ -355,7 +363,7 @@ def lamb(o: Update, p: Array, d: Array, states: States) -> Array:
     u = i * (m / fma(np.sqrt(v), r, o.rounded(o.eps)))
     u = fma(decay, p, u) if decay != 0 else u
     P, U = norm(p), norm(u)
-    step = o.lr * P / U if is_usable(P) and is_usable(U) else o.lr
+    step = quotient_of_norms(o.lr * P, U) if P != 0 and U != 0 else o.lr
     return fma(-o.rounded(step), u, p)
 
 
@@ -455,6 +463,7 @@ class Optimizer:
         zero_grad: bool = False,
         state_dtype: Any = None,
         rounding: str = "nearest",
+        state_rounding: str = "stochastic",
         seed: int = 0,
         **options: Any,
     ) -> None:
@@ -462,7 +471,7 @@ class Optimizer:
         self.rule, self.states = RULES[name]
         self.clip_norm, self.clip_value = clip_norm, clip_value
         self.skip_nonfinite, self.zero_grad = skip_nonfinite, zero_grad
-        self.rounding, self.seed = rounding, seed
+        self.rounding, self.state_rounding, self.seed = rounding, state_rounding, seed
         self.count = self.skipped = 0
         self.grad_norm: float | None = None
         self.tensors = []
@@ -471,7 +480,8 @@ class Optimizer:
             for param in own.pop("params"):
                 self.tensors.append(self._make_tensor(name, param, own, state_dtype))
         for tensor, copy in zip(self.tensors, copy_to or [], strict=bool(copy_to)):
-            tensor.copy = None if copy is None else np.ravel(copy, order="K").copy()
+            if copy is not None:
+                tensor.copy = to_nearest(tensor.load_param(np.arange(tensor.param.size)), copy.dtype)
 
     def _make_tensor(self, name: str, param: Array, options: dict[str, Any], state_dtype: Any) -> Tensor:
         flat = np.ravel(param, order="K").copy()
@@ -530,10 +540,10 @@ class Optimizer:
         if tensor.remainder is not None:
             tensor.param[chosen], tensor.remainder[chosen] = split(p)
         else:
-            tensor.param[chosen] = self._stored(p, tensor.param.dtype, 0, chosen)
+            tensor.param[chosen] = self._stored(p, tensor.param.dtype, self.rounding, 0, chosen)
         for name, value in states.items():
             stored = tensor.states[name]
-            stored[chosen] = self._stored(value, stored.dtype, 1 + self.states.index(name), chosen)
+            stored[chosen] = self._stored(value, stored.dtype, self.state_rounding, 1 + self.states.index(name), chosen)
 
     def _options_now(self, options: dict[str, Any], chosen: Array, row_length: int) -> dict[str, Any]:
         """Schedules at `count`, numbers in float64, lr of rows for each element."""
@@ -546,7 +556,7 @@ class Optimizer:
             now[name] = np.float64(value) if is_number else value
         return now
 
-    def _stored(self, x: Array, dtype: np.dtype[Any], stream: int, numbers: Array) -> Array:
-        if self.rounding == "stochastic" and dtype in (BF16, F16):
+    def _stored(self, x: Array, dtype: np.dtype[Any], rounding: str, stream: int, numbers: Array) -> Array:
+        if rounding == "stochastic" and dtype in (BF16, F16):
             return to_stochastic(x, dtype, lambda i: random_bits(self.seed, self.count, stream, i), numbers)
         return to_nearest(x, dtype)

@@ -94,7 +94,8 @@ def run_chunks(chunks, lrs, tensors, kind, around):
             group, n, tensor = group_of[i], updates[i], i
             h = inputs_at(kind.inputs, inputs, group, lrs, k)
             c = rounded(rules.scalars(h, n + 1, norms_of[i, 0], norms_of[i, 1]), like)
-        pipeline = Pipeline(around.factor, around.limit, weights[group], around.zero, around.mixed)
+        weight = weights[group]
+        pipeline = Pipeline(around.factor, around.limit, weight, around.zero, around.mixed, around.mixed_states)
         run_range(c, like, begin, pipeline, arrays_at(addresses, i, begin, end - begin, chunks[k, 3], stored))
 
 

@@ -83,6 +83,8 @@ class StepList(_core.StepList):
         self._work: list[Work] = []
         self._bound: list[Any] | None = None
         self._noted: list[Any] | None = None  # bound gradients whose addresses are noted already
+        states = [one for kind in tensors.states.values() for one in kind if one is not None]
+        self._has_narrow_states = any(one.itemsize == 2 for one in states)
         self._turns = Turns(tensors.where)
         self.set_options(StepOptions())
 
@@ -105,7 +107,8 @@ class StepList(_core.StepList):
         """What steps do around the rule."""
         super().set_options(options)
         self._options = options
-        self._seed = np.uint64(options.seed) if options.rounding == "stochastic" else None
+        self._random_params = options.rounding == "stochastic"
+        self._random_states = options.state_rounding == "stochastic" and self._has_narrow_states
 
     def set_input(self, group: int, index: int, value: float) -> None:
         """Set an input of a group's rule."""
@@ -174,9 +177,12 @@ class StepList(_core.StepList):
                 return
             if options.clip_norm < math.inf and not norm <= options.clip_norm:
                 factor = options.clip_norm / raw
-        # An int, as compiled code returns it, would come back as int64.
-        mixed = None if self._seed is None else np.uint64(kernels.random_seed(self._seed, np.uint64(self._counts[0])))
-        around = Pipeline(factor, options.clip_value, 0.0, options.zero_grad, mixed)
+        mixed = None
+        if self._random_params or self._random_states:
+            # An int, as compiled code returns it, would come back as int64.
+            mixed = np.uint64(kernels.random_seed(np.uint64(options.seed), np.uint64(self._counts[0])))
+        of_params, of_states = mixed if self._random_params else None, mixed if self._random_states else None
+        around = Pipeline(factor, options.clip_value, 0.0, options.zero_grad, of_params, of_states)
         for one in self._work:
             if one.kind.measures:
                 self._measure(one, around)

@@ -6,7 +6,7 @@ from typing import Any, Unpack
 
 from lrkern import _checks
 from lrkern._optimizer import Arrays, Hyper, Optimizer, Shared, step_once
-from lrkern._rule import BASICS, Rule, fraction, nonnegative
+from lrkern._rule import BASICS, SQUARES, Rule, fraction, nonnegative
 
 __all__ = ["Adam", "AdamW", "adam_step", "adamw_step"]
 
@@ -14,6 +14,7 @@ __all__ = ["Adam", "AdamW", "adam_step", "adamw_step"]
 def _adam(decoupled: float) -> Rule:
     return Rule(
         states=("exp_avg", "exp_avg_sq", "max_exp_avg_sq"),
+        unfit=lambda options: SQUARES,
         hypers={**BASICS, "beta1": fraction, "beta2": fraction, "eps": nonnegative},
         flags=("amsgrad", "maximize", "eps_inside", "decay_after"),
         conventions={"torch": {"eps_hat": 0.0}, "keras": {"eps_hat": 1.0}},
