@@ -81,6 +81,10 @@ def kinds_of(
     checks: dict[str, Callable[[str, str, object], Any]], options: dict[str, Any], checked: bool
 ) -> tuple[bool | str, ...] | None: ...
 
+class DefaultMode:
+    def __enter__(self) -> None: ...
+    def __exit__(self, *error: object) -> None: ...
+
 class Steps(Protocol):
     # What the lists of tensors of all backends have in common. For type checkers alone: at run time there is no such class.
     @property

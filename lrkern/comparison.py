@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lrkern import _core
 from lrkern._checks import MAX_COUNT, choice, count, describe
 from lrkern.expression import Schedule
 
@@ -126,11 +127,12 @@ def compare(
             raise ValueError(f"compare: {name} must have as many values as there are steps, {n}; got {describe(array)}")
     kind = _dtype(dtype, list(arrays.values()))
     found = _Found()
-    rows = [_rows(one, start, kind) for one in both.values()]
-    for begin in range(0, n, _CHUNK):
-        end = min(begin + _CHUNK, n)
-        found.add(start + begin, rows[0](begin, end), rows[1](begin, end))
-    return found.result(n, start, kind.name)
+    with _core.DefaultMode():
+        rows = [_rows(one, start, kind) for one in both.values()]
+        for begin in range(0, n, _CHUNK):
+            end = min(begin + _CHUNK, n)
+            found.add(start + begin, rows[0](begin, end), rows[1](begin, end))
+        return found.result(n, start, kind.name)
 
 
 def _operand(name: str, value: Any) -> Any:

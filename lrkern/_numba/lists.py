@@ -116,7 +116,8 @@ class StepList(_core.StepList):
 
     def set_ema(self, group: int, decay: float) -> None:
         """Set the decay of a group's averages."""
-        self._tensors.weights[group] = 1 - decay
+        with _core.DefaultMode():
+            self._tensors.weights[group] = 1 - decay
 
     def get_updates(self) -> list[int]:
         """For each tensor, how many updates it has had."""
@@ -143,7 +144,7 @@ class StepList(_core.StepList):
 
     def run(self, grads: list[Any] | None, grad_scale: float, prepare: Callable[[], None] | None = None) -> None:
         """One step with these gradients (None: the bound ones), after a call of `prepare`, which may set inputs for it."""
-        with self._turns:
+        with self._turns, _core.DefaultMode():
             if prepare is not None:
                 prepare()
             self._step(self._taken(grads), grad_scale)
