@@ -388,12 +388,12 @@ class LARSScalars(NamedTuple):
 def lars_scalars(h, n, norm_p, norm_m):
     """Scalars of LARS."""
     sign, decay, pull = common_scalars(h)
-    inside, adapts = h.lr_inside != 0.0, not norm_p == 0.0 and not norm_m == 0.0
+    inside, is_zero = h.lr_inside != 0.0, norm_p == 0.0 or norm_m == 0.0
     below = norm_m if h.joint != 0.0 else norm_m + product(h.weight_decay, norm_p)
-    ratio = at_most_largest(h.trust * norm_p / (below + h.eps)) if adapts else 1.0
-    if h.trust_clip != 0.0 and adapts:
+    ratio = 1.0 if is_zero else at_most_largest(h.trust * norm_p / (below + h.eps))
+    if h.trust_clip != 0.0 and not is_zero:
         ratio = 1.0 if ratio >= h.lr else ratio / h.lr
-    decay = decay if adapts or inside else 0.0
+    decay = 0.0 if is_zero and not inside else decay
     fresh, out = (h.lr * ratio, 1.0) if inside else (ratio, h.lr)
     start = 1.0 if not inside and n == 1 else 0.0
     return LARSScalars(sign, decay, pull, h.momentum, h.nesterov, h.joint, fresh, out, start)
@@ -454,8 +454,7 @@ def lamb_scalars(h, n, norm_p, norm_m):
     corrects = h.bias_correction != 0.0
     root = 1.0 / sqrt(one_minus_power(h.beta2, n)) if corrects else 1.0
     inverse = 1.0 / one_minus_power(h.beta1, n) if corrects else 1.0
-    adapts = not norm_p == 0.0 and not norm_m == 0.0
-    step = at_most_largest(h.lr * norm_p / norm_m) if adapts else h.lr
+    step = h.lr if norm_p == 0.0 or norm_m == 0.0 else at_most_largest(h.lr * norm_p / norm_m)
     return LAMBScalars(sign, decay, h.pull, h.beta1, 1.0 - h.beta1, h.beta2, 1.0 - h.beta2, h.eps, root, inverse, step)
 
 

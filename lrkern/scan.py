@@ -467,5 +467,6 @@ def refine(grad_norms: npt.ArrayLike, norm: str = "l2", *, peak: float = 1.0, sm
         shape = _core.times_later_sum(weights * weights if norm == "l2" else weights)
         top = shape.max()
         if not 0.0 < top < np.inf:
-            raise ValueError(f"{where}: grad_norms must not span more than the range of float64; got {least:g} to {smooth.max():g}")
+            spans = f"got {least:g} to {smooth.max():g}"
+            raise ValueError(f"{where}: grad_norms must not span more than the range of float64; {spans}")
         return from_table((peak * (shape / top)).tolist())

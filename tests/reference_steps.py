@@ -547,7 +547,8 @@ class Optimizer:
 
     def _options_now(self, options: dict[str, Any], chosen: Array, row_length: int) -> dict[str, Any]:
         """Schedules at `count`, numbers in float64, lr of rows for each element."""
-        now: dict[str, Any] = {"with_momentum": is_on(options.get("momentum", 0.0)), "decoupled": self.name in ("AdamW", "Lion")}
+        now: dict[str, Any] = {"with_momentum": is_on(options.get("momentum", 0.0))}
+        now["decoupled"] = self.name in ("AdamW", "Lion")
         for name, value in options.items():
             value = value(self.count) if callable(value) else value
             if isinstance(value, np.ndarray):

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import ml_dtypes
@@ -146,8 +147,6 @@ assert lk.cosine(0.1, 3e-310, 100_000).table(100_001, backend="numba").tobytes()
 """
     if "all" not in MODES:
         pytest.skip("no such mode")
-    from pathlib import Path
-
     done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
 

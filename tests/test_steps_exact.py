@@ -525,7 +525,8 @@ def test_functions(name: str, options: dict[str, Any], storage: tuple[Any, ...])
         tensor.updates = updates
         for k, one in enumerate(tensor.states):
             if updates or name == "Adagrad":
-                tensor.states[one] = np.abs(values(F32, 67, 10 + k)).astype(kept_so["state_dtype"] or reference.computed_in(param))
+                dtype = kept_so["state_dtype"] or reference.computed_in(param)
+                tensor.states[one] = np.abs(values(F32, 67, 10 + k)).astype(dtype)
         p, g = tensor.param.copy(), values(grad, 67, 2)
         kept = {one: array.copy() for one, array in tensor.states.items()}
         numbers = {"count": updates} if "count" in has else {"first": updates == 0} if "first" in has else {}

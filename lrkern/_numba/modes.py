@@ -1,7 +1,7 @@
 """The floating-point mode of Numba's threads, which are not lrkern's: what `_core.DefaultMode` is to the calling one.
 
-A loop of `prange` calls `enter`, works, and calls `leave` with what that gave. Numbers that are the same for all turns of the loop go
-through `hidden` between: conversions of them would be moved to before the loop, where the mode is another one.
+A loop of `prange` calls `enter`, works, and calls `leave` with what that gave. Numbers that are the same for all turns of the
+loop go through `hidden` between: conversions of them would be moved to before the loop, where the mode is another one.
 """
 
 from __future__ import annotations

@@ -67,9 +67,9 @@ class Table:
     ) -> Table:
         """From what `_core.StepList.layout` tells; tensors without a gradient, and empty ones, get no chunks.
 
-        `row_lrs`: for tensors that have them, the address of their learning rates, and how many. `pairs`: the gradients given as
-        (indices, values). `roundings`: of parameters and of states. `last`: a table of the same tensors that may be changed, and
-        is if it can serve.
+        `row_lrs`: for tensors that have them, the address of their learning rates, and how many. `pairs`: the gradients given
+        as (indices, values). `roundings`: of parameters and of states. `last`: a table of the same tensors that may be changed,
+        and is if it can serve.
         """
         addresses, storages, sizes = layout
         rows = np.zeros((max(1, len(sizes)), TENSOR_FIELDS), np.int64)
