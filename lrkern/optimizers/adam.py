@@ -58,7 +58,8 @@ def adam_step(
     Args:
         param: float64, float32, bfloat16 or float16, of any shape, contiguous (its axes in any order) and writable; updated.
         grad: an array like `param` in shape and memory order; only read.
-        exp_avg, exp_avg_sq: arrays like `param` in shape and memory order, 0 at the start; updated.
+        exp_avg, exp_avg_sq: arrays like `param` in shape and memory order, 0 at the start; updated. Not float16; bfloat16
+            is rounded to nearest here, where an average of squares that falls slowly stands still: optimizers round better.
         max_exp_avg_sq: the same for AMSGrad, which divides by the largest v so far; None for Adam.
         count: number of steps before this one.
         lr, eps, weight_decay: numbers >= 0.
