@@ -45,6 +45,8 @@ struct lrk_expr {
     double fastest; /* most steps of local time, anywhere inside, that one step of this node takes */
     int64_t n_parts;
     lrk_expr **parts;
+    int repeats; /* from tail_start on with `period` (0: constant, between steps as well) */
+    int64_t tail_start, period;
 
     lrk_shape shape;
     int rises, falls;    /* one end of a ramp is so small that the weight of the other one counts to its last digit */
@@ -53,7 +55,8 @@ struct lrk_expr {
     int64_t n;           /* steps, by, every, period, number of values, divisor of a stretch */
     int64_t times;       /* of a repeat */
     double a, b;         /* of a shape; power of a power law or of a gain; low and high; factor; growth; limit */
-    xdd value, end;      /* constant, start, scale; end of a ramp, slope of a line, rest of restarts */
+    xdd value, end;      /* constant, start, scale; end of a ramp, slope of a line, rest of restarts; of
+                          * a power law its value at 0, where the base is below what a double-double holds */
     dd offset, slope;    /* base of a power law */
     dd inverse;          /* of the steps of a ramp */
     dd log_rate;         /* of an exponential per step, of a gain per cycle, of a ramp along one as a whole */

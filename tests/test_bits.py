@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import os
 import subprocess
 import sys
@@ -39,6 +40,19 @@ LARGE_TEXTS = [
     "cyclic(0.0, 1.0, 700, 300) * polynomial(1.0, 0.0, 2_000_000, 0.9)",
     "piecewise([0.1, 0.01, 0.001], [900_001, 1_500_003])",
     "cosine(0.1, 0.01, 90).warmup(10).repeat(100, gain=0.9999)",
+]
+CYCLE_TEXTS = [
+    "cosine(1.0, 0.1, 1000).repeat(1000).shift(-300)",
+    "cosine(1.0, 0.1, 1000).repeat(1000).shift(-300).warmup(41)",
+    "polynomial(1.0, 0.0, 700, 0.9).repeat(700).shift(-690) * 0.5",
+    "cosine(1.0, 0.0, 1000).repeat(1000) + linear(1.0, 0.0, 1)",
+    "(cosine(1.0, 0.1, 1000).repeat(1000) + linear(1.0, 0.0, 1730)).warmup(40)",
+    "join([linear(0.0, 1.0, 90), cyclic(0.1, 1.0, 300, 77).shift(-200)], [55])",
+    "cosine(1.0, 0.1, 300).repeat(300).shift(-7) + cosine(0.3, 0.1, 80).repeat(80)",
+    "cosine(1.0, 0.1, 300).repeat(300).stretch(3, 2).shift(-100)",
+    "(cosine(1.0, 0.1, 100).repeat(100) + polynomial(1.0, 0.0, 730, 0.7)).staircase(3).clip(0.11, 0.9)",
+    "cosine(0.7, 0.1, 900).warmup(13).shift(-5)",
+    "from_table([0.5, 0.25, 0.125]).repeat(5).shift(-2) * cosine(1.0, 0.5, 40).repeat(40)",
 ]
 OFFSETS = [0, 1, 4, 8, 12, 20, 33, 56, 63]
 
@@ -234,6 +248,37 @@ if pytest is not None:
         assert grid.tobytes() == np.array(expected).tobytes()
         with np.errstate(over="ignore", under="ignore"):
             assert single.tobytes() == np.array(expected).astype(np.float32).tobytes()
+
+    @every_isa
+    @pytest.mark.parametrize("text", CYCLE_TEXTS)
+    def test_a_step_has_one_piece(isa, text):
+        """Where values repeat, each cycle has the pieces of the first: alone, in slices and grids, in plans of a part."""
+        fresh, plan = lambda: lk.parse(text), lk.parse(text).plan(1)
+        assert plan.period > 0
+        bases = [0, plan.tail_start, plan.tail_start + plan.period, plan.tail_start + 3 * plan.period, 10**9, 10**15]
+        with lk.use_isa(isa):
+            for base in bases:
+                whole = fresh().table(3000, start=base)
+                assert lk.tables([fresh()], 3000, start=base).tobytes() == whole.tobytes(), (text, base)
+                far = fresh()
+                far(0)
+                assert far(np.arange(base, base + 3000)).tobytes() == whole.tobytes(), (text, base)
+                for start in (0, 1, 299, 701, 1500, 2999):
+                    assert fresh()(base + start).hex() == whole[start].hex(), (text, base + start)
+                    slice_ = lk.tables([fresh()], 3000 - start, start=base + start)
+                    assert slice_.tobytes() == whole[start:].tobytes(), (text, base + start)
+        for base in bases:
+            breaks, center, coef, _, _ = fresh()._plan_arrays(base + 2500, base)
+            assert breaks[0] <= base
+            assert breaks[-1] >= base + 2500
+            for k, (begin, end) in enumerate(itertools.pairwise(breaks)):
+                t = max(int(begin), base)
+                reduced = t if t < plan.tail_start else plan.tail_start + (t - plan.tail_start) % plan.period
+                i = np.searchsorted(plan.breaks, reduced, "right") - 1
+                if plan.period > 1:
+                    assert (coef[k] == plan.coef[i]).all(), (text, t)
+                    assert t - center[k] == reduced - plan.center[i], (text, t)
+                    assert end - t <= plan.breaks[i + 1] - reduced, (text, t)
 
     @every_isa
     def test_isa_from_the_environment(isa):
