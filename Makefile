@@ -67,7 +67,8 @@ test-aarch64: $(BUILT) ## cross-compile for aarch64, check under qemu-user that 
 	PYTHON=$(abspath $(BIN))/python tools/test_aarch64.sh
 
 fuzz: $(BUILT) ## EXAMPLES=1000 times as much random input, other input every time: expressions, texts, records, state files
-	LRKERN_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest tests/test_properties.py tests/test_bad_text.py tests/test_records.py \
+	LRKERN_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest tests/test_random_expressions.py tests/test_random_bits.py \
+	    tests/test_properties.py tests/test_bad_text.py tests/test_records.py \
 	    tests/test_steps_files.py tests/test_steps_writes.py tests/test_cli.py tests/test_dialect_text.py $(ARGS)
 
 fuzz-c: ## fuzz the C library for SECONDS=600 in all: libFuzzer, sanitizers, all ways to a value against each other

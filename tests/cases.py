@@ -30,6 +30,7 @@ from case_table import (  # noqa: F401  (some of them for the tests)
 from oracle import (
     SHAPES,
     Exact,
+    Measured,
     along,
     blend,
     cosine_power_weights,
@@ -276,9 +277,11 @@ def cyclic(low, high, up, down=None, mode="triangular", gamma=1.0):
         x = t - i * period
         rise = x / up if x < up else 1 - (x - up) / down
         if mode == "triangular":
-            return real(low + (high - low) * rise)
+            return SHAPES["linear"](low, high, rise)
         scale = mp.ldexp(1, -i) if mode == "triangular2" else mp.power(real(gamma), real(t))
-        return real(low) + real((high - low) * rise) * scale
+        bottom, height = real(low), real((high - low) * rise) * scale
+        total = bottom + height
+        return Measured(total, max(abs(total), abs(bottom), abs(height)) if bottom * height < 0 else abs(total))
 
     return Exact.curve(value, None, [b for k in (0, 1, 2, 3, 52, 1000, 10**6) for b in (k * period, k * period + up)])
 

@@ -19,6 +19,7 @@ import functools
 import math
 import numbers
 from fractions import Fraction
+from typing import NamedTuple
 
 import mpmath
 
@@ -53,15 +54,28 @@ def exactly(x):
     return Fraction(int(x)) if isinstance(x, numbers.Integral) else Fraction(float(x))
 
 
+class Measured(NamedTuple):
+    """A value, and the magnitude of the larger term of the sum that gave it, where its terms cancelled; else its own."""
+
+    value: object
+    scale: object
+
+
+def measured(x):
+    """A number, which is no sum of terms that cancel, as what it is measured in."""
+    return x if isinstance(x, Measured) else Measured(x, abs(x))
+
+
 def blend(start, end, w, v):
     """start w + end v for w + v = 1, exact where all four are rational; rounding residue at an exact zero becomes 0."""
-    if not any(isinstance(x, MPF) for x in (start, end, w, v)):
-        return real(exactly(start) * w + exactly(end) * v)
     a, b = real(start) * real(w), real(end) * real(v)
-    total = a + b
-    if (a > 0) != (b > 0) and abs(total) < mp.ldexp(max(abs(a), abs(b)), -160):
-        return mp.zero
-    return total
+    if not any(isinstance(x, MPF) for x in (start, end, w, v)):
+        total = real(exactly(start) * w + exactly(end) * v)
+    else:
+        total = a + b
+        if (a > 0) != (b > 0) and abs(total) < mp.ldexp(max(abs(a), abs(b)), -160):
+            total = mp.zero
+    return Measured(total, max(abs(total), abs(a), abs(b)) if (a > 0) != (b > 0) else abs(total))
 
 
 # ------------------------------------------------------------------------------------------------ shapes of one ramp
@@ -134,17 +148,17 @@ def halving_weights(p):
 
 
 def along(weights):
-    """A ramp (start, end, p) -> value from a rule for weights."""
+    """A ramp (start, end, p) -> value, measured, from a rule for weights."""
     return lambda start, end, p: blend(start, end, *weights(p))
 
 
 def geometric_ramp(start, end, p):
     start, end = real(start), real(end)
-    return start * mp.power(end / start, real(p))
+    return measured(start * mp.power(end / start, real(p)))
 
 
 def inverse_ramp(start, end, p):
-    return 1 / (real(1 - p) / real(start) + real(p) / real(end))
+    return measured(1 / (real(1 - p) / real(start) + real(p) / real(end)))
 
 
 SHAPES = {
@@ -160,11 +174,20 @@ SHAPES = {
 
 
 def ramp_at(curve, start, end, t, steps):
-    """The value at step t of a ramp by its name, 0 <= t < steps."""
+    """The value, measured, at step t of a ramp by its name, 0 <= t < steps."""
     if curve == "logarithmic":
         whole = mp.log1p(real(steps))
         return blend(start, end, mp.log1p(real(Fraction(steps - t) / (1 + t))) / whole, mp.log1p(real(t)) / whole)
     return SHAPES[curve](start, end, t / steps)
+
+
+def carried(curve, scale, value, ramp, at_start, t, steps):
+    """What a scale of one end, larger than its value, comes to within a ramp from or to it."""
+    if scale <= abs(value):
+        return mp.zero
+    if curve in ("exponential", "inverse_proportional"):
+        return ramp * scale / value
+    return ramp_at(curve, *((scale, 0) if at_start else (0, scale)), t, steps).value
 
 
 # --------------------------------------------------------------------------------------------------------- schedules
@@ -184,20 +207,9 @@ class Exact:
         self.marks = tuple(sorted({int(m) for m in marks if 0 <= m <= 2**53}))[:40]
 
     @classmethod
-    def curve(cls, value, steps, marks=(), ends=()):
-        """A curve from its formula, a function Fraction -> mpf.
-
-        Between `ends` of opposite sign the formula is a sum that cancels: of terms as large as the ends.
-        """
-        crosses = bool(ends) and min(ends) < 0 < max(ends)
-        larger = max([abs(real(end)) for end in ends], default=mp.zero) if crosses else mp.zero
-
-        def function(t):
-            v = value(t)
-            near_an_end = any(v == real(end) for end in ends)
-            return v, abs(v) if near_an_end else max(abs(v), larger)
-
-        return cls(function, steps, marks if marks or not steps else (steps,))
+    def curve(cls, value, steps, marks=()):
+        """A curve from its formula, a function Fraction -> mpf or Measured."""
+        return cls(lambda t: measured(value(t)), steps, marks if marks or not steps else (steps,))
 
     def at_with_scale(self, t):
         return self._function(Fraction(int(t)) if isinstance(t, numbers.Integral) else Fraction(t))
@@ -306,7 +318,7 @@ class Exact:
             begin += length
         marks += [10**6 * period] if rate == 1 else []
         marks += [math.floor(period / (1 - rate))] if rate < 1 else []
-        return Exact.curve(value, None, marks, ends=(start, end))
+        return Exact.curve(value, None, marks)
 
     def warmup(self, steps, start=0.0, curve="linear"):
         if steps == 0:
@@ -316,8 +328,8 @@ class Exact:
             if t >= steps:
                 return self._function(t - steps)
             goal, scale = self._function(Fraction(0))
-            value = ramp_at(curve, start, goal, t, steps)
-            return value, max(abs(value), scale if scale > abs(goal) else mp.zero)
+            value, terms = ramp_at(curve, start, goal, t, steps)
+            return value, max(terms, carried(curve, scale, goal, value, False, t, steps))
 
         total = None if self.steps is None else self.steps + steps
         return Exact(function, total, (steps, *(m + steps for m in self.marks)))
@@ -329,8 +341,8 @@ class Exact:
             if t >= at + steps:
                 return real(end), abs(real(end))
             begin, scale = self._function(Fraction(at))
-            value = ramp_at(curve, begin, end, t - at, steps)
-            return value, max(abs(value), scale if scale > abs(begin) else mp.zero)
+            value, terms = ramp_at(curve, begin, end, t - at, steps)
+            return value, max(terms, carried(curve, scale, begin, value, True, t - at, steps))
 
         return Exact(function, at + steps, (at, at + steps, *(m for m in self.marks if m < at)))
 
@@ -394,7 +406,7 @@ def span(start, end, steps, ramp):
     def value(t):
         return real(end) if t >= steps else ramp(start, end, t / steps)
 
-    exact = Exact.curve(value, steps, ends=(start, end))
+    exact = Exact.curve(value, steps)
     exact.ramp = start, end, ramp
     return exact
 

@@ -18,7 +18,10 @@ from case_table import (
 from oracle import (
     SHAPES,
     Exact,
+    Measured,
+    carried,
     exactly,
+    measured,
     mp,
     ramp_at,
     real,
@@ -196,9 +199,10 @@ def half_cosine(peak, end, steps):
     middle = real((exactly(peak) + exactly(end)) / 2)
 
     def value(t):
-        return real(end) if t >= steps else SHAPES["cosine"](peak, end, (1 + t / steps) / 2)
+        value, scale = SHAPES["cosine"](peak, end, (1 + min(t / steps, Fraction(1))) / 2) if steps else measured(real(end))
+        return Measured(middle, scale) if t == 0 < steps else Measured(value, scale)
 
-    return Exact.curve(value, steps, ends=(middle, end))
+    return Exact.curve(value, steps)
 
 
 @curve(
@@ -215,8 +219,9 @@ def truncated_cosine(start, end, steps, decay, floor=0.0):
             return SHAPES["cosine"](start, floor, t / steps)
         if t >= steps:
             return real(end)
-        begin = SHAPES["cosine"](start, floor, Fraction(left, steps)) if decay < steps else start
-        return SHAPES["linear"](begin, end, (t - left) / decay)
+        begin, scale = SHAPES["cosine"](start, floor, Fraction(left, steps)) if decay < steps else measured(real(start))
+        fall, terms = SHAPES["linear"](begin, end, (t - left) / decay)
+        return Measured(fall, max(terms, carried("linear", scale, begin, fall, True, t - left, decay)))
 
     return Exact.curve(value, steps, [left, steps])
 
