@@ -38,9 +38,23 @@ class Shared(TypedDict, total=False):
     zero_grad: bool
     state_dtype: npt.DTypeLike
     rounding: str
+    state_rounding: str
     seed: int
     uint16_as_bfloat16: bool
     backend: str | None
+
+
+def _refuse_unfit(where: str, form: Form, states: dict[str, Any]) -> None:
+    """Raises where a state is stored as it cannot be."""
+    for name in form.states:
+        dtype = getattr(states[name], "dtype", None)
+        if dtype is not _FLOAT32 and dtype is not _FLOAT64:  # mostly it is
+            word = str(dtype).rpartition(".")[2]  # torch's are "torch.float16"
+            if word in form.unfit:
+                raise TypeError(f"{where}: {name} must not be {word}, {form.unfit[word]}")
+
+
+_FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 
 
 def step_once(
@@ -62,6 +76,8 @@ def step_once(
         raise TypeError(f"{where}: grad must be an array like param; got None")
     form, options = rule.settle(where, options)
     form.check_shrinkage(where, options["lr"], options["weight_decay"])
+    if form.unfit:
+        _refuse_unfit(where, form, states)
     chosen = backends.choose(where, backend, param)
     once = _core.step_once if chosen.StepList is _core.StepList else partial(_step_once_in, chosen)
     once(where, form, options, param, grad, states, update, needed, chosen.arrays)
@@ -110,11 +126,15 @@ class Optimizer:
         clip_value: clip each element of the gradients to this size.
         skip_nonfinite: skip a step in which a gradient is infinite or NaN.
         ema: keep an exponential moving average of the parameters, with this decay (a number in 0..1, or a schedule).
-        copy_to: arrays like `params` (or None for some) that each step writes the parameters to, in their own dtype.
+        copy_to: arrays like `params` (or None for some) that each step writes the parameters to, in their own dtype; written
+            also when the optimizer is made and when a state is loaded.
         zero_grad: set gradients to 0 when they have been used.
-        state_dtype: dtype of states, if not that which a tensor is computed in (float64 for float64, else float32).
-        rounding: how bfloat16 and float16 parameters and states are rounded: "nearest"; "stochastic"; or "split", where
-            bfloat16 parameters keep 16 more bits in the optimizer and are exact float32 numbers together with them.
+        state_dtype: dtype of states, if not that which a tensor is computed in (float64 for float64, else float32). Optimizers
+            that average squares of gradients refuse "float16", in which squares of gradients below 2e-4 are 0.
+        rounding: how bfloat16 and float16 parameters are rounded: "nearest"; "stochastic"; or "split", where bfloat16
+            parameters keep 16 more bits in the optimizer and are exact float32 numbers together with them.
+        state_rounding: how bfloat16 and float16 states are: "stochastic", or "nearest", with which an average stands still
+            when what a step changes it by is below half a unit in the last place: one of squares with beta2 = 0.999, for one.
         seed: of stochastic rounding.
         uint16_as_bfloat16: uint16 arrays hold the bits of bfloat16 numbers.
         backend: "c", "numba" or "cuda", with the same bits; None takes "cuda" for arrays on a device, else "c".
@@ -151,8 +171,11 @@ class Optimizer:
         for group in own:
             ema = group.pop("ema", shared.get("ema"))
             self._groups.append(Group(self._name, self._rule, {**options, **group}, ema))
+            self._check_state_dtype(self._groups[-1].form)
         self._make_arrays()
         self._apply()
+        if self._copy_to is not None:
+            self._tensors.write_copies()
 
     def _read_shared(self, shared: Shared) -> None:
         name = self._name
@@ -167,11 +190,20 @@ class Optimizer:
             _checks.flag(name, key, shared.get(key, False)) for key in ("skip_nonfinite", "zero_grad", "uint16_as_bfloat16")
         )
         rounding = _checks.choice(name, "rounding", shared.get("rounding", "nearest"), ("nearest", "stochastic", "split"))
+        state_rounding = _checks.choice(
+            name, "state_rounding", shared.get("state_rounding", "stochastic"), ("stochastic", "nearest")
+        )
         seed = _checks.count(name, "seed", shared.get("seed", 0), high=2**64 - 1)
         self._halves, self._splits, self._copy_to = halves, rounding == "split", shared.get("copy_to")
         self._state_dtype = _arrays.state_dtype(name, shared.get("state_dtype"), halves)
         self._wants_norm = skip_nonfinite or clip_norm < math.inf
-        self._step_options = StepOptions(clip_norm, clip_value, skip_nonfinite, zero_grad, rounding, seed)
+        self._step_options = StepOptions(clip_norm, clip_value, skip_nonfinite, zero_grad, rounding, state_rounding, seed)
+
+    def _check_state_dtype(self, form: Form) -> None:
+        dtype = self._state_dtype
+        word = "" if dtype is None else "bfloat16" if dtype == np.uint16 else dtype.name
+        if word in form.unfit:
+            raise ValueError(f"{self._name}: state_dtype must not be {word!r}, {form.unfit[word]}")
 
     def _make_arrays(self) -> None:
         """The states and whatever else is kept for each parameter, and the list that steps them."""
@@ -362,6 +394,32 @@ class Optimizer:
         given = self._backend.arrays.given
         return self._structure.unflatten([None if one is None else given(one) for one in arrays])
 
+    def forget_remainders(self) -> None:
+        """Let parameters with `rounding="split"` be the bfloat16 numbers that they are, without more bits.
+
+        For parameters that were written from outside (pruned, clamped, reset, loaded): otherwise the next step adds what the
+        numbers there before lacked, at most half a unit in the last place.
+
+        Raises:
+            RuntimeError: another thread is in the middle of a step.
+
+        Example:
+            >>> import numpy as np, lrkern as lk
+            >>> p = np.array([0x3F80], np.uint16)
+            >>> opt = lk.SGD([p], 2.0**-10, rounding="split", uint16_as_bfloat16=True)
+            >>> opt.step([np.ones(1, np.float32)])
+            >>> p[0] = 0x3F80
+            >>> opt.forget_remainders()
+            >>> opt.state_dict()["remainders"]
+            [array([0], dtype=int16)]
+        """
+        self._tensors.alone(self._forget_remainders)
+
+    def _forget_remainders(self) -> None:
+        for remainder in self._kept["remainder"]:
+            if remainder is not None:
+                self._backend.arrays.clear(remainder)
+
     def __reduce__(self) -> Any:
         raise TypeError(
             f"{self._name}: an optimizer cannot be pickled or copied, as it steps arrays that are not its own: "
@@ -416,6 +474,8 @@ class Optimizer:
         ]
         self._tensors.restore(updates, count, skipped, pairs)
         self._steps_before = count + skipped
+        if self._copy_to is not None:
+            self._tensors.alone(self._tensors.write_copies)
 
     def _checked_arrays(self, where: str, kind: str, values: Any) -> list[Any]:
         """Loaded arrays of a kind, which fit into those that are kept here."""

@@ -29,6 +29,9 @@ fraction = _core.Range(0.0, np.inf, below=1.0)
 weight = _core.Range(0.0, 1.0)
 """The same, where nothing is divided by what it lacks of 1."""
 
+SQUARES = {"float16": "in which squares of gradients below 2e-4 are 0 and steps explode: bfloat16 holds them"}
+"""What is unfit for states that the root is taken of."""
+
 BASICS = {"lr": nonnegative, "weight_decay": nonnegative}
 """Hyper-parameters that every rule has."""
 
@@ -50,6 +53,8 @@ class Form:
     """Inputs in the order of C: name, the hyper-parameter that gives its value (none: ""), its value otherwise."""
     shrinks: bool
     """Whether parameters are multiplied by 1 - lr weight_decay."""
+    unfit: Mapping[str, str]
+    """Dtypes that states cannot have, and why."""
 
     def check_shrinkage(self, where: str, lr: Any, decay: float) -> None:
         """Raises where lr weight_decay is too large; lr may be an array."""
@@ -83,6 +88,8 @@ class Rule:
     """Raises where options do not go together."""
     derived: Callable[[Options], Mapping[str, float]] = lambda options: {}
     """Inputs that follow from several options."""
+    unfit: Callable[[Options], Mapping[str, str]] = lambda options: {}
+    """Dtypes that its states cannot have, and why."""
     takes_rows: bool = True
     """Whether gradients may be sparse."""
     row_lrs: bool = False
@@ -136,7 +143,7 @@ class Rule:
         constants |= {**self.derived(options), **self.fixed}
         hypers = {self.renamed.get(name, name): name for name in self.hypers}
         inputs = tuple([(name, hypers.get(name, ""), constants.get(name, 0.0)) for name in _core.RULES[variant]])
-        return Form(variant, self.states if kept is None else kept, inputs, constants["decoupled"] != 0)
+        return Form(variant, self.states if kept is None else kept, inputs, constants["decoupled"] != 0, self.unfit(options))
 
 
 class Group:

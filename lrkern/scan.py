@@ -169,13 +169,14 @@ def plateau(
         torch.optim.lr_scheduler.ReduceLROnPlateau, keras.callbacks.ReduceLROnPlateau, optax.contrib.reduce_on_plateau,
         mmengine.optim.ReduceOnPlateauLR, timm.scheduler.PlateauLRScheduler; transformers.GreedyLR, arXiv 2512.14527.
     """
-    rows, shape = rows_of("plateau", "metrics", metrics)
     options = _options(locals(), more)
-    scan = _Scan("plateau", dialect, start, options, shape[:-1], backend)
-    lr = output_for("plateau", out, shape, rows)
-    with _core.hold("plateau", "metrics", rows), _core.hold("plateau", "out", lr):
-        scan.advance(rows, lr.reshape(rows.shape))
-    return lr if out is None else out
+    with _core.DefaultMode():
+        rows, shape = rows_of("plateau", "metrics", metrics)
+        scan = _Scan("plateau", dialect, start, options, shape[:-1], backend)
+        lr = output_for("plateau", out, shape, rows)
+        with _core.hold("plateau", "metrics", rows), _core.hold("plateau", "out", lr):
+            scan.advance(rows, lr.reshape(rows.shape))
+        return lr if out is None else out
 
 
 def _options(arguments: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
@@ -237,7 +238,8 @@ class Plateau:
         options = _options(locals(), more)
         if schedule is not None and not isinstance(schedule, Schedule):
             raise TypeError(f"Plateau: schedule must be a Schedule; got {_checks.describe(schedule)}")
-        self._scan = _Scan("Plateau", dialect, 1.0 if start is None and schedule is not None else start, options)
+        with _core.DefaultMode():
+            self._scan = _Scan("Plateau", dialect, 1.0 if start is None and schedule is not None else start, options)
         self._schedule = schedule
         self._steps = 0
         self._value = 1.0 if schedule is None else schedule(0)
@@ -293,10 +295,11 @@ class Plateau:
             metric: a number, or an array with one for each run.
         """
         scan = self._scan
-        metrics = _one_per_run("Plateau.update", "metric", metric, scan.shape)
-        scan.advance(metrics, np.empty((scan.runs, 1)))
-        if scan.history.size:
-            scan.history = np.concatenate([scan.history[:, 1:], metrics], axis=1)
+        with _core.DefaultMode():
+            metrics = _one_per_run("Plateau.update", "metric", metric, scan.shape)
+            scan.advance(metrics, np.empty((scan.runs, 1)))
+            if scan.history.size:
+                scan.history = np.concatenate([scan.history[:, 1:], metrics], axis=1)
         return self.lr
 
     def state_dict(self) -> dict[str, Any]:
@@ -406,21 +409,22 @@ def loss_driven(
         Textbooks' reaction to a loss; not in torch, keras or optax.
     """
     where = "loss_driven"
-    scans = choose(where, backend, among=_BACKENDS).scans
-    rows, shape = rows_of(where, "losses", losses)
-    starts = per_run(where, "start", LR.check(where, "start", start), shape[:-1])
-    decays = per_run(where, "decay", _DECAY.check(where, "decay", decay), shape[:-1])
-    lr = output_for(where, out, shape, rows)
-    pairs, table_of = np.unique(np.stack(np.broadcast_arrays(starts, decays)), axis=1, return_inverse=True)
-    curves = (
-        tables([exponential(*pair) for pair in pairs.T.tolist()], rows.shape[1], backend=backend)
-        if rows.size
-        else np.empty((0, 0))
-    )
-    which = np.ascontiguousarray(np.broadcast_to(table_of.reshape(-1), len(rows)), np.int64)
-    with _core.hold(where, "losses", rows), _core.hold(where, "out", lr):
-        scans["loss_driven"](rows, curves, which, lr.reshape(rows.shape))
-    return lr if out is None else out
+    with _core.DefaultMode():
+        scans = choose(where, backend, among=_BACKENDS).scans
+        rows, shape = rows_of(where, "losses", losses)
+        starts = per_run(where, "start", LR.check(where, "start", start), shape[:-1])
+        decays = per_run(where, "decay", _DECAY.check(where, "decay", decay), shape[:-1])
+        lr = output_for(where, out, shape, rows)
+        pairs, table_of = np.unique(np.stack(np.broadcast_arrays(starts, decays)), axis=1, return_inverse=True)
+        curves = (
+            tables([exponential(*pair) for pair in pairs.T.tolist()], rows.shape[1], backend=backend)
+            if rows.size
+            else np.empty((0, 0))
+        )
+        which = np.ascontiguousarray(np.broadcast_to(table_of.reshape(-1), len(rows)), np.int64)
+        with _core.hold(where, "losses", rows), _core.hold(where, "out", lr):
+            scans["loss_driven"](rows, curves, which, lr.reshape(rows.shape))
+        return lr if out is None else out
 
 
 class LossDriven:
@@ -458,11 +462,12 @@ class LossDriven:
 
     def update(self, loss: float) -> float:
         """The learning rate after one more loss."""
-        latest = float(_one_per_run("LossDriven.update", "loss", loss, ())[0, 0])
-        fell = latest < self._loss
-        self._lr = float(self._curve(max(self._count - (not fell), 0)))
-        self._loss = latest
-        self._count += 1
+        with _core.DefaultMode():
+            latest = float(_one_per_run("LossDriven.update", "loss", loss, ())[0, 0])
+            fell = latest < self._loss
+            self._lr = float(self._curve(max(self._count - (not fell), 0)))
+            self._loss = latest
+            self._count += 1
         return self._lr
 
     def state_dict(self) -> dict[str, Any]:
@@ -533,22 +538,24 @@ def refine(grad_norms: npt.ArrayLike, norm: str = "l2", *, peak: float = 1.0, sm
         0.1 of the run, the default here, and weights 1/G; the others with 1/G^2.
     """
     where = "refine"
-    norms = metrics_of(where, "grad_norms", grad_norms).astype(np.float64)
-    if norms.ndim != 1 or norms.size < 2:
-        raise ValueError(f"{where}: grad_norms must be 1-D with at least 2 numbers; got {_checks.describe(norms)}")
-    for index in np.flatnonzero(~((norms >= 0) & (norms < np.inf)))[:1].tolist():
-        _checks.real(where, f"grad_norms[{index}]", norms[index], low=0.0)
-    _checks.choice(where, "norm", norm, ("l2", "l1"))
-    peak = _checks.real(where, "peak", peak, above=0.0)
-    smoothing = _checks.real(where, "smoothing", smoothing, low=0.0, high=1.0)
+    with _core.DefaultMode():
+        norms = metrics_of(where, "grad_norms", grad_norms).astype(np.float64)
+        if norms.ndim != 1 or norms.size < 2:
+            raise ValueError(f"{where}: grad_norms must be 1-D with at least 2 numbers; got {_checks.describe(norms)}")
+        for index in np.flatnonzero(~((norms >= 0) & (norms < np.inf)))[:1].tolist():
+            _checks.real(where, f"grad_norms[{index}]", norms[index], low=0.0)
+        _checks.choice(where, "norm", norm, ("l2", "l1"))
+        peak = _checks.real(where, "peak", peak, above=0.0)
+        smoothing = _checks.real(where, "smoothing", smoothing, low=0.0, high=1.0)
 
-    smooth = _core.running_median(np.ascontiguousarray(norms), int(smoothing * norms.size / 2))
-    least = smooth.min()
-    if least == 0.0:
-        raise ValueError(f"{where}: grad_norms must be > 0 after smoothing; got 0 at step {int(smooth.argmin())}")
-    weights = least / smooth  # scaled, so that nothing overflows
-    shape = _core.times_later_sum(weights * weights if norm == "l2" else weights)
-    top = shape.max()
-    if not 0.0 < top < np.inf:
-        raise ValueError(f"{where}: grad_norms must not span more than the range of float64; got {least:g} to {smooth.max():g}")
-    return from_table((peak * (shape / top)).tolist())
+        smooth = _core.running_median(np.ascontiguousarray(norms), int(smoothing * norms.size / 2))
+        least = smooth.min()
+        if least == 0.0:
+            raise ValueError(f"{where}: grad_norms must be > 0 after smoothing; got 0 at step {int(smooth.argmin())}")
+        weights = least / smooth  # scaled, so that nothing overflows
+        shape = _core.times_later_sum(weights * weights if norm == "l2" else weights)
+        top = shape.max()
+        if not 0.0 < top < np.inf:
+            spans = f"got {least:g} to {smooth.max():g}"
+            raise ValueError(f"{where}: grad_norms must not span more than the range of float64; {spans}")
+        return from_table((peak * (shape / top)).tolist())
