@@ -267,6 +267,11 @@ lrk_expr *lrk_sum(lrk_expr *a, lrk_expr *b)
     return finished(e);
 }
 
+static int is_defined(const lrk_expr *e)
+{
+    return e != NULL && !e->partial;
+}
+
 static int is_zero(const lrk_expr *e)
 {
     return e && e->kind == LRK_KIND_CONSTANT && e->value.v.hi == 0.0;
@@ -275,8 +280,8 @@ static int is_zero(const lrk_expr *e)
 lrk_expr *lrk_product(lrk_expr *a, lrk_expr *b)
 {
     LRK_FP_DEFAULT_HERE;
-    if (is_zero(a) || is_zero(b)) /* also times what is beyond float64 */
-        return a && b ? lrk_constant(0.0, 1.0) : NULL;
+    if ((is_zero(a) && is_defined(b)) || (is_zero(b) && is_defined(a))) /* also times what is beyond float64 */
+        return lrk_constant(0.0, 1.0);
     if (a == NULL || b == NULL || a->kind != LRK_KIND_CONSTANT ||
         (b->kind != LRK_KIND_CONSTANT && b->kind != LRK_KIND_POWER_LAW))
         return binary(LRK_KIND_PRODUCT, a, b);
