@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from lrkern import dialects as dialects
     from lrkern.comparison import Comparison, compare
     from lrkern.plotting import plot
+    from lrkern.schedule_diff import Diff, diff
     from lrkern.scan import LossDriven, Plateau, loss_driven, plateau, refine
     from lrkern.suggestion import Suggestion, suggest
 
@@ -31,6 +32,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Comparison",
+    "Diff",
     "LossDriven",
     "Plan",
     "Plateau",
@@ -40,6 +42,7 @@ __all__ = [
     "compare",
     "cooldowns",
     "curve",
+    "diff",
     "get_include",
     "get_threads",
     "info",
@@ -63,6 +66,7 @@ __all__ += schedules.__all__
 # Imported when first asked for: most programs never do.
 _LATER = {
     **dict.fromkeys(("Comparison", "compare"), "comparison"),
+    **dict.fromkeys(("Diff", "diff"), "schedule_diff"),
     **dict.fromkeys(("LossDriven", "Plateau", "loss_driven", "plateau", "refine"), "scan"),
     **dict.fromkeys(("Suggestion", "suggest"), "suggestion"),
     "plot": "plotting",

@@ -254,6 +254,24 @@ def counts(where: str, name: str, values: object, *, ordered: bool = True) -> tu
     return result
 
 
+def times(where: str, name: str, values: object) -> tuple[float, ...]:
+    """A sequence or 1-D array of steps, whole or between two, that do not decrease: ints where they are whole.
+
+    >>> times("join", "boundaries", [2.0, 47.5])
+    (2, 47.5)
+    """
+    result = []
+    for i, item in enumerate(_items(where, name, values, "numbers", 0)):
+        time = real(where, f"{name}[{i}]", item, low=0.0, high=MAX_COUNT)
+        if time != item:
+            raise ValueError(f"{where}: {name}[{i}] must be a float64, exactly; got {describe(item)}")
+        result.append(int(time) if time == int(time) else time)
+    for before, after in pairwise(result):
+        if after < before:
+            raise ValueError(f"{where}: {name} must not decrease; got {describe(before)} before {describe(after)}")
+    return tuple(result)
+
+
 def counts_for(where: str, name: str, values: object, of: str, n: int) -> tuple[int, ...]:
     """One count for all of n things, or a sequence with one for each: n counts. `of` names the things.
 

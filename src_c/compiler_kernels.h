@@ -28,6 +28,12 @@ typedef struct lrk_compiler_kernels {
     xdd (*normalise)(dd v, int64_t e);
     double (*round)(xdd a);
     xdd (*value_at)(const lrk_expr *e, dd t);
+    /* The same, where phases of no steps at t count with their start. */
+    xdd (*beginning_at)(const lrk_expr *e, dd t);
+    /* Whether a clock is made of straight lines and never goes back: 1; 0: not known; -1: it does, at step *at. */
+    int (*follow_clock)(const lrk_expr *clock, int64_t *at);
+    /* The first step at which a clock shows a time or more, or -1. */
+    int64_t (*clock_arrival)(const lrk_expr *clock, int64_t time);
     /* Whether values repeat, given how those of its parts do: sets repeats, tail_start, period. */
     void (*find_repetition)(lrk_expr *e);
     /* At the beginning of the segment that holds step t. */

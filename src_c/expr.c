@@ -31,6 +31,7 @@ static lrk_expr *new_node(lrk_kind kind, lrk_expr *const *parts, int64_t n_parts
     for (int64_t i = 0; i < n_parts; i++) {
         e->parts[i] = lrk_expr_retain(parts[i]);
         e->monotone &= parts[i]->monotone;
+        e->partial |= parts[i]->partial;
         if (e->fastest < parts[i]->fastest)
             e->fastest = parts[i]->fastest;
         e->size = e->size > INT64_MAX - parts[i]->size ? INT64_MAX : e->size + parts[i]->size;
@@ -53,6 +54,7 @@ void lrk_expr_release(lrk_expr *e)
         lrk_expr_release(e->parts[i]);
     free(e->parts);
     free(e->boundaries);
+    free(e->after);
     free(e->values);
     free(e->cycles);
     free(e->cached);
@@ -107,7 +109,7 @@ lrk_expr *lrk_ramp(lrk_shape shape, double a, double b, int64_t steps, lrk_expr 
     e->a = a;
     e->b = b;
     e->n = steps;
-    lrk_ramp_between(e, compiler()->value_at(start, dd_of_int(start_at)), compiler()->value_at(end, dd_of_int(end_at)));
+    lrk_ramp_between(e, compiler()->beginning_at(start, dd_of_int(start_at)), compiler()->beginning_at(end, dd_of_int(end_at)));
     if (steps > 0)
         e->inverse = dd_div(dd_of(1.0), dd_of_int(steps));
     if (shape == LRK_SHAPE_GEOMETRIC) {
@@ -221,7 +223,7 @@ lrk_expr *lrk_table(const double *values, int64_t n)
     for (int64_t i = 0; i < n; i++) {
         e->values[i] = values[i] + 0.0; /* no -0: plans have none */
         if (i > 0 && e->values[i] != e->values[i - 1])
-            e->boundaries[e->n_boundaries++] = i;
+            e->boundaries[e->n_boundaries++] = (double)i;
     }
     return finished(e);
 }
@@ -265,6 +267,11 @@ lrk_expr *lrk_sum(lrk_expr *a, lrk_expr *b)
     return finished(e);
 }
 
+static int is_defined(const lrk_expr *e)
+{
+    return e != NULL && !e->partial;
+}
+
 static int is_zero(const lrk_expr *e)
 {
     return e && e->kind == LRK_KIND_CONSTANT && e->value.v.hi == 0.0;
@@ -273,8 +280,8 @@ static int is_zero(const lrk_expr *e)
 lrk_expr *lrk_product(lrk_expr *a, lrk_expr *b)
 {
     LRK_FP_DEFAULT_HERE;
-    if (is_zero(a) || is_zero(b)) /* also times what is beyond float64 */
-        return a && b ? lrk_constant(0.0, 1.0) : NULL;
+    if ((is_zero(a) && is_defined(b)) || (is_zero(b) && is_defined(a))) /* also times what is beyond float64 */
+        return lrk_constant(0.0, 1.0);
     if (a == NULL || b == NULL || a->kind != LRK_KIND_CONSTANT ||
         (b->kind != LRK_KIND_CONSTANT && b->kind != LRK_KIND_POWER_LAW))
         return binary(LRK_KIND_PRODUCT, a, b);
@@ -285,6 +292,48 @@ lrk_expr *lrk_product(lrk_expr *a, lrk_expr *b)
         e->a = b->a;
         e->offset = b->offset;
         e->slope = b->slope;
+    }
+    return finished(e);
+}
+
+static int is_constant(const lrk_expr *e)
+{
+    return e != NULL && e->kind == LRK_KIND_CONSTANT;
+}
+
+lrk_expr *lrk_quotient(lrk_expr *a, lrk_expr *b)
+{
+    LRK_FP_DEFAULT_HERE;
+    if (!is_constant(b) || b->value.v.hi == 0.0) {
+        lrk_expr *e = new_node(LRK_KIND_QUOTIENT, (lrk_expr *[]){a, b}, 2);
+        if (e) {
+            e->monotone = 0; /* not across a pole */
+            e->partial = 1;
+        }
+        return finished(e);
+    }
+    lrk_expr *const factor = new_node(LRK_KIND_CONSTANT, NULL, 0);
+    if (factor)
+        factor->value = compiler()->ratio(exactly(1.0), b->value);
+    lrk_expr *const e = lrk_product(factor, a);
+    lrk_expr_release(factor);
+    return e;
+}
+
+lrk_expr *lrk_power(lrk_expr *a, double power)
+{
+    LRK_FP_DEFAULT_HERE;
+    if (power == 0.0)
+        return a == NULL ? NULL : lrk_constant(1.0, 1.0);
+    if (power == 1.0)
+        return lrk_expr_retain(a);
+    if (power == 2.0)
+        return lrk_product(a, a);
+    lrk_expr *e = new_node(LRK_KIND_POWER, &a, 1);
+    if (e) {
+        e->a = power;
+        e->monotone = 0; /* not across a zero */
+        e->partial = 1;
     }
     return finished(e);
 }
@@ -319,11 +368,29 @@ lrk_expr *lrk_stretch(lrk_expr *a, double factor, int64_t divisor)
     return finished(e);
 }
 
-lrk_expr *lrk_staircase(lrk_expr *a, int64_t every)
+/* Steps of local time that one step of a clock may take, for what `fastest` is there to bound. */
+#define CLOCK_RATE 0x1p40
+
+lrk_expr *lrk_composition(lrk_expr *a, lrk_expr *clock)
+{
+    LRK_FP_DEFAULT_HERE;
+    lrk_expr *e = new_node(LRK_KIND_COMPOSITION, (lrk_expr *[]){a, clock}, 2);
+    if (e) {
+        int64_t at;
+        e->fastest = a->fastest * clock->fastest * CLOCK_RATE;
+        e->monotone = a->monotone; /* along each straight line of the clock; elsewhere segments are single steps */
+        e->times = lrk_clock_follow(clock, &at) == 1;
+    }
+    return finished(e);
+}
+
+lrk_expr *lrk_staircase(lrk_expr *a, int64_t every, int late)
 {
     lrk_expr *e = new_node(LRK_KIND_STAIRCASE, &a, 1);
-    if (e)
+    if (e) {
         e->n = every;
+        e->late = late != 0;
+    }
     return finished(e);
 }
 
@@ -337,25 +404,30 @@ lrk_expr *lrk_fractal(lrk_expr *a, int bits)
     return finished(e);
 }
 
-lrk_expr *lrk_join(lrk_expr *const *parts, const int64_t *boundaries, int64_t n)
+lrk_expr *lrk_join(lrk_expr *const *parts, const double *boundaries, const unsigned char *after, int64_t n)
 {
     lrk_expr *e = new_node(LRK_KIND_JOIN, parts, n);
     if (!e)
         return NULL;
     e->n_boundaries = n - 1;
-    if (!(e->boundaries = malloc((size_t)n * sizeof *boundaries))) {
+    e->boundaries = malloc((size_t)n * sizeof *boundaries);
+    e->after = calloc((size_t)n, 1);
+    if (!e->boundaries || !e->after) {
         lrk_expr_release(e);
         return NULL;
     }
-    if (n > 1)
+    if (n > 1) {
         memcpy(e->boundaries, boundaries, (size_t)(n - 1) * sizeof *boundaries);
+        if (after)
+            memcpy(e->after, after, (size_t)(n - 1));
+    }
     return finished(e);
 }
 
 /* Periods of which all values are kept: so many short cycles that differ by their gain cost a product a step. */
 enum { CACHED_PERIOD = 48 };
 
-lrk_expr *lrk_repeat(lrk_expr *a, int64_t period, int64_t times, double gain, double power)
+lrk_expr *lrk_repeat(lrk_expr *a, int64_t period, int64_t times, double gain, double power, int late)
 {
     LRK_FP_DEFAULT_HERE;
     lrk_expr *e = new_node(LRK_KIND_REPEAT, &a, 1);
@@ -363,6 +435,7 @@ lrk_expr *lrk_repeat(lrk_expr *a, int64_t period, int64_t times, double gain, do
         return NULL;
     e->n = period;
     e->times = times;
+    e->late = late != 0;
     e->log_rate = dd_mul_d(compiler()->log(dd_of(gain), 0), power);
     if (period <= CACHED_PERIOD) {
         if (!(e->cached = malloc((size_t)period * sizeof *e->cached))) {
@@ -386,8 +459,8 @@ static lrk_expr *equal_restarts(const lrk_expr *ramp, int64_t period, double gai
 {
     const xdd zero = compiler()->normalise(dd_of(0.0), 0);
     lrk_expr *const up = ramp_between(ramp, zero, ramp->end), *const down = ramp_between(ramp, ramp->value, zero);
-    lrk_expr *const ends = up ? lrk_repeat(up, period, INT64_MAX, 1.0, 1.0) : NULL;
-    lrk_expr *const starts = down ? lrk_repeat(down, period, INT64_MAX, gain, 1.0) : NULL;
+    lrk_expr *const ends = up ? lrk_repeat(up, period, INT64_MAX, 1.0, 1.0, 0) : NULL;
+    lrk_expr *const starts = down ? lrk_repeat(down, period, INT64_MAX, gain, 1.0, 0) : NULL;
     lrk_expr *const sum = ends && starts ? lrk_sum(ends, starts) : NULL;
     lrk_expr_release(up);
     lrk_expr_release(down);
@@ -408,19 +481,33 @@ static dd shrinking_limit(int64_t period, double growth)
     return left.hi > 0.0 && dd_less(limit, beyond) ? beyond : limit;
 }
 
-lrk_expr *lrk_restarts(lrk_expr *ramp, int64_t period, double growth, double gain, double rest)
+/* Cycles that are all alike. */
+static lrk_expr *alike_restarts(lrk_expr *rise, lrk_expr *ramp)
+{
+    const double boundary = (double)rise->n;
+    lrk_expr *const phase = lrk_join((lrk_expr *[]){rise, ramp}, &boundary, NULL, 2);
+    lrk_expr *const e = lrk_repeat(phase, rise->n + ramp->n, INT64_MAX, 1.0, 1.0, 0);
+    lrk_expr_release(phase);
+    return e;
+}
+
+lrk_expr *lrk_restarts(lrk_expr *ramp, double growth, double gain, double rest, lrk_expr *rise)
 {
     LRK_FP_DEFAULT_HERE;
     if (ramp == NULL)
         return NULL;
-    if (growth == 1.0 && (gain == 1.0 || ramp->end.v.hi == 0.0))
-        return lrk_repeat(ramp, period, INT64_MAX, gain, 1.0);
-    if (growth == 1.0 && is_weighted_sum(ramp->shape))
+    const int64_t warmup = rise ? rise->n : 0, period = ramp->n + warmup;
+    if (warmup > 0 && growth == 1.0 && gain == 1.0)
+        return alike_restarts(rise, ramp);
+    if (warmup == 0 && growth == 1.0 && (gain == 1.0 || ramp->end.v.hi == 0.0))
+        return lrk_repeat(ramp, period, INT64_MAX, gain, 1.0, 0);
+    if (warmup == 0 && growth == 1.0 && is_weighted_sum(ramp->shape))
         return equal_restarts(ramp, period, gain);
-    lrk_expr *e = new_node(LRK_KIND_RESTARTS, &ramp, 1);
+    lrk_expr *e = new_node(LRK_KIND_RESTARTS, (lrk_expr *[]){ramp, rise}, warmup > 0 ? 2 : 1);
     if (!e)
         return NULL;
     e->n = period;
+    e->times = warmup;
     e->a = growth;
     const xdd held = compiler()->value_at(ramp, dd_of_int(period));
     e->end = compiler()->round(held) == rest ? held : exactly(rest);

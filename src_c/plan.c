@@ -29,7 +29,27 @@ lrk_status lrk_expr_value(const lrk_expr *e, double t, double *value)
     LRK_FP_DEFAULT_HERE;
     const lrk_compiler_kernels *compiler = lrk_active()->compiler;
     *value = compiler->round(compiler->value_at(e, dd_of(t)));
-    return __builtin_isinf(*value) ? LRK_ERROR_OVERFLOW : LRK_OK;
+    return !__builtin_isfinite(*value) ? LRK_ERROR_OVERFLOW : LRK_OK;
+}
+
+lrk_status lrk_expr_beginning(const lrk_expr *e, int64_t t, double *value)
+{
+    LRK_FP_DEFAULT_HERE;
+    const lrk_compiler_kernels *compiler = lrk_active()->compiler;
+    *value = compiler->round(compiler->beginning_at(e, dd_of_int(t)));
+    return __builtin_isfinite(*value) ? LRK_OK : LRK_ERROR_OVERFLOW;
+}
+
+int lrk_clock_follow(const lrk_expr *clock, int64_t *at)
+{
+    LRK_FP_DEFAULT_HERE;
+    return lrk_active()->compiler->follow_clock(clock, at);
+}
+
+int64_t lrk_clock_arrival(const lrk_expr *clock, int64_t time)
+{
+    LRK_FP_DEFAULT_HERE;
+    return lrk_active()->compiler->clock_arrival(clock, time);
 }
 
 void lrk_expr_segment(const lrk_expr *e, int64_t t, int64_t *begin, int64_t *end)
@@ -52,7 +72,7 @@ static lrk_status piece_at(lrk_walker *w, const lrk_expr *e, int64_t t, lrk_piec
         if (w->t > t)
             return status;
         /* Beyond float64 already: most often so is t, and the steps between need not be walked. */
-        if (status != LRK_OK && __builtin_isinf(compiler->round(compiler->value_at(e, dd_of_int(t)))))
+        if (status != LRK_OK && !__builtin_isfinite(compiler->round(compiler->value_at(e, dd_of_int(t)))))
             return status;
     }
 }

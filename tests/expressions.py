@@ -133,6 +133,10 @@ class Draws:
     def boundaries(self, n: int) -> list[int]:
         return sorted(self.count() for _ in range(n))
 
+    def times(self, n: int) -> list[float]:
+        """Boundaries, some of them between steps."""
+        return sorted(self.one_of(self.count(), self.rng.uniform(0.0, self.count(1))) for _ in range(n))
+
 
 # ------------------------------------------------------------------------------------------------------------- leaves
 
@@ -148,9 +152,16 @@ def values(d: Draws, n: int) -> list[float]:
     return [d.value() for _ in range(n)]
 
 
+def sided(d: Draws, n: int) -> tuple[object, ...]:
+    """n boundaries, and where they belong."""
+    if d.chance(0.6):
+        return (d.boundaries(n),)
+    return d.times(n), d.one_of("from", "after")
+
+
 def piecewise(d: Draws) -> str:
     n = d.rng.randint(0, 5)
-    return call("piecewise", values(d, n + 1), d.boundaries(n))
+    return call("piecewise", values(d, n + 1), *sided(d, n))
 
 
 def interpolate(d: Draws) -> str:
@@ -259,7 +270,7 @@ RAMPS: dict[str, Callable[[Draws], str]] = {  # one curve from a start to an end
     "exponential_ramp": lambda d: call("exponential_ramp", *d.pair(), d.count(), ratio(d)),
     "one_minus_sqrt": lambda d: call("one_minus_sqrt", *d.pair(), d.count()),
     "tanh": tanh,
-    "rex": lambda d: call("rex", *d.pair(), d.count()),
+    "rex": lambda d: call("rex", *d.pair(), d.count(), *d.one_of((), (0.9,), (d.rng.uniform(-3.0, 1.0),))),
 }
 CURVES: dict[str, Callable[[Draws], str]] = {
     **RAMPS,
@@ -337,7 +348,24 @@ def stretch(d: Draws, s: str) -> str:
 
 def repeat(d: Draws, s: str) -> str:
     times = d.one_of(None, None, d.rng.randint(1, 50), d.period())
-    return method(s, "repeat", d.period(), times, d.one_of(1.0, 1.0, d.rate()))
+    return method(s, "repeat", d.period(), times, d.one_of(1.0, 1.0, d.rate()), *d.one_of((), (), ("after",)))
+
+
+def clock(d: Draws) -> str:
+    """A schedule that never goes back: straight lines."""
+    kind = d.rng.randrange(4)
+    if kind == 0:
+        return call("line", d.one_of(0.0, float(d.count())), d.one_of(1.0, 0.5, float(d.count(1)), 1 / 3), d.one_of(1, d.period()))
+    if kind == 1:
+        sizes = [float(d.rng.randint(0, 4096)) for _ in range(4)]
+        return method(call("piecewise", sizes, d.boundaries(3)), "cumulative")
+    if kind == 2:
+        return call("linear", 0.0, float(d.count(1)), d.count(1))
+    return f"join([{call('line', 0.0, 2.0)}, {call('line', 1e6, 0.25)}], [{d.rng.randint(0, 500_000)}])"
+
+
+def power(d: Draws, s: str) -> str:
+    return f"({s}) ** {d.one_of(2, 3, -1, 0.5, -0.5, 1, 0, d.rng.uniform(-3.0, 3.0))!r}"
 
 
 ONE: dict[str, Callable[[Draws, str], str]] = {  # of one schedule
@@ -345,7 +373,12 @@ ONE: dict[str, Callable[[Draws, str], str]] = {  # of one schedule
     "cooldown": lambda d, s: method(s, "cooldown", d.count(), d.count(), d.one_of(0.0, d.value()), shape(d)),
     "shift": lambda d, s: method(s, "shift", d.one_of(1, -1) * d.count()),
     "stretch": stretch,
-    "staircase": lambda d, s: method(s, "staircase", d.period()),
+    "staircase": lambda d, s: method(s, "staircase", d.period(), *d.one_of((), (), ("after",))),
+    "extend": lambda d, s: method(s, "extend", d.period(), d.count()),
+    "finish": lambda d, s: method(s, "finish", d.count(), d.count()),
+    "of": lambda d, s: f"({s}).of({clock(d)})",
+    "**": power,
+    "1/": lambda d, s: f"{d.value()!r} / ({s})",
     "repeat": repeat,
     "clip": clip,
     "/": lambda d, s: f"({s}) / {d.one_of(1, -1) * d.positive()!r}",
@@ -357,6 +390,7 @@ TWO: dict[str, Callable[[Draws, str, str], str]] = {  # of two
     "+": lambda d, a, b: f"({a}) + ({b})",
     "-": lambda d, a, b: f"({a}) - ({b})",
     "*": lambda d, a, b: f"({a}) * ({b})",
+    "/": lambda d, a, b: f"({a}) / ({b})",
     "then": lambda d, a, b: f"({a}).then({b})",
     "join": lambda d, a, b: f"join([{a}, {b}], [{d.count()}])",
 }
@@ -364,7 +398,7 @@ TWO: dict[str, Callable[[Draws, str, str], str]] = {  # of two
 
 def join(d: Draws, depth: int) -> str:
     parts = [expression(d, d.rng.randint(0, depth)) for _ in range(d.rng.randint(1, 4))]
-    return f"join([{', '.join(parts)}], {d.boundaries(len(parts) - 1)})"
+    return f"join([{', '.join(parts)}], {', '.join(map(repr, sided(d, len(parts) - 1)))})"
 
 
 def expression(d: Draws, depth: int) -> str:
@@ -373,7 +407,8 @@ def expression(d: Draws, depth: int) -> str:
         return leaf(d)
     kind = d.rng.random()
     if kind < 0.06:
-        return method(d.one_of(*RAMPS.values())(d), "restarts", d.growth(), d.rate())
+        warmup = (d.count(), d.one_of(0.0, d.value())) if d.chance(0.3) else ()
+        return method(d.one_of(*RAMPS.values())(d), "restarts", d.growth(), d.rate(), *warmup)
     if kind < 0.10 and depth <= 3:
         return join(d, depth - 1)
     if kind < 0.35:

@@ -18,6 +18,89 @@ composites(
     "join([linear(0.0, 1.0, 100)] * 50, [i * 37 for i in range(1, 50)])",
     "linear(0.0, 0.1, 10).then(cosine(0.1, 0.0, 90)).then(constant(1.0))",
     "cosine(0.1, 0.0, 0).then(exponential(0.1, 0.9))",
+    "from_table([1.0, 2.0, 3.0]).then(from_table([7.0, 8.0])).then(linear(0.5, 0.0, 7))",
+    "join([linear(0.0, 1.0, 10), cosine(1.0, 0.1, 90)], [10.5])",
+    "join([linear(0.0, 1.0, 10), cosine(1.0, 0.1, 90)], [10], 'after')",
+    "join([linear(0.0, 1.0, 10), constant(3.0), cosine(1.0, 0.1, 90)], [4, 4], ['from', 'after'])",
+    "join([linear(0.0, 1.0, 10), constant(3.0)], [0], 'after').shift(10**12)",
+    "join([exponential(1.0, 0.99), line(0.0, 1e-3), constant(0.2)], [1e6 + 0.125, 2.0**40 + 0.5]).stretch(1, 3)",
+    "join([cosine(1.0, 0.0, 7), constant(0.3)], [4.5], 'after').repeat(9, gain=0.9).stretch(0.7)",
+)
+composites(
+    "beginning",
+    "cosine(0.1, 0.0, 0).warmup(100)",
+    "cosine(0.1, 0.0, 0).then(constant(0.0)).warmup(10)",
+    "tanh(0.1, 0.0, 0).warmup(10)",
+    "half_cosine(0.1, 0.0, 0).warmup(10)",
+    "wsd(0.1, 0, 0, 0).warmup(10)",
+    "wsd_s(0.1, 0.01, 0, [0], 0).warmup(10)",
+    "one_cycle(0.1, 0).warmup(10)",
+    "linear(0.3, 0.1, 0).shift(10)",
+    "cosine(0.1, 0.0, 0).cooldown(0, 10)",
+    "cosine(0.1, 0.0, 0).warmup(50).cooldown(50, 10)",
+    "(2.0 * cosine(0.1, 0.0, 0) + 0.3).clip(0.0, 0.4).warmup(7, curve='cosine')",
+    "(geometric(0.1, 0.01, 0) ** -0.5).stretch(3).warmup(7)",
+    "cosine(0.1, 0.0, 0).repeat(5, gain=0.5).warmup(7)",
+    "constant(0.7).then(cosine(0.1, 0.0, 0)).staircase(3).warmup(7)",
+    "polynomial(0.1, 0.0, 0).warmup(10, 1e-4, 'exponential')",
+)
+composites(
+    "divide",
+    "linear(0.1, 1.0, 1000) / linear(1.0, 2.0, 700)",
+    "1.0 / line(1.0, 1.0)",
+    "1.0 / cosine(1.0, 1e-3, 1000)",
+    "cosine(0.1, 0.0, 10**6).warmup(100) / (1.0 + exponential(1.0, 0.999))",
+    "1e-300 / exponential(1e-300, 0.99)",
+    "(1.0 / linear(-3.0, 4.0, 10**6)).shift(-500000)",
+    "0.5 / (cyclic(0.5, 1.0, 7) - 0.25)",
+    "(constant(3.0) / 7.0) / linear(3.0, 1.0, 30)",
+    "linear(1.0, 0.0, 100) / constant(3.0)",
+)
+composites(
+    "power",
+    "linear(1.0, 0.0, 1000) ** 2",
+    "linear(1.0, 0.0, 1000) ** 0.5",
+    "cosine(1.0, 0.1, 1000) ** -1.5",
+    "(cosine(1.0, 0.0, 10**6).warmup(1000)) ** 3",
+    "linear(1.0, -1.0, 1000) ** 3",
+    "linear(1.0, -1.0, 1000) ** 4.0",
+    "exponential(1.0, 0.999) ** 100.0",
+    "linear(1e-3, 1e3, 10**12) ** 0.0",
+    "noise(0.1, 'uniform') ** 2.0",
+    "(1.0 - exponential(0.9, 0.99)) ** 0.3",
+    "step_decay(0.5, 0.9, 10) ** -7",
+)
+composites(
+    "of",
+    "linear(1.0, 0.0, 10).of(piecewise([2, 4], [3]).cumulative())",
+    "cosine(3e-4, 3e-5, 10**12).warmup(10**9).of(line(0.0, 4194304.0))",
+    "wsd(0.1, 1000, 9000, 5000).of(piecewise([8, 16, 32, 64], [100, 150, 200]).cumulative())",
+    "exponential(1.0, 0.5, 3).of(line(0.0, 0.3, 7.0))",
+    "step_decay(1.0, 0.5, 10).of(line(0.0, 1.0, 3))",
+    "linear(1.0, 0.0, 100).of(line(2.5, 1.0))",
+    "cosine(1.0, 0.0, 100).of(linear(0.0, 70.0, 30))",
+    "cosine(1.0, 0.0, 100).of(exponential(1.0, 1.01))",
+    "piecewise([1.0, 0.5], [30], 'after').of(line(0.0, 3.0))",
+    "cyclic(0.0, 1.0, 100, 50).of(join([line(0.0, 2.0), line(40.0, 3.0)], [20])).clip(0.1, 0.9)",
+    "inverse_sqrt(1.0, 1e6).of(from_table([7.0, 0.0, 9.0]).cumulative())",
+)
+composites(
+    "cumulative",
+    "piecewise([2, 4], [3]).cumulative()",
+    "from_table([0.1, 0.2, 0.0, 0.3]).cumulative()",
+    "piecewise([2.0**20, 2.0**22, 2.0**23], [10**6, 10**8]).cumulative()",
+    "constant(3.0).cumulative()",
+    "piecewise([5.0, 0.0], [7]).cumulative()",
+)
+composites(
+    "extend",
+    "cosine(0.1, 0.01, 1000).warmup(50).extend(2000, 600)",
+    "linear(1.0, 0.0, 7).extend(100, at=3)",
+    "wsd(0.1, 10, 50, 40).extend(10**6, 30)",
+    "exponential_ramp(1.0, 0.1, 100, 0.1).extend(60, 50)",
+    "from_table([1.0, 0.5, 0.3, 0.1]).extend(9, 1)",
+    "cosine(0.1, 0.0, 10**12).extend(3 * 10**12, 10**9)",
+    "cosine(0.1, 0.0, 1000).finish(at=500, steps=100)",
 )
 composites(
     "warmup",
@@ -155,6 +238,11 @@ composites(
     "rex(0.1, 0.01, 40).restarts(3.0)",
     "one_minus_sqrt(0.1, 0.01, 40).restarts(1.25, 0.5)",
     "exponential_ramp(0.1, 0.01, 40, 0.5).restarts(1.25, 0.5)",
+    "cosine(1.0, 0.1, 40).restarts(2.0, 0.5, 10)",
+    "cosine(1.0, 0.1, 40).restarts(1.0, 0.5, 10, 0.05)",
+    "cosine(1.0, 0.1, 40).restarts(warmup=10, warmup_start=0.1)",
+    "linear(0.1, 0.0, 7).restarts(1.5, 1.1, warmup=3)",
+    "geometric(1.0, 0.01, 30).restarts(1.25, 0.8, 7, 0.3)",
 )
 composites(
     "staircase",
@@ -166,6 +254,8 @@ composites(
     "cosine(0.1, 0.0, 1000).warmup(15).staircase(10)",
     "cosine(0.1, 0.0, 1000).staircase(10).stretch(0.7)",
     "inverse_time(0.1, 0.01).staircase(100)",
+    "linear(0.1, 0.0, 1000).staircase(10, 'after')",
+    "cosine(0.1, 0.0, 1000).staircase(7, side='after').stretch(0.7)",
 )
 composites(
     "repeat",
@@ -182,6 +272,9 @@ composites(
     "piecewise([1.0, 0.5], [3]).repeat(5)",
     "constant(0.0).repeat(1, gain=1.1)",
     "cyclic(0.0, 1.0, 20_000, mode='exp_range', gamma=0.9)",
+    "linear(1.0, 0.0, 10).repeat(10, side='after')",
+    "polynomial(1.0, 0.0, 7, 2.0).repeat(7, gain=0.9, side='after').stretch(1, 3)",
+    "cosine(0.1, 0.0, 100).repeat(100, 3, 0.5, 'after')",
 )
 composites(
     "nested",

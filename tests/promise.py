@@ -101,7 +101,7 @@ def values_at(schedule, steps: list[float], seconds: float = 3.0) -> list[float]
         some = steps[first : first + 8]
         try:
             out += schedule(np.array(some)).tolist()
-        except OverflowError:
+        except (OverflowError, ZeroDivisionError):
             out += [value_at(schedule, t) for t in some]
         if time.monotonic() - began > seconds:
             break
@@ -113,6 +113,8 @@ def value_at(schedule, t: float) -> float:
         return schedule(t)
     except OverflowError:
         return float("inf")
+    except ZeroDivisionError:
+        return float("nan")
 
 
 def clip_bounds(text: str) -> tuple[float, float] | None:
@@ -134,7 +136,12 @@ def judge(text: str, schedule, exact: oracle.Exact, steps: list[float]) -> tuple
     bounds = clip_bounds(text)
     marks = {0, case_steps.last_of(exact), *exact.marks}
     for t, got in zip(steps, values_at(schedule, steps), strict=False):
-        value, scale = exact.at_with_scale(t)
+        try:
+            value, scale = exact.at_with_scale(t)
+        except oracle.Undefined:
+            if not np.isnan(got):
+                faults.append(Fault("defined", text, t, got, mp.nan, mp.zero, 0.0))
+            continue
         must = overflows(value, scale)
         if cases.has_local_times(text) and must != np.isinf(got):
             must = overflows(*exact.at_with_scale(t + ahead(t)))

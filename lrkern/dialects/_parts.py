@@ -68,12 +68,17 @@ def between(kind: str, start: Schedule | float, end: Schedule | float, steps: in
     return (schedules.cosine if kind == "cosine" else schedules.linear)(start, end, steps)
 
 
-def held(s: Schedule, at: int, value: float) -> Schedule:
-    """`s` before step `at`, `value` from there on."""
-    return s.cooldown(at, 0, value)
+def moment(time: Length) -> float:
+    """A time as a boundary: the nearest float64."""
+    return int(time) if time == int(time) else float(time)
 
 
-def sequence(parts: Sequence[Schedule], boundaries: Sequence[int]) -> Schedule:
+def held(s: Schedule, at: Length, value: float, side: str = "from") -> Schedule:
+    """`s` before time `at`, `value` from there on, or after it."""
+    return join([s, schedules.constant(value)], [moment(at)], side)
+
+
+def sequence(parts: Sequence[Schedule], boundaries: Sequence[float]) -> Schedule:
     """`join`, or the only part."""
     return parts[0] if len(parts) == 1 else join(parts, boundaries)
 

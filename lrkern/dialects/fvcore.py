@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from math import ceil
 
 from lrkern import schedules
 from lrkern._checks import choice, count, describe, real, reals
-from lrkern.dialects._parts import fine_unit, powers, sequence
+from lrkern.dialects._parts import moment, powers, sequence
 from lrkern.expression import Schedule, schedule
 
 __all__ = [
@@ -160,7 +159,7 @@ def StepParamScheduler(num_updates: int, values: Sequence[float]) -> Schedule:
     """
     where = "fvcore.StepParamScheduler"
     steps, levels = count(where, "num_updates", num_updates, low=1), reals(where, "values", values, least=1)
-    return schedules.piecewise(levels, [-(-i * steps // len(levels)) for i in range(1, len(levels))])
+    return schedules.piecewise(levels, [moment(Fraction(i * steps, len(levels))) for i in range(1, len(levels))])
 
 
 def StepWithFixedGammaParamScheduler(base_value: float, num_decays: int, gamma: float, num_updates: int) -> Schedule:
@@ -178,7 +177,9 @@ def StepWithFixedGammaParamScheduler(base_value: float, num_decays: int, gamma: 
     where = "fvcore.StepWithFixedGammaParamScheduler"
     base, gamma = real(where, "base_value", base_value, above=0.0), real(where, "gamma", gamma, above=0.0)
     decays, steps = count(where, "num_decays", num_decays, low=1), count(where, "num_updates", num_updates, low=1)
-    return schedules.piecewise(powers(base, gamma, decays), [-(-i * steps // (decays + 1)) for i in range(1, decays + 1)])
+    return schedules.piecewise(
+        powers(base, gamma, decays), [moment(Fraction(i * steps, decays + 1)) for i in range(1, decays + 1)]
+    )
 
 
 def CompositeParamScheduler(
@@ -208,19 +209,22 @@ def CompositeParamScheduler(
             raise ValueError(f"{where}: {name} must be as many as the {len(children)} schedulers; got {len(given)}")
     if min(shares) <= 0.0 or abs(sum(shares) - 1.0) >= 1e-3:
         raise ValueError(f"{where}: lengths must be > 0 and add up to 1; got {describe(list(shares))}")
-    parts, starts, begin = [], [0], Fraction(0)
+    parts: list[Schedule] = []
+    starts: list[float] = [0]
+    begin = Fraction(0)
     for i, (child, share, scaling) in enumerate(zip(children, shares, interval_scaling, strict=True)):
         if choice(where, f"interval_scaling[{i}]", scaling, ("rescaled", "fixed")) == "fixed":
-            parts.append(child.shift(-starts[-1]) if starts[-1] else child)
+            parts.append(_seen_from(child, starts[-1]))
         else:
-            parts.append(_squeezed(child, 1.0 - sum(shares[:-1]) if i == len(shares) - 1 else share, starts[-1] - begin))
+            parts.append(child.stretch(1.0 - sum(shares[:-1]) if i == len(shares) - 1 else share))
         begin += Fraction(share) * steps
         # shares are decimals, 0.1 is a little more than a tenth: what is nearly a step is one
-        starts.append(round(begin) if abs(begin - round(begin)) < Fraction(1, 10**6) else ceil(begin))
+        starts.append(round(begin) if abs(begin - round(begin)) < Fraction(1, 10**6) else moment(begin))
     return sequence(parts, starts[1:-1])
 
 
-def _squeezed(child: Schedule, share: float, late: Fraction) -> Schedule:
-    """child((t + late)/share), 0 <= late < 1."""
-    unit = min(late.denominator, fine_unit(Fraction(max(child.steps or 1, 1))))
-    return child.stretch(share * unit).shift(-round(late * unit)).stretch(1.0 / unit) if late else child.stretch(share)
+def _seen_from(child: Schedule, time: float) -> Schedule:
+    """child(t + time)."""
+    if time == int(time):
+        return child.shift(-int(time)) if time else child
+    return child.of(schedules.line(time, 1.0))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lrkern import schedules
-from lrkern._checks import count, counts, flag, real, reals
+from lrkern._checks import count, flag, real, reals, times
 from lrkern.dialects._parts import placed
 from lrkern.expression import Schedule, join
 
@@ -56,11 +56,11 @@ def ExponentialDecay(
     return schedules.exponential(start, decay_rate, decay_steps)
 
 
-def PiecewiseConstantDecay(boundaries: Sequence[int], values: Sequence[float], name: str = "PiecewiseConstant") -> Schedule:
-    """values[i], i the number of boundaries < t: a new value is in force one step after its boundary.
+def PiecewiseConstantDecay(boundaries: Sequence[float], values: Sequence[float], name: str = "PiecewiseConstant") -> Schedule:
+    """values[i], i the number of boundaries < t: at a boundary itself the old value is still in force.
 
     Args:
-        boundaries: integers >= 0 that do not decrease.
+        boundaries: numbers >= 0 that do not decrease.
         values: one more.
         name: ignored.
 
@@ -70,10 +70,10 @@ def PiecewiseConstantDecay(boundaries: Sequence[int], values: Sequence[float], n
     array([1. , 1. , 1. , 0.5, 0.5])
     """
     where = "keras.PiecewiseConstantDecay"
-    at, levels = counts(where, "boundaries", boundaries), reals(where, "values", values, least=1)
+    at, levels = times(where, "boundaries", boundaries), reals(where, "values", values, least=1)
     if len(levels) != len(at) + 1:
         raise ValueError(f"{where}: values must be one more than the {len(at)} boundaries; got {len(levels)}")
-    return schedules.piecewise(levels, [boundary + 1 for boundary in at])
+    return schedules.piecewise(levels, at, "after")
 
 
 def PolynomialDecay(
@@ -108,9 +108,9 @@ def PolynomialDecay(
         return placed(lambda steps: schedules.polynomial(start, end, steps, power), decay_steps)
     every = count(where, "decay_steps", decay_steps, low=1)
     # In cycle k = 1, 2, ... the part that is left is (k every - t)/(k every): what is left of this cycle, over k.
-    left = schedules.polynomial(1.0, 0.0, every, power).shift(-1).repeat(every)
-    shares = left * schedules.inverse_power(1.0, every, power).staircase(every)
-    return end + (schedules.constant(start) - end) * join([schedules.constant(1.0), shares], [1])
+    left = schedules.polynomial(1.0, 0.0, every, power).repeat(every, side="after")
+    shares = left * schedules.inverse_power(1.0, every, power).staircase(every, "after")
+    return end + (schedules.constant(start) - end) * shares
 
 
 def InverseTimeDecay(

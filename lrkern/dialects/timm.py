@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from math import ceil
 
 from lrkern import schedules
 from lrkern._budget import spend
@@ -47,8 +46,8 @@ class _Cycles:
         return self.steps * (Fraction(i) if self.mul == 1 else (self.mul**i - 1) / (self.mul - 1))
 
     @property
-    def end(self) -> int:
-        return ceil(self.begin(self.limit))
+    def end(self) -> Fraction:
+        return self.begin(self.limit)
 
     def of(self, curve: Schedule) -> Schedule:
         """All cycles of the curve, which is the first one."""

@@ -13,7 +13,7 @@ from math import floor, lcm
 from lrkern import schedules
 from lrkern._budget import spend
 from lrkern._checks import MAX_COUNT, choice, count, counts, describe, flag, real, single
-from lrkern.dialects._parts import between, fine_unit, from_calls, placed, powers, stretched, wave
+from lrkern.dialects._parts import between, fine_unit, from_calls, moment, placed, powers, sequence, stretched, wave
 from lrkern.expression import Schedule, join, multiply, schedule
 
 __all__ = [
@@ -442,19 +442,21 @@ def _one_cycle(
     ends = [_exact(pct_start * total_steps - 1.0), total_steps - 1]
     if len(phases) == 3:
         ends.insert(1, _exact(2 * pct_start * total_steps - 2.0))
-    parts, starts, begin = [], [0], _exact(0.0)
+    parts: list[Schedule] = []
+    starts: list[Fraction | int] = [0]
+    begin = _exact(0.0)
     for phase, end in zip(phases, ends, strict=True):
         # A phase that is over before it begins is passed by; where it ends is still where the next one begins.
         if end > begin:
             parts.append(placed(lambda n, phase=phase: phase(kind, n), end - begin, starts[-1] - begin))  # type: ignore[misc]
-            starts.append(max(floor(end) + 1, starts[-1]))
+            starts.append(max(end, starts[-1]))
         begin = end
+    last = phases[-1](kind, 0)
     if ends[-2] > ends[-1]:  # the middle phase is longer than all there is: stop within it
-        whole = join(parts[:2], starts[1:2])
-        return join([whole, schedules.constant(whole(total_steps - 1))], [total_steps])
-    if not parts:
-        return phases[-1](kind, 0)
-    return parts[0] if len(parts) == 1 else join(parts, starts[1:-1])
+        parts, starts = parts[:2], starts[:3]
+        last = schedules.constant(sequence(parts, [moment(starts[1])])(total_steps - 1))
+    # N rates, of steps 0 to N - 1: it takes N steps, although the last of them changes nothing.
+    return join([*(parts or [last]), last], [*map(moment, starts[1:-1]), total_steps])
 
 
 def _exact(end: float) -> Fraction | int:

@@ -170,6 +170,9 @@ static fuzz_node ramp(builder *b, int depth, int64_t least_steps)
             x = -7;
             y = 3;
         }
+    } else if (shapes[kind].shape == LRK_SHAPE_REX) {
+        x = fuzz_chance(b->bytes, 2) ? 0.5 : fuzz_between(b->bytes, 1e-300, nextafter(1, 0));
+        x = fuzz_chance(b->bytes, 4) ? -1e6 * x : x;
     }
     const int64_t steps = any_length(b, least_steps);
     const bool numbers = depth >= MAX_DEPTH || !fuzz_chance(b->bytes, 3);
@@ -199,9 +202,19 @@ static fuzz_node restarts(builder *b, int depth)
     double rest;
     if (lrk_expr_value(of.e, (double)of.steps, &rest) != LRK_OK)
         rest = 0; /* Python would refuse it */
-    const fuzz_node node = {
-        .e = lrk_restarts(of.e, of.steps, growth, gain, rest), .sign = both(of.sign, sign_of(rest)), .cancels = of.cancels};
-    return keep(b, node, "restarts(n%d, %lld, %.17g, %.17g, %.17g)", of.number, (long long)of.steps, growth, gain, rest);
+    fuzz_node node = {.e = NULL, .sign = both(of.sign, sign_of(rest)), .cancels = of.cancels};
+    if (growth < 1 || !fuzz_chance(b->bytes, 3)) {
+        node.e = lrk_restarts(of.e, growth, gain, rest, NULL);
+        return keep(b, node, "restarts(n%d, %.17g, %.17g, %.17g)", of.number, growth, gain, rest);
+    }
+    const fuzz_node from = constant(b, fuzz_number(b->bytes), 1);
+    const int64_t warmup = any_length(b, 1);
+    const fuzz_node rise = keep(b, (fuzz_node){.e = lrk_ramp(LRK_SHAPE_FALL, 1, 1, warmup, from.e, 0, of.e, 0)},
+                                "ramp('fall', 1.0, 1.0, %lld, n%d, 0, n%d, 0)", (long long)warmup, from.number, of.number);
+    node.e = lrk_restarts(of.e, growth, gain, rest, rise.e);
+    node.sign = both(node.sign, from.sign);
+    node.cancels = node.cancels || node.sign == 0;
+    return keep(b, node, "restarts(n%d, %.17g, %.17g, %.17g, n%d)", of.number, growth, gain, rest, rise.number);
 }
 
 /* ---- What is made of others */
@@ -262,8 +275,9 @@ static fuzz_node staircase(builder *b, int depth)
 {
     const fuzz_node x = make(b, depth + 1);
     const int64_t every = any_length(b, 1);
-    return keep(b, (fuzz_node){.e = lrk_staircase(x.e, every), .sign = x.sign, .cancels = x.cancels}, "staircase(n%d, %lld)",
-                x.number, (long long)every);
+    const int late = fuzz_chance(b->bytes, 4);
+    return keep(b, (fuzz_node){.e = lrk_staircase(x.e, every, late), .sign = x.sign, .cancels = x.cancels},
+                "staircase(n%d, %lld, %d)", x.number, (long long)every, late);
 }
 
 static fuzz_node fractal(builder *b, int depth)
@@ -277,7 +291,9 @@ static fuzz_node fractal(builder *b, int depth)
 static fuzz_node join(builder *b, int depth)
 {
     lrk_expr *parts[MAX_PARTS];
-    int64_t boundaries[MAX_PARTS];
+    double boundaries[MAX_PARTS];
+    unsigned char after[MAX_PARTS] = {0};
+    const int side = fuzz_chance(b->bytes, 4);
     char names[MAX_PARTS * 8] = "", at[MAX_PARTS * 24] = "";
     size_t names_used = 0, at_used = 0;
     const int n = 1 + fuzz_pick(b->bytes, MAX_PARTS);
@@ -290,11 +306,14 @@ static fuzz_node join(builder *b, int depth)
         names_used += (size_t)snprintf(names + names_used, sizeof names - names_used, "n%d, ", part.number);
     }
     for (int i = 0; i + 1 < n; i++) {
-        boundaries[i] = any_length(b, i == 0 ? 0 : boundaries[i - 1]);
-        at_used += (size_t)snprintf(at + at_used, sizeof at - at_used, "%lld, ", (long long)boundaries[i]);
+        boundaries[i] = (double)any_length(b, i == 0 ? 0 : (int64_t)ceil(boundaries[i - 1]));
+        if (fuzz_chance(b->bytes, 4) && boundaries[i] < 0x1p52)
+            boundaries[i] += 0.5;
+        after[i] = (unsigned char)side;
+        at_used += (size_t)snprintf(at + at_used, sizeof at - at_used, "%.17g, ", boundaries[i]);
     }
-    node.e = lrk_join(parts, boundaries, n);
-    return keep(b, node, "join([%s], [%s])", names, at);
+    node.e = lrk_join(parts, boundaries, after, n);
+    return keep(b, node, "join([%s], [%s], [%d] * %d)", names, at, side, n - 1);
 }
 
 static fuzz_node repeat(builder *b, int depth)
@@ -302,8 +321,42 @@ static fuzz_node repeat(builder *b, int depth)
     const fuzz_node x = make(b, depth + 1);
     const int64_t period = any_length(b, 1), times = fuzz_chance(b->bytes, 2) ? any_length(b, 1) : INT64_MAX;
     const double gain = fuzz_chance(b->bytes, 2) ? fuzz_positive(b->bytes) : 1;
-    return keep(b, (fuzz_node){.e = lrk_repeat(x.e, period, times, gain, 1), .sign = x.sign, .cancels = x.cancels},
-                "repeat(n%d, %lld, %lld, %.17g)", x.number, (long long)period, (long long)times, gain);
+    const int late = fuzz_chance(b->bytes, 4);
+    return keep(b, (fuzz_node){.e = lrk_repeat(x.e, period, times, gain, 1, late), .sign = x.sign, .cancels = x.cancels},
+                "repeat(n%d, %lld, %lld, %.17g, 1.0, %d)", x.number, (long long)period, (long long)times, gain, late);
+}
+
+static fuzz_node quotient_of(builder *b, int depth)
+{
+    const fuzz_node x = make(b, depth + 1), y = make(b, depth + 1);
+    const fuzz_node node = {.e = lrk_quotient(x.e, y.e), .sign = x.sign * y.sign, .cancels = x.cancels || y.cancels};
+    return keep(b, node, "divide(n%d, n%d)", x.number, y.number);
+}
+
+static fuzz_node power_of(builder *b, int depth)
+{
+    static const double powers[] = {-1, 0.5, -0.5, 2, 3, 1, 0, -2};
+    const fuzz_node x = make(b, depth + 1);
+    double power = powers[fuzz_pick(b->bytes, 8)];
+    if (fuzz_chance(b->bytes, 3))
+        power *= fuzz_between(b->bytes, 1e-3, 300);
+    const fuzz_node node = {.e = lrk_power(x.e, power), .sign = x.sign > 0, .cancels = x.cancels};
+    return keep(b, node, "power(n%d, %.17g)", x.number, power);
+}
+
+/* Along a straight line, most of the time; else along whatever there is. */
+static fuzz_node composition(builder *b, int depth)
+{
+    const fuzz_node x = make(b, depth + 1);
+    fuzz_node clock;
+    if (fuzz_chance(b->bytes, 4)) {
+        clock = make(b, depth + 1);
+    } else {
+        const double start = (double)any_length(b, 0), slope = fuzz_positive(b->bytes), every = (double)any_length(b, 1);
+        clock = keep(b, (fuzz_node){.e = lrk_line(start, slope, every), .sign = 1}, "line(%.17g, %.17g, %.17g)", start, slope, every);
+    }
+    const fuzz_node node = {.e = lrk_composition(x.e, clock.e), .sign = x.sign, .cancels = x.cancels || clock.cancels};
+    return keep(b, node, "composition(n%d, n%d)", x.number, clock.number);
 }
 
 /* One that is there already: parts may be shared. */
@@ -338,7 +391,7 @@ static fuzz_node leaf(builder *b)
 
 static fuzz_node made_of_others(builder *b, int depth)
 {
-    switch (fuzz_pick(b->bytes, 12)) {
+    switch (fuzz_pick(b->bytes, 15)) {
     case 0:
         return ramp(b, depth, 0);
     case 1:
@@ -361,6 +414,12 @@ static fuzz_node made_of_others(builder *b, int depth)
         return join(b, depth);
     case 10:
         return fractal(b, depth);
+    case 12:
+        return quotient_of(b, depth);
+    case 13:
+        return power_of(b, depth);
+    case 14:
+        return composition(b, depth);
     default:
         return ramp(b, MAX_DEPTH, 0);
     }
