@@ -6,6 +6,7 @@ import inspect
 import pkgutil
 import subprocess
 import sys
+from pathlib import Path
 
 import dialect_checks
 import numpy as np
@@ -16,12 +17,21 @@ from lrkern import dialects
 
 MODULES = [f"lrkern.dialects.{m.name}" for m in pkgutil.iter_modules(dialects.__path__) if not m.name.startswith("_")]
 PUBLIC = [(module, name) for module in MODULES for name in importlib.import_module(module).__all__]
-PEERS = "torch keras tensorflow jax optax transformers timm fvcore mmengine deepspeed megatron composer mpmath scipy"
+PEERS = [*dialects.__all__, "jax", "mpmath", "scipy", "tensorflow"]
 
 
 def test_modules_are_all_exported():
     assert [f"lrkern.dialects.{name}" for name in dialects.__all__] == sorted(MODULES)
+    assert set(dialects.__all__) <= set(dir(dialects))
     assert lk.dialects is dialects
+    assert all(getattr(dialects, name).__name__ == f"lrkern.dialects.{name}" for name in dialects.__all__)
+    with pytest.raises(AttributeError, match=r"no attribute 'toch'; the dialects are composer, .*torch"):
+        dialects.toch  # noqa: B018
+
+
+@pytest.mark.parametrize("name", dialects.__all__)
+def test_every_dialect_has_its_own_tests(name):
+    assert (Path(__file__).parent / f"test_dialects_{name}.py").exists()
 
 
 @pytest.mark.parametrize("module", ["lrkern.dialects", "lrkern.dialects._parts", *MODULES])
@@ -58,7 +68,7 @@ def test_no_peer_is_imported():
         "import sys, lrkern\n"
         "assert 'lrkern.dialects' not in sys.modules\n"
         "lrkern.dialects.torch.OneCycleLR(0.1, 100).table(100)\n"
-        f"print(sorted(set({PEERS!r}.split()) & set(sys.modules)))\n"
+        f"print(sorted(set({PEERS!r}) & set(sys.modules)))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
