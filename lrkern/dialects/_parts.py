@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from math import floor, lcm
 
@@ -75,6 +76,16 @@ def held(s: Schedule, at: int, value: float) -> Schedule:
 def sequence(parts: Sequence[Schedule], boundaries: Sequence[int]) -> Schedule:
     """`join`, or the only part."""
     return parts[0] if len(parts) == 1 else join(parts, boundaries)
+
+
+@contextmanager
+def called(where: str) -> Iterator[None]:
+    """Inside, errors name `where`, which the user has called, and not the function that it calls in turn."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        error.args = (f"{where}: {str(error).partition(': ')[2]}",)
+        raise
 
 
 def from_calls(where: str, name: str, f: object, steps: int | None, first: int = 0) -> Schedule:
