@@ -211,8 +211,13 @@ BAD = [
     (lambda: T.CyclicMomentum(0.0, 1.0, cycle_momentum=False), ValueError, "torch.CyclicMomentum: cycle_momentum must be True"),
     (
         lambda: T.OneCycleLR(0.1),
-        TypeError,
+        ValueError,
         "torch.OneCycleLR: total_steps must be given, or epochs and steps_per_epoch; got None",
+    ),
+    (
+        lambda: T.OneCycleLR(0.1, 100, 10, 20),
+        ValueError,
+        "torch.OneCycleLR: total_steps must be epochs times steps_per_epoch, 200; got 100",
     ),
     (
         lambda: T.OneCycleLR(0.1, 10, pct_start=1.5),

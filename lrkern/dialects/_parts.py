@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from decimal import Decimal, localcontext
 from fractions import Fraction
 from math import floor, lcm
 
 from lrkern import schedules
-from lrkern._checks import count, describe, real
+from lrkern._checks import MAX_COUNT, count, describe, real
 from lrkern.expression import Schedule, join
 
 _FINEST = 2**52  # the longest curve in fine steps
@@ -76,6 +77,31 @@ def held(s: Schedule, at: int, value: float) -> Schedule:
 def sequence(parts: Sequence[Schedule], boundaries: Sequence[int]) -> Schedule:
     """`join`, or the only part."""
     return parts[0] if len(parts) == 1 else join(parts, boundaries)
+
+
+def always(s: Schedule) -> Schedule:
+    """s(0) for ever, to more digits than a float of it has."""
+    return s.staircase(MAX_COUNT)
+
+
+def inverse_root(start: float, x: float) -> Schedule:
+    """start/sqrt(x) for ever, x > 0."""
+    return always(schedules.exponential(start, x, 2).shift(-1)) / x
+
+
+def exponential_of(start: float, gamma: float) -> Schedule:
+    """start e^(-gamma t), gamma > 0.
+
+    e is no float: 2^-(t/a) with a = ln 2/gamma rounded, times the 2^-(t/b) that makes up for the rounding.
+    """
+    with localcontext() as context:
+        context.prec = 60
+        ln2, rate = Decimal(2).ln(), Decimal(gamma)
+        a = float(ln2 / rate)
+        rest = rate - ln2 / Decimal(a)
+        b = float(ln2 / abs(rest)) if rest else 0.0
+    s = schedules.exponential(start, 0.5, a)
+    return s * schedules.exponential(1.0, 0.5 if rest > 0 else 2.0, b) if b else s
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from lrkern import schedules
 from lrkern._checks import count, counts, flag, real, reals
+from lrkern.dialects._cycles import longer_each_time
 from lrkern.dialects._parts import placed
 from lrkern.expression import Schedule, join
 
@@ -106,11 +107,7 @@ def PolynomialDecay(
     if not flag(where, "cycle", cycle):
         decay_steps = real(where, "decay_steps", decay_steps, above=0.0)
         return placed(lambda steps: schedules.polynomial(start, end, steps, power), decay_steps)
-    every = count(where, "decay_steps", decay_steps, low=1)
-    # In cycle k = 1, 2, ... the part that is left is (k every - t)/(k every): what is left of this cycle, over k.
-    left = schedules.polynomial(1.0, 0.0, every, power).shift(-1).repeat(every)
-    shares = left * schedules.inverse_power(1.0, every, power).staircase(every)
-    return end + (schedules.constant(start) - end) * join([schedules.constant(1.0), shares], [1])
+    return longer_each_time(start, end, count(where, "decay_steps", decay_steps, low=1), power)
 
 
 def InverseTimeDecay(
