@@ -111,6 +111,7 @@ BAD = [
     (lambda: P.OneCycleLR(1.0, 9, anneal_strategy="sine"), ValueError, "paddle.OneCycleLR: anneal_strategy must be 'cos' or"),
     (lambda: P.CyclicLR(0.1, 1.0, 2.5), TypeError, "paddle.CyclicLR: step_size_up must be an integer >= 1; got 2.5"),
     (lambda: P.CyclicLR(0.1, 1.0, 2, exp_gamma=0), ValueError, "paddle.CyclicLR: exp_gamma must be a finite number > 0; got 0"),
+    (lambda: P.CosineAnnealingWarmRestarts(1.0, 2.5), ValueError, "paddle.CosineAnnealingWarmRestarts: T_0 must be an integer >= 1"),
     (lambda: P.LinearLR(1.0, 9, 0.0), ValueError, "paddle.LinearLR: start_factor must be a finite number > 0 and <= 1; got 0.0"),
     (lambda: P.CosineAnnealingWarmRestarts(1.0, 0), ValueError, "paddle.CosineAnnealingWarmRestarts: T_0 must be an integer >= 1"),
 ]

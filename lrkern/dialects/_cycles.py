@@ -8,7 +8,7 @@ from math import floor, lcm
 
 from lrkern import schedules
 from lrkern._checks import MAX_COUNT, choice, count, real
-from lrkern.dialects._parts import fine_unit, from_calls, placed, stretched
+from lrkern.dialects._parts import fine_unit, from_calls, placed, stretched, value_errors
 from lrkern.expression import Schedule, join
 
 
@@ -35,7 +35,8 @@ def cyclic(
         return triangle.stretch(Fraction(1, unit)) if unit > 1 else triangle
 
     if scale_fn is None:
-        choice(where, "mode", mode, ("triangular", "triangular2", "exp_range"))
+        with value_errors():
+            choice(where, "mode", mode, ("triangular", "triangular2", "exp_range"))
         if mode != "exp_range":
             return triangles(low, high, mode)
         scale = schedules.exponential(1.0, gamma)
@@ -60,8 +61,9 @@ Phase = Callable[[str, int], Schedule]
 
 def one_cycle(where: str, steps: int, pct_start: float, anneal_strategy: str, phases: Sequence[Phase]) -> Schedule:
     """Phases that end at pct_start N - 1 (twice that, with three of them) and N - 1, any of them between two of N steps."""
-    pct_start = real(where, "pct_start", pct_start, low=0.0, high=1.0)
-    kind = {"cos": "cosine", "linear": "linear"}[choice(where, "anneal_strategy", anneal_strategy, ("cos", "linear"))]
+    with value_errors():  # which torch, mmengine and paddle have in common
+        pct_start = real(where, "pct_start", pct_start, low=0.0, high=1.0)
+        kind = {"cos": "cosine", "linear": "linear"}[choice(where, "anneal_strategy", anneal_strategy, ("cos", "linear"))]
     ends = [exact(pct_start * steps - 1.0), steps - 1]
     if len(phases) == 3:
         ends.insert(1, exact(2 * pct_start * steps - 2.0))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal, localcontext
 from fractions import Fraction
@@ -112,6 +112,28 @@ def called(where: str) -> Iterator[None]:
     except (TypeError, ValueError) as error:
         error.args = (f"{where}: {str(error).partition(': ')[2]}",)
         raise
+
+
+@contextmanager
+def value_errors() -> Iterator[None]:
+    """Inside, arguments of the wrong kind are refused with a ValueError, as the peer does; usable as a decorator."""
+    try:
+        yield
+    except TypeError as error:
+        raise ValueError(*error.args) from None
+
+
+def check_keywords(where: str, name: str, given: object, required: Sequence[str], optional: Sequence[str] = ()) -> None:
+    """`given` is a dict with these keys."""
+    known = ", ".join([*required, *optional])
+    if not isinstance(given, Mapping):
+        raise TypeError(f"{where}: {name} must be a dict of {known}; got {describe(given)}")
+    for key in given:
+        if key not in required and key not in optional:
+            raise TypeError(f"{where}: {name} must be a dict of {known}; got {key!r}")
+    for key in required:
+        if key not in given:
+            raise TypeError(f"{where}: {name} must have {key}; got {', '.join(map(str, given)) or 'nothing'}")
 
 
 def from_calls(where: str, name: str, f: object, steps: int | None, first: int = 0) -> Schedule:

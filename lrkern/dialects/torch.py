@@ -12,7 +12,7 @@ from fractions import Fraction
 from lrkern import schedules
 from lrkern._checks import choice, count, counts, describe, flag, real
 from lrkern.dialects._cycles import Phase, cyclic, one_cycle
-from lrkern.dialects._parts import between, from_calls, powers, wave
+from lrkern.dialects._parts import between, from_calls, powers, value_errors, wave
 from lrkern.expression import Schedule, join, multiply, schedule
 
 __all__ = [
@@ -178,10 +178,10 @@ def PolynomialLR(base_lr: float, total_iters: int = 5, power: float = 1.0) -> Sc
     """base_lr (1 - min(t, total_iters)/total_iters)^power.
 
     Args:
-        total_iters: steps, >= 0.
+        total_iters: steps, >= 0; with 0 it is at 0 at once.
         power: >= 0; with 0 nothing changes.
 
-    Source: torch PolynomialLR.
+    Source: torch PolynomialLR, which stays at base_lr for ever with total_iters 0.
 
     >>> PolynomialLR(1.0, total_iters=4, power=2.0).table(6)
     array([1.    , 0.5625, 0.25  , 0.0625, 0.    , 0.    ])
@@ -224,8 +224,9 @@ def CosineAnnealingWarmRestarts(base_lr: float, T_0: int, T_mult: int = 1, eta_m
     array([1.    , 0.5   , 1.    , 0.8536, 0.5   , 0.1464, 1.    ])
     """
     where = "torch.CosineAnnealingWarmRestarts"
-    base_lr, eta_min = real(where, "base_lr", base_lr), real(where, "eta_min", eta_min)
-    T_0, T_mult = count(where, "T_0", T_0, low=1), count(where, "T_mult", T_mult, low=1)
+    base_lr = real(where, "base_lr", base_lr)
+    with value_errors():
+        eta_min, T_0, T_mult = real(where, "eta_min", eta_min), count(where, "T_0", T_0, low=1), count(where, "T_mult", T_mult, low=1)
     return schedules.warm_restarts(base_lr, eta_min, T_0, T_mult)
 
 
@@ -329,7 +330,8 @@ def OneCycleLR(
         div_factor, final_div_factor: > 0.
 
     Source: torch OneCycleLR, arXiv 1708.07120. After step N - 1 the value is held: torch goes on beyond it for one step (down
-        to negative values where linear), then raises. With pct_start N = 1 it divides by zero, here step 0 is the top.
+        to negative values where linear), then raises. With pct_start N = 1 it divides by zero; here the phases of no steps are
+        passed by: step 0 is the top, with three phases max_lr/div_factor, where the last one begins, and for N = 1 the end.
 
     >>> s = OneCycleLR(0.1, 100)
     >>> s(0), s(29), round(s(99), 12)
@@ -383,6 +385,11 @@ def OneCycleMomentum(
 
 def _total(where: str, total_steps: int | None, epochs: int | None, steps_per_epoch: int | None) -> int:
     """The length of a run, given in one of two ways."""
+    with value_errors():
+        return _one_total(where, total_steps, epochs, steps_per_epoch)
+
+
+def _one_total(where: str, total_steps: int | None, epochs: int | None, steps_per_epoch: int | None) -> int:
     if total_steps is None and (epochs is None or steps_per_epoch is None):
         raise ValueError(f"{where}: total_steps must be given, or epochs and steps_per_epoch; got None")
     if epochs is None or steps_per_epoch is None:
@@ -460,6 +467,7 @@ def SWALR(base_lr: float, swa_lr: float, anneal_epochs: int = 10, anneal_strateg
     """
     where = "torch.SWALR"
     base_lr, swa_lr = real(where, "base_lr", base_lr), real(where, "swa_lr", swa_lr)
-    anneal_epochs = count(where, "anneal_epochs", anneal_epochs)
-    kind = choice(where, "anneal_strategy", anneal_strategy, ("cos", "linear"))
+    with value_errors():
+        anneal_epochs = count(where, "anneal_epochs", anneal_epochs)
+        kind = choice(where, "anneal_strategy", anneal_strategy, ("cos", "linear"))
     return between("cosine" if kind == "cos" else "linear", base_lr, swa_lr, anneal_epochs)
