@@ -22,6 +22,7 @@ from lrkern.schedules import *  # noqa: F403
 
 if TYPE_CHECKING:
     from lrkern import dialects as dialects
+    from lrkern._kl_adaptive import KLAdaptive, kl_adaptive
     from lrkern.comparison import Comparison, compare
     from lrkern.plotting import plot
     from lrkern.scan import LossDriven, Plateau, loss_driven, plateau, refine
@@ -30,6 +31,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Comparison",
+    "KLAdaptive",
     "LossDriven",
     "Plan",
     "Plateau",
@@ -43,6 +45,7 @@ __all__ = [
     "info",
     "isas",
     "join",
+    "kl_adaptive",
     "loss_driven",
     "parse",
     "plateau",
@@ -61,6 +64,7 @@ __all__ += schedules.__all__
 _LATER = {
     **dict.fromkeys(("Comparison", "compare"), "comparison"),
     **dict.fromkeys(("LossDriven", "Plateau", "loss_driven", "plateau", "refine"), "scan"),
+    **dict.fromkeys(("KLAdaptive", "kl_adaptive"), "_kl_adaptive"),
     "plot": "plotting",
 }
 
