@@ -35,7 +35,8 @@ def _adapt(app: Any, what: str, name: str, obj: object, options: Any, lines: lis
 def _list_dialects(app: Any, page: str, source: list[str]) -> None:
     """A section for every dialect."""
     sections = [
-        f"## {name}\n\n```{{eval-rst}}\n.. automodule:: lrkern.dialects.{name}\n   :members:\n```\n" for name in dialects.__all__
+        f"## {name}\n\n```{{eval-rst}}\n.. automodule:: lrkern.dialects.{name}\n   :members:\n```\n"
+        for name in dialects.__all__
     ]
     source[0] = source[0].replace("<!-- dialects -->", "\n".join(sections))
 

@@ -103,7 +103,5 @@ class KLAdaptive(Plateau):
         *,
         precision: str | None = None,
     ) -> None:
-        options: dict[str, Any] = dict(
-            zip(_NAMES, (threshold, min_lr, max_lr, kl_factor, lr_factor, precision), strict=True)
-        )
+        options: dict[str, Any] = dict(zip(_NAMES, (threshold, min_lr, max_lr, kl_factor, lr_factor, precision), strict=True))
         self._scan = _Scan("KLAdaptive", dialect, start, options, dialects=KL_DIALECTS)

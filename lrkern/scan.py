@@ -121,8 +121,8 @@ def plateau(
         factor: 0 <= factor < 1 ("optax", "transformers": > 0; "speechbrain": `annealing_factor`).
         patience: an integer >= 0.
         threshold: >= 0 ("optax": `rtol`, at most 1; "keras": `min_delta`; "speechbrain": `improvement_threshold`).
-        threshold_mode: "rel": a part of the best metric; "abs": a difference. Not in "keras" (abs), "optax" (rel) and "speechbrain"
-            (a part of the metric before).
+        threshold_mode: "rel": a part of the best metric; "abs": a difference. Not in "keras" (abs), "optax" (rel) and
+            "speechbrain" (a part of the metric before).
         mode: "min": small metrics are good; "max": large ones. Not in "optax" and "speechbrain" (min).
         cooldown: an integer >= 0. Not in "speechbrain".
         min_lr: >= 0. Not in "optax", "speechbrain".

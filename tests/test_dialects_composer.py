@@ -112,8 +112,16 @@ BAD = [
         ValueError,
         "composer.LinearWithWarmupScheduler: t_max must be >= max_duration, 6 batches; got '5ba' (str)",
     ),
-    (lambda: C.ConstantWithWarmupScheduler(0.1, 1, t_max="0.5dur", max_duration=9), ValueError, "t_max must be >= max_duration, 9 ba"),
-    (lambda: C.CosineAnnealingWithWarmupScheduler(0.1, 1, 10, ssr=0.5, max_duration=9), ValueError, "max_duration, 9 batches; got 10"),
+    (
+        lambda: C.ConstantWithWarmupScheduler(0.1, 1, t_max="0.5dur", max_duration=9),
+        ValueError,
+        "t_max must be >= max_duration, 9 ba",
+    ),
+    (
+        lambda: C.CosineAnnealingWithWarmupScheduler(0.1, 1, 10, ssr=0.5, max_duration=9),
+        ValueError,
+        "max_duration, 9 batches; got 10",
+    ),
     (lambda: C.PolynomialWithWarmupScheduler(0.1, 1, t_max=8, max_duration=9), ValueError, "max_duration, 9 batches; got 8"),
     (
         lambda: C.LinearWithWarmupScheduler(0.1, "1ba", t_max=9, scale_warmup=1),

@@ -61,15 +61,35 @@ def test_get_scheduler():
 PIECEWISE = "diffusers.get_piecewise_constant_schedule"
 BAD = [
     (lambda: D.get_constant_schedule(None), TypeError, "diffusers.get_constant_schedule: base_lr must be a finite number; got"),
-    (lambda: D.get_linear_schedule_with_warmup(0.1, -1, 3), ValueError, "diffusers.get_linear_schedule_with_warmup: num_warmup"),
-    (lambda: D.get_piecewise_constant_schedule(0.1, None), TypeError, f"{PIECEWISE}: step_rules must be factors and steps such"),
+    (
+        lambda: D.get_linear_schedule_with_warmup(0.1, -1, 3),
+        ValueError,
+        "diffusers.get_linear_schedule_with_warmup: num_warmup",
+    ),
+    (
+        lambda: D.get_piecewise_constant_schedule(0.1, None),
+        TypeError,
+        f"{PIECEWISE}: step_rules must be factors and steps such",
+    ),
     (lambda: D.get_piecewise_constant_schedule(0.1, ""), ValueError, "'1:10,0.1:20,0.005'; got '' (str)"),
     (lambda: D.get_piecewise_constant_schedule(0.1, "1:10"), ValueError, "'1:10,0.1:20,0.005'; got '1:10' (str)"),
     (lambda: D.get_piecewise_constant_schedule(0.1, "1:2.5,1"), ValueError, "'1:10,0.1:20,0.005'; got '1:2.5,1' (str)"),
     (lambda: D.get_piecewise_constant_schedule(0.1, "10,1"), ValueError, "'1:10,0.1:20,0.005'; got '10,1' (str)"),
-    (lambda: D.get_piecewise_constant_schedule(0.1, "1:0,1"), ValueError, f"{PIECEWISE}: step of '1:0' in step_rules must be an"),
-    (lambda: D.get_piecewise_constant_schedule(0.1, "nan:1,1"), ValueError, "factor of 'nan:1' in step_rules must be a finite nu"),
-    (lambda: D.get_piecewise_constant_schedule(0.1, "1:9,2:9,1"), ValueError, "step_rules must have one factor until step 9; got"),
+    (
+        lambda: D.get_piecewise_constant_schedule(0.1, "1:0,1"),
+        ValueError,
+        f"{PIECEWISE}: step of '1:0' in step_rules must be an",
+    ),
+    (
+        lambda: D.get_piecewise_constant_schedule(0.1, "nan:1,1"),
+        ValueError,
+        "factor of 'nan:1' in step_rules must be a finite nu",
+    ),
+    (
+        lambda: D.get_piecewise_constant_schedule(0.1, "1:9,2:9,1"),
+        ValueError,
+        "step_rules must have one factor until step 9; got",
+    ),
     (lambda: D.get_scheduler("sine", 0.1), ValueError, "diffusers.get_scheduler: name must be 'linear', 'cosine', "),
     (lambda: D.get_scheduler("cosine", 0.1, None, 3), ValueError, "num_training_steps must be given for 'cosine'; got None"),
     (lambda: D.get_scheduler("piecewise_constant", 0.1), ValueError, "step_rules must be given for 'piecewise_constant'; got"),

@@ -117,15 +117,31 @@ BAD = [
     (lambda: F.MultiStepParamScheduler([1, 2, 3], None, [1, 2]), ValueError, "milestones must be 3 for 3 values; got 2"),
     (lambda: F.MultiStepParamScheduler([1, 2, 3, 4], 5), ValueError, "must leave a step for the last of 4 parts of 2; got 5"),
     # arguments that fvcore refuses with a ValueError are refused with one here
-    (lambda: F.MultiStepParamScheduler(1.0, 9), ValueError, "MultiStepParamScheduler: values must be a sequence of numbers; got 1.0"),
-    (lambda: F.StepParamScheduler(9, 1.0), ValueError, "fvcore.StepParamScheduler: values must be a sequence of numbers; got 1.0"),
+    (
+        lambda: F.MultiStepParamScheduler(1.0, 9),
+        ValueError,
+        "MultiStepParamScheduler: values must be a sequence of numbers; got 1.0",
+    ),
+    (
+        lambda: F.StepParamScheduler(9, 1.0),
+        ValueError,
+        "fvcore.StepParamScheduler: values must be a sequence of numbers; got 1.0",
+    ),
     (lambda: F.StepWithFixedGammaParamScheduler("1", 1, 0.5, 9), ValueError, "base_value must be a finite number > 0; got '1'"),
     (lambda: F.StepWithFixedGammaParamScheduler(1.0, 1.5, 0.5, 9), ValueError, "num_decays must be an integer >= 1; got 1.5"),
     (lambda: F.MultiStepParamScheduler([1, 2, 3], 2), ValueError, "num_updates must be >= 3, one for each value; got 2"),
     (lambda: F.StepParamScheduler(0, [1]), ValueError, "fvcore.StepParamScheduler: num_updates must be an integer >= 1; got 0"),
-    (lambda: F.CompositeParamScheduler([], [], [], steps=3), ValueError, "CompositeParamScheduler: schedulers must not be empty"),
+    (
+        lambda: F.CompositeParamScheduler([], [], [], steps=3),
+        ValueError,
+        "CompositeParamScheduler: schedulers must not be empty",
+    ),
     (lambda: F.CompositeParamScheduler(3, [], [], steps=3), TypeError, "schedulers must be a sequence of Schedules; got 3"),
-    (lambda: F.CompositeParamScheduler([lk.constant(1)], [1.0], [1], steps=3), ValueError, "interval_scaling[0] must be 'rescaled'"),
+    (
+        lambda: F.CompositeParamScheduler([lk.constant(1)], [1.0], [1], steps=3),
+        ValueError,
+        "interval_scaling[0] must be 'rescaled'",
+    ),
     (
         lambda: F.CompositeParamScheduler([lk.constant(1)], [0.5], ["fixed"], steps=3),
         ValueError,

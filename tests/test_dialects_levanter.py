@@ -32,13 +32,18 @@ DECAYS = [
     ("polynomial", lambda c, n, w: between((1 - min(Fraction(c, n), Fraction(1))) ** 2)),
     (
         "inv",
-        lambda c, n, w: max(real(exact(LR)) / (1 + real(exact(LR / LOW - 1.0)) * real(Fraction(max(c, 1), n))), real(exact(LOW))),
+        lambda c, n, w: max(
+            real(exact(LR)) / (1 + real(exact(LR / LOW - 1.0)) * real(Fraction(max(c, 1), n))), real(exact(LOW))
+        ),
     ),
     (
         {"type": "inv_sqrt", "timescale": 12.5},
         lambda c, n, w: max(real(exact(LR)) * min(1, mp.sqrt(real(exact(12.5) / max(c + w, 1)))), real(exact(LOW))),
     ),
-    ("inv_sqrt_decay", lambda c, n, w: max(real(exact(LR)) / mp.sqrt(1 + real(exact(28.6) * Fraction(c, n))), real(exact(LOW)))),
+    (
+        "inv_sqrt_decay",
+        lambda c, n, w: max(real(exact(LR)) / mp.sqrt(1 + real(exact(28.6) * Fraction(c, n))), real(exact(LOW))),
+    ),
     (
         {"type": "power", "batch_size": 4, "seq_length": 50, "a": 3.0},
         lambda c, n, w: min(real(exact(LR)), 12 * power(200 * c, -0.51)) if c else exact(LR),
@@ -61,7 +66,8 @@ def test_one_cycle(schedule, decay, warmup):
 
 
 @pytest.mark.parametrize(
-    "cycles", [{"cycles": 3}, {"cycles": [30, 60]}, {"haps": [30, 60, 90]}, {"cycle_length": 30}, {"cycle_length": [30, 30, 30]}]
+    "cycles",
+    [{"cycles": 3}, {"cycles": [30, 60]}, {"haps": [30, 60, 90]}, {"cycle_length": 30}, {"cycle_length": [30, 30, 30]}],
 )
 def test_cycles(cycles):
     """Warm-ups from where the decay before them ended, and a cool-down at last."""
@@ -96,20 +102,44 @@ def test_phases_that_do_not_fit():
 NAME = "levanter.lr_scheduler"
 BAD = [
     (lambda: L.lr_scheduler(0.1, 0), ValueError, f"{NAME}: num_train_steps must be an integer >= 1; got 0"),
-    (lambda: L.lr_scheduler(0.1, 9, warmup=2.5), ValueError, f"{NAME}: warmup must be a share from 0 to 1 or a whole number of steps"),
+    (
+        lambda: L.lr_scheduler(0.1, 9, warmup=2.5),
+        ValueError,
+        f"{NAME}: warmup must be a share from 0 to 1 or a whole number of steps",
+    ),
     (lambda: L.lr_scheduler(0.1, 9, warmup=-1), ValueError, f"{NAME}: warmup must be a finite number >= 0; got -1"),
     (lambda: L.lr_scheduler(0.1, 9, lr_schedule="sine"), ValueError, f"{NAME}: lr_schedule must be 'constant', 'cosine', "),
-    (lambda: L.lr_scheduler(0.1, 9, lr_schedule="power"), TypeError, "batch_size must be given in lr_schedule for 'power'; got None"),
+    (
+        lambda: L.lr_scheduler(0.1, 9, lr_schedule="power"),
+        TypeError,
+        "batch_size must be given in lr_schedule for 'power'; got None",
+    ),
     (
         lambda: L.lr_scheduler(0.1, 9, lr_schedule={"type": "linear", "power": 2}),
         TypeError,
         f"{NAME}: lr_schedule 'linear' must have no options; got 'power'",
     ),
-    (lambda: L.lr_scheduler(0.1, 9, lr_schedule="inv", min_lr_ratio=0), ValueError, "min_lr_ratio must be > 0 and <= 1 for 'inv'"),
-    (lambda: L.lr_scheduler(0.1, 9, cycles=2, cycle_length=3), ValueError, "at most one of cycle_length, cycles and haps must be"),
-    (lambda: L.lr_scheduler(0.1, 9, cycles=[5, 20]), ValueError, "cycles must end cycles one after the other, within 9 steps; got"),
+    (
+        lambda: L.lr_scheduler(0.1, 9, lr_schedule="inv", min_lr_ratio=0),
+        ValueError,
+        "min_lr_ratio must be > 0 and <= 1 for 'inv'",
+    ),
+    (
+        lambda: L.lr_scheduler(0.1, 9, cycles=2, cycle_length=3),
+        ValueError,
+        "at most one of cycle_length, cycles and haps must be",
+    ),
+    (
+        lambda: L.lr_scheduler(0.1, 9, cycles=[5, 20]),
+        ValueError,
+        "cycles must end cycles one after the other, within 9 steps; got",
+    ),
     (lambda: L.lr_scheduler(0.1, 9, cycle_length=0.01), ValueError, f"{NAME}: cycle_length must be a step at least; got 0.01"),
-    (lambda: L.lr_scheduler(0.1, 9, cooldown=9), ValueError, f"{NAME}: cooldown must leave steps of num_train_steps = 9; got 9"),
+    (
+        lambda: L.lr_scheduler(0.1, 9, cooldown=9),
+        ValueError,
+        f"{NAME}: cooldown must leave steps of num_train_steps = 9; got 9",
+    ),
 ]
 
 

@@ -51,7 +51,11 @@ def test_momentum(total, up, down):
     checks.assert_follows(s, formula, range(total + 30))
     checks.assert_ordinary(s)
     whole = M.train_gpt(
-        scheduled_iterations=total - 10, extension_iterations=10, muon_warmup_steps=up, muon_cooldown_steps=down, momentum_min=0.8
+        scheduled_iterations=total - 10,
+        extension_iterations=10,
+        muon_warmup_steps=up,
+        muon_cooldown_steps=down,
+        momentum_min=0.8,
     )
     assert whole.momentum == s
 
@@ -62,13 +66,29 @@ def test_defaults_are_the_record():
 
 
 BAD = [
-    (lambda: M.TrainingSchedule(0), ValueError, "modded_nanogpt.TrainingSchedule: scheduled_iterations must be an integer >= 1; got 0"),
+    (
+        lambda: M.TrainingSchedule(0),
+        ValueError,
+        "modded_nanogpt.TrainingSchedule: scheduled_iterations must be an integer >= 1; got 0",
+    ),
     (lambda: M.TrainingSchedule(lr_muls=[1]), ValueError, "lr_muls must be as many as the 3 durations; got 1"),
-    (lambda: M.TrainingSchedule(durations=[0.5, 0.2, 0.2]), ValueError, "durations must be > 0 and add up to 1; got (0.5, 0.2, 0.2)"),
+    (
+        lambda: M.TrainingSchedule(durations=[0.5, 0.2, 0.2]),
+        ValueError,
+        "durations must be > 0 and add up to 1; got (0.5, 0.2, 0.2)",
+    ),
     (lambda: M.TrainingSchedule(cooldown_frac=0.0), ValueError, "cooldown_frac must be a finite number > 0 and <= 1; got 0.0"),
     (lambda: M.TrainingSchedule(cooldown_frac=1e-17), ValueError, "cooldown_frac must leave a step of 1270 to cool down in"),
-    (lambda: M.get_muon_momentum(0), ValueError, "modded_nanogpt.get_muon_momentum: total_steps must be an integer >= 1; got 0"),
-    (lambda: M.train_gpt(momentum_max=2.0), ValueError, "modded_nanogpt.train_gpt: momentum_max must be a finite number >= 0 and"),
+    (
+        lambda: M.get_muon_momentum(0),
+        ValueError,
+        "modded_nanogpt.get_muon_momentum: total_steps must be an integer >= 1; got 0",
+    ),
+    (
+        lambda: M.train_gpt(momentum_max=2.0),
+        ValueError,
+        "modded_nanogpt.train_gpt: momentum_max must be a finite number >= 0 and",
+    ),
 ]
 
 

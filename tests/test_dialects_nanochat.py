@@ -49,7 +49,11 @@ NAME = "nanochat.base_train"
 BAD = [
     (lambda: N.base_train(0), ValueError, f"{NAME}: num_iterations must be an integer >= 1; got 0"),
     (lambda: N.base_train(9, -1), ValueError, f"{NAME}: warmup_steps must be an integer >= 0; got -1"),
-    (lambda: N.base_train(9, warmdown_ratio=1.5), ValueError, f"{NAME}: warmdown_ratio must be a finite number >= 0 and <= 1; got"),
+    (
+        lambda: N.base_train(9, warmdown_ratio=1.5),
+        ValueError,
+        f"{NAME}: warmdown_ratio must be a finite number >= 0 and <= 1; got",
+    ),
     (lambda: N.base_train(9, weight_decay=None), TypeError, f"{NAME}: weight_decay must be a finite number; got None"),
 ]
 

@@ -80,8 +80,8 @@ def enter():
             case(N.WarmupHoldAnnealLinear(LR, **given), shaped(line, W, H))
             for cycle in (False, True):
 
-                def poly(t, H=H, D=100 - max(W, H), cycle=cycle):
-                    s = t - H
+                def poly(t, H=H, W=W, cycle=cycle):
+                    s, D = t - H, 100 - max(W, H)
                     length = D * max(-(-s // D), 1) if cycle else D
                     return power(1 - Fraction(min(s, length), length), 2.0)
 
@@ -118,7 +118,11 @@ BAD = [
         ValueError,
         "nemo.WarmupPolicy: one of warmup_steps and warmup_ratio must be given; got 3 and 0.1",
     ),
-    (lambda: N.WarmupPolicy(0.1, warmup_steps=9, max_steps=3), ValueError, "max_steps must be >= the 9 of warm-up and hold; got 3"),
+    (
+        lambda: N.WarmupPolicy(0.1, warmup_steps=9, max_steps=3),
+        ValueError,
+        "max_steps must be >= the 9 of warm-up and hold; got 3",
+    ),
     (lambda: N.WarmupHoldPolicy(0.1, max_steps=None), TypeError, "nemo.WarmupHoldPolicy: max_steps must be given; got None"),
     (
         lambda: N.WarmupHoldAnnealLinear(0.1, max_steps=9, warmup_steps=4, hold_steps=5),
@@ -126,16 +130,32 @@ BAD = [
         "nemo.WarmupHoldAnnealLinear: max_steps must be > 9, where the decay begins; got 9",
     ),
     (lambda: N.SquareAnnealing(0.1, max_steps=9, min_lr=-1), ValueError, "min_lr must be a finite number >= 0; got -1"),
-    (lambda: N.CosineAnnealing(0.1, max_steps=9, min_lr=0.2), ValueError, "min_lr must be a finite number >= 0 and <= 0.1; got 0.2"),
+    (
+        lambda: N.CosineAnnealing(0.1, max_steps=9, min_lr=0.2),
+        ValueError,
+        "min_lr must be a finite number >= 0 and <= 0.1; got 0.2",
+    ),
     (
         lambda: N.CosineAnnealing(0.1, max_steps=9, constant_steps=1, constant_ratio=0.1),
         ValueError,
         "nemo.CosineAnnealing: one of constant_steps and constant_ratio must be given; got 1 and 0.1",
     ),
-    (lambda: N.CosineAnnealing(0.1, max_steps=9, constant_steps=9), ValueError, "max_steps must be > 9, where the decay begins"),
-    (lambda: N.CosineAnnealing(0.1, max_steps=9, constant_steps=3, min_lr=0.1), ValueError, "min_lr must be below base_lr with a"),
+    (
+        lambda: N.CosineAnnealing(0.1, max_steps=9, constant_steps=9),
+        ValueError,
+        "max_steps must be > 9, where the decay begins",
+    ),
+    (
+        lambda: N.CosineAnnealing(0.1, max_steps=9, constant_steps=3, min_lr=0.1),
+        ValueError,
+        "min_lr must be below base_lr with a",
+    ),
     (lambda: N.NoamAnnealing(0.1, d_model=0), ValueError, "nemo.NoamAnnealing: d_model must be a finite number > 0; got 0"),
-    (lambda: N.NoamHoldAnnealing(0.1, max_steps=9), ValueError, "warmup_steps must be an integer >= 1, the decay is measured in them"),
+    (
+        lambda: N.NoamHoldAnnealing(0.1, max_steps=9),
+        ValueError,
+        "warmup_steps must be an integer >= 1, the decay is measured in them",
+    ),
     (
         lambda: N.T5InverseSquareRootAnnealing(0.1, max_steps=9, constant_steps=10),
         ValueError,

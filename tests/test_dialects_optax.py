@@ -162,15 +162,27 @@ def test_a_peak_of_zero_stays_at_zero():
 
 
 BAD = [
-    (lambda: O.sgdr_schedule([{"peak_value": 1.0}]), TypeError, "optax.sgdr_schedule: cosine_kwargs[0] must have init_value; got peak"),
-    (lambda: O.sgdr_schedule([{"a": 1.0}]), TypeError, "cosine_kwargs[0] must be a dict of init_value, peak_value, warmup_steps, dec"),
+    (
+        lambda: O.sgdr_schedule([{"peak_value": 1.0}]),
+        TypeError,
+        "optax.sgdr_schedule: cosine_kwargs[0] must have init_value; got peak",
+    ),
+    (
+        lambda: O.sgdr_schedule([{"a": 1.0}]),
+        TypeError,
+        "cosine_kwargs[0] must be a dict of init_value, peak_value, warmup_steps, dec",
+    ),
     (lambda: O.join_schedules([1], []), TypeError, "optax.join_schedules: schedules[0] must be a Schedule; got 1"),
     (
         lambda: O.warmup_exponential_decay_schedule(0.0, 1.0, 2, 1.5, 0.5),
         TypeError,
         "optax.warmup_exponential_decay_schedule: transition_steps must be an integer",
     ),
-    (lambda: O.piecewise_interpolate_schedule(None, 1.0), ValueError, "interpolate_type must be 'linear' or 'cosine'; got None"),
+    (
+        lambda: O.piecewise_interpolate_schedule(None, 1.0),
+        ValueError,
+        "interpolate_type must be 'linear' or 'cosine'; got None",
+    ),
     (
         lambda: O.cosine_decay_schedule(0.1, 0),
         ValueError,

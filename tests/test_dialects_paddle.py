@@ -31,7 +31,9 @@ def enter():
         case(P.NoamDecay(width, warmup, factor), noam)
     for gamma in (0.5, 0.001, 1e-9, 3.7, 700.0, 1e-200):
         decay = lambda t, gamma=gamma: real(exact(LR)) * mp.exp(-real(exact(gamma)) * t)  # noqa: E731
-        case(P.NaturalExpDecay(LR, gamma), decay, [t for t in (0, 1, 2, 3, 50, 99, 700, 10**6, 10**9, 10**12) if gamma * t < 680])
+        case(
+            P.NaturalExpDecay(LR, gamma), decay, [t for t in (0, 1, 2, 3, 50, 99, 700, 10**6, 10**9, 10**12) if gamma * t < 680]
+        )
     case(P.PiecewiseDecay([3, 8], [0.1, 0.2, 0.3]), lambda t: exact((0.1, 0.2, 0.3)[(t >= 3) + (t >= 8)]))
     case(P.InverseTimeDecay(LR, 0.7), lambda t: exact(LR) / (1 + exact(0.7) * t))
     case(P.ExponentialDecay(LR, 0.9), lambda t: exact(LR) * exact(0.9) ** t)
@@ -97,7 +99,11 @@ BAD = [
     (lambda: P.NoamDecay(8, 0), ValueError, "paddle.NoamDecay: warmup_steps must be an integer >= 1; got 0"),
     (lambda: P.PiecewiseDecay([], [1.0]), ValueError, "paddle.PiecewiseDecay: boundaries must not be empty"),
     (lambda: P.PiecewiseDecay([2], [1, 2, 3]), ValueError, "values must be one more than the 1 boundaries; got 3"),
-    (lambda: P.NaturalExpDecay(-1.0, 1.0), ValueError, "paddle.NaturalExpDecay: learning_rate must be a finite number >= 0; got"),
+    (
+        lambda: P.NaturalExpDecay(-1.0, 1.0),
+        ValueError,
+        "paddle.NaturalExpDecay: learning_rate must be a finite number >= 0; got",
+    ),
     (lambda: P.NaturalExpDecay(1.0, 0.0), ValueError, "paddle.NaturalExpDecay: gamma must be a finite number >= 1e-200"),
     (lambda: P.ExponentialDecay(1.0, 1.0), ValueError, "gamma must be a finite number > 0 and < 1; got 1.0"),
     (lambda: P.MultiStepDecay(1.0, [2, 2]), ValueError, "paddle.MultiStepDecay: milestones must increase; got [2, 2]"),
@@ -105,15 +111,35 @@ BAD = [
     (lambda: P.StepDecay(1.0, 2.5), TypeError, "paddle.StepDecay: step_size must be an integer >= 1; got 2.5"),
     (lambda: P.LambdaDecay(1.0, 3), TypeError, "paddle.LambdaDecay: lr_lambda must be callable; got 3"),
     (lambda: P.MultiplicativeDecay(1.0, abs), TypeError, "paddle.MultiplicativeDecay: steps must be "),
-    (lambda: P.LinearWarmup(1.0, 3, 0.2, 0.1), ValueError, "paddle.LinearWarmup: end_lr must be a finite number > 0.2; got 0.1"),
+    (
+        lambda: P.LinearWarmup(1.0, 3, 0.2, 0.1),
+        ValueError,
+        "paddle.LinearWarmup: end_lr must be a finite number > 0.2; got 0.1",
+    ),
     (lambda: P.LinearWarmup("1", 3, 0.0, 0.1), TypeError, "paddle.LinearWarmup: learning_rate must be a finite number >= 0"),
-    (lambda: P.OneCycleLR(1.0, 9, phase_pct=0.5, three_phase=True), ValueError, "phase_pct must be a finite number < 0.5; got 0.5"),
+    (
+        lambda: P.OneCycleLR(1.0, 9, phase_pct=0.5, three_phase=True),
+        ValueError,
+        "phase_pct must be a finite number < 0.5; got 0.5",
+    ),
     (lambda: P.OneCycleLR(1.0, 9, anneal_strategy="sine"), ValueError, "paddle.OneCycleLR: anneal_strategy must be 'cos' or"),
     (lambda: P.CyclicLR(0.1, 1.0, 2.5), TypeError, "paddle.CyclicLR: step_size_up must be an integer >= 1; got 2.5"),
     (lambda: P.CyclicLR(0.1, 1.0, 2, exp_gamma=0), ValueError, "paddle.CyclicLR: exp_gamma must be a finite number > 0; got 0"),
-    (lambda: P.CosineAnnealingWarmRestarts(1.0, 2.5), ValueError, "paddle.CosineAnnealingWarmRestarts: T_0 must be an integer >= 1"),
-    (lambda: P.LinearLR(1.0, 9, 0.0), ValueError, "paddle.LinearLR: start_factor must be a finite number > 0 and <= 1; got 0.0"),
-    (lambda: P.CosineAnnealingWarmRestarts(1.0, 0), ValueError, "paddle.CosineAnnealingWarmRestarts: T_0 must be an integer >= 1"),
+    (
+        lambda: P.CosineAnnealingWarmRestarts(1.0, 2.5),
+        ValueError,
+        "paddle.CosineAnnealingWarmRestarts: T_0 must be an integer >= 1",
+    ),
+    (
+        lambda: P.LinearLR(1.0, 9, 0.0),
+        ValueError,
+        "paddle.LinearLR: start_factor must be a finite number > 0 and <= 1; got 0.0",
+    ),
+    (
+        lambda: P.CosineAnnealingWarmRestarts(1.0, 0),
+        ValueError,
+        "paddle.CosineAnnealingWarmRestarts: T_0 must be an integer >= 1",
+    ),
 ]
 
 

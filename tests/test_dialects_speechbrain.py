@@ -100,16 +100,32 @@ def test_what_others_have_too():
 
 BAD = [
     (lambda: S.WarmAndExpDecayLRSchedule(1.0, 9, 9), ValueError, "total_steps must be an integer >= 10; got 9"),
-    (lambda: S.LinearScheduler(1.0, 0.0, 0), ValueError, "speechbrain.LinearScheduler: epoch_count must be an integer >= 1; got 0"),
+    (
+        lambda: S.LinearScheduler(1.0, 0.0, 0),
+        ValueError,
+        "speechbrain.LinearScheduler: epoch_count must be an integer >= 1; got 0",
+    ),
     (lambda: S.LinearWarmupScheduler(1.0, -1, 0), ValueError, "speechbrain.LinearWarmupScheduler: num_warmup_steps must be an"),
-    (lambda: S.LinearWarmupScheduler(None, 1, 9), TypeError, "LinearWarmupScheduler: initial_value must be a finite number; got"),
+    (
+        lambda: S.LinearWarmupScheduler(None, 1, 9),
+        TypeError,
+        "LinearWarmupScheduler: initial_value must be a finite number; got",
+    ),
     (lambda: S.StepScheduler(1.0, 0.5, half_life=2), ValueError, "half_life must not be given with decay_factor or decay_drop"),
     (lambda: S.StepScheduler(1.0, half_life=0), ValueError, "speechbrain.StepScheduler: half_life must be a finite number > 0"),
     (lambda: S.NoamScheduler(1.0, 0), ValueError, "speechbrain.NoamScheduler: n_warmup_steps must be an integer >= 1; got 0"),
     (lambda: S.NoamIntervalScheduler(1.0, 1, [2], []), ValueError, "anneal_rates must be as many as the 1 anneal_steps; got 0"),
     (lambda: S.NoamIntervalScheduler(1.0, 1, [2, 1], [1, 1]), ValueError, "anneal_steps must not decrease; got 2"),
-    (lambda: S.CyclicCosineScheduler(1, None), TypeError, "CyclicCosineScheduler: lr_initial must be a finite number; got None"),
-    (lambda: S.CyclicLRScheduler(step_size=0), ValueError, "speechbrain.CyclicLRScheduler: step_size must be a finite number > 0"),
+    (
+        lambda: S.CyclicCosineScheduler(1, None),
+        TypeError,
+        "CyclicCosineScheduler: lr_initial must be a finite number; got None",
+    ),
+    (
+        lambda: S.CyclicLRScheduler(step_size=0),
+        ValueError,
+        "speechbrain.CyclicLRScheduler: step_size must be a finite number > 0",
+    ),
     (lambda: S.CyclicLRScheduler(mode="sine"), ValueError, "speechbrain.CyclicLRScheduler: mode must be 'triangular', "),
     (lambda: S.IntervalScheduler(0.1, [3]), TypeError, "intervals must be a sequence of dicts; got [3]"),
     (lambda: S.IntervalScheduler(0.1, [{"steps": 1}]), ValueError, "intervals[0] must have steps and lr; got steps"),
@@ -120,7 +136,11 @@ BAD = [
         ValueError,
         "speechbrain.WarmCoolDecayLRSchedule: warmup and cooldown must fit into total_steps = 9; got 5 and 5",
     ),
-    (lambda: S.TriStageLRSchedule(1.0, 0, 1, 1, 9), ValueError, "TriStageLRSchedule: warmup_steps must be an integer >= 1; got 0"),
+    (
+        lambda: S.TriStageLRSchedule(1.0, 0, 1, 1, 9),
+        ValueError,
+        "TriStageLRSchedule: warmup_steps must be an integer >= 1; got 0",
+    ),
 ]
 
 

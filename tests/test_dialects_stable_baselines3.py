@@ -55,13 +55,33 @@ def test_a_schedule_as_their_function():
 
 LINEAR = "stable_baselines3.LinearSchedule"
 BAD = [
-    (lambda: S.LinearSchedule(1.0, 0.0, 0.0, total_timesteps=9), ValueError, f"{LINEAR}: end_fraction must be a finite number > 0"),
-    (lambda: S.LinearSchedule(1.0, 0.0, 0.5, total_timesteps=0), ValueError, f"{LINEAR}: total_timesteps must be an integer >= 1"),
-    (lambda: S.LinearSchedule(1.0, None, 0.5, total_timesteps=9), TypeError, f"{LINEAR}: end must be a finite number; got None"),
-    (lambda: S.FloatSchedule("1"), TypeError, "stable_baselines3.FloatSchedule: value_schedule must be a finite number; got '1'"),
+    (
+        lambda: S.LinearSchedule(1.0, 0.0, 0.0, total_timesteps=9),
+        ValueError,
+        f"{LINEAR}: end_fraction must be a finite number > 0",
+    ),
+    (
+        lambda: S.LinearSchedule(1.0, 0.0, 0.5, total_timesteps=0),
+        ValueError,
+        f"{LINEAR}: total_timesteps must be an integer >= 1",
+    ),
+    (
+        lambda: S.LinearSchedule(1.0, None, 0.5, total_timesteps=9),
+        TypeError,
+        f"{LINEAR}: end must be a finite number; got None",
+    ),
+    (
+        lambda: S.FloatSchedule("1"),
+        TypeError,
+        "stable_baselines3.FloatSchedule: value_schedule must be a finite number; got '1'",
+    ),
     (lambda: S.FloatSchedule(abs), TypeError, "stable_baselines3.FloatSchedule: total_timesteps must be given with a function"),
     (lambda: S.FloatSchedule(1.0, every=0), ValueError, "every must be an integer >= 1; got 0"),
-    (lambda: S.FloatSchedule(lambda left: "a", total_timesteps=2), TypeError, "value_schedule(0) must be a finite number; got 'a'"),
+    (
+        lambda: S.FloatSchedule(lambda left: "a", total_timesteps=2),
+        TypeError,
+        "value_schedule(0) must be a finite number; got 'a'",
+    ),
 ]
 
 

@@ -216,13 +216,25 @@ BAD = [
     # arguments that torch refuses with a ValueError, whatever they are, are refused with one here
     (lambda: T.OneCycleLR(0.1, 2.5), ValueError, "torch.OneCycleLR: total_steps must be an integer >= 1; got 2.5"),
     (lambda: T.OneCycleLR(0.1, None, 1.5, 2), ValueError, "torch.OneCycleLR: epochs must be an integer >= 1; got 1.5"),
-    (lambda: T.OneCycleLR(0.1, 9, pct_start="a"), ValueError, "torch.OneCycleLR: pct_start must be a finite number >= 0 and <= 1"),
+    (
+        lambda: T.OneCycleLR(0.1, 9, pct_start="a"),
+        ValueError,
+        "torch.OneCycleLR: pct_start must be a finite number >= 0 and <= 1",
+    ),
     (lambda: T.OneCycleMomentum(0.1, 9, anneal_strategy=1), ValueError, "anneal_strategy must be 'cos' or 'linear'; got 1"),
-    (lambda: T.CosineAnnealingWarmRestarts(0.1, 2.5), ValueError, "CosineAnnealingWarmRestarts: T_0 must be an integer >= 1; got"),
+    (
+        lambda: T.CosineAnnealingWarmRestarts(0.1, 2.5),
+        ValueError,
+        "CosineAnnealingWarmRestarts: T_0 must be an integer >= 1; got",
+    ),
     (lambda: T.CosineAnnealingWarmRestarts(0.1, 2, 1.5), ValueError, "T_mult must be an integer >= 1; got 1.5"),
     (lambda: T.CosineAnnealingWarmRestarts(0.1, 2, 1, "0"), ValueError, "eta_min must be a finite number; got '0'"),
     (lambda: T.SWALR(0.1, 0.2, 1.5), ValueError, "torch.SWALR: anneal_epochs must be an integer >= 0; got 1.5"),
-    (lambda: T.SWALR(0.1, 0.2, anneal_strategy=None), ValueError, "torch.SWALR: anneal_strategy must be 'cos' or 'linear'; got None"),
+    (
+        lambda: T.SWALR(0.1, 0.2, anneal_strategy=None),
+        ValueError,
+        "torch.SWALR: anneal_strategy must be 'cos' or 'linear'; got None",
+    ),
     (lambda: T.CyclicLR(0.1, 0.2, mode=None), ValueError, "torch.CyclicLR: mode must be 'triangular', "),
     (
         lambda: T.OneCycleLR(0.1, 100, 10, 20),

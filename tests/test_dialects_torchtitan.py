@@ -53,8 +53,16 @@ BAD = [
     (lambda: T.LRSchedulersContainer(0.1, 0), ValueError, f"{NAME}: training_steps must be an integer >= 1; got 0"),
     (lambda: T.LRSchedulersContainer(0.1, 9, total_steps=0), ValueError, f"{NAME}: total_steps must be an integer >= 1; got 0"),
     (lambda: T.LRSchedulersContainer(0.1, 9, 1.5), TypeError, f"{NAME}: warmup_steps must be an integer >= 0; got 1.5"),
-    (lambda: T.LRSchedulersContainer(0.1, 9, decay_ratio=-0.1), ValueError, f"{NAME}: decay_ratio must be a finite number >= 0"),
-    (lambda: T.LRSchedulersContainer(0.1, 9, decay_type="exp"), ValueError, "decay_type must be 'linear', 'sqrt' or 'cosine'; got"),
+    (
+        lambda: T.LRSchedulersContainer(0.1, 9, decay_ratio=-0.1),
+        ValueError,
+        f"{NAME}: decay_ratio must be a finite number >= 0",
+    ),
+    (
+        lambda: T.LRSchedulersContainer(0.1, 9, decay_type="exp"),
+        ValueError,
+        "decay_type must be 'linear', 'sqrt' or 'cosine'; got",
+    ),
 ]
 
 

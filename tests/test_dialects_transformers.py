@@ -166,7 +166,11 @@ BAD = [
     (lambda: H.get_scheduler("reduce_lr_on_plateau", 0.1), ValueError, "see lrkern.plateau(dialect='torch')"),
     # arguments that transformers refuses with a ValueError are refused with one here
     (lambda: H.get_scheduler("cosine", 0.1, 10), ValueError, "num_training_steps must be given for 'cosine'; got None"),
-    (lambda: H.get_scheduler("linear", 0.1), ValueError, "get_scheduler: num_warmup_steps must be given for 'linear'; got None"),
+    (
+        lambda: H.get_scheduler("linear", 0.1),
+        ValueError,
+        "get_scheduler: num_warmup_steps must be given for 'linear'; got None",
+    ),
     (
         lambda: H.get_scheduler("cosine", 0.1, 10, 100, {"num_warmup_steps": 50}),
         TypeError,

@@ -50,7 +50,11 @@ CASES: list[tuple[str, dict[str, Any]]] = [
         for t in (0.0, 0.01, 1.0)
     ],
     *[("keras", {"mode": mode, "threshold": t, "patience": 2}) for mode in ("min", "max") for t in (0.0, 0.05)],
-    *[(dialect, {"min_lr": 0.03, "patience": 1, "factor": 0.6}) for dialect in DIALECTS if dialect not in ("optax", "speechbrain")],
+    *[
+        (dialect, {"min_lr": 0.03, "patience": 1, "factor": 0.6})
+        for dialect in DIALECTS
+        if dialect not in ("optax", "speechbrain")
+    ],
     *[("speechbrain", {"patience": p, "threshold": t, "factor": 0.8}) for p in (0, 1, 3) for t in (0.0, 0.0025, 0.3)],
     *[("torch", {"eps": 0.02, "patience": 1, "factor": 0.6}), ("torch", {"factor": 0.0, "patience": 1})],
     *[
@@ -375,14 +379,34 @@ def test_kl_adaptive_numbers_per_run_and_state() -> None:
 
 
 KL_BAD = [
-    (lambda: lk.kl_adaptive([0.1], 0.1, threshold=0.0), ValueError, "kl_adaptive: threshold must be a finite number > 0; got 0.0"),
-    (lambda: lk.kl_adaptive([0.1], 0.1, kl_factor=0.5), ValueError, "kl_adaptive: kl_factor must be a finite number >= 1; got 0.5"),
-    (lambda: lk.kl_adaptive([0.1], 0.1, lr_factor=1.0), ValueError, "kl_adaptive: lr_factor must be a finite number > 1; got 1.0"),
-    (lambda: lk.kl_adaptive([0.1], 0.1, dialect="torch"), ValueError, "kl_adaptive: dialect must be 'skrl' or 'rsl_rl'; got 'torch'"),
+    (
+        lambda: lk.kl_adaptive([0.1], 0.1, threshold=0.0),
+        ValueError,
+        "kl_adaptive: threshold must be a finite number > 0; got 0.0",
+    ),
+    (
+        lambda: lk.kl_adaptive([0.1], 0.1, kl_factor=0.5),
+        ValueError,
+        "kl_adaptive: kl_factor must be a finite number >= 1; got 0.5",
+    ),
+    (
+        lambda: lk.kl_adaptive([0.1], 0.1, lr_factor=1.0),
+        ValueError,
+        "kl_adaptive: lr_factor must be a finite number > 1; got 1.0",
+    ),
+    (
+        lambda: lk.kl_adaptive([0.1], 0.1, dialect="torch"),
+        ValueError,
+        "kl_adaptive: dialect must be 'skrl' or 'rsl_rl'; got 'torch'",
+    ),
     (lambda: lk.kl_adaptive(["a"], 0.1), TypeError, "kl_adaptive: kl must be an array of float64, float32 or integers; got"),
     (lambda: lk.KLAdaptive(-0.1), ValueError, "KLAdaptive: start must be a finite number >= 0; got -0.1"),
     (lambda: lk.KLAdaptive(0.1).update([0.1, 0.2]), ValueError, "KLAdaptive.update: metric must be a single number; got"),
-    (lambda: lk.KLAdaptive(0.1).load_state_dict({}), ValueError, "KLAdaptive.load_state_dict: state must be what state_dict gave"),
+    (
+        lambda: lk.KLAdaptive(0.1).load_state_dict({}),
+        ValueError,
+        "KLAdaptive.load_state_dict: state must be what state_dict gave",
+    ),
 ]
 
 

@@ -110,10 +110,11 @@ def first_state(d, given):
         each = (start - given.warmup_lr) / begin if begin > 0.0 else 0.0
     elif d == GREEDY:
         window = max(given.window, 0.0)
+    flag = single | (window > 0.0) | ((d == PADDLE) & relative)
     lr = given.warmup_lr if d == TIMM and begin > 0.0 else start
     return PlateauState(
         lr, 1.0, BEST[d], 0.0, 0.0, 0.0, 0.0, given.reset_start, 0.0, 0.0,
-        np.zeros(int(window)), 0.0, d, single | (window > 0.0) | ((d == PADDLE) & relative), sign, begin, end, given.warmup_lr, each,
+        np.zeros(int(window)), 0.0, d, flag, sign, begin, end, given.warmup_lr, each,
         start, factor, given.patience, slope, margin, given.cooldown, least, given.max_lr, given.eps, given.warmup,
         given.reset_start, window, given.accumulate,
     )  # fmt: skip

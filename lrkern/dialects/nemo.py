@@ -81,7 +81,9 @@ class _Run:
         # Step W is the warm-up's, also where the curve does not go on from its end.
         goes_on = begin > self.warmup or (begin == self.warmup and curve(0) == self.base)
         at = begin if goes_on else self.warmup + 1
-        rise = self.base * schedules.linear(0.0, 1.0, self.warmup + 1).shift(-1) if self.warmup else schedules.constant(self.base)
+        rise = (
+            self.base * schedules.linear(0.0, 1.0, self.warmup + 1).shift(-1) if self.warmup else schedules.constant(self.base)
+        )
         return join([rise, curve.shift(begin - at) if at > begin else curve], [at])
 
     def end(self, s: Schedule) -> Schedule:

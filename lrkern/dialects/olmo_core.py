@@ -4,7 +4,8 @@ Every length is in the same unit as t. `max_steps` stands for the trainer's `max
 fields of the peer's class. Where the peer has a length and a fraction for the same phase, one of them is given; `warmup_steps`
 and `decay_steps` are its former names of `warmup` and `decay`. A fraction is rounded as there, round(fraction max_steps).
 
-Past `max_steps`, where the trainer never gets to, decays hold their end. A decay of no steps, by which OLMo-core divides, is none.
+Past `max_steps`, where the trainer never gets to, decays hold their end. A decay of no steps, by which OLMo-core divides, is
+none.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 
 from lrkern import schedules
 from lrkern._checks import choice, count, describe, real, reals
-from lrkern.dialects._parts import between, held, sequence
+from lrkern.dialects._parts import between, check_keywords, held, sequence
 from lrkern.expression import Schedule, join
 
 __all__ = [
@@ -394,19 +395,18 @@ class _Level:
     """A rate, absolute or as a share of the initial one; its schedule is exact in either case."""
 
     def __init__(self, where: str, initial: float, value: object, share: object, name: str) -> None:
-        self.share = None if share is None else real(where, f"{name}_lr_fraction", share, low=0.0)
         self.value = None if value is None else real(where, f"{name}_lr", value, low=0.0)
+        self.share = 0.0 if value is not None else real(where, f"{name}_lr_fraction", share, low=0.0)
         self.initial = initial
+
+    def flat(self) -> Schedule | float:
+        return self.initial * schedules.constant(self.share) if self.value is None else self.value
 
     def to(self, other: _Level, kind: str, steps: int) -> Schedule:
         """A ramp between two."""
-        if self.share is not None and other.share is not None:
+        if self.value is None and other.value is None:
             return self.initial * between(kind, self.share, other.share, steps)
-        ends = [level.initial * schedules.constant(level.share) if level.value is None else level.value for level in (self, other)]
-        return between(kind, *ends, steps)
-
-    def flat(self) -> Schedule:
-        return schedules.constant(self.value) if self.share is None else self.initial * schedules.constant(self.share)
+        return between(kind, self.flat(), other.flat(), steps)
 
 
 def _end(where: str, stage: Mapping[str, Any], initial: float, name: str) -> _Level:
@@ -417,15 +417,6 @@ def _end(where: str, stage: Mapping[str, Any], initial: float, name: str) -> _Le
     return _Level(f"{where}: {name}", initial, value, share, "end")
 
 
-def _stage(where: str, name: str, stage: object, fields: Sequence[str]) -> Mapping[str, Any]:
-    if not isinstance(stage, Mapping):
-        raise TypeError(f"{where}: {name} must be a dict of {', '.join(fields)}; got {describe(stage)}")
-    for key in stage:
-        if key not in fields:
-            raise TypeError(f"{where}: {name} must be a dict of {', '.join(fields)}; got {key!r}")
-    return stage
-
-
 _ENDS = ("duration", "shape", "end_lr", "end_lr_fraction")
 
 
@@ -433,15 +424,14 @@ def _overridden(where: str, s: Schedule, initial: float, override: Mapping[str, 
     """The schedule with the override, which takes over at its start."""
     if override is None:
         return s
-    stage = _stage(where, "override_decay", override, ("start", *_ENDS))
+    check_keywords(where, "override_decay", override, (), ("start", *_ENDS))
     inside = f"{where}: override_decay"
-    start = count(inside, "start", stage.get("start"))
-    steps = count(inside, "duration", stage.get("duration"), low=1)
-    kind = choice(inside, "shape", stage.get("shape", "linear"), SHAPES)
-    end = _end(where, stage, initial, "override_decay")
+    start = count(inside, "start", override.get("start"))
+    steps = count(inside, "duration", override.get("duration"), low=1)
+    kind = choice(inside, "shape", override.get("shape", "linear"), SHAPES)
+    end = _end(where, override, initial, "override_decay")
     if end.value is not None or initial == 0.0:
         return s.cooldown(start, steps, end.value or 0.0, kind)
-    assert end.share is not None
     return initial * (s / initial).cooldown(start, steps, end.share, kind)
 
 
@@ -472,9 +462,9 @@ def ComposableScheduler(
     if isinstance(stages, str | Mapping) or not isinstance(stages, Sequence) or not stages:
         raise TypeError(f"{where}: stages must be a sequence of dicts, at least one; got {describe(stages)}")
     parts, starts, level = [], [0], _Level(where, initial, None, 1.0, "start")
-    for i, one in enumerate(stages):
+    for i, stage in enumerate(stages):
         name = f"stages[{i}]"
-        stage = _stage(where, name, one, (*_ENDS, "start_lr", "start_lr_fraction"))
+        check_keywords(where, name, stage, (), (*_ENDS, "start_lr", "start_lr_fraction"))
         value, share = stage.get("start_lr"), stage.get("start_lr_fraction")
         if value is not None and share is not None:
             raise ValueError(f"{where}: {name} must have at most one of start_lr and start_lr_fraction; got both")
@@ -516,14 +506,18 @@ def SequentialScheduler(
     where = "olmo_core.SequentialScheduler"
     initial, left = real(where, "initial_lr", initial_lr), count(where, "max_steps", max_steps, low=1)
     if not isinstance(schedulers, Sequence) or not schedulers or not all(map(callable, schedulers)):
-        raise TypeError(f"{where}: schedulers must be a sequence of functions of a rate and a length; got {describe(schedulers)}")
+        raise TypeError(
+            f"{where}: schedulers must be a sequence of functions of a rate and a length; got {describe(schedulers)}"
+        )
     if not isinstance(schedulers_max, Sequence) or len(schedulers_max) not in (len(schedulers) - 1, len(schedulers)):
         wanted = f"{len(schedulers) - 1} lengths"
         raise ValueError(f"{where}: schedulers_max must be {wanted} for {len(schedulers)} schedulers; got {schedulers_max}")
     lengths = [count(where, f"schedulers_max[{i}]", n, low=1) for i, n in enumerate(schedulers_max[: len(schedulers) - 1])]
     if sum(lengths) >= left:
         raise ValueError(f"{where}: max_steps must be more than the {sum(lengths)} of schedulers_max; got {max_steps}")
-    parts, starts, lr = [], [], initial
+    parts: list[Schedule] = []
+    starts: list[int] = []
+    lr = initial
     for make, steps in zip(schedulers, [*lengths, 0], strict=True):
         s = make(lr, steps or left)
         parts.append(s.shift(-1) if parts else s)
@@ -573,11 +567,15 @@ def WSDS(
     if period_lr_multipliers is not None:
         shares = reals(where, "period_lr_multipliers", period_lr_multipliers)
         if len(shares) != len(lengths) or min(shares) <= 0.0:
-            raise ValueError(f"{where}: period_lr_multipliers must be > 0, one for each of {len(lengths)} periods; got {shares}")
+            raise ValueError(
+                f"{where}: period_lr_multipliers must be > 0, one for each of {len(lengths)} periods; got {shares}"
+            )
     rise = _length(where, "warmup", lengths[0], warmup, None, warmup_fraction)
     falls = [_length(where, "decay", n, decay, None, decay_fraction) for n in lengths]
     first, end = real(where, "warmup_min_lr", warmup_min_lr, low=0.0), real(where, "decay_min_lr", decay_min_lr, low=0.0)
-    parts, starts, begin = [], [], 0
+    parts: list[Schedule] = []
+    starts: list[int] = []
+    begin = 0
     for i, (length, fall, share) in enumerate(zip(lengths, falls, shares, strict=True)):
         level, before = initial * schedules.constant(share), 0 if i else rise
         for name, low, steps in (("warmup_min_lr", first, before), ("decay_min_lr", end, fall)):

@@ -1,7 +1,7 @@
 """The schedulers of paddle.optimizer.lr: step t is `last_epoch`, the number of calls of `scheduler.step()`.
 
-Paddle computes some of them by recursion from step to step; these are their closed forms. `ReduceOnPlateau` follows a metric: it
-is the dialect "paddle" of `lrkern.plateau`. `last_epoch` and `verbose` are left out.
+Paddle computes some of them by recursion from step to step; these are their closed forms. `ReduceOnPlateau` follows a metric:
+it is the dialect "paddle" of `lrkern.plateau`. `last_epoch` and `verbose` are left out.
 """
 
 from __future__ import annotations
@@ -114,9 +114,10 @@ def InverseTimeDecay(learning_rate: float, gamma: float) -> Schedule:
 def PolynomialDecay(
     learning_rate: float, decay_steps: int, end_lr: float = 0.0001, power: float = 1.0, cycle: bool = False
 ) -> Schedule:
-    """end_lr + (learning_rate - end_lr)(1 - min(t, D)/D)^power; with `cycle`, D is the first multiple of decay_steps not before t.
+    """end_lr + (learning_rate - end_lr)(1 - min(t, D)/D)^power, D = decay_steps.
 
-    With `cycle` it is at the end value in every multiple of decay_steps and jumps up after it.
+    With `cycle` D is the first multiple of decay_steps not before t: it is at the end value in every multiple of decay_steps
+    and jumps up after it.
 
     Args:
         learning_rate: >= 0.
@@ -275,8 +276,8 @@ def OneCycleLR(
 ) -> Schedule:
     """From max_learning_rate/divide_factor to max_learning_rate at t = phase_pct N - 1, to end_learning_rate at t = N - 1.
 
-    With `three_phase` back to max_learning_rate/divide_factor at t = 2 phase_pct N - 2 and from there to the end. The phases may
-    end between two steps; then no step has the top value itself.
+    With `three_phase` back to max_learning_rate/divide_factor at t = 2 phase_pct N - 2 and from there to the end. The phases
+    may end between two steps; then no step has the top value itself.
 
     Args:
         max_learning_rate, end_learning_rate: >= 0.
@@ -314,9 +315,10 @@ def CyclicLR(
     *,
     steps: int | None = None,
 ) -> Schedule:
-    """Triangles: base_learning_rate + (max_learning_rate - base_learning_rate) x s, x the height (0 to 1 to 0), s the scale.
+    """Triangles: base_learning_rate + (max_learning_rate - base_learning_rate) x s.
 
-    s is 1 for mode "triangular", 2^-i in cycle i (0, 1, ...) for "triangular2", exp_gamma^t for "exp_range".
+    x is the height in the triangle (0 to 1 to 0), s the scale: 1 for mode "triangular", 2^-i in cycle i (0, 1, ...) for
+    "triangular2", exp_gamma^t for "exp_range".
 
     Args:
         base_learning_rate, max_learning_rate: >= 0.

@@ -1,8 +1,8 @@
 """The schedulers of speechbrain.nnet.schedulers: step t is the number that each computes with.
 
-That is `n_steps` or `current_step`, the number of calls, where it counts calls; `num_updates` or `current_epoch` where it is told.
-Recipes call most of them after an update: the first update then has the optimizer's own rate, and update number t from 0 the
-value of step t. `NewBobScheduler` follows a metric: it is the dialect "speechbrain" of `lrkern.plateau`.
+That is `n_steps` or `current_step`, the number of calls, where it counts calls; `num_updates` or `current_epoch` where it is
+told. Recipes call most of them after an update: the first update then has the optimizer's own rate, and update number t from 0
+the value of step t. `NewBobScheduler` follows a metric: it is the dialect "speechbrain" of `lrkern.plateau`.
 """
 
 from __future__ import annotations

@@ -226,7 +226,11 @@ def CosineAnnealingWarmRestarts(base_lr: float, T_0: int, T_mult: int = 1, eta_m
     where = "torch.CosineAnnealingWarmRestarts"
     base_lr = real(where, "base_lr", base_lr)
     with value_errors():
-        eta_min, T_0, T_mult = real(where, "eta_min", eta_min), count(where, "T_0", T_0, low=1), count(where, "T_mult", T_mult, low=1)
+        eta_min, T_0, T_mult = (
+            real(where, "eta_min", eta_min),
+            count(where, "T_0", T_0, low=1),
+            count(where, "T_mult", T_mult, low=1),
+        )
     return schedules.warm_restarts(base_lr, eta_min, T_0, T_mult)
 
 

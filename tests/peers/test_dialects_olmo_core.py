@@ -72,7 +72,11 @@ def test_random_arguments(seed):
 
 
 def level(rng, base, name):
-    return {f"{name}_lr": base * float(rng.uniform(0, 1))} if rng.integers(2) else {f"{name}_lr_fraction": float(rng.uniform(0, 1))}
+    return (
+        {f"{name}_lr": base * float(rng.uniform(0, 1))}
+        if rng.integers(2)
+        else {f"{name}_lr_fraction": float(rng.uniform(0, 1))}
+    )
 
 
 @pytest.mark.parametrize("seed", range(40))

@@ -67,5 +67,3 @@ def test_warmup_of_a_scheduler():
     for t in range(40):
         assert ours(t) == pytest.approx(theirs(), rel=1e-14)
         theirs.step()
-
-
