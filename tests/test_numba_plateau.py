@@ -51,6 +51,8 @@ SOME = [
     ("keras", {"patience": 2, "factor": 0.7}),
     ("optax", {"patience": 1, "accumulate": 3, "factor": 0.7}),
     ("transformers", {"patience": 1, "window": 70, "min_lr": 0.05, "factor": 0.8}),
+    ("paddle", {"patience": 1, "cooldown": 2, "factor": 0.7, "threshold_mode": "abs", "mode": "max"}),
+    ("speechbrain", {"patience": 1, "factor": 0.7}),
 ]
 
 

@@ -55,7 +55,7 @@ CASES: list[tuple[str, dict[str, Any]]] = [
         for dialect in DIALECTS
         if dialect not in ("optax", "speechbrain")
     ],
-    *[("speechbrain", {"patience": p, "threshold": t, "factor": 0.8}) for p in (0, 1, 3) for t in (0.0, 0.0025, 0.3)],
+    *[("speechbrain", {"patience": p, "threshold": t, "factor": 0.8}) for p in (0, 1, 2, 3) for t in (0.0, 0.0025, 0.3)],
     *[("torch", {"eps": 0.02, "patience": 1, "factor": 0.6}), ("torch", {"factor": 0.0, "patience": 1})],
     *[
         (dialect, {"precision": p, "patience": 2, "factor": 0.7})
