@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from lrkern.comparison import Comparison, compare
     from lrkern.plotting import plot
     from lrkern.scan import LossDriven, Plateau, loss_driven, plateau, refine
+    from lrkern.suggestion import Suggestion, suggest
 
 __version__ = "0.1.0"
 
@@ -36,6 +37,7 @@ __all__ = [
     "Plan",
     "Plateau",
     "Schedule",
+    "Suggestion",
     "__version__",
     "compare",
     "cooldowns",
@@ -52,6 +54,7 @@ __all__ = [
     "plot",
     "refine",
     "set_threads",
+    "suggest",
     "tables",
     "use_isa",
 ]
@@ -65,6 +68,7 @@ _LATER = {
     **dict.fromkeys(("Comparison", "compare"), "comparison"),
     **dict.fromkeys(("LossDriven", "Plateau", "loss_driven", "plateau", "refine"), "scan"),
     **dict.fromkeys(("KLAdaptive", "kl_adaptive"), "_kl_adaptive"),
+    **dict.fromkeys(("Suggestion", "suggest"), "suggestion"),
     "plot": "plotting",
 }
 

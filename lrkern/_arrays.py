@@ -90,9 +90,11 @@ def fill(array: Array, value: float, halves: bool) -> None:
 
 
 def as_array(where: str, name: str, value: Any, *, written: bool) -> Any:
-    """The value as a NumPy array on the same memory, if it has DLPack; other things as they are."""
-    if isinstance(value, np.ndarray) or not hasattr(value, "__dlpack__"):
-        return value
+    """The value as an array of NumPy's own class on the same memory, if it is one or has DLPack; other things as they are."""
+    if _checks.is_array(value) or not hasattr(value, "__dlpack__"):
+        return _checks.plain(value)
+    address_of = getattr(value, "data_ptr", None)  # torch's, whose tensors can be given other memory
+    shape = getattr(value, "shape", None)
     if written and type(value).__module__.partition(".")[0] in ("jax", "jaxlib"):
         raise TypeError(f"{where}: {name} must be writable; got a JAX array, which is immutable")
     if getattr(value, "requires_grad", False):
@@ -104,11 +106,18 @@ def as_array(where: str, name: str, value: Any, *, written: bool) -> Any:
     wanted = f"{where}: {name} must be an array of {_words(DTYPES)} in the CPU's memory; got {_brief(value)}"
     try:
         capsule = _capsule_of(value, written)
-        array = capsule and _core.array_of_capsule(capsule, lambda code, bits: dlpack_dtype(where, code, bits))
-    except (BufferError, RuntimeError, NotImplementedError, ValueError) as error:
+    except Exception as error:  # of a library of somebody else's
+        raise TypeError(f"{wanted}: {error}") from None
+    if capsule is None:
+        raise TypeError(wanted)
+    try:
+        array = _core.array_of_capsule(capsule, lambda code, bits: dlpack_dtype(where, code, bits), address_of=address_of)
+    except ValueError as error:  # what is no capsule, or has been used before; what NumPy makes no array of
         raise TypeError(f"{wanted}: {error}") from None
     if array is None:
         raise TypeError(wanted)
+    if shape is not None and tuple(shape) != array.shape:
+        raise TypeError(f"{wanted}: it says {tuple(shape)} of its shape, and its capsule {array.shape}")
     return array
 
 
@@ -131,14 +140,14 @@ def dlpack_dtype(where: str, code: int, bits: int) -> np.dtype[Any] | None:
 
 
 def _brief(value: Any) -> str:
-    dtype, device = (getattr(value, name, f"unknown {name}") for name in ("dtype", "device"))
-    return f"{type(value).__name__} of {dtype} on {device}"
+    found = [_checks.cut(str(getattr(value, name, f"unknown {name}"))) for name in ("dtype", "device")]
+    return f"{type(value).__name__} of {found[0]} on {found[1]}"
 
 
 def as_dense_gradient(where: str, name: str, grad: Any, param: Array, written: bool) -> Array | None:
     """A gradient that is no NumPy array; None if it is no array at all."""
     array = as_array(where, name, grad, written=written)
-    return array if isinstance(array, np.ndarray) else None
+    return array if _checks.is_array(array) else None
 
 
 def as_gradient(takes_rows: bool, halves: bool, where: str, name: str, grad: Any, param: Array, written: bool) -> Any:
@@ -156,28 +165,30 @@ def as_sparse_gradient(
     Row index[k] of the parameter has the gradients values[order[begin[k]:begin[k + 1]]].
     """
     indices, values = as_pair(as_array, where, name, grad, param, written, halves)
-    check_rows(where, name, indices, param)
-    order = np.argsort(indices, kind="stable").astype(np.int64)
-    rows, begin = np.unique(indices[order], return_index=True)
-    return values, rows.astype(np.int64), np.append(begin, len(order)).astype(np.int64), order
+    own = own_rows(where, name, indices, param)
+    order = np.argsort(own, kind="stable").astype(np.int64)
+    rows, begin = np.unique(own[order], return_index=True)
+    return values, rows, np.append(begin, len(order)).astype(np.int64), order
 
 
 def as_pair(
     to_array: Callable[..., Any], where: str, name: str, grad: tuple[Any, ...], param: Array, written: bool, halves: bool
 ) -> tuple[Any, Any]:
-    """The arrays of a gradient given as (indices, values), by `as_array` or its like; `check_rows` looks at the indices."""
+    """The arrays of a gradient given as (indices, values), by `as_array` or its like; `own_rows` looks at the indices."""
     if len(grad) != 2:
         raise ValueError(f"{where}: {name} must be an array or a pair (indices, values); got a tuple of {len(grad)}")
     if param.ndim == 0 or not param.flags.c_contiguous:
         raise ValueError(f"{where}: {name} can be (indices, values) only where its parameter is C-contiguous and has rows")
     indices = to_array(where, f"{name}[0]", grad[0], written=False)
     values = to_array(where, f"{name}[1]", grad[1], written=written)
-    if not isinstance(indices, np.ndarray) or indices.dtype.kind not in "iu":
+    for part, one in enumerate((indices, values)):
+        _checks.unmasked(where, f"{name}[{part}]", one)
+    if not _checks.is_array(indices) or indices.dtype.kind not in "iu":
         raise TypeError(f"{where}: {name}[0] must be an array of integers; got {_checks.describe(indices)}")
     if indices.ndim != 1:
         raise _rows_error(where, name, param, _checks.describe(indices))
     shape = (len(indices), *param.shape[1:])
-    if not isinstance(values, np.ndarray) or _word(values, halves) not in DTYPES:
+    if not _checks.is_array(values) or _word(values, halves) not in DTYPES:
         raise TypeError(f"{where}: {name}[1] must be {_words(DTYPES)} of shape {shape}; got {_checks.describe(values)}")
     if values.shape != shape or not values.flags.c_contiguous:
         raise ValueError(f"{where}: {name}[1] must be C-contiguous and of shape {shape}; got {_checks.describe(values)}")
@@ -186,10 +197,13 @@ def as_pair(
     return indices, values
 
 
-def check_rows(where: str, name: str, indices: Array, param: Array) -> None:
-    """The indices of a gradient, in the CPU's memory, have to be rows of its parameter."""
-    if indices.size and (indices.min() < 0 or indices.max() >= param.shape[0]):
-        raise _rows_error(where, name, param, f"{_checks.describe(indices)} from {indices.min()} to {indices.max()}")
+def own_rows(where: str, name: str, indices: Array, param: Array) -> npt.NDArray[np.int64]:
+    """The indices of a gradient, which have to be rows of its parameter, copied: what is checked stays as it is."""
+    with _core.hold(where, f"{name}[0]", indices):
+        own = np.array(indices)
+    if own.size and (own.min() < 0 or own.max() >= param.shape[0]):
+        raise _rows_error(where, name, param, f"{_checks.describe(own)} from {own.min()} to {own.max()}")
+    return own.astype(np.int64)
 
 
 def _rows_error(where: str, name: str, param: Array, got: str) -> Exception:
@@ -207,7 +221,7 @@ def _word(array: Array, halves: bool) -> str:
 def array_error(
     where: str,
     name: str,
-    array: object,
+    array: Any,
     *,
     written: bool,
     like: Array | None = None,
@@ -222,9 +236,9 @@ def array_error(
     kind, got = _words(dtypes), _checks.describe(array)
     if like is not None:
         kind += f" of shape {like.shape} like {like_name}"
-    if not isinstance(array, np.ndarray):
+    if not _checks.is_array(array):
         return TypeError(f"{where}: {name} must be a NumPy array of {kind}; got {got}")
-    if isinstance(array, np.ma.MaskedArray):
+    if issubclass(type(array), np.ma.MaskedArray):
         return TypeError(f"{where}: {name} must be a NumPy array of {kind}; got a masked array, whose mask steps do not know")
     if _word(array, halves) not in dtypes:
         hint = _hint(where) if array.dtype == np.uint16 and not halves else ""

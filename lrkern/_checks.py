@@ -30,21 +30,56 @@ MAX_COUNT = _core.MAX_STEP  # 2^53
 _REAL_TYPES = (int, np.floating, np.integer, Real)
 
 
-def cut(text: str) -> str:
+def cut(text: str, most: int = 60) -> str:
     """A text short enough for an error message."""
-    return text if len(text) <= 60 else text[:57] + "..."
+    return text if len(text) <= most else text[: most - 3] + "..."
 
 
-def describe(value: object) -> str:
+def is_array(value: object) -> bool:
+    """Whether this is an array of NumPy, whatever it says of its class."""
+    return issubclass(type(value), np.ndarray)
+
+
+def plain(value: Any) -> Any:
+    """An array of NumPy as one of the base class, on the same memory: a subclass may say of itself what its memory is not.
+
+    Other things come back as they are; so do masked arrays, which nothing here takes.
+
+    >>> plain(np.zeros(3).view(np.recarray))
+    array([0., 0., 0.])
+    """
+    kind = type(value)
+    if kind is np.ndarray or not issubclass(kind, np.ndarray) or issubclass(kind, np.ma.MaskedArray):
+        return value
+    return np.ndarray.view(value, np.ndarray)
+
+
+def unmasked(where: str, name: str, value: Any) -> Any:
+    """The same, and an error for masked arrays.
+
+    >>> unmasked("table", "out", np.ma.zeros(3))
+    Traceback (most recent call last):
+        ...
+    TypeError: table: out must be an array without a mask; got a masked array, float64 (3,)
+    """
+    if issubclass(type(value), np.ma.MaskedArray):
+        raise TypeError(f"{where}: {name} must be an array without a mask; got a masked array, {describe(value)}")
+    return plain(value)
+
+
+def describe(value: Any) -> str:
     """What came, for the end of an error message: `2.5 (float)`, `float32 (10,)`."""
-    if isinstance(value, np.ndarray):
-        return f"{value.dtype} {value.shape}"
+    if is_array(value):
+        array = np.ndarray.view(value, np.ndarray)
+        return f"{array.dtype} {array.shape}"
     if isinstance(value, int) and value.bit_length() > 1000:
         return f"an integer of {value.bit_length()} bits"  # Python refuses to write long ones out
     try:
         text = cut(str(value) if isinstance(value, np.generic) else repr(value))
     except RecursionError:  # lists in lists, as a record may hold
         text = "something nested too deeply"
+    except Exception:  # a class of somebody else's
+        text = "something that cannot be printed"
     return text if value is None else f"{text} ({type(value).__name__})"
 
 
@@ -80,6 +115,20 @@ def real(
     if above < number < below and low <= number <= high:
         return number
     raise ValueError(_real_message(where, name, value, low, high, above, below))
+
+
+def single(value: Any) -> Any:
+    """The number in an array or tensor of one element, as functions of array libraries return them; else the value itself.
+
+    >>> single(np.array([0.5])), single(np.arange(2))
+    (0.5, array([0, 1]))
+    """
+    if isinstance(value, _REAL_TYPES) or not hasattr(value, "__array__"):
+        return value
+    try:
+        return value.item() if hasattr(value, "item") else np.asarray(value).item()
+    except (TypeError, ValueError, RuntimeError):  # more than one element, or none that is known yet
+        return value
 
 
 def _real_message(where: str, name: str, value: object, low: float, high: float, above: float, below: float) -> str:
@@ -148,18 +197,26 @@ def choice(where: str, name: str, value: object, choices: Sequence[str]) -> str:
     raise error(f"{where}: {name} must be {expected}; got {describe(value)}")
 
 
-def _items(where: str, name: str, values: object, kind: str, least: int) -> list[Any]:
+def _fixed(where: str, name: str, values: Any) -> Any:
+    """A copy of an array, which nobody can change any more; other things as they are."""
+    if not is_array(values):
+        return values
+    with _core.hold(where, name, values):
+        return np.array(unmasked(where, name, values))
+
+
+def _items(where: str, name: str, values: Any, kind: str, least: int) -> list[Any]:
     """The items of a sequence or of a 1-D array, `least` at least."""
     is_sequence = isinstance(values, Sequence) and not isinstance(values, str | bytes)
-    if not is_sequence and not (isinstance(values, np.ndarray) and values.ndim == 1):
+    if not is_sequence and not (is_array(values) and values.ndim == 1):
         raise TypeError(f"{where}: {name} must be a sequence of {kind}; got {describe(values)}")
-    items: list[Any] = list(values)  # type: ignore[call-overload]
+    items: list[Any] = list(values)
     if len(items) < least:
         raise ValueError(f"{where}: {name} must have at least {least} {kind}; got {len(items)}")
     return items
 
 
-def reals(where: str, name: str, values: object, least: int = 0) -> tuple[float, ...]:
+def reals(where: str, name: str, values: Any, least: int = 0) -> tuple[float, ...]:
     """A sequence or 1-D array of finite numbers, `least` long at least.
 
     >>> reals("piecewise", "values", [1, float("nan")])
@@ -167,12 +224,13 @@ def reals(where: str, name: str, values: object, least: int = 0) -> tuple[float,
         ...
     ValueError: piecewise: values[1] must be a finite number; got nan (float)
     """
+    values = _fixed(where, name, values)
     items = _items(where, name, values, "numbers", least)
     # Plain numbers, as nearly all are, need no look at each one; whatever else there is goes the long way.
-    plain = values.tolist() if isinstance(values, np.ndarray) else items
-    if set(map(type, plain)) <= {float, int}:
+    simple = values.tolist() if is_array(values) else items
+    if set(map(type, simple)) <= {float, int}:
         try:
-            numbers = tuple(map(float, plain))
+            numbers = tuple(map(float, simple))
         except OverflowError:
             numbers = (math.inf,)
         if all(map(math.isfinite, numbers)):
@@ -188,7 +246,7 @@ def counts(where: str, name: str, values: object, *, ordered: bool = True) -> tu
         ...
     ValueError: join: boundaries must not decrease; got 5 (int) before 3 (int)
     """
-    items = _items(where, name, values, "integers", 0)
+    items = _items(where, name, _fixed(where, name, values), "integers", 0)
     result = tuple([count(where, f"{name}[{i}]", item) for i, item in enumerate(items)])
     for before, after in pairwise(result):
         if ordered and after < before:
@@ -221,24 +279,25 @@ _CHARS = {"float32": "f", "float64": "d"}
 def output(
     where: str,
     name: str,
-    array: object,
+    array: Any,
     shape: tuple[int, ...],
     dtypes: Sequence[str] = ("float32", "float64"),
 ) -> np.ndarray[Any, Any]:
-    """An array to be filled: C-contiguous, writable, native byte order, of this shape and one of these dtypes.
+    """An array to be filled, as `plain` has it: C-contiguous, writable, native, of this shape and one of these dtypes.
 
     >>> output("table", "out", np.zeros(10, "f4"), (10,), ["float64"])
     Traceback (most recent call last):
         ...
     TypeError: table: out must be a C-contiguous float64 array of shape (10,); got float32 (10,)
     """
-    if not isinstance(array, np.ndarray) or array.dtype.char not in [_CHARS[one] for one in dtypes]:
+    array = unmasked(where, name, array)
+    if not is_array(array) or array.dtype.char not in [_CHARS[one] for one in dtypes]:
         raise TypeError(f"{_wanted_output(where, name, dtypes, shape)}; got {describe(array)}")
     if not array.dtype.isnative:
         raise TypeError(f"{_wanted_output(where, name, dtypes, shape)} in native byte order; got {describe(array)}")
     flags = array.flags
     if array.shape == shape and flags.c_contiguous and flags.writeable:
-        return array
+        return array  # type: ignore[no-any-return]
     wanted = _wanted_output(where, name, dtypes, shape)
     if array.shape != shape:
         raise ValueError(f"{wanted}; got {describe(array)}")

@@ -50,6 +50,8 @@ cdef class _Capsule:
 
     cdef lrk_dl_managed *managed
     cdef lrk_dl_versioned *versioned
+    cdef object address_of  # says where the memory of the array is that it came from, None if nothing does
+    cdef uint64_t address
 
     def __dealloc__(self):
         if self.managed != NULL and self.managed.deleter != NULL:
@@ -57,9 +59,16 @@ cdef class _Capsule:
         if self.versioned != NULL and self.versioned.deleter != NULL:
             self.versioned.deleter(self.versioned)
 
+    cdef bint is_there(self) except -1:
+        """Whether the array that it came from still has the memory that it had."""
+        return self.address_of is None or self.address_of() == self.address
 
-def array_of_capsule(capsule, dtype_of, device_types=DLPACK_HOSTS):
-    """The array in a DLPack capsule; None if it cannot be one, or lies elsewhere. dtype_of(code, bits) names its dtype, or is None."""
+
+def array_of_capsule(capsule, dtype_of, device_types=DLPACK_HOSTS, address_of=None):
+    """The array in a DLPack capsule; None if it cannot be one, or lies elsewhere. dtype_of(code, bits) names its dtype, or is None.
+
+    address_of(): where the memory is now, for what libraries can give other memory.
+    """
     cdef _Capsule owner = _Capsule()
     cdef lrk_dl_tensor *tensor
     cdef bint writable = True
@@ -74,7 +83,9 @@ def array_of_capsule(capsule, dtype_of, device_types=DLPACK_HOSTS):
         owner.managed = <lrk_dl_managed *>PyCapsule_GetPointer(capsule, "dltensor")
         PyCapsule_SetName(capsule, "used_dltensor")
         tensor = &owner.managed.tensor
-    if tensor.device_type not in device_types or tensor.lanes != 1 or tensor.ndim > 64:
+    if tensor.device_type not in device_types or tensor.lanes != 1 or not 0 <= tensor.ndim <= 64:
+        return None
+    if tensor.ndim > 0 and tensor.shape == NULL:
         return None
     kind = dtype_of(tensor.code, tensor.bits)
     if kind is None:
@@ -82,14 +93,20 @@ def array_of_capsule(capsule, dtype_of, device_types=DLPACK_HOSTS):
     cdef cnp.dtype dtype = np.dtype(kind)
     cdef cnp.npy_intp shape[64]
     cdef cnp.npy_intp strides[64]
+    cdef bint is_empty = False
     cdef int k
     for k in range(tensor.ndim):
         shape[k] = tensor.shape[k]
+        is_empty |= shape[k] == 0
         strides[k] = 0 if tensor.strides == NULL else tensor.strides[k] * (tensor.bits // 8)
+    if tensor.data == NULL and not is_empty:
+        return None
     cnp.Py_INCREF(dtype)  # the call takes a reference
     cdef cnp.ndarray array = PyArray_NewFromDescr(
         np.ndarray, dtype, tensor.ndim, shape, NULL if tensor.strides == NULL else strides,
         <char *>tensor.data + tensor.byte_offset, cnp.NPY_ARRAY_WRITEABLE if writable else 0, None,
     )
     cnp.set_array_base(array, owner)
+    owner.address = <uintptr_t>cnp.PyArray_DATA(array)
+    owner.address_of = address_of if address_of is not None and address_of() == owner.address else None
     return array

@@ -40,9 +40,10 @@ class Structure:
                 raise TypeError(
                     f"{where}: {name} must be a list or tuple of {self.size} like params; got {_checks.describe(values)}"
                 )
-            if len(values) != self.size:
-                raise ValueError(f"{where}: {name} must have {self.size} entries like params; got {len(values)}")
-            return list(values)
+            entries = list(values)
+            if len(entries) != self.size:
+                raise ValueError(f"{where}: {name} must have {self.size} entries like params; got {len(entries)}")
+            return entries
         if not isinstance(values, Mapping):
             raise TypeError(f"{where}: {name} must be a dict with the keys of params; got {_checks.describe(values)}")
         try:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy.typing as npt
 
+from lrkern import _core
 from lrkern._plateau_dialects import KL_DIALECTS
 from lrkern._runs import Floats, PerRun, output_for, rows_of
 from lrkern.scan import Plateau, _Scan
@@ -69,8 +70,9 @@ def kl_adaptive(
     rows, shape = rows_of(where, "kl", kl)
     scan = _Scan(where, dialect, start, options, shape[:-1], backend, KL_DIALECTS)
     lr = output_for(where, out, shape, rows)
-    scan.advance(rows, lr.reshape(rows.shape))
-    return lr
+    with _core.hold(where, "kl", rows), _core.hold(where, "out", lr):
+        scan.advance(rows, lr.reshape(rows.shape))
+    return lr if out is None else out
 
 
 class KLAdaptive(Plateau):
@@ -104,4 +106,4 @@ class KLAdaptive(Plateau):
         precision: str | None = None,
     ) -> None:
         options: dict[str, Any] = dict(zip(_NAMES, (threshold, min_lr, max_lr, kl_factor, lr_factor, precision), strict=True))
-        self._scan = _Scan("KLAdaptive", dialect, start, options, dialects=KL_DIALECTS)
+        self._begin(_Scan("KLAdaptive", dialect, start, options, dialects=KL_DIALECTS), None)

@@ -103,8 +103,8 @@ class Optimizer:
     Args:
         params: a list, tuple or dict of arrays of any shapes: float64, float32, bfloat16 (ml_dtypes') or float16, mixed as
             you like; NumPy's, or CPU arrays of other libraries through DLPack (torch tensors, say). They are updated in
-            place: dense in memory (in any order of the axes), writable, without overlaps, and not resized while the
-            optimizer is in use. Or a list of groups: dicts with such `params` and options of their own
+            place: dense in memory (in any order of the axes), writable, without overlaps, and not resized or replaced
+            later, which the next step refuses. Or a list of groups: dicts with such `params` and options of their own
             (`{"params": [...], "lr": 0.1}`); what is given for each array is then a list with one entry for each group.
         clip_norm: scale all gradients together so that their norm is at most this.
         clip_value: clip each element of the gradients to this size.
@@ -201,6 +201,7 @@ class Optimizer:
                 others=others | {"copy_to": self._read_copies()},
                 row_lrs=[self._row_lrs(i, group) for i, group in enumerate(groups)],
                 as_gradient=partial(arrays.as_gradient, self._rule.takes_rows, self._halves),
+                owns_states=True,
             )
         )
         self._tensors.set_options(self._step_options)
@@ -250,8 +251,8 @@ class Optimizer:
     def bind(self, grads: Grads) -> None:
         """Use these gradient arrays for every `step()` that is given none.
 
-        For gradients that are written into the same arrays each time: they are checked here, once, and must then stay
-        as they are (no resizing, no change of dtype or shape); their values are read at each step.
+        For gradients that are written into the same arrays each time: they are checked here, once; their values are read at
+        each step. One that was resized, or closed, is refused by the next step.
 
         Args:
             grads: structured like `params`; each an array like its parameter, or None to leave that parameter alone; or a
@@ -398,7 +399,9 @@ class Optimizer:
         if not isinstance(state, Mapping) or set(state) != expected:
             raise ValueError(f"{where}: state must be what state_dict gave; got {_checks.describe(state)}")
         if state["optimizer"] != self._name:
-            raise ValueError(f"{where}: the state must be of {self._name}; got one of {state['optimizer']}")
+            other = state["optimizer"]
+            other = _checks.cut(other) if isinstance(other, str) else _checks.describe(other)
+            raise ValueError(f"{where}: the state must be of {self._name}; got one of {other}")
         count, skipped = (_checks.count(where, key, state[key]) for key in ("count", "skipped"))
         updates = [
             _checks.count(where, self._structure.label("update", i), one)
@@ -422,22 +425,26 @@ class Optimizer:
         if values is None:
             return kept
         found = self._structure.flatten(where, f"{kind}s", values)
+        found = [_checks.unmasked(where, self._structure.label(kind, i), one) for i, one in enumerate(found)]
         for i, (own, one) in enumerate(zip(kept, found, strict=True)):
             if own is None and one is None:
                 continue
-            if own is None or not isinstance(one, np.ndarray) or one.dtype != own.dtype or one.shape != own.shape:
+            if own is None or not _checks.is_array(one) or one.dtype != own.dtype or one.shape != own.shape:
                 wanted = "None" if own is None else f"{own.dtype} of shape {own.shape} like {self._structure.label('param', i)}"
-                error = ValueError if isinstance(one, np.ndarray) and own is not None and one.dtype == own.dtype else TypeError
+                error = ValueError if _checks.is_array(one) and own is not None and one.dtype == own.dtype else TypeError
                 raise error(f"{where}: {self._structure.label(kind, i)} must be {wanted}; got {_checks.describe(one)}")
+            with _core.hold(where, self._structure.label(kind, i), one):
+                pass  # it says which one is not there
         return found
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write what `state_dict` gives to a safetensors file: the old file or the new one is there, whatever happens.
 
-        Needs the package safetensors. Parameters are not in it: save them along with it.
+        Parameters are not in it: save them along with it. The file is written beside its place under another name,
+        `.lrkern-save-...`; what a killed process leaves of that the next save there removes.
 
         Raises:
-            OSError: the file cannot be written.
+            OSError: the file cannot be written, or the path is a directory, a device or a FIFO.
             RuntimeError: another thread is in the middle of a step; a step raises it while another thread saves.
         """
         self._tensors.alone(partial(self._save, path))
@@ -463,6 +470,8 @@ class Optimizer:
 
     def load(self, path: str | PathLike[str]) -> None:
         """Go on from what `save` wrote, on an optimizer made with like parameters and options.
+
+        Needs the package safetensors.
 
         Raises:
             OSError: the file cannot be read.

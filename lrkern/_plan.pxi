@@ -398,6 +398,7 @@ cdef class Expression:
         cdef const double[::1] t = steps
         cdef double[::1] values = out
         cdef int64_t n = t.shape[0], i, step = 0, horizon = 0, where = 0
+        cdef double x
         cdef bint in_range = True
         cdef lrk_status status = LRK_OK
         cdef CompiledPlan compiled
@@ -411,19 +412,24 @@ cdef class Expression:
         compiled = self.planned(horizon + 1)
         with nogil:
             for i in range(n):
-                step = <int64_t>t[i]
-                if t[i] == step:  # as in `between`
+                x = t[i]
+                if not 0.0 <= x <= LRK_MAX_STEP:  # written by another thread since
+                    in_range = False
+                    break
+                step = <int64_t>x
+                if x == step:  # as in `between`
                     status = lrk_lookup(self.node.expr, &compiled.plan, &step, 1, &values[i], &where)
                 else:
-                    status = lrk_expr_value(self.node.expr, t[i], &values[i])
+                    status = lrk_expr_value(self.node.expr, x, &values[i])
                 if status != LRK_OK:
                     break
         if status != LRK_OK:
             raise _overflow(step)
-        return True
+        return in_range
 
     def _fill(self, cnp.ndarray out, int64_t start):
         """Fill a checked 1-D array with the steps from `start` on."""
+        held = hold("table", "out", out)  # until the end
         cdef int64_t n = out.shape[0], where = 0
         cdef lrk_dtype dtype = LRK_FLOAT64 if cnp.PyArray_TYPE(out) == cnp.NPY_FLOAT64 else LRK_FLOAT32
         cdef void *data = cnp.PyArray_DATA(out)
@@ -487,6 +493,7 @@ cdef class Expression:
 
 def fill_rows(list schedules, cnp.ndarray out, int64_t start):
     """out[i] = the steps from `start` on of schedules[i]; out is a checked 2-D array."""
+    held = hold("tables", "out", out)  # until the end
     cdef int64_t n_rows = out.shape[0], n = out.shape[1], i, row = 0, where = 0
     cdef lrk_dtype dtype = LRK_FLOAT64 if cnp.PyArray_TYPE(out) == cnp.NPY_FLOAT64 else LRK_FLOAT32
     cdef void *data = cnp.PyArray_DATA(out)

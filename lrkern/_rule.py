@@ -104,8 +104,8 @@ class Rule:
                 raise TypeError(f"{where}: {name} is no option of a group; its options are {', '.join(self.checks)}")
             if name in self.hypers and callable(value):
                 result[name] = value
-            elif name == "lr" and self.row_lrs and isinstance(value, np.ndarray) and value.ndim == 1:
-                result[name] = np.array([nonnegative(where, f"lr[{i}]", one) for i, one in enumerate(value)])
+            elif name == "lr" and self.row_lrs and _checks.is_array(value) and _checks.plain(value).ndim == 1:
+                result[name] = _floats(where, value)
             else:
                 result[name] = self.checks[name](where, name, value)
         return result
@@ -194,18 +194,27 @@ class Group:
             tensors.set_input(index, place, value)
         self.form.check_shrinkage(self.where, *self.numbers[:2])
         if callable(self.ema):
-            tensors.set_ema(index, weight(f"{self.where}, step {count}", "ema", self.ema(count)))
+            tensors.set_ema(index, weight(f"{self.where}, step {count}", "ema", _checks.single(self.ema(count))))
 
     def _checked(self, name: str, value: Any, count: int) -> float:
         try:
             return self.rule.hypers[name]("", name, value)
-        except (TypeError, ValueError):  # say at which step; to write that out each time would be slow
-            return self.rule.hypers[name](f"{self.where}, step {count}", name, value)
+        except (TypeError, ValueError):  # an array of one element; or say at which step, which would be slow each time
+            return self.rule.hypers[name](f"{self.where}, step {count}", name, _checks.single(value))
 
     def at(self, name: str, count: int) -> Any:
         """An option at a step."""
         value = self.options[name]
-        return self._checked(name, value(count), count) if callable(value) else value
+        if callable(value):
+            return self._checked(name, value(count), count)
+        return value.copy() if isinstance(value, np.ndarray) else value  # C reads the array itself
+
+
+def _floats(where: str, lrs: Any) -> Any:
+    """Learning rates of rows, checked, in an array of their own."""
+    with _core.hold(where, "lr", lrs):
+        found = [nonnegative(where, f"lr[{i}]", one) for i, one in enumerate(_checks.unmasked(where, "lr", lrs))]
+    return np.array(found, np.float64)
 
 
 def _shape(options: Options) -> tuple[int, ...] | None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lrkern import _checks
+from lrkern import _checks, _core
 
 Floats = npt.NDArray[np.float64]
 PerRun = float | npt.ArrayLike
@@ -28,12 +28,15 @@ class Number:
 
     def check(self, where: str, name: str, value: object) -> Floats:
         """The number or numbers as an array, of no axis for a single one."""
-        if not isinstance(value, list | tuple | np.ndarray):
+        if not isinstance(value, list | tuple) and not _checks.is_array(value):
             return np.array(self._check_one(where, name, value))
-        try:
-            array = np.asarray(value)
-        except ValueError:
-            raise ValueError(f"{where}: {name} must be a number or an array of numbers; got rows of unequal length") from None
+        value = _checks.unmasked(where, name, value)
+        with _core.hold(where, name, value):
+            try:
+                array = np.array(value)
+            except ValueError:
+                wanted = f"{name} must be a number or an array of numbers"
+                raise ValueError(f"{where}: {wanted}; got rows of unequal length") from None
         if array.dtype.kind not in ("iu" if self.whole else "iuf"):
             kind = "integers" if self.whole else "numbers"
             raise TypeError(f"{where}: {name} must be a number or an array of {kind}; got {_checks.describe(array)}")
@@ -66,16 +69,22 @@ def per_run(where: str, name: str, numbers: Floats, shape: tuple[int, ...]) -> F
         ) from None
 
 
+def as_array(values: Any) -> npt.NDArray[Any]:
+    """An array, also of a tensor of torch that is on a device or belongs to a graph."""
+    return np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)
+
+
 def metrics_of(where: str, name: str, values: object) -> npt.NDArray[Any]:
     """An array of float32 or float64 numbers, NaN and infinities included."""
     try:
-        array = np.asarray(values)
+        array = as_array(_checks.unmasked(where, name, values))
     except ValueError:
         raise ValueError(f"{where}: {name} must be an array of numbers; got rows of unequal length") from None
     if array.dtype.kind not in "iuf" or array.dtype.itemsize > 8:
         raise TypeError(f"{where}: {name} must be an array of float64, float32 or integers; got {_checks.describe(array)}")
     wanted = np.float32 if array.dtype.kind == "f" and array.dtype.itemsize <= 4 else np.float64
-    return array.astype(wanted, copy=False)
+    with _core.hold(where, name, array):
+        return array.astype(wanted, copy=False)
 
 
 def rows_of(where: str, name: str, values: object) -> tuple[npt.NDArray[Any], tuple[int, ...]]:
@@ -83,9 +92,10 @@ def rows_of(where: str, name: str, values: object) -> tuple[npt.NDArray[Any], tu
     array = metrics_of(where, name, values)
     if array.ndim == 0:
         raise ValueError(f"{where}: {name} must have an axis of steps, the last one; got {_checks.describe(array)}")
-    rows = array.reshape(prod(array.shape[:-1]), array.shape[-1])
-    if rows.shape[1] > 1 and rows.strides[1] != rows.itemsize:
-        rows = np.ascontiguousarray(rows)
+    with _core.hold(where, name, array):
+        rows = array.reshape(prod(array.shape[:-1]), array.shape[-1])
+        if rows.shape[1] > 1 and rows.strides[1] != rows.itemsize:
+            rows = np.ascontiguousarray(rows)
     return rows, array.shape
 
 

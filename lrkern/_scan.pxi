@@ -56,6 +56,11 @@ cdef lrk_scan_rows _rows(cnp.ndarray array):
     return rows
 
 
+cdef _check_floats(cnp.ndarray array, int64_t size):
+    """See that an array is what C takes it for."""
+    assert cnp.PyArray_TYPE(array) == cnp.NPY_DOUBLE and cnp.PyArray_ISCARRAY(array) and cnp.PyArray_SIZE(array) == size
+
+
 def scan(str rule, double sign, dict params, dict state, cnp.ndarray metrics, cnp.ndarray delayed, int64_t delay,
          cnp.ndarray lr):
     """lr[run, t] after metrics[run, t]; updates `state`. Returns the name of the ISA.
@@ -72,10 +77,12 @@ def scan(str rule, double sign, dict params, dict state, cnp.ndarray metrics, cn
     job.runs, job.steps = metrics.shape[0], metrics.shape[1]
     for i in range(LRK_N_SCAN_PARAMS):
         array = params[SCAN_PARAMS[i]]
+        _check_floats(array, 1 if array.shape[0] == 1 else job.runs)
         job.params[i] = <const double *>cnp.PyArray_DATA(array)
         job.params_step[i] = array.shape[0] > 1
     for i in range(LRK_N_SCAN_STATE):
         array = state[SCAN_STATE[i]]
+        _check_floats(array, job.runs)
         job.state[i] = <double *>cnp.PyArray_DATA(array)
     job.metrics, job.delayed, job.delay = _rows(metrics), _rows(delayed), delay
     job.lr, job.lr_pitch = <double *>cnp.PyArray_DATA(lr), cnp.PyArray_STRIDE(lr, 0)

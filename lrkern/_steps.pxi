@@ -5,10 +5,13 @@ from cpython.pythread cimport (
     PyThread_acquire_lock,
     PyThread_allocate_lock,
     PyThread_free_lock,
+    PyThread_get_thread_ident,
     PyThread_release_lock,
     PyThread_type_lock,
 )
-from libc.stdint cimport int16_t, int64_t, uint64_t, uintptr_t
+from cpython.type cimport PyType_IsSubtype
+from cpython.weakref cimport PyWeakref_NewRef
+from libc.stdint cimport INT64_MAX, int16_t, int64_t, uint64_t, uintptr_t
 from libc.stdlib cimport calloc, free
 
 cdef extern from "numpy/ndarraytypes.h":
@@ -44,6 +47,8 @@ cdef dict ROUNDINGS = {"nearest": LRK_NEAREST, "stochastic": LRK_STOCHASTIC, "sp
 # NumPy's number for ml_dtypes' bfloat16, once it has been met.
 cdef int bfloat16_number = -1
 
+cdef type MaskedArray = np.ma.MaskedArray
+
 
 cdef int storage_of(cnp.ndarray array, bint halves) except -2:
     """How the elements of an array are stored, or -1 if no step can work on them. `halves`: uint16 holds bfloat16."""
@@ -51,7 +56,7 @@ cdef int storage_of(cnp.ndarray array, bint halves) except -2:
     cdef int number = cnp.PyArray_TYPE(array)
     if not cnp.PyArray_ISNOTSWAPPED(array):
         return -1
-    if not cnp.PyArray_CheckExact(array) and isinstance(array, np.ma.MaskedArray):
+    if not cnp.PyArray_CheckExact(array) and PyType_IsSubtype(type(array), MaskedArray):
         return -1
     if number == cnp.NPY_FLOAT:
         return LRK_F32
@@ -61,7 +66,7 @@ cdef int storage_of(cnp.ndarray array, bint halves) except -2:
         return LRK_F16
     if number == bfloat16_number or (halves and number == cnp.NPY_USHORT):
         return LRK_BF16
-    if number >= NPY_USERDEF and array.dtype.name == "bfloat16":
+    if number >= NPY_USERDEF and cnp.PyArray_ITEMSIZE(array) == 2 and array.descr.name == "bfloat16":
         bfloat16_number = number
         return LRK_BF16
     return -1
@@ -98,11 +103,22 @@ cdef bint lies_like(cnp.ndarray array, cnp.ndarray param):
     return True
 
 
+cdef inline bint fits_along(cnp.ndarray array, cnp.ndarray param, int64_t size):
+    """Whether C can read an array element by element along with a parameter of that size, which may have been reshaped since."""
+    return lies_like(array, param) and is_dense(array) and size_of(fields_of(array)) == size
+
+
 cdef struct gradient:
     void *data
     int type
     bint is_sparse
     lrk_step_sparse sparse
+
+
+cdef const int64_t *integers_of(cnp.ndarray array) except? NULL:
+    """The elements of an array that lrkern has made."""
+    assert cnp.PyArray_TYPE(array) == cnp.NPY_INT64 and cnp.PyArray_ISCARRAY_RO(array)
+    return <const int64_t *>cnp.PyArray_DATA(array)
 
 
 cdef class StepList:
@@ -121,7 +137,10 @@ cdef class StepList:
     cdef readonly list params, groups, group_of, row_lrs
     cdef dict written  # kind -> arrays
     cdef readonly list bound  # keeps bound gradients alive
+    cdef Places places, bound_places, passing_places  # of all but gradients; of bound gradients; of those of a step
+    cdef list pins  # weak references to arrays that lrkern has made: NumPy resizes none that has one
     cdef bint halves, any_sparse
+    cdef unsigned long stepping  # the thread that has the lock
     cdef readonly double grad_norm
     cdef readonly int64_t count, skipped
     cdef const char *isa
@@ -137,7 +156,10 @@ cdef class StepList:
             raise RuntimeError("a StepList is made once")
         cdef list params, groups, group_of, row_lrs
         cdef dict states, others
-        self.where, self.label, params, groups, group_of, states, others, row_lrs, self.halves, self.as_gradient = tensors
+        cdef bint owns_states
+        (
+            self.where, self.label, params, groups, group_of, states, others, row_lrs, self.halves, self.as_gradient, owns_states,
+        ) = tensors
         cdef int64_t i, other, n = len(params)
         cdef int s
         cdef cnp.ndarray array
@@ -156,10 +178,13 @@ cdef class StepList:
             raise MemoryError
         for i in range(self.list.n_groups):
             self.list.groups[i].rule = RULE_NUMBERS[groups[i]]
+        self.places, self.pins = Places.__new__(Places, n * LRK_N_ROLES), []
+        self.passing_places = Places.__new__(Places, n)
         for i in range(n):
             if not self._fits(self.params[i]):
                 self._refuse("param", i, self.params[i])
             array = <cnp.ndarray>self.params[i]
+            self._note("param", i, array)
             tensor = &self.list.tensors[i]
             tensor.data[LRK_PARAM] = cnp.PyArray_DATA(array)
             tensor.type[LRK_PARAM] = storage_of(array, self.halves)
@@ -168,12 +193,12 @@ cdef class StepList:
             tensor.group = group_of[i]
             s = LRK_STATE
             for kind, arrays in states.items():
-                self._written(kind, s, i, arrays[i])
+                self._written(kind, s, i, arrays[i], owns_states)
                 s += 1
             for kind, arrays in others.items():
-                self._written(kind, ROLES[kind], i, arrays[i])
+                self._written(kind, ROLES[kind], i, arrays[i], kind != "copy_to")
             if self.row_lrs[i] is not None:
-                tensor.row_lrs = <const double *>cnp.PyArray_DATA(<cnp.ndarray>self.row_lrs[i])
+                self._take_row_lrs(i, self.row_lrs[i])
         i = lrk_step_list_seal(&self.list, &other)
         if i >= 0:
             self._refuse_overlap([i, other], [])
@@ -231,29 +256,34 @@ cdef class StepList:
         """What a function returns, called while no other thread can step."""
         self._acquire(None)
         try:
+            self.stepping = PyThread_get_thread_ident()
             return function()
         finally:
-            PyThread_release_lock(self.lock)
+            self._release()
 
     def restore(self, list updates, int64_t count, int64_t skipped, list arrays):
         """Go back to these counts, and copy the second array of each pair of `arrays` into the first."""
         self._acquire(updates)
         try:
+            held = [hold(self.where, "state", saved) for _, saved in arrays]
+            self._hold()
             for own, saved in arrays:
                 own[...] = saved
             for i in range(self.list.count):
                 self.list.updates[i] = updates[i]
             self.count, self.skipped = count, skipped
         finally:
-            PyThread_release_lock(self.lock)
+            self._release()
 
     def bind(self, list grads):
         """Check the gradients, and keep the list for steps that are given none."""
+        cdef Places places
         self._acquire(grads)
         try:
-            self.bound = self._take(grads)
+            places = Places.__new__(Places, self.list.count)
+            self.bound, self.bound_places = self._take(grads, places), places
         finally:
-            PyThread_release_lock(self.lock)
+            self._release()
 
     def run(self, list grads, double grad_scale, prepare=None):
         """One step with these gradients (None: the bound ones), after a call of `prepare`, which may set inputs for it.
@@ -265,14 +295,16 @@ cdef class StepList:
         self._acquire(grads)
         try:
             if prepare is not None:
+                self.stepping = PyThread_get_thread_ident()
                 prepare()
             if grads is not None:
-                kept = self._take(grads)
-                self.bound = None
+                kept = self._take(grads, self.passing_places)
+                self.bound, self.bound_places = None, None
             elif self.bound is None:
                 raise ValueError(f"{self.where}: grads are needed: pass them to step(), or bind() them before")
             self.options.grad_scale = grad_scale
             self.options.step = <uint64_t>self.count
+            self._hold()
             with nogil:
                 result = lrk_step_run(&self.list, &self.options)
             if result.isa == NULL:
@@ -284,14 +316,67 @@ cdef class StepList:
             else:
                 self.count += 1
         finally:
-            PyThread_release_lock(self.lock)
+            self._release()
+
+    def hold(self):
+        """See that all arrays are where they were, and keep there what can be kept, until `let_go`: for kernels of another kind."""
+        self._hold()
+
+    def let_go(self):
+        """Give back what is held."""
+        self._let_go()
+
+    cdef bint _hold(self) except -1:
+        """See that all arrays, those of bound gradients included, are where they were; what can be held is held until `_let_go`."""
+        cdef Places bound = self.bound_places
+        if self.places.loans is not None:
+            self._refuse_moved(self.places.take())
+        if bound is not None and bound.loans is not None:
+            self._refuse_moved(bound.take())
+        # After all that may run somebody's code.
+        self._look(self.places)
+        if bound is not None:
+            self._look(bound)
+        return True
+
+    cdef inline bint _look(self, Places places) except -1:
+        cdef int64_t i = places.moved()
+        if i >= 0:
+            self._refuse_moved(places.name_of(i))
+        return True
+
+    cdef void _let_go(self) noexcept:
+        if self.places.loans is not None:
+            self.places.give_back()
+        if self.passing_places.count > 0 or self.passing_places.loans is not None:
+            self.passing_places.clear()
+        if self.bound_places is not None and self.bound_places.loans is not None:
+            self.bound_places.give_back()
+
+    cdef _refuse_what_moved(self):
+        """Raises where another array than a gradient is not where it was."""
+        if self.places.loans is not None:
+            self._refuse_moved(self.places.take())
+        self._look(self.places)
+
+    cdef _refuse_moved(self, tuple array):
+        if array is not None:
+            again = "bind it again" if array[0] == "grad" else "make another optimizer"
+            raise ValueError(moved(self.where, self.label(*array), again))
 
     cdef _acquire(self, list values):
         """Lock out other threads; `values` are to be one per tensor."""
         if self.params is None or (values is not None and len(values) != len(self.params)):
             raise ValueError("values must be as many as params")
         if not PyThread_acquire_lock(self.lock, NOWAIT_LOCK):
+            if self.stepping == PyThread_get_thread_ident():
+                raise RuntimeError(f"{self.where}: what a step of an optimizer calls must not call the optimizer itself")
             raise RuntimeError(f"{self.where}: another thread is in the middle of a step of this optimizer, or copies its state")
+
+    cdef void _release(self) noexcept:
+        self._let_go()
+        self.stepping = 0
+        PyThread_release_lock(self.lock)
 
     cdef bint _fits(self, object array) except -1:
         return (
@@ -301,53 +386,69 @@ cdef class StepList:
             and is_dense(<cnp.ndarray>array)
         )
 
-    cdef _written(self, kind, int role, int64_t index, array):
-        """Note an array, or None, that a step writes besides the parameter."""
+    cdef _written(self, kind, int role, int64_t index, array, bint is_own):
+        """Note an array, or None, that a step writes besides the parameter. `is_own`: lrkern has made it."""
         cdef lrk_step_tensor *tensor = &self.list.tensors[index]
         if array is None:
             return
         tensor.data[role] = cnp.PyArray_DATA(<cnp.ndarray>array) if cnp.PyArray_Check(array) else NULL
         if role == LRK_REMAINDER:  # made by the optimizer, and of no float type
             tensor.type[role] = LRK_BF16
+            self.pins.append(PyWeakref_NewRef(array, None))
             return
         if not self._fits(array) or not lies_like(<cnp.ndarray>array, <cnp.ndarray>self.params[index]):
             self._refuse(kind, index, array)
         tensor.type[role] = storage_of(<cnp.ndarray>array, self.halves)
+        if is_own:
+            self.pins.append(PyWeakref_NewRef(array, None))
+        else:
+            self._note(kind, index, <cnp.ndarray>array)
 
-    cdef list _take(self, list grads):
+    cdef _note(self, kind, int64_t index, cnp.ndarray array):
+        """Remember where the memory of an array is, for steps to see that it stays there."""
+        if not self.places.add(array, kind, index):
+            raise ValueError(f"{self.where}: {self.label(kind, index)} must be in memory that is there; {GONE}")
+
+    cdef _take_row_lrs(self, int64_t index, cnp.ndarray lrs):
+        """Note the learning rates of rows."""
+        cdef lrk_step_tensor *tensor = &self.list.tensors[index]
+        cdef int64_t size = cnp.PyArray_SIZE(lrs)
+        if cnp.PyArray_TYPE(lrs) != cnp.NPY_DOUBLE or not cnp.PyArray_ISCARRAY_RO(lrs) or size * tensor.width != tensor.size:
+            raise ValueError(f"{self.where}: row_lrs must be float64, one for each row")
+        tensor.row_lrs = <const double *>cnp.PyArray_DATA(lrs)
+        self.pins.append(PyWeakref_NewRef(lrs, None))
+
+    cdef list _take(self, list grads, Places places):
         """Check all gradients, then make the C list use them. Returns what must stay alive."""
         cdef int64_t i, other, n = self.list.count, n_spans = 0, bytes
         cdef lrk_step_tensor *tensor
         cdef gradient *staged
         cdef cnp.ndarray array
         cdef bint sparse = False, zero = self.options.zero_grad
-        cdef list kept = grads
-        for i in range(n):
-            grad = grads[i]
+        cdef list kept = self._as_arrays(grads, places)
+        for i in range(n):  # runs nobody's code, so that what is checked here is what C reads
             tensor = &self.list.tensors[i]
             staged = &self.staged[i]
             staged.data = NULL
             staged.is_sparse = False
+            grad = kept[i]
             if grad is None:
                 continue
-            if not cnp.PyArray_Check(grad):
-                if kept is grads:
-                    kept = list(grads)
-                kept[i] = self.as_gradient(self.where, self.label("grad", i), grad, self.params[i], zero)
-                if kept[i] is None:
-                    self._refuse("grad", i, grad)
-                grad = kept[i]
-                if type(grad) is tuple:
-                    grad = self._take_rows(staged, grad)
-                    staged.is_sparse = sparse = True
+            if type(grad) is tuple:
+                staged.is_sparse = sparse = True
+                grad = (<tuple>grad)[0]
             array = <cnp.ndarray>grad
             staged.type = storage_of(array, self.halves)
             if (
                 staged.type < 0
                 or (zero and not cnp.PyArray_ISWRITEABLE(array))
-                or (not staged.is_sparse and not lies_like(array, <cnp.ndarray>self.params[i]))
+                or (not staged.is_sparse and not fits_along(array, <cnp.ndarray>self.params[i], tensor.size))
             ):
                 self._refuse("grad", i, grad)
+            if staged.is_sparse:
+                self._take_rows(i, kept[i])
+            if not cnp.PyArray_CHKFLAGS(array, cnp.NPY_ARRAY_OWNDATA) and not is_within(array, lender_of(array)):
+                self._refuse_gone(i)
             staged.data = cnp.PyArray_DATA(array)
             bytes = cnp.PyArray_NBYTES(array)
             # What has been checked at the last step, and has as many elements as then.
@@ -376,20 +477,62 @@ cdef class StepList:
             self.any_sparse = sparse
         return kept
 
-    cdef _take_rows(self, gradient *staged, tuple rows):
-        """Note the rows of a sparse gradient; its values are returned."""
-        values, index, begin, order = rows
-        staged.sparse.count = len(index)
-        staged.sparse.index = <const int64_t *>cnp.PyArray_DATA(<cnp.ndarray>index)
-        staged.sparse.begin = <const int64_t *>cnp.PyArray_DATA(<cnp.ndarray>begin)
-        staged.sparse.order = <const int64_t *>cnp.PyArray_DATA(<cnp.ndarray>order)
-        return values
+    cdef list _as_arrays(self, list grads, Places places):
+        """The gradients as arrays of NumPy's own class, or tuples of such; their memory, where it is lent, is held."""
+        cdef list kept = grads
+        cdef cnp.ndarray array
+        cdef int64_t i
+        places.clear()
+        for i in range(len(grads)):
+            grad = grads[i]
+            if grad is None:
+                continue
+            if not cnp.PyArray_CheckExact(grad):
+                if kept is grads:
+                    kept = list(grads)
+                    self.stepping = PyThread_get_thread_ident()
+                kept[i] = self.as_gradient(self.where, self.label("grad", i), grad, self.params[i], self.options.zero_grad)
+                if kept[i] is None:
+                    self._refuse("grad", i, grad)
+                grad = self._values(kept[i])
+            array = <cnp.ndarray?>grad
+            if places is self.passing_places and cnp.PyArray_CHKFLAGS(array, cnp.NPY_ARRAY_OWNDATA):
+                continue  # looked at once more below, and then used at once
+            if not places.add(array, "grad", i):
+                self._refuse_gone(i)
+        return kept
+
+    cdef _refuse_gone(self, int64_t index):
+        raise ValueError(f"{self.where}: {self.label('grad', index)} must be in memory that is there; {GONE}")
+
+    cdef _take_rows(self, int64_t index, tuple rows):
+        """Note the rows of a sparse gradient (values, index, begin, order), and see that they are within the parameter."""
+        cdef lrk_step_tensor *tensor = &self.list.tensors[index]
+        cdef lrk_step_sparse *sparse = &self.staged[index].sparse
+        cdef cnp.ndarray values = <cnp.ndarray?>rows[0]
+        cdef int64_t k, n_rows = tensor.size // tensor.width if tensor.width > 0 else INT64_MAX, entries = len(rows[3])
+        cdef bint fits
+        sparse.count = len(rows[1])
+        sparse.index, sparse.begin, sparse.order = integers_of(rows[1]), integers_of(rows[2]), integers_of(rows[3])
+        if sparse.count == 0:
+            return
+        fits = cnp.PyArray_IS_C_CONTIGUOUS(values) and cnp.PyArray_SIZE(values) == entries * tensor.width
+        fits = fits and len(rows[2]) == sparse.count + 1
+        for k in range(sparse.count if fits else 0):
+            fits = fits and 0 <= sparse.index[k] < n_rows and 0 <= sparse.begin[k] <= sparse.begin[k + 1] <= entries
+        for k in range(entries if fits else 0):
+            fits = fits and 0 <= sparse.order[k] < entries
+        if not fits:
+            self._refuse_what_moved()
+            wanted = f"rows in 0..{n_rows - 1} and C-contiguous values of {tensor.width} elements for each"
+            raise ValueError(f"{self.where}: {self.label('grad', index)} must be {wanted}")
 
     cdef _values(self, grad):
         return grad[0] if type(grad) is tuple else grad
 
     cdef _refuse(self, kind, index, array):
         from lrkern import _arrays
+        self._refuse_what_moved()  # like which the array may well be
         like = None if kind == "param" else self.params[index]
         raise _arrays.array_error(
             self.where, self.label(kind, index), array, written=kind != "grad" or self.options.zero_grad, like=like,
@@ -424,14 +567,14 @@ def step_once(where, form, dict options, param, grad, dict states, int64_t updat
             state = None
         elif state is None:
             raise ValueError(f"{where}: {name} is needed{needed}; got None")
-        elif not cnp.PyArray_Check(state):
+        elif not cnp.PyArray_CheckExact(state):
             state = arrays.as_array(where, name, state, written=True)
         kept[name] = [state]
-    if not cnp.PyArray_Check(param):
+    if not cnp.PyArray_CheckExact(param):
         param = arrays.as_array(where, "param", param, written=True)
     # The fields of a StepTensors, in their order: to make one would take longer than a small step.
     tensors = StepList(
-        (where, own_name, [param], [form.variant], [0], kept, {}, None, False, arrays.as_dense_gradient)
+        (where, own_name, [param], [form.variant], [0], kept, {}, None, False, arrays.as_dense_gradient, False)
     )
     for _, hyper, constant in <tuple>form.inputs:
         tensors.list.groups[0].inputs[place] = options[hyper] if hyper else constant

@@ -57,6 +57,8 @@ class StepTensors(NamedTuple):
     halves: bool = False
     """Whether uint16 arrays hold bfloat16."""
     as_gradient: Callable[[str, str, Any, Any, bool], Any] | None = None
+    owns_states: bool = False
+    """Whether states were made by lrkern, as averages and remainders are."""
 
 
 class StepOptions(NamedTuple):

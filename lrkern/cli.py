@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
-from collections.abc import Callable
+import traceback
 from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 
 import lrkern as lk
+from lrkern import _streams, _value_files
 from lrkern._optional import require
 
 try:
@@ -19,32 +21,54 @@ try:
 except ModuleNotFoundError as error:
     sys.exit(f"lrkern: the command line needs {error.name}: pip install 'lrkern[cli]'")
 
+# Exit codes besides 0. Other programs end with the last two when they are interrupted or nobody reads what they write.
+DIFFERENT = 1
 WRONG_USE = 2
-
-_TO_ASCII = str.maketrans("│└─┴…", "|+-+~")  # one character for one
+FAULT = 3
+INTERRUPTED = 130
+READER_LEFT = 141
 
 
 def main() -> NoReturn:
-    """Run the command line; whatever is wrong with its arguments ends in one line on stderr and exit code 2."""
+    """Run the command line; whatever is wrong with its arguments or files ends in one line on stderr and exit code 2."""
+    _streams.prepare()
     try:
-        sys.exit(cli.main(prog_name="lrkern", standalone_mode=False) or 0)
-    except click.exceptions.NoArgsIsHelpError as error:
-        print(error.ctx.get_help())
-        sys.exit(0)
+        code = _run()
+        sys.stdout.flush()
+    except click.exceptions.Exit as error:
+        code = error.exit_code
     except click.ClickException as error:
         may_be_expr = isinstance(error, click.NoSuchOption) and not error.option_name.startswith("--")
         hint = " (an EXPR that begins with '-' goes after '--')" if may_be_expr else ""
         where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "lrkern"
-        _fail(f"{where}: {error.format_message().removesuffix('.')}{hint}")
-    except click.Abort:
-        sys.exit(130)
+        code = _fail(f"{where}: {error.format_message().removesuffix('.')}{hint}")
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except BrokenPipeError:
+        code = READER_LEFT
     except (ValueError, TypeError, OverflowError, MemoryError, ImportError, OSError) as error:
-        _fail(f"lrkern: {error}")
+        code = _fail(f"lrkern: {error}")
+    except Exception:
+        _streams.complain(traceback.format_exc())
+        code = FAULT
+    _streams.leave(code)
 
 
-def _fail(message: str) -> NoReturn:
-    print(" ".join(message.split()), file=sys.stderr)
-    sys.exit(WRONG_USE)
+def _run() -> int:
+    if "_LRKERN_COMPLETE" in os.environ:  # a shell that asks how the line may go on
+        cli.main(prog_name="lrkern")
+    # Not main(), which has exit codes of its own for interrupts, ends of files and closed pipes.
+    try:
+        with cli.make_context("lrkern", sys.argv[1:]) as context:
+            return cli.invoke(context) or 0
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.ctx.get_help())
+        return 0
+
+
+def _fail(message: str) -> int:
+    _streams.complain(" ".join(message.split()))
+    return WRONG_USE
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -54,7 +78,12 @@ def cli() -> None:
 
     \b
     EXPR is a schedule as Python writes it: 'cosine(0.1, 0.0, 1000).warmup(100)'
+    or as another library does, after the name of its module in lrkern.dialects: 'torch.StepLR(0.1, 30)'
     One that begins with '-' goes after '--': lrkern plot -- '-1.0 * cosine(0.1, 0.0, 9)'
+
+    \b
+    Exit codes: 0 all is well, 1 `compare` or `demo` found a difference, 2 wrong arguments or files, one line says
+    which, 3 a fault of lrkern, 130 interrupted, 141 nobody reads the output
     """
 
 
@@ -83,16 +112,18 @@ def plot(expressions: tuple[str, ...], n: int | None, out: str | None, log: bool
     lrkern plot 'cosine(0.1, 0.0, 900).warmup(100)'
     lrkern plot 'wsd(0.1, 100, 600, 300)' 'linear(0.1, 0.0, 1000)' -o curves.png
     """
+    from lrkern._terminal import print_picture
+
     schedules = [lk.parse(text) for text in expressions]
     if out is None:
-        _plot_in_terminal(schedules, n, log)
+        print_picture(schedules, n, log)
         return
     _check_picture(out)
     require("matplotlib", install="'lrkern[plot]'", what="plot -o").use("Agg")
     figure: Any = lk.plot(schedules, n, log=log).figure
     with np.errstate(over="ignore"):  # matplotlib looks for ticks beyond values near the end of float64
         figure.savefig(out)
-    print(out)
+    _streams.tell(out)
 
 
 @cli.command()
@@ -106,54 +137,71 @@ def table(expressions: tuple[str, ...], n: int, start: int, dtype: str, out: str
 
     A csv has a line 'step,value' for each step, with a column for each of several schedules; a txt is the same with spaces, its
     head behind '#'. Every value reads back as the same float. An npy has shape (N,), or (number of schedules, N).
+    `lrkern compare` reads all of them.
 
     \b
     lrkern table 'one_cycle(0.1, 1000)' -n 1000 -o lr.npy
     """
     if out != "-":
-        _check_file(out, ".npy", ".csv", ".txt")
+        _check_file(out, *_value_files.WRITTEN)
     schedules = [lk.parse(text) for text in expressions]
     if len(schedules) == 1:
         values = schedules[0].table(n, start, dtype=dtype)
     else:
         values = lk.tables(schedules, n, start, dtype=dtype)
-    if Path(out).suffix.lower() == ".npy":
-        with open(out, "wb") as file:
-            np.save(file, values)
-    elif out == "-":
-        _write_text(schedules, values, start, ",", sys.stdout.write)
+    if out == "-":
+        _value_files.write_text(schedules, values, start, ",", sys.stdout.write)
     else:
-        with open(out, "w", encoding="utf-8") as text_file:
-            _write_text(schedules, values, start, " " if Path(out).suffix.lower() == ".txt" else ",", text_file.write)
-    if out != "-":
-        print(out)
+        _value_files.write(out, schedules, values, start)
+        _streams.tell(out)
 
 
 @cli.command()
 @click.argument("a", metavar="A")
 @click.argument("b", metavar="B")
-@click.option("-n", "n", type=int, help="Number of steps. Default: the length of an array.")
-@click.option("--start", type=int, default=0, show_default=True, help="First step.")
+@click.option("-n", "n", type=int, help="Number of steps. Default: that of a file.")
+@click.option("--start", type=int, help="First step. Default: that of a file, else 0.")
 @click.option("--dtype", type=click.Choice(["float32", "float64"]), help="Default: float64, or float32 if an array is.")
-def compare(a: str, b: str, n: int | None, start: int, dtype: str | None) -> int:
-    """Tell how far two schedules are apart; the exit code is 0 where all values are equal, else 1.
+@click.option("--column", help="Column of a file, by its name or number.")
+@click.option("--rtol", type=float, help="Tolerated difference, relative to the larger value; 0: none is.")
+@click.option("--atol", type=float, help="Tolerated difference. Default of both: what rounding may do.")
+def compare(
+    a: str,
+    b: str,
+    n: int | None,
+    start: int | None,
+    dtype: str | None,
+    column: str | None,
+    rtol: float | None,
+    atol: float | None,
+) -> int:
+    """Tell how far two schedules are apart, and if it is more than rounding.
 
-    A and B are EXPRs, or .npy files with the values from the first step on.
+    The exit code is 0 where no step differs by more than is tolerated, 1 where one does, 2 where they cannot be compared.
+
+    A and B are EXPRs, or files of values: what `lrkern table -o` writes, arrays of numpy.save (.npy), tables with a head or
+    without (.csv, .txt), lists of numbers and records of schedules (.json).
 
     \b
     lrkern compare 'cosine(0.1, 0.0, 900)' 'linear(0.1, 0.0, 900)' -n 900
+    lrkern compare 'cosine(0.1, 0.0, 900).warmup(100)' metrics.csv --column lr
     """
-    found = lk.compare(_schedule_or_array(a), _schedule_or_array(b), n, start, dtype)
+    operands = [_operand(text, column) for text in (a, b)]
+    starts = {begin for begin in (start, *(begin for _, begin in operands)) if begin is not None}
+    if len(starts) > 1:
+        raise ValueError(f"compare: the first step must be one; got {' and '.join(map(str, sorted(starts)))}")
+    found = lk.compare(operands[0][0], operands[1][0], n, starts.pop() if starts else 0, dtype, rtol=rtol, atol=atol)
     print("\n".join(found.lines()))
-    return 0 if found.equal else 1
+    return 0 if found.close else DIFFERENT
 
 
 @cli.command()
 def info() -> None:
     """Show versions, instruction sets, threads and backends."""
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
+
+    from lrkern._console import Terminal
 
     grid = Table.grid(padding=(0, 2))
     found = lk.info()
@@ -161,7 +209,7 @@ def info() -> None:
         found[f"backend {name}"] = about if usable else f"not usable: {about}"
     for key, value in found.items():
         grid.add_row(f"[bold]{key}[/bold]", escape(", ".join(value) if isinstance(value, list) else str(value)))
-    Console(highlight=False).print(grid)
+    Terminal().print(grid)
 
 
 @cli.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
@@ -174,23 +222,9 @@ def bench(arguments: tuple[str, ...]) -> int:
     return subprocess.call([sys.executable, "-m", "bench", *arguments], cwd=root)
 
 
-def _schedule_or_array(text: str) -> Any:
-    if not text.lower().endswith(".npy"):
-        return lk.parse(text)
-    try:
-        return np.load(text, allow_pickle=False)
-    except (EOFError, ValueError) as error:  # click takes an EOFError for Ctrl-D
-        raise ValueError(f"compare: {text} must be an array as numpy.save writes it: {error}") from error
-
-
-def _write_text(schedules: list[lk.Schedule], values: Any, start: int, between: str, write: Callable[[str], object]) -> None:
-    """A line for each step; above them what the columns are, the schedules in quotes."""
-    names = ["value"] if len(schedules) == 1 else ['"{}"'.format(repr(s).replace('"', '""')) for s in schedules]
-    write(("" if between == "," else "# ") + between.join(["step", *names]) + "\n")
-    columns = np.atleast_2d(values)
-    for begin in range(0, columns.shape[1], 100_000):
-        rows = zip(*columns[:, begin : begin + 100_000], strict=True)
-        write("".join(between.join([str(start + begin + i), *map(str, row)]) + "\n" for i, row in enumerate(rows)))
+def _operand(text: str, column: str | None) -> tuple[Any, int | None]:
+    """A schedule or the values in a file, and the first step where the file tells it."""
+    return _value_files.read(text, column) if _value_files.kind_of(text) in _value_files.READ else (lk.parse(text), None)
 
 
 def _check_picture(out: str) -> None:
@@ -198,41 +232,7 @@ def _check_picture(out: str) -> None:
 
 
 def _check_file(out: str, *kinds: str) -> None:
-    if Path(out).suffix.lower() not in kinds:
+    if _value_files.kind_of(out) not in kinds:
         raise ValueError(f"out must end in {', '.join(kinds[:-1])} or {kinds[-1]}; got {out}")
-    if not Path(out).resolve().parent.is_dir():
+    if not os.path.isdir(os.path.dirname(os.path.realpath(out))):
         raise ValueError(f"out must be in a folder that exists; got {out}")
-
-
-def _plot_in_terminal(schedules: list[lk.Schedule], n: int | None, log: bool) -> None:
-    from rich.console import Console
-    from rich.text import Text
-
-    from lrkern._svg import shorten
-    from lrkern._terminal import draw
-
-    colors = ("bright_blue", "yellow", "green", "magenta", "red", "cyan")
-    marks = "*+ox#@"  # of the same number, for terminals that know nothing but ASCII
-    console = Console(highlight=False)
-    ascii_only = console.options.ascii_only
-    width = max(10, min(console.width - 12, 100))
-
-    def show(line: Text) -> None:
-        if ascii_only:
-            line.plain = line.plain.translate(_TO_ASCII)
-        console.print(line, no_wrap=True, crop=True, overflow="crop")
-
-    picture = draw(schedules, n, width=width, log=log)
-    for i, s in enumerate(schedules):
-        sample = marks[i % len(marks)] * 2 if ascii_only else "──"
-        show(Text(f"{sample} ", colors[i % len(colors)]) + Text(shorten(repr(s), max(console.width - 4, 10))))
-    for i, row in enumerate(picture.rows):
-        edge = f"{picture.high:.3g}" if i == 0 else f"{picture.low:.3g}" if i == len(picture.rows) - 1 else ""
-        line = Text(f"{edge:>9} │", "bright_black")
-        for character, who in row:
-            mark = marks[who % len(marks)] if ascii_only and who >= 0 else character
-            line.append(mark, colors[who % len(colors)] if who >= 0 else None)
-        show(line)
-    axis = "".join("┴" if column in picture.marks else "─" for column in range(width))
-    show(Text(" " * 10 + "└" + axis, "bright_black"))
-    show(Text(" " * 10 + f"0{f'step {picture.n - 1:,}':>{width}}", "bright_black"))

@@ -1,4 +1,4 @@
-"""How far apart two schedules are: in units in the last place, in value, in area."""
+"""How far apart two schedules are: in value, in units in the last place, in area; and whether that is rounding."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lrkern._checks import MAX_COUNT, choice, count, describe
+from lrkern._checks import MAX_COUNT, choice, count, describe, real
 from lrkern.expression import Schedule
 
 _CHUNK_BITS = 14
 _CHUNK = 1 << _CHUNK_BITS  # steps at once: small enough for caches
 _HIGH_BITS = 53 - _CHUNK_BITS - 1  # of a value, such that so many of them add up without rounding
 _HUGE, _SMALLER = 2.0**900, 2.0**-200
+_ROUNDING = 8.0  # so many times the dtype's eps, of the largest value, are rounding
+_LONE = 2**64 - 1  # the distance between NaN and a number, while it is counted in uint64
 
 _Floats = NDArray[Any]
 _Rows = Callable[[int, int], _Floats]
@@ -29,29 +31,41 @@ class Comparison:
 
     Attributes:
         n, start, dtype: what was compared: `n` steps from `start` on, as "float64" or "float32" numbers.
+        rtol, atol: what was tolerated: a difference of atol + rtol max(|a(t)|, |b(t)|).
+        rounding: whether that was not given, but is what rounding may do.
         differing: at how many steps the values differ.
+        beyond: at how many steps by more than is tolerated.
         max_ulp: the largest distance in units in the last place (an integer; infinity where one value is NaN).
         ulp_step, ulp_values: the first step that has it, and the two values there; None where nothing differs.
         max_difference: the largest |a(t) - b(t)|.
         difference_step, difference_values: the same for it.
+        max_relative: the largest |a(t) - b(t)|/max(|a(t)|, |b(t)|).
+        relative_step, relative_values: the same for it.
         area_ratio: the sum of a's values by that of b's.
 
     >>> import lrkern as lk
     >>> found = lk.compare([0.5, 0.25], [0.5, 0.5])
-    >>> found.equal, found.differing, found.difference_step, found.max_difference, found.area_ratio
-    (False, 1, 1, 0.25, 0.75)
+    >>> found.verdict, found.differing, found.difference_step, found.max_difference, found.max_relative, found.area_ratio
+    ('different', 1, 1, 0.25, 0.5, 0.75)
     """
 
     n: int
     start: int
     dtype: str
+    rtol: float
+    atol: float
+    rounding: bool
     differing: int
+    beyond: int
     max_ulp: float
     ulp_step: int | None
     ulp_values: tuple[float, float] | None
     max_difference: float
     difference_step: int | None
     difference_values: tuple[float, float] | None
+    max_relative: float
+    relative_step: int | None
+    relative_values: tuple[float, float] | None
     area_ratio: float
 
     @property
@@ -59,21 +73,43 @@ class Comparison:
         """Whether no step differs."""
         return self.differing == 0
 
+    @property
+    def close(self) -> bool:
+        """Whether no step differs by more than is tolerated."""
+        return self.beyond == 0
+
+    @property
+    def verdict(self) -> str:
+        """ "equal", "equal up to rounding", "equal within the tolerance" or "different"."""
+        if self.equal:
+            return "equal"
+        if not self.close:
+            return "different"
+        return "equal up to rounding" if self.rounding else "equal within the tolerance"
+
     def __repr__(self) -> str:
         return f"Comparison({'; '.join(self.lines())})"
 
     def lines(self) -> list[str]:
         """What there is to say, in words."""
-        last = self.start + self.n - 1
-        if self.ulp_values is None or self.difference_values is None:
-            found = [f"equal in {self.dtype} at all {self.n} steps, {self.start} to {last}"]
+        steps = f"{self.n} steps, {self.start} to {self.start + self.n - 1}"
+        areas = f"ratio of areas {self.area_ratio!r}"
+        if self.ulp_values is None or self.difference_values is None or self.relative_values is None:
+            return [f"equal in {self.dtype} at all {steps}", areas]
+        if self.close:
+            found = f"{self.verdict} in {self.dtype} at all {steps}; not the same at {self.differing}"
         else:
-            found = [
-                f"{self.differing} of {self.n} steps, {self.start} to {last}, differ in {self.dtype}",
-                f"by {self.max_ulp} ULP at step {self.ulp_step}, {_both(self.ulp_values)}",
-                f"by {self.max_difference:.6g} at step {self.difference_step}, {_both(self.difference_values)}",
-            ]
-        return [*found, f"ratio of areas {self.area_ratio!r}"]
+            found = f"{self.beyond} of {steps}, differ in {self.dtype}"
+            if self.beyond < self.differing:
+                tolerated = "rounding" if self.rounding else "the tolerance"
+                found += f" by more than {tolerated}, {self.differing} at all"
+        return [
+            found,
+            f"by {self.max_difference:.6g} at step {self.difference_step}, {_both(self.difference_values)}",
+            f"by {self.max_relative:.6g} of the larger one at step {self.relative_step}, {_both(self.relative_values)}",
+            f"by {self.max_ulp} ULP at step {self.ulp_step}, {_both(self.ulp_values)}",
+            areas,
+        ]
 
 
 def _both(values: tuple[float, float]) -> str:
@@ -81,7 +117,14 @@ def _both(values: tuple[float, float]) -> str:
 
 
 def compare(
-    a: Schedule | ArrayLike, b: Schedule | ArrayLike, n: int | None = None, start: int = 0, dtype: Any = None
+    a: Schedule | ArrayLike,
+    b: Schedule | ArrayLike,
+    n: int | None = None,
+    start: int = 0,
+    dtype: Any = None,
+    *,
+    rtol: float | None = None,
+    atol: float | None = None,
 ) -> Comparison:
     """How far two schedules are apart over the steps start, start + 1, ..., start + n - 1.
 
@@ -91,6 +134,11 @@ def compare(
     Areas are sums over the steps, each within 2^-64 of the sum of magnitudes; their quotient is rounded once. It is NaN where
     a value is not finite or both areas are zero.
 
+    The verdict is "equal", "different", or something in between. Without `rtol` and `atol` that is "equal up to rounding": no
+    difference is above 8 eps M, where M is the largest magnitude among the values and eps is 2^-52 for float64, 2^-23 for
+    float32. So much do formulas differ that are the same except for the order of their operations; near the zeros of a curve
+    it may be many ULP. With one of them, or both, it is "equal within the tolerance"; `rtol=0.0` tolerates nothing.
+
     Any number of steps takes about a megabyte.
 
     Args:
@@ -99,6 +147,7 @@ def compare(
         start: first step, >= 0.
         dtype: float64 or float32: what values are rounded to, once, before they are compared, and whose ULP count.
             Default: float32 where an array is, else float64.
+        rtol, atol: tolerated is a difference of atol + rtol max(|a(t)|, |b(t)|), both >= 0. If one is given, the other is 0.
 
     Raises:
         TypeError, ValueError: bad arguments; n is missing for two Schedules, or is not the length of an array.
@@ -110,8 +159,10 @@ def compare(
     >>> lk.compare(lk.cosine(1.0, 0.0, 100), lk.linear(1.0, 0.0, 100), 101).area_ratio
     1.0
     >>> found = lk.compare(lk.constant(0.1) + 0.2, lk.constant(0.3), 10)
-    >>> found.equal, found.max_ulp, found.ulp_step, found.ulp_values
-    (False, 1, 0, (0.30000000000000004, 0.3))
+    >>> found.verdict, found.equal, found.max_ulp, found.ulp_step, found.ulp_values
+    ('equal up to rounding', False, 1, 0, (0.30000000000000004, 0.3))
+    >>> lk.compare([0.1, 0.2], [0.1, 0.2002], rtol=1e-2).verdict
+    'equal within the tolerance'
     """
     both = {"a": _operand("a", a), "b": _operand("b", b)}
     arrays = {name: one for name, one in both.items() if not isinstance(one, Schedule)}
@@ -125,12 +176,19 @@ def compare(
         if len(array) != n:
             raise ValueError(f"compare: {name} must have as many values as there are steps, {n}; got {describe(array)}")
     kind = _dtype(dtype, list(arrays.values()))
-    found = _Found()
     rows = [_rows(one, start, kind) for one in both.values()]
-    for begin in range(0, n, _CHUNK):
-        end = min(begin + _CHUNK, n)
+    parts = [(begin, min(begin + _CHUNK, n)) for begin in range(0, n, _CHUNK)]
+    if rounding := rtol is None and atol is None:
+        largest = max(_largest(row(*part)) for part in parts for row in rows)
+        tolerance = 0.0, _ROUNDING * float(np.finfo(kind).eps) * largest
+    else:
+        given = {"rtol": rtol, "atol": atol}
+        rtol, atol = [0.0 if one is None else real("compare", name, one, low=0.0) for name, one in given.items()]
+        tolerance = rtol, atol
+    found = _Found(*tolerance)
+    for begin, end in parts:
         found.add(start + begin, rows[0](begin, end), rows[1](begin, end))
-    return found.result(n, start, kind.name)
+    return found.result(n, start, kind.name, rounding)
 
 
 def _operand(name: str, value: Any) -> Any:
@@ -174,16 +232,31 @@ def _rows(values: Any, start: int, kind: np.dtype[Any]) -> _Rows:
 
 
 @dataclass
+class _Most:
+    """The largest of something, the first step that has it, and the two values there."""
+
+    size: float = 0
+    step: int | None = None
+    values: tuple[float, float] | None = None
+
+    def see(self, sizes: NDArray[Any], steps: NDArray[np.int64], a: _Floats, b: _Floats) -> None:
+        at = int(sizes.argmax())
+        size = sizes[at].item()
+        if size > self.size:
+            self.size, self.step, self.values = size, int(steps[at]), (float(a[at]), float(b[at]))
+
+
+@dataclass
 class _Found:
     """What has been found so far."""
 
+    rtol: float
+    atol: float
     differing: int = 0
-    max_ulp: float = 0
-    ulp_step: int | None = None
-    ulp_values: tuple[float, float] | None = None
-    max_difference: float = 0.0
-    difference_step: int | None = None
-    difference_values: tuple[float, float] | None = None
+    beyond: int = 0
+    ulp: _Most = field(default_factory=_Most)
+    difference: _Most = field(default_factory=_Most)
+    relative: _Most = field(default_factory=_Most)
     areas: list[Fraction | None] = field(default_factory=lambda: [Fraction(0), Fraction(0)])  # None: not finite
 
     def add(self, first: int, a: _Floats, b: _Floats) -> None:
@@ -191,43 +264,58 @@ class _Found:
         sums = _sum(a), _sum(b)
         self.areas = [None if area is None or one is None else area + one for area, one in zip(self.areas, sums, strict=True)]
         apart = ulps_apart(a, b)
-        with np.errstate(over="ignore", invalid="ignore"):
-            difference = np.abs(a.astype(np.float64, copy=False) - b)
-        lone: NDArray[np.bool_] | None = None
         if None in sums:  # infinities, or NaN, which have no place among the numbers
-            lone = np.isnan(a) != np.isnan(b)
             apart[np.isnan(a) & np.isnan(b)] = 0
-            apart[lone] = ~np.uint64(0)
-            difference[apart == 0] = 0.0
-            difference[lone] = math.inf
-        here = int(np.count_nonzero(apart))
-        if not here:
+            apart[np.isnan(a) != np.isnan(b)] = _LONE
+        differ = np.flatnonzero(apart)
+        if not differ.size:
             return
-        self.differing += here
-        at = int(apart.argmax())
-        ulp = math.inf if lone is not None and lone[at] else int(apart[at])
-        if ulp > self.max_ulp:
-            self.max_ulp, self.ulp_step, self.ulp_values = ulp, first + at, (float(a[at]), float(b[at]))
-        at = int(difference.argmax())
-        if difference[at] > self.max_difference:
-            self.max_difference, self.difference_step = float(difference[at]), first + at
-            self.difference_values = float(a[at]), float(b[at])
+        apart, steps = apart[differ], first + differ
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            a, b = a[differ].astype(np.float64), b[differ].astype(np.float64)
+            larger = np.maximum(np.abs(a), np.abs(b))
+            difference, relative = np.abs(a - b), np.abs(a / larger - b / larger)
+            fits = np.isfinite(difference)
+            relative[fits] = difference[fits] / larger[fits]  # without the rounding of two quotients
+            infinite = ~np.isfinite(larger)
+            difference[infinite], relative[infinite] = math.inf, math.inf
+            tolerated = (difference <= self.atol + self.rtol * larger) & ~infinite
+        self.differing += differ.size
+        self.beyond += int(np.count_nonzero(~tolerated))
+        self.ulp.see(apart, steps, a, b)
+        self.difference.see(difference, steps, a, b)
+        self.relative.see(relative, steps, a, b)
 
-    def result(self, n: int, start: int, dtype: str) -> Comparison:
+    def result(self, n: int, start: int, dtype: str, rounding: bool) -> Comparison:
         """All of it."""
+        ulp, difference, relative = self.ulp, self.difference, self.relative
         return Comparison(
-            n,
-            start,
-            dtype,
-            self.differing,
-            self.max_ulp,
-            self.ulp_step,
-            self.ulp_values,
-            self.max_difference,
-            self.difference_step,
-            self.difference_values,
-            _ratio(*self.areas),
+            n=n,
+            start=start,
+            dtype=dtype,
+            rtol=self.rtol,
+            atol=self.atol,
+            rounding=rounding,
+            differing=self.differing,
+            beyond=self.beyond,
+            max_ulp=math.inf if ulp.size == _LONE else ulp.size,
+            ulp_step=ulp.step,
+            ulp_values=ulp.values,
+            max_difference=difference.size,
+            difference_step=difference.step,
+            difference_values=difference.values,
+            max_relative=relative.size,
+            relative_step=relative.step,
+            relative_values=relative.values,
+            area_ratio=_ratio(*self.areas),
         )
+
+
+def _largest(values: _Floats) -> float:
+    """The largest finite magnitude, 0.0 where there is none."""
+    with np.errstate(invalid="ignore"):  # a signalling NaN
+        sizes = np.abs(values.astype(np.float64, copy=False))
+    return float(np.max(sizes, where=np.isfinite(sizes), initial=0.0))
 
 
 def ulps_apart(a: _Floats, b: _Floats) -> NDArray[np.uint64]:

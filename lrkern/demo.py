@@ -34,9 +34,11 @@ def main(example: ModuleType, *, seed: int = 0, epochs: int = 50, out: str | Pat
     """
     for module in ("rich", "matplotlib", "sklearn"):
         require(module, install="'lrkern[demo]'", what="the demo")
-    from rich.console import Console
+    from rich.markup import escape
 
-    console = Console(highlight=False)
+    from lrkern._console import Terminal
+
+    console = Terminal()
     digits = example.load_digits()
     n_steps = epochs * (len(digits.train_images) // example.BATCH)
     console.print(
@@ -54,7 +56,7 @@ def main(example: ModuleType, *, seed: int = 0, epochs: int = 50, out: str | Pat
     )
     if out is not None:
         _draw(example, histories, n_steps, out)
-        console.print(f"Picture: [cyan]{out}[/cyan]")
+        console.print(f"Picture: [cyan]{escape(str(out))}[/cyan]")
     return agree
 
 

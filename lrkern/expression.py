@@ -58,23 +58,24 @@ class Schedule(_core.Expression):
         if isinstance(step, (np.floating, Real)):
             return self(float(_step(step)))
         try:
-            steps = np.asarray(step)
+            steps = np.asarray(_checks.unmasked("schedule", "step", step))
         except ValueError:  # rows of different lengths: whatever they are, no numbers
             steps = np.empty(1, object)
         if steps.dtype.kind not in "iuf" or steps.dtype.itemsize > 8:
-            if steps.size == 0 and not isinstance(step, np.ndarray):
+            if steps.size == 0 and not _checks.is_array(step):
                 return np.empty(steps.shape)
             raise TypeError(
                 f"schedule: step must be a number or an array of numbers; got {describe(step)} of dtype {steps.dtype}"
             )
         out = np.empty(steps.size)
-        if steps.dtype.kind == "f":
-            done = self._call_reals(np.ascontiguousarray(steps, np.float64).ravel(), out)
-        else:  # unsigned steps beyond int64 become negative, which is refused as well
-            done = self._call_steps(np.ascontiguousarray(steps, np.int64).ravel(), out)
-        if not done:
-            wrong = steps[~((steps >= 0) & (steps <= MAX_COUNT))].flat[0]
-            raise ValueError(f"schedule: steps must be >= 0 and <= 2^53; got {wrong}")
+        with _core.hold("schedule", "step", steps):
+            if steps.dtype.kind == "f":
+                done = self._call_reals(np.ascontiguousarray(steps, np.float64).ravel(), out)
+            else:  # unsigned steps beyond int64 become negative, which is refused as well
+                done = self._call_steps(np.ascontiguousarray(steps, np.int64).ravel(), out)
+            if not done:
+                wrong = steps[~((steps >= 0) & (steps <= MAX_COUNT))].flat[0]
+                raise ValueError(f"schedule: steps must be >= 0 and <= 2^53; got {wrong}")
         return out.reshape(steps.shape)
 
     def table(
@@ -109,7 +110,8 @@ class Schedule(_core.Expression):
         """
         n = count("table", "n", n)
         start = count("table", "start", start, high=MAX_COUNT - n)
-        return choose("table", backend, out).table(self, n, start, dtype, out)
+        made = choose("table", backend, out).table(self, n, start, dtype, out)
+        return made if out is None else out
 
     def plan(self, horizon: int | None = None) -> Plan:
         """The compiled form: arrays that any backend evaluates. See `lrkern.Plan`.
@@ -124,6 +126,10 @@ class Schedule(_core.Expression):
     def warmup(self, steps: int, start: float = 0.0, curve: str = "linear") -> Schedule:
         """`steps` steps that rise from `start` to s(0), then s, shifted: s(t - steps).
 
+        The steps are added to the length: in a run of `total` updates, n of them warm-up, s has total - n. And step 0 has the
+        value `start`: with 0, the first update moves nothing. For a first step above 0, the share (t + 1)/n of s(0) at t < n,
+        as many libraries have it, write `s.warmup(n - 1, start=s(0) / n)`.
+
         Args:
             steps: >= 0; 0 gives the schedule itself.
             start: value at step 0.
@@ -133,6 +139,8 @@ class Schedule(_core.Expression):
         >>> import lrkern as lk
         >>> lk.constant(0.1).warmup(4).table(6)
         array([0.   , 0.025, 0.05 , 0.075, 0.1  , 0.1  ])
+        >>> lk.constant(0.1).warmup(3, start=0.1 / 4).table(5)
+        array([0.025, 0.05 , 0.075, 0.1  , 0.1  ])
         """
         steps = count("warmup", "steps", steps)
         start = real("warmup", "start", start)

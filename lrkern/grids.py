@@ -81,4 +81,5 @@ def tables(
             schedule("tables", f"schedules[{i}]", row)
     n = count("tables", "n", n)
     start = count("tables", "start", start, high=MAX_COUNT - n)
-    return choose("tables", backend, out).tables(rows, n, start, dtype, out)
+    made = choose("tables", backend, out).tables(rows, n, start, dtype, out)
+    return made if out is None else out

@@ -219,7 +219,8 @@ def sgd_step(
     Args:
         param, grad, momentum_buffer: arrays of one shape, all C-contiguous or all Fortran-contiguous; float64, float32, or
             16-bit floats as their bits: bfloat16 as uint16, float16 as int16 (`array.view(np.int16)`). Nothing that is
-            written may share memory with anything else: that is not looked at.
+            written may share memory with anything else: that is not looked at. An array of a subclass is taken for the
+            memory that it has: compiled code sees no mask and no method.
         lr, ...: as in `lrkern.sgd_step`; `lr` has to be given. By position or by name: Numba knows no others.
 
     Raises:

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
 from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from lrkern import _core
-from lrkern._checks import cut, describe
+from lrkern._checks import describe
 from lrkern.expression import Schedule, add, multiply
-from lrkern.registry import METHODS, find
+from lrkern.registry import METHODS, find, signature_of
 from lrkern.schedules import constant
-
-MAX_TEXT = 1_000_000  # characters
-MAX_NESTING = _core.MAX_DEPTH  # brackets within brackets
-MAX_TREE = 2 * MAX_NESTING  # levels of the parsed expression
 
 OPERATORS: dict[str, Callable[[Any, Any], Schedule]] = {
     "+": lambda a, b: add(a, b),
@@ -36,12 +30,6 @@ def function_of(name: str) -> Callable[..., Schedule]:
     if function is None:
         raise ValueError(f"schedule: {name!r} is not a curve that is known here")
     return function
-
-
-@cache
-def signature_of(function: Callable[..., Schedule]) -> inspect.Signature:
-    """What a curve or a method takes."""
-    return inspect.signature(function)
 
 
 @cache
@@ -96,7 +84,12 @@ def _value(value: Any) -> str:
 
 
 def parse(text: str) -> Schedule:
-    """Read a schedule from text: calls of curves and `join`, methods of schedules, + - * / and numbers; nothing else.
+    """Read a schedule from text: calls of curves, `join` and dialects, methods of schedules, + - * / and numbers; nothing else.
+
+    A dialect is called with its module, ``torch.StepLR(0.1, 30)``, and with what can be written: numbers, texts, lists, dicts,
+    schedules. It gives the schedule that it gives in Python, made of curves, which is how `repr` writes it.
+
+    Any text takes at most about a second per million characters.
 
     Args:
         text: an expression as `repr` writes it, at most 1,000,000 characters, brackets nested 100 deep at most.
@@ -105,135 +98,33 @@ def parse(text: str) -> Schedule:
         TypeError: `text` is not a string.
         ValueError: it is not such an expression; the message names what is wrong. Errors of the arguments of curves and methods
             come as they are.
+        OverflowError: a value that has to be known to build it is beyond float64.
         ImportError: it names a curve of an installed package (see `lrkern.curve`), which cannot be loaded.
 
     >>> import lrkern as lk
     >>> lk.parse("cosine(0.1, 0, 1000).warmup(10)") == lk.cosine(0.1, 0.0, 1000).warmup(10)
     True
+    >>> lk.parse("torch.StepLR(0.1, step_size=30)")
+    step_decay(0.1, 0.1, 30)
     >>> lk.parse("__import__('os')")
     Traceback (most recent call last):
     ...
     ValueError: parse: '__import__' is not a curve
     """
+    from lrkern._budget import limited
+    from lrkern._reader import MAX_TEXT, Reader  # whose regular expression takes 3 ms to compile
+
     if not isinstance(text, str):
         raise TypeError(f"parse: text must be a string; got {describe(text)}")
     if len(text) > MAX_TEXT:
         raise ValueError(f"parse: text must have at most {MAX_TEXT} characters; got {len(text)}")
-    depth = 0
-    for character in text:
-        depth += (character in "([{") - (character in ")]}")
-        if depth > MAX_NESTING:
-            raise ValueError(f"parse: brackets may be nested {MAX_NESTING} deep at most")
-    text = text.strip()
     try:
-        tree = ast.parse(text, mode="eval")
-    except SyntaxError as error:
-        raise ValueError(f"parse: not an expression: {error.msg}") from None
-    except (RecursionError, MemoryError):
-        raise ValueError("parse: the expression is nested too deep to be read") from None
-    except ValueError as error:
-        raise ValueError(f"parse: not an expression that can be read: {error}") from None
-    try:
-        result = _Reader(text).read(tree.body, 0)
-    except RecursionError:
-        raise ValueError("parse: the expression is nested too deep to be read") from None
+        with limited():
+            result = Reader(text).read()
+    except RecursionError as error:
+        raise ValueError("parse: Python's stack is full before the expression is read") from error
     if isinstance(result, (int, float)) and not isinstance(result, bool):
         return constant(result)
     if not isinstance(result, Schedule):
         raise ValueError(f"parse: the expression must be a schedule; got {describe(result)}")
     return result
-
-
-class _Reader:
-    """Evaluates the few kinds of syntax that schedules are written in."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-    def _fail(self, node: ast.expr, what: str = "") -> ValueError:
-        what = what or cut(ast.get_source_segment(self.text, node) or "")
-        return ValueError(f"parse: {what} is not allowed (column {node.col_offset + 1})")
-
-    def read(self, node: ast.expr, depth: int) -> Any:
-        if depth > MAX_TREE:
-            raise ValueError(f"parse: the expression may be nested {MAX_TREE} levels deep at most")
-        if isinstance(node, ast.Constant):
-            return self._constant(node)
-        if isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.UAdd)):
-            value = self._operand(node.operand, depth)
-            return -value if isinstance(node.op, ast.USub) else value
-        if isinstance(node, ast.BinOp):
-            return self._binary(node, depth)
-        if isinstance(node, (ast.List, ast.Tuple)):
-            return [self.read(item, depth + 1) for item in node.elts]
-        if isinstance(node, ast.Call):
-            return self._call(node, depth)
-        if isinstance(node, ast.Name):
-            raise ValueError(f"parse: {node.id!r} is not a value; curves are called, as in cosine(0.1, 0.0, 1000)")
-        raise self._fail(node)
-
-    def _constant(self, node: ast.Constant) -> Any:
-        if node.value is None or isinstance(node.value, (bool, int, float, str)):
-            return node.value
-        raise self._fail(node)
-
-    def _operand(self, node: ast.expr, depth: int) -> Any:
-        value = self.read(node, depth + 1)
-        if isinstance(value, bool) or not isinstance(value, (int, float, Schedule)):
-            raise self._fail(node, f"arithmetic with {describe(value)}")
-        return value
-
-    def _binary(self, node: ast.BinOp, depth: int) -> Any:
-        if isinstance(node.op, ast.Pow):
-            return self._power(node, depth)
-        if not isinstance(node.op, (ast.Add, ast.Sub, ast.Mult, ast.Div)):
-            raise self._fail(node)
-        a, b = self._operand(node.left, depth), self._operand(node.right, depth)
-        try:
-            if isinstance(node.op, ast.Add):
-                return a + b
-            if isinstance(node.op, ast.Sub):
-                return a - b
-            return a * b if isinstance(node.op, ast.Mult) else a / b
-        except (ZeroDivisionError, OverflowError, TypeError) as error:
-            raise ValueError(f"parse: {error} (column {node.col_offset + 1})") from None
-
-    def _power(self, node: ast.BinOp, depth: int) -> int:
-        """Counts such as 10**6: small integers only, so that no text makes a number that takes long."""
-        base, exponent = self._operand(node.left, depth), self._operand(node.right, depth)
-        if not (isinstance(base, int) and isinstance(exponent, int) and abs(base) <= 1000 and 0 <= exponent <= 60):
-            raise self._fail(node, "** with anything but integers (base up to 1000, exponent from 0 to 60)")
-        power: int = base**exponent
-        return power
-
-    def _call(self, node: ast.Call, depth: int) -> Schedule:
-        args = [self.read(arg, depth + 1) for arg in node.args]
-        kwargs = {}
-        for keyword in node.keywords:
-            if keyword.arg is None:
-                raise self._fail(keyword.value, "**")
-            if keyword.arg in kwargs:
-                raise self._fail(keyword.value, f"giving {keyword.arg!r} twice")
-            kwargs[keyword.arg] = self.read(keyword.value, depth + 1)
-        function, target = self._called(node.func, depth)
-        try:
-            signature_of(function).bind(*target, *args, **kwargs)
-        except TypeError as error:
-            raise ValueError(f"parse: {function.__name__}: {error}") from None
-        return function(*target, *args, **kwargs)
-
-    def _called(self, node: ast.expr, depth: int) -> tuple[Callable[..., Schedule], list[Schedule]]:
-        """What is called, and what it is applied to if it is a method."""
-        if isinstance(node, ast.Name):
-            curve = None if node.id in METHODS else find(node.id)
-            if curve is None:
-                raise ValueError(f"parse: {node.id!r} is not a curve")
-            return curve, []
-        if isinstance(node, ast.Attribute):
-            if node.attr not in METHODS:
-                raise ValueError(f"parse: {node.attr!r} is not a method of schedules")
-            target = self.read(node.value, depth + 1)
-            if not isinstance(target, Schedule):
-                raise self._fail(node, f"a method of {describe(target)}")
-            return function_of(node.attr), [target]
-        raise self._fail(node)

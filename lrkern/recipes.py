@@ -79,16 +79,22 @@ def one_cycle(
 
     With `three_phase` down to peak/div within as many steps as up, and from there to the end.
 
+    This is not torch's OneCycleLR to the step: there each phase ends one step earlier, the top is at step
+    pct_start total_steps - 1 and the last value at step total_steps - 1. Use `dialects.torch.OneCycleLR` for its values.
+
     Args:
         pct_start: share of the steps that go up, 0 to 1.
         div, final_div: > 0.
         anneal: "cosine" or "linear".
 
-    Source: Smith and Topin, arXiv 1708.07120; torch OneCycleLR (whose phases end one step earlier) and optax.
+    Source: Smith and Topin, arXiv 1708.07120; torch OneCycleLR (except for that step) and optax.
 
     >>> import lrkern as lk
     >>> s = lk.one_cycle(0.1, 100)
     >>> s(0), s(30), s(100) == 0.1 / 250_000
+    (0.004, 0.1, True)
+    >>> like_torch = lk.dialects.torch.OneCycleLR(0.1, 100)
+    >>> like_torch(0), like_torch(29), like_torch(99) == 0.1 / 250_000
     (0.004, 0.1, True)
     """
     peak = real("one_cycle", "peak", peak)
@@ -118,7 +124,8 @@ def one_cycle_momentum(
     Args:
         pct_start, anneal, three_phase: as in `one_cycle`.
 
-    Source: Smith and Topin, arXiv 1708.07120; torch OneCycleLR, whose defaults are 0.85 and 0.95.
+    Source: Smith and Topin, arXiv 1708.07120; torch OneCycleLR, whose defaults are 0.85 and 0.95 and whose phases end one
+    step earlier.
 
     >>> import lrkern as lk
     >>> m = lk.one_cycle_momentum(0.85, 0.95, 100)

@@ -17,13 +17,14 @@ from typing import Any
 from lrkern import _core
 from lrkern._checks import cut, describe, real
 from lrkern.expression import Schedule
-from lrkern.parsing import OPERATORS, arguments_of, build, function_of, signature_of
-from lrkern.registry import METHODS, find
+from lrkern.parsing import OPERATORS, arguments_of, build, function_of
+from lrkern.registry import METHODS, call, find
 
 FORMAT = "lrkern.schedule"
 VERSION = 1
 
 _SIDES = ("left", "right")
+_LONGEST = 120  # characters of what tells where in a record something is wrong
 
 
 def to_record(schedule: Schedule) -> dict[str, Any]:
@@ -69,6 +70,8 @@ def from_record(record: object) -> Schedule:
 def _read(where: str, node: object, depth: int) -> Schedule:
     if depth > _core.MAX_DEPTH:
         raise ValueError(f"from_dict: nodes may be nested {_core.MAX_DEPTH} deep at most")
+    if len(where) > _LONGEST:
+        where = f"{where[: _LONGEST // 2]}...{where[-_LONGEST // 2 :]}"
     fields = _fields(where, node, ("name", "args"), ("of",), hint='{"name": ..., "args": {...}}')
     name, args = fields["name"], fields["args"]
     if not isinstance(name, str):
@@ -89,13 +92,8 @@ def _read(where: str, node: object, depth: int) -> Schedule:
         target.append(_read(f"{where}.of", fields["of"], depth + 1))
     else:
         _no_target(where, fields)
-    values = {key: _read_value(f"{where}.args.{key}", value, depth) for key, value in args.items()}
-    function = function_of(name)
-    try:
-        signature_of(function).bind(*target, **values)
-    except TypeError as error:
-        raise ValueError(f"from_dict: {where}.args: {error}") from None
-    return function(*target, **values)
+    values = {key: _read_value(f"{where}.args.{cut(key)}", value, depth) for key, value in args.items()}
+    return call(f"from_dict: {where}.args", function_of(name), target, values)
 
 
 def _operate(where: str, name: str, left: Any, right: Any) -> Schedule:

@@ -10,7 +10,8 @@ import inspect
 import math
 from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
-from functools import wraps
+from functools import cache, wraps
+from importlib import import_module
 from typing import Any, ParamSpec, TypeGuard
 
 import numpy as np
@@ -89,6 +90,49 @@ def find(name: str) -> _Builder | None:
         method: _Builder = getattr(Schedule, name)
         return method
     return _BUILT_IN.get(name) or _OWN.get(name) or _installed(name)
+
+
+@cache
+def signature_of(function: Callable[..., Schedule]) -> inspect.Signature:
+    """What a curve or a method takes."""
+    return inspect.signature(function)
+
+
+@cache
+def _accepted(function: Callable[..., Schedule]) -> range:
+    """How many arguments in order it takes; none where that alone does not tell whether it takes them."""
+    parameters = signature_of(function).parameters.values()
+    if any(p.kind is not inspect.Parameter.POSITIONAL_OR_KEYWORD for p in parameters):
+        return range(0)
+    return range(sum(p.default is inspect.Parameter.empty for p in parameters), len(parameters) + 1)
+
+
+def call(where: str, function: Callable[..., Schedule], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Schedule:
+    """What a curve or a method gives for arguments from a text or a record.
+
+    Raises:
+        ValueError: it takes other arguments than these; `where` begins the message.
+    """
+    if kwargs or len(args) not in _accepted(function):
+        try:
+            signature_of(function).bind(*args, **kwargs)
+        except TypeError as error:
+            raise ValueError(f"{where}: {cut(str(error), 100)}") from None
+    return function(*args, **kwargs)
+
+
+def dialects() -> Sequence[str]:
+    """The modules of `lrkern.dialects`, whose functions texts may call by `torch.StepLR(0.1, 30)`."""
+    from lrkern import dialects  # takes long to import
+
+    return dialects.__all__
+
+
+def find_in_dialect(dialect: str, name: str) -> _Builder | None:
+    """A function of a dialect; None where it has none of that name."""
+    module = import_module(f"lrkern.dialects.{dialect}")
+    function: _Builder | None = getattr(module, name) if name in module.__all__ else None
+    return function if inspect.isfunction(function) else None
 
 
 def is_built_in(name: str) -> bool:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lrkern import _core, ramps
-from lrkern._checks import MAX_COUNT, choice, count, counts, describe, real, reals
+from lrkern._checks import MAX_COUNT, choice, count, counts, describe, real, reals, single
 from lrkern._curve import Recipe, curve, ends
 from lrkern.expression import Schedule
 
@@ -528,7 +528,7 @@ def from_function(f: Callable[[int], float], steps: int) -> Schedule:
     """A table of f(0), f(1), ..., f(steps - 1), each called once; then the last value.
 
     Args:
-        f: gives a finite number for a step (a Python int).
+        f: gives a finite number for a step (a Python int); arrays and tensors of one element count as numbers.
         steps: >= 1.
 
     >>> import lrkern as lk
@@ -538,4 +538,4 @@ def from_function(f: Callable[[int], float], steps: int) -> Schedule:
     if not callable(f):
         raise TypeError(f"from_function: f must be callable; got {describe(f)}")
     steps = count("from_function", "steps", steps, low=1, high=min(MAX_COUNT, 2**31))
-    return from_table([real("from_function", f"f({t})", f(t)) for t in range(steps)])
+    return from_table([real("from_function", f"f({t})", single(f(t))) for t in range(steps)])

@@ -475,10 +475,10 @@ static bool make_blocks(lrk_step_list *list)
             total += blocks_per_row(tensor) * (tensor->sparse == NULL ? 1 : tensor->sparse->count);
     }
     list->blocks[list->count] = total;
-    if (2 * total <= list->room)
+    if (list->sums != NULL && 2 * total <= list->room)
         return true;
     free(list->sums);
-    list->sums = malloc((size_t)total * 2 * sizeof *list->sums);
+    list->sums = malloc(((size_t)total * 2 + 1) * sizeof *list->sums); /* never NULL, which nothing may be added to */
     list->room = list->sums == NULL ? 0 : 2 * total;
     return list->sums != NULL;
 }
@@ -488,12 +488,13 @@ static void run_norms(job *j, void (*task)(void *ctx, int64_t piece))
     lrk_parallel((j->list->blocks[j->list->count] + BLOCKS_PER_PIECE - 1) / BLOCKS_PER_PIECE, task, j);
 }
 
-/* The exact sum of every `stride`-th of these, rounded once. */
-static double total_of(const double *sums, int64_t count, int64_t stride)
+/* The exact sum of every `stride`-th of these from sums[first] on, `count` of them, rounded once. Where nothing is to be added there
+ * may be no array. */
+static double total_of(const double *sums, int64_t first, int64_t count, int64_t stride)
 {
     lrk_exact_sum total = {0};
     for (int64_t k = 0; k < count; k++)
-        lrk_sum_add(&total, sums[k * stride]);
+        lrk_sum_add(&total, sums[first + k * stride]);
     return lrk_sum_round(&total);
 }
 
@@ -502,7 +503,7 @@ static double square_of_gradients(job *j, double scale)
 {
     j->scale = scale;
     run_norms(j, sum_gradients);
-    return total_of(j->list->sums, j->list->blocks[j->list->count], 1);
+    return total_of(j->list->sums, 0, j->list->blocks[j->list->count], 1);
 }
 
 /* The norm of all gradients, as they are stored. *finite: whether each of them is. */
@@ -528,8 +529,8 @@ static void measure(job *j)
     for (int64_t i = 0; i < list->count; i++)
         if (list->groups[list->tensors[i].group].measures) {
             const int64_t first = list->blocks[i], count = list->blocks[i + 1] - first;
-            list->tensors[i].norms.p = __builtin_sqrt(total_of(list->sums + 2 * first, count, 2));
-            list->tensors[i].norms.m = __builtin_sqrt(total_of(list->sums + 2 * first + 1, count, 2));
+            list->tensors[i].norms.p = __builtin_sqrt(total_of(list->sums, 2 * first, count, 2));
+            list->tensors[i].norms.m = __builtin_sqrt(total_of(list->sums, 2 * first + 1, count, 2));
         }
 }
 

@@ -1,9 +1,10 @@
 """One arithmetic to the last bit: the same tables on every ISA, thread count, slice and alignment, release after release.
 
 golden/schedules.sha256 holds the digests of every case. They are made from lrkern's own output, whose values
-test_accuracy.py checks; here only that nothing moves a bit. After a wanted change of bits, or a new case:
+test_accuracy.py checks; here only that nothing moves a bit. After new cases, or after a wanted change of bits:
 
-    python tests/test_bits.py --write    # show what changed, and write the file anew
+    python tests/test_bits.py --add      # add the digests of new cases, drop those of cases that are gone; `make record`
+    python tests/test_bits.py --write    # show what changed, and write the file again
     python tests/test_bits.py --check    # compare all digests, also where pytest is not at hand (another machine)
 """
 
@@ -14,6 +15,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import cases
@@ -80,12 +82,17 @@ def large_digests(text) -> tuple[str, str]:
     return tuple(digest([memoryview(schedule.table(LARGE, dtype=d))]) for d in (np.float64, np.float32))
 
 
-def all_digests(every: int = 1) -> dict[str, tuple[str, str]]:
-    """Text -> digests of float64 and float32 rows, of every so many cases and of all large tables."""
+def makers(every: int = 1):
+    """Text -> what makes the digests of float64 and float32 rows, of every so many cases and of all large tables."""
     assert sys.byteorder == "little", "the digests are of little-endian numbers"
-    return {case.text: digests(case) for case in cases.CASES[::every]} | {
-        f"{LARGE} steps of {text}": large_digests(text) for text in LARGE_TEXTS
+    return {case.text: partial(digests, case) for case in cases.CASES[::every]} | {
+        f"{LARGE} steps of {text}": partial(large_digests, text) for text in LARGE_TEXTS
     }
+
+
+def all_digests(every: int = 1) -> dict[str, tuple[str, str]]:
+    """What they make."""
+    return {text: make() for text, make in makers(every).items()}
 
 
 def golden() -> dict[str, tuple[str, str]]:
@@ -100,7 +107,7 @@ def changes(expected, found) -> list[str]:
 
 def change(expected, found) -> str | None:
     if expected is None:
-        return "not in the golden file"
+        return "not in the golden file; `make record` adds it"
     names = [name for name, a, b in zip(("float64", "float32"), expected, found, strict=True) if a != b]
     return f"other bits in {' and '.join(names)}" if names else None
 
@@ -249,11 +256,30 @@ if pytest is not None:
         assert digest([row.tobytes()]) != digest([touched.tobytes()])
         assert changes({"a": ("1", "2")}, {"a": ("1", "3"), "b": ("1", "2")}) == [
             "other bits in float32: a",
-            "not in the golden file: b",
+            "not in the golden file; `make record` adds it: b",
         ]
 
 
+def write(found) -> None:
+    GOLDEN.parent.mkdir(exist_ok=True)
+    head = "# sha256 of float64 rows, sha256 of float32 rows, schedule; see test_bits.py\n"
+    GOLDEN.write_text(head + "".join(f"{a} {b} {text}\n" for text, (a, b) in found.items()))
+
+
+def add() -> None:
+    """The digests of new cases go into the file, those of cases that are gone out of it; no other one changes."""
+    known, wanted = golden(), makers()
+    kept = {text: pair for text, pair in known.items() if text in wanted}
+    new = {text: make() for text, make in wanted.items() if text not in known}
+    if new or len(kept) < len(known):
+        write(kept | new)
+        print(f"{GOLDEN.name}: {len(new)} digests added, {len(known) - len(kept)} dropped")
+
+
 def main(arguments) -> int:
+    if arguments == ["--add"]:
+        add()
+        return 0
     if arguments not in (["--write"], ["--check"]):
         print(__doc__)
         return 2
@@ -263,9 +289,7 @@ def main(arguments) -> int:
     print(f"{len(found)} digests ({active_isa()}, {lk.get_threads()} threads), {len(wrong)} changes")
     if arguments == ["--check"]:
         return 1 if wrong else 0
-    GOLDEN.parent.mkdir(exist_ok=True)
-    head = "# sha256 of float64 rows, sha256 of float32 rows, schedule; see test_bits.py\n"
-    GOLDEN.write_text(head + "".join(f"{a} {b} {text}\n" for text, (a, b) in found.items()))
+    write(found)
     return 0
 
 

@@ -1,13 +1,19 @@
 """The command line: what it prints and writes, and that wrong use ends in one line and exit code 2."""
 
 import csv
+import io
+import itertools
+import json
 import os
+import pickle
+import random
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from test_properties import EXAMPLES
 
 import lrkern as lk
 from lrkern import cli
@@ -121,11 +127,81 @@ def test_compare(run):
         "equal in float64 at all 50 steps, 0 to 49\nratio of areas 1.0\n",
         "",
     )
-    code, out, err = run("compare", "constant(0.1) + 0.2", "constant(0.3)", "-n", "3", "--start", "7")
-    assert (code, err) == (1, "")
-    assert out.splitlines() == lk.compare(lk.constant(0.1) + 0.2, lk.constant(0.3), 3, 7).lines()
-    assert out.startswith("3 of 3 steps, 7 to 9, differ in float64\nby 1 ULP at step 7, 0.30000000000000004 and 0.3\n")
-    assert run("compare", "constant(0.1) + 0.2", "constant(0.3)", "-n", "3", "--dtype", "float32")[0] == 0
+    words = ["compare", "constant(0.1) + 0.2", "constant(0.3)", "-n", "3", "--start", "7"]
+    pair = lk.constant(0.1) + 0.2, lk.constant(0.3), 3, 7
+    code, out, err = run(*words)
+    assert (code, err) == (0, "")
+    assert out.splitlines() == lk.compare(*pair).lines()
+    assert out.startswith(
+        "equal up to rounding in float64 at all 3 steps, 7 to 9; not the same at 3\nby 5.55112e-17 at step 7, "
+    )
+    for option in ("--rtol", "--atol"):
+        code, out, err = run(*words, option, "0")
+        assert (code, err) == (1, "")
+        assert out.splitlines() == lk.compare(*pair, rtol=0).lines()
+        assert out.startswith("3 of 3 steps, 7 to 9, differ in float64\nby 5.55112e-17 at step 7, ")
+    assert run("compare", "constant(0.1)", "constant(0.1001)", "-n", "3")[0] == 1
+    assert run("compare", "constant(0.1)", "constant(0.1001)", "-n", "3", "--rtol", "1e-2")[0] == 0
+    assert run("compare", "constant(0.1)", "constant(0.1001)", "-n", "3", "--atol", "1e-3", "--rtol", "1e-6")[0] == 0
+    assert run(*words, "--dtype", "float32", "--rtol", "0")[0] == 0
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.txt", "t.npy", "T.CSV"])
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_compare_reads_what_table_writes(run, name, dtype):
+    start = [] if not name.endswith("npy") else ["--start", "5"]  # the others tell it
+    run("table", SCHEDULE, "-n", "120", "--start", "5", "--dtype", dtype, "-o", name)
+    for words in ([SCHEDULE, name], [name, SCHEDULE]):
+        code, out, _ = run("compare", *words, *start, "--dtype", dtype, "--rtol", "0")
+        assert (code, out.splitlines()[0]) == (0, f"equal in {dtype} at all 120 steps, 5 to 124")
+    assert run("compare", name, name, *start)[1].startswith("equal in ")
+    code, out, _ = run("compare", SCHEDULE + " * 1.001", name, *start)
+    assert code == 1
+    assert " of 120 steps, 5 to 124, differ in float" in out
+    run("table", *TWO, "-n", "60", "--dtype", dtype, "-o", name)
+    first = 1 if name.endswith("npy") else 2
+    for i, text in enumerate(TWO):
+        columns = [str(first + i)] if name.endswith("npy") else [str(first + i), text]
+        for column in columns:
+            code, out, err = run("compare", text, name, "--column", column, "--dtype", dtype, "--rtol", "0")
+            assert (code, err) == (0, "")
+            assert out.startswith(f"equal in {dtype} at all 60 steps, 0 to 59\n")
+    code, _, err = run("compare", TWO[0], name)
+    assert code == 2
+    assert "--column" in err
+
+
+LOGS = {
+    "values.txt": "1.0\n0.75\n0.5\n",
+    "savetxt.txt": "1.000000000000000000e+00\n7.500000000000000000e-01\n5.000000000000000000e-01\n",
+    "head.txt": "# what it is\n1.0\n0.75\n0.5\n",
+    "commas.txt": "# step, value\n0, 1.0\n1, 0.75\n2, 0.5\n",
+    "values.csv": "1\n0.75\n0.5\n",
+    "crlf.csv": "step,value\r\n0,1\r\n1,0.75\r\n2,.5\r\n",
+    "mark.csv": "\ufeffStep,value\n\n0,1\n1,0.75\n2.0,5e-1\n\n",
+    "tensorboard.csv": "Wall time,Step,Value\n1669.5,0,1.0\n1670.5,1,0.75\n1671.5,2,0.5\n",
+    "lightning.csv": "epoch,lr,step,loss\n0,1.0,0,3\n0,,0,2\n0,0.75,1,1\n0,0.5,2,\n",
+    "numbers.csv": "7,1.0\n8,0.75\n9,0.5\n",
+    "list.json": "[1, 0.75, 5e-1]",
+    "record.json": json.dumps(lk.linear(1, 0, 4).to_dict()),
+}
+
+
+@pytest.mark.parametrize("name", LOGS)
+def test_compare_reads_logs(run, name):
+    Path(name).write_text(LOGS[name], encoding="utf-8")
+    column = {"tensorboard.csv": ["--column", "Value"], "lightning.csv": ["--column", "lr"], "numbers.csv": ["--column", "2"]}
+    code, out, err = run("compare", "linear(1, 0, 4)", name, *column.get(name, []), *(["-n", "3"] if "record" in name else []))
+    assert (code, err) == (0, "")
+    assert out.startswith("equal in float64 at all 3 steps, 0 to 2\n")
+
+
+def test_first_steps_have_to_agree(run):
+    run("table", SCHEDULE, "-n", "9", "--start", "5", "-o", "a.csv")
+    run("table", SCHEDULE, "-n", "9", "--start", "6", "-o", "b.csv")
+    assert run("compare", SCHEDULE, "a.csv", "--start", "5")[0] == 0
+    for words in (["a.csv", "b.csv"], ["a.csv", SCHEDULE, "--start", "6"]):
+        assert run("compare", *words) == (2, "", "lrkern: compare: the first step must be one; got 5 and 6\n")
 
 
 def test_compare_with_a_file(run):
@@ -149,12 +225,14 @@ def test_plot_in_the_terminal(run):
     code, out, _ = run("plot", SCHEDULE, "constant(0.05)", "-n", "200")
     lines = out.splitlines()
     assert code == 0
-    assert lines[:2] == ["── cosine(0.1, 0.0, 100).warmup(10)", "── constant(0.05)"]
+    assert lines[:2] == ["** cosine(0.1, 0.0, 100).warmup(10)", "++ constant(0.05)"]
     assert lines[-1].endswith("step 199")
     assert [i for i, character in enumerate(lines[-2]) if character == "┴"] == [11 + 10 * 67 // 199, 11 + 110 * 67 // 199]
     assert max(map(len, lines)) <= 80
-    braille = sum("\u2800" < character <= "\u28ff" for character in out)
-    assert 100 < braille < 400
+    assert 40 < out.count("*") < 200
+    assert 40 < out.count("+") < 200
+    _, alone, _ = run("plot", SCHEDULE, "-n", "200")
+    assert 50 < sum("\u2800" < character <= "\u28ff" for character in alone) < 200
 
 
 def test_an_expression_that_begins_with_a_dash(run):
@@ -220,7 +298,18 @@ def test_a_reader_that_leaves_is_no_accident():
         assert process.stdout.readline() == "step,value\n"
         process.stdout.close()
         assert process.stderr.read() == ""
-        assert process.wait() == 1
+        assert process.wait() == cli.READER_LEFT
+
+
+def test_a_fault_is_none_of_the_answers(run, monkeypatch):
+    def fail(*_, **__):
+        raise KeyError("nobody thought of this")
+
+    monkeypatch.setattr(lk, "compare", fail)
+    code, out, err = run("compare", SCHEDULE, SCHEDULE, "-n", "3")
+    assert (code, out) == (cli.FAULT, "")
+    assert err.startswith("Traceback")
+    assert "nobody thought of this" in err
 
 
 WRONG = [
@@ -228,7 +317,7 @@ WRONG = [
     (["--nonsense"], "lrkern: No such option"),
     (["plot", "-linear(1, 0, 2)"], "lrkern plot: No such option '-l' (an EXPR that begins with '-' goes after '--')"),
     (["table", "-1.0 * constant(1)", "-n", "3"], "lrkern table: No such option '-1' (an EXPR that begins with '-' goes"),
-    (["plot", "constant(1)" + ".warmup(1)" * 390], "lrkern: parse: the expression may be nested 200 levels deep at most"),
+    (["plot", "constant(1)" + ".warmup(1)" * 390], "lrkern: schedule: expressions may be nested 100 deep at most; got 101"),
     (["plot", "constant(1e308) + constant(1e308)"], "lrkern: plot: nothing to draw: the value at step 0 is beyond"),
     (["plot"], "lrkern plot: Missing argument 'EXPR...'"),
     (["plot", "foo(1)"], "lrkern: parse: 'foo' is not a curve"),
@@ -271,13 +360,115 @@ def test_wrong_use_is_one_line(run, words, message):
     assert os.listdir() == []
 
 
-@pytest.mark.parametrize("content", [b"", b"abc", b"\x93NUMPY\x01\x00"])
-def test_a_broken_array_is_wrong_use(run, content):
-    Path("a.npy").write_bytes(content)
-    code, out, err = run("compare", SCHEDULE, "a.npy")
-    assert (code, out) == (2, "")
-    assert err.startswith("lrkern: compare: a.npy must be an array as numpy.save writes it")
-    assert err.count("\n") == 1
+def zipped() -> bytes:
+    file = io.BytesIO()
+    np.savez(file, a=np.ones(3))
+    return file.getvalue()
+
+
+def npy(array, **changes) -> bytes:
+    """An array in a file, and what its header says changed."""
+    file = io.BytesIO()
+    header = np.lib.format.header_data_from_array_1_0(array)
+    np.lib.format.write_array_header_1_0(file, {**header, **changes})
+    return file.getvalue() + array.tobytes()
+
+
+UNREADABLE = {
+    "a.npy": [
+        *(b"", b"abc", b"\x93NUMPY\x01\x00", b"\x93NUMPY\x01\x00\xff\xff{", b"\x93NUMPY\x09\x00" + b" " * 99, zipped()),
+        *(zipped()[:100], npy(np.ones(3))[:-1], npy(np.ones(3), shape=(-3,)), npy(np.ones(3), descr="|O"), pickle.dumps([1.0])),
+        *(npy(np.ones(3), shape="abc"), npy(np.ones(3), descr=[("a", "<f8")] * 2), b"\x93NUMPY\x01\x00\x90\x01" + b"(" * 400),
+        *(npy(np.ones((3, 3))), npy(np.array(1.0)), npy(np.ones(3), shape=(3, 0))),
+    ],
+    "a.csv": [
+        *(
+            b"",
+            b"\n\n",
+            b"step,value\n",
+            b"\xff\xfe",
+            b"\0",
+            b"step,value\n0,x\n",
+            b"step,value\n0\n",
+            b"step,value\n0,1\n2,1\n",
+        ),
+        *(
+            b"step,value\n0,1,2\n",
+            b"step,value\nx,1\n",
+            b"step,value\nnan,1\n",
+            b"a,b\n1,2\n",
+            b"1,2\n",
+            b'"',
+            b"step,value\n-1,0\n",
+        ),
+        *(b"1\n2,3\n", b"a," * 10**5, b"value\n1\n" + b"x" * 10**6, zipped()),
+    ],
+    "a.txt": [b"", b"# step value\n", b"# a b\n1 2\n", b"1\nx\n", b"\xff", b"# step value\n0 1\n1\n", b'# step "', b"\0"],
+    "a.json": [
+        *(
+            b"",
+            b"{",
+            b"{}",
+            b"[1, 'a']",
+            b'["1"]',
+            b"[true]",
+            b"[[1]]",
+            b"1",
+            b"null",
+            b'"a"',
+            b"\xff",
+            b"[" * 10**5,
+            b"[1" + b"0" * 400 + b"]",
+        ),
+        *(b'{"format": "lrkern.schedule", "version": 1, "schedule": {"name": "no", "args": {}}}', b"[" + b"9" * 5000 + b"]"),
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [(name, one) for name, contents in UNREADABLE.items() for one in contents], ids=itertools.count()
+)
+def test_a_file_that_is_no_good_is_wrong_use(run, name, content):
+    Path(name).write_bytes(content)
+    for words in ([SCHEDULE, name], [name, name]):
+        code, out, err = run("compare", *words)
+        assert (code, out) == (2, "")
+        assert err.startswith(f"lrkern: compare: {name} ")
+        assert err.count("\n") == 1
+        assert len(err) < 600
+
+
+def test_files_that_cannot_be_opened_are_wrong_use(run):
+    os.mkdir("folder.csv")
+    for name, message in (("folder.csv", "[Errno 21] Is a directory"), ("absent.json", "[Errno 2] No such file or directory")):
+        code, out, err = run("compare", SCHEDULE, name)
+        assert (code, out) == (2, "")
+        assert err == f"lrkern: {message}: '{name}'\n"
+
+
+def test_random_files(run, capsys):
+    """Files with something changed in them: an exit code that says what is, and one line where they cannot be read."""
+    draw = random.Random(17 if EXAMPLES is None else None)
+    whole = {"t.npy": npy(np.linspace(1.0, 0.0, 20))}
+    for name in ("t.csv", "t.txt"):
+        assert run("table", "linear(1, 0, 20)", "-n", "20", "-o", name)[0] == 0
+        whole[name] = Path(name).read_bytes()
+    whole["t.json"] = json.dumps(np.linspace(1.0, 0.0, 20).tolist()).encode()
+    codes = set()
+    for _ in range(10 * int(EXAMPLES or 20)):
+        name = draw.choice(list(whole))
+        content = bytearray(whole[name])
+        for _ in range(draw.choice((0, 1, 1, 3))):
+            at, length = draw.randrange(len(content) + 1), draw.choice((1, 2, 9))
+            content[at : at + draw.choice((0, length))] = draw.choice(
+                (b"", draw.randbytes(length), b",", b"\n", b"9" * length, b"'")
+            )
+        Path(name).write_bytes(content)
+        code, _, err = run("compare", "linear(1, 0, 20)", name)
+        assert code in (0, cli.DIFFERENT, cli.WRONG_USE), err
+        assert (err.count("\n"), code == cli.WRONG_USE) in ((0, False), (1, True))
+        codes.add(code)
+    assert codes == {0, 1, 2}
 
 
 def test_bench_needs_a_checkout(run, monkeypatch, tmp_path):

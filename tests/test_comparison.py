@@ -32,9 +32,17 @@ ODD = [
 ]
 
 
+def relative_of(x, y):
+    """|x - y|/max(|x|, |y|), rounded once after a rounded difference; infinite where one of them is not finite."""
+    if not (math.isfinite(x) and math.isfinite(y)):
+        return math.inf
+    larger = max(abs(x), abs(y))
+    return abs(x - y) / larger if math.isfinite(x - y) else abs(x / larger - y / larger)
+
+
 def slow(a, b):
-    """(differing, distance, its step, difference, its step) one value at a time."""
-    differing, most, at, largest, where = 0, 0, None, 0.0, None
+    """(differing, distance, its step, difference, its step, relative difference, its step) one value at a time."""
+    differing, most, at, largest, where, relative, there = 0, 0, None, 0.0, None, 0.0, None
     for i, (x, y) in enumerate(zip(a, b, strict=True)):
         x, y = float(x), float(y)
         if x == y or (math.isnan(x) and math.isnan(y)):
@@ -43,15 +51,20 @@ def slow(a, b):
         lone = math.isnan(x) or math.isnan(y)
         apart = math.inf if lone else ulp.steps_apart(x, y)
         difference = math.inf if lone else abs(x - y)
+        if relative_of(x, y) > relative:
+            relative, there = relative_of(x, y), i
         if apart > most:
             most, at = apart, i
         if difference > largest:
             largest, where = difference, i
-    return differing, most, at, largest, where
+    return differing, most, at, largest, where, relative, there
 
 
 def found(c):
-    return c.differing, c.max_ulp, c.ulp_step, c.max_difference, c.difference_step
+    return (
+        *(c.differing, c.max_ulp, c.ulp_step, c.max_difference, c.difference_step),
+        *(c.max_relative, c.relative_step),
+    )
 
 
 def exact_ratio(a, b):
@@ -66,8 +79,9 @@ def test_two_schedules():
     a, b = lk.cosine(0.1, 0.0, 1000).warmup(10), lk.cosine(0.1, 0.0, 1001).warmup(10)
     c = lk.compare(a, b, 1100, start=5)
     x, y = a.table(1100, 5), b.table(1100, 5)
-    differing, most, at, largest, where = slow(x, y)
-    assert found(c) == (differing, most, at + 5, largest, where + 5)
+    differing, most, at, largest, where, relative, there = slow(x, y)
+    assert found(c) == (differing, most, at + 5, largest, where + 5, relative, there + 5)
+    assert c.relative_values == (x[there], y[there])
     assert c.ulp_values == (x[at], y[at]) == (a(at + 5), b(at + 5))
     assert c.difference_values == (x[where], y[where])
     assert c.area_ratio == exact_ratio(x, y) != 1.0
@@ -78,17 +92,31 @@ def test_equal_ones():
     s = lk.wsd(0.1, 10, 70, 20)
     c = lk.compare(s, lk.parse(repr(s)), 200)
     assert c.equal
-    assert found(c) == (0, 0, None, 0.0, None)
-    assert (c.ulp_values, c.difference_values, c.area_ratio) == (None, None, 1.0)
+    assert found(c) == (0, 0, None, 0.0, None, 0.0, None)
+    assert (c.ulp_values, c.difference_values, c.relative_values, c.area_ratio) == (None, None, None, 1.0)
+    assert (c.verdict, c.close, c.beyond) == ("equal", True, 0)
     assert repr(c) == "Comparison(equal in float64 at all 200 steps, 0 to 199; ratio of areas 1.0)"
 
 
 def test_what_it_says():
-    c = lk.compare(np.array([1.0, 0.5, 0.0]), [1.0, 0.5 + 2.0**-53, 0.0])
-    assert repr(c) == (
-        "Comparison(1 of 3 steps, 0 to 2, differ in float64; by 1 ULP at step 1, 0.5 and 0.5000000000000001; "
-        f"by 1.11022e-16 at step 1, 0.5 and 0.5000000000000001; ratio of areas {c.area_ratio!r})"
+    a, b = np.array([1.0, 0.5, 0.0]), [1.0, 0.5 + 2.0**-53, 0.0]
+    apart = (
+        "by 1.11022e-16 at step 1, 0.5 and 0.5000000000000001; "
+        "by 2.22045e-16 of the larger one at step 1, 0.5 and 0.5000000000000001; "
+        "by 1 ULP at step 1, 0.5 and 0.5000000000000001; "
     )
+    c = lk.compare(a, b)
+    apart += f"ratio of areas {c.area_ratio!r}"
+    assert repr(c) == f"Comparison(equal up to rounding in float64 at all 3 steps, 0 to 2; not the same at 1; {apart})"
+    c = lk.compare(a, b, atol=1e-9)
+    assert repr(c) == f"Comparison(equal within the tolerance in float64 at all 3 steps, 0 to 2; not the same at 1; {apart})"
+    for c in (lk.compare(a, b, rtol=0.0), lk.compare(a, b, rtol=0, atol=0)):
+        assert repr(c) == f"Comparison(1 of 3 steps, 0 to 2, differ in float64; {apart})"
+    b[2] = 1e-3
+    first, _, _ = repr(lk.compare(a, b)).partition("; ")
+    assert first == "Comparison(1 of 3 steps, 0 to 2, differ in float64 by more than rounding, 2 at all"
+    first, _, _ = repr(lk.compare(a, b, rtol=1e-9)).partition("; ")
+    assert first == "Comparison(1 of 3 steps, 0 to 2, differ in float64 by more than the tolerance, 2 at all"
     with pytest.raises(dataclasses.FrozenInstanceError):
         c.n = 5
 
@@ -110,6 +138,64 @@ def test_odd_values_in_every_pair(x, dtype):
         assert one.equal == same
         if not same and not math.isnan(a[i]) and not math.isnan(b[i]) and dtype == np.float64:
             assert one.max_ulp == ulp.steps_apart(a[i], b[i])
+
+
+def test_rounding_is_told_from_differences():
+    """NumPy's own formula is nowhere more than rounding away; half a step of warm-up is."""
+    t = np.arange(300)
+    logged = 0.1 * (1.0 + np.cos(np.pi * t / 299)) / 2.0
+    s = lk.cosine(0.1, 0.0, 299)
+    c = lk.compare(s, logged)
+    assert c.max_ulp > 60
+    assert (c.verdict, c.close, c.equal, c.rounding) == ("equal up to rounding", True, False, True)
+    assert c.atol == 8 * 2.0**-52 * 0.1
+    assert lk.compare(s, logged, rtol=0.0).verdict == lk.compare(s, logged, atol=0.0).verdict == "different"
+    c = lk.compare(s, logged, rtol=1e-12)
+    assert (c.verdict, c.beyond, c.rtol, c.atol, c.rounding) == ("equal within the tolerance", 0, 1e-12, 0.0, False)
+    assert lk.compare(s, lk.cosine(0.1, 1e-14, 299), 300).verdict == "different"
+    single = logged.astype("f4")
+    assert lk.compare(s, np.nextafter(single, np.float32(1))).verdict == "equal up to rounding"
+    assert lk.compare(s, single, dtype="float64").verdict == "different"
+    assert lk.compare(s, single, dtype="float64", rtol=1e-7, atol=1e-9).verdict == "equal within the tolerance"
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_what_rounding_is(dtype):
+    """8 eps of the largest finite value, no matter whose and where; infinities and NaN are never rounding."""
+    eps = float(np.finfo(dtype).eps)
+    for largest in (1.0, 3.0, -(2.0**-100), 2.0**90):
+        most = dtype(8 * eps * abs(largest))
+        for size, verdict in ((most, "equal up to rounding"), (np.nextafter(most, dtype(math.inf)), "different")):
+            for sign in (1, -1):
+                a, b = np.array([0.0, largest, 0.0], dtype), np.array([0.0, largest, sign * size], dtype)
+                for c in (lk.compare(a, b), lk.compare(b, a)):
+                    assert (c.verdict, c.differing, c.max_difference) == (verdict, 1, float(size))
+    for odd in (math.inf, -math.inf, math.nan):
+        a, b = np.array([odd, 1e30, 1.0], dtype), np.array([1.0, 1e30, 1.0], dtype)
+        for c in (lk.compare(a, b), lk.compare(b, a), lk.compare(a, b, rtol=1e300, atol=1e300)):
+            assert (c.verdict, c.max_relative, c.beyond) == ("different", math.inf, 1)
+        assert lk.compare(a, a.copy()).verdict == "equal"
+
+
+@thorough
+@given(
+    st.integers(1, 100).flatmap(
+        lambda n: st.tuples(*[arrays(np.float64, n, elements=st.one_of(st.sampled_from(ODD), st.floats(-2, 2)))] * 2)
+    ),
+    st.sampled_from([0.0, 1e-3, 0.5, 1.0, 2.0]),
+    st.sampled_from([0.0, 1e-3, 0.5, 1e300]),
+)
+def test_any_tolerance(pair, rtol, atol):
+    a, b = pair
+    c = lk.compare(a, b, rtol=rtol, atol=atol)
+    beyond = 0
+    for x, y in zip(a.tolist(), b.tolist(), strict=True):
+        if x == y or (math.isnan(x) and math.isnan(y)):
+            continue
+        larger = max(abs(x), abs(y))
+        beyond += not (math.isfinite(larger) and abs(x - y) <= atol + rtol * larger)
+    assert (c.beyond, c.close) == (beyond, beyond == 0)
+    assert (c.rtol, c.atol, c.rounding) == (rtol, atol, False)
 
 
 def test_distances_in_both_types():
@@ -264,10 +350,13 @@ S = lk.linear(1.0, 0.0, 3)
         ((np.ones(3, np.longdouble), S), TypeError, "compare: a must be a Schedule or an array of"),
         ((np.ones((3, 2)), S), ValueError, "compare: a must be a Schedule or a 1-D array; got float64 (3, 2)"),
         ((1.0, S), ValueError, "compare: a must be a Schedule or a 1-D array; got float64 ()"),
+        ((S, S, 2, 0, None, -1.0), ValueError, "compare: rtol must be a finite number >= 0; got -1.0 (float)"),
+        ((S, S, 2, 0, None, None, math.nan), ValueError, "compare: atol must be a finite number >= 0; got nan (float)"),
+        ((S, S, 2, 0, None, "1"), TypeError, "compare: rtol must be a finite number >= 0; got '1' (str)"),
         ((lk.exponential(1.0, 10.0), S, 400), OverflowError, "schedule: the value at step 309 is beyond"),
     ],
 )
 def test_wrong_arguments(arguments, error, message):
     with pytest.raises(error) as raised:
-        lk.compare(*arguments)
+        lk.compare(*arguments[:5], **dict(zip(("rtol", "atol"), arguments[5:], strict=False)))
     assert str(raised.value).startswith(message)

@@ -101,6 +101,8 @@ def test_phases_that_do_not_fit():
 
 NAME = "levanter.lr_scheduler"
 BAD = [
+    (lambda: L.lr_scheduler(0.1, 10**9, cycle_length=9), ValueError, "cycle_length must make at most 10000 cycles; got 9"),
+    (lambda: L.lr_scheduler(0.1, 10**9, cycles=10**6), ValueError, "cycles must be an integer from 1 to 10000; got 1000000"),
     (lambda: L.lr_scheduler(0.1, 0), ValueError, f"{NAME}: num_train_steps must be an integer >= 1; got 0"),
     (
         lambda: L.lr_scheduler(0.1, 9, warmup=2.5),

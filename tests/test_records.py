@@ -3,6 +3,8 @@
 import copy
 import json
 import math
+import random
+import time
 from functools import reduce
 
 import cases
@@ -219,4 +221,111 @@ def test_what_is_wrong_with_a_record_is_said(record, error, message):
         lk.Schedule.from_dict(record)
     assert type(raised.value) is error
     assert str(raised.value).startswith((f"from_dict: {message}", message))
+    assert len(str(raised.value)) < 300
+
+
+class OtherMapping(dict):
+    """A mapping of another type."""
+
+
+def mutated(draw, value, depth=0):
+    """A record with something in it changed, taken out, doubled or moved."""
+    if isinstance(value, dict) and value and draw.random() < 0.85:
+        key = draw.choice(list(value))
+        kind = draw.randrange(12)
+        if kind == 0:
+            return {other: one for other, one in value.items() if other != key}
+        if kind == 1:
+            return {**value, draw.choice(KEYS): draw.choice(ODD)}
+        if kind == 2:
+            return {draw.choice(KEYS) if other == key else other: one for other, one in value.items()}
+        return {**value, key: mutated(draw, value[key], depth + 1)}
+    if isinstance(value, list) and value and draw.random() < 0.7:
+        at = draw.randrange(len(value))
+        return draw.choice(
+            ([*value[:at], mutated(draw, value[at], depth + 1), *value[at + 1 :]], value[:at], value * 2, value[::-1])
+        )
+    return draw.choice(ODD)
+
+
+KEYS = [
+    "name",
+    "args",
+    "of",
+    "left",
+    "right",
+    "schedule",
+    "self",
+    "steps",
+    "start",
+    "x",
+    "",
+    "a" * 10**6,
+    "é\n",
+    "__class__",
+    7,
+    None,
+]
+ODD = [
+    *(None, True, False, 0, 1, -1, 0.5, -0.0, 1e308, 1e-320, math.inf, math.nan, 2**53, 2**53 + 1, 10**400, 1 << 10**6),
+    *("", "linear", "cosine", "join", "+", "*", "/", "warmup", "restarts", "table", "__init__", "a" * 10**6, "\ud800", "\0"),
+    *([], [1.0], [[]], [None] * 1000, {}, {"name": "constant", "args": {"value": 1.0}}, {"name": "join"}, {1: 2}),
+    *(
+        object(),
+        b"linear",
+        1j,
+        np.ones(3),
+        np.float32(0.5),
+        lk.constant(1.0),
+        OtherMapping(name="constant", args=OtherMapping(value=2.0)),
+    ),
+    reduce(lambda inner, _: [inner], range(100_000), []),
+]
+
+
+def test_mutated_records():
+    """Whatever is done to a record: the schedule that it says, or one short error; never another one, and never long."""
+    draw = random.Random(13 if test_properties.EXAMPLES is None else None)
+    whole = [case.build(lk).to_dict() for case in cases.CASES if len(case.text) < 500]
+    deep = lk.constant(0.5)
+    for _ in range(30):
+        deep = lk.join([deep.warmup(1, 0.25), lk.linear(1, 0, 5)], [9])
+    read = 0
+    for _ in range(100 * int(test_properties.EXAMPLES or 30)):
+        record = draw.choice(whole) if draw.random() < 0.9 else deep.to_dict()
+        for _ in range(draw.choice((1, 1, 2))):
+            record = mutated(draw, record)
+        begin = time.thread_time()
+        try:
+            schedule = lk.Schedule.from_dict(record)
+        except (ValueError, TypeError, OverflowError) as error:
+            assert len(str(error)) < 500
+        else:
+            assert lk.Schedule.from_dict(schedule.to_dict()) == schedule
+            read += 1
+        assert time.thread_time() - begin < 0.5
+    assert read > 10
+
+
+@pytest.mark.parametrize("key", ["a" * 10**6, "\ud800" * 1000, "\n" * 1000])
+def test_errors_are_short_however_long_the_names(key):
+    for node in (
+        {"name": key, "args": {}},
+        {"name": "linear", "args": {key: 1.0}},
+        {"name": "linear", "args": {**ENDS, key: 1.0}},
+        {"name": "linear", "args": {**ENDS, "start": {"name": "linear", "args": {key: {"name": "no"}}}}},
+        {"name": "linear", "args": {}, key: 1},
+        {key: 1},
+    ):
+        with pytest.raises((ValueError, TypeError)) as raised:
+            lk.Schedule.from_dict({**TOP, "schedule": node})
+        assert len(str(raised.value)) < 500
+
+
+def test_the_place_is_told_however_deep():
+    record = {"name": "nothing", "args": {}}
+    for _ in range(90):
+        record = {"name": "join", "args": {"schedules": [LINE, record], "boundaries": [3]}}
+    with pytest.raises(ValueError, match=r"^from_dict: schedule\.args\.schedules\[1\].*\.{3}.*\[1\]\.name must be") as raised:
+        lk.Schedule.from_dict({**TOP, "schedule": record})
     assert len(str(raised.value)) < 300

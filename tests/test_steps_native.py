@@ -49,6 +49,7 @@ BUILDS: dict[str, tuple[list[str], str | None, str | None]] = {
 SANITIZED: dict[str, tuple[list[str], str | None, str | None]] = {
     "address": (["cc", "-O1", *ADDRESS], None, None),
     "address-avx2": (["cc", "-O3", "-mavx2", "-mfma", *ADDRESS], "avx2", None),
+    "address-clang": (["clang", "-O1", *ADDRESS], None, None),  # which knows of more that is undefined
     "thread": (["cc", *THREAD], None, None),
     "thread-avx2": (["cc", *THREAD, "-mavx2", "-mfma"], "avx2", None),
 }

@@ -20,6 +20,7 @@ from numba.core.errors import TypingError
 from numba.extending import intrinsic, overload
 
 from lrkern import _storage
+from lrkern._checks import is_array
 from lrkern._jit import FLAGS, FLOATS, number
 
 MAX = float(np.finfo(np.float32).max)
@@ -51,10 +52,21 @@ def cached(function: Any = None, *, parallel: bool = False) -> Any:
     try:
         compiled = njit(function, cache=True, nogil=True, parallel=parallel, **FLAGS)
     except RuntimeError:  # neither the package's directory nor the user's can be written to
-        return njit(function, nogil=True, parallel=parallel, **FLAGS)
+        return _typed_by_memory(njit(function, nogil=True, parallel=parallel, **FLAGS))
     with suppress(AttributeError):  # Numba's own affairs, which another version may do in other ways
         compiled._cache._cache_file._source_stamp = _SOURCES  # it would look at the function's own file alone
         compiled._cache.save_overload = _where_there_is_room(compiled._cache.save_overload)
+    return _typed_by_memory(compiled)
+
+
+def _typed_by_memory(compiled: Any) -> Any:
+    """Let nothing be compiled for what a subclass of arrays says of itself: its memory is what compiled code gets."""
+    typeof = compiled.typeof_pyval
+
+    def typeof_memory(value: Any) -> Any:
+        return typeof(np.ndarray.view(value, np.ndarray) if is_array(value) else value)
+
+    compiled.typeof_pyval = typeof_memory
     return compiled
 
 

@@ -52,18 +52,20 @@ def _fill(schedule: Schedule, out: NDArray[Any], start: int) -> None:
 def table(schedule: Schedule, n: int, start: int, dtype: Any, out: Any) -> NDArray[Any]:
     """`Schedule.table`."""
     filled = output("table", (n,), dtype, out)
-    _fill(schedule, filled, start)
+    with _core.hold("table", "out", filled):
+        _fill(schedule, filled, start)
     return filled
 
 
 def tables(schedules: list[Schedule], n: int, start: int, dtype: Any, out: Any) -> NDArray[Any]:
     """`lrkern.tables`."""
     filled = output("tables", (len(schedules), n), dtype, out)
-    for i, schedule in enumerate(schedules):
-        try:
-            _fill(schedule, filled[i], start)
-        except OverflowError as error:
-            raise OverflowError(str(error).replace("schedule: the value", f"tables: the value of schedules[{i}]")) from None
+    with _core.hold("tables", "out", filled):
+        for i, schedule in enumerate(schedules):
+            try:
+                _fill(schedule, filled[i], start)
+            except OverflowError as error:
+                raise OverflowError(str(error).replace("schedule: the value", f"tables: the value of schedules[{i}]")) from None
     return filled
 
 

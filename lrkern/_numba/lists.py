@@ -65,6 +65,9 @@ class StepList(_core.StepList):
 
     def __init__(self, tensors: StepTensors) -> None:
         super().__init__(tensors)
+        # As they are now: a user may give an array another shape later.
+        self._sizes = [param.size for param in self.params]
+        self._widths = [math.prod(param.shape[1:]) for param in self.params]
         n, groups = len(self.params), len(self.groups)
         self._tensors = Tensors(
             addresses=np.zeros((n, kernels.ROLES), np.int64),
@@ -143,7 +146,12 @@ class StepList(_core.StepList):
         with self._turns:
             if prepare is not None:
                 prepare()
-            self._step(self._taken(grads), grad_scale)
+            taken = self._taken(grads)
+            try:
+                self.hold()
+                self._step(taken, grad_scale)
+            finally:
+                self.let_go()
 
     def _taken(self, grads: list[Any] | None) -> list[Any]:
         if grads is not None:
@@ -205,7 +213,7 @@ class StepList(_core.StepList):
     def _summed(self, i: int, grad: tuple[Any, ...]) -> NDArray[Any]:
         """A sparse gradient with the rows of one index added, in T."""
         values, index, begin, order = grad
-        width = math.prod(values.shape[1:])
+        width = self._widths[i]
         out = np.empty((len(index), width), np.float64 if self.params[i].dtype == np.float64 else np.float32)
         rows = values.reshape(len(order), width)
         if rows.itemsize == 2:
@@ -246,12 +254,11 @@ class StepList(_core.StepList):
     def _cut(self, kind: Kind, members: list[int], has_lrs: bool, grads: list[Any], sparse: dict[int, NDArray[Any]]) -> Work:
         """Cut tensors into chunks: for threads, at rows with learning rates of their own; and into blocks of norms."""
         item = kind.stored.param.itemsize
-        total = sum(sparse[i].size if i in sparse else self.params[i].size for i in members) * item
+        total = sum(sparse[i].size if i in sparse else self._sizes[i] for i in members) * item
         piece = min(max(total // (_core.get_threads() * PIECES_PER_THREAD), LEAST), MOST) // item
         chunks, rows, blocks = [], [], []
         for i in members:
-            size, lrs = self.params[i].size, self.row_lrs[i]
-            width = math.prod(self.params[i].shape[1:])
+            size, lrs, width = self._sizes[i], self.row_lrs[i], self._widths[i]
             if i in sparse:
                 runs = [(row, row * width, (row + 1) * width, k * width) for k, row in enumerate(grads[i][1].tolist())]
             elif lrs is not None:

@@ -6,6 +6,7 @@ device's memory, so that everything that checks arrays checks these, too. `given
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -138,19 +139,25 @@ def _from_interface(where: str, name: str, owner: Any, interface: dict[str, Any]
     if interface.get("mask") is not None:
         raise TypeError(f"{where}: {name} must be an array without a mask")
     address = address or 0  # of empty arrays
+    if address == 0 and 0 not in interface["shape"]:
+        raise TypeError(f"{where}: {name} must be an array in memory; got one at address 0")
     device_id = _device_of(owner, address)
     return _at(owner, address, interface["shape"], interface.get("strides"), dtype, not read_only, device_id)
 
 
 def _from_dlpack(where: str, name: str, value: Any, owner: Any) -> DeviceArray:
     kind, device_id = value.__dlpack_device__()
+    wanted = f"{where}: {name} must be an array of {', '.join(_arrays.DTYPES)}; got {type(value).__name__}"
     try:  # -1: no synchronisation; whoever launches on another stream than the producer's has to see to that
         capsule = value.__dlpack__(stream=-1)
-    except (BufferError, RuntimeError) as error:
+    except Exception as error:  # of a library of somebody else's
         raise TypeError(f"{where}: {name} cannot be used: {error}") from None
-    array = _core.array_of_capsule(capsule, lambda code, bits: _arrays.dlpack_dtype(where, code, bits), (kind,))
+    try:
+        array = _core.array_of_capsule(capsule, lambda code, bits: _arrays.dlpack_dtype(where, code, bits), (kind,))
+    except ValueError as error:  # what is no capsule, or has been used before
+        raise TypeError(f"{wanted}: {error}") from None
     if array is None:
-        raise TypeError(f"{where}: {name} must be an array of {', '.join(_arrays.DTYPES)}; got {type(value).__name__}")
+        raise TypeError(wanted)
     return _named(array, (owner, array), device_id)
 
 
@@ -272,6 +279,12 @@ def in_computed_type(param: DeviceArray, halves: bool) -> DeviceArray:
     convert = _make_convert(storage_of(param.dtype, halves), storage_of(array.dtype, False))
     _launch(convert, array, param.address, array.address, array.size)
     return array
+
+
+def address_of(array: DeviceArray | None) -> Callable[[], int] | None:
+    """What tells where the memory of the array is that this one came from, if its library, torch, can give it other memory."""
+    owner = getattr(array, "owner", None)
+    return getattr(owner[0] if isinstance(owner, tuple) else owner, "data_ptr", None)
 
 
 def given(array: DeviceArray) -> Any:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from lrkern import _core
-from lrkern._arrays import check_rows
+from lrkern._arrays import own_rows
 from lrkern._checks import describe
 from lrkern._exact_sum import BINS
 from lrkern._turns import Turns
@@ -50,6 +50,13 @@ class StepList:
         self._checked = _core.StepList(tensors._replace(row_lrs=None, as_gradient=_rows_for_c))
         kept = (tensors.states | tensors.others).values()
         self._find_device([*tensors.params, *(one for kind in kept for one in kind if one is not None)])
+        self._homes = [
+            (kind, i, address_of, address_of())
+            for kind, arrays in {"param": tensors.params, **tensors.others}.items()
+            for i, one in enumerate(arrays)
+            if (address_of := _arrays.address_of(one)) is not None
+        ]
+        """What tells where arrays are whose library may give them other memory, torch; and where they were."""
         self._row_lrs = {i: lrs for i, lrs in enumerate(tensors.row_lrs or []) if lrs is not None}
         self._group_of = tensors.group_of
         self._keys: list[Any] | None = None
@@ -204,7 +211,7 @@ class StepList:
             if is_captured(self._stream()):
                 return
         for i, pair in pairs.items():
-            check_rows(self._where, self._label("grad", i), _arrays.copy(pair.indices), self._params[i])
+            own_rows(self._where, self._label("grad", i), _arrays.copy(pair.indices), self._params[i])
 
     def _make_program(self, table: Table) -> Program:
         rule = self._groups[0] if self._params else None
@@ -231,6 +238,9 @@ class StepList:
                 self._take(grads)
             if self._table is None:
                 raise ValueError(f"{self._where}: grads are needed: pass them to step(), or bind() them before")
+            for kind, i, address_of, address in self._homes:
+                if address_of() != address:
+                    raise ValueError(_core.moved(self._where, self._label(kind, i), "make another optimizer"))
             self._launch(self._table, grad_scale)
 
     def _launch(self, table: Table, grad_scale: Any) -> None:
@@ -322,9 +332,9 @@ class StepList:
 _NONE = np.empty(0, np.int64)
 
 
-def _rows_for_c(where: str, name: str, pair: Pair, param: DeviceArray, written: bool) -> tuple[Any, ...]:
+def _rows_for_c(where: str, name: str, grad: Any, param: DeviceArray, written: bool) -> Any:
     """A pair in the form of `lrkern._arrays.as_sparse_gradient`, for the C list to check its values: it sees no rows."""
-    return pair.values, _NONE, _NONE, _NONE
+    return (grad.values, _NONE, _NONE, _NONE) if isinstance(grad, Pair) else grad
 
 
 def _key(grad: Any) -> Any:

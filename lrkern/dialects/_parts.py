@@ -9,7 +9,8 @@ from fractions import Fraction
 from math import floor, lcm
 
 from lrkern import schedules
-from lrkern._checks import MAX_COUNT, count, describe, real
+from lrkern._budget import spend
+from lrkern._checks import MAX_COUNT, count, describe, real, single
 from lrkern.expression import Schedule, join
 
 _FINEST = 2**52  # the longest curve in fine steps
@@ -143,7 +144,8 @@ def from_calls(where: str, name: str, f: object, steps: int | None, first: int =
     if steps is None:
         raise TypeError(f"{where}: steps must be given with {name}: how many values to ask it for; got None")
     steps = count(where, "steps", steps, low=1)
-    return schedules.from_table([real(where, f"{name}({t})", f(t)) for t in range(first, first + steps)])
+    spend(steps)
+    return schedules.from_table([real(where, f"{name}({t})", single(f(t))) for t in range(first, first + steps)])
 
 
 def equal_cycles(start: float, end: float, steps: int, cycles: int) -> Schedule:
@@ -155,6 +157,7 @@ def equal_cycles(start: float, end: float, steps: int, cycles: int) -> Schedule:
 
 def products(start: float, factors: Sequence[float]) -> list[float]:
     """start, start factors[0], start factors[0] factors[1], ..., each rounded once."""
+    spend(len(factors) ** 2 // 30)
     value, levels = Fraction(start), [start]
     for factor in factors:
         value *= Fraction(factor)
@@ -164,4 +167,5 @@ def products(start: float, factors: Sequence[float]) -> list[float]:
 
 def powers(start: float, factor: float, n: int) -> list[float]:
     """start, start factor, ..., start factor^n, each rounded once."""
+    spend(n)
     return products(start, [factor] * n)

@@ -10,6 +10,7 @@ from fractions import Fraction
 from math import ceil, floor
 
 from lrkern import schedules
+from lrkern._budget import spend
 from lrkern._checks import choice, count, flag, real
 from lrkern.dialects._parts import sequence
 from lrkern.expression import Schedule, join
@@ -191,6 +192,8 @@ def _triangle(
     down = up if second is None else count(where, "cycle_second_step_size", second)
     up_stairs = count(where, "cycle_first_stair_count", stairs[0])
     down_stairs = up_stairs if stairs[1] is None else count(where, "cycle_second_stair_count", stairs[1])
+
+    spend(3 * (up_stairs + down_stairs))
 
     def levels(n: int) -> list[float]:
         return [float(Fraction(low) + (Fraction(high) - Fraction(low)) * i / n) for i in range(n + 1)]

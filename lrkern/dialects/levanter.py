@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 from lrkern import schedules
+from lrkern._budget import spend
 from lrkern._checks import choice, count, counts, describe, real
 from lrkern.dialects._parts import always, inverse_root, sequence, stretched
 from lrkern.expression import Schedule, join
@@ -166,6 +167,10 @@ def lr_scheduler(
     return sequence(parts, starts[1:])
 
 
+_MOST = 10_000
+"""Cycles: each is a few parts of a join."""
+
+
 def _ends(
     where: str,
     total: int,
@@ -185,12 +190,15 @@ def _ends(
         length = _steps(where, "cycle_length", cycle_length, total)
         if length == 0:
             raise ValueError(f"{where}: cycle_length must be a step at least; got {describe(cycle_length)}")
+        if total // length > _MOST:
+            raise ValueError(f"{where}: cycle_length must make at most {_MOST} cycles; got {describe(cycle_length)}")
         ends = [i * length for i in range(1, total // length)]
     elif isinstance(cycles, int) and not isinstance(cycles, bool):
-        times = count(where, "cycles", cycles, low=1)
+        times = count(where, "cycles", cycles, low=1, high=_MOST)
         ends = [int(total / times * (i + 1)) for i in range(times - 1)]
     elif given:
         ends = list(counts(where, given[0], cycles if haps is None else haps))
+    spend(len(ends))
     if not ends or ends[-1] != total:
         ends.append(total)
     for before, after in zip([0, *ends], ends, strict=False):

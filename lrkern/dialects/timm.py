@@ -12,7 +12,8 @@ from fractions import Fraction
 from math import ceil
 
 from lrkern import schedules
-from lrkern._checks import MAX_COUNT, choice, count, counts, describe, flag, real
+from lrkern._budget import spend
+from lrkern._checks import MAX_COUNT, choice, count, counts, describe, flag, real, single
 from lrkern.dialects._parts import held, powers
 from lrkern.dialects._timm_noise import noise
 from lrkern.expression import Schedule, join
@@ -85,6 +86,7 @@ def _noisy(
         end = count(where, "steps", steps)
     if end <= begin:
         return s
+    spend(end - begin)
     factors = schedules.from_table([1.0 + noise(seed + t, pct, std) for t in range(begin, end)])
     return s * join([schedules.constant(1.0), factors, schedules.constant(1.0)], [begin, end])
 
@@ -362,7 +364,9 @@ def WSDLRScheduler(
 def _decay(where: str, decay_fn: str | Callable[[float], float], steps: int, power: float, ratio: float) -> Schedule:
     """From 1 to 0 in `steps` steps, as timm calls it."""
     if callable(decay_fn):
-        return schedules.from_table([real(where, f"decay_fn({t}/{steps})", decay_fn(t / steps)) for t in range(steps + 1)])
+        spend(steps)
+        values = [single(decay_fn(t / steps)) for t in range(steps + 1)]
+        return schedules.from_table([real(where, f"decay_fn({t}/{steps})", value) for t, value in enumerate(values)])
     ratio = real(where, "decay_ratio", ratio, low=1e-100, below=1.0)
     kind = choice(where, "decay_fn", decay_fn, ("linear", "1-sqrt", "cosine", "power", "exp"))
     if kind == "exp":

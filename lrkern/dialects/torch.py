@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 from lrkern import schedules
-from lrkern._checks import choice, count, counts, describe, flag, real
+from lrkern._budget import spend
+from lrkern._checks import choice, count, counts, describe, flag, real, single
 from lrkern.dialects._cycles import Phase, cyclic, one_cycle
 from lrkern.dialects._parts import between, from_calls, powers, value_errors, wave
 from lrkern.expression import Schedule, join, multiply, schedule
@@ -73,8 +74,10 @@ def MultiplicativeLR(base_lr: float, lr_lambda: Callable[[int], float], steps: i
     if not callable(lr_lambda):
         raise TypeError(f"{where}: lr_lambda must be callable; got {describe(lr_lambda)}")
     values = [float(lr)]
-    for t in range(1, count(where, "steps", steps, low=1)):
-        values.append(values[-1] * real(where, f"lr_lambda({t})", lr_lambda(t)))
+    steps = count(where, "steps", steps, low=1)
+    spend(steps)
+    for t in range(1, steps):
+        values.append(values[-1] * real(where, f"lr_lambda({t})", single(lr_lambda(t))))
     return schedules.from_table(values)
 
 
