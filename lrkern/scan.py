@@ -38,7 +38,10 @@ class _Scan:
         scans = choose(where, backend, among=_BACKENDS).scans
         given = check_arguments(where, dialects, dialect, start, options)
         self.peer = dialects[dialect]
-        self.arguments = {"dialect": dialect, **{name: _plain_argument(self.peer, name, value) for name, value in given.items()}}
+        self.arguments = {
+            "dialect": dialect,
+            **{name: _plain_argument(self.peer, name, value) for name, value in given.items()},
+        }
         numbers = {name: value for name, value in given.items() if isinstance(value, np.ndarray)}
         if shape is None:
             try:

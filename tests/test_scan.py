@@ -374,8 +374,17 @@ def test_kl_adaptive_numbers_per_run_and_state() -> None:
     first, second = lk.KLAdaptive(0.003), lk.KLAdaptive(0.003)
     for x in rows[0, 0, :30]:
         first.update(x)
-    second.load_state_dict(pickle.loads(pickle.dumps(first.state_dict())))
+    second.load_state_dict(json.loads(json.dumps(first.state_dict())))
     assert [first.update(x) for x in rows[0, 0, 30:]] == [second.update(x) for x in rows[0, 0, 30:]]
+    state = first.state_dict()
+    with pytest.raises(
+        ValueError, match=r"^KLAdaptive.load_state_dict: threshold must be 0.01, as in this KLAdaptive; the state"
+    ):
+        lk.KLAdaptive(0.003, 0.01).load_state_dict(state)
+    with pytest.raises(
+        ValueError, match=r"^KLAdaptive.load_state_dict: dialect must be 'rsl_rl', as in this KLAdaptive; the state"
+    ):
+        lk.KLAdaptive(0.003, dialect="rsl_rl").load_state_dict(state)
 
 
 KL_BAD = [
