@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from lrkern import schedules
 from lrkern._checks import count, real
-from lrkern.dialects._parts import equal_cycles, held, wave
+from lrkern.dialects._parts import called, equal_cycles, held, wave
 from lrkern.expression import Schedule, join
 
 
@@ -29,7 +29,10 @@ def cycles(where: str, high: float, low: float, steps: int, num_cycles: float) -
     num_cycles = real(where, "num_cycles", num_cycles, low=0.0)
     if num_cycles == 0.5:
         return wave(high, low, steps)
-    return wave(high, low, steps / (2 * Fraction(num_cycles))) if num_cycles else schedules.constant(high)
+    if not num_cycles:
+        return schedules.constant(high)
+    with called(where):
+        return wave(high, low, steps / (2 * Fraction(num_cycles)))
 
 
 def constant(where: str, base_lr: float, num_warmup_steps: int = 0) -> Schedule:

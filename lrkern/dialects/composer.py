@@ -321,7 +321,7 @@ def _rest(run: _Run, t_warmup: Time, scale_warmup: bool, t_max: Time) -> int:
     end = run.batches("t_max", t_max)
     if run.max_duration is not None and end < run.max_duration:
         raise ValueError(f"{run.where}: t_max must be >= max_duration, {run.max_duration} batches; got {describe(t_max)}")
-    return max(end - run.batches("t_warmup", t_warmup, scaled=bool(scale_warmup)), 0)
+    return max(end - run.batches("t_warmup", t_warmup, scaled=flag(run.where, "scale_warmup", scale_warmup)), 0)
 
 
 def _along(curve: Schedule, first: float, rest: int) -> Schedule:

@@ -202,7 +202,7 @@ def get_scheduler(
     for argument in _NAMES[choice(where, "name", name, tuple(_NAMES))]:
         if given[argument] is None:
             raise ValueError(f"{where}: {argument} must be given for {name!r}; got {describe(None)}")
-    warmup, steps = num_warmup_steps or 0, num_training_steps or 0
+    warmup, steps = (0 if one is None else one for one in (num_warmup_steps, num_training_steps))
     match name:
         case "linear":
             return shared.linear(where, base_lr, warmup, steps)

@@ -12,7 +12,7 @@ from itertools import pairwise
 from math import ceil
 
 from lrkern import schedules
-from lrkern._checks import choice, count, describe, real, reals
+from lrkern._checks import choice, count, counts, describe, real, reals
 from lrkern.dialects._parts import fine_unit, powers, sequence, value_errors
 from lrkern.expression import Schedule, schedule
 
@@ -135,7 +135,8 @@ def MultiStepParamScheduler(
         width = -(-count(where, "num_updates", num_updates, low=1) // len(levels))
         at = [width * i for i in range(1, len(levels))]
     else:
-        at = [count(where, f"milestones[{i}]", m, low=1) for i, m in enumerate(milestones)]
+        given = counts(where, "milestones", milestones, ordered=False)
+        at = [count(where, f"milestones[{i}]", m, low=1) for i, m in enumerate(given)]
         wanted = len(levels) - (num_updates is not None)
         if len(at) != wanted:
             raise ValueError(f"{where}: milestones must be {wanted} for {len(levels)} values; got {len(at)}")

@@ -149,7 +149,7 @@ def MultiStepLR(base_lr: float, milestones: Sequence[int], gamma: float = 0.1, b
     """
     where = "mmengine.MultiStepLR"
     base, gamma = real(where, "base_lr", base_lr), real(where, "gamma", gamma)
-    at = counts(where, "milestones", sorted(milestones))
+    at = sorted(counts(where, "milestones", milestones, ordered=False))
     _length(where, begin, end)
     return _windowed(schedules.piecewise(powers(base, gamma, len(at)), at), base, begin, end)
 
@@ -233,7 +233,8 @@ def CosineRestartLR(
     """
     where = "mmengine.CosineRestartLR"
     base = real(where, "base_lr", base_lr)
-    lengths = [count(where, f"periods[{i}]", period, low=1) for i, period in enumerate(periods)]
+    given = counts(where, "periods", periods, ordered=False)
+    lengths = [count(where, f"periods[{i}]", period, low=1) for i, period in enumerate(given)]
     weights = reals(where, "restart_weights", restart_weights, least=1)
     if len(weights) != len(lengths):
         raise ValueError(f"{where}: restart_weights must be as many as the {len(lengths)} periods; got {len(weights)}")

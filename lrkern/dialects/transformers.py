@@ -344,12 +344,12 @@ def get_scheduler(
     1.0
     """
     where = "transformers.get_scheduler"
-    if name in ("reduce_lr_on_plateau", "greedy"):
+    if isinstance(name, str) and name in ("reduce_lr_on_plateau", "greedy"):
         dialect = "torch" if name == "reduce_lr_on_plateau" else "transformers"
         raise ValueError(f"{where}: name must not be {name!r}, which follows metrics: see lrkern.plateau(dialect={dialect!r})")
     function, needed = _NAMES[choice(where, "name", name, tuple(_NAMES))]
     counts = {"num_warmup_steps": num_warmup_steps, "num_training_steps": num_training_steps}
-    options = scheduler_specific_kwargs or {}
+    options = {} if scheduler_specific_kwargs is None else scheduler_specific_kwargs
     if not isinstance(options, Mapping):
         raise TypeError(f"{where}: scheduler_specific_kwargs must be a dict of arguments; got {describe(options)}")
     known = {key: one.default for key, one in signature(function).parameters.items() if key not in ("base_lr", *counts)}

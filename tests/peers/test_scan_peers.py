@@ -19,6 +19,7 @@ from ulp import assert_same_bits
 import lrkern as lk
 
 pytestmark = [pytest.mark.peers, pytest.mark.filterwarnings("ignore")]
+ALONE = "skrl rsl-rl-lib"
 
 STEPS = 120
 Step = Callable[[float], float]
