@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from lrkern import schedules
 from lrkern._checks import count, counts, flag, real, reals
 from lrkern.dialects._cycles import longer_each_time
-from lrkern.dialects._parts import placed
+from lrkern.dialects._parts import called, placed
 from lrkern.expression import Schedule, join
 
 __all__ = [
@@ -204,7 +204,8 @@ def CosineDecayRestarts(
     first = count(where, "first_decay_steps", first_decay_steps, low=1)
     t_mul, m_mul = real(where, "t_mul", t_mul, above=0.0), real(where, "m_mul", m_mul, above=0.0)
     alpha = real(where, "alpha", alpha)
-    if m_mul == 1.0:
-        return start * schedules.warm_restarts(1.0, alpha, first, t_mul)
-    cycles = schedules.warm_restarts(1.0, 0.0, first, t_mul, m_mul)
+    with called(where):
+        if m_mul == 1.0:
+            return start * schedules.warm_restarts(1.0, alpha, first, t_mul)
+        cycles = schedules.warm_restarts(1.0, 0.0, first, t_mul, m_mul)
     return start * (alpha + (schedules.constant(1.0) - alpha) * cycles) if alpha else start * cycles
