@@ -2,8 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 TORCH ?= torch==2.13.0
-# Peers that ask for far more than their schedulers need: taken without it.
-ALONE ?= timm fvcore mmengine mosaicml megatron-core deepspeed
+# Peers that ask for far more than their schedulers need: taken without it. The tests that run them name them.
+ALONE ?= $(sort $(shell sed -n 's/^ALONE = "\(.*\)"$$/\1/p' tests/peers/*.py))
 ARGS ?=
 # Test processes at a time.
 JOBS ?= 2
@@ -126,7 +126,7 @@ $(BUILT): $(SOURCES) | $(VENV_MADE)
 	fi
 	@touch $@
 
-$(VENV)/.peers: Makefile | $(VENV_MADE)
+$(VENV)/.peers: Makefile $(wildcard tests/peers/*.py) | $(VENV_MADE)
 	@echo "installing torch, JAX, optax, keras, transformers and the peers of the dialects"
 	$(PIP) '$(TORCH)' setuptools
 	$(PIP) jax optax keras transformers

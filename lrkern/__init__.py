@@ -22,6 +22,7 @@ from lrkern.schedules import *  # noqa: F403
 
 if TYPE_CHECKING:
     from lrkern import dialects as dialects
+    from lrkern._kl_adaptive import KLAdaptive, kl_adaptive
     from lrkern.comparison import Comparison, compare
     from lrkern.plotting import plot
     from lrkern.schedule_diff import Diff, diff
@@ -33,6 +34,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Comparison",
     "Diff",
+    "KLAdaptive",
     "LossDriven",
     "Plan",
     "Plateau",
@@ -48,6 +50,7 @@ __all__ = [
     "info",
     "isas",
     "join",
+    "kl_adaptive",
     "loss_driven",
     "parse",
     "plateau",
@@ -68,6 +71,7 @@ _LATER = {
     **dict.fromkeys(("Comparison", "compare"), "comparison"),
     **dict.fromkeys(("Diff", "diff"), "schedule_diff"),
     **dict.fromkeys(("LossDriven", "Plateau", "loss_driven", "plateau", "refine"), "scan"),
+    **dict.fromkeys(("KLAdaptive", "kl_adaptive"), "_kl_adaptive"),
     **dict.fromkeys(("Suggestion", "suggest"), "suggestion"),
     "plot": "plotting",
 }

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lrkern import _checks, _core, _online_state
-from lrkern._plateau_dialects import DIALECTS, TORCH, DialectOptions, check_arguments, kernel_params
+from lrkern._plateau_dialects import DIALECTS, TORCH, Dialect, DialectOptions, check_arguments, kernel_params
 from lrkern._runs import LR, Floats, Number, PerRun, metrics_of, output_for, per_run, rows_of
 from lrkern.backends import choose
 from lrkern.expression import Schedule
@@ -33,10 +33,15 @@ class _Scan:
         options: Mapping[str, object],
         shape: Any = None,
         backend: str | None = None,
+        dialects: Mapping[str, Dialect] = DIALECTS,
     ) -> None:
         scans = choose(where, backend, among=_BACKENDS).scans
-        given = check_arguments(where, dialect, start, options)
-        self.arguments = {"dialect": dialect, **{name: _plain_argument(dialect, name, value) for name, value in given.items()}}
+        given = check_arguments(where, dialects, dialect, start, options)
+        self.peer = dialects[dialect]
+        self.arguments = {
+            "dialect": dialect,
+            **{name: _plain_argument(self.peer, name, value) for name, value in given.items()},
+        }
         numbers = {name: value for name, value in given.items() if isinstance(value, np.ndarray)}
         if shape is None:
             try:
@@ -49,8 +54,8 @@ class _Scan:
         given |= numbers
         self.shape, self.runs = shape, prod(shape)
         self.dialect, self.given = dialect, given
-        self.scan = scans[DIALECTS[dialect].rule(given)]
-        self.begin, self.end = DIALECTS[dialect].watch(given)
+        self.scan = scans[self.peer.rule(given)]
+        self.begin, self.end = self.peer.watch(given)
         self.sign = -1.0 if given.get("mode") == "max" else 1.0
         self.params = {
             name: np.ascontiguousarray(np.atleast_1d(value)) for name, value in kernel_params(dialect, given).items()
@@ -59,7 +64,7 @@ class _Scan:
         self.state = {name: np.zeros(self.runs) for name in _core.SCAN_STATE}
         self.state["lr"][:] = given["warmup_lr"] if dialect == "timm" and given["warmup"] else self.params["start"]
         self.state["scale"][:] = 1.0
-        self.state["best"][:] = np.inf
+        self.state["best"][:] = self.peer.best
         self.state["resets"][:] = self.params["reset_start"]
         window = given.get("window") or 0
         self.history = np.zeros((self.runs, window))
@@ -90,11 +95,11 @@ class _Scan:
             self.state["lr"][:] = lr[:, -1]
 
 
-def _plain_argument(dialect: str, name: str, value: Any) -> Any:
+def _plain_argument(peer: Dialect, name: str, value: Any) -> Any:
     """An argument as a number, a word, None, or lists of numbers."""
     if not isinstance(value, np.ndarray):
         return value
-    check = DIALECTS[dialect].arguments[name][0] if name != "start" else LR
+    check = peer.arguments[name][0] if name != "start" else LR
     return _online_state.plain(value, whole=isinstance(check, Number) and check.whole)
 
 
@@ -126,16 +131,17 @@ def plateau(
             beats anything.
         start: the learning rate before the first metric, >= 0. This and all other numbers may be arrays that broadcast against
             the shape of the runs (`metrics` without its last axis), with exceptions named below.
-        factor: 0 <= factor < 1 ("optax", "transformers": > 0).
+        factor: 0 <= factor < 1 ("optax", "transformers": > 0; "speechbrain": `annealing_factor`).
         patience: an integer >= 0.
-        threshold: >= 0 ("optax": `rtol`, at most 1; "keras": `min_delta`).
-        threshold_mode: "rel": a part of the best metric; "abs": a difference. Not in "keras" (abs) and "optax" (rel).
-        mode: "min": small metrics are good; "max": large ones. Not in "optax" (min).
-        cooldown: an integer >= 0.
-        min_lr: >= 0. Not in "optax".
-        eps: lr stays where it would change by no more, >= 0. Not in "keras", "optax".
-        dialect: "torch", "keras", "optax", "mmengine", "timm" or "transformers": whose rules and defaults hold. An argument
-            that is None has the dialect's default.
+        threshold: >= 0 ("optax": `rtol`, at most 1; "keras": `min_delta`; "speechbrain": `improvement_threshold`).
+        threshold_mode: "rel": a part of the best metric; "abs": a difference. Not in "keras" (abs), "optax" (rel) and
+            "speechbrain" (a part of the metric before).
+        mode: "min": small metrics are good; "max": large ones. Not in "optax" and "speechbrain" (min).
+        cooldown: an integer >= 0. Not in "speechbrain".
+        min_lr: >= 0. Not in "optax", "speechbrain".
+        eps: lr stays where it would change by no more, >= 0. Not in "keras", "optax", "speechbrain".
+        dialect: "torch", "keras", "optax", "mmengine", "timm", "transformers", "paddle" or "speechbrain" (its NewBob): whose
+            rules and defaults hold. An argument that is None has the dialect's default.
         out: C-contiguous float64 of the shape of `metrics`, to be filled; must not overlap `metrics`.
         backend: "c" (what None means, too) or "numba", with the same bits.
         precision: "keras", "optax": "float32" (default) or "float64", the type of their variables.
@@ -167,7 +173,8 @@ def plateau(
 
     Source:
         torch.optim.lr_scheduler.ReduceLROnPlateau, keras.callbacks.ReduceLROnPlateau, optax.contrib.reduce_on_plateau,
-        mmengine.optim.ReduceOnPlateauLR, timm.scheduler.PlateauLRScheduler; transformers.GreedyLR, arXiv 2512.14527.
+        mmengine.optim.ReduceOnPlateauLR, timm.scheduler.PlateauLRScheduler; transformers.GreedyLR, arXiv 2512.14527;
+        paddle.optimizer.lr.ReduceOnPlateau, speechbrain.nnet.schedulers.NewBobScheduler.
     """
     options = _options(locals(), more)
     with _core.DefaultMode():
@@ -239,7 +246,11 @@ class Plateau:
         if schedule is not None and not isinstance(schedule, Schedule):
             raise TypeError(f"Plateau: schedule must be a Schedule; got {_checks.describe(schedule)}")
         with _core.DefaultMode():
-            self._scan = _Scan("Plateau", dialect, 1.0 if start is None and schedule is not None else start, options)
+            scan = _Scan("Plateau", dialect, 1.0 if start is None and schedule is not None else start, options)
+            self._begin(scan, schedule)
+
+    def _begin(self, scan: _Scan, schedule: Schedule | None) -> None:
+        self._scan = scan
         self._schedule = schedule
         self._steps = 0
         self._value = 1.0 if schedule is None else schedule(0)
@@ -296,7 +307,7 @@ class Plateau:
         """
         scan = self._scan
         with _core.DefaultMode():
-            metrics = _one_per_run("Plateau.update", "metric", metric, scan.shape)
+            metrics = _one_per_run(f"{type(self).__name__}.update", "metric", metric, scan.shape)
             scan.advance(metrics, np.empty((scan.runs, 1)))
             if scan.history.size:
                 scan.history = np.concatenate([scan.history[:, 1:], metrics], axis=1)
@@ -338,9 +349,9 @@ class Plateau:
             TypeError, ValueError: if it is not such a state, or one of other arguments, of which the first one that differs is
                 named; then nothing has changed.
         """
-        where, scan = "Plateau.load_state_dict", self._scan
+        where, scan = f"{type(self).__name__}.load_state_dict", self._scan
         state = _online_state.fields(where, state, ("arguments", "count", "steps", "state"))
-        defaults = {name: default for name, (_, default) in DIALECTS[scan.dialect].arguments.items()}
+        defaults = {name: default for name, (_, default) in scan.peer.arguments.items()}
         _online_state.check_arguments(where, state["arguments"], {**scan.arguments, "schedule": self._schedule}, defaults)
         count = _online_state.whole_number(where, "count", state["count"])
         steps = _online_state.whole_number(where, "steps", state["steps"])

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from itertools import pairwise
 
 from lrkern import schedules
-from lrkern._checks import choice, count, describe, real, reals
-from lrkern.dialects._parts import moment, powers, sequence
+from lrkern._checks import choice, count, counts, describe, real, reals
+from lrkern.dialects._parts import moment, powers, sequence, value_errors
 from lrkern.expression import Schedule, schedule
 
 __all__ = [
@@ -125,23 +126,34 @@ def MultiStepParamScheduler(
     array([1. , 1. , 0.5, 0.5, 0.1, 0.1, 0.1])
     """
     where = "fvcore.MultiStepParamScheduler"
-    levels = reals(where, "values", values, least=1)
+    with value_errors():
+        levels = reals(where, "values", values, least=1)
     if num_updates is None and milestones is None:
-        raise TypeError(f"{where}: num_updates or milestones must be given; got None")
+        raise ValueError(f"{where}: num_updates or milestones must be given; got None")
     if milestones is None:
         width = -(-count(where, "num_updates", num_updates, low=1) // len(levels))
         at = [width * i for i in range(1, len(levels))]
     else:
-        at = [count(where, f"milestones[{i}]", m, low=1) for i, m in enumerate(milestones)]
+        given = counts(where, "milestones", milestones, ordered=False)
+        at = [count(where, f"milestones[{i}]", m, low=1) for i, m in enumerate(given)]
         wanted = len(levels) - (num_updates is not None)
         if len(at) != wanted:
             raise ValueError(f"{where}: milestones must be {wanted} for {len(levels)} values; got {len(at)}")
-    last = at.pop() if num_updates is None else count(where, "num_updates", num_updates, low=1)
-    if last < len(levels):
-        raise ValueError(f"{where}: num_updates must be >= {len(levels)}, one for each value; got {last}")
-    for before, after in zip([0, *at], [*at, last], strict=True):
+    for before, after in pairwise(at):
         if after <= before:
-            raise ValueError(f"{where}: milestones must increase and stay below num_updates; got {after} after {before}")
+            raise ValueError(f"{where}: milestones must increase; got {after} after {before}")
+    if num_updates is None:  # fvcore takes the last one for it
+        if at[-1] < len(levels):
+            raise ValueError(f"{where}: the last of milestones must be >= {len(levels)}, a step for each value; got {at[-1]}")
+        return schedules.piecewise(levels, at[:-1])
+    steps = count(where, "num_updates", num_updates, low=1)
+    if steps < len(levels):
+        raise ValueError(f"{where}: num_updates must be >= {len(levels)}, one for each value; got {steps}")
+    if at and at[-1] >= steps:
+        wrong = f"milestones must be below num_updates = {steps}; got {at[-1]}"
+        if milestones is None:
+            wrong = f"num_updates must leave a step for the last of {len(levels)} parts of {at[0]}; got {steps}"
+        raise ValueError(f"{where}: {wrong}")
     return schedules.piecewise(levels, at)
 
 
@@ -158,7 +170,9 @@ def StepParamScheduler(num_updates: int, values: Sequence[float]) -> Schedule:
     array([1. , 1. , 0.5, 0.5, 0.5, 0.5])
     """
     where = "fvcore.StepParamScheduler"
-    steps, levels = count(where, "num_updates", num_updates, low=1), reals(where, "values", values, least=1)
+    steps = count(where, "num_updates", num_updates, low=1)
+    with value_errors():
+        levels = reals(where, "values", values, least=1)
     return schedules.piecewise(levels, [moment(Fraction(i * steps, len(levels))) for i in range(1, len(levels))])
 
 
@@ -175,8 +189,9 @@ def StepWithFixedGammaParamScheduler(base_value: float, num_decays: int, gamma: 
     array([1. , 1. , 0.5, 0.5, 0.5])
     """
     where = "fvcore.StepWithFixedGammaParamScheduler"
-    base, gamma = real(where, "base_value", base_value, above=0.0), real(where, "gamma", gamma, above=0.0)
-    decays, steps = count(where, "num_decays", num_decays, low=1), count(where, "num_updates", num_updates, low=1)
+    with value_errors():
+        base, gamma = real(where, "base_value", base_value, above=0.0), real(where, "gamma", gamma, above=0.0)
+        decays, steps = count(where, "num_decays", num_decays, low=1), count(where, "num_updates", num_updates, low=1)
     return schedules.piecewise(
         powers(base, gamma, decays), [moment(Fraction(i * steps, decays + 1)) for i in range(1, decays + 1)]
     )
@@ -200,8 +215,10 @@ def CompositeParamScheduler(
     array([0.  , 0.25, 0.5 , 0.75, 1.  , 1.  ])
     """
     where = "fvcore.CompositeParamScheduler"
-    if isinstance(schedulers, Schedule) or not isinstance(schedulers, Sequence) or not schedulers:
+    if isinstance(schedulers, Schedule) or not isinstance(schedulers, Sequence):
         raise TypeError(f"{where}: schedulers must be a sequence of Schedules; got {describe(schedulers)}")
+    if not schedulers:
+        raise ValueError(f"{where}: schedulers must not be empty")
     children = [schedule(where, f"schedulers[{i}]", one) for i, one in enumerate(schedulers)]
     shares, steps = reals(where, "lengths", lengths), count(where, "steps", steps, low=1)
     for name, given in (("lengths", shares), ("interval_scaling", interval_scaling)):
@@ -213,7 +230,7 @@ def CompositeParamScheduler(
     starts: list[float] = [0]
     begin = Fraction(0)
     for i, (child, share, scaling) in enumerate(zip(children, shares, interval_scaling, strict=True)):
-        if choice(where, f"interval_scaling[{i}]", scaling, ("rescaled", "fixed")) == "fixed":
+        if _scaling(where, i, scaling) == "fixed":
             parts.append(_seen_from(child, starts[-1]))
         else:
             parts.append(child.stretch(1.0 - sum(shares[:-1]) if i == len(shares) - 1 else share))
@@ -221,6 +238,11 @@ def CompositeParamScheduler(
         # shares are decimals, 0.1 is a little more than a tenth: what is nearly a step is one
         starts.append(round(begin) if abs(begin - round(begin)) < Fraction(1, 10**6) else moment(begin))
     return sequence(parts, starts[1:-1])
+
+
+def _scaling(where: str, i: int, scaling: str) -> str:
+    with value_errors():
+        return choice(where, f"interval_scaling[{i}]", scaling, ("rescaled", "fixed"))
 
 
 def _seen_from(child: Schedule, time: float) -> Schedule:

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 from lrkern import schedules
 from lrkern._checks import count, flag, real, reals, times
-from lrkern.dialects._parts import placed
+from lrkern.dialects._cycles import longer_each_time
+from lrkern.dialects._parts import called, placed
 from lrkern.expression import Schedule, join
 
 __all__ = [
@@ -106,11 +107,7 @@ def PolynomialDecay(
     if not flag(where, "cycle", cycle):
         decay_steps = real(where, "decay_steps", decay_steps, above=0.0)
         return placed(lambda steps: schedules.polynomial(start, end, steps, power), decay_steps)
-    every = count(where, "decay_steps", decay_steps, low=1)
-    # In cycle k = 1, 2, ... the part that is left is (k every - t)/(k every): what is left of this cycle, over k.
-    left = schedules.polynomial(1.0, 0.0, every, power).repeat(every, side="after")
-    shares = left * schedules.inverse_power(1.0, every, power).staircase(every, "after")
-    return end + (schedules.constant(start) - end) * shares
+    return longer_each_time(start, end, count(where, "decay_steps", decay_steps, low=1), power)
 
 
 def InverseTimeDecay(
@@ -207,7 +204,8 @@ def CosineDecayRestarts(
     first = count(where, "first_decay_steps", first_decay_steps, low=1)
     t_mul, m_mul = real(where, "t_mul", t_mul, above=0.0), real(where, "m_mul", m_mul, above=0.0)
     alpha = real(where, "alpha", alpha)
-    if m_mul == 1.0:
-        return start * schedules.warm_restarts(1.0, alpha, first, t_mul)
-    cycles = schedules.warm_restarts(1.0, 0.0, first, t_mul, m_mul)
+    with called(where):
+        if m_mul == 1.0:
+            return start * schedules.warm_restarts(1.0, alpha, first, t_mul)
+        cycles = schedules.warm_restarts(1.0, 0.0, first, t_mul, m_mul)
     return start * (alpha + (schedules.constant(1.0) - alpha) * cycles) if alpha else start * cycles

@@ -13,7 +13,7 @@ from fractions import Fraction
 from lrkern import schedules
 from lrkern._budget import spend
 from lrkern._checks import MAX_COUNT, choice, count, counts, describe, flag, real, single
-from lrkern.dialects._parts import held, powers
+from lrkern.dialects._parts import called, held, powers
 from lrkern.dialects._timm_noise import noise
 from lrkern.expression import Schedule, join
 
@@ -51,7 +51,8 @@ class _Cycles:
 
     def of(self, curve: Schedule) -> Schedule:
         """All cycles of the curve, which is the first one."""
-        s = curve if self.limit == 1 else curve.restarts(float(self.mul), self.decay)
+        with called(self.where):
+            s = curve if self.limit == 1 else curve.restarts(float(self.mul), self.decay)
         return s if self.end > MAX_COUNT else held(s, self.end, self.lr_min)
 
 
