@@ -80,6 +80,7 @@ static inline void lrk_ramp_between(lrk_expr *ramp, xdd start, xdd end)
     ramp->end = end;
     ramp->rises = start.e < end.e - 8;
     ramp->falls = end.e < start.e - 8;
+    ramp->partial = start.v.hi != start.v.hi || end.v.hi != end.v.hi;
 }
 
 #endif

@@ -532,6 +532,8 @@ static double raw_norm(job *j, bool *finite)
 static void measure(job *j)
 {
     lrk_step_list *const list = j->list;
+    for (int64_t i = 0; i < list->count; i++) /* what is measured depends on no norm, least of all on that of the step before */
+        list->tensors[i].norms = (lrk_step_norms){1, 1};
     run_norms(j, sum_measures);
     for (int64_t i = 0; i < list->count; i++)
         if (list->groups[list->tensors[i].group].measures) {
