@@ -83,6 +83,30 @@ def describe(value: Any) -> str:
     return text if value is None else f"{text} ({type(value).__name__})"
 
 
+def unboxed(value: Any) -> Any:
+    """The number in an array of no axes, or in an array of one element of another library; other things as they are.
+
+    >>> unboxed(np.array(0.5)), unboxed(np.array([0.5]))
+    (0.5, array([0.5]))
+    """
+    if is_array(value):
+        array = plain(value)
+        return value if array.ndim or isinstance(array, np.ma.MaskedArray) else _number(array[()])
+    if isinstance(value, np.generic):
+        return _number(value)
+    if hasattr(value, "__dlpack__") and hasattr(value, "item"):
+        try:
+            return value.item()
+        except Exception:  # it has more than one element; or it is of a library of somebody else's
+            return value
+    return value
+
+
+def _number(value: Any) -> Any:
+    """A NumPy scalar; as a float where it is a floating type that NumPy itself does not have, like bfloat16."""
+    return float(value) if value.dtype.kind == "V" and value.dtype.names is None and value.dtype.num >= 256 else value
+
+
 def real(
     where: str,
     name: str,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from inspect import signature
 from os import PathLike
 from types import MappingProxyType
-from typing import Any, ClassVar, TypedDict, TypeVar
+from typing import Any, ClassVar, SupportsFloat, TypedDict, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,12 +16,14 @@ import numpy.typing as npt
 from lrkern import _arrays, _checks, _core, backends
 from lrkern._groups import arrange
 from lrkern._rule import MAX, Form, Group, Options, Rule
+from lrkern._signatures import LazySignature, documented
+from lrkern._suggestions import unknown_option
 from lrkern.backends import StepOptions, StepTensors
 
-Arrays = Mapping[Any, Any] | Sequence[Any]
-Grads = Mapping[Any, Any] | Sequence[Any]
-Hyper = float | Callable[[int], float]
-"""A hyper-parameter: a number, or a schedule that gives one for each step."""
+Arrays = Mapping[Any, Any] | Iterable[Any]
+Grads = Mapping[Any, Any] | Iterable[Any]
+Hyper = SupportsFloat | Callable[[int], SupportsFloat]
+"""A hyper-parameter: a number (or an array of one), or a schedule that gives one for each step."""
 
 _T = TypeVar("_T")
 
@@ -36,11 +39,26 @@ class Shared(TypedDict, total=False):
     ema: Hyper | None
     copy_to: Any
     zero_grad: bool
-    state_dtype: npt.DTypeLike
+    state_dtype: npt.DTypeLike | None
     rounding: str
     seed: int
     uint16_as_bfloat16: bool
     backend: str | None
+
+
+DEFAULTS: Shared = {
+    "clip_norm": None,
+    "clip_value": None,
+    "skip_nonfinite": False,
+    "ema": None,
+    "copy_to": None,
+    "zero_grad": False,
+    "state_dtype": None,
+    "rounding": "nearest",
+    "seed": 0,
+    "uint16_as_bfloat16": False,
+    "backend": None,
+}
 
 
 def step_once(
@@ -101,11 +119,12 @@ class Optimizer:
     """Steps over a list or dict of arrays, or over groups of such, each step one call and one pass over memory.
 
     Args:
-        params: a list, tuple or dict of arrays of any shapes: float64, float32, bfloat16 (ml_dtypes') or float16, mixed as
-            you like; NumPy's, or CPU arrays of other libraries through DLPack (torch tensors, say). They are updated in
-            place: dense in memory (in any order of the axes), writable, without overlaps, and not resized or replaced
-            later, which the next step refuses. Or a list of groups: dicts with such `params` and options of their own
-            (`{"params": [...], "lr": 0.1}`); what is given for each array is then a list with one entry for each group.
+        params: a dict, a list or any other iterable (a generator, torch's ParameterList) of arrays of any shapes, one at
+            least: float64, float32, bfloat16 (ml_dtypes') or float16, mixed as you like; NumPy's, or CPU arrays of other
+            libraries through DLPack (torch tensors, say). They are updated in place: dense in memory (in any order of the
+            axes), writable, without overlaps, and not resized or replaced later, which the next step refuses. Or a list
+            of groups: dicts with such `params` and options of their own (`{"params": [...], "lr": 0.1}`); what is
+            given for each array is then a list with one entry for each group.
         clip_norm: scale all gradients together so that their norm is at most this.
         clip_value: clip each element of the gradients to this size.
         skip_nonfinite: skip a step in which a gradient is infinite or NaN.
@@ -133,9 +152,14 @@ class Optimizer:
         (True, 5.0, array([0.25, 1.  ]), array([0.5]), array([0.]))
     """
 
+    __signature__ = LazySignature(DEFAULTS)
     _rule: ClassVar[Rule]
     _initial: Mapping[str, float] = MappingProxyType({})
     """What states begin with, if not with 0."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.__doc__ = documented(cls.__doc__, Optimizer.__doc__)
 
     def __init__(self, params: Arrays, options: Options, shared: Shared) -> None:
         self._name = type(self).__name__
@@ -158,9 +182,11 @@ class Optimizer:
         name = self._name
         for key in shared:
             if key not in Shared.__annotations__:
-                raise TypeError(f"{name}: {key} is no option of {name}")
+                raise unknown_option(name, key, name, list(signature(type(self)).parameters)[1:])
         clip_norm, clip_value = (
-            math.inf if (value := shared.get(key)) is None else _checks.real(name, key, value, above=0.0, high=MAX)
+            math.inf
+            if (value := _checks.unboxed(shared.get(key))) is None
+            else _checks.real(name, key, value, above=0.0, high=MAX)
             for key in ("clip_norm", "clip_value")
         )
         skip_nonfinite, zero_grad, halves = (
@@ -227,11 +253,15 @@ class Optimizer:
         lrs, param = group.options["lr"], self._params[index]
         if not isinstance(lrs, np.ndarray):
             return None
-        if not param.flags.c_contiguous or param.shape[:1] != lrs.shape:
-            wanted = f"C-contiguous with {len(lrs)} rows, as many as lr has entries"
-            raise ValueError(
-                f"{self._name}: {self._structure.label('param', index)} must be {wanted}; got {_checks.describe(param)}"
-            )
+        label = self._structure.label("param", index)
+        if param.ndim == 0:
+            raise ValueError(f"{self._name}: lr must be one number, as {label} has no rows; got {_checks.describe(lrs)}")
+        if len(param) != len(lrs):
+            wanted = f"one number, or {len(param)} numbers, one for each row of {label}"
+            raise ValueError(f"{self._name}: lr must be {wanted}; got {len(lrs)}")
+        if not param.flags.c_contiguous:
+            wanted = f"C-contiguous, as each of its rows has its own lr; got strides {param.strides}"
+            raise ValueError(f"{self._name}: {label} must be {wanted}")
         return lrs
 
     def _apply(self) -> None:
@@ -254,12 +284,29 @@ class Optimizer:
         For gradients that are written into the same arrays each time: they are checked here, once; their values are read at
         each step. One that was resized, or closed, is refused by the next step.
 
+        The arrays themselves are kept, and stay alive, until a `step` with gradients, another `bind`, `add_group`, or the
+        end of the optimizer. So `bind` is not for whoever gets other arrays each time (a framework whose backward pass
+        makes them, torch after `zero_grad(set_to_none=True)`, gradients before the first backward pass): nobody writes to
+        the old arrays any more, and steps would go on with what they hold. Pass those to `step`.
+
         Args:
-            grads: structured like `params`; each an array like its parameter, or None to leave that parameter alone; or a
-                pair (indices, values), whose indices are read here, and its values at each step. (On a CUDA device, indices
-                are looked at here and read at each step.)
+            grads: structured like `params`; each an array like its parameter, or None to leave that parameter alone, though
+                not all of them; or a pair (indices, values), whose indices are read here, and its values at each step. (On a
+                CUDA device, indices are looked at here and read at each step.)
+
+        Raises:
+            TypeError, ValueError: a gradient that does not fit, or none at all; an earlier `bind` holds then.
         """
-        self._tensors.bind(self._structure.flatten(f"{self._name}.bind", "grads", grads))
+        where, label = f"{self._name}.bind", self._structure.label
+        found = self._structure.flatten(where, "grads", grads)
+        if all(one is None for one in found):
+            wanted = "must have an array at least, which later steps read"
+            raise ValueError(f"{where}: grads {wanted}; got None for each parameter: has there been a backward pass?")
+        for i, one in enumerate(found):
+            if isinstance(one, np.generic):
+                wanted = "must be an array, whose values later steps read"
+                raise TypeError(f"{where}: {label('grad', i)} {wanted}; got {_checks.describe(one)}")
+        self._tensors.bind(found)
 
     def step(self, grads: Grads | None = None, grad_scale: float = 1.0) -> None:
         """One step, in place.
@@ -278,6 +325,7 @@ class Optimizer:
         """
         found = None if grads is None else self._structure.flatten(self._where_step, "grads", grads)
         if (type(grad_scale) is not float or grad_scale != 1.0) and not backends.on_device(grad_scale):
+            grad_scale = _checks.unboxed(grad_scale)
             grad_scale = _checks.real(self._where_step, "grad_scale", grad_scale, low=_SMALLEST_SCALE, high=MAX)
         if self._live:
             self._tensors.run(found, grad_scale, self._refresh)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lrkern import _checks, _core
+from lrkern._suggestions import hint, unknown_option
 
 if TYPE_CHECKING:
     from lrkern._core import Steps
@@ -28,6 +29,9 @@ fraction = _core.Range(0.0, np.inf, below=1.0)
 
 weight = _core.Range(0.0, 1.0)
 """The same, where nothing is divided by what it lacks of 1."""
+
+OF_GROUPS = ("ema", "decay_mask")
+"""Options of groups that are none of a rule."""
 
 BASICS = {"lr": nonnegative, "weight_decay": nonnegative}
 """Hyper-parameters that every rule has."""
@@ -53,7 +57,8 @@ class Form:
 
     def check_shrinkage(self, where: str, lr: Any, decay: float) -> None:
         """Raises where lr weight_decay is too large; lr may be an array."""
-        if self.shrinks and (np.max(lr, initial=0.0) if type(lr) is np.ndarray else lr) * decay > MAX:
+        lr = np.max(lr, initial=0.0) if type(lr) is np.ndarray else lr
+        if self.shrinks and lr * decay > MAX:
             raise ValueError(f"{where}: lr * weight_decay must be at most {MAX:g}; got lr={lr}, weight_decay={decay}")
 
 
@@ -101,7 +106,7 @@ class Rule:
         result: dict[str, Any] = {}
         for name, value in options.items():
             if name not in self.checks:
-                raise TypeError(f"{where}: {name} is no option of a group; its options are {', '.join(self.checks)}")
+                raise unknown_option(where, name, "a group", [*self.checks, *OF_GROUPS])
             if name in self.hypers and callable(value):
                 result[name] = value
             elif name == "lr" and self.row_lrs and _checks.is_array(value) and _checks.plain(value).ndim == 1:
@@ -152,10 +157,18 @@ class Group:
     def changed(self, where: str, name: str, value: Any) -> dict[str, Any]:
         """The options with another value of one of them."""
         if not isinstance(name, str) or name not in self.rule.hypers:
-            raise TypeError(f"{where}: name must be one of {', '.join(self.rule.hypers)}; got {_checks.describe(name)}")
+            names = list(self.rule.hypers)
+            got = f"{_checks.describe(name)}{hint(name, names)}"
+            raise TypeError(f"{where}: name must be one of {', '.join(names)}; got {got}")
         options = self.rule.read(self.where, {**self.options, name: value})
-        if self.rule.form(self.where, options) != self.form or _shape(options) != _shape(self.options):
-            change = f"from {self.options[name]} to {value}"
+        rows, given = _rows(self.options), _rows(options)
+        if rows != given and None not in (rows, given):
+            raise ValueError(f"{where}: lr must have {rows} entries, one for each row; got {given}")
+        if rows != given:
+            to = "from one number to one for each row" if rows is None else "from one number for each row to one for all"
+            raise ValueError(f"{where}: lr cannot change {to}: make another optimizer")
+        if self.rule.form(self.where, options) != self.form:
+            change = f"from {_checks.cut(str(self.options[name]))} to {_checks.cut(str(value))}"
             raise ValueError(f"{where}: {name} cannot change {change}: other states would be needed")
         self._check_shrinkage(options)
         return options
@@ -217,6 +230,6 @@ def _floats(where: str, lrs: Any) -> Any:
     return np.array(found, np.float64)
 
 
-def _shape(options: Options) -> tuple[int, ...] | None:
+def _rows(options: Options) -> int | None:
     """How many learning rates there are, where there is one for each row."""
-    return getattr(options["lr"], "shape", None)
+    return len(options["lr"]) if isinstance(options["lr"], np.ndarray) else None

@@ -403,7 +403,7 @@ class TestOptimizer:
         p = np.array(3.0)
         lk.SGD([p, np.zeros(0)], 0.5).step([np.array(2.0), np.zeros(0)])
         assert p == 2.0
-        lk.SGD([], 0.5, momentum=0.5).step([])
+        lk.SGD([np.zeros(0)], 0.5, momentum=0.5).step([np.zeros(0)])
         lk.sgd_step(np.zeros((0, 7)), np.zeros((0, 7)), lr=0.1)
 
     def test_state_goes_on_elsewhere(self) -> None:

@@ -59,7 +59,7 @@ def adam_step(
         grad: an array like `param` in shape and memory order; only read.
         exp_avg, exp_avg_sq: arrays like `param` in shape and memory order, 0 at the start; updated.
         max_exp_avg_sq: the same for AMSGrad, which divides by the largest v so far; None for Adam.
-        count: number of steps before this one.
+        count: number of steps before this one: 0 at the first.
         lr, eps, weight_decay: numbers >= 0.
         beta1, beta2: 0 <= beta < 1.
         maximize: go up the gradient.

@@ -400,7 +400,7 @@ def bad_calls():
     other = on_device(np.ones(4, np.float32))
     yield "host parameter", TypeError, "params.1. must be an array on a CUDA device", lambda: lk.SGD([good, np.ones(3)], lr=1.0)
     yield "host gradient", TypeError, "on a CUDA device", lambda: lk.SGD([good], lr=1.0).step([np.ones(4, np.float32)])
-    yield "rows of lr", ValueError, "with 3 rows, as many as lr has entries", lambda: lk.SGD([good], lr=np.ones(3))
+    yield "rows of lr", ValueError, "lr must be one number, or", lambda: lk.SGD([good], lr=np.ones(3))
     yield "function", TypeError, "lr must be a number or a Schedule on a CUDA", lambda: lk.SGD([good], lr=lambda t: 0.1)
     yield "overlap", ValueError, "must not share memory", lambda: lk.SGD([good, Foreign(good.array)], lr=1.0)
     yield "read-only", ValueError, "writable", lambda: lk.SGD([Foreign(good.array, writable=False)], lr=1.0)
