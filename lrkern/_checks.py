@@ -86,7 +86,7 @@ def describe(value: Any) -> str:
 def unboxed(value: Any) -> Any:
     """The number in an array of no axes, or in an array of one element of another library; other things as they are.
 
-    >>> unboxed(np.array(0.5)), unboxed(np.array([0.5]))
+    >>> float(unboxed(np.array(0.5))), unboxed(np.array([0.5]))
     (0.5, array([0.5]))
     """
     if is_array(value):

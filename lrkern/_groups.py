@@ -30,6 +30,16 @@ def is_array(value: Any) -> bool:
     return _checks.is_array(value) or any(hasattr(value, one) for one in ("__dlpack__", "__cuda_array_interface__"))
 
 
+def unique(names: Iterable[str]) -> list[str]:
+    """The names, with a number behind those that have been there before: keys may look alike."""
+    seen: dict[str, int] = {}
+    result = []
+    for name in names:
+        times = seen[name] = seen.get(name, 0) + 1
+        result.append(name if times == 1 else f"{name}#{times}")
+    return result
+
+
 class Structure:
     """A dict or a list of arrays: what is given for each of them has the same form. `path` names it in errors."""
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lrkern import _checks, _core
-from lrkern._suggestions import hint, unknown_option
 
 if TYPE_CHECKING:
     from lrkern._core import Steps
@@ -106,6 +105,8 @@ class Rule:
         result: dict[str, Any] = {}
         for name, value in options.items():
             if name not in self.checks:
+                from lrkern._suggestions import unknown_option
+
                 raise unknown_option(where, name, "a group", [*self.checks, *OF_GROUPS])
             if name in self.hypers and callable(value):
                 result[name] = value
@@ -147,27 +148,33 @@ class Rule:
 class Group:
     """The options of a group of parameters, and what they are at each step."""
 
-    def __init__(self, where: str, rule: Rule, options: Options, ema: Any) -> None:
-        self.where, self.rule = where, rule
+    def __init__(self, where: str, rule: Rule, options: Options, ema: Any, *, decays: bool = True) -> None:
+        self.where, self.rule, self.decays = where, rule, decays
         self.ema = ema if ema is None or callable(ema) else weight(where, "ema", ema)
         self.options = rule.read(where, options)
+        if not decays:
+            self.options["weight_decay"] = 0.0
         self.form = rule.form(where, self.options)
         self._check_shrinkage(self.options)
 
-    def changed(self, where: str, name: str, value: Any) -> dict[str, Any]:
-        """The options with another value of one of them."""
+    def changed(self, where: str, name: str, value: Any, options: Options | None = None) -> dict[str, Any]:
+        """The options, or those that have changed already, with another value of one of them."""
         if not isinstance(name, str) or name not in self.rule.hypers:
+            from lrkern._suggestions import hint
+
             names = list(self.rule.hypers)
             got = f"{_checks.describe(name)}{hint(name, names)}"
             raise TypeError(f"{where}: name must be one of {', '.join(names)}; got {got}")
-        options = self.rule.read(self.where, {**self.options, name: value})
+        options = self.rule.read(where, {**(options or self.options), name: value})
+        if not self.decays:
+            options["weight_decay"] = 0.0
         rows, given = _rows(self.options), _rows(options)
         if rows != given and None not in (rows, given):
             raise ValueError(f"{where}: lr must have {rows} entries, one for each row; got {given}")
         if rows != given:
             to = "from one number to one for each row" if rows is None else "from one number for each row to one for all"
             raise ValueError(f"{where}: lr cannot change {to}: make another optimizer")
-        if self.rule.form(self.where, options) != self.form:
+        if self.rule.form(where, options) != self.form:
             change = f"from {_checks.cut(str(self.options[name]))} to {_checks.cut(str(value))}"
             raise ValueError(f"{where}: {name} cannot change {change}: other states would be needed")
         self._check_shrinkage(options)
