@@ -84,19 +84,19 @@ class Structure:
         """Values with this structure, as a list."""
         name += self.path
         if self.keys is None:
-            if not is_list(values):
+            if not (isinstance(values, list | tuple) or is_list(values)):  # the first is quick
                 raise TypeError(f"{where}: {name} must be a list of {self.size} like params; got {_checks.describe(values)}")
             entries = list(values)
             if len(entries) != self.size:
                 raise ValueError(f"{where}: {name} must have {self.size} entries like params; got {len(entries)}")
             return entries
-        if not is_dict(values):
+        if type(values) is not dict and not is_dict(values):
             raise TypeError(f"{where}: {name} must be a dict with the keys of params; got {_checks.describe(values)}")
         try:
             found = [values[key] for key in self.keys]
         except KeyError:
             found = []
-        if len(found) != len(values.keys()):
+        if len(found) != len(values if type(values) is dict else values.keys()):
             given = list(values.keys())
             missing = [key for key in self.keys if key not in given]
             unknown = [key for key in given if key not in self.keys]

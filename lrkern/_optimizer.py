@@ -175,7 +175,6 @@ class Optimizer(Resumable):
         self._read_shared(shared)
         self._options, self._shared = options, shared
         self._frozen: frozenset[int] = frozenset()
-        self._bound: list[Any] | None = None
         structure, of, own = arrange(self._name, params)
         self._backend = backends.choose(self._name, shared.get("backend"), *structure.arrays)
         found = self._as_arrays(self._name, "param", structure.label, structure.arrays)
@@ -185,9 +184,9 @@ class Optimizer(Resumable):
         if shared.get("copy_to") is not None:
             copies = structure.flatten(self._name, "copy_to", shared["copy_to"])
             copies = self._as_arrays(self._name, "copy_to", structure.label, copies)
-        self._arranged = Arranged(structure, found, groups, parts, members(of, parts, decays), copies)
-        self._kept, self._tensors = self._make_list(self._arranged, {})
-        self._live = self._apply(self._arranged, self._tensors)
+        arranged = Arranged(structure, found, groups, parts, members(of, parts, decays), copies)
+        kept, tensors = self._make_list(arranged, {})
+        self._take(arranged, kept, tensors, self._apply(arranged, tensors))
 
     def _read_shared(self, shared: Shared) -> None:
         name = self._name
@@ -266,6 +265,11 @@ class Optimizer(Resumable):
         if self._initial.get(state):
             arrays.fill(array, self._initial[state], self._halves)
         return array
+
+    def _take(self, arranged: Arranged, kept: dict[str, list[Any]], tensors: Steps, live: list[tuple[int, Group]]) -> None:
+        self._arranged, self._kept, self._tensors, self._live = arranged, kept, tensors, live
+        # What was bound; a device goes on with whatever gradients it has been given.
+        self._bound: list[Any] | None = [] if self._backend.evaluates else None
 
     def _as_arrays(self, where: str, kind: str, label: Callable[[str, int], str], values: Iterable[Any]) -> list[Any]:
         as_array = self._backend.arrays.as_array
@@ -346,7 +350,9 @@ class Optimizer(Resumable):
         """
         found = None
         if grads is not None:
-            found = self._without_frozen(self._arranged.structure.flatten(self._where_step, "grads", grads))
+            found = given = self._arranged.structure.flatten(self._where_step, "grads", grads)
+            if self._frozen:
+                found = self._without_frozen(given)
         if (type(grad_scale) is not float or grad_scale != 1.0) and not backends.on_device(grad_scale):
             grad_scale = _checks.unboxed(grad_scale)
             grad_scale = _checks.real(self._where_step, "grad_scale", grad_scale, low=_SMALLEST_SCALE, high=MAX)
@@ -354,8 +360,8 @@ class Optimizer(Resumable):
             self._tensors.run(found, grad_scale, self._refresh)
         else:
             self._tensors.run(found, grad_scale)
-        if grads is not None:
-            self._bound = None
+        if grads is not None and self._bound is not None:
+            self._bound = given if self._backend.evaluates else None
 
     def _refresh(self) -> None:
         """Give the list what schedules have for the next step."""
@@ -484,7 +490,7 @@ class Optimizer(Resumable):
         kept, tensors = self._make_list(arranged, self._kept)
         live = self._apply(arranged, tensors)
         tensors.restore([*self._tensors.get_updates(), *[0] * new.size], count, skipped, [])
-        self._arranged, self._kept, self._tensors, self._live, self._bound = arranged, kept, tensors, live, None
+        self._take(arranged, kept, tensors, live)
         self._steps_before = count + skipped
 
     def freeze(self, group: int) -> None:
@@ -514,7 +520,7 @@ class Optimizer(Resumable):
     def _refreeze(self, where: str, group: int, change: Callable[[frozenset[int], frozenset[int]], frozenset[int]]) -> None:
         self._part(where, group)
         before, self._frozen = self._frozen, change(self._frozen, frozenset([int(group)]))
-        if self._bound is not None:
+        if self._bound:
             try:
                 self._tensors.bind(self._without_frozen(self._bound))
             except BaseException:

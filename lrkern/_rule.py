@@ -56,8 +56,10 @@ class Form:
 
     def check_shrinkage(self, where: str, lr: Any, decay: float) -> None:
         """Raises where lr weight_decay is too large; lr may be an array."""
+        if not self.shrinks:
+            return
         lr = np.max(lr, initial=0.0) if type(lr) is np.ndarray else lr
-        if self.shrinks and lr * decay > MAX:
+        if lr * decay > MAX:
             raise ValueError(f"{where}: lr * weight_decay must be at most {MAX:g}; got lr={lr}, weight_decay={decay}")
 
 

@@ -374,7 +374,7 @@ class TestOptimizer:
         opt.lr = lk.piecewise([1.0, 0.25], [1])
         opt.step([np.ones(2)])
         assert p.tolist() == [-0.75] * 2
-        with pytest.raises(ValueError, match="SGD.set: lr must be a finite number >= 0"):
+        with pytest.raises(ValueError, match=r"SGD\.set: lr must be a finite number >= 0"):
             opt.lr = -1.0
         assert opt.lr == 0.25
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import lrkern as lk
+from lrkern._optimizer import DEFAULTS, Shared
 
 CLASSES = [one for one in map(lk.__dict__.get, lk.__all__) if isinstance(one, type) and issubclass(one, lk.Optimizer)]
 CLASSES.remove(lk.Optimizer)
@@ -262,6 +263,10 @@ def test_help_tells_of_all_options(make: Any) -> None:
     for name in signature.parameters:
         assert f"        {name}: " in make.__doc__ or f"{name}, " in make.__doc__ or f", {name}" in make.__doc__, name
     assert "see `Optimizer`.\n\n" not in make.__doc__
+
+
+def test_every_shared_option_has_a_default() -> None:
+    assert set(DEFAULTS) == set(Shared.__annotations__)
 
 
 def test_classes_of_users_show_their_own_arguments() -> None:
