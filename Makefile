@@ -2,17 +2,19 @@
 PYTHON ?= python3
 VENV ?= .venv
 TORCH ?= torch==2.13.0
-# Peers that ask for far more than their schedulers need: taken without it.
-ALONE ?= timm fvcore mmengine mosaicml megatron-core deepspeed
+# Peers that ask for far more than their schedulers need: taken without it. The tests that run them name them.
+ALONE ?= $(sort $(shell sed -n 's/^ALONE = "\(.*\)"$$/\1/p' tests/peers/*.py))
 ARGS ?=
 # Test processes at a time.
 JOBS ?= 2
 EXAMPLES ?= 1000
+SECONDS ?= 600
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 install = $(BIN)/python tools/requires.py $(1) > $(VENV)/requirements.txt && $(PIP) -r $(VENV)/requirements.txt
-C_FILES := $(filter-out src_c/ddtables.inc, $(wildcard src_c/*.c src_c/*.h src_c/*.inc bench/*.c bench/*.h examples/c/*.c))
+C_FOLDERS := src_c bench examples/c tests/c/fuzz
+C_FILES := $(filter-out src_c/ddtables.inc, $(wildcard $(addsuffix /*.c,$(C_FOLDERS)) $(addsuffix /*.h,$(C_FOLDERS)) src_c/*.inc))
 
 # Stamps: what has been done, and when.
 VENV_MADE := $(VENV)/.made
@@ -23,7 +25,7 @@ SOURCES := pyproject.toml setup.py $(wildcard lrkern/*.pyx lrkern/*.pxi lrkern/*
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo build lib test test-big sanitize test-peers test-cuda test-cuda-mlir test-aarch64 fuzz bench lint format typecheck docs clean distclean
+.PHONY: help demo build lib test test-big sanitize test-peers test-cuda test-cuda-mlir test-aarch64 test-all fuzz fuzz-c bench lint format typecheck record docs clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,7 +48,7 @@ test-big: $(BUILT) ## arrays of more than 2^31 elements, where 12 GB of memory a
 	$(BIN)/python -m pytest tests/test_big.py $(ARGS)
 
 sanitize: $(BUILT) ## C under the sanitizers: addresses, undefined behaviour, races
-	$(BIN)/python -m pytest tests/test_steps_native.py tests/test_threads.py -m sanitizers $(ARGS)
+	$(BIN)/python -m pytest tests/test_steps_native.py tests/test_threads.py tests/test_fuzz_c.py -m sanitizers $(ARGS)
 	$(BIN)/python tests/c/compare.py --quick --sanitize address,undefined
 	$(BIN)/python tests/c/compare.py --quick --sanitize thread
 
@@ -65,11 +67,23 @@ test-aarch64: $(BUILT) ## cross-compile for aarch64, check under qemu-user that 
 	PYTHON=$(abspath $(BIN))/python tools/test_aarch64.sh
 
 fuzz: $(BUILT) ## EXAMPLES=1000 times as much random input, other input every time: expressions, texts, records, state files
-	LRKERN_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest tests/test_properties.py tests/test_bad_text.py tests/test_records.py \
+	LRKERN_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest tests/test_random_expressions.py tests/test_random_bits.py \
+	    tests/test_properties.py tests/test_bad_text.py tests/test_records.py \
 	    tests/test_steps_files.py tests/test_steps_writes.py tests/test_cli.py tests/test_dialect_text.py $(ARGS)
+
+fuzz-c: ## fuzz the C library for SECONDS=600 in all: libFuzzer, sanitizers, all ways to a value against each other
+	@command -v clang > /dev/null || { echo "make fuzz-c needs clang (Debian, Ubuntu: apt install clang libclang-rt-dev)"; exit 1; }
+	$(PYTHON) tests/c/fuzz/run.py --seconds $(SECONDS)
+
+# In the order of what fails soonest.
+test-all: lint typecheck test sanitize test-cuda test-peers fuzz-c ## all that a release needs, fuzz-c with its ten minutes
 
 bench: $(BUILT) $(VENV)/.bench ## measure everything that README claims, against whichever peers are installed
 	$(BIN)/python -m bench $(ARGS)
+
+record: $(BUILT) ## write what follows from curves and their tests: README's list, digests of new expressions
+	$(BIN)/python tools/curve_table.py
+	$(BIN)/python tests/test_bits.py --add
 
 lint: $(VENV)/.lint ## check style: ruff and clang-format
 	$(BIN)/ruff check .
@@ -112,7 +126,7 @@ $(BUILT): $(SOURCES) | $(VENV_MADE)
 	fi
 	@touch $@
 
-$(VENV)/.peers: Makefile | $(VENV_MADE)
+$(VENV)/.peers: Makefile $(wildcard tests/peers/*.py) | $(VENV_MADE)
 	@echo "installing torch, JAX, optax, keras, transformers and the peers of the dialects"
 	$(PIP) '$(TORCH)' setuptools
 	$(PIP) jax optax keras transformers

@@ -3,6 +3,7 @@
 from typing import Any
 
 import lrkern
+from lrkern import dialects
 
 project = "lrkern"
 author = "The lrkern authors"
@@ -26,10 +27,21 @@ html_theme = "furo"
 
 
 def _adapt(app: Any, what: str, name: str, obj: object, options: Any, lines: list[str]) -> None:
-    """Pages introduce modules in their own words; |x| is an absolute value, no substitution."""
-    lines[:] = [] if what == "module" else [line.replace("|", r"\|") for line in lines]
+    """Pages introduce modules in their own words, dialects in theirs; |x| is an absolute value, no substitution."""
+    on_page = what == "module" and not name.startswith("lrkern.dialects.")
+    lines[:] = [] if on_page else [line.replace("|", r"\|") for line in lines]
+
+
+def _list_dialects(app: Any, page: str, source: list[str]) -> None:
+    """A section for every dialect."""
+    sections = [
+        f"## {name}\n\n```{{eval-rst}}\n.. automodule:: lrkern.dialects.{name}\n   :members:\n```\n"
+        for name in dialects.__all__
+    ]
+    source[0] = source[0].replace("<!-- dialects -->", "\n".join(sections))
 
 
 def setup(app: Any) -> None:
     """Called by Sphinx."""
     app.connect("autodoc-process-docstring", _adapt)
+    app.connect("source-read", _list_dialects)

@@ -22,33 +22,42 @@ from lrkern.schedules import *  # noqa: F403
 
 if TYPE_CHECKING:
     from lrkern import dialects as dialects
+    from lrkern._kl_adaptive import KLAdaptive, kl_adaptive
     from lrkern.comparison import Comparison, compare
     from lrkern.plotting import plot
+    from lrkern.schedule_diff import Diff, diff
     from lrkern.scan import LossDriven, Plateau, loss_driven, plateau, refine
+    from lrkern.suggestion import Suggestion, suggest
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Comparison",
+    "Diff",
+    "KLAdaptive",
     "LossDriven",
     "Plan",
     "Plateau",
     "Schedule",
+    "Suggestion",
     "__version__",
     "compare",
     "cooldowns",
     "curve",
+    "diff",
     "get_include",
     "get_threads",
     "info",
     "isas",
     "join",
+    "kl_adaptive",
     "loss_driven",
     "parse",
     "plateau",
     "plot",
     "refine",
     "set_threads",
+    "suggest",
     "tables",
     "use_isa",
 ]
@@ -60,7 +69,10 @@ __all__ += schedules.__all__
 # Imported when first asked for: most programs never do.
 _LATER = {
     **dict.fromkeys(("Comparison", "compare"), "comparison"),
+    **dict.fromkeys(("Diff", "diff"), "schedule_diff"),
     **dict.fromkeys(("LossDriven", "Plateau", "loss_driven", "plateau", "refine"), "scan"),
+    **dict.fromkeys(("KLAdaptive", "kl_adaptive"), "_kl_adaptive"),
+    **dict.fromkeys(("Suggestion", "suggest"), "suggestion"),
     "plot": "plotting",
 }
 

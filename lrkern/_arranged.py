@@ -24,6 +24,11 @@ class Arranged:
     copies: list[Any]
     """What each step writes parameters to, or None."""
 
+    @property
+    def has_copies(self) -> bool:
+        """Whether there is anything to write parameters to."""
+        return any(one is not None for one in self.copies)
+
     def places(self) -> list[str]:
         """Where each parameter is, in words: `['w']`, `[1][0]`."""
         return unique(self.structure.label("", i)[1:] for i in range(len(self.params)))

@@ -80,6 +80,11 @@ def copy(array: Array) -> Array:
     return array.copy("K")
 
 
+def clear(array: Array) -> None:
+    """Set all elements to 0."""
+    array[...] = 0
+
+
 def fill(array: Array, value: float, halves: bool) -> None:
     """Set all elements to a number."""
     if halves and array.dtype == np.uint16:

@@ -28,6 +28,7 @@ cdef extern from "lrkern_steps.h" nogil:
     int64_t c_step_list_seal "lrk_step_list_seal"(...)
     int64_t c_step_list_hit "lrk_step_list_hit"(...)
     void c_step_list_weigh "lrk_step_list_weigh"(...)
+    void c_step_copy "lrk_step_copy"(...)
     lrk_step_result c_step_run "lrk_step_run"(...)
 
 
@@ -175,6 +176,10 @@ cdef int64_t lrk_step_list_hit(const lrk_step_list *list, const void *address, i
 
 cdef void lrk_step_list_weigh(lrk_step_list *list) noexcept nogil:
     c_step_list_weigh(list)
+
+
+cdef void lrk_step_copy(lrk_step_list *list) noexcept nogil:
+    c_step_copy(list)
 
 
 cdef lrk_step_result lrk_step_run(lrk_step_list *list, const lrk_step_options *options) noexcept nogil:

@@ -83,30 +83,6 @@ def describe(value: Any) -> str:
     return text if value is None else f"{text} ({type(value).__name__})"
 
 
-def unboxed(value: Any) -> Any:
-    """The number in an array of no axes, or in an array of one element of another library; other things as they are.
-
-    >>> float(unboxed(np.array(0.5))), unboxed(np.array([0.5]))
-    (0.5, array([0.5]))
-    """
-    if is_array(value):
-        array = plain(value)
-        return value if array.ndim or isinstance(array, np.ma.MaskedArray) else _number(array[()])
-    if isinstance(value, np.generic):
-        return _number(value)
-    if hasattr(value, "__dlpack__") and hasattr(value, "item"):
-        try:
-            return value.item()
-        except Exception:  # it has more than one element; or it is of a library of somebody else's
-            return value
-    return value
-
-
-def _number(value: Any) -> Any:
-    """A NumPy scalar; as a float where it is a floating type that NumPy itself does not have, like bfloat16."""
-    return float(value) if value.dtype.kind == "V" and value.dtype.names is None and value.dtype.num >= 256 else value
-
-
 def real(
     where: str,
     name: str,
@@ -139,6 +115,22 @@ def real(
     if above < number < below and low <= number <= high:
         return number
     raise ValueError(_real_message(where, name, value, low, high, above, below))
+
+
+def single(value: Any) -> Any:
+    """The number in an array or tensor of one element, as functions of array libraries return them; else the value itself.
+
+    An array with a mask is none of these.
+
+    >>> single(np.array([0.5])), single(np.arange(2))
+    (0.5, array([0, 1]))
+    """
+    if isinstance(value, _REAL_TYPES) or not hasattr(value, "__array__") or issubclass(type(value), np.ma.MaskedArray):
+        return value
+    try:
+        return value.item() if hasattr(value, "item") else np.asarray(value).item()
+    except (TypeError, ValueError, RuntimeError):  # more than one element, or none that is known yet
+        return value
 
 
 def _real_message(where: str, name: str, value: object, low: float, high: float, above: float, below: float) -> str:
@@ -262,6 +254,24 @@ def counts(where: str, name: str, values: object, *, ordered: bool = True) -> tu
         if ordered and after < before:
             raise ValueError(f"{where}: {name} must not decrease; got {describe(before)} before {describe(after)}")
     return result
+
+
+def times(where: str, name: str, values: object) -> tuple[float, ...]:
+    """A sequence or 1-D array of steps, whole or between two, that do not decrease: ints where they are whole.
+
+    >>> times("join", "boundaries", [2.0, 47.5])
+    (2, 47.5)
+    """
+    result = []
+    for i, item in enumerate(_items(where, name, values, "numbers", 0)):
+        time = real(where, f"{name}[{i}]", item, low=0.0, high=MAX_COUNT)
+        if time != item:
+            raise ValueError(f"{where}: {name}[{i}] must be a float64, exactly; got {describe(item)}")
+        result.append(int(time) if time == int(time) else time)
+    for before, after in pairwise(result):
+        if after < before:
+            raise ValueError(f"{where}: {name} must not decrease; got {describe(before)} before {describe(after)}")
+    return tuple(result)
 
 
 def counts_for(where: str, name: str, values: object, of: str, n: int) -> tuple[int, ...]:

@@ -96,7 +96,7 @@ cdef extern from "lrkern_steps.h" nogil:
     ctypedef struct lrk_step_options:
         double grad_scale, clip_norm, clip_value
         bint skip_nonfinite, zero_grad
-        lrk_rounding rounding
+        lrk_rounding rounding, state_rounding
         uint64_t seed, step
     ctypedef struct lrk_step_result:
         const char *isa
@@ -183,4 +183,5 @@ cdef void lrk_step_list_free(lrk_step_list *list) noexcept nogil
 cdef int64_t lrk_step_list_seal(lrk_step_list *list, int64_t *other) noexcept nogil
 cdef int64_t lrk_step_list_hit(const lrk_step_list *list, const void *address, int64_t bytes) noexcept nogil
 cdef void lrk_step_list_weigh(lrk_step_list *list) noexcept nogil
+cdef void lrk_step_copy(lrk_step_list *list) noexcept nogil
 cdef lrk_step_result lrk_step_run(lrk_step_list *list, const lrk_step_options *options) noexcept nogil

@@ -73,6 +73,7 @@ def _choose_from_environment():
 _choose_from_environment()
 
 include "_capi.pxi"
+include "_mode.pxi"
 include "_plan.pxi"
 include "_scan.pxi"
 include "_dlpack.pxi"

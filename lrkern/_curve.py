@@ -25,7 +25,8 @@ def curve(recipe: Callable[_P, Recipe]) -> Callable[_P, Schedule]:
 
     @wraps(recipe)
     def build(*args: _P.args, **kwargs: _P.kwargs) -> Schedule:
-        return Schedule(name, *recipe(*args, **kwargs))
+        with _core.DefaultMode():
+            return Schedule(name, *recipe(*args, **kwargs))
 
     build.__annotations__ = {**recipe.__annotations__, "return": "Schedule"}
     CURVES[name] = build

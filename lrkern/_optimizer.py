@@ -44,6 +44,7 @@ class Shared(TypedDict, total=False):
     zero_grad: bool
     state_dtype: npt.DTypeLike | None
     rounding: str
+    state_rounding: str
     seed: int
     uint16_as_bfloat16: bool
     backend: str | None
@@ -59,10 +60,24 @@ DEFAULTS: Shared = {
     "zero_grad": False,
     "state_dtype": None,
     "rounding": "nearest",
+    "state_rounding": "stochastic",
     "seed": 0,
     "uint16_as_bfloat16": False,
     "backend": None,
 }
+
+
+def _refuse_unfit(where: str, form: Form, states: dict[str, Any]) -> None:
+    """Raises where a state is stored as it cannot be."""
+    for name in form.states:
+        dtype = getattr(states[name], "dtype", None)
+        if dtype is not _FLOAT32 and dtype is not _FLOAT64:  # mostly it is
+            word = str(dtype).rpartition(".")[2]  # torch's are "torch.float16"
+            if word in form.unfit:
+                raise TypeError(f"{where}: {name} must not be {word}, {form.unfit[word]}")
+
+
+_FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 
 
 def step_once(
@@ -84,6 +99,8 @@ def step_once(
         raise TypeError(f"{where}: grad must be an array like param; got None")
     form, options = rule.settle(where, options)
     form.check_shrinkage(where, options["lr"], options["weight_decay"])
+    if form.unfit:
+        _refuse_unfit(where, form, states)
     chosen = backends.choose(where, backend, param)
     once = _core.step_once if chosen.StepList is _core.StepList else partial(_step_once_in, chosen)
     once(where, form, options, param, grad, states, update, needed, chosen.arrays)
@@ -136,11 +153,15 @@ class Optimizer(Resumable):
         decay_mask: which arrays weight decay is for, where it is not for all: a function of name and array
             (`lambda name, array: array.ndim > 1`; names are keys of a dict, or places in a list), or True and False
             structured like `params`. Gradients, averages and states stay structured as they are.
-        copy_to: arrays like `params` (or None for some) that each step writes the parameters to, in their own dtype.
+        copy_to: arrays like `params` (or None for some) that each step writes the parameters to, in their own dtype; written
+            also when the optimizer is made and when a state is loaded.
         zero_grad: set gradients to 0 when they have been used.
-        state_dtype: dtype of states, if not that which a tensor is computed in (float64 for float64, else float32).
-        rounding: how bfloat16 and float16 parameters and states are rounded: "nearest"; "stochastic"; or "split", where
-            bfloat16 parameters keep 16 more bits in the optimizer and are exact float32 numbers together with them.
+        state_dtype: dtype of states, if not that which a tensor is computed in (float64 for float64, else float32). Optimizers
+            that average squares of gradients refuse "float16", in which squares of gradients below 2e-4 are 0.
+        rounding: how bfloat16 and float16 parameters are rounded: "nearest"; "stochastic"; or "split", where bfloat16
+            parameters keep 16 more bits in the optimizer and are exact float32 numbers together with them.
+        state_rounding: how bfloat16 and float16 states are: "stochastic", or "nearest", with which an average stands still
+            when what a step changes it by is below half a unit in the last place: one of squares with beta2 = 0.999, for one.
         seed: of stochastic rounding.
         uint16_as_bfloat16: uint16 arrays hold the bits of bfloat16 numbers.
         backend: "c", "numba" or "cuda", with the same bits; None takes "cuda" for arrays on a device, else "c".
@@ -192,12 +213,12 @@ class Optimizer(Resumable):
         name = self._name
         for key in shared:
             if key not in Shared.__annotations__:
-                from lrkern._suggestions import unknown_option
+                from lrkern._option_names import unknown_option
 
                 raise unknown_option(name, key, name, list(signature(type(self)).parameters)[1:])
         clip_norm, clip_value = (
             math.inf
-            if (value := _checks.unboxed(shared.get(key))) is None
+            if (value := _checks.single(shared.get(key))) is None
             else _checks.real(name, key, value, above=0.0, high=MAX)
             for key in ("clip_norm", "clip_value")
         )
@@ -205,11 +226,20 @@ class Optimizer(Resumable):
             _checks.flag(name, key, shared.get(key, False)) for key in ("skip_nonfinite", "zero_grad", "uint16_as_bfloat16")
         )
         rounding = _checks.choice(name, "rounding", shared.get("rounding", "nearest"), ("nearest", "stochastic", "split"))
+        state_rounding = _checks.choice(
+            name, "state_rounding", shared.get("state_rounding", "stochastic"), ("stochastic", "nearest")
+        )
         seed = _checks.count(name, "seed", shared.get("seed", 0), high=2**64 - 1)
         self._halves, self._splits = halves, rounding == "split"
         self._state_dtype = _arrays.state_dtype(name, shared.get("state_dtype"), halves)
         self._wants_norm = skip_nonfinite or clip_norm < math.inf
-        self._step_options = StepOptions(clip_norm, clip_value, skip_nonfinite, zero_grad, rounding, seed)
+        self._step_options = StepOptions(clip_norm, clip_value, skip_nonfinite, zero_grad, rounding, state_rounding, seed)
+
+    def _check_state_dtype(self, form: Form) -> None:
+        dtype = self._state_dtype
+        word = "" if dtype is None else "bfloat16" if dtype == np.uint16 else dtype.name
+        if word in form.unfit:
+            raise ValueError(f"{self._name}: state_dtype must not be {word!r}, {form.unfit[word]}")
 
     def _make_groups(self, own: list[Options], *, masked: bool) -> tuple[list[Group], list[list[int]]]:
         """Groups, and which of them each group of the user's is: where parameters are `masked`, a second one without decay."""
@@ -222,6 +252,7 @@ class Optimizer(Resumable):
             for decays in (True, False) if masked else (True,):
                 parts[-1].append(len(groups))
                 groups.append(Group(self._name, self._rule, options, ema, decays=decays))
+                self._check_state_dtype(groups[-1].form)
         return groups, parts
 
     def _make_list(self, arranged: Arranged, kept: Mapping[str, list[Any]]) -> tuple[dict[str, list[Any]], Steps]:
@@ -270,6 +301,8 @@ class Optimizer(Resumable):
         self._arranged, self._kept, self._tensors, self._live = arranged, kept, tensors, live
         # What was bound; a device goes on with whatever gradients it has been given.
         self._bound: list[Any] | None = [] if self._backend.evaluates else None
+        if arranged.has_copies:
+            tensors.write_copies()
 
     def _as_arrays(self, where: str, kind: str, label: Callable[[str, int], str], values: Iterable[Any]) -> list[Any]:
         as_array = self._backend.arrays.as_array
@@ -354,7 +387,7 @@ class Optimizer(Resumable):
             if self._frozen:
                 found = self._without_frozen(given)
         if (type(grad_scale) is not float or grad_scale != 1.0) and not backends.on_device(grad_scale):
-            grad_scale = _checks.unboxed(grad_scale)
+            grad_scale = _checks.single(grad_scale)
             grad_scale = _checks.real(self._where_step, "grad_scale", grad_scale, low=_SMALLEST_SCALE, high=MAX)
         if self._live:
             self._tensors.run(found, grad_scale, self._refresh)
@@ -556,8 +589,28 @@ class Optimizer(Resumable):
         given = self._backend.arrays.given
         return self._arranged.structure.unflatten([None if one is None else given(one) for one in arrays])
 
-    def __reduce__(self) -> Any:
-        raise TypeError(
-            f"{self._name}: an optimizer cannot be pickled or copied, as it steps arrays that are not its own: "
-            "make another one and give its load_state_dict() what state_dict() gives"
-        )
+    def forget_remainders(self) -> None:
+        """Let parameters with `rounding="split"` be the bfloat16 numbers that they are, without more bits.
+
+        For parameters that were written from outside (pruned, clamped, reset, loaded): otherwise the next step adds what the
+        numbers there before lacked, at most half a unit in the last place.
+
+        Raises:
+            RuntimeError: another thread is in the middle of a step.
+
+        Example:
+            >>> import numpy as np, lrkern as lk
+            >>> p = np.array([0x3F80], np.uint16)
+            >>> opt = lk.SGD([p], 2.0**-10, rounding="split", uint16_as_bfloat16=True)
+            >>> opt.step([np.ones(1, np.float32)])
+            >>> p[0] = 0x3F80
+            >>> opt.forget_remainders()
+            >>> opt.state_dict()["remainders"]
+            [array([0], dtype=int16)]
+        """
+        self._tensors.alone(self._forget_remainders)
+
+    def _forget_remainders(self) -> None:
+        for remainder in self._kept["remainder"]:
+            if remainder is not None:
+                self._backend.arrays.clear(remainder)

@@ -36,18 +36,24 @@ cdef extern from "lrkern.h" nogil:
     lrk_expr *lrk_noise(lrk_noise_kind kind, double scale, double limit, uint64_t seed)
     lrk_expr *lrk_sum(lrk_expr *a, lrk_expr *b)
     lrk_expr *lrk_product(lrk_expr *a, lrk_expr *b)
+    lrk_expr *lrk_quotient(lrk_expr *a, lrk_expr *b)
+    lrk_expr *lrk_power(lrk_expr *a, double power)
     lrk_expr *lrk_clip(lrk_expr *a, double low, double high)
     lrk_expr *lrk_shift(lrk_expr *a, int64_t by)
     lrk_expr *lrk_stretch(lrk_expr *a, double factor, int64_t divisor)
-    lrk_expr *lrk_staircase(lrk_expr *a, int64_t every)
+    lrk_expr *lrk_composition(lrk_expr *a, lrk_expr *clock)
+    lrk_expr *lrk_staircase(lrk_expr *a, int64_t every, int late)
     lrk_expr *lrk_fractal(lrk_expr *a, int bits)
-    lrk_expr *lrk_join(lrk_expr *const *parts, const int64_t *boundaries, int64_t n)
-    lrk_expr *lrk_repeat(lrk_expr *a, int64_t period, int64_t times, double gain, double power)
-    lrk_expr *lrk_restarts(lrk_expr *ramp, int64_t period, double growth, double gain, double rest)
+    lrk_expr *lrk_join(lrk_expr *const *parts, const double *boundaries, const unsigned char *after, int64_t n)
+    lrk_expr *lrk_repeat(lrk_expr *a, int64_t period, int64_t times, double gain, double power, int late)
+    lrk_expr *lrk_restarts(lrk_expr *ramp, double growth, double gain, double rest, lrk_expr *rise)
     int lrk_is_ramp(const lrk_expr *e)
     void lrk_expr_release(lrk_expr *e)
     int64_t lrk_expr_size(const lrk_expr *e)
     double lrk_expr_fastest(const lrk_expr *e)
+    lrk_status lrk_expr_beginning(const lrk_expr *e, int64_t t, double *value)
+    int lrk_clock_follow(const lrk_expr *clock, int64_t *at)
+    int64_t lrk_clock_arrival(const lrk_expr *clock, int64_t time)
     lrk_status lrk_expr_value(const lrk_expr *e, double t, double *value)
     void lrk_expr_segment(const lrk_expr *e, int64_t t, int64_t *begin, int64_t *end)
     lrk_status lrk_plan_compile(const lrk_expr *e, int64_t horizon, int64_t max_pieces, int64_t ahead, lrk_plan *plan)
@@ -169,6 +175,38 @@ def multiply(Node a not None, Node b not None):
     return wrap(lrk_product(a.expr, b.expr))
 
 
+def divide(Node a not None, Node b not None):
+    """a(t)/b(t)."""
+    return wrap(lrk_quotient(a.expr, b.expr))
+
+
+def power(Node a not None, double power):
+    """a(t)^power."""
+    return wrap(lrk_power(a.expr, power))
+
+
+def composition(Node a not None, Node clock not None):
+    """a(clock(t))."""
+    return wrap(lrk_composition(a.expr, clock.expr))
+
+
+def follow_clock(Node clock not None):
+    """(whether it is made of straight lines and never goes back: 1, or 0 if not known, or -1; the step where it does)."""
+    cdef int64_t at = 0
+    cdef int sound
+    with nogil:
+        sound = lrk_clock_follow(clock.expr, &at)
+    return sound, at
+
+
+def clock_arrival(Node clock not None, int64_t time):
+    """The first step at which the clock shows `time` or more, or -1."""
+    cdef int64_t step
+    with nogil:
+        step = lrk_clock_arrival(clock.expr, time)
+    return step
+
+
 def clip(Node a not None, double low, double high):
     """a(t), low where it is less, high where it is more."""
     return wrap(lrk_clip(a.expr, low, high))
@@ -184,9 +222,9 @@ def stretch(Node a not None, double factor, int64_t divisor=1):
     return wrap(lrk_stretch(a.expr, factor, divisor))
 
 
-def staircase(Node a not None, int64_t every):
-    """a(every floor(t/every))."""
-    return wrap(lrk_staircase(a.expr, every))
+def staircase(Node a not None, int64_t every, bint late=False):
+    """a(every floor(t/every)); `late`: a multiple of `every` belongs to the stair that ends there."""
+    return wrap(lrk_staircase(a.expr, every, late))
 
 
 def fractal(Node a not None, int bits):
@@ -194,29 +232,32 @@ def fractal(Node a not None, int bits):
     return wrap(lrk_fractal(a.expr, bits))
 
 
-def join(list nodes, list boundaries):
-    """nodes[i](t - boundaries[i - 1]) from boundaries[i - 1] to boundaries[i]."""
+def join(list nodes, list boundaries, list after=None):
+    """nodes[i](t - boundaries[i - 1]) from boundaries[i - 1] to boundaries[i]; where after[i], nodes[i] holds at that one, too."""
     cdef int64_t n = len(nodes)
     cdef lrk_expr **parts = <lrk_expr **>malloc(n * sizeof(lrk_expr *))
-    cdef int64_t *bounds = <int64_t *>malloc(n * sizeof(int64_t))
+    cdef double *bounds = <double *>malloc(n * sizeof(double))
+    cdef unsigned char *sides = <unsigned char *>malloc(n)
     cdef lrk_expr *result = NULL
     cdef int64_t i
     try:
-        if parts != NULL and bounds != NULL:
+        if parts != NULL and bounds != NULL and sides != NULL:
             for i in range(n):
                 parts[i] = (<Node?>nodes[i]).expr
                 if i < n - 1:
                     bounds[i] = boundaries[i]
-            result = lrk_join(parts, bounds, n)
+                    sides[i] = after is not None and after[i]
+            result = lrk_join(parts, bounds, sides, n)
     finally:
         free(parts)
         free(bounds)
+        free(sides)
     return wrap(result)
 
 
-def repeat(Node a not None, int64_t period, int64_t times, double gain, double power=1.0):
-    """gain^(power i) a(t - i period), i = min(floor(t/period), times - 1)."""
-    return wrap(lrk_repeat(a.expr, period, times, gain, power))
+def repeat(Node a not None, int64_t period, int64_t times, double gain, double power=1.0, bint late=False):
+    """gain^(power i) a(t - i period), i = min(floor(t/period), times - 1); `late`: a multiple belongs to the cycle that ends."""
+    return wrap(lrk_repeat(a.expr, period, times, gain, power, late))
 
 
 def is_ramp(Node a not None):
@@ -224,9 +265,9 @@ def is_ramp(Node a not None):
     return bool(lrk_is_ramp(a.expr))
 
 
-def restarts(Node ramp not None, int64_t period, double growth, double gain, double rest):
-    """Cycle i lasts period growth^i steps and is the ramp from gain^i its start, stretched to that; `rest` after them all."""
-    return wrap(lrk_restarts(ramp.expr, period, growth, gain, rest))
+def restarts(Node ramp not None, double growth, double gain, double rest, Node rise=None):
+    """Cycle i is the ramp from gain^i its start, stretched by growth^i, after a warm-up if there is one; `rest` after them all."""
+    return wrap(lrk_restarts(ramp.expr, growth, gain, rest, NULL if rise is None else rise.expr))
 
 
 @cython.final
@@ -264,7 +305,7 @@ cdef CompiledPlan plan_of(schedule, int64_t horizon):
         raise ValueError(f"plan_of: horizon must be an integer from 1 to 2**53; got {horizon}")
     compiled = compile_plan(expression_of(schedule), horizon, MAX_PIECES, MAX_PIECES)
     if compiled.plan.overflow_at >= 0 and compiled.plan.end < horizon:
-        raise _overflow(compiled.plan.overflow_at)
+        raise _overflow(expression_of(schedule), compiled.plan.overflow_at)
     if not lrk_plan_covers(&compiled.plan, horizon - 1):
         most = f"{compiled.plan.end}, where the plan has as many pieces as it may, {compiled.plan.n_pieces}"
         raise ValueError(f"plan_of: horizon must be <= {most}; got {horizon}")
@@ -283,8 +324,17 @@ cdef bint grows(const lrk_plan *plan, int64_t max_pieces) noexcept:
     return plan.period == 0 and plan.overflow_at < 0 and plan.n_pieces < max_pieces
 
 
-def _overflow(int64_t step):
-    return OverflowError(f"schedule: the value at step {step} is beyond the range of float64")
+cdef _overflow(const lrk_expr *expr, double step):
+    """The error for a step that has no finite value."""
+    cdef double value = 0.0
+    lrk_expr_value(expr, step, &value)
+    return _no_value("schedule: the value", int(step) if step == floor(step) else step, value)
+
+
+def _no_value(str what, step, double value):
+    if value != value:
+        return ZeroDivisionError(f"{what} at step {step} is not defined: a division by zero or a power of a negative number")
+    return OverflowError(f"{what} at step {step} is beyond the range of float64")
 
 
 cdef int depth_of(tuple args):
@@ -345,7 +395,7 @@ cdef class Expression:
                 return value
         compiled = self.planned(t + 1)
         if lrk_lookup(self.node.expr, &compiled.plan, &t, 1, &value, &where) != LRK_OK:
-            raise _overflow(t)
+            raise _overflow(self.node.expr, t)
         return value
 
     cdef double between(self, double t) except? -1.0:
@@ -354,7 +404,7 @@ cdef class Expression:
         if t == floor(t):
             return self.at(<int64_t>t)
         if lrk_expr_value(self.node.expr, t, &value) != LRK_OK:
-            raise _overflow(<int64_t>t)
+            raise _overflow(self.node.expr, t)
         return value
 
     def __call__(self, step):
@@ -390,7 +440,7 @@ cdef class Expression:
         with nogil:
             status = lrk_lookup(self.node.expr, &compiled.plan, &t[0], n, &values[0], &where)
         if status != LRK_OK:
-            raise _overflow(where)
+            raise _overflow(self.node.expr, where)
         return True
 
     def _call_reals(self, steps, out):
@@ -398,7 +448,7 @@ cdef class Expression:
         cdef const double[::1] t = steps
         cdef double[::1] values = out
         cdef int64_t n = t.shape[0], i, step = 0, horizon = 0, where = 0
-        cdef double x
+        cdef double x = 0.0
         cdef bint in_range = True
         cdef lrk_status status = LRK_OK
         cdef CompiledPlan compiled
@@ -424,7 +474,7 @@ cdef class Expression:
                 if status != LRK_OK:
                     break
         if status != LRK_OK:
-            raise _overflow(step)
+            raise _overflow(self.node.expr, x)
         return in_range
 
     def _fill(self, cnp.ndarray out, int64_t start):
@@ -436,11 +486,18 @@ cdef class Expression:
         cdef CompiledPlan compiled = self.planned(start + n)
         cdef lrk_status status
         if compiled.plan.overflow_at >= 0 and start + n > compiled.plan.overflow_at and start <= compiled.plan.overflow_at:
-            raise _overflow(compiled.plan.overflow_at)
+            raise _overflow(self.node.expr, compiled.plan.overflow_at)
         with nogil:
             status = lrk_fill(self.node.expr, &compiled.plan, start, n, data, dtype, &where)
         if status != LRK_OK:
-            raise _overflow(where)
+            raise _overflow(self.node.expr, where)
+
+    def _beginning(self, int64_t t=0):
+        """The value at step t, where a phase of no steps that lies at t counts with its start."""
+        cdef double value
+        if lrk_expr_beginning(self.node.expr, t, &value) != LRK_OK:
+            raise _overflow(self.node.expr, t)
+        return value
 
     def _joints(self, int64_t start, int64_t stop, int64_t at_most):
         """The first steps within [start, stop), `at_most` of them, at which another formula begins than holds at `start`.
@@ -467,7 +524,7 @@ cdef class Expression:
             compiled = compile_part(self.node.expr, start, horizon)
         cdef const lrk_plan *plan = &compiled.plan
         if plan.overflow_at >= 0 and plan.end < horizon:
-            raise _overflow(plan.overflow_at)
+            raise _overflow(self.node.expr, plan.overflow_at)
         cdef int64_t n = plan.n_pieces, i
         cdef int k
         cdef cnp.npy_intp after = n + 1
@@ -498,6 +555,7 @@ def fill_rows(list schedules, cnp.ndarray out, int64_t start):
     cdef lrk_dtype dtype = LRK_FLOAT64 if cnp.PyArray_TYPE(out) == cnp.NPY_FLOAT64 else LRK_FLOAT32
     cdef void *data = cnp.PyArray_DATA(out)
     cdef lrk_status status
+    cdef double value
     if n_rows == 0 or n == 0:
         return
     cdef lrk_expr **rows = <lrk_expr **>malloc(n_rows * sizeof(lrk_expr *))
@@ -511,4 +569,6 @@ def fill_rows(list schedules, cnp.ndarray out, int64_t start):
     finally:
         free(rows)
     if status != LRK_OK:
-        raise OverflowError(f"tables: the value of schedules[{row}] at step {where} is beyond the range of float64")
+        value = 0.0
+        lrk_expr_value((<Expression>schedules[row]).node.expr, <double>where, &value)
+        raise _no_value(f"tables: the value of schedules[{row}]", where, value)

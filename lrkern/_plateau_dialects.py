@@ -68,6 +68,8 @@ class Dialect:
     rule: Callable[[dict[str, Any]], str]
     watch: Callable[[dict[str, Any]], tuple[int, float]] = field(default=lambda given: (0, np.inf))
     """The metrics that are looked at: from which index on, up to which."""
+    best: float = np.inf
+    """What the first metric has to beat."""
 
 
 def _suffix(given: dict[str, Any]) -> str:
@@ -116,6 +118,7 @@ DIALECTS = {
         lambda given: "torch",
         # The peer counts epochs from 1: its counter has moved on when the metric of an epoch comes.
         lambda given: (max(given["begin"] - 1, 0), np.inf if given["end"] is None else max(given["end"] - 1, 0)),
+        best=1e9,
     ),
     "timm": Dialect(
         TORCH | {"mode": (_MODE, "max"), "warmup": (_Whole(), 0), "warmup_lr": (LR, 0.0)},
@@ -136,13 +139,35 @@ DIALECTS = {
         },
         lambda given: "greedy" if given["window"] is None else "greedy_smooth",
     ),
+    "paddle": Dialect(TORCH, lambda given: f"paddle_{given['threshold_mode']}"),
+    "speechbrain": Dialect(
+        {"factor": (_FACTOR, 0.5), "patience": (_COUNT, 0), "threshold": (_THRESHOLD, 0.0025)}, lambda given: "newbob"
+    ),
 }
+_ABOVE_ONE = Number(above=1.0)
+KL_DIALECTS = {
+    name: Dialect(
+        {
+            "threshold": (Number(above=0.0), threshold),
+            "min_lr": (LR, least),
+            "max_lr": (LR, 1e-2),
+            "kl_factor": (Number(low=1.0), 2.0),
+            "lr_factor": (_ABOVE_ONE, 1.5),
+            "precision": (_PRECISION, "float32"),
+        },
+        lambda given, rule=rule: rule,  # type: ignore[misc]
+    )
+    for name, threshold, least, rule in (("skrl", 0.008, 1e-6, "kl"), ("rsl_rl", 0.01, 1e-5, "kl_positive"))
+}
+"""Those of `kl_adaptive`."""
 
 
-def check_arguments(where: str, dialect: str, start: object, options: Mapping[str, object]) -> dict[str, Any]:
+def check_arguments(
+    where: str, dialects: Mapping[str, Dialect], dialect: str, start: object, options: Mapping[str, object]
+) -> dict[str, Any]:
     """All arguments of the dialect, checked: arrays for numbers per run, words, integers."""
-    _checks.choice(where, "dialect", dialect, tuple(DIALECTS))
-    arguments = DIALECTS[dialect].arguments
+    _checks.choice(where, "dialect", dialect, tuple(dialects))
+    arguments = dialects[dialect].arguments
     for name, value in options.items():
         if name not in arguments and value is not None:
             known = ", ".join(arguments)
@@ -164,10 +189,19 @@ def kernel_params(dialect: str, given: dict[str, Any]) -> dict[str, Floats]:
     zero = np.zeros(())
     params = {name: zero if given.get(name) is None else zero + given[name] for name in _core.SCAN_PARAMS}
     threshold = given["threshold"]
+    if dialect in KL_DIALECTS:
+        params["slope"], params["margin"] = threshold * given["kl_factor"], threshold / given["kl_factor"]
+        params["factor"] = given["lr_factor"]
+        if given["precision"] == "float32":  # as a tensor of float32 is compared
+            for name in ("slope", "margin"):
+                params[name] = params[name].astype(np.float32).astype(np.float64)
+        return params
     relative = dialect == "optax" or given.get("threshold_mode") == "rel"
     sign = -1.0 if given.get("mode") == "max" else 1.0
     params["slope"] = 1.0 - sign * threshold if relative else zero + 1.0
     params["margin"] = zero if relative else threshold
+    if dialect == "paddle":
+        params["slope"] = sign * threshold
     if dialect == "optax":
         params["margin"], params["min_lr"] = given["atol"], given["min_scale"]
         if given["precision"] == "float32":

@@ -32,6 +32,9 @@ weight = _core.Range(0.0, 1.0)
 OF_GROUPS = ("ema", "decay_mask")
 """Options of groups that are none of a rule."""
 
+SQUARES = {"float16": "in which squares of gradients below 2e-4 are 0 and steps explode: bfloat16 holds them"}
+"""What is unfit for states that the root is taken of."""
+
 BASICS = {"lr": nonnegative, "weight_decay": nonnegative}
 """Hyper-parameters that every rule has."""
 
@@ -53,6 +56,8 @@ class Form:
     """Inputs in the order of C: name, the hyper-parameter that gives its value (none: ""), its value otherwise."""
     shrinks: bool
     """Whether parameters are multiplied by 1 - lr weight_decay."""
+    unfit: Mapping[str, str]
+    """Dtypes that states cannot have, and why."""
 
     def check_shrinkage(self, where: str, lr: Any, decay: float) -> None:
         """Raises where lr weight_decay is too large; lr may be an array."""
@@ -89,6 +94,8 @@ class Rule:
     """Raises where options do not go together."""
     derived: Callable[[Options], Mapping[str, float]] = lambda options: {}
     """Inputs that follow from several options."""
+    unfit: Callable[[Options], Mapping[str, str]] = lambda options: {}
+    """Dtypes that its states cannot have, and why."""
     takes_rows: bool = True
     """Whether gradients may be sparse."""
     row_lrs: bool = False
@@ -107,7 +114,7 @@ class Rule:
         result: dict[str, Any] = {}
         for name, value in options.items():
             if name not in self.checks:
-                from lrkern._suggestions import unknown_option
+                from lrkern._option_names import unknown_option
 
                 raise unknown_option(where, name, "a group", [*self.checks, *OF_GROUPS])
             if name in self.hypers and callable(value):
@@ -144,7 +151,7 @@ class Rule:
         constants |= {**self.derived(options), **self.fixed}
         hypers = {self.renamed.get(name, name): name for name in self.hypers}
         inputs = tuple([(name, hypers.get(name, ""), constants.get(name, 0.0)) for name in _core.RULES[variant]])
-        return Form(variant, self.states if kept is None else kept, inputs, constants["decoupled"] != 0)
+        return Form(variant, self.states if kept is None else kept, inputs, constants["decoupled"] != 0, self.unfit(options))
 
 
 class Group:
@@ -162,7 +169,7 @@ class Group:
     def changed(self, where: str, name: str, value: Any, options: Options | None = None) -> dict[str, Any]:
         """The options, or those that have changed already, with another value of one of them."""
         if not isinstance(name, str) or name not in self.rule.hypers:
-            from lrkern._suggestions import hint
+            from lrkern._option_names import hint
 
             names = list(self.rule.hypers)
             got = f"{_checks.describe(name)}{hint(name, names)}"

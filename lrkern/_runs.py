@@ -69,10 +69,15 @@ def per_run(where: str, name: str, numbers: Floats, shape: tuple[int, ...]) -> F
         ) from None
 
 
+def as_array(values: Any) -> npt.NDArray[Any]:
+    """An array, also of a tensor of torch that is on a device or belongs to a graph."""
+    return np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)
+
+
 def metrics_of(where: str, name: str, values: object) -> npt.NDArray[Any]:
     """An array of float32 or float64 numbers, NaN and infinities included."""
     try:
-        array = np.asarray(_checks.unmasked(where, name, values))
+        array = as_array(_checks.unmasked(where, name, values))
     except ValueError:
         raise ValueError(f"{where}: {name} must be an array of numbers; got rows of unequal length") from None
     if array.dtype.kind not in "iuf" or array.dtype.itemsize > 8:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrkern._checks import MAX_COUNT, count
+from lrkern._logged import Drawable, Logged
 from lrkern.expression import Schedule
 
 _ENDLESS = 1_000  # steps shown of a schedule that has no end and never falls to half its peak
@@ -24,11 +25,11 @@ _Values = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Line:
-    """One schedule as a picture shows it.
+    """One curve as a picture shows it.
 
     Attributes:
         steps, values: the points to connect, from left to right. Where a value is held until the next formula begins, there is
-            a second point at that step, so that the line is a stair.
+            a second point at that step, so that the line is a stair. NaN among logged values are gaps.
         marks: the joints worth marking: where the schedule goes from one formula to the next, but not the many of a staircase
             or of equal cycles.
     """
@@ -38,26 +39,31 @@ class Line:
     marks: list[int]
 
 
-def lines(where: str, schedules: Sequence[Schedule], n: int | None, columns: int) -> tuple[int, list[Line]]:
-    """The number of steps to show, `n` at most, and a line for each schedule, up to where it leaves float64.
+def lines(where: str, curves: Sequence[Drawable], n: int | None, columns: int) -> tuple[int, list[Line]]:
+    """The number of steps to show, `n` at most, and a line for each curve, up to its last value or to where it leaves float64.
 
     The lines have extremes where the schedules have them: each of the `columns` that the steps are divided into has its least
     and its largest value. Beyond 65536 steps and 4096 joints they are those of some of its steps and of the joints near its
     ends.
     """
-    n = default_steps(schedules) if n is None else count(where, "n", n, low=1)
-    lengths = [_finite_length(s, n) for s in schedules]
+    n = default_steps(curves) if n is None else count(where, "n", n, low=1)
+    lengths = [min(n, one.length) if isinstance(one, Logged) else _finite_length(one, n) for one in curves]
     if not any(lengths):
         raise OverflowError(f"{where}: nothing to draw: the value at step 0 is beyond the range of float64")
-    return max(lengths), [_line(s, length, columns) for s, length in zip(schedules, lengths, strict=True)]
+    drawn = [
+        _logged_line(one, length, columns) if isinstance(one, Logged) else _line(one, length, columns)
+        for one, length in zip(curves, lengths, strict=True)
+    ]
+    return max(lengths), drawn
 
 
-def default_steps(schedules: Sequence[Schedule]) -> int:
+def default_steps(curves: Sequence[Drawable]) -> int:
     """How many steps a picture shows when nobody said: the longest length and a bit, or as `lrkern.plot` describes."""
-    lengths = [s.steps for s in schedules]
-    finite = [min(length + max(1, length // 20) + 1, MAX_COUNT) for length in lengths if length]
-    endless = [_until_half(s) for s, length in zip(schedules, lengths, strict=True) if length is None]
-    return max(finite + endless, default=100)
+    logged = [one.length for one in curves if isinstance(one, Logged)]
+    schedules = [one for one in curves if isinstance(one, Schedule)]
+    finite = [min(s.steps + max(1, s.steps // 20) + 1, MAX_COUNT) for s in schedules if s.steps]
+    endless = [] if logged else [_until_half(s) for s in schedules if s.steps is None]
+    return max(logged + finite + endless, default=100)
 
 
 def even_steps(n: int, at_most: int) -> _Steps:
@@ -107,6 +113,18 @@ def _line(schedule: Schedule, n: int, columns: int) -> Line:
     steps = steps[: _first(range(1, len(steps) + 1), lambda length: not _is_finite(schedule, steps[:length]))]
     steps, values = _thinned(steps, np.asarray(schedule(steps)), n, columns, few if len(few) <= columns else [])
     return Line(*_stairs(schedule, steps, values, few), _worth_marking(few, n))
+
+
+def _logged_line(logged: Logged, n: int, columns: int) -> Line:
+    end = int(np.searchsorted(logged.steps, n))
+    steps, values = logged.steps[:end], logged.values[:end]
+    known = ~np.isnan(values)
+    if known.all():
+        return Line(*_thinned(steps, values, n, columns, []), [])
+    kept, _ = _thinned(steps[known], values[known], n, columns, [])
+    gap_begins = np.flatnonzero(~known & np.append(True, known[:-1]))
+    shown = np.union1d(np.searchsorted(steps, kept), gap_begins)
+    return Line(steps[shown], values[shown], [])
 
 
 def _sampled(schedule: Schedule, n: int, columns: int, joints: list[int]) -> _Steps:

@@ -125,6 +125,8 @@ class Resumable:
             loaded.pairs.extend(self._tensors.alone(partial(self._begun, loaded.begun, loaded.pairs)))
         self._tensors.restore(loaded.updates, saved.count, saved.skipped, loaded.pairs)
         self._steps_before = saved.count + saved.skipped
+        if own.has_copies:
+            self._tensors.alone(self._tensors.write_copies)
         if changes:
             self._change(changes)
         return loaded.unloaded

@@ -202,7 +202,7 @@ cdef class StepList:
         i = lrk_step_list_seal(&self.list, &other)
         if i >= 0:
             self._refuse_overlap([i, other], [])
-        self.options = lrk_step_options(1, INFINITY, INFINITY, False, False, LRK_NEAREST, 0, 0)
+        self.options = lrk_step_options(1, INFINITY, INFINITY, False, False, LRK_NEAREST, LRK_NEAREST, 0, 0)
 
     def __dealloc__(self):
         lrk_step_list_free(&self.list)
@@ -221,7 +221,7 @@ cdef class StepList:
         """What steps do around the rule: a `lrkern.backends.StepOptions`."""
         self.options = lrk_step_options(
             1, options.clip_norm, options.clip_value, options.skip_nonfinite, options.zero_grad, ROUNDINGS[options.rounding],
-            options.seed, 0,
+            ROUNDINGS[options.state_rounding], options.seed, 0,
         )
 
     def set_input(self, int64_t group, int index, double value):
@@ -274,6 +274,11 @@ cdef class StepList:
             self.count, self.skipped = count, skipped
         finally:
             self._release()
+
+    def write_copies(self):
+        """Write the arrays of "copy_to" as a step would, with the parameters as they are. Called while no other thread can step."""
+        with nogil:
+            lrk_step_copy(&self.list)
 
     def bind(self, list grads):
         """Check the gradients, and keep the list for steps that are given none."""

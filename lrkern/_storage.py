@@ -96,7 +96,9 @@ def to_f16_random(x, r):
 @pointwise
 def join_split(param, remainder):
     """The float32 of a split parameter: bits of a bfloat16, and what they lack (int16)."""
-    return float32_of(u32(u32(u32(param) << u32(16)) + u32(np.int32(remainder))))
+    whole = float32_of(u32(u32(u32(param) << u32(16)) + u32(np.int32(remainder))))
+    # Together they would be a NaN where the remainder is of another parameter than the one that has been written here.
+    return whole if whole == whole else from_bf16(param)
 
 
 @pointwise

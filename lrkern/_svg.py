@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lrkern._labels import shorten
 from lrkern._sampling import lines
 from lrkern.expression import Schedule
 
@@ -60,7 +61,7 @@ def svg_picture(schedule: Schedule, ink: str = _GREY) -> str:
         f'style="max-width:100%" aria-label="{escape(shorten(text, 200))}">'
         f"<title>{escape(shorten(text, 1000))}</title><desc>Learning rate over {about}.</desc>"
         f'<path d="M{_LEFT} {zero:.4g}H{edge}" stroke="{ink}" opacity="0.4"/>'
-        + (f'<path d="{marks}" stroke="{ink}" opacity="0.4" stroke-dasharray="2 3"/>' if marks else "")
+        + (f'<path d="{marks}" stroke="{ink}" opacity="0.7" stroke-dasharray="3 3"/>' if marks else "")
         + f'<polygon points="{x[0]:.4g},{zero:.4g} {points} {x[-1]:.4g},{zero:.4g}" fill="{_BLUE}" opacity="0.15"/>'
         f'<polyline points="{points}" fill="none" stroke="{_BLUE}" stroke-width="1.6" stroke-linejoin="round"/>'
         f'<g fill="{ink}" font-family="ui-monospace,monospace" font-size="10">'
@@ -68,15 +69,3 @@ def svg_picture(schedule: Schedule, ink: str = _GREY) -> str:
         f'<text x="{_LEFT}" y="{end + 13}">0</text>'
         f'<text x="{edge}" y="{end + 13}" text-anchor="end">step {n - 1:,}</text></g></svg>'
     )
-
-
-def shorten(text: str, length: int) -> str:
-    """Cut the middle out of a long text.
-
-    >>> shorten("linear(0.1, 0.0, 1000)", 12)
-    'linear(0…00)'
-    """
-    if len(text) <= length:
-        return text
-    tail = (length - 1) // 3
-    return f"{text[: length - 1 - tail]}…{text[len(text) - tail :]}"

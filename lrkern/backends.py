@@ -69,6 +69,7 @@ class StepOptions(NamedTuple):
     skip_nonfinite: bool = False
     zero_grad: bool = False
     rounding: str = "nearest"
+    state_rounding: str = "nearest"
     seed: int = 0
 
 

@@ -28,8 +28,6 @@ FAULT = 3
 INTERRUPTED = 130
 READER_LEFT = 141
 
-_TO_ASCII = str.maketrans("│└─┴…", "|+-+~")  # one character for one
-
 
 def main() -> NoReturn:
     """Run the command line; whatever is wrong with its arguments or files ends in one line on stderr and exit code 2."""
@@ -114,9 +112,11 @@ def plot(expressions: tuple[str, ...], n: int | None, out: str | None, log: bool
     lrkern plot 'cosine(0.1, 0.0, 900).warmup(100)'
     lrkern plot 'wsd(0.1, 100, 600, 300)' 'linear(0.1, 0.0, 1000)' -o curves.png
     """
+    from lrkern._terminal import print_picture
+
     schedules = [lk.parse(text) for text in expressions]
     if out is None:
-        _plot_in_terminal(schedules, n, log)
+        print_picture(schedules, n, log)
         return
     _check_picture(out)
     require("matplotlib", install="'lrkern[plot]'", what="plot -o").use("Agg")
@@ -236,37 +236,3 @@ def _check_file(out: str, *kinds: str) -> None:
         raise ValueError(f"out must end in {', '.join(kinds[:-1])} or {kinds[-1]}; got {out}")
     if not os.path.isdir(os.path.dirname(os.path.realpath(out))):
         raise ValueError(f"out must be in a folder that exists; got {out}")
-
-
-def _plot_in_terminal(schedules: list[lk.Schedule], n: int | None, log: bool) -> None:
-    from rich.text import Text
-
-    from lrkern._console import Terminal
-    from lrkern._svg import shorten
-    from lrkern._terminal import draw
-
-    colors = ("bright_blue", "yellow", "green", "magenta", "red", "cyan")
-    marks = "*+ox#@"  # of the same number, for terminals that know nothing but ASCII
-    console = Terminal()
-    ascii_only = console.options.ascii_only
-    width = max(10, min(console.width - 12, 100))
-
-    def show(line: Text) -> None:
-        if ascii_only:
-            line.plain = line.plain.translate(_TO_ASCII)
-        console.print(line, no_wrap=True, crop=True, overflow="crop")
-
-    picture = draw(schedules, n, width=width, log=log)
-    for i, s in enumerate(schedules):
-        sample = marks[i % len(marks)] * 2 if ascii_only else "──"
-        show(Text(f"{sample} ", colors[i % len(colors)]) + Text(shorten(repr(s), max(console.width - 4, 10))))
-    for i, row in enumerate(picture.rows):
-        edge = f"{picture.high:.3g}" if i == 0 else f"{picture.low:.3g}" if i == len(picture.rows) - 1 else ""
-        line = Text(f"{edge:>9} │", "bright_black")
-        for character, who in row:
-            mark = marks[who % len(marks)] if ascii_only and who >= 0 else character
-            line.append(mark, colors[who % len(colors)] if who >= 0 else None)
-        show(line)
-    axis = "".join("┴" if column in picture.marks else "─" for column in range(width))
-    show(Text(" " * 10 + "└" + axis, "bright_black"))
-    show(Text(" " * 10 + f"0{f'step {picture.n - 1:,}':>{width}}", "bright_black"))

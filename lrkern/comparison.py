@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lrkern import _core
 from lrkern._checks import MAX_COUNT, choice, count, describe, real
 from lrkern.expression import Schedule
 
@@ -176,19 +177,20 @@ def compare(
         if len(array) != n:
             raise ValueError(f"compare: {name} must have as many values as there are steps, {n}; got {describe(array)}")
     kind = _dtype(dtype, list(arrays.values()))
-    rows = [_rows(one, start, kind) for one in both.values()]
-    parts = [(begin, min(begin + _CHUNK, n)) for begin in range(0, n, _CHUNK)]
-    if rounding := rtol is None and atol is None:
-        largest = max(_largest(row(*part)) for part in parts for row in rows)
-        tolerance = 0.0, _ROUNDING * float(np.finfo(kind).eps) * largest
-    else:
-        given = {"rtol": rtol, "atol": atol}
-        rtol, atol = [0.0 if one is None else real("compare", name, one, low=0.0) for name, one in given.items()]
-        tolerance = rtol, atol
-    found = _Found(*tolerance)
-    for begin, end in parts:
-        found.add(start + begin, rows[0](begin, end), rows[1](begin, end))
-    return found.result(n, start, kind.name, rounding)
+    with _core.DefaultMode():
+        rows = [_rows(one, start, kind) for one in both.values()]
+        parts = [(begin, min(begin + _CHUNK, n)) for begin in range(0, n, _CHUNK)]
+        if rounding := rtol is None and atol is None:
+            largest = max(_largest(row(*part)) for part in parts for row in rows)
+            tolerance = 0.0, _ROUNDING * float(np.finfo(kind).eps) * largest
+        else:
+            given = {"rtol": rtol, "atol": atol}
+            rtol, atol = [0.0 if one is None else real("compare", name, one, low=0.0) for name, one in given.items()]
+            tolerance = rtol, atol
+        found = _Found(*tolerance)
+        for begin, end in parts:
+            found.add(start + begin, rows[0](begin, end), rows[1](begin, end))
+        return found.result(n, start, kind.name, rounding)
 
 
 def _operand(name: str, value: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
+from math import ceil, inf
 from numbers import Real
 from typing import Any, Union, overload
 
@@ -11,13 +12,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lrkern import _checks, _core, ramps
-from lrkern._checks import MAX_COUNT, choice, count, counts, describe, real
+from lrkern._checks import MAX_COUNT, choice, count, describe, real, times
 from lrkern.backends import choose
 from lrkern.plan import Plan, compile_plan
 
 Number = Union[int, float, "np.integer[Any]", "np.floating[Any]"]
 
 _NUMBERS = (int, float, np.integer, np.floating)
+_SIDES = ("from", "after")  # where a boundary itself belongs: to what begins there, or to what ends there
 
 
 class Schedule(_core.Expression):
@@ -126,6 +128,13 @@ class Schedule(_core.Expression):
     def warmup(self, steps: int, start: float = 0.0, curve: str = "linear") -> Schedule:
         """`steps` steps that rise from `start` to s(0), then s, shifted: s(t - steps).
 
+        Where s begins with a phase of no steps, as `cosine(0.1, 0.0, total - n)` with total = n, it rises to the start of
+        that phase, 0.1, although s(0) is its end.
+
+        The steps are added to the length: in a run of `total` updates, n of them warm-up, s has total - n. And step 0 has the
+        value `start`: with 0, the first update moves nothing. For a first step above 0, the share (t + 1)/n of s(0) at t < n,
+        as many libraries have it, write `s.warmup(n - 1, start=s(0) / n)`.
+
         Args:
             steps: >= 0; 0 gives the schedule itself.
             start: value at step 0.
@@ -135,14 +144,17 @@ class Schedule(_core.Expression):
         >>> import lrkern as lk
         >>> lk.constant(0.1).warmup(4).table(6)
         array([0.   , 0.025, 0.05 , 0.075, 0.1  , 0.1  ])
+        >>> lk.constant(0.1).warmup(3, start=0.1 / 4).table(5)
+        array([0.025, 0.05 , 0.075, 0.1  , 0.1  ])
         """
         steps = count("warmup", "steps", steps)
         start = real("warmup", "start", start)
         choice("warmup", "curve", curve, ramps.NAMES)
         if steps == 0:
             return self
+        beginning = self._defined(0)
         if curve in ramps.POSITIVE:
-            ramps.check_positive("warmup", curve, start=start, end=self(0), end_name="s(0)")
+            ramps.check_positive("warmup", curve, start=start, end=beginning, end_name="s(0)")
         rise = ramps.ramp(curve, steps, _core.constant(start), 0, self.node, 0)
         node = _core.join([rise, self.node], [steps])
         return Schedule("warmup", (self, steps, start, curve), node, _plus(self.steps, steps))
@@ -161,8 +173,12 @@ class Schedule(_core.Expression):
         if self.steps is None:
             raise ValueError(f"then: the schedule must end; {describe(self)} never does, so use join([a, b], [boundary])")
         if self.name == "join":  # made longer, not deeper, so that chains may have any length
-            parts, boundaries = self.args
-            return join([*parts, other], [*boundaries, self.steps])
+            parts, boundaries, side = self.args
+            if not isinstance(side, str):
+                side = [*side, "from"]
+            elif side == "after":
+                side = ["after"] * len(boundaries) + ["from"]
+            return join([*parts, other], [*boundaries, self.steps], side)
         return join([self, other], [self.steps])
 
     def __add__(self, other: Schedule | Number) -> Schedule:
@@ -214,7 +230,15 @@ class Schedule(_core.Expression):
             return NotImplemented
         return add(-self, other)
 
-    def __truediv__(self, other: Number) -> Schedule:
+    def __truediv__(self, other: Schedule | Number) -> Schedule:
+        """a(t)/b(t). Asking for a step at which b is 0 raises ZeroDivisionError.
+
+        >>> import lrkern as lk
+        >>> (1.0 / lk.line(1.0, 1.0)).table(4).round(4)
+        array([1.    , 0.5   , 0.3333, 0.25  ])
+        """
+        if isinstance(other, Schedule):
+            return Schedule("/", (self, other), _core.divide(self.node, other.node), _longer(self, other))
         if not isinstance(other, _NUMBERS):
             return NotImplemented
         other = real("/", "divisor", other)
@@ -222,6 +246,27 @@ class Schedule(_core.Expression):
             raise ZeroDivisionError("/: a schedule cannot be divided by zero")
         node = _core.multiply(_core.constant(1.0, other), self.node)
         return Schedule("/", (self, other), node, self.steps)
+
+    def __rtruediv__(self, other: Number) -> Schedule:
+        if not isinstance(other, _NUMBERS):
+            return NotImplemented
+        other = real("/", "number", other)
+        return Schedule("/", (other, self), _core.divide(_core.constant(other), self.node), self.steps)
+
+    def __pow__(self, power: Number) -> Schedule:
+        """s(t)^power, for a power from -1000 to 1000.
+
+        Asking for a step at which it is not defined raises ZeroDivisionError: s(t) = 0 with power < 0, or s(t) < 0 with a power
+        that is no whole number. 0^0 is 1.
+
+        >>> import lrkern as lk
+        >>> (lk.linear(1.0, 0.0, 4) ** 2).table(5)
+        array([1.    , 0.5625, 0.25  , 0.0625, 0.    ])
+        """
+        if not isinstance(power, _NUMBERS):
+            return NotImplemented
+        power = real("**", "power", power, low=-1000.0, high=1000.0)
+        return Schedule("**", (self, power), _core.power(self.node, power), self.steps)
 
     def clip(self, low: float | None = None, high: float | None = None) -> Schedule:
         """min(max(s(t), low), high).
@@ -239,6 +284,8 @@ class Schedule(_core.Expression):
 
     def shift(self, n: int) -> Schedule:
         """s(max(t - n, 0)): `n` steps later, holding s(0) until then; `n` < 0: that many steps in.
+
+        Where s begins with a phase of no steps, what is held is the start of that phase, as in `warmup`.
 
         >>> import lrkern as lk
         >>> lk.linear(1.0, 0.0, 4).shift(2).table(4), lk.linear(1.0, 0.0, 4).shift(-2).table(2)
@@ -274,24 +321,31 @@ class Schedule(_core.Expression):
                 raise ValueError(f"stretch: the stretched schedule must end by step 2^53; it would at {steps}")
         return Schedule("stretch", (self, factor, divisor), _core.stretch(self.node, factor, divisor), steps)
 
-    def staircase(self, every: int) -> Schedule:
+    def staircase(self, every: int, side: str = "from") -> Schedule:
         """s(every * floor(t / every)): changes at multiples of `every` only.
+
+        Args:
+            every: >= 1.
+            side: "from": at a multiple of `every` the new stair has begun. "after": the multiple itself belongs to the stair
+                that ends there.
 
         >>> import lrkern as lk
         >>> lk.linear(1.0, 0.0, 4).staircase(2).table(5)
         array([1. , 1. , 0.5, 0.5, 0. ])
         """
         every = count("staircase", "every", every, low=1)
-        steps = None if self.steps is None else -(-self.steps // every) * every
-        return Schedule("staircase", (self, every), _core.staircase(self.node, every), steps)
+        late = choice("staircase", "side", side, _SIDES) == "after"
+        steps = None if self.steps is None else -(-self.steps // every) * every + late
+        return Schedule("staircase", (self, every, side), _core.staircase(self.node, every, late), steps)
 
-    def repeat(self, period: int, times: int | None = None, gain: float = 1.0) -> Schedule:
+    def repeat(self, period: int, times: int | None = None, gain: float = 1.0, side: str = "from") -> Schedule:
         """gain^i s(t - i period), i = floor(t / period): the first `period` steps of s over and over.
 
         Args:
             period: >= 1.
-            times: number of cycles, >= 1; the last one runs on to where s ends. None: for ever.
+            times: number of cycles, >= 1; the last one runs on to where s ends. None: without end.
             gain: factor from one cycle to the next, > 0.
+            side: "from": at a multiple of `period` the next cycle has begun. "after": the multiple itself is the end of a cycle.
 
         >>> import lrkern as lk
         >>> lk.linear(1.0, 0.0, 2).repeat(2, gain=0.5).table(6)
@@ -301,33 +355,47 @@ class Schedule(_core.Expression):
         if times is not None:
             times = count("repeat", "times", times, low=1)
         gain = real("repeat", "gain", gain, above=0.0)
-        node = _core.repeat(self.node, period, _core.FOREVER if times is None else times, gain)
+        late = choice("repeat", "side", side, _SIDES) == "after"
+        node = _core.repeat(self.node, period, _core.FOREVER if times is None else times, gain, 1.0, late)
         steps = None if times is None else _plus(self.steps, (times - 1) * period)
-        return Schedule("repeat", (self, period, times, gain), node, steps)
+        return Schedule("repeat", (self, period, times, gain, side), node, steps)
 
-    def restarts(self, growth: float = 1.0, gain: float = 1.0) -> Schedule:
+    def restarts(self, growth: float = 1.0, gain: float = 1.0, warmup: int = 0, warmup_start: float = 0.0) -> Schedule:
         """The curve again and again, each time `growth` times as long and from `gain` times as high.
 
         Cycle i runs within steps growth^i steps from gain^i its start to its end. Beginnings are exact, whatever their number;
         they need not be integers. The schedule must be a single curve from a start to an end.
 
+        With a warm-up, cycle i takes (warmup + steps) growth^i steps: `warmup` of them, whatever the cycle, rise linearly from
+        `warmup_start` to gain^i the start; the curve takes the others. `warmup_start` and the end stay as they are.
+
         Args:
             growth: ratio of lengths, > 0, either 1 or 1e-9 away from it at least; below 1 the cycles end at
-                steps/(1 - growth), where the end is held.
+                steps/(1 - growth), where the end is held. With a warm-up >= 1.
             gain: ratio of starts, > 0.
+            warmup: steps of the warm-up at the beginning of each cycle, >= 0.
+            warmup_start: where each warm-up begins.
 
         >>> import lrkern as lk
         >>> lk.linear(1.0, 0.2, 2).restarts(growth=2.0, gain=0.5).table(8).round(4)
         array([1.    , 0.6   , 0.5   , 0.425 , 0.35  , 0.275 , 0.25  , 0.2438])
         """
         growth, gain = ramps.restart_ratios("restarts", growth, gain)
+        warmup = count("restarts", "warmup", warmup, high=MAX_COUNT - (self.steps or 0))
+        warmup_start = real("restarts", "warmup_start", warmup_start)
         if not _core.is_ramp(self.node) or not self.steps:
             raise ValueError(f"restarts: the schedule must be a single curve, as cosine(0.1, 0.0, 9) is; got {describe(self)}")
-        node = _core.restarts(self.node, self.steps, growth, gain, self(self.steps))
-        return Schedule("restarts", (self, growth, gain), node, None)
+        rise = None
+        if warmup > 0:
+            growth = real("restarts", "growth", growth, low=1.0)
+            rise = ramps.ramp("linear", warmup, _core.constant(warmup_start), 0, self.node, 0)
+        node = _core.restarts(self.node, growth, gain, self(self.steps), rise)
+        return Schedule("restarts", (self, growth, gain, warmup, warmup_start), node, None)
 
     def cooldown(self, at: int, steps: int, end: float = 0.0, curve: str = "linear") -> Schedule:
         """s until step `at`, then `steps` steps from s(at) to `end`, held.
+
+        Where a phase of no steps lies at `at`, it branches off from the start of that phase.
 
         Args:
             at: first step of the cooldown, >= 0.
@@ -339,15 +407,116 @@ class Schedule(_core.Expression):
         >>> lk.constant(1.0).cooldown(2, 2).table(6)
         array([1. , 1. , 1. , 0.5, 0. , 0. ])
         """
-        at = count("cooldown", "at", at)
-        steps = count("cooldown", "steps", steps, high=MAX_COUNT - at)
-        end = real("cooldown", "end", end)
-        choice("cooldown", "curve", curve, ramps.NAMES)
+        return self._branch("cooldown", at, steps, end, curve)
+
+    def finish(self, at: int, steps: int, end: float = 0.0, curve: str = "linear") -> Schedule:
+        """`cooldown` under the name of its other use: a run that is to end early goes from s(at) to `end` within `steps` steps.
+
+        >>> import lrkern as lk
+        >>> lk.cosine(0.1, 0.0, 1000).finish(at=500, steps=100)
+        cosine(0.1, 0.0, 1000).cooldown(500, 100)
+        """
+        return self._branch("finish", at, steps, end, curve)
+
+    def _branch(self, where: str, at: int, steps: int, end: float, curve: str) -> Schedule:
+        at = count(where, "at", at)
+        steps = count(where, "steps", steps, high=MAX_COUNT - at)
+        end = real(where, "end", end)
+        choice(where, "curve", curve, ramps.NAMES)
+        beginning = self._defined(at)
         if curve in ramps.POSITIVE:
-            ramps.check_positive("cooldown", curve, start=self(at), end=end, start_name="s(at)")
+            ramps.check_positive(where, curve, start=beginning, end=end, start_name="s(at)")
         fall = ramps.ramp(curve, steps, self.node, at, _core.constant(end), 0)
         node = _core.join([self.node, fall], [at])
         return Schedule("cooldown", (self, at, steps, end, curve), node, at + steps)
+
+    def _defined(self, at: int) -> float:
+        """The beginning at `at`, infinite beyond float64; ZeroDivisionError where there is none."""
+        try:
+            return self._beginning(at)
+        except OverflowError:
+            return inf
+
+    def extend(self, total: int, at: int) -> Schedule:
+        """s until step `at`; what is left of it is stretched so that it ends at step `total`, not at s.steps.
+
+        From step `at` on: s(at + (t - at)(s.steps - at)/(total - at)). It is continuous, the value at `at` is s(at), and the
+        end is that of s; a phase that has begun by then takes its share of the longer run. Use it where a run that is under way
+        gets another total: rebuilding the schedule with that total instead makes the value jump.
+
+        Args:
+            total: steps of the whole run, > `at`, less than s.steps as well.
+            at: the step at which the run goes on, < s.steps.
+
+        Raises:
+            ValueError: s never ends, or has ended by step `at`: there is nothing to stretch.
+
+        >>> import lrkern as lk
+        >>> lk.linear(1.0, 0.0, 4).extend(10, at=2).table(11)
+        array([1.    , 0.75  , 0.5   , 0.4375, 0.375 , 0.3125, 0.25  , 0.1875,
+               0.125 , 0.0625, 0.    ])
+        """
+        at = count("extend", "at", at)
+        if self.steps is None:
+            raise ValueError(f"extend: the schedule must end, or it has no other total; {describe(self)} never does")
+        if at >= self.steps:
+            raise ValueError(f"extend: at must be before step {self.steps}, at which the schedule has ended; got {at}")
+        total = count("extend", "total", total, low=at + 1)
+        rest = self.shift(-at).stretch(Fraction(total - at, self.steps - at))
+        node = _core.join([self.node, rest.node], [at])
+        return Schedule("extend", (self, total, at), node, total)
+
+    def of(self, clock: Schedule) -> Schedule:
+        """s(clock(t)): the schedule at a time that is itself a schedule.
+
+        For a schedule over tokens or samples, where `clock` says how many of them there have been: `batch.cumulative()` for a
+        schedule of batch sizes.
+
+        Args:
+            clock: >= 0, and never goes back. Where it is made of straight lines, which joins of `line` and `linear` and
+                `cumulative` are, times are exact up to 2^53 and tables fill as fast as those of s; else each step is compiled by
+                itself.
+
+        Raises:
+            ValueError: the clock goes back, or below zero; looked for along its straight lines only.
+
+        Accuracy: 0.6 ULP of s at the exact time.
+
+        >>> import lrkern as lk
+        >>> batch = lk.piecewise([2, 4], [3])  # samples per step
+        >>> lk.linear(1.0, 0.0, 10).of(batch.cumulative()).table(6)
+        array([1. , 0.8, 0.6, 0.4, 0. , 0. ])
+        """
+        clock = schedule("of", "clock", clock)
+        sound, at = _core.follow_clock(clock.node)
+        if sound < 0:
+            raise ValueError(f"of: clock must be >= 0 and never go back; it does at step {at}")
+        node = _core.composition(self.node, clock.node)
+        return Schedule("of", (self, clock), node, _arrival(clock, self.steps))
+
+    def cumulative(self) -> Schedule:
+        """The running total: the sum of s(0), s(1), ..., s(t - 1). Between steps a straight line.
+
+        The schedule must be constant from change to change, as batch sizes are: what `piecewise`, `from_table`, `staircase`
+        and joins of constants give, with at most 100,000 changes. Totals are exact up to 2^53.
+
+        Raises:
+            ValueError: it is something else, changes without end, or a value is negative.
+
+        >>> import lrkern as lk
+        >>> lk.piecewise([2, 4], [3]).cumulative().table(6)
+        array([ 0.,  2.,  4.,  6., 10., 14.])
+        """
+        begins, levels = _levels(self)
+        total, parts = Fraction(0), []
+        for i, level in enumerate(levels):
+            base, line = float(total), _core.line(0.0, level, 1.0)
+            low = float(total - Fraction(base))
+            start = _core.constant(base) if low == 0.0 else _core.add(_core.constant(base), _core.constant(low))
+            parts.append(_core.add(start, line) if level else start)
+            if i + 1 < len(begins):
+                total += Fraction(level) * (begins[i + 1] - begins[i])
+        return Schedule("cumulative", (self,), _core.join(parts, list(begins[1:])), begins[-1] if levels[-1] == 0.0 else None)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"schedules never change: {name!r} cannot be set")
@@ -471,6 +640,35 @@ def _plus(steps: int | None, more: int) -> int | None:
     return steps + more
 
 
+def _arrival(clock: Schedule, steps: int | None) -> int | None:
+    """The first step at which a clock shows `steps` or more; where it stands still before that, from when on it does."""
+    arrival = -1 if steps is None else _core.clock_arrival(clock.node, steps)
+    return clock.steps if arrival < 0 else arrival
+
+
+_MOST_LEVELS = 100_000
+
+
+def _levels(s: Schedule) -> tuple[list[int], list[float]]:
+    """The steps at which a piecewise constant schedule changes, 0 first, and its values from there on."""
+    begins = [0, *s._joints(0, MAX_COUNT, _MOST_LEVELS)]
+    if len(begins) > _MOST_LEVELS:
+        raise ValueError(f"cumulative: the schedule may change at {_MOST_LEVELS} steps at most; {describe(s)} changes at more")
+    levels = []
+    for i, begin in enumerate(begins):
+        level, last = s(begin), begins[i + 1] - 1 if i + 1 < len(begins) else MAX_COUNT
+        # What is smooth and not constant differs at one of these places.
+        if any(s(t) != level for t in (begin + 1, (begin + last) // 2, last - 1, last) if begin < t <= last):
+            raise ValueError(
+                f"cumulative: the schedule must be constant from change to change, as piecewise and staircase make it; "
+                f"{describe(s)} is not from step {begin} to {last}"
+            )
+        if level < 0.0:
+            raise ValueError(f"cumulative: values must be >= 0; got {level} at step {begin}")
+        levels.append(level)
+    return begins, levels
+
+
 def _longer(a: Schedule, b: Schedule) -> int | None:
     return None if a.steps is None or b.steps is None else max(a.steps, b.steps)
 
@@ -507,12 +705,32 @@ def output(where: str, shape: tuple[int, ...], dtype: Any, out: Any) -> NDArray[
         raise MemoryError(f"{where}: an array of shape {shape} does not fit into memory") from None
 
 
-def join(schedules: Sequence[Schedule], boundaries: Sequence[int] | ArrayLike) -> Schedule:
+def sides(where: str, side: object, at: Sequence[float]) -> tuple[str | tuple[str, ...], list[bool] | None]:
+    """The side of each boundary, as it will be printed, and whether it is "after"."""
+    if isinstance(side, str) or not isinstance(side, Sequence):
+        return choice(where, "side", side, _SIDES), [True] * len(at) if side == "after" else None
+    chosen = tuple(choice(where, f"side[{i}]", one, _SIDES) for i, one in enumerate(side))
+    if len(chosen) != len(at):
+        raise ValueError(f"{where}: side must be one for all or one for each of the {len(at)} boundaries; got {len(chosen)}")
+    for i in range(1, len(at)):
+        if at[i] == at[i - 1] and chosen[i - 1] == "after" and chosen[i] == "from":
+            raise ValueError(f"{where}: boundaries must not decrease; got 'after' {at[i]} before 'from' {at[i]}")
+    if len(set(chosen)) <= 1:
+        return sides(where, chosen[0] if chosen else "from", at)
+    return chosen, [one == "after" for one in chosen]
+
+
+def join(
+    schedules: Sequence[Schedule], boundaries: Sequence[float] | ArrayLike, side: str | Sequence[str] = "from"
+) -> Schedule:
     """Schedules one after the other: from `boundaries[i-1]` on, `schedules[i]` from its own step 0.
 
     Args:
         schedules: at least one.
-        boundaries: one less, integers >= 0 that do not decrease; at a boundary the later schedule has begun.
+        boundaries: one less, numbers >= 0 that do not decrease. They need not be whole: after a boundary at 47.5 the local time
+            of the later schedule at step 48 is 0.5.
+        side: "from": at a boundary the later schedule has begun. "after": at the boundary itself the earlier one still holds.
+            One for all, or one for each boundary.
 
     Source: the composition rule of optax.join_schedules.
 
@@ -525,11 +743,12 @@ def join(schedules: Sequence[Schedule], boundaries: Sequence[int] | ArrayLike) -
     parts = tuple([schedule("join", f"schedules[{i}]", part) for i, part in enumerate(schedules)])
     if not parts:
         raise ValueError("join: schedules must not be empty")
-    at = counts("join", "boundaries", boundaries)
+    at = times("join", "boundaries", boundaries)
     if len(at) != len(parts) - 1:
         raise ValueError(f"join: boundaries must be one less than the {len(parts)} schedules; got {len(at)}")
-    node = _core.join([part.node for part in parts], list(at))
-    return Schedule("join", (parts, at), node, _plus(parts[-1].steps, at[-1] if at else 0))
+    shown, after = sides("join", side, at)
+    node = _core.join([part.node for part in parts], list(at), after)
+    return Schedule("join", (parts, at, shown), node, _plus(parts[-1].steps, ceil(at[-1]) if at else 0))
 
 
 def add(a: Schedule, b: Schedule | Number) -> Schedule:

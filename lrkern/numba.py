@@ -511,6 +511,7 @@ def lars_step(
     trust=1e-3,
     eps=0.0,
     nesterov=False,
+    trust_clip=False,
     maximize=False,
     convention="paper",
     first=False,
@@ -542,6 +543,7 @@ def lars_step(
         np.float64(eps),
         np.float64(convention == "optax"),
         np.float64(convention != "apex"),
+        flag(trust_clip),
     )
     update.step_measured(h, 1 if flag(first) else 2, param, grad, momentum_buffer, None)
 

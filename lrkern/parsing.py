@@ -16,6 +16,7 @@ OPERATORS: dict[str, Callable[[Any, Any], Schedule]] = {
     "+": lambda a, b: add(a, b),
     "*": lambda a, b: multiply(a, b) if isinstance(b, Schedule) and isinstance(a, Schedule) else multiply(b, a),
     "/": lambda a, b: a / b,
+    "**": lambda a, b: a**b,
 }
 
 
@@ -52,19 +53,27 @@ def write(schedule: Schedule) -> str:
         right = f"({_value(args[1])})" if isinstance(args[1], Schedule) and args[1].name == "+" else _value(args[1])
         return f"{_value(args[0])} + {right}"
     if name == "*":
-        right = f"({_value(args[1])})" if args[1].name in ("+", "*", "/") else _value(args[1])
-        return f"{_factor(args[0])} * {right}"
+        return f"{_factor(args[0])} * {_divisor(args[1])}"
     if name == "/":
-        return f"{_factor(args[0])} / {_value(args[1])}"
+        return f"{_factor(args[0])} / {_divisor(args[1])}"
+    if name == "**":
+        return f"{_operand(args[0])} ** {_value(args[1])}"
     arguments = arguments_of(schedule)
     if name in METHODS:
-        target = f"({_value(args[0])})" if args[0].name in OPERATORS else _value(args[0])
-        return f"{target}.{name}({_arguments(arguments[1:])})"
+        return f"{_operand(args[0])}.{name}({_arguments(arguments[1:])})"
     return f"{name}({_arguments(arguments)})"
 
 
 def _factor(value: Any) -> str:
     return f"({_value(value)})" if isinstance(value, Schedule) and value.name == "+" else _value(value)
+
+
+def _divisor(value: Any) -> str:
+    return f"({_value(value)})" if isinstance(value, Schedule) and value.name in ("+", "*", "/") else _value(value)
+
+
+def _operand(schedule: Schedule) -> str:
+    return f"({write(schedule)})" if schedule.name in OPERATORS else write(schedule)
 
 
 def _arguments(arguments: list[tuple[str, Any, Any]]) -> str:

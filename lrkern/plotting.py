@@ -1,37 +1,44 @@
-"""Pictures of schedules with matplotlib."""
+"""Pictures of schedules, of logged values, and of range tests with matplotlib."""
 
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from lrkern import _look
 from lrkern._checks import count, describe, flag
+from lrkern._labels import differences, short_labels, shorten
+from lrkern._logged import Drawable, Values, drawables
+from lrkern._look import COLORS as COLORS
+from lrkern._look import style as style
 from lrkern._optional import require
 from lrkern._sampling import Line, lines
-from lrkern._svg import shorten
 from lrkern.expression import Schedule
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Okabe and Ito's: told apart by everybody; without their yellow, which is too light for a line.
-COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
-_DASHES = ("-", "--", ":", "-.")  # once the colours have been used up
+    from lrkern.suggestion import Suggestion
+
 _COLUMNS = 1024  # pixels across, more or less
 # Beyond these matplotlib's own arithmetic, of margins and ticks, leaves float64.
 _SMALLEST = 1e-300
 _LARGEST = {"linear": 1e307, "symlog": 1e307, "log": 1e150}
-_INK, _PALE, _LINE = "#475569", "#e2e8f0", "#94a3b8"
 _MARK, _ALONE = "lrkern-mark", "lrkern-alone"
-_TEXT = {"family": "monospace", "size": 8}
+_MANY = 8  # more curves than these are told apart by a colour map
+_MANY_MARKS = 16  # of many curves; more of them mark nothing
+_BAR_TICKS = 16  # of more curves every so many has a text
+_WIDTH, _HEIGHT, _LINE_HEIGHT = 7.2, 3.4, 0.17  # inches
+_CHARACTER = 0.075  # inches: the width of one in a legend, or a little more
 
 
 def plot(
-    schedules: Schedule | Sequence[Schedule],
+    schedules: Schedule | ArrayLike | Sequence[Schedule | Values],
     n: int | None = None,
     ax: Axes | None = None,
     *,
@@ -42,18 +49,24 @@ def plot(
     ylabel: str = "learning rate",
     **line: Any,
 ) -> Axes:
-    """Draw one schedule, or several over each other, with matplotlib (extra `[plot]`).
+    """Draw schedules and logged values, one or several over each other, with matplotlib (extra `[plot]`).
 
     Lines have a point for every step, or, beyond some thousand of them, for the extremes of every pixel's; where a value is
     held until the next one comes they are stairs. Where one formula ends and the next begins (warm-ups, joins, restarts,
     cooldowns, jumps) a thin line is drawn, with its step; the many of a staircase or of equal cycles are left out.
 
+    More than eight curves are told apart by a colour map, with a bar that says which is which instead of a legend. Colours,
+    fonts and sizes are those of the style in use, where it changes matplotlib's defaults.
+
     Args:
-        schedules: a Schedule or a sequence of them.
-        n: how many steps to show, at least 1. Default: a little more than the longest schedule's length; of schedules without
-            an end, until they have fallen to half of their peak. A line ends where values leave float64.
+        schedules: a Schedule; or values at steps 0, 1, 2, ...: an array, a tensor, a list of numbers; or a sequence of both, in
+            which a tuple of two arrays is (steps, values), for what is logged now and then. A 2-D array has a curve in each
+            row, as `lrkern.tables` gives them. NaN and infinities among values are gaps.
+        n: how many steps to show, at least 1. Default: up to the last value, or a little more than the longest schedule's
+            length; of schedules without an end, until they have fallen to half of their peak. A line ends where a schedule
+            leaves float64.
         ax: the axes to draw into, with straight axes. Default: a new figure. Repeated calls with the same axes overlay.
-        labels: the legend's text, one for each schedule. Default: their expressions, shortened.
+        labels: the legend's text, one for each curve. Default: their expressions, shortened, with numbers rounded.
         log: logarithmic vertical axis: True leaves out values <= 0, "symlog" shows them, linear next to zero.
         marks: draw the thin lines.
         title: text above the picture. Default: a lone schedule's expression.
@@ -71,83 +84,239 @@ def plot(
 
     >>> import lrkern as lk
     >>> s = lk.cosine(0.1, 0.0, 1000).warmup(100)
-    >>> axes = lk.plot([s, lk.linear(0.1, 0.0, 1100)], labels=["cosine", "line"])  # doctest: +SKIP
+    >>> logged = [1e-3 * t for t in range(100)]
+    >>> axes = lk.plot([s, lk.linear(0.1, 0.0, 1100), logged], labels=["cosine", "line", "run 7"])  # doctest: +SKIP
     >>> axes.figure.savefig("schedules.png")  # doctest: +SKIP
     """
-    rows = _as_list(schedules)
+    rows = drawables("plot", schedules)
     if n is not None:
         n = count("plot", "n", n, low=1)
-    texts = _labels(labels, rows)
+    given = _given_labels(labels, rows)
     scale = _scale(log)
     flag("plot", "marks", marks)
     options = _line_options(line)
     _check_axes(ax)
     n, drawn = lines("plot", rows, n, _COLUMNS)
     _check_values(drawn, scale)
-    own = ax is None
-    if ax is None:
-        ax = _new_axes()
+    texts = short_labels([repr(one) for one in rows], 60) if given is None else given
+    picture = _Picture(_new_axes(texts), own=True) if ax is None else _Picture.of(ax)
+    ax = picture.ax
     for one, text in zip(drawn, texts, strict=True):
         values = np.where(one.values > 0, one.values, np.nan) if scale == "log" else one.values
-        (curve,) = ax.plot(one.steps, values, **{**_look(ax, n), "label": text, **options})
+        look = {
+            **_look.line_look(ax, len(_curves(*_same_place(ax)))),
+            **({"marker": "o", "markersize": 3.5} if n <= 60 else {}),
+        }
+        (curve,) = ax.plot(one.steps, values, **{**look, "label": text, **options})
         if "markevery" not in options:
             curve.set_markevery(np.flatnonzero(np.diff(one.steps, append=n)).tolist())  # not where a stair ends
-        if marks:
-            for mark in one.marks:
-                ax.axvline(mark, color=curve.get_color(), gid=_MARK, lw=0.8, ls=(0, (1, 3)), alpha=0.8, zorder=1)
+        picture.add(curve, one.marks if marks else [], colored="color" not in options, code=given is None)
     _set_scale(ax, scale)
     style(ax, xlabel="step", ylabel=ylabel)
-    if marks:
-        _label_marks(ax)
-    curves = _curves(ax)
-    if len(curves) > 1 or labels is not None:
-        ax.legend(handles=curves, prop=_TEXT, **(_ABOVE if own else {"loc": "best"}))
-    alone = len(curves) == 1 and labels is None
-    if title is not None or alone:
-        text = texts[0] if title is None else title
-        heading = ax.set_title(text, loc="left", fontsize=9, family="monospace", color=_INK, pad=14)
-        heading.set_gid(_ALONE if title is None else None)
-    else:
-        for child in ax.get_children():
-            if child.get_gid() == _ALONE:  # written when there was one schedule; now the legend names them
-                child.set(text="", gid=None)
+    picture.draw_marks()
+    picture.tell_apart(by_legend=labels is not None)
+    picture.place_legend()
+    for child in ax.get_children():
+        if child.get_gid() == _ALONE:  # written when there was one schedule; now the legend names them
+            child.set(text="", gid=None)
+    if title is not None:
+        size = _look.setting("axes.titlesize", "medium")
+        ax.set_title(title, loc="left", fontsize=size, color=_look.ink(), pad=picture.room_above())
+    elif len(_curves(*_same_place(ax))) == 1 and labels is None:
+        heading = ax.set_title(texts[0], loc="left", fontsize="small", color=_look.ink(), pad=picture.room_above())
+        heading.set(gid=_ALONE, **_look.code_text())
     return ax
 
 
-_ABOVE = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "borderaxespad": 1.5, "frameon": False}
+class _Picture:
+    """What has been drawn into axes, over all calls."""
+
+    def __init__(self, ax: Any, own: bool) -> None:
+        self.ax, self.own = ax, own
+        self.colored: list[Any] = []
+        """The curves whose colours nobody has chosen."""
+        self.code: list[Any] = []
+        """The curves whose labels are expressions."""
+        self.marks: list[tuple[Any, list[int]]] = []
+        self.bar: Any = None
+        """The axes of the bar of colours."""
+        self.has_no_room = False
+        """Whether a legend would have hidden most of the axes."""
+        self.top: tuple[float, float] | None = None
+        """The vertical limits that made room for a legend."""
+        ax._lrkern_picture = self
+
+    @classmethod
+    def of(cls, ax: Any) -> _Picture:
+        """That of some axes, as far as nobody has removed what is in it."""
+        picture = getattr(ax, "_lrkern_picture", None) or cls(ax, own=False)
+        picture.colored = [curve for curve in picture.colored if curve.axes is ax]
+        picture.code = [curve for curve in picture.code if curve.axes is ax]
+        picture.marks = [(curve, marks) for curve, marks in picture.marks if curve.axes is ax]
+        if picture.top == ax.get_ylim():
+            ax.autoscale(axis="y")
+        return picture
+
+    def add(self, curve: Any, marks: list[int], colored: bool, code: bool) -> None:
+        self.marks.append((curve, marks))
+        if colored:
+            self.colored.append(curve)
+        if code:
+            self.code.append(curve)
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether a colour map tells the curves apart: there are many, or so large a legend leaves no room for them."""
+        room = 0.35 * self.ax.figure.bbox.height / self.ax.figure.dpi
+        too_high = self.own and len(self.colored) > 2 and len(self.colored) * _LINE_HEIGHT * _look.scale() > room
+        return len(self.colored) > _MANY or too_high or self.has_no_room
+
+    def draw_marks(self) -> None:
+        """The thin lines, and their steps above them as far as there is room; those of earlier calls are drawn again."""
+        ax = self.ax
+        for old in [one for one in (*ax.lines, *ax.texts) if one.get_gid() == _MARK]:
+            old.remove()
+        if self.is_crowded:
+            self._color()
+        marks = [(mark, curve.get_color()) for curve, steps in self.marks for mark in steps]
+        if self.is_crowded:
+            steps = sorted({mark for mark, _ in marks})
+            marks = [(mark, _look.faint()) for mark in steps] if len(steps) <= _MANY_MARKS else []
+        for mark, color in marks:
+            ax.axvline(mark, color=color, gid=_MARK, lw=0.9, ls=(0, (4, 3)), marker="", zorder=1)
+        self._label_marks([mark for mark, _ in marks])
+
+    def _label_marks(self, steps: list[int]) -> None:
+        ax = self.ax
+        eng = require("matplotlib.ticker", install="'lrkern[plot]'", what="plot").EngFormatter(sep="")
+        left, right = ax.get_xlim()
+        share = 0.5 if self.is_crowded else 0.75  # of a new figure; what the axes will have is not known yet
+        width = share * ax.figure.bbox.width / ax.figure.dpi if self.own else _width(ax)
+        each = 0.065 * _look.scale() / width  # of the axes' width, for a character
+        free = -math.inf
+        for step in sorted(set(steps)):
+            label = f"{step:,}" if step < 10**7 else eng(step)
+            half = each * (len(label) / 2 + 0.3) * (right - left)
+            if step - half >= free:
+                place = {"xycoords": ax.get_xaxis_transform(), "textcoords": "offset points", "ha": "center", "va": "bottom"}
+                look: dict[str, Any] = {**place, "fontsize": "x-small", "color": _look.ink(), "gid": _MARK}
+                ax.annotate(label, (step, 1.0), (0, 3), **look)
+                free = step + half
+
+    def _color(self) -> None:
+        colors = _look.color_map(self.ax, len(self.colored))
+        for i, curve in enumerate(self.colored):
+            curve.set(color=colors(i), linestyle="-")
+
+    def tell_apart(self, by_legend: bool) -> None:
+        """A bar of colours, or a legend where there is more than one curve or labels have been given."""
+        ax = self.ax
+        if self.bar is not None:
+            self.bar.clear()
+        if ax.get_legend() is not None:
+            ax.get_legend().remove()
+        if self.is_crowded:
+            self._draw_bar()
+        named = [one for one in _curves(ax) if not (self.is_crowded and one in self.colored)]
+        named = [one for one in named if not one.get_label().startswith("_")]
+        if len(named) <= _MANY and (named if self.is_crowded else len(named) > 1 or by_legend):
+            self._draw_legend(named)
+
+    def _draw_bar(self) -> None:
+        import matplotlib as mpl
+
+        ax, n = self.ax, len(self.colored)
+        common, own = differences([curve.get_label() for curve in self.colored])
+        colors = mpl.cm.ScalarMappable(mpl.colors.BoundaryNorm(np.arange(n + 1) - 0.5, n), _look.color_map(ax, n))
+        shown = range(n) if n <= _BAR_TICKS else np.rint(np.linspace(0, n - 1, _BAR_TICKS // 2)).astype(int).tolist()
+        place: dict[str, Any] = {"ax": ax, "pad": 0.02, "aspect": 30} if self.bar is None else {"cax": self.bar}
+        bar = ax.figure.colorbar(colors, ticks=shown, **place)
+        self.bar = bar.ax
+        self.bar.set_yticks(shown, [shorten(own[i], 26) for i in shown], fontsize="x-small", color=_look.ink())
+        for text in self.bar.get_yticklabels():
+            text.set(**_look.code_text())
+        self.bar.tick_params(which="both", length=0)
+        bar.minorticks_off()
+        bar.outline.set_visible(False)
+        if common:
+            self.bar.set_ylabel(shorten(common, 44), fontsize="x-small", color=_look.ink(), **_look.code_text())
+
+    def _draw_legend(self, named: list[Any]) -> None:
+        ax = self.ax
+        width = _width(ax) / (_CHARACTER * _look.scale())  # in characters
+        room = max(int(width) - 6, 16)
+        texts = [textwrap.fill(str(one.get_label()), room, break_on_hyphens=False) for one in named]
+        look: dict[str, Any] = {"fontsize": _look.setting("legend.fontsize", "small"), "labelcolor": _look.ink()}
+        if self.own:
+            longest = max(len(row) for text in texts for row in text.splitlines() or [""])
+            look |= {"ncols": max(1, min(len(texts), int(width / (longest + 7)))), **_above(ax, 16)}
+        else:
+            look |= {"loc": "best"}
+        legend = ax.legend(named, texts, **look)
+        for text, one in zip(legend.get_texts(), named, strict=True):
+            if one in self.code:
+                text.set(**_look.code_text())
+
+    def place_legend(self) -> None:
+        """Give a legend within given axes room above the curves, if there is no place where it hides none."""
+        ax, legend = self.ax, self.ax.get_legend()
+        if self.own or legend is None:
+            return
+        ax.figure.canvas.figure.draw_without_rendering()
+        box = legend.get_window_extent()
+        if not any(_crosses(curve, box) for curve in _curves(ax)) or not ax.get_autoscaley_on():
+            return
+        share = box.height / ax.get_window_extent().height + 0.06
+        if share <= 0.6:
+            legend.set_loc("upper right")
+            low, high = ax.get_yaxis_transform().transform([(0.0, y) for y in ax.get_ylim()])[:, 1]
+            top = ax.transData.inverted().transform((0.0, low + (high - low) / (1.0 - share)))[1]
+            ax.set_ylim(top=top)
+            self.top = ax.get_ylim()
+        elif len(self.colored) > 1 and not self.has_no_room:
+            self.has_no_room = True
+            self.draw_marks()
+            self.tell_apart(by_legend=False)
+            self.place_legend()
+        else:
+            place = _above(ax, 18)
+            legend.set_loc(place["loc"])
+            legend.set_bbox_to_anchor(place["bbox_to_anchor"], place["bbox_transform"])
+            legend.borderaxespad = 0.0
+
+    def room_above(self) -> float:
+        """Points between the axes and a title: for the steps of marks, and for a legend above them."""
+        legend = self.ax.get_legend()
+        if not self.own or legend is None:
+            return 14 * _look.scale()
+        self.ax.figure.draw_without_rendering()
+        pixels = legend.get_window_extent().y1 - self.ax.get_window_extent().y1
+        return float(pixels / self.ax.figure.dpi * 72) + 6
 
 
-def style(ax: Axes, xlabel: str, ylabel: str) -> None:
-    """Give axes the package's look: a light grid, no box, short numbers for many steps."""
-    ticker = require("matplotlib.ticker", install="'lrkern[plot]'", what="lrkern.plotting")
-    ax.set_xlabel(xlabel, color=_INK, fontsize=9)
-    ax.set_ylabel(ylabel, color=_INK, fontsize=9)
-    ax.grid(True, color=_PALE, lw=0.8)
-    ax.set_axisbelow(True)
-    ax.margins(x=0.02)
-    ax.tick_params(which="both", colors=_INK, labelsize=8, length=0)
-    for side in ("top", "right"):
-        ax.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        ax.spines[side].set_color("#cbd5e1")
-    ax.xaxis.set_major_locator(ticker.MaxNLocator(nbins=8, steps=[1, 2, 5, 10], integer=True))
-    ax.xaxis.set_major_formatter(ticker.EngFormatter(sep=""))
-    if ax.get_yscale() == "linear":
-        ax.yaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: _short(value, *ax.get_ylim())))
+def _width(ax: Axes) -> float:
+    """Of the axes, in inches."""
+    return ax.get_window_extent().width / ax.figure.dpi
 
 
-def _short(value: float, low: float, high: float) -> str:
-    """A tick's number with as many digits as tell it from its neighbours, and no power of ten beside the axis."""
-    largest, range_ = max(abs(low), abs(high)), abs(high / 2 - low / 2)
-    digits = 3 + max(0, math.ceil(math.log10(largest / range_))) if range_ > 0.0 else 6
-    return f"{0.0 if abs(value) < 1e-9 * range_ else value:.{min(digits, 17)}g}"
+def _above(ax: Any, points: float) -> dict[str, Any]:
+    """Where a legend above the axes is, so many points higher."""
+    from matplotlib.transforms import ScaledTranslation
+
+    higher = ScaledTranslation(0.0, points * _look.scale() / 72, ax.figure.dpi_scale_trans)
+    return {
+        "loc": "lower left",
+        "bbox_to_anchor": (0.0, 1.0),
+        "bbox_transform": ax.transAxes + higher,
+        "borderaxespad": 0.0,
+        "borderpad": 0.1,
+        "frameon": False,
+    }
 
 
-def _look(ax: Axes, n: int) -> dict[str, Any]:
-    taken = len(_curves(ax))
-    dashes = _DASHES[taken // len(COLORS) % len(_DASHES)]
-    markers: dict[str, Any] = {"marker": "o", "markersize": 3.5} if n <= 60 else {}
-    return {"color": COLORS[taken % len(COLORS)], "linestyle": dashes, "linewidth": 1.8, **markers}
+def _crosses(curve: Any, box: Any) -> bool:
+    path = curve.get_path().transformed(curve.get_transform()).cleaned(remove_nans=True)
+    return bool(path.intersects_bbox(box.padded(3), filled=False))
 
 
 def _line_options(line: dict[str, Any]) -> dict[str, Any]:
@@ -188,8 +357,14 @@ def _check_values(drawn: Sequence[Line], scale: str) -> None:
             raise ValueError(f"{wanted}; got {one.values[i]:g} at step {one.steps[i]}")
 
 
-def _curves(ax: Axes) -> list[Any]:
-    return [one for one in ax.lines if one.get_gid() != _MARK]
+def _curves(*axes: Axes) -> list[Any]:
+    return [one for ax in axes for one in ax.lines if one.get_gid() != _MARK]
+
+
+def _same_place(ax: Axes) -> list[Axes]:
+    """The axes and its twins, which have another vertical axis."""
+    place = ax.get_position().bounds
+    return [one for one in ax.figure.axes if one.get_position().bounds == place]
 
 
 def _set_scale(ax: Axes, scale: str) -> None:
@@ -197,26 +372,11 @@ def _set_scale(ax: Axes, scale: str) -> None:
         ax.set_yscale(scale)
         return
     sizes: NDArray[np.float64] = np.abs(np.concatenate([np.asarray(one.get_ydata(), float) for one in _curves(ax)]))
+    sizes = sizes[np.isfinite(sizes)]
+    ax.get_ylim()  # limits on this axis yet: those of the smallest numbers overflow on the other
     largest = float(sizes.max()) or 1.0
     smallest = float(sizes[sizes > 0.0].min(initial=largest))
     ax.set_yscale("symlog", linthresh=max(smallest, 1e-4 * largest, _SMALLEST))
-
-
-def _label_marks(ax: Axes) -> None:
-    """The step above each mark, as far as there is room; what an earlier call wrote is written anew."""
-    for text in [text for text in ax.texts if text.get_gid() == _MARK]:
-        text.remove()
-    short = require("matplotlib.ticker", install="'lrkern[plot]'", what="plot").EngFormatter(sep="")
-    left, right = ax.get_xlim()
-    free = -math.inf
-    for step in sorted({int(np.asarray(one.get_xdata())[0]) for one in ax.lines if one.get_gid() == _MARK}):
-        label = f"{step:,}" if step < 10**7 else short(step)
-        half = (0.006 * len(label) + 0.004) * (right - left)
-        if step - half >= free:
-            place = {"xycoords": ax.get_xaxis_transform(), "textcoords": "offset points", "ha": "center", "va": "bottom"}
-            look: dict[str, Any] = {**place, "fontsize": 7, "color": _LINE, "gid": _MARK}
-            ax.annotate(label, (step, 1.0), (0, 3), **look)
-            free = step + half
 
 
 def _scale(log: bool | str) -> str:
@@ -228,31 +388,49 @@ def _scale(log: bool | str) -> str:
     raise error(f"plot: log must be True, False or 'symlog'; got {describe(log)}")
 
 
-def _as_list(schedules: Schedule | Sequence[Schedule]) -> list[Schedule]:
-    rows = [schedules] if isinstance(schedules, Schedule) or not isinstance(schedules, Sequence) else list(schedules)
-    for one in rows:
-        if not isinstance(one, Schedule):
-            raise TypeError(f"plot: schedules must be a Schedule or a sequence of them; got {describe(one)}")
-    if not rows:
-        raise ValueError("plot: schedules must be a Schedule or a sequence of them; got an empty sequence")
-    return rows
-
-
-def _labels(labels: str | Sequence[str] | None, schedules: Sequence[Schedule]) -> list[str]:
+def _given_labels(labels: str | Sequence[str] | None, curves: Sequence[Drawable]) -> list[str] | None:
     if labels is None:
-        return [shorten(repr(s), 80) for s in schedules]
+        return None
     if not isinstance(labels, Sequence):
         raise TypeError(f"plot: labels must be a text or a sequence of them; got {describe(labels)}")
     texts = [labels] if isinstance(labels, str) else list(labels)
-    if len(texts) != len(schedules):
-        raise ValueError(f"plot: labels must hold one text for each schedule, {len(schedules)}; got {len(texts)}")
+    if len(texts) != len(curves):
+        raise ValueError(f"plot: labels must hold one text for each curve, {len(curves)}; got {len(texts)}")
     for text in texts:
         if not isinstance(text, str):
-            raise TypeError(f"plot: labels must hold one text for each schedule; got {describe(text)}")
+            raise TypeError(f"plot: labels must hold one text for each curve; got {describe(text)}")
     return texts
 
 
-def _new_axes() -> Axes:
+def _new_axes(texts: Sequence[str]) -> Axes:
     pyplot = require("matplotlib.pyplot", install="'lrkern[plot]'", what="plot")
-    axes: Axes = pyplot.subplots(figsize=(7.2, 3.4), dpi=144, layout="constrained")[1]
+    wide, high = _look.setting("figure.figsize", (None, None))
+    if wide is None:  # a legend above takes nothing from the axes
+        rows = 0 if not 1 < len(texts) <= _MANY else len(texts)
+        wide, high = _WIDTH, _HEIGHT + _LINE_HEIGHT * _look.scale() * max(rows - 2, 0)
+    layout: dict[str, Any] = {} if _look.setting("figure.autolayout", None) else {"layout": "constrained"}
+    axes: Axes = pyplot.subplots(figsize=(wide, high), dpi=_look.setting("figure.dpi", 144), **layout)[1]
     return axes
+
+
+def plot_suggestion(found: Suggestion, ax: Axes | None = None) -> Axes:
+    """`Suggestion.plot`: the losses over the rates, with a line down from each suggestion."""
+    _line_options({})
+    _check_axes(ax)
+    if ax is None:
+        ax = _new_axes([])
+    ax.plot(found.rates, found.losses, **_look.line_look(ax, 0))
+    ax.set_xscale("log" if (found.rates > 0).all() else "linear")
+    style(ax, "learning rate", "loss")
+    if ax.get_xscale() == "log":
+        ticker = require("matplotlib.ticker", install="'lrkern[plot]'", what="plot")
+        ax.xaxis.set_major_locator(ticker.LogLocator(numticks=8))
+        ax.xaxis.set_major_formatter(ticker.FuncFormatter(_look.plain_tick))
+    for place, name in enumerate(("valley", "steepest", "minimum", "slide"), 1):
+        rate = getattr(found, name)
+        if rate is not None and (rate > 0 or ax.get_xscale() == "linear"):
+            look = {**_look.line_look(ax, place), "linestyle": (0, (place + 1, 2)), "linewidth": 1.2}
+            ax.axvline(rate, label=f"{name} {rate:.2g}", gid=_MARK, **look)
+    columns = 4 if _width(ax) > 5.0 * _look.scale() else 2
+    ax.legend(fontsize="small", labelcolor=_look.ink(), ncols=columns, **_above(ax, 4))
+    return ax

@@ -79,16 +79,22 @@ def one_cycle(
 
     With `three_phase` down to peak/div within as many steps as up, and from there to the end.
 
+    This is not torch's OneCycleLR to the step: there each phase ends one step earlier, the top is at step
+    pct_start total_steps - 1 and the last value at step total_steps - 1. Use `dialects.torch.OneCycleLR` for its values.
+
     Args:
         pct_start: share of the steps that go up, 0 to 1.
         div, final_div: > 0.
         anneal: "cosine" or "linear".
 
-    Source: Smith and Topin, arXiv 1708.07120; torch OneCycleLR (whose phases end one step earlier) and optax.
+    Source: Smith and Topin, arXiv 1708.07120; torch OneCycleLR (except for that step) and optax.
 
     >>> import lrkern as lk
     >>> s = lk.one_cycle(0.1, 100)
     >>> s(0), s(30), s(100) == 0.1 / 250_000
+    (0.004, 0.1, True)
+    >>> like_torch = lk.dialects.torch.OneCycleLR(0.1, 100)
+    >>> like_torch(0), like_torch(29), like_torch(99) == 0.1 / 250_000
     (0.004, 0.1, True)
     """
     peak = real("one_cycle", "peak", peak)
@@ -98,13 +104,13 @@ def one_cycle(
     choice("one_cycle", "anneal", anneal, ("cosine", "linear"))
     first, top = _core.constant(peak, div), _core.constant(peak)
     last = _core.multiply(first, _core.constant(1.0, final_div))
-    parts, joints = [ramps.ramp(anneal, up, first, 0, top, 0)], [up]
+    rise, parts, joints = ramps.ramp(anneal, up, first, 0, top, 0), [], [up]
     if three_phase:
         parts.append(ramps.ramp(anneal, up, top, 0, first, 0))
         joints.append(2 * up)
     parts.append(ramps.ramp(anneal, steps - joints[-1], first if three_phase else top, 0, last, 0))
     args = (peak, steps, pct_start, div, final_div, anneal, bool(three_phase))
-    return args, _core.join(parts, joints), steps
+    return args, _after_rise(rise, up, parts, joints[1:]), steps
 
 
 @curve
@@ -118,7 +124,8 @@ def one_cycle_momentum(
     Args:
         pct_start, anneal, three_phase: as in `one_cycle`.
 
-    Source: Smith and Topin, arXiv 1708.07120; torch OneCycleLR, whose defaults are 0.85 and 0.95.
+    Source: Smith and Topin, arXiv 1708.07120; torch OneCycleLR, whose defaults are 0.85 and 0.95 and whose phases end one
+    step earlier.
 
     >>> import lrkern as lk
     >>> m = lk.one_cycle_momentum(0.85, 0.95, 100)
@@ -130,8 +137,8 @@ def one_cycle_momentum(
     choice("one_cycle_momentum", "anneal", anneal, ("cosine", "linear"))
     bottom, top = _core.constant(low), _core.constant(high)
     back = up if three_phase else steps - up
-    parts = [ramps.ramp(anneal, up, top, 0, bottom, 0), ramps.ramp(anneal, back, bottom, 0, top, 0)]
-    return (low, high, steps, pct_start, anneal, bool(three_phase)), _core.join(parts, [up]), steps
+    fall, rise = ramps.ramp(anneal, up, top, 0, bottom, 0), ramps.ramp(anneal, back, bottom, 0, top, 0)
+    return (low, high, steps, pct_start, anneal, bool(three_phase)), _after_rise(fall, up, [rise], []), steps
 
 
 def _phases(where: str, **steps: int) -> tuple[list[int], int]:
@@ -145,12 +152,15 @@ def _rise_hold_fall(
 ) -> _core.Node:
     """From `start` linearly to `peak`, `peak`, along `tail` to `end`, for so many steps each."""
     warmup, stable, decay = steps
-    parts = [
-        ramps.ramp("linear", warmup, _core.constant(start), 0, peak, 0),
-        peak,
-        ramps.ramp(tail, decay, peak, 0, end, 0),
-    ]
-    return _core.join(parts, [warmup, warmup + stable])
+    rise = ramps.ramp("linear", warmup, _core.constant(start), 0, peak, 0)
+    return _after_rise(rise, warmup, [peak, ramps.ramp(tail, decay, peak, 0, end, 0)], [warmup + stable])
+
+
+def _after_rise(rise: _core.Node, warmup: int, parts: list[_core.Node], joints: list[int]) -> _core.Node:
+    """A join that begins with a warm-up. One of no steps is left out: nothing shall rise to where it would have begun."""
+    if warmup == 0:
+        return _core.join(parts, list(joints))
+    return _core.join([rise, *parts], [warmup, *joints])
 
 
 def _tail(where: str, tail: str, peak: float, end: float) -> str:
@@ -217,7 +227,10 @@ def wsd_s(
     lengths = counts_for("wsd_s", "decay", decay, "budgets", len(at))
     tail = _tail("wsd_s", tail, peak, end)
     top, bottom = _core.constant(peak), _core.constant(end)
-    parts, joints, free = [ramps.ramp("linear", warmup, _core.constant(0.0), 0, top, 0)], [], warmup
+    rise = ramps.ramp("linear", warmup, _core.constant(0.0), 0, top, 0)
+    parts: list[_core.Node] = []
+    joints: list[int] = []
+    free = warmup
     for budget, length in zip(at, lengths, strict=True):
         if budget - length < free:
             raise ValueError(f"wsd_s: the decay before budget {budget} must not begin before step {free}; it takes {length}")
@@ -225,7 +238,7 @@ def wsd_s(
         parts += [top, ramps.ramp(tail, length, top, 0, bottom, 0)]
         free = budget
     shown = lengths[0] if len(set(lengths)) == 1 else lengths
-    return (peak, end, warmup, at, shown, tail), _core.join(parts, joints), at[-1]
+    return (peak, end, warmup, at, shown, tail), _after_rise(rise, warmup, parts, joints[1:]), at[-1]
 
 
 @curve
@@ -289,9 +302,9 @@ def tri_stage(peak: float, warmup: int, hold: int, decay: int, init_scale: float
     final_scale = real("tri_stage", "final_scale", final_scale, above=0.0)
     top = _core.constant(peak)
     first, last = (_core.multiply(top, _core.constant(scale)) for scale in (init_scale, final_scale))
-    parts = [ramps.ramp("linear", warmup, first, 0, top, 0), top, ramps.ramp("exponential", decay, top, 0, last, 0)]
+    rise, fall = ramps.ramp("linear", warmup, first, 0, top, 0), ramps.ramp("exponential", decay, top, 0, last, 0)
     args = (peak, warmup, hold, decay, init_scale, final_scale)
-    return args, _core.join(parts, [warmup, warmup + hold]), steps
+    return args, _after_rise(rise, warmup, [top, fall], [warmup + hold]), steps
 
 
 @curve
@@ -344,6 +357,9 @@ def half_cosine(peak: float, end: float, steps: int) -> Recipe:
     """
     peak, end = real("half_cosine", "peak", peak), real("half_cosine", "end", end)
     steps = count("half_cosine", "steps", steps, high=MAX_COUNT // 2)
+    if steps == 0:
+        middle = _core.add(_core.constant(peak, 2.0), _core.constant(end, 2.0))
+        return (peak, end, steps), ramps.ramp("linear", 0, middle, 0, _core.constant(end), 0), steps
     whole = _core.ramp_between("cosine", 1.0, 1.0, 2 * steps, peak, end)
     return (peak, end, steps), _core.shift(whole, -steps), steps
 

@@ -3,7 +3,7 @@
     {"format": "lrkern.schedule", "version": 1, "schedule": node}
     node      {"name": name of a curve or of `join`, "args": {parameter: value, ...}}
               {"name": name of a method, "of": node, "args": {parameter: value, ...}}
-              {"name": "+" or "*" or "/", "args": {"left": value, "right": value}}
+              {"name": "+" or "*" or "/" or "**", "args": {"left": value, "right": value}}
     value     a number, a text, true, false, null, a node, or a list of those
 
 Names and parameters are those that `repr` writes, from the same registry.
@@ -99,14 +99,15 @@ def _read(where: str, node: object, depth: int) -> Schedule:
 def _operate(where: str, name: str, left: Any, right: Any) -> Schedule:
     if name == "*" and isinstance(left, Schedule) and not isinstance(right, Schedule):
         left, right = right, left  # numbers come first in products
-    schedule, other, side = (right, left, "left") if name == "*" else (left, right, "right")
+    from_left = name == "*" or (name == "/" and isinstance(right, Schedule) and not isinstance(left, Schedule))
+    schedule, other, side = (right, left, "left") if from_left else (left, right, "right")
     if not isinstance(schedule, Schedule):
         raise TypeError(
             f"from_dict: {where}.args.{'right' if side == 'left' else 'left'} must be a node; got {describe(schedule)}"
         )
-    if name == "/" or not isinstance(other, Schedule):
+    if name == "**" or not isinstance(other, Schedule):
         other = real("from_dict", f"{where}.args.{side}", other)
-        if name == "/" and other == 0.0:
+        if name == "/" and side == "right" and other == 0.0:
             raise ValueError(f"from_dict: {where}.args.right must not be zero")
     return build(name, (left, right))
 

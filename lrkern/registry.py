@@ -22,7 +22,9 @@ from lrkern.expression import Schedule, join
 
 GROUP = "lrkern.schedules"  # the entry points of packages that bring curves
 
-METHODS = ("warmup", "then", "clip", "shift", "stretch", "staircase", "repeat", "restarts", "cooldown")
+METHODS = (
+    "warmup", "then", "clip", "shift", "stretch", "staircase", "repeat", "restarts", "cooldown", "finish", "extend", "of", "cumulative",
+)  # fmt: skip
 
 _P = ParamSpec("_P")
 _Builder = Callable[..., Schedule]

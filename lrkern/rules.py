@@ -24,7 +24,7 @@ from numba.extending import overload
 
 from lrkern._jit import FLAGS, fma, number, pointwise, product, sqrt
 
-LARGEST = 1.7976931348623157e308
+LARGEST = 2.0**128 - 2.0**104
 
 
 @pointwise
@@ -49,18 +49,18 @@ def one_minus_power(base, n):
 
 
 @pointwise
-def usable(norm):
-    """Whether a norm can be a part of a quotient."""
-    return norm > 0.0 and norm <= LARGEST
+def at_most_largest(quotient):
+    """A quotient of norms, or the largest float32 where it is beyond that: tiny gradients then stay finite."""
+    return LARGEST if quotient > LARGEST else quotient
 
 
 @pointwise
 def common_scalars(h):
-    """(sign, decay, keep), the first scalars of all families."""
+    """(sign, decay, pull), the first scalars of all families; `pull` for steps of lr."""
     sign = -1.0 if h.maximize != 0.0 else 1.0
     decay = 0.0 if h.decoupled != 0.0 else h.weight_decay
-    keep = 1.0 - product(h.lr, h.weight_decay) if h.decoupled != 0.0 else 1.0
-    return sign, decay, keep
+    pull = h.weight_decay if h.decoupled != 0.0 and h.lr != 0.0 else 0.0
+    return sign, decay, pull
 
 
 @pointwise
@@ -68,6 +68,12 @@ def decayed(c, p, g):
     """The gradient d, with L2 weight decay in it."""
     d = c.sign * g
     return d if c.decay == 0 else fma(c.decay, p, d)
+
+
+@pointwise
+def joined(c, x, p):
+    """A direction with decoupled weight decay in it, for what it is decay of."""
+    return x if c.pull == 0 else fma(c.pull, p, x)
 
 
 # ----------------------------------------------------------------------------------------------------------------- SGD
@@ -93,7 +99,7 @@ class SGDScalars(NamedTuple):
 
     sign: float
     decay: float
-    keep: float
+    pull: float
     momentum: float
     nesterov: float
     fresh: float
@@ -105,12 +111,13 @@ class SGDScalars(NamedTuple):
 @pointwise
 def sgd_scalars(h, n, norm_p, norm_m):
     """Scalars of SGD."""
-    sign, decay, keep = common_scalars(h)
+    sign, decay, pull = common_scalars(h)
     inside = h.lr_inside != 0.0 and h.with_momentum != 0.0
     fresh = h.lr if inside else 1.0 - h.dampening
     out = 1.0 if inside else h.lr
     start = 1.0 if h.zero_start == 0.0 and n == 1 else 0.0
-    return SGDScalars(sign, decay, keep, h.momentum, h.nesterov, fresh, out, start, h.with_momentum)
+    pull = h.lr * pull if inside else pull
+    return SGDScalars(sign, decay, pull, h.momentum, h.nesterov, fresh, out, start, h.with_momentum)
 
 
 @pointwise
@@ -121,7 +128,7 @@ def sgd_update(c, p, g, s0, s1, s2):
     b = d if c.start != 0 else fma(c.momentum, s0, x)
     v = fma(c.momentum, b, x) if c.nesterov != 0 else b
     v = v if c.with_momentum != 0 else d
-    return fma(-c.out, v, c.keep * p), b, s1, s2
+    return fma(-c.out, joined(c, v, p), p), b, s1, s2
 
 
 # -------------------------------------------------------------------------------------------------------- Adam, AdamW
@@ -148,7 +155,7 @@ class AdamScalars(NamedTuple):
 
     sign: float
     decay: float
-    keep: float
+    pull: float
     beta1: float
     w1: float
     beta2: float
@@ -165,14 +172,15 @@ class AdamScalars(NamedTuple):
 @pointwise
 def adam_scalars(h, n, norm_p, norm_m):
     """Scalars of Adam and AdamW."""
-    sign, decay, keep = common_scalars(h)
+    sign, decay, pull = common_scalars(h)
     c1, c2 = one_minus_power(h.beta1, n), one_minus_power(h.beta2, n)
     before = h.eps_hat != 0.0
     step = h.lr * sqrt(c2) / c1 if before else h.lr / c1
     root = 1.0 if before else 1.0 / sqrt(c2)
     inverse = 1.0 if before else 1.0 / c2
+    pull = pull * c1 / sqrt(c2) if before else pull * c1
     return AdamScalars(
-        sign, decay, keep, h.beta1, 1.0 - h.beta1, h.beta2, 1.0 - h.beta2, h.eps, h.amsgrad, h.eps_inside, h.decay_after,
+        sign, decay, pull, h.beta1, 1.0 - h.beta1, h.beta2, 1.0 - h.beta2, h.eps, h.amsgrad, h.eps_inside, h.decay_after,
         step, root, inverse,
     )  # fmt: skip
 
@@ -187,8 +195,8 @@ def adam_update(c, p, g, s0, s1, s2):
     y = largest if c.amsgrad != 0 else v
     root = sqrt(fma(y, c.inverse, c.eps) if c.eps_inside != 0 else y)
     q = m / (root if c.eps_inside != 0 else fma(root, c.root, c.eps))
-    moved = fma(-c.step, q, p if c.decay_after != 0 else c.keep * p)
-    return product(c.keep, moved) if c.decay_after != 0 else moved, m, v, largest
+    decays = fma(-c.step, q, p) if c.decay_after != 0 else p
+    return fma(-c.step, joined(c, q, decays), p), m, v, largest
 
 
 # ---------------------------------------------------------------------------------------------------------------- Lion
@@ -210,7 +218,7 @@ class LionScalars(NamedTuple):
 
     sign: float
     decay: float
-    keep: float
+    pull: float
     lr: float
     beta1: float
     w1: float
@@ -221,8 +229,8 @@ class LionScalars(NamedTuple):
 @pointwise
 def lion_scalars(h, n, norm_p, norm_m):
     """Scalars of Lion."""
-    sign, decay, keep = common_scalars(h)
-    return LionScalars(sign, decay, keep, h.lr, h.beta1, 1.0 - h.beta1, h.beta2, 1.0 - h.beta2)
+    sign, decay, pull = common_scalars(h)
+    return LionScalars(sign, decay, pull, h.lr, h.beta1, 1.0 - h.beta1, h.beta2, 1.0 - h.beta2)
 
 
 @pointwise
@@ -232,7 +240,7 @@ def lion_update(c, p, g, s0, s1, s2):
     u = fma(c.beta1, s0, c.w1 * d)
     m = fma(c.beta2, s0, c.w2 * d)
     sign = number(1.0, u) if u > 0 else number(-1.0, u) if u < 0 else u
-    return fma(-c.lr, sign, c.keep * p), m, s1, s2
+    return fma(-c.lr, joined(c, sign, p), p), m, s1, s2
 
 
 # ------------------------------------------------------------------------------------------------------------- RMSprop
@@ -259,7 +267,7 @@ class RMSpropScalars(NamedTuple):
 
     sign: float
     decay: float
-    keep: float
+    pull: float
     alpha: float
     w: float
     eps: float
@@ -274,11 +282,12 @@ class RMSpropScalars(NamedTuple):
 @pointwise
 def rmsprop_scalars(h, n, norm_p, norm_m):
     """Scalars of RMSprop."""
-    sign, decay, keep = common_scalars(h)
+    sign, decay, pull = common_scalars(h)
     inside = h.lr_inside != 0.0 and h.with_momentum != 0.0
     fresh, out = (h.lr, 1.0) if inside else (1.0, h.lr)
+    pull = h.lr * pull if inside else pull
     return RMSpropScalars(
-        sign, decay, keep, h.alpha, 1.0 - h.alpha, h.eps, h.momentum, h.with_momentum, h.centered, h.eps_inside, fresh, out
+        sign, decay, pull, h.alpha, 1.0 - h.alpha, h.eps, h.momentum, h.with_momentum, h.centered, h.eps_inside, fresh, out
     )
 
 
@@ -294,7 +303,8 @@ def rmsprop_update(c, p, g, s0, s1, s2):
     root = sqrt(y + c.eps if c.eps_inside != 0 else y)
     q = d / (root if c.eps_inside != 0 else root + c.eps)
     b = fma(c.momentum, s2, c.fresh * q)
-    return fma(-c.out, b if c.with_momentum != 0 else q, c.keep * p), v, a, b
+    u = b if c.with_momentum != 0 else q
+    return fma(-c.out, joined(c, u, p), p), v, a, b
 
 
 # ------------------------------------------------------------------------------------------------------------- Adagrad
@@ -317,7 +327,7 @@ class AdagradScalars(NamedTuple):
 
     sign: float
     decay: float
-    keep: float
+    pull: float
     eps: float
     eps_inside: float
     rate: float
@@ -326,8 +336,9 @@ class AdagradScalars(NamedTuple):
 @pointwise
 def adagrad_scalars(h, n, norm_p, norm_m):
     """Scalars of Adagrad."""
-    sign, decay, keep = common_scalars(h)
-    return AdagradScalars(sign, decay, keep, h.eps, h.eps_inside, h.lr / (1.0 + product(float(n - 1), h.lr_decay)))
+    sign, decay, pull = common_scalars(h)
+    later = 1.0 + product(float(n - 1), h.lr_decay)
+    return AdagradScalars(sign, decay, pull * later, h.eps, h.eps_inside, h.lr / later)
 
 
 @pointwise
@@ -337,14 +348,14 @@ def adagrad_update(c, p, g, s0, s1, s2):
     v = fma(d, d, s0)
     root = sqrt(v + c.eps if c.eps_inside != 0 else v)
     q = d / (root if c.eps_inside != 0 else root + c.eps)
-    return fma(-c.rate, q, c.keep * p), v, s1, s2
+    return fma(-c.rate, joined(c, q, p), p), v, s1, s2
 
 
 # ---------------------------------------------------------------------------------------------------------------- LARS
 
 
 class LARSInputs(NamedTuple):
-    """joint: the norm is that of the gradient with the decay in it."""
+    """joint: the norm is that of the gradient with the decay in it; lr_inside: 0 for LARC."""
 
     lr: float
     weight_decay: float
@@ -356,6 +367,7 @@ class LARSInputs(NamedTuple):
     eps: float
     joint: float
     lr_inside: float
+    trust_clip: float
 
 
 class LARSScalars(NamedTuple):
@@ -363,7 +375,7 @@ class LARSScalars(NamedTuple):
 
     sign: float
     decay: float
-    keep: float
+    pull: float
     momentum: float
     nesterov: float
     joint: float
@@ -375,13 +387,16 @@ class LARSScalars(NamedTuple):
 @pointwise
 def lars_scalars(h, n, norm_p, norm_m):
     """Scalars of LARS."""
-    sign, decay, keep = common_scalars(h)
+    sign, decay, pull = common_scalars(h)
+    inside, is_zero = h.lr_inside != 0.0, norm_p == 0.0 or norm_m == 0.0
     below = norm_m if h.joint != 0.0 else norm_m + product(h.weight_decay, norm_p)
-    ratio = h.trust * norm_p / (below + h.eps) if usable(norm_p) and usable(below) else 1.0
-    inside = h.lr_inside != 0.0
+    ratio = 1.0 if is_zero else at_most_largest(h.trust * norm_p / (below + h.eps))
+    if h.trust_clip != 0.0 and not is_zero:
+        ratio = 1.0 if ratio >= h.lr else ratio / h.lr
+    decay = 0.0 if is_zero and not inside else decay
     fresh, out = (h.lr * ratio, 1.0) if inside else (ratio, h.lr)
     start = 1.0 if not inside and n == 1 else 0.0
-    return LARSScalars(sign, decay, keep, h.momentum, h.nesterov, h.joint, fresh, out, start)
+    return LARSScalars(sign, decay, pull, h.momentum, h.nesterov, h.joint, fresh, out, start)
 
 
 @pointwise
@@ -421,13 +436,12 @@ class LAMBScalars(NamedTuple):
 
     sign: float
     decay: float
-    keep: float
+    pull: float
     beta1: float
     w1: float
     beta2: float
     w2: float
     eps: float
-    pull: float
     root: float
     inverse: float
     step: float
@@ -436,12 +450,12 @@ class LAMBScalars(NamedTuple):
 @pointwise
 def lamb_scalars(h, n, norm_p, norm_m):
     """Scalars of LAMB."""
-    sign, decay, keep = common_scalars(h)
+    sign, decay, _ = common_scalars(h)
     corrects = h.bias_correction != 0.0
     root = 1.0 / sqrt(one_minus_power(h.beta2, n)) if corrects else 1.0
     inverse = 1.0 / one_minus_power(h.beta1, n) if corrects else 1.0
-    step = h.lr * norm_p / norm_m if usable(norm_p) and usable(norm_m) else h.lr
-    return LAMBScalars(sign, decay, keep, h.beta1, 1.0 - h.beta1, h.beta2, 1.0 - h.beta2, h.eps, h.pull, root, inverse, step)
+    step = h.lr if norm_p == 0.0 or norm_m == 0.0 else at_most_largest(h.lr * norm_p / norm_m)
+    return LAMBScalars(sign, decay, h.pull, h.beta1, 1.0 - h.beta1, h.beta2, 1.0 - h.beta2, h.eps, root, inverse, step)
 
 
 @pointwise
@@ -451,7 +465,7 @@ def lamb_direction(c, p, g, s0, s1):
     m = fma(c.beta1, s0, c.w1 * d)
     v = fma(c.w2 * d, d, c.beta2 * s1)
     u = c.inverse * (m / fma(sqrt(v), c.root, c.eps))
-    return u if c.pull == 0 else fma(c.pull, p, u), m, v
+    return joined(c, u, p), m, v
 
 
 @pointwise

@@ -9,8 +9,8 @@ from typing import Any, Unpack
 import numpy as np
 import numpy.typing as npt
 
-from lrkern import _checks, _core
-from lrkern._plateau_dialects import DIALECTS, TORCH, DialectOptions, check_arguments, kernel_params
+from lrkern import _checks, _core, _online_state
+from lrkern._plateau_dialects import DIALECTS, TORCH, Dialect, DialectOptions, check_arguments, kernel_params
 from lrkern._runs import LR, Floats, Number, PerRun, metrics_of, output_for, per_run, rows_of
 from lrkern.backends import choose
 from lrkern.expression import Schedule
@@ -33,9 +33,15 @@ class _Scan:
         options: Mapping[str, object],
         shape: Any = None,
         backend: str | None = None,
+        dialects: Mapping[str, Dialect] = DIALECTS,
     ) -> None:
         scans = choose(where, backend, among=_BACKENDS).scans
-        given = check_arguments(where, dialect, start, options)
+        given = check_arguments(where, dialects, dialect, start, options)
+        self.peer = dialects[dialect]
+        self.arguments = {
+            "dialect": dialect,
+            **{name: _plain_argument(self.peer, name, value) for name, value in given.items()},
+        }
         numbers = {name: value for name, value in given.items() if isinstance(value, np.ndarray)}
         if shape is None:
             try:
@@ -48,8 +54,8 @@ class _Scan:
         given |= numbers
         self.shape, self.runs = shape, prod(shape)
         self.dialect, self.given = dialect, given
-        self.scan = scans[DIALECTS[dialect].rule(given)]
-        self.begin, self.end = DIALECTS[dialect].watch(given)
+        self.scan = scans[self.peer.rule(given)]
+        self.begin, self.end = self.peer.watch(given)
         self.sign = -1.0 if given.get("mode") == "max" else 1.0
         self.params = {
             name: np.ascontiguousarray(np.atleast_1d(value)) for name, value in kernel_params(dialect, given).items()
@@ -58,7 +64,7 @@ class _Scan:
         self.state = {name: np.zeros(self.runs) for name in _core.SCAN_STATE}
         self.state["lr"][:] = given["warmup_lr"] if dialect == "timm" and given["warmup"] else self.params["start"]
         self.state["scale"][:] = 1.0
-        self.state["best"][:] = np.inf
+        self.state["best"][:] = self.peer.best
         self.state["resets"][:] = self.params["reset_start"]
         window = given.get("window") or 0
         self.history = np.zeros((self.runs, window))
@@ -89,6 +95,14 @@ class _Scan:
             self.state["lr"][:] = lr[:, -1]
 
 
+def _plain_argument(peer: Dialect, name: str, value: Any) -> Any:
+    """An argument as a number, a word, None, or lists of numbers."""
+    if not isinstance(value, np.ndarray):
+        return value
+    check = peer.arguments[name][0] if name != "start" else LR
+    return _online_state.plain(value, whole=isinstance(check, Number) and check.whole)
+
+
 def plateau(
     metrics: npt.ArrayLike,
     start: PerRun,
@@ -117,16 +131,17 @@ def plateau(
             beats anything.
         start: the learning rate before the first metric, >= 0. This and all other numbers may be arrays that broadcast against
             the shape of the runs (`metrics` without its last axis), with exceptions named below.
-        factor: 0 <= factor < 1 ("optax", "transformers": > 0).
+        factor: 0 <= factor < 1 ("optax", "transformers": > 0; "speechbrain": `annealing_factor`).
         patience: an integer >= 0.
-        threshold: >= 0 ("optax": `rtol`, at most 1; "keras": `min_delta`).
-        threshold_mode: "rel": a part of the best metric; "abs": a difference. Not in "keras" (abs) and "optax" (rel).
-        mode: "min": small metrics are good; "max": large ones. Not in "optax" (min).
-        cooldown: an integer >= 0.
-        min_lr: >= 0. Not in "optax".
-        eps: lr stays where it would change by no more, >= 0. Not in "keras", "optax".
-        dialect: "torch", "keras", "optax", "mmengine", "timm" or "transformers": whose rules and defaults hold. An argument
-            that is None has the dialect's default.
+        threshold: >= 0 ("optax": `rtol`, at most 1; "keras": `min_delta`; "speechbrain": `improvement_threshold`).
+        threshold_mode: "rel": a part of the best metric; "abs": a difference. Not in "keras" (abs), "optax" (rel) and
+            "speechbrain" (a part of the metric before).
+        mode: "min": small metrics are good; "max": large ones. Not in "optax" and "speechbrain" (min).
+        cooldown: an integer >= 0. Not in "speechbrain".
+        min_lr: >= 0. Not in "optax", "speechbrain".
+        eps: lr stays where it would change by no more, >= 0. Not in "keras", "optax", "speechbrain".
+        dialect: "torch", "keras", "optax", "mmengine", "timm", "transformers", "paddle" or "speechbrain" (its NewBob): whose
+            rules and defaults hold. An argument that is None has the dialect's default.
         out: C-contiguous float64 of the shape of `metrics`, to be filled; must not overlap `metrics`.
         backend: "c" (what None means, too) or "numba", with the same bits.
         precision: "keras", "optax": "float32" (default) or "float64", the type of their variables.
@@ -158,15 +173,17 @@ def plateau(
 
     Source:
         torch.optim.lr_scheduler.ReduceLROnPlateau, keras.callbacks.ReduceLROnPlateau, optax.contrib.reduce_on_plateau,
-        mmengine.optim.ReduceOnPlateauLR, timm.scheduler.PlateauLRScheduler; transformers.GreedyLR, arXiv 2512.14527.
+        mmengine.optim.ReduceOnPlateauLR, timm.scheduler.PlateauLRScheduler; transformers.GreedyLR, arXiv 2512.14527;
+        paddle.optimizer.lr.ReduceOnPlateau, speechbrain.nnet.schedulers.NewBobScheduler.
     """
-    rows, shape = rows_of("plateau", "metrics", metrics)
     options = _options(locals(), more)
-    scan = _Scan("plateau", dialect, start, options, shape[:-1], backend)
-    lr = output_for("plateau", out, shape, rows)
-    with _core.hold("plateau", "metrics", rows), _core.hold("plateau", "out", lr):
-        scan.advance(rows, lr.reshape(rows.shape))
-    return lr if out is None else out
+    with _core.DefaultMode():
+        rows, shape = rows_of("plateau", "metrics", metrics)
+        scan = _Scan("plateau", dialect, start, options, shape[:-1], backend)
+        lr = output_for("plateau", out, shape, rows)
+        with _core.hold("plateau", "metrics", rows), _core.hold("plateau", "out", lr):
+            scan.advance(rows, lr.reshape(rows.shape))
+        return lr if out is None else out
 
 
 def _options(arguments: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
@@ -174,26 +191,44 @@ def _options(arguments: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str,
 
 
 class Plateau:
-    """`plateau` from metric to metric, for one run or many: the same numbers, one at a time.
+    """`plateau` from metric to metric, for one run or many: the same numbers, one at a time; alone or times a schedule.
+
+    With `schedule`, the learning rate of update t is schedule(t) lr_t, rounded once, where lr_t is the number that the plateau
+    has come to: 1 at first, then the less the longer no metric was better. `step` begins an update, `update` takes a metric;
+    each gives the learning rate in force then. Steps and metrics may come in any order and number: a warm-up by the step and
+    reductions by the epoch, say.
 
     Args:
-        start, factor, ..., dialect, and the others: as in `plateau`. Arrays make as many runs as they broadcast to.
+        start: as in `plateau`. It may be left out where there is a schedule: 1.0.
+        factor, ..., dialect, and the others: as in `plateau`. Arrays make as many runs as they broadcast to. With a schedule,
+            `min_lr` and `max_lr` bound what the schedule is multiplied with, and `eps` is about changes of that.
+        schedule: a Schedule, of the update's index; or None, for 1 at every update.
 
     Raises:
-        TypeError, ValueError: as `plateau`.
+        TypeError, ValueError: as `plateau`; `schedule` is of another kind.
 
     Example:
         >>> import lrkern as lk
-        >>> schedule = lk.Plateau(0.1, factor=0.5, patience=1)
-        >>> [schedule.update(loss) for loss in (3.0, 2.0, 2.0, 2.0, 2.0)]
+        >>> rate = lk.Plateau(0.1, factor=0.5, patience=1)
+        >>> [rate.update(loss) for loss in (3.0, 2.0, 2.0, 2.0, 2.0)]
         [0.1, 0.1, 0.1, 0.05, 0.05]
-        >>> schedule.lr, schedule.count
+        >>> rate.lr, rate.count
         (0.05, 5)
+
+        A warm-up of 4 updates, then 0.1; half of it from the first epoch on that is no better than the best one:
+
+        >>> rate = lk.Plateau(factor=0.5, patience=0, schedule=lk.constant(0.1).warmup(4))
+        >>> for loss in (3.0, 2.0, 2.0):
+        ...     rates = [rate.step() for _ in range(3)]  # an epoch of three updates
+        ...     print(rates, rate.update(loss))
+        [0.0, 0.025, 0.05] 0.05
+        [0.07500000000000001, 0.1, 0.1] 0.1
+        [0.1, 0.1, 0.1] 0.05
     """
 
     def __init__(
         self,
-        start: PerRun,
+        start: PerRun | None = None,
         factor: PerRun | None = None,
         patience: PerRun | None = None,
         threshold: PerRun | None = None,
@@ -203,9 +238,22 @@ class Plateau:
         min_lr: PerRun | None = None,
         eps: PerRun | None = None,
         dialect: str = "torch",
+        *,
+        schedule: Schedule | None = None,
         **more: Unpack[DialectOptions],
     ) -> None:
-        self._scan = _Scan("Plateau", dialect, start, _options(locals(), more))
+        options = _options(locals(), more)
+        if schedule is not None and not isinstance(schedule, Schedule):
+            raise TypeError(f"Plateau: schedule must be a Schedule; got {_checks.describe(schedule)}")
+        with _core.DefaultMode():
+            scan = _Scan("Plateau", dialect, 1.0 if start is None and schedule is not None else start, options)
+            self._begin(scan, schedule)
+
+    def _begin(self, scan: _Scan, schedule: Schedule | None) -> None:
+        self._scan = scan
+        self._schedule = schedule
+        self._steps = 0
+        self._value = 1.0 if schedule is None else schedule(0)
 
     @property
     def count(self) -> int:
@@ -213,9 +261,43 @@ class Plateau:
         return self._scan.count
 
     @property
+    def steps(self) -> int:
+        """Number of updates begun."""
+        return self._steps
+
+    @property
     def lr(self) -> Any:
-        """The learning rate now: a float, or an array of the shape of the runs."""
+        """The learning rate now, a float, or an array of the shape of the runs: that of the update begun last.
+
+        Before the first one, that of the first one.
+        """
+        return self._rate(self._value)
+
+    @property
+    def scale(self) -> Any:
+        """What the schedule is multiplied with now: the plateau's own number. Without a schedule this is `lr`."""
         return _plain(self._scan.state["lr"], self._scan.shape)
+
+    def step(self) -> Any:
+        """Begin the next update: the learning rate to do it with. The first call is that of update 0.
+
+        Raises:
+            OverflowError: the schedule's value, or the product, is beyond float64; then nothing has changed.
+        """
+        value = 1.0 if self._schedule is None else self._schedule(self._steps)
+        rate = self._rate(value)
+        self._value = value
+        self._steps += 1
+        return rate
+
+    def _rate(self, value: float) -> Any:
+        with np.errstate(over="ignore"):
+            rates = value * self._scan.state["lr"]
+        if not np.isfinite(rates).all():
+            raise OverflowError(
+                f"Plateau: the schedule's value {value:g} times the plateau's number is beyond the range of float64"
+            )
+        return _plain(rates, self._scan.shape)
 
     def update(self, metric: npt.ArrayLike) -> Any:
         """The learning rate after one more metric.
@@ -224,38 +306,65 @@ class Plateau:
             metric: a number, or an array with one for each run.
         """
         scan = self._scan
-        metrics = _one_per_run("Plateau.update", "metric", metric, scan.shape)
-        scan.advance(metrics, np.empty((scan.runs, 1)))
-        if scan.history.size:
-            scan.history = np.concatenate([scan.history[:, 1:], metrics], axis=1)
+        with _core.DefaultMode():
+            metrics = _one_per_run(f"{type(self).__name__}.update", "metric", metric, scan.shape)
+            scan.advance(metrics, np.empty((scan.runs, 1)))
+            if scan.history.size:
+                scan.history = np.concatenate([scan.history[:, 1:], metrics], axis=1)
         return self.lr
 
     def state_dict(self) -> dict[str, Any]:
-        """What a run needs to go on from here, apart from the arguments: copies, safe to pickle."""
+        """What a run needs to go on from here, as plain data: numbers, texts, lists and dicts, for JSON, `torch.save`, pickle.
+
+        Numbers that differ from run to run are lists, nested like the shape of the runs. What is not finite is a word, "inf",
+        "-inf" or "nan", because JSON has no number for it. The arguments are in it, too, so that a state cannot go to an object
+        that does something else.
+
+        >>> import json
+        >>> import lrkern as lk
+        >>> rate = lk.Plateau(0.1, patience=1)
+        >>> state = json.loads(json.dumps(rate.state_dict(), allow_nan=False))
+        >>> state["count"], state["state"]["best"], state["arguments"]["patience"]
+        (0, 'inf', 1)
+        >>> rate.load_state_dict(state)
+        >>> lk.Plateau(0.1, patience=2).load_state_dict(state)
+        Traceback (most recent call last):
+            ...
+        ValueError: Plateau.load_state_dict: patience must be 2, as in this Plateau; the state has 1
+        """
         scan = self._scan
-        return {
-            "dialect": scan.dialect,
-            "count": scan.count,
-            "state": {name: one.copy() for name, one in scan.state.items()},
-            "history": scan.history.copy(),
-        }
+        state = {name: _online_state.plain(one.reshape(scan.shape)) for name, one in scan.state.items()}
+        if scan.history.size:
+            state["history"] = _online_state.plain(scan.history.reshape(*scan.shape, -1))
+        arguments = {**scan.arguments, "schedule": None if self._schedule is None else self._schedule.to_dict()}
+        return {"arguments": arguments, "count": scan.count, "steps": self._steps, "state": state}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state_dict` gave, on an object made with the same arguments.
 
+        Lists may come back as arrays or tensors, and numbers as those of one element. What has become float32 on the way keeps
+        what float32 holds of it.
+
         Raises:
-            TypeError, ValueError: if it is not such a state; then nothing has changed.
+            TypeError, ValueError: if it is not such a state, or one of other arguments, of which the first one that differs is
+                named; then nothing has changed.
         """
-        where, scan = "Plateau.load_state_dict", self._scan
-        _check_state(where, state, {"dialect", "count", "state", "history"})
-        if state["dialect"] != scan.dialect:
-            raise ValueError(f"{where}: dialect must be {scan.dialect!r}; got {_checks.describe(state['dialect'])}")
-        count = _checks.count(where, "count", state["count"])
-        if not isinstance(state["state"], Mapping) or set(state["state"]) != set(scan.state):
-            raise ValueError(f"{where}: state['state'] must have the keys {', '.join(scan.state)}")
-        arrays = {name: _state_array(where, name, state["state"][name], one) for name, one in scan.state.items()}
-        history = _state_array(where, "history", state["history"], scan.history)
-        scan.count, scan.state, scan.history = count, arrays, history
+        where, scan = f"{type(self).__name__}.load_state_dict", self._scan
+        state = _online_state.fields(where, state, ("arguments", "count", "steps", "state"))
+        defaults = {name: default for name, (_, default) in scan.peer.arguments.items()}
+        _online_state.check_arguments(where, state["arguments"], {**scan.arguments, "schedule": self._schedule}, defaults)
+        count = _online_state.whole_number(where, "count", state["count"])
+        steps = _online_state.whole_number(where, "steps", state["steps"])
+        shapes = dict.fromkeys(scan.state, scan.shape)
+        if scan.history.size:
+            shapes["history"] = (*scan.shape, scan.history.shape[1])
+        given = _online_state.fields(where, state["state"], tuple(shapes))
+        arrays = {name: _online_state.numbers(where, name, given[name], shape) for name, shape in shapes.items()}
+        value = 1.0 if self._schedule is None else self._schedule(max(steps - 1, 0))
+        if scan.history.size:
+            scan.history = arrays.pop("history").reshape(scan.history.shape)
+        scan.state = {name: one.reshape(-1) for name, one in arrays.items()}
+        scan.count, self._steps, self._value = count, steps, value
 
 
 def _plain(numbers: Floats, shape: tuple[int, ...]) -> Any:
@@ -269,19 +378,6 @@ def _one_per_run(where: str, name: str, value: object, shape: tuple[int, ...]) -
         wanted = f"of shape {shape}" if shape else "a single number"
         raise ValueError(f"{where}: {name} must be {wanted}; got {_checks.describe(value)}")
     return array.astype(np.float64).reshape(-1, 1)
-
-
-def _check_state(where: str, state: object, keys: set[str]) -> None:
-    if not isinstance(state, Mapping) or set(state) != keys:
-        raise ValueError(f"{where}: state must be what state_dict gave; got {_checks.describe(state)}")
-
-
-def _state_array(where: str, name: str, value: Any, like: Floats) -> Floats:
-    value = _checks.unmasked(where, name, value)
-    if not _checks.is_array(value) or value.dtype != np.float64 or value.shape != like.shape:
-        raise ValueError(f"{where}: {name} must be float64 of shape {like.shape}; got {_checks.describe(value)}")
-    with _core.hold(where, name, value):
-        return np.array(value, order="C")
 
 
 # ---------------------------------------------------------------------------------------------------------- loss_driven
@@ -324,21 +420,22 @@ def loss_driven(
         Textbooks' reaction to a loss; not in torch, keras or optax.
     """
     where = "loss_driven"
-    scans = choose(where, backend, among=_BACKENDS).scans
-    rows, shape = rows_of(where, "losses", losses)
-    starts = per_run(where, "start", LR.check(where, "start", start), shape[:-1])
-    decays = per_run(where, "decay", _DECAY.check(where, "decay", decay), shape[:-1])
-    lr = output_for(where, out, shape, rows)
-    pairs, table_of = np.unique(np.stack(np.broadcast_arrays(starts, decays)), axis=1, return_inverse=True)
-    curves = (
-        tables([exponential(*pair) for pair in pairs.T.tolist()], rows.shape[1], backend=backend)
-        if rows.size
-        else np.empty((0, 0))
-    )
-    which = np.ascontiguousarray(np.broadcast_to(table_of.reshape(-1), len(rows)), np.int64)
-    with _core.hold(where, "losses", rows), _core.hold(where, "out", lr):
-        scans["loss_driven"](rows, curves, which, lr.reshape(rows.shape))
-    return lr if out is None else out
+    with _core.DefaultMode():
+        scans = choose(where, backend, among=_BACKENDS).scans
+        rows, shape = rows_of(where, "losses", losses)
+        starts = per_run(where, "start", LR.check(where, "start", start), shape[:-1])
+        decays = per_run(where, "decay", _DECAY.check(where, "decay", decay), shape[:-1])
+        lr = output_for(where, out, shape, rows)
+        pairs, table_of = np.unique(np.stack(np.broadcast_arrays(starts, decays)), axis=1, return_inverse=True)
+        curves = (
+            tables([exponential(*pair) for pair in pairs.T.tolist()], rows.shape[1], backend=backend)
+            if rows.size
+            else np.empty((0, 0))
+        )
+        which = np.ascontiguousarray(np.broadcast_to(table_of.reshape(-1), len(rows)), np.int64)
+        with _core.hold(where, "losses", rows), _core.hold(where, "out", lr):
+            scans["loss_driven"](rows, curves, which, lr.reshape(rows.shape))
+        return lr if out is None else out
 
 
 class LossDriven:
@@ -357,7 +454,9 @@ class LossDriven:
 
     def __init__(self, start: float, decay: float) -> None:
         start = _checks.real("LossDriven", "start", start, low=0.0)
-        self._curve = exponential(start, _checks.real("LossDriven", "decay", decay, above=0.0))
+        decay = _checks.real("LossDriven", "decay", decay, above=0.0)
+        self._arguments = {"start": start, "decay": decay}
+        self._curve = exponential(start, decay)
         self._count = 0
         self._loss = np.nan
         self._lr = start
@@ -374,29 +473,32 @@ class LossDriven:
 
     def update(self, loss: float) -> float:
         """The learning rate after one more loss."""
-        latest = float(_one_per_run("LossDriven.update", "loss", loss, ())[0, 0])
-        fell = latest < self._loss
-        self._lr = float(self._curve(max(self._count - (not fell), 0)))
-        self._loss = latest
-        self._count += 1
+        with _core.DefaultMode():
+            latest = float(_one_per_run("LossDriven.update", "loss", loss, ())[0, 0])
+            fell = latest < self._loss
+            self._lr = float(self._curve(max(self._count - (not fell), 0)))
+            self._loss = latest
+            self._count += 1
         return self._lr
 
     def state_dict(self) -> dict[str, Any]:
-        """What a run needs to go on from here, apart from the arguments."""
-        return {"count": self._count, "loss": self._loss, "lr": self._lr}
+        """What a run needs to go on from here, as plain data; like `Plateau.state_dict`."""
+        state = {"loss": _online_state.plain(self._loss), "lr": self._lr}
+        return {"arguments": dict(self._arguments), "count": self._count, "state": state}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state_dict` gave, on an object made with the same arguments.
+        """Go on from what `state_dict` gave, on an object made with the same arguments; like `Plateau.load_state_dict`.
 
         Raises:
-            TypeError, ValueError: if it is not such a state; then nothing has changed.
+            TypeError, ValueError: if it is not such a state, or one of other arguments; then nothing has changed.
         """
         where = "LossDriven.load_state_dict"
-        _check_state(where, state, {"count", "loss", "lr"})
-        count = _checks.count(where, "count", state["count"])
-        loss = float(_one_per_run(where, "loss", state["loss"], ())[0, 0])
-        lr = _checks.real(where, "lr", state["lr"], low=0.0)
-        self._count, self._loss, self._lr = count, loss, lr
+        state = _online_state.fields(where, state, ("arguments", "count", "state"))
+        _online_state.check_arguments(where, state["arguments"], self._arguments, {})
+        count = _online_state.whole_number(where, "count", state["count"])
+        given = _online_state.fields(where, state["state"], ("loss", "lr"))
+        loss, lr = (float(_online_state.numbers(where, name, given[name], ())) for name in ("loss", "lr"))
+        self._count, self._loss, self._lr = count, loss, _checks.real(where, "lr", lr, low=0.0)
 
 
 # ----------------------------------------------------------------------------------------------------------- refinement
@@ -447,22 +549,24 @@ def refine(grad_norms: npt.ArrayLike, norm: str = "l2", *, peak: float = 1.0, sm
         0.1 of the run, the default here, and weights 1/G; the others with 1/G^2.
     """
     where = "refine"
-    norms = metrics_of(where, "grad_norms", grad_norms).astype(np.float64)
-    if norms.ndim != 1 or norms.size < 2:
-        raise ValueError(f"{where}: grad_norms must be 1-D with at least 2 numbers; got {_checks.describe(norms)}")
-    for index in np.flatnonzero(~((norms >= 0) & (norms < np.inf)))[:1].tolist():
-        _checks.real(where, f"grad_norms[{index}]", norms[index], low=0.0)
-    _checks.choice(where, "norm", norm, ("l2", "l1"))
-    peak = _checks.real(where, "peak", peak, above=0.0)
-    smoothing = _checks.real(where, "smoothing", smoothing, low=0.0, high=1.0)
+    with _core.DefaultMode():
+        norms = metrics_of(where, "grad_norms", grad_norms).astype(np.float64)
+        if norms.ndim != 1 or norms.size < 2:
+            raise ValueError(f"{where}: grad_norms must be 1-D with at least 2 numbers; got {_checks.describe(norms)}")
+        for index in np.flatnonzero(~((norms >= 0) & (norms < np.inf)))[:1].tolist():
+            _checks.real(where, f"grad_norms[{index}]", norms[index], low=0.0)
+        _checks.choice(where, "norm", norm, ("l2", "l1"))
+        peak = _checks.real(where, "peak", peak, above=0.0)
+        smoothing = _checks.real(where, "smoothing", smoothing, low=0.0, high=1.0)
 
-    smooth = _core.running_median(np.ascontiguousarray(norms), int(smoothing * norms.size / 2))
-    least = smooth.min()
-    if least == 0.0:
-        raise ValueError(f"{where}: grad_norms must be > 0 after smoothing; got 0 at step {int(smooth.argmin())}")
-    weights = least / smooth  # scaled, so that nothing overflows
-    shape = _core.times_later_sum(weights * weights if norm == "l2" else weights)
-    top = shape.max()
-    if not 0.0 < top < np.inf:
-        raise ValueError(f"{where}: grad_norms must not span more than the range of float64; got {least:g} to {smooth.max():g}")
-    return from_table((peak * (shape / top)).tolist())
+        smooth = _core.running_median(np.ascontiguousarray(norms), int(smoothing * norms.size / 2))
+        least = smooth.min()
+        if least == 0.0:
+            raise ValueError(f"{where}: grad_norms must be > 0 after smoothing; got 0 at step {int(smooth.argmin())}")
+        weights = least / smooth  # scaled, so that nothing overflows
+        shape = _core.times_later_sum(weights * weights if norm == "l2" else weights)
+        top = shape.max()
+        if not 0.0 < top < np.inf:
+            spans = f"got {least:g} to {smooth.max():g}"
+            raise ValueError(f"{where}: grad_norms must not span more than the range of float64; {spans}")
+        return from_table((peak * (shape / top)).tolist())

@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lrkern import _core, ramps
-from lrkern._checks import MAX_COUNT, choice, count, counts, describe, real, reals
+from lrkern._checks import MAX_COUNT, choice, count, counts, describe, real, reals, single, times
 from lrkern._curve import Recipe, curve, ends
-from lrkern.expression import Schedule
+from lrkern.expression import Schedule, sides
 
 __all__ = [
     "chebyshev",
@@ -298,17 +298,25 @@ def tanh(start: float, end: float, steps: int, lower: float = -7.0, upper: float
 
 
 @curve
-def rex(start: float, end: float, steps: int) -> Recipe:
-    """end + (start - end)(1 - p)/(1 - p/2), p = t/steps.
+def rex(start: float, end: float, steps: int, d: float = 0.5) -> Recipe:
+    """end + (start - end)(1 - p)/(1 - d p), p = t/steps: a hyperbola.
 
-    Source: Chen, Wolfe, Kyrillidis, REX, arXiv 2107.04197.
+    Args:
+        d: -1e6 or more, below 1. Near 1 it stays near `start` for long and falls steeply at the end; 0 is a straight line;
+            below 0 it falls steeply at first, as `inverse_time` does, and still reaches `end`.
+
+    Source: Chen, Wolfe, Kyrillidis, REX, arXiv 2107.04197, where d is 1/2; 0.9 is in wide use as well.
 
     >>> import lrkern as lk
     >>> lk.rex(1.0, 0.0, 4).table(5).round(4)
     array([1.    , 0.8571, 0.6667, 0.4   , 0.    ])
+    >>> lk.rex(1.0, 0.0, 4, d=0.9)(2).__round__(4)
+    0.9091
     """
     start, end, steps = ends("rex", start, end, steps)
-    return (start, end, steps), _core.ramp_between("rex", 0.0, 0.0, steps, start, end), steps
+    d = real("rex", "d", d, low=-1e6, below=1.0)
+    shape = ("rex", d, 0.0) if d else ("fall", 1.0, 1.0)
+    return (start, end, steps, d), _core.ramp_between(*shape, steps, start, end), steps
 
 
 @curve
@@ -328,24 +336,31 @@ def step_decay(start: float, factor: float, every: int) -> Recipe:
 
 
 @curve
-def piecewise(values: Sequence[float] | ArrayLike, boundaries: Sequence[int] | ArrayLike) -> Recipe:
-    """values[i], where i is the number of boundaries <= t.
+def piecewise(
+    values: Sequence[float] | ArrayLike, boundaries: Sequence[float] | ArrayLike, side: str | Sequence[str] = "from"
+) -> Recipe:
+    """values[i], where i is the number of boundaries <= t; never ends, as the last value holds.
 
-    The new value is in force at t = boundary, as in torch MultiStepLR and optax; keras changes one step later.
+    The new value is in force at t = boundary, as in torch MultiStepLR and optax. With side="after" it is in force after the
+    boundary only, for t > boundary, as in keras.
 
     Args:
         values: one more than the boundaries.
-        boundaries: integers >= 0 that do not decrease; a repeated one skips a value.
+        boundaries: numbers >= 0 that do not decrease, whole or not; a repeated one skips a value.
+        side: "from" or "after", one for all or one for each boundary.
 
     >>> import lrkern as lk
     >>> lk.piecewise([1.0, 0.1], [2]).table(4)
     array([1. , 1. , 0.1, 0.1])
+    >>> lk.piecewise([1.0, 0.1], [2], "after").table(4)
+    array([1. , 1. , 1. , 0.1])
     """
-    levels, at = reals("piecewise", "values", values, least=1), counts("piecewise", "boundaries", boundaries)
+    levels, at = reals("piecewise", "values", values, least=1), times("piecewise", "boundaries", boundaries)
     if len(levels) != len(at) + 1:
         raise ValueError(f"piecewise: values must be one more than the {len(at)} boundaries; got {len(levels)}")
-    node = _core.join([_core.constant(level) for level in levels], list(at))
-    return (levels, at), node, at[-1] if at else 0
+    shown, after = sides("piecewise", side, at)
+    node = _core.join([_core.constant(level) for level in levels], list(at), after)
+    return (levels, at, shown), node, None
 
 
 @curve
@@ -370,7 +385,8 @@ def interpolate(values: Sequence[float] | ArrayLike, boundaries: Sequence[int] |
     levels = [_core.constant(point) for point in points]
     parts = [levels[0]]
     for i in range(1, len(points)):
-        parts.append(ramps.ramp(kind, at[i] - at[i - 1], levels[i - 1], 0, levels[i], 0))
+        length = at[i] - at[i - 1]
+        parts.append(ramps.ramp(kind, length, levels[i - 1], 0, levels[i], 0) if length else levels[i])
     return (points, at, kind), _core.join([*parts, levels[-1]], list(at)), at[-1]
 
 
@@ -401,7 +417,7 @@ def cyclic(low: float, high: float, up: int, down: int | None = None, mode: str 
     rise = _core.ramp_between("fall", 1.0, 1.0, up, bottom, top)
     fall = _core.ramp_between("fall", 1.0, 1.0, down, top, bottom)
     gain = 0.5 if mode == "triangular2" else 1.0
-    node = _core.repeat(_core.join([rise, fall], [up]), period, _core.FOREVER, gain)
+    node = _core.repeat(_core.join([rise, fall], [up]) if up else fall, period, _core.FOREVER, gain)
     if mode == "exp_range":
         node = _core.multiply(node, _core.exponential(1.0, gamma, 1.0))
     if mode != "triangular" and low == 0.0:
@@ -437,7 +453,7 @@ def warm_restarts(start: float, end: float, period: int, growth: float = 1.0, ga
     start, end = real("warm_restarts", "start", start), real("warm_restarts", "end", end)
     period = count("warm_restarts", "period", period, low=1)
     growth, gain = ramps.restart_ratios("warm_restarts", growth, gain)
-    node = _core.restarts(_core.ramp_between("cosine", 1.0, 1.0, period, start, end), period, growth, gain, end)
+    node = _core.restarts(_core.ramp_between("cosine", 1.0, 1.0, period, start, end), growth, gain, end)
     return (start, end, period, growth, gain), node, None
 
 
@@ -511,7 +527,7 @@ def noise(scale: float, kind: str = "normal", limit: float | None = None, seed: 
 
 @curve
 def from_table(values: Sequence[float] | ArrayLike) -> Recipe:
-    """values[t], then the last value for ever; the values are copied.
+    """values[t], then the last value; the values are copied. A table of n values takes n steps.
 
     Args:
         values: 1-D, at least one finite number.
@@ -521,14 +537,14 @@ def from_table(values: Sequence[float] | ArrayLike) -> Recipe:
     array([0.1, 0.2, 0.2, 0.2])
     """
     levels = reals("from_table", "values", values, least=1)
-    return (levels,), _core.table(levels), len(levels) - 1
+    return (levels,), _core.table(levels), len(levels)
 
 
 def from_function(f: Callable[[int], float], steps: int) -> Schedule:
     """A table of f(0), f(1), ..., f(steps - 1), each called once; then the last value.
 
     Args:
-        f: gives a finite number for a step (a Python int).
+        f: gives a finite number for a step (a Python int); arrays and tensors of one element count as numbers.
         steps: >= 1.
 
     >>> import lrkern as lk
@@ -538,4 +554,4 @@ def from_function(f: Callable[[int], float], steps: int) -> Schedule:
     if not callable(f):
         raise TypeError(f"from_function: f must be callable; got {describe(f)}")
     steps = count("from_function", "steps", steps, low=1, high=min(MAX_COUNT, 2**31))
-    return from_table([real("from_function", f"f({t})", f(t)) for t in range(steps)])
+    return from_table([real("from_function", f"f({t})", single(f(t))) for t in range(steps)])

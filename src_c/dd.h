@@ -88,18 +88,20 @@ static inline dd dd_div(dd a, dd b)
     return dd_fast_two_sum(q, (rest + __builtin_fma(-q, b.lo, a.lo)) / b.hi);
 }
 
-/* 2^k; 0 below the normal numbers, infinite above them. */
-static inline double dd_pow2(long long k)
+/* 2^k, a normal number. */
+static inline double dd_normal_pow2(long long k)
 {
-    if (k < -1022)
-        return 0.0;
-    if (k > 1023)
-        return __builtin_inf();
     const union {
         unsigned long long bits;
         double value;
     } u = {(unsigned long long)(k + 1023) << 52};
     return u.value;
+}
+
+/* 2^k; 0 below the normal numbers, infinite above them. */
+static inline double dd_pow2(long long k)
+{
+    return k < -1022 ? 0.0 : k > 1023 ? __builtin_inf() : dd_normal_pow2(k);
 }
 
 /* k with 2^(k-1) <= |a| < 2^k, as frexp gives it; a is normal, or 0 (then far below any other exponent). */
@@ -110,6 +112,28 @@ static inline int dd_exponent(double a)
         unsigned long long bits;
     } u = {a};
     return (int)(u.bits >> 52 & 0x7ff) - 1022;
+}
+
+/* 2^k as two factors: multiplied by one after the other, nothing leaves the range of doubles before the result does. */
+typedef struct {
+    double first, second;
+} power_of_two;
+
+/* |k| > 2000 counts as 2000. */
+static inline power_of_two dd_power_of_two(long long k)
+{
+    k = k < -2000 ? -2000 : k > 2000 ? 2000 : k;
+    return (power_of_two){dd_normal_pow2(k / 2), dd_normal_pow2(k - k / 2)};
+}
+
+static inline dd dd_times(dd a, power_of_two p)
+{
+    return (dd){a.hi * p.first * p.second, a.lo * p.first * p.second};
+}
+
+static inline dd dd_ldexp(dd a, long long k)
+{
+    return dd_times(a, dd_power_of_two(k));
 }
 
 static inline double dd_max(double a, double b)

@@ -16,9 +16,12 @@ typedef enum {
     LRK_KIND_NOISE,
     LRK_KIND_SUM,
     LRK_KIND_PRODUCT,
+    LRK_KIND_QUOTIENT,
+    LRK_KIND_POWER,
     LRK_KIND_CLIP,
     LRK_KIND_SHIFT,
     LRK_KIND_STRETCH,
+    LRK_KIND_COMPOSITION,
     LRK_KIND_STAIRCASE,
     LRK_KIND_FRACTAL,
     LRK_KIND_JOIN,
@@ -45,20 +48,26 @@ struct lrk_expr {
     double fastest; /* most steps of local time, anywhere inside, that one step of this node takes */
     int64_t n_parts;
     lrk_expr **parts;
+    int repeats; /* from tail_start on with `period` (0: constant, between steps as well) */
+    int64_t tail_start, period;
 
     lrk_shape shape;
     int rises, falls;    /* one end of a ramp is so small that the weight of the other one counts to its last digit */
     lrk_noise_kind noise;
     uint64_t seed;       /* of noise */
     int64_t n;           /* steps, by, every, period, number of values, divisor of a stretch */
-    int64_t times;       /* of a repeat */
-    double a, b;         /* of a shape; power of a power law or of a gain; low and high; factor; growth; limit */
-    xdd value, end;      /* constant, start, scale; end of a ramp, slope of a line, rest of restarts */
+    int64_t times;       /* of a repeat; warm-up of each cycle of restarts; of a composition: whether its clock is sound */
+    int partial;         /* it may have no value somewhere: a quotient or a power is in it */
+    double a, b;         /* of a shape; power of a power law, of a gain; low and high; factor; growth; limit */
+    xdd value, end;      /* constant, start, scale; end of a ramp, slope of a line, rest of restarts; of
+                          * a power law its value at 0, where the base is below what a double-double holds */
     dd offset, slope;    /* base of a power law */
     dd inverse;          /* of the steps of a ramp */
     dd log_rate;         /* of an exponential per step, of a gain per cycle, of a ramp along one as a whole */
     int64_t n_boundaries;
-    int64_t *boundaries; /* of a join; of a table: where its value changes */
+    double *boundaries;  /* of a join; of a table: where its value changes */
+    int late;            /* of a repeat and a staircase: a multiple of n belongs to what ends there */
+    unsigned char *after; /* of a join: whether a boundary itself still belongs to the earlier part */
     double *values;      /* of a table */
     int64_t n_cached;    /* of a repeat of a short period: its part's values at steps 0, 1, ... */
     xdd *cached;

@@ -3,7 +3,8 @@
  * The constant and the linear coefficient are double-double, the rest doubles: a piece of a plan is short enough that they
  * matter by 1/64 of the value at most. The exponent keeps values away from under- and overflow: 1e300, and factors
  * that only their product brings back.
- * `scale` is the magnitude of the larger term where a sum cancelled (else 0), in units of 2^e as well.
+ * Where a sum cancelled, `scale` is what the larger of its terms has at least for any |v| <= 1 (to a factor of 2; else 0), and
+ * `size` what it has at v = 0, which is what the digits of c0 are digits of; in units of 2^e as well.
  */
 #ifndef LRK_JET_H
 #define LRK_JET_H
@@ -17,7 +18,7 @@ enum { JET = 12 }; /* coefficients 0 .. 11: degree 9 of a piece, and two to esti
 typedef struct {
     dd c0, c1;
     double c[JET]; /* from index 2 */
-    double scale;
+    double scale, size;
     int64_t e;
 } jet;
 

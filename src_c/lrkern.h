@@ -37,7 +37,7 @@ extern "C" {
 #define LRK_API
 #endif
 
-#define LRK_ABI_VERSION 1
+#define LRK_ABI_VERSION 2
 
 /* The LRK_ABI_VERSION that the library was built with. */
 LRK_API int lrk_abi_version(void);
@@ -87,7 +87,7 @@ typedef enum {
     LRK_SHAPE_FALL, /* f = (1 - x^b)^a */
     LRK_SHAPE_RISE, /* f = 1 - x^a */
     LRK_SHAPE_COSINE, /* f = ((1 + cos(pi x^b))/2)^a */
-    LRK_SHAPE_REX, /* f = (1 - x)/(1 - x/2) */
+    LRK_SHAPE_REX, /* f = (1 - x)/(1 - a x), a < 1, a != 0 */
     LRK_SHAPE_LOGISTIC, /* f = (1 - tanh(a (1 - x) + b x))/2; the ramp's ends are not exactly start and end */
     LRK_SHAPE_GEOMETRIC, /* value = start (end/start)^x */
     LRK_SHAPE_MIRROR_COSINE, /* f = 2 (1 - x) - (1 + cos(pi x))/2 */
@@ -100,7 +100,8 @@ typedef enum {
 /* numerator/denominator, exactly (to 2^-100). */
 LRK_API lrk_expr *lrk_constant(double numerator, double denominator);
 
-/* From the value of `start` at start_at to the value of `end` at end_at over `steps` steps, then held. */
+/* From the value of `start` at start_at to the value of `end` at end_at over `steps` steps, then held. Phases of no steps there
+ * count with their start, see lrk_expr_beginning. */
 LRK_API lrk_expr *lrk_ramp(lrk_shape shape, double a, double b, int64_t steps, lrk_expr *start, int64_t start_at, lrk_expr *end,
                            int64_t end_at);
 
@@ -123,29 +124,45 @@ LRK_API lrk_expr *lrk_noise(lrk_noise_kind kind, double scale, double limit, uin
 
 LRK_API lrk_expr *lrk_sum(lrk_expr *a, lrk_expr *b);
 LRK_API lrk_expr *lrk_product(lrk_expr *a, lrk_expr *b);
+
+/* a(t)/b(t). Where b is 0 there is no value: what asks for one fails like an overflow. */
+LRK_API lrk_expr *lrk_quotient(lrk_expr *a, lrk_expr *b);
+
+/* a(t)^power. There is no value where a is 0 and power < 0, or where a < 0 and power is not a whole number. */
+LRK_API lrk_expr *lrk_power(lrk_expr *a, double power);
+
 LRK_API lrk_expr *lrk_clip(lrk_expr *a, double low, double high);
 
-/* a(t - by), a(0) before that. */
+/* a(t - by); before that its beginning, see lrk_expr_beginning. */
 LRK_API lrk_expr *lrk_shift(lrk_expr *a, int64_t by);
 
 /* a(t divisor/factor), divisor >= 1. */
 LRK_API lrk_expr *lrk_stretch(lrk_expr *a, double factor, int64_t divisor);
 
-/* a(every floor(t/every)). */
-LRK_API lrk_expr *lrk_staircase(lrk_expr *a, int64_t every);
+/* a(clock(t)), for a clock that is >= 0 and never goes back. Pieces are long where the clock is a straight line; elsewhere
+ * each step is one. */
+LRK_API lrk_expr *lrk_composition(lrk_expr *a, lrk_expr *clock);
+
+/* a(every floor(t/every)); `late`: a multiple of `every` still has the value of the stair that ends there. */
+LRK_API lrk_expr *lrk_staircase(lrk_expr *a, int64_t every, int late);
 
 /* a(p(floor(t))), again and again: p is the fractal permutation of 0 ... 2^bits - 1, 0 <= bits <= 53. */
 LRK_API lrk_expr *lrk_fractal(lrk_expr *a, int bits);
 
-/* parts[i](t - boundaries[i-1]) from boundaries[i-1] (0 for the first) until boundaries[i]. n parts, n-1 boundaries. */
-LRK_API lrk_expr *lrk_join(lrk_expr *const *parts, const int64_t *boundaries, int64_t n);
+/* parts[i](t - boundaries[i-1]) from boundaries[i-1] (0 for the first) until boundaries[i]. n parts, n-1 boundaries, real
+ * numbers from 0 to LRK_MAX_STEP that do not decrease. after[i] != 0: at boundaries[i] itself the earlier part still holds; NULL:
+ * nowhere. Of equal boundaries those without come first. */
+LRK_API lrk_expr *lrk_join(lrk_expr *const *parts, const double *boundaries, const unsigned char *after, int64_t n);
 
-/* gain^(power i) a(t - i period), i = min(floor(t/period), times - 1). */
-LRK_API lrk_expr *lrk_repeat(lrk_expr *a, int64_t period, int64_t times, double gain, double power);
+/* gain^(power i) a(t - i period), i = min(floor(t/period), times - 1); `late`: a multiple of `period` still belongs to the cycle
+ * that ends there. */
+LRK_API lrk_expr *lrk_repeat(lrk_expr *a, int64_t period, int64_t times, double gain, double power, int late);
 
-/* Cycle i has length period growth^i and is the ramp from gain^i its start to its end, stretched to that length; `ramp` takes
- * `period` steps. Where growth < 1, cycles end at period/(1 - growth); from there the value is `rest`. */
-LRK_API lrk_expr *lrk_restarts(lrk_expr *ramp, int64_t period, double growth, double gain, double rest);
+/* Cycle i is the ramp from gain^i its start to its end, stretched to the length steps growth^i, where `ramp` takes `steps`.
+ * Where growth < 1, cycles end at steps/(1 - growth); from there the value is `rest`.
+ * `rise`, NULL or another ramp, of `warmup` steps, is the warm-up of each cycle: from its own start to where the cycle begins,
+ * not stretched; cycle i then takes (warmup + steps) growth^i, growth >= 1. */
+LRK_API lrk_expr *lrk_restarts(lrk_expr *ramp, double growth, double gain, double rest, lrk_expr *rise);
 
 LRK_API lrk_expr *lrk_expr_retain(lrk_expr *e);
 LRK_API void lrk_expr_release(lrk_expr *e);
@@ -159,8 +176,20 @@ LRK_API int64_t lrk_expr_size(const lrk_expr *e);
 /* The most steps of local time, anywhere inside, that one step takes: stretches by less than 1. Beyond 2^100 values fail. */
 LRK_API double lrk_expr_fastest(const lrk_expr *e);
 
-/* The value at a real t >= 0 (steps between integers included), correctly rounded but for ~2^-60 of it. */
+/* The value at a real t >= 0 (steps between integers included), correctly rounded except for ~2^-60 of it. Where it fails, *value
+ * is infinite, or NaN where there is no value: a division by zero, or a power of a negative number. */
 LRK_API lrk_status lrk_expr_value(const lrk_expr *e, double t, double *value);
+
+/* The value at step t, where a phase of no steps that lies at t counts with its start: a ramp of no steps there, although its
+ * value is its end. It is what a warm-up rises to. */
+LRK_API lrk_status lrk_expr_beginning(const lrk_expr *e, int64_t t, double *value);
+
+/* Whether an expression can be a clock, see lrk_composition: 1; -1: it goes back or below zero at step *at; 0: not known, as it
+ * is not made of straight lines. */
+LRK_API int lrk_clock_follow(const lrk_expr *clock, int64_t *at);
+
+/* The first step at which a clock that never goes back shows `time` or more; -1: no step up to LRK_MAX_STEP. */
+LRK_API int64_t lrk_clock_arrival(const lrk_expr *clock, int64_t time);
 
 /* ---- Plans and tables */
 

@@ -65,6 +65,7 @@ typedef struct lrk_lars_options {
     double momentum, nesterov, trust, eps;
     double joint; /* 1: the norm is that of the gradient with the decay in it */
     double lr_inside;
+    double trust_clip; /* 1: ratio / lr in its place, if that is below 1, else 1 */
 } lrk_lars_options;
 
 typedef struct lrk_lamb_options {
@@ -195,12 +196,13 @@ typedef struct lrk_step_options {
     double clip_norm, clip_value; /* infinity: off */
     bool skip_nonfinite;
     bool zero_grad;
-    lrk_rounding rounding;
+    lrk_rounding rounding; /* of parameters in 16 bits */
+    lrk_rounding state_rounding; /* of states in 16 bits: to nearest, or stochastically */
     uint64_t seed;
-    uint64_t step; /* number of the step, for stochastic rounding */
+    uint64_t step; /* number of the step, for stochastic rounding: another one each time */
 } lrk_step_options;
 
-/* Nothing around the rule. */
+/* Nothing around the rule; states are rounded stochastically. */
 LRK_API lrk_step_options lrk_step_defaults(void);
 
 typedef struct lrk_step_result {
@@ -222,6 +224,9 @@ LRK_API int64_t lrk_step_list_hit(const lrk_step_list *list, const void *address
 
 /* Shares the work out anew: needed after gradients became sparse or dense. */
 LRK_API void lrk_step_list_weigh(lrk_step_list *list);
+
+/* Writes each LRK_COPY from its parameter, as a step does: for parameters that have changed otherwise. */
+LRK_API void lrk_step_copy(lrk_step_list *list);
 
 /* One step of all tensors that have a gradient, whose counts of updates go up by one; of none if it is skipped. */
 LRK_API lrk_step_result lrk_step_run(lrk_step_list *list, const lrk_step_options *options);

@@ -29,7 +29,27 @@ lrk_status lrk_expr_value(const lrk_expr *e, double t, double *value)
     LRK_FP_DEFAULT_HERE;
     const lrk_compiler_kernels *compiler = lrk_active()->compiler;
     *value = compiler->round(compiler->value_at(e, dd_of(t)));
-    return __builtin_isinf(*value) ? LRK_ERROR_OVERFLOW : LRK_OK;
+    return !__builtin_isfinite(*value) ? LRK_ERROR_OVERFLOW : LRK_OK;
+}
+
+lrk_status lrk_expr_beginning(const lrk_expr *e, int64_t t, double *value)
+{
+    LRK_FP_DEFAULT_HERE;
+    const lrk_compiler_kernels *compiler = lrk_active()->compiler;
+    *value = compiler->round(compiler->beginning_at(e, dd_of_int(t)));
+    return __builtin_isfinite(*value) ? LRK_OK : LRK_ERROR_OVERFLOW;
+}
+
+int lrk_clock_follow(const lrk_expr *clock, int64_t *at)
+{
+    LRK_FP_DEFAULT_HERE;
+    return lrk_active()->compiler->follow_clock(clock, at);
+}
+
+int64_t lrk_clock_arrival(const lrk_expr *clock, int64_t time)
+{
+    LRK_FP_DEFAULT_HERE;
+    return lrk_active()->compiler->clock_arrival(clock, time);
 }
 
 void lrk_expr_segment(const lrk_expr *e, int64_t t, int64_t *begin, int64_t *end)
@@ -52,9 +72,65 @@ static lrk_status piece_at(lrk_walker *w, const lrk_expr *e, int64_t t, lrk_piec
         if (w->t > t)
             return status;
         /* Beyond float64 already: most often so is t, and the steps between need not be walked. */
-        if (status != LRK_OK && __builtin_isinf(compiler->round(compiler->value_at(e, dd_of_int(t)))))
+        if (status != LRK_OK && !__builtin_isfinite(compiler->round(compiler->value_at(e, dd_of_int(t)))))
             return status;
     }
+}
+
+/* A walk along the steps. Where values repeat, the pieces of all cycles are those of the first one, moved, as a plan has them: so
+ * a step has the same piece whatever leads to it. */
+typedef struct {
+    const lrk_expr *e;
+    lrk_walker w;      /* along steps of the first cycle */
+    lrk_plan rule;     /* how values repeat; no pieces */
+    int64_t moved;     /* by so many steps pieces are moved from there */
+    int64_t cycle_end; /* where the cycle begins again */
+} walk;
+
+/* How values repeat: tail_start and period of a plan, without its pieces. */
+static lrk_plan repetition(const lrk_expr *e)
+{
+    lrk_plan rule = {.overflow_at = -1};
+    if (e->repeats && e->tail_start <= LRK_MAX_STEP - e->period) {
+        rule.tail_start = e->tail_start;
+        rule.period = e->period == 0 ? 1 : e->period;
+    }
+    return rule;
+}
+
+static void walk_from(walk *k, const lrk_expr *e, int64_t t)
+{
+    k->e = e;
+    k->rule = repetition(e);
+    const int64_t first = lrk_plan_reduce(&k->rule, t);
+    lrk_active()->compiler->start(&k->w, e, first);
+    k->moved = t - first;
+    k->cycle_end = k->rule.period == 0 ? INT64_MAX : k->moved + k->rule.tail_start + k->rule.period;
+}
+
+static lrk_piece constant_piece(double value, int64_t t)
+{
+    return (lrk_piece){.begin = t, .center = t, .scale = 1.0, .c = {value}, .unscale = 1.0};
+}
+
+/* The piece that covers t, the step that the walk began with or the end of the piece before. Where that fails, *end is behind
+ * a step at which it does, t or a later one before which there are no values. */
+static lrk_status walk_piece(walk *k, int64_t t, lrk_piece *piece, int64_t *end)
+{
+    if (t >= k->cycle_end)
+        walk_from(k, k->e, t);
+    const lrk_status status = piece_at(&k->w, k->e, t - k->moved, piece);
+    *end = k->w.t + k->moved;
+    if (status != LRK_OK)
+        return status;
+    if (k->rule.period == 1 && t > k->rule.tail_start) {
+        *piece = constant_piece(lrk_active()->plan->point(piece, k->rule.tail_start), t);
+        *end = k->cycle_end = LRK_MAX_STEP + 1;
+        return LRK_OK;
+    }
+    piece->begin += k->moved;
+    piece->center += k->moved;
+    return LRK_OK;
 }
 
 /* Pieces from the one that covers `start` on, until the next would begin at `whole` or beyond; at `horizon` already where that
@@ -62,8 +138,8 @@ static lrk_status piece_at(lrk_walker *w, const lrk_expr *e, int64_t t, lrk_piec
 static lrk_status compile_pieces(const lrk_expr *e, int64_t start, int64_t horizon, int64_t whole, int64_t max_pieces,
                                  int64_t ahead, lrk_plan *plan)
 {
-    lrk_walker w;
-    lrk_active()->compiler->start(&w, e, start);
+    walk k;
+    walk_from(&k, e, start);
     int64_t capacity = 0, t = start;
     while (t < whole && plan->n_pieces < max_pieces && (t < horizon || plan->n_pieces < ahead)) {
         if (plan->n_pieces == capacity) {
@@ -75,12 +151,13 @@ static lrk_status compile_pieces(const lrk_expr *e, int64_t start, int64_t horiz
             }
             plan->pieces = grown;
         }
-        if (piece_at(&w, e, t, plan->pieces + plan->n_pieces) != LRK_OK) {
-            plan->overflow_at = w.t > t ? w.t - 1 : t;
+        int64_t end;
+        if (walk_piece(&k, t, plan->pieces + plan->n_pieces, &end) != LRK_OK) {
+            plan->overflow_at = end > t ? end - 1 : t;
             break;
         }
         plan->n_pieces++;
-        t = w.t;
+        t = end < k.cycle_end ? end : k.cycle_end;
     }
     plan->end = plan->overflow_at >= 0 ? plan->overflow_at : t;
     return LRK_OK;
@@ -90,17 +167,12 @@ lrk_status lrk_plan_compile(const lrk_expr *e, int64_t horizon, int64_t max_piec
 {
     LRK_FP_DEFAULT_HERE;
     *plan = (lrk_plan){.overflow_at = -1};
-    int64_t start = 0, period = 0, whole = horizon;
-    if (lrk_active()->compiler->periodic(e, &start, &period) && start <= LRK_MAX_STEP - period) {
-        period = period == 0 ? 1 : period;
-        whole = start + period;
-    } else {
-        period = 0;
-    }
+    const lrk_plan rule = repetition(e);
+    const int64_t whole = rule.period == 0 ? horizon : rule.tail_start + rule.period;
     const lrk_status status = compile_pieces(e, 0, horizon, whole, max_pieces, ahead, plan);
-    if (status == LRK_OK && period != 0 && plan->overflow_at < 0 && plan->end >= whole) {
-        plan->tail_start = start;
-        plan->period = period;
+    if (status == LRK_OK && plan->overflow_at < 0 && plan->end >= whole) {
+        plan->tail_start = rule.tail_start;
+        plan->period = rule.period;
     }
     return status;
 }
@@ -210,6 +282,11 @@ static void put_planned(sink *s, const lrk_plan *plan, int64_t t, int64_t n)
 static void put_periodic(sink *s, const lrk_plan *plan, int64_t t, int64_t n)
 {
     const int64_t period = plan->period, last = plan->tail_start + period;
+    if (period == 1) {
+        const lrk_piece piece = constant_piece(lrk_plan_value(plan, plan->tail_start), t);
+        sink_put(s, &piece, t, n);
+        return;
+    }
     if (period > CYCLE_BUFFER / 2 || n < 2 * period) {
         while (n > 0) {
             const int64_t first = lrk_plan_reduce(plan, t);
@@ -250,16 +327,18 @@ static void put_periodic(sink *s, const lrk_plan *plan, int64_t t, int64_t n)
 /* Steps [t, t + n), compiled on the way. */
 static lrk_status put_walked(sink *s, const lrk_expr *e, int64_t t, int64_t n, int64_t *overflow_at)
 {
-    lrk_walker w;
-    lrk_active()->compiler->start(&w, e, t);
+    walk k;
+    walk_from(&k, e, t);
     while (n > 0) {
         lrk_piece piece;
-        const lrk_status status = piece_at(&w, e, t, &piece);
+        int64_t end;
+        const lrk_status status = walk_piece(&k, t, &piece, &end);
         if (status != LRK_OK) {
             *overflow_at = t;
             return status;
         }
-        const int64_t m = w.t - t < n ? w.t - t : n;
+        end = end < k.cycle_end ? end : k.cycle_end;
+        const int64_t m = end - t < n ? end - t : n;
         sink_put(s, &piece, t, m);
         t += m;
         n -= m;
@@ -285,7 +364,7 @@ static void put_table(sink *s, const lrk_expr *e, int64_t t, int64_t n)
         }
     }
     m = m > 0 ? m : 0;
-    const lrk_piece last = {.begin = t + m, .center = t + m, .scale = 1.0, .c = {e->values[e->n - 1]}, .unscale = 1.0};
+    const lrk_piece last = constant_piece(e->values[e->n - 1], t + m);
     if (n > m)
         sink_put(s, &last, t + m, n - m);
 }
@@ -299,7 +378,7 @@ static lrk_status put(sink *s, const lrk_expr *e, const lrk_plan *plan, int64_t 
         return LRK_OK;
     }
     if (plan && t < plan->end) {
-        const int64_t covered = plan->period > 1 ? plan->tail_start + plan->period : plan->end;
+        const int64_t covered = plan->period > 0 ? plan->tail_start + plan->period : plan->end;
         const int64_t m = covered - t < n ? covered - t : n;
         if (m > 0) {
             put_planned(s, plan, t, m);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "dispatch.h"
+#include "fpenv.h"
 #include "threads.h"
 
 /* A task has at least so many metrics: with fewer, the calling thread would be finished before another one is at work. */
@@ -133,6 +134,7 @@ static void advance_task(void *ctx, int64_t index)
 
 const char *lrk_scan_run(const lrk_scan *scan)
 {
+    LRK_FP_DEFAULT_HERE;
     const lrk_kernels *kernels = lrk_active();
     if (scan->runs == 0 || scan->steps == 0)
         return kernels->isa;
@@ -171,6 +173,7 @@ static void loss_driven_task(void *ctx, int64_t index)
 const char *lrk_loss_driven_run(int64_t runs, int64_t steps, lrk_scan_rows losses, const double *tables,
                                 const int64_t *table_of, double *lr, int64_t lr_pitch)
 {
+    LRK_FP_DEFAULT_HERE;
     const lrk_kernels *kernels = lrk_active();
     if (runs == 0 || steps == 0)
         return kernels->isa;
@@ -227,6 +230,7 @@ static int64_t find_rank(const int64_t *counts, int64_t n, int64_t below)
 
 int lrk_running_median(int64_t n, const double *numbers, int64_t reach, double *medians)
 {
+    LRK_FP_DEFAULT_HERE;
     ranked *order = malloc((size_t)n * sizeof *order);
     int64_t *rank = malloc((size_t)n * sizeof *rank), *counts = calloc((size_t)n + 1, sizeof *counts);
     const bool ready = order != NULL && rank != NULL && counts != NULL;
@@ -253,6 +257,7 @@ int lrk_running_median(int64_t n, const double *numbers, int64_t reach, double *
 
 void lrk_times_later_sum(int64_t n, const double *weights, double *out)
 {
+    LRK_FP_DEFAULT_HERE;
     double high = 0, low = 0; /* weights are positive: one compensation keeps 2^-100 of the sum */
     for (int64_t i = n - 1; i >= 0; i--) {
         const double weight = weights[i], sum = high + weight, part = sum - high;

@@ -7,9 +7,22 @@
 #include "lrkern.h"
 
 /* The recurrences: see scan.inc. Those with a type after their name compute in it. */
-#define LRK_SCAN_RULES(X) X(torch) X(keras_f32) X(keras_f64) X(optax_f32) X(optax_f64) X(greedy) X(greedy_smooth)
+#define LRK_SCAN_RULES(X) \
+    X(torch) \
+    X(keras_f32) \
+    X(keras_f64) \
+    X(optax_f32) \
+    X(optax_f64) \
+    X(greedy) \
+    X(greedy_smooth) \
+    X(paddle_abs) \
+    X(paddle_rel) \
+    X(newbob) \
+    X(kl) \
+    X(kl_positive)
 
-/* What each run is given. Whole numbers are doubles too. A metric beats the best one if it is < slope best - margin. */
+/* What each run is given. Whole numbers are doubles too. A metric beats the best one if it is < slope best - margin.
+   (paddle_rel: < best - slope best; newbob: margin is the least improvement; kl: the rate falls above slope, rises below margin.) */
 #define LRK_SCAN_PARAMS(X) \
     X(start) \
     X(factor) \

@@ -8,6 +8,7 @@
 
 #include "dispatch.h"
 #include "exact_sum.h"
+#include "fpenv.h"
 #include "random.h"
 #include "threads.h"
 
@@ -126,7 +127,7 @@ static lrk_step_kept kept_param(const job *j, const lrk_step_tensor *tensor, lrk
 
 static lrk_step_kept kept_states(const job *j, const lrk_step_tensor *tensor, lrk_storage computed)
 {
-    bool in_t = true, in_bf16 = j->options->rounding != LRK_STOCHASTIC;
+    bool in_t = true, in_bf16 = j->options->state_rounding == LRK_STOCHASTIC;
     for (int role = LRK_STATE; role < LRK_STATE + LRK_MAX_STATES; role++) {
         in_t = in_t && (tensor->data[role] == NULL || tensor->type[role] == (int)computed);
         in_bf16 = in_bf16 && (tensor->data[role] == NULL || tensor->type[role] == LRK_BF16);
@@ -210,14 +211,17 @@ static lrk_step_random random_of(const job *j, int64_t begin, uint64_t stream)
     return (lrk_step_random){(uint32_t)key, (uint32_t)(key >> 32), (uint32_t)begin};
 }
 
+/* Streams of random bits: of parameters, and of the first state. */
+enum { PARAM_STREAM = 0, STATE_STREAM = 1 };
+
 /* Writes back what lies in staging memory. */
-static void store(const job *j, const block *b, int role, const void *values, uint64_t stream)
+static void store(const job *j, const block *b, int role, const void *values, lrk_rounding rounding, uint64_t stream)
 {
     const int type = b->tensor->type[role];
     void *const out = at(b->tensor, role, b->begin);
     if (out == NULL)
         return;
-    if (j->options->rounding == LRK_STOCHASTIC && b->kernels->store_random[type] != NULL)
+    if (rounding == LRK_STOCHASTIC && b->kernels->store_random[type] != NULL)
         b->kernels->store_random[type](b->size, values, out, random_of(j, b->begin, stream));
     else
         b->kernels->store[type](b->size, 0, values, out);
@@ -243,8 +247,11 @@ static void run_block(const job *j, workspace *w, const block *b, const void *co
     const void *const grad = gradient(j, b, w);
     void *const param = parameter(j, b, w), *const remainder = at(tensor, LRK_REMAINDER, b->begin), *states[LRK_MAX_STATES];
     load_states(b, w, states);
+    lrk_step_random random[LRK_MAX_STATES] = {0};
+    for (int s = 0; b->states == LRK_IN_BF16 && s < LRK_MAX_STATES; s++)
+        random[s] = random_of(j, b->begin, STATE_STREAM + (uint64_t)s);
     lrk_step_update *const update = b->kernels->update[as_found(b->param)][as_found(b->states)][group->rule];
-    update(b->size, b->ahead, param, remainder, grad, states[0], states[1], states[2], coefs);
+    update(b->size, b->ahead, param, remainder, grad, states[0], states[1], states[2], coefs, random);
     if (tensor->data[LRK_EMA] != NULL)
         b->kernels->average(b->size, b->ahead, at(tensor, LRK_EMA, b->begin), param, 1 - group->ema);
     if (tensor->data[LRK_COPY] != NULL)
@@ -252,9 +259,9 @@ static void run_block(const job *j, workspace *w, const block *b, const void *co
     if (b->param == LRK_STAGED && remainder != NULL)
         j->kernels->store_split(b->size, param, at(tensor, LRK_PARAM, b->begin), remainder);
     else if (b->param == LRK_STAGED)
-        store(j, b, LRK_PARAM, param, 0);
+        store(j, b, LRK_PARAM, param, j->options->rounding, PARAM_STREAM);
     for (int s = 0; b->states == LRK_STAGED && s < LRK_MAX_STATES; s++)
-        store(j, b, LRK_STATE + s, states[s], 1 + (uint64_t)s);
+        store(j, b, LRK_STATE + s, states[s], j->options->state_rounding, STATE_STREAM + (uint64_t)s);
     if (j->options->zero_grad)
         zero_gradient(b);
 }
@@ -300,7 +307,7 @@ static void run_bare(const job *j, const lrk_step_tensor *tensor, const void *co
     const int64_t ahead = to - from > BLOCK ? BLOCK : 0;
     rules[j->list->groups[tensor->group].rule](to - from, ahead, at(tensor, LRK_PARAM, from), NULL, at(tensor, LRK_GRAD, from),
                                                at(tensor, LRK_STATE, from), at(tensor, LRK_STATE + 1, from),
-                                               at(tensor, LRK_STATE + 2, from), coefs);
+                                               at(tensor, LRK_STATE + 2, from), coefs, NULL);
 }
 
 /* Elements [from, to) of those that the step works on. */
@@ -488,12 +495,13 @@ static void run_norms(job *j, void (*task)(void *ctx, int64_t piece))
     lrk_parallel((j->list->blocks[j->list->count] + BLOCKS_PER_PIECE - 1) / BLOCKS_PER_PIECE, task, j);
 }
 
-/* The exact sum of every `stride`-th of these, rounded once. */
-static double total_of(const double *sums, int64_t count, int64_t stride)
+/* The exact sum of every `stride`-th of these from sums[first] on, `count` of them, rounded once. Where nothing is to be added there
+ * may be no array. */
+static double total_of(const double *sums, int64_t first, int64_t count, int64_t stride)
 {
     lrk_exact_sum total = {0};
     for (int64_t k = 0; k < count; k++)
-        lrk_sum_add(&total, sums[k * stride]);
+        lrk_sum_add(&total, sums[first + k * stride]);
     return lrk_sum_round(&total);
 }
 
@@ -502,7 +510,7 @@ static double square_of_gradients(job *j, double scale)
 {
     j->scale = scale;
     run_norms(j, sum_gradients);
-    return total_of(j->list->sums, j->list->blocks[j->list->count], 1);
+    return total_of(j->list->sums, 0, j->list->blocks[j->list->count], 1);
 }
 
 /* The norm of all gradients, as they are stored. *finite: whether each of them is. */
@@ -528,8 +536,8 @@ static void measure(job *j)
     for (int64_t i = 0; i < list->count; i++)
         if (list->groups[list->tensors[i].group].measures) {
             const int64_t first = list->blocks[i], count = list->blocks[i + 1] - first;
-            list->tensors[i].norms.p = __builtin_sqrt(total_of(list->sums + 2 * first, count, 2));
-            list->tensors[i].norms.m = __builtin_sqrt(total_of(list->sums + 2 * first + 1, count, 2));
+            list->tensors[i].norms.p = __builtin_sqrt(total_of(list->sums, 2 * first, count, 2));
+            list->tensors[i].norms.m = __builtin_sqrt(total_of(list->sums, 2 * first + 1, count, 2));
         }
 }
 
@@ -555,8 +563,35 @@ static bool any_measures(const lrk_step_list *list)
     return false;
 }
 
+static void copy_tensor(void *ctx, int64_t index)
+{
+    const job *const j = ctx;
+    const lrk_step_tensor *const tensor = &j->list->tensors[index];
+    const lrk_storage type = lrk_step_computed_in(tensor);
+    workspace w;
+    block b = {
+        .tensor = tensor,
+        .kernels = j->kernels->computed[type],
+        .type = type,
+        .param = tensor->type[LRK_PARAM] == (int)type ? LRK_IN_T : LRK_STAGED,
+    };
+    if (tensor->data[LRK_COPY] == NULL)
+        return;
+    for (; b.begin < tensor->size; b.begin += b.size) {
+        b.size = tensor->size - b.begin < BLOCK ? tensor->size - b.begin : BLOCK;
+        b.kernels->store[tensor->type[LRK_COPY]](b.size, 0, parameter(j, &b, &w), at(tensor, LRK_COPY, b.begin));
+    }
+}
+
+void lrk_step_copy(lrk_step_list *list)
+{
+    job j = {.list = list, .kernels = lrk_active()->steps};
+    lrk_parallel(list->count, copy_tensor, &j);
+}
+
 lrk_step_result lrk_step_run(lrk_step_list *list, const lrk_step_options *options)
 {
+    LRK_FP_DEFAULT_HERE;
     const lrk_kernels *const active = lrk_active();
     const bool clips = options->clip_norm < HUGE_VAL, measures = any_measures(list);
     lrk_step_result result = {.isa = active->isa, .grad_norm = NAN};

@@ -31,10 +31,11 @@ typedef enum lrk_step_kept {
     LRK_STAGED = LRK_N_KEPT /* any other way: copied to memory in T, and back */
 } lrk_step_kept;
 
-/* `size` elements are updated. `remainder`: of split parameters. `coefs`: the family's scalars in T. */
+/* `size` elements are updated. `remainder`: of split parameters. `coefs`: the family's scalars in T. `random`: of each state,
+   which are rounded stochastically where they are found in bfloat16. */
 typedef void lrk_step_update(int64_t size, int64_t ahead, void *restrict param, void *restrict remainder,
                              const void *restrict grad, void *restrict state0, void *restrict state1, void *restrict state2,
-                             const void *restrict coefs);
+                             const void *restrict coefs, const lrk_step_random *restrict random);
 /* What the rule measures goes to `out`, in T. States are changed. */
 typedef void lrk_step_measure(int64_t size, int64_t ahead, const void *restrict param, const void *restrict grad,
                               void *restrict state0, void *restrict state1, void *restrict state2, const void *restrict coefs,

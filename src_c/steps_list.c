@@ -10,7 +10,12 @@ enum { TENSOR_COST = 64 };
 
 lrk_step_options lrk_step_defaults(void)
 {
-    return (lrk_step_options){.grad_scale = 1, .clip_norm = HUGE_VAL, .clip_value = HUGE_VAL};
+    return (lrk_step_options){
+        .grad_scale = 1,
+        .clip_norm = HUGE_VAL,
+        .clip_value = HUGE_VAL,
+        .state_rounding = LRK_STOCHASTIC,
+    };
 }
 
 lrk_status lrk_step_list_init(lrk_step_list *list, int64_t count, int64_t n_groups)

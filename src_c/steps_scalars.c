@@ -29,10 +29,10 @@ static double lrk_one_minus_power(double base, int64_t n)
     return gap + (((1 - gap) - power) - power_low);
 }
 
-/* Whether a norm can be a part of a quotient. */
-static int lrk_usable(double norm)
+/* A quotient of norms, or the largest float32 where it is beyond that: tiny gradients then stay finite. */
+static double lrk_at_most_max(double quotient)
 {
-    return norm > 0 && norm <= 0x1.fffffffffffffp1023;
+    return quotient > 0x1.fffffep127 ? 0x1.fffffep127 : quotient;
 }
 
 #define H(name) double name;
@@ -53,7 +53,7 @@ static int lrk_usable(double norm)
         (void)n, (void)norms; \
         c->sign = h->maximize != 0 ? -1 : 1; \
         c->decay = h->decoupled != 0 ? 0 : h->weight_decay; \
-        c->keep = h->decoupled != 0 ? 1 - h->lr * h->weight_decay : 1; \
+        c->pull = h->decoupled != 0 && h->lr != 0 ? h->weight_decay : 0; \
         __VA_ARGS__ \
         return (int)(sizeof *c / sizeof(double)); \
     }

@@ -81,7 +81,9 @@ typedef struct lrk_split {
 
 static inline float lrk_from_split(uint16_t param, uint16_t remainder)
 {
-    return lrk_float(((uint32_t)param << 16) + (uint32_t)(int32_t)(int16_t)remainder);
+    const float whole = lrk_float(((uint32_t)param << 16) + (uint32_t)(int32_t)(int16_t)remainder);
+    /* Together they would be a NaN where the remainder is of another parameter than the one that has been written here. */
+    return whole == whole ? whole : lrk_from_bf16(param);
 }
 
 static inline lrk_split lrk_to_split(float x)
@@ -93,9 +95,8 @@ static inline lrk_split lrk_to_split(float x)
 /* Stochastic rounding: away from zero with the probability that the digits cut off are of one unit; r: random bits. */
 static inline uint16_t lrk_to_bf16_random(float x, uint32_t r)
 {
-    const uint32_t bits = lrk_bits(x), digits = bits & 0x7FFFFFFF;
-    const uint32_t rounded = (bits & 0x80000000) | (digits + (r >> 16));
-    return digits >= 0x7F800000 ? lrk_to_bf16(x) : (uint16_t)(rounded >> 16);
+    const uint32_t bits = lrk_bits(x), more = (bits & 0x7FFFFFFF) < 0x7F800000 ? r >> 16 : 0;
+    return (uint16_t)((x != x ? 0x7FC00000 : bits + more) >> 16);
 }
 
 static inline uint16_t lrk_to_f16_random(float x, uint32_t r)

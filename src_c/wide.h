@@ -17,10 +17,13 @@ typedef struct {
     int e;
 } wide;
 
-static inline wide wide_of(double a) /* normal, > 0 */
+static inline wide wide_of(double a) /* > 0 */
 {
+    const int small = a < 0x1p-1022; /* a denormal has no exponent of its own */
+    if (small)
+        a *= 0x1p100;
     const int e = dd_exponent(a);
-    return (wide){{0, 0, 0, (uint64_t)(a * dd_pow2(-e) * 0x1p53) << 11}, e};
+    return (wide){{0, 0, 0, (uint64_t)(dd_ldexp(dd_of(a), -e).hi * 0x1p53) << 11}, small ? e - 100 : e};
 }
 
 static inline wide wide_mul(const wide *a, const wide *b)
@@ -74,8 +77,7 @@ static inline dd wide_to_dd(const wide *a)
     const double hi = (double)(a->m[3] >> 11) * 0x1p75; /* 53 bits of the 128 */
     const double lo = (double)(lrk_i128)(top - (lrk_u128)hi);
     const dd v = dd_fast_two_sum(hi, lo);
-    const double f = dd_pow2(-64), g = dd_pow2(a->e - 64);
-    return (dd){v.hi * f * g, v.lo * f * g};
+    return dd_ldexp(v, (long long)a->e - 128);
 }
 
 #endif

@@ -4,37 +4,66 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import importlib.machinery
 import importlib.util
 import sys
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import EllipsisType, ModuleType, SimpleNamespace
+from unittest.mock import MagicMock
 
 import pytest
 
 
-def load(name: str, **stand_ins: dict[str, object]) -> ModuleType:
+class _Anything(ModuleType):
+    """A module that has whatever it is asked for, submodules included."""
+
+    @staticmethod
+    def find_spec(name: str, path: object, target: object = None) -> importlib.machinery.ModuleSpec | None:
+        """Called by the import of a submodule."""
+        parent = sys.modules.get(name.rpartition(".")[0])
+        if not isinstance(parent, _Anything) or parent.__path__:
+            return None
+        return importlib.machinery.ModuleSpec(name, _Anything, is_package=True)
+
+    @staticmethod
+    def create_module(spec: importlib.machinery.ModuleSpec) -> ModuleType:
+        return _Anything(spec.name)
+
+    @staticmethod
+    def exec_module(module: ModuleType) -> None:
+        """Nothing to run."""
+
+    def __getattr__(self, name: str) -> object:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return MagicMock(name=f"{self.__name__}.{name}")
+
+
+def load(name: str, **stand_ins: dict[str, object] | EllipsisType) -> ModuleType:
     """The module of this dotted name; its parent packages are empty ones, `stand_ins` modules with these members.
 
-    Skips the calling test file where the package is not installed. `sys.modules` is afterwards as it was before.
+    A stand-in that is `...` has whatever it is asked for. Skips the calling test file where the package is not installed.
+    `sys.modules` is afterwards as it was before, also where stand-ins took the place of other packages.
     """
     top = name.partition(".")[0]
     spec = importlib.util.find_spec(top)
     if spec is None or not spec.submodule_search_locations:
         pytest.skip(f"could not import {top!r}", allow_module_level=True)
     root = Path(next(iter(spec.submodule_search_locations)))
-    before = {n: m for n, m in sys.modules.items() if n.partition(".")[0] == top}
-    with _without(top):
+    with _without({top, *(full.partition(".")[0] for full in stand_ins)}):
         parents = name.split(".")[:-1]
         for depth in range(1, len(parents) + 1):
             package = ModuleType(".".join(parents[:depth]))
             package.__path__ = [str(root.joinpath(*parents[1:depth]))]
             sys.modules[package.__name__] = package
         for full, members in stand_ins.items():
-            module = sys.modules.setdefault(full, ModuleType(full))
-            vars(module).update(members)
-        found = importlib.import_module(name)
-    sys.modules.update(before)
-    return found
+            if members is ...:
+                standing = _Anything(full)
+                standing.__path__ = getattr(sys.modules.get(full), "__path__", [])
+                sys.modules[full] = standing
+            else:
+                vars(sys.modules.setdefault(full, ModuleType(full))).update(members)
+        return importlib.import_module(name)
 
 
 def mmengine_schedulers() -> ModuleType:
@@ -50,13 +79,18 @@ def mmengine_schedulers() -> ModuleType:
 
 
 @contextlib.contextmanager
-def _without(top: str):
-    def remove():
-        for n in [n for n in sys.modules if n.partition(".")[0] == top]:
-            del sys.modules[n]
+def _without(tops: set[str]):
+    def all_of_them():
+        return {n: m for n, m in sys.modules.items() if n.partition(".")[0] in tops}
 
-    remove()
+    before = all_of_them()
+    for n in before:
+        del sys.modules[n]
+    sys.meta_path.insert(0, _Anything)
     try:
         yield
     finally:
-        remove()
+        sys.meta_path.remove(_Anything)
+        for n in all_of_them():
+            del sys.modules[n]
+        sys.modules.update(before)

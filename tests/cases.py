@@ -30,6 +30,7 @@ from case_table import (  # noqa: F401  (some of them for the tests)
 from oracle import (
     SHAPES,
     Exact,
+    Measured,
     along,
     blend,
     cosine_power_weights,
@@ -37,6 +38,7 @@ from oracle import (
     exactly,
     mp,
     power_weights,
+    reached,
     real,
     span,
 )
@@ -45,7 +47,7 @@ from random_words import word
 
 @curve(over("constant({})", ["0.1", "-1e300", "5e-324", "0.0", "3"]))
 def constant(value):
-    return Exact.curve(lambda t: real(value), 0)
+    return Exact.curve(lambda t: real(value), 0, is_constant=True, levels=[(0, value)])
 
 
 @curve(spans("linear({start}, {end}, {steps})"), "linear(1.0, 0.5, 2**52)", "linear(0.0, 1.0, 2**53)")
@@ -108,7 +110,7 @@ def line(start, slope, every=1):
         return value, max(abs(value), abs(real(start)) if start * rate < 0 else mp.zero)
 
     zero = [] if start * rate >= 0 else [math.floor(-start / rate)]
-    return Exact(function, None, [*zero, *(2 * z for z in zero)])
+    return Exact(function, None, [*zero, *(2 * z for z in zero)], is_constant=slope == 0)
 
 
 @curve(
@@ -163,7 +165,7 @@ def exponential(start, rate, every=1, end=None):
     over("inverse_time({}, 0.01)", [1e300, 1e-300, -1.0, 5e-324]),
 )
 def inverse_time(start, rate, every=1):
-    return Exact.curve(lambda t: real(exactly(start) / (1 + exactly(rate) * t / exactly(every))), None)
+    return Exact.curve(lambda t: real(exactly(start) / (1 + exactly(rate) * t / exactly(every))), None, is_constant=rate == 0)
 
 
 @curve(
@@ -199,14 +201,23 @@ def tanh(start, end, steps, lower=-7, upper=3):
         # (1 - tanh x)/2 = 1/(1 + e^2x)
         return blend(start, end, 1 / (1 + mp.exp(2 * x)), 1 / (1 + mp.exp(-2 * x)))
 
-    exact = Exact.curve(lambda t: ramp(start, end, min(t / steps, Fraction(1)) if steps else Fraction(1)), steps)
+    def value(t):
+        return ramp(start, end, min(t / steps, Fraction(1)) if steps else Fraction(1))
+
+    exact = Exact.curve(value, steps, begin=lambda t: ramp(start, end, Fraction(0)) if t == 0 else value(t))
     exact.ramp = start, end, ramp
     return exact
 
 
-@curve(spans("rex({start}, {end}, {steps})"))
-def rex(start, end, steps):
-    return span(start, end, steps, along(lambda p: ((1 - p) / (1 - p / 2), (p / 2) / (1 - p / 2))))
+@curve(
+    spans("rex({start}, {end}, {steps})"),
+    spans("rex({start}, {end}, {steps}, 0.9)", lengths=[3, 1000, 10**12], extremes=EXTREME_PAIRS[:7], odd=[1000]),
+    spans("rex({start}, {end}, {steps}, -3.0)", lengths=[3, 1000, 10**12], extremes=EXTREME_PAIRS[:7], odd=[1000]),
+    over("rex(0.1, 0.01, 1000, {})", ["0.0", "1e-300", "-1e6", "0.9999999999999999", "0.999", "d=-1e-10"]),
+)
+def rex(start, end, steps, d=0.5):
+    d = exactly(d)
+    return span(start, end, steps, along(lambda p: ((1 - p) / (1 - d * p), p * (1 - d) / (1 - d * p))))
 
 
 @curve(
@@ -226,12 +237,17 @@ def step_decay(start, factor, every):
     "piecewise([0.1, 0.5, 0.01, 0.2], [0, 10, 10])",
     "piecewise([1.0, -1.0, 1e300], [10**6, 10**12])",
     "piecewise([1, 2, 3], [5, 9007199254740992])",
+    "piecewise([1.0, 0.1, 0.2], [30, 60.0], 'after')",
+    "piecewise([1.0, 0.1, 0.2], [0, 2.5], side='after')",
+    "piecewise([1.0, 0.1, 0.2, 0.3], [7.5, 10, 10], ['after', 'from', 'after'])",
 )
-def piecewise(values, boundaries):
+def piecewise(values, boundaries, side="from"):
     def value(t):
-        return real(values[sum(b <= t for b in boundaries)])
+        return real(values[reached(t, boundaries, side)])
 
-    return Exact.curve(value, boundaries[-1] if boundaries else 0, boundaries)
+    sides = [side] * len(boundaries) if isinstance(side, str) else side
+    begins = [math.ceil(b) if one == "from" or b != int(b) else int(b) + 1 for b, one in zip(boundaries, sides, strict=True)]
+    return Exact.curve(value, None, [*boundaries, *begins], levels=list(zip([0, *begins], values, strict=True)))
 
 
 @curve(
@@ -276,9 +292,11 @@ def cyclic(low, high, up, down=None, mode="triangular", gamma=1.0):
         x = t - i * period
         rise = x / up if x < up else 1 - (x - up) / down
         if mode == "triangular":
-            return real(low + (high - low) * rise)
+            return SHAPES["linear"](low, high, rise)
         scale = mp.ldexp(1, -i) if mode == "triangular2" else mp.power(real(gamma), real(t))
-        return real(low) + real((high - low) * rise) * scale
+        bottom, height = real(low), real((high - low) * rise) * scale
+        total = bottom + height
+        return Measured(total, max(abs(total), abs(bottom), abs(height)) if bottom * height < 0 else abs(total))
 
     return Exact.curve(value, None, [b for k in (0, 1, 2, 3, 52, 1000, 10**6) for b in (k * period, k * period + up)])
 
@@ -357,7 +375,7 @@ def noise(scale, kind="normal", limit=None, seed=0):
 def from_table(values):
     values = [float(v) for v in values]
     value = lambda t: real(values[min(math.floor(t), len(values) - 1)])  # noqa: E731
-    return Exact.curve(value, len(values) - 1)
+    return Exact.curve(value, len(values), levels=list(enumerate(values)))
 
 
 @curve("from_function(lambda t: 1.0 / (t + 3), 50)", "from_function(lambda t: 2.0, 1)")
@@ -392,7 +410,7 @@ def public_methods(lk) -> set[str]:
 
 def has_local_times(text):
     """Whether steps become fractions on the way: in stretched time, and in restarts whose lengths change."""
-    return "stretch" in text or "restarts" in text
+    return any(name in text for name in ("stretch", "restarts", "extend", ".of("))
 
 
 # --------------------------------------------------------------------------------------------------------------- steps

@@ -19,6 +19,7 @@ import functools
 import math
 import numbers
 from fractions import Fraction
+from typing import NamedTuple
 
 import mpmath
 
@@ -53,15 +54,44 @@ def exactly(x):
     return Fraction(int(x)) if isinstance(x, numbers.Integral) else Fraction(float(x))
 
 
+class Measured(NamedTuple):
+    """A value, and the magnitude of the larger term of the sum that gave it, where its terms cancelled; else its own."""
+
+    value: object
+    scale: object
+
+
+def measured(x):
+    """A number, which is no sum of terms that cancel, as what it is measured in."""
+    return x if isinstance(x, Measured) else Measured(x, abs(x))
+
+
+class Undefined(Exception):
+    """There is no value: a division by zero, or a power of a negative number."""
+
+
+def rational(x):
+    """A Fraction for a number that is one, as far as 50 digits tell."""
+    if not isinstance(x, MPF):
+        return exactly(x)
+    if x > 2**60:  # beyond every step
+        return Fraction(2**60)
+    man, exp = (-1) ** x._mpf_[0] * x._mpf_[1], x._mpf_[2]
+    whole = Fraction(int(man)) * Fraction(2) ** exp
+    near = whole.limit_denominator(10**24)
+    return near if abs(near - whole) <= max(abs(whole), 1) / 10**50 else whole
+
+
 def blend(start, end, w, v):
     """start w + end v for w + v = 1, exact where all four are rational; rounding residue at an exact zero becomes 0."""
-    if not any(isinstance(x, MPF) for x in (start, end, w, v)):
-        return real(exactly(start) * w + exactly(end) * v)
     a, b = real(start) * real(w), real(end) * real(v)
-    total = a + b
-    if (a > 0) != (b > 0) and abs(total) < mp.ldexp(max(abs(a), abs(b)), -160):
-        return mp.zero
-    return total
+    if not any(isinstance(x, MPF) for x in (start, end, w, v)):
+        total = real(exactly(start) * w + exactly(end) * v)
+    else:
+        total = a + b
+        if (a > 0) != (b > 0) and abs(total) < mp.ldexp(max(abs(a), abs(b)), -160):
+            total = mp.zero
+    return Measured(total, max(abs(total), abs(a), abs(b)) if (a > 0) != (b > 0) else abs(total))
 
 
 # ------------------------------------------------------------------------------------------------ shapes of one ramp
@@ -134,17 +164,17 @@ def halving_weights(p):
 
 
 def along(weights):
-    """A ramp (start, end, p) -> value from a rule for weights."""
+    """A ramp (start, end, p) -> value, measured, from a rule for weights."""
     return lambda start, end, p: blend(start, end, *weights(p))
 
 
 def geometric_ramp(start, end, p):
     start, end = real(start), real(end)
-    return start * mp.power(end / start, real(p))
+    return measured(start * mp.power(end / start, real(p)))
 
 
 def inverse_ramp(start, end, p):
-    return 1 / (real(1 - p) / real(start) + real(p) / real(end))
+    return measured(1 / (real(1 - p) / real(start) + real(p) / real(end)))
 
 
 SHAPES = {
@@ -160,11 +190,20 @@ SHAPES = {
 
 
 def ramp_at(curve, start, end, t, steps):
-    """The value at step t of a ramp by its name, 0 <= t < steps."""
+    """The value, measured, at step t of a ramp by its name, 0 <= t < steps."""
     if curve == "logarithmic":
         whole = mp.log1p(real(steps))
         return blend(start, end, mp.log1p(real(Fraction(steps - t) / (1 + t))) / whole, mp.log1p(real(t)) / whole)
     return SHAPES[curve](start, end, t / steps)
+
+
+def carried(curve, scale, value, ramp, at_start, t, steps):
+    """What a scale of one end, larger than its value, comes to within a ramp from or to it."""
+    if scale <= abs(value):
+        return mp.zero
+    if curve in ("exponential", "inverse_proportional"):
+        return ramp * scale / value
+    return ramp_at(curve, *((scale, 0) if at_start else (0, scale)), t, steps).value
 
 
 # --------------------------------------------------------------------------------------------------------- schedules
@@ -177,27 +216,21 @@ class Exact:
     cancelled on the way to the value.  `marks` are steps worth looking at: joins, ends, the first few boundaries.
     """
 
-    def __init__(self, function, steps, marks=(), ramp=None):
+    def __init__(self, function, steps, marks=(), ramp=None, begin=None, is_constant=False, levels=None):
         self._function = function
+        self._begin = begin or function  # the same where phases of no steps that lie at t count with their start
         self.steps = steps
         self.ramp = ramp  # of a curve between two numbers: they, and (start, end, p) -> value
+        self.is_constant = is_constant
+        self.joined = None  # of a join: its parts, boundaries and their sides
+        self.levels = levels  # of one that is constant from change to change: [(step, value from there on), ...]
         self.marks = tuple(sorted({int(m) for m in marks if 0 <= m <= 2**53}))[:40]
 
     @classmethod
-    def curve(cls, value, steps, marks=(), ends=()):
-        """A curve from its formula, a function Fraction -> mpf.
-
-        Between `ends` of opposite sign the formula is a sum that cancels: of terms as large as the ends.
-        """
-        crosses = bool(ends) and min(ends) < 0 < max(ends)
-        larger = max([abs(real(end)) for end in ends], default=mp.zero) if crosses else mp.zero
-
-        def function(t):
-            v = value(t)
-            near_an_end = any(v == real(end) for end in ends)
-            return v, abs(v) if near_an_end else max(abs(v), larger)
-
-        return cls(function, steps, marks if marks or not steps else (steps,))
+    def curve(cls, value, steps, marks=(), begin=None, **more):
+        """A curve from its formula, a function Fraction -> mpf or Measured; `begin`: the same with phases of no steps."""
+        start = begin and (lambda t: measured(begin(t)))
+        return cls(lambda t: measured(value(t)), steps, marks if marks or not steps else (steps,), begin=start, **more)
 
     def at_with_scale(self, t):
         return self._function(Fraction(int(t)) if isinstance(t, numbers.Integral) else Fraction(t))
@@ -207,22 +240,20 @@ class Exact:
 
     # -- arithmetic
     def __add__(self, other):
-        other = as_exact(other)
-
-        def function(t):
-            (a, sa), (b, sb) = self._function(t), other._function(t)
+        def add(x, y):
+            (a, sa), (b, sb) = x, y
             return a + b, max(sa, sb, abs(a + b))
 
-        return Exact(function, longest(self, other), self.marks + other.marks)
+        return self.combined(as_exact(other), add)
 
     def __mul__(self, other):
         other = as_exact(other)
 
-        def function(t):
-            (a, sa), (b, sb) = self._function(t), other._function(t)
+        def multiply(x, y):
+            (a, sa), (b, sb) = x, y
             return a * b, max(sa * abs(b), abs(a) * sb)
 
-        return Exact(function, longest(self, other), self.marks + other.marks)
+        return self.combined(other, multiply, is_constant=self.is_constant and other.is_constant)
 
     def __neg__(self):
         return self.mapped(lambda v: -v)
@@ -233,49 +264,96 @@ class Exact:
     def __rsub__(self, other):
         return as_exact(other) + -self
 
-    def __truediv__(self, number):
-        divisor = real(number)
-        return self.mapped(lambda v: v / divisor)
+    def __truediv__(self, other):
+        if isinstance(other, numbers.Real):
+            divisor = real(other)
+            return self.mapped(lambda v: v / divisor)
+
+        def divide(x, y):
+            (a, sa), (b, sb) = x, y
+            if b == 0:
+                raise Undefined
+            return a / b, max(sa / abs(b), abs(a) * sb / (b * b))
+
+        return self.combined(other, divide, is_constant=self.is_constant and other.is_constant)
+
+    def __rtruediv__(self, number):
+        return as_exact(number) / self
+
+    def __pow__(self, power):
+        if power == 0:
+            return Exact.curve(lambda t: mp.one, self.steps, is_constant=True)
+        if power in (1, 2):
+            return self if power == 1 else self * self
+
+        def raised(value, scale):
+            if value == 0 and power > 0:
+                return mp.zero, scale**power
+            if value == 0 or (value < 0 and power != math.floor(power)):
+                raise Undefined
+            result = mp.power(abs(value), real(power)) * (-1 if value < 0 and power % 2 == 1 else 1)
+            return result, abs(result) * scale / abs(value)
+
+        return Exact(
+            lambda t: raised(*self._function(t)), self.steps, self.marks, begin=lambda t: raised(*self._begin(t))
+        )
 
     __radd__ = __add__
     __rmul__ = __mul__
 
+    def combined(self, other, operation, **more):
+        return Exact(
+            lambda t: operation(self._function(t), other._function(t)),
+            longest(self, other),
+            self.marks + other.marks,
+            begin=lambda t: operation(self._begin(t), other._begin(t)),
+            **more,
+        )
+
     def mapped(self, linear):
-        def function(t):
-            value, scale = self._function(t)
+        def both(value, scale):
             return linear(value), abs(linear(scale))
 
-        return Exact(function, self.steps, self.marks)
+        return Exact(
+            lambda t: both(*self._function(t)),
+            self.steps,
+            self.marks,
+            begin=lambda t: both(*self._begin(t)),
+            is_constant=self.is_constant,
+        )
 
     # -- in time
     def seen_at(self, place, steps, marks):
         """This schedule with step t replaced by place(t)."""
-        return Exact(lambda t: self._function(place(t)), steps, marks)
+        return Exact(lambda t: self._function(place(t)), steps, marks, begin=lambda t: self._begin(place(t)))
 
     def shift(self, n):
         steps = None if self.steps is None else max(self.steps + n, 0)
-        return self.seen_at(lambda t: max(t - n, Fraction(0)), steps, (max(n, 0), *(m + n for m in self.marks)))
+        shifted = self.seen_at(lambda t: max(t - n, Fraction(0)), steps, (max(n, 0), *(m + n for m in self.marks)))
+        if n > 0:
+            shifted._function = lambda t: self._function(t - n) if t >= n else self._begin(Fraction(0))
+        return shifted
 
     def stretch(self, factor, divisor=1):
         factor = Fraction(factor) / divisor
         steps = None if self.steps is None else math.ceil(self.steps * factor)
         return self.seen_at(lambda t: t / factor, steps, [math.floor(m * factor) for m in self.marks])
 
-    def staircase(self, every):
-        steps = None if self.steps is None else -(-self.steps // every) * every
+    def staircase(self, every, side="from"):
+        steps = None if self.steps is None else -(-self.steps // every) * every + (side == "after")
         marks = [k * every for k in (1, 2, 3)] + [-(-m // every) * every for m in self.marks]
-        return self.seen_at(lambda t: Fraction(every * math.floor(t / every)), steps, marks)
+        return self.seen_at(lambda t: Fraction(every * whole_times(t, every, side)), steps, marks)
 
-    def repeat(self, period, times=None, gain=1.0):
+    def repeat(self, period, times=None, gain=1.0, side="from"):
         gain = real(gain)
 
         def cycle(t):
-            i = math.floor(t / period)
+            i = whole_times(t, period, side)
             return i if times is None else min(i, times - 1)
 
-        def function(t):
+        def seen(of, t):
             i = cycle(t)
-            value, scale = self._function(t - i * period)
+            value, scale = of(t - i * period)
             return value * gain**i, scale * gain**i
 
         if times is None or self.steps is None:
@@ -285,19 +363,27 @@ class Exact:
         last = 10**9 if times is None else times - 1
         first = [i for i in (0, 1, 2, 3, 1000, 10**6, last) if i <= last]
         marks = [i * period + m for i in first for m in (0, *self.marks[:3]) if m <= period or i == last]
-        return Exact(function, steps, [*marks, *([steps] if steps else [])])
+        return Exact(
+            lambda t: seen(self._function, t),
+            steps,
+            [*marks, *([steps] if steps else [])],
+            begin=lambda t: seen(self._begin, t),
+        )
 
-    def restarts(self, growth=1.0, gain=1.0):
+    def restarts(self, growth=1.0, gain=1.0, warmup=0, warmup_start=0.0):
         start, end, ramp = self.ramp
-        period, rate = self.steps, exactly(growth)
-        rest = self.at(period)
+        period, rate = self.steps + warmup, exactly(growth)
+        rest = self.at(self.steps)
 
         def value(t):
             cycle = restart_cycle(t, period, rate)
             if cycle is None:
                 return rest
             i, place, length = cycle
-            return ramp(real(start) * mp.power(real(gain), i), end, place / length)
+            top = real(start) * mp.power(real(gain), i)
+            if place < warmup:
+                return SHAPES["linear"](warmup_start, top, place / warmup)
+            return ramp(top, end, (place - warmup) / (length - warmup))
 
         marks, begin, length = [], Fraction(period), Fraction(period)
         for _ in range(12):
@@ -306,7 +392,7 @@ class Exact:
             begin += length
         marks += [10**6 * period] if rate == 1 else []
         marks += [math.floor(period / (1 - rate))] if rate < 1 else []
-        return Exact.curve(value, None, marks, ends=(start, end))
+        return Exact.curve(value, None, marks)
 
     def warmup(self, steps, start=0.0, curve="linear"):
         if steps == 0:
@@ -315,12 +401,13 @@ class Exact:
         def function(t):
             if t >= steps:
                 return self._function(t - steps)
-            goal, scale = self._function(Fraction(0))
-            value = ramp_at(curve, start, goal, t, steps)
-            return value, max(abs(value), scale if scale > abs(goal) else mp.zero)
+            goal, scale = self._begin(Fraction(0))
+            value, terms = ramp_at(curve, start, goal, t, steps)
+            return value, max(terms, carried(curve, scale, goal, value, False, t, steps))
 
         total = None if self.steps is None else self.steps + steps
-        return Exact(function, total, (steps, *(m + steps for m in self.marks)))
+        marks = (steps, *(m + steps for m in self.marks))
+        return Exact(function, total, marks, begin=lambda t: function(t) if t < steps else self._begin(t - steps))
 
     def cooldown(self, at, steps, end=0.0, curve="linear"):
         def function(t):
@@ -328,22 +415,58 @@ class Exact:
                 return self._function(t)
             if t >= at + steps:
                 return real(end), abs(real(end))
-            begin, scale = self._function(Fraction(at))
-            value = ramp_at(curve, begin, end, t - at, steps)
-            return value, max(abs(value), scale if scale > abs(begin) else mp.zero)
+            begin, scale = self._begin(Fraction(at))
+            value, terms = ramp_at(curve, begin, end, t - at, steps)
+            return value, max(terms, carried(curve, scale, begin, value, True, t - at, steps))
 
-        return Exact(function, at + steps, (at, at + steps, *(m for m in self.marks if m < at)))
+        marks = (at, at + steps, *(m for m in self.marks if m < at))
+        return Exact(function, at + steps, marks, begin=lambda t: self._begin(t) if t <= at else function(t))
+
+    finish = cooldown
+
+    def extend(self, total, at):
+        factor = Fraction(self.steps - at, total - at)
+
+        def place(t):
+            return t if t < at else at + (t - at) * factor
+
+        marks = [m if m < at else math.floor(at + (m - at) / factor) for m in self.marks]
+        return self.seen_at(place, total, [at, total, *marks])
 
     def then(self, other):
-        return join([self, other], [self.steps])
+        if self.joined is None:
+            return join([self, other], [self.steps])
+        parts, boundaries, sides = self.joined
+        return join([*parts, other], [*boundaries, self.steps], [*sides, "from"])
+
+    def of(self, clock):
+        def place(t):
+            return rational(clock.at(t))
+
+        if self.steps is None or place(Fraction(2**53)) < self.steps:
+            return self.seen_at(place, clock.steps, clock.marks)
+        low, high = 0, 2**53
+        while low < high:
+            middle = (low + high) // 2
+            low, high = (low, middle) if place(Fraction(middle)) >= self.steps else (middle + 1, high)
+        return self.seen_at(place, low, [low, *clock.marks])
+
+    def cumulative(self):
+        def function(t):
+            total, ends = Fraction(0), [begin for begin, _ in self.levels[1:]]
+            for (begin, level), end in zip(self.levels, [*ends, t], strict=True):
+                total += exactly(level) * max(min(Fraction(end), t) - begin, 0)
+            return measured(real(total))
+
+        last, level = self.levels[-1]
+        return Exact(function, last if level == 0 else None, self.marks)
 
     # -- in value
     def clip(self, low=None, high=None):
         low = None if low is None else real(low)
         high = None if high is None else real(high)
 
-        def function(t):
-            value, scale = self._function(t)
+        def clipped(value, scale):
             held = value
             if low is not None:
                 held = max(held, low)
@@ -357,7 +480,15 @@ class Exact:
         for bound in (low, high):
             if bound is not None:
                 marks += crossings(lambda t, bound=bound: self.at(t) - bound, [0, *self.marks])
-        return Exact(function, self.steps, marks)
+        return Exact(
+            lambda t: clipped(*self._function(t)), self.steps, marks, begin=lambda t: clipped(*self._begin(t))
+        )
+
+
+def whole_times(t, n, side):
+    """How many times n there have been by t; "after": one that ends at t is not over yet."""
+    k = math.floor(t / n)
+    return k - 1 if side == "after" and k > 0 and t == k * n else k
 
 
 def as_exact(x):
@@ -394,26 +525,45 @@ def span(start, end, steps, ramp):
     def value(t):
         return real(end) if t >= steps else ramp(start, end, t / steps)
 
-    exact = Exact.curve(value, steps, ends=(start, end))
+    def begin(t):
+        return ramp(start, end, Fraction(0)) if steps == 0 and t == 0 else value(t)
+
+    exact = Exact.curve(value, steps, begin=begin)
     exact.ramp = start, end, ramp
     return exact
 
 
-def join(schedules, boundaries):
+def reached(t, boundaries, side):
+    """How many boundaries t has reached, or passed where they are "after" ones."""
+    sides = [side] * len(boundaries) if isinstance(side, str) else side
+    return sum(b < t if one == "after" else b <= t for b, one in zip(boundaries, sides, strict=True))
+
+
+def join(schedules, boundaries, side="from"):
     """Each schedule from its boundary on, counting its own steps from there."""
-    boundaries = [int(b) for b in boundaries]
-    starts = [0, *boundaries]
+    boundaries = [Fraction(b) for b in boundaries]
+    starts = [Fraction(0), *boundaries]
 
     def function(t):
-        i = sum(b <= t for b in boundaries)
+        i = reached(t, boundaries, side)
         return schedules[i]._function(t - starts[i])
 
+    def begin(t):
+        holds = i = reached(t, boundaries, side)
+        while i > 0 and starts[i] == t == starts[i - 1]:
+            i -= 1
+        while i < holds and schedules[i].is_constant:
+            i += 1
+        return schedules[i]._begin(t - starts[i])
+
     last = schedules[-1].steps
-    marks = list(boundaries)
-    for i, (s, begin) in enumerate(zip(schedules, starts, strict=True)):
+    marks = [*map(math.floor, boundaries), *map(math.ceil, boundaries)]
+    for i, (s, first) in enumerate(zip(schedules, starts, strict=True)):
         limit = boundaries[i] if i < len(boundaries) else 2**53
-        marks += [begin + m for m in s.marks if begin + m <= limit]
-    return Exact(function, None if last is None else starts[-1] + last, marks)
+        marks += [math.ceil(first + m) for m in s.marks if first + m <= limit]
+    exact = Exact(function, None if last is None else math.ceil(starts[-1]) + last, marks, begin=begin)
+    exact.joined = schedules, boundaries, [side] * len(boundaries) if isinstance(side, str) else side
+    return exact
 
 
 namespace["join"] = join

@@ -18,7 +18,10 @@ from case_table import (
 from oracle import (
     SHAPES,
     Exact,
+    Measured,
+    carried,
     exactly,
+    measured,
     mp,
     ramp_at,
     real,
@@ -53,7 +56,11 @@ def phases(up, first, second, third, steps, shape, three_phase):
                 return shape(a, b, (t - begin) / (stop - begin))
         return real(legs[-1][3])
 
-    return Exact.curve(value, steps, [stop for _, stop, _, _ in legs])
+    def beginning(t):
+        begun = [a for begin, _, a, _ in (legs if up else legs[1:]) if begin == t]
+        return real(begun[0]) if begun else value(t)
+
+    return Exact.curve(value, steps, [stop for _, stop, _, _ in legs], begin=beginning)
 
 
 ONE_CYCLES = ["", ", 0.5", ", pct_start=0.0", ", pct_start=1.0", ", anneal='linear'", ", 0.25, anneal='linear'"]
@@ -98,7 +105,10 @@ def hold_and_fall(peak, warmup, stable, decay, end, tail, start=0.0):
             return real(peak)
         return real(end) if t >= fall + decay else ramp_at(tail, peak, end, t - fall, decay)
 
-    return Exact.curve(value, fall + decay, [warmup, fall, fall + decay])
+    def beginning(t):
+        return real(peak) if t == fall or (t == 0 and warmup == 0) else value(t)
+
+    return Exact.curve(value, fall + decay, [warmup, fall, fall + decay], begin=beginning)
 
 
 @curve(
@@ -143,8 +153,12 @@ def wsd_s(peak, end, warmup, budgets, decay, tail="inverse_proportional"):
                 return real(peak) if into <= 0 else ramp_at(tail, peak, end, into, fall)
         return real(end)
 
+    def beginning(t):
+        falling = any(b == t and n == 0 for b, n in zip(budgets, falls, strict=True))
+        return real(peak) if falling or (t == 0 and warmup == 0) else value(t)
+
     marks = [mark for b, n in zip(budgets, falls, strict=True) for mark in (b - n, b)]
-    return Exact.curve(value, budgets[-1], [warmup, *marks])
+    return Exact.curve(value, budgets[-1], [warmup, *marks], begin=beginning)
 
 
 @curve("knee(0.1, 100, 1000, 900)", "knee(0.1, 2000, 10**6, 10**5)", "knee(0.1, 0, 0, 7)", "knee(-1.0, 3, 0, 0)")
@@ -196,9 +210,10 @@ def half_cosine(peak, end, steps):
     middle = real((exactly(peak) + exactly(end)) / 2)
 
     def value(t):
-        return real(end) if t >= steps else SHAPES["cosine"](peak, end, (1 + t / steps) / 2)
+        value, scale = SHAPES["cosine"](peak, end, (1 + min(t / steps, Fraction(1))) / 2) if steps else measured(real(end))
+        return Measured(middle, scale) if t == 0 < steps else Measured(value, scale)
 
-    return Exact.curve(value, steps, ends=(middle, end))
+    return Exact.curve(value, steps, begin=lambda t: middle if t == 0 else value(t))
 
 
 @curve(
@@ -215,10 +230,16 @@ def truncated_cosine(start, end, steps, decay, floor=0.0):
             return SHAPES["cosine"](start, floor, t / steps)
         if t >= steps:
             return real(end)
-        begin = SHAPES["cosine"](start, floor, Fraction(left, steps)) if decay < steps else start
-        return SHAPES["linear"](begin, end, (t - left) / decay)
+        begin, scale = SHAPES["cosine"](start, floor, Fraction(left, steps)) if decay < steps else measured(real(start))
+        fall, terms = SHAPES["linear"](begin, end, (t - left) / decay)
+        return Measured(fall, max(terms, carried("linear", scale, begin, fall, True, t - left, decay)))
 
-    return Exact.curve(value, steps, [left, steps])
+    def beginning(t):
+        if t == 0 and steps == 0:
+            return real(start)
+        return SHAPES["cosine"](start, floor, Fraction(1)) if t == left and decay == 0 else value(t)
+
+    return Exact.curve(value, steps, [left, steps], begin=beginning)
 
 
 @curve(

@@ -44,6 +44,13 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 }
 
 
+DEFAULTS |= {"paddle": TORCH, "speechbrain": {"factor": 0.5, "patience": 0, "threshold": 0.0025}}
+KL: dict[str, dict[str, Any]] = {
+    "skrl": {"threshold": 0.008, "min_lr": 1e-6, "max_lr": 1e-2, "kl_factor": 2.0, "lr_factor": 1.5, "precision": "float32"},
+    "rsl_rl": {"threshold": 0.01, "min_lr": 1e-5, "max_lr": 1e-2, "kl_factor": 2.0, "lr_factor": 1.5, "precision": "float32"},
+}
+
+
 def f32(x: float) -> float:
     with np.errstate(all="ignore"):
         return float(np.float32(x))
@@ -63,8 +70,9 @@ def worst(mode: str) -> float:
     return -math.inf if mode == "max" else math.inf
 
 
-def torch_like(metrics: list[float], lr: float, o: dict[str, Any]) -> list[float]:
-    best, streak, pause, rates = worst(o["mode"]), 0, 0, []
+def torch_like(metrics: list[float], lr: float, o: dict[str, Any], best: float | None = None) -> list[float]:
+    best = worst(o["mode"]) if best is None else best
+    streak, pause, rates = 0, 0, []
     for metric in metrics:
         streak += 1
         if beats(metric, best, o):
@@ -87,7 +95,7 @@ def mmengine(metrics: list[float], lr: float, o: dict[str, Any]) -> list[float]:
     for epoch, metric in enumerate(metrics, 1):
         if o["begin"] <= epoch and (o["end"] is None or epoch < o["end"]):
             watched.append(metric)
-        rates.append(torch_like(watched, lr, o)[-1] if watched else lr)
+        rates.append(torch_like(watched, lr, o, math.copysign(1e9, worst(o["mode"])))[-1] if watched else lr)
     return rates
 
 
@@ -187,6 +195,57 @@ def transformers(metrics: list[float], start: float, o: dict[str, Any]) -> list[
     return rates
 
 
+def paddle(metrics: list[float], lr: float, o: dict[str, Any]) -> list[float]:
+    best, bad, pause, rates = None, 0, 0, []
+    sign = -1.0 if o["mode"] == "max" else 1.0
+    for metric in metrics:
+        if pause:
+            pause -= 1
+        else:
+            if best is None:
+                good = True
+            else:
+                bar = best - sign * (best * o["threshold"] if o["threshold_mode"] == "rel" else o["threshold"])
+                good = metric > bar if o["mode"] == "max" else metric < bar
+            best, bad = (metric, 0) if good else (best, bad + 1)
+            if bad > o["patience"]:
+                pause, bad = o["cooldown"], 0
+                lower = max(lr * o["factor"], o["min_lr"])
+                if lr - lower > o["eps"]:
+                    lr = lower
+        rates.append(lr)
+    return rates
+
+
+def speechbrain(metrics: list[float], lr: float, o: dict[str, Any]) -> list[float]:
+    before, left, rates = None, o["patience"], []
+    for metric in metrics:
+        if before is not None:
+            improvement = 0.0 if before == 0 else (before - metric) / before
+            if improvement < o["threshold"]:
+                if left:
+                    left -= 1
+                else:
+                    lr, left = lr * o["factor"], o["patience"]
+        before = metric
+        rates.append(lr)
+    return rates
+
+
+def kl_adaptive(metrics: Any, lr: float, dialect: str, **options: Any) -> np.ndarray:
+    """The learning rates of one run."""
+    o = KL[dialect] | options
+    tensor = f32 if o["precision"] == "float32" else float
+    high, low, rates = tensor(o["threshold"] * o["kl_factor"]), tensor(o["threshold"] / o["kl_factor"]), []
+    for metric in metrics:
+        if metric > high:
+            lr = max(lr / o["lr_factor"], o["min_lr"])
+        elif metric < low and (dialect == "skrl" or metric > 0.0):
+            lr = min(lr * o["lr_factor"], o["max_lr"])
+        rates.append(lr)
+    return np.array(rates, float)
+
+
 RULES = {
     "torch": torch_like,
     "mmengine": mmengine,
@@ -194,6 +253,8 @@ RULES = {
     "keras": keras,
     "optax": optax,
     "transformers": transformers,
+    "paddle": paddle,
+    "speechbrain": speechbrain,
 }
 
 

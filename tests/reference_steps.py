@@ -159,7 +159,8 @@ def split(x: Array) -> tuple[Array, Array]:
 def joined(param: Array, remainder: Array) -> Array:
     """The float32 numbers that were split."""
     high = param.view(np.uint16).astype(np.uint32) << np.uint32(16)
-    return (high + remainder.astype(np.int32).view(np.uint32)).view(F32)
+    m = (high + remainder.astype(np.int32).view(np.uint32)).view(F32)
+    return np.where(np.isnan(m), high.view(F32), m)
 
 
 # ---------------------------------------------------------------------------------------------------------------- norm
@@ -228,21 +229,26 @@ States = dict[str, Array]
 RuleOf = Callable[[Update, Array, Array, States], Array]  # d comes with its sign; gives p, changes the states
 
 
-def decay_and_keep(o: Update, decoupled: bool) -> tuple[Array, Array]:
-    if decoupled:
-        return o.rounded(0.0), o.rounded(1 - o.lr * o.weight_decay)
-    return o.rounded(o.weight_decay), o.rounded(1.0)
-
-
 def add_decay(decay: Array, p: Array, d: Array) -> Array:
     return fma(decay, p, d) if decay != 0 else d
 
 
+def l2(o: Update, p: Array, d: Array) -> Array:
+    """d with L2 weight decay in it, unless decay is decoupled."""
+    return d if o.decoupled else add_decay(o.rounded(o.weight_decay), p, d)
+
+
+def joined_with(o: Update, pull: Scalar, x: Array, p: Array) -> Array:
+    """`joined(x, p)`; `pull` is a float64, 0 where lr is 0 or decay is not decoupled."""
+    pull = np.where(o.lr == 0, 0.0, pull) if o.decoupled else np.float64(0)
+    pulled = fma(o.rounded(pull), p, x)
+    return np.where(np.broadcast_to(o.rounded(pull) != 0, x.shape), pulled, x)
+
+
 def sgd(o: Update, p: Array, d: Array, states: States) -> Array:
-    decay, keep = decay_and_keep(o, o.decoupled)
-    d = add_decay(decay, p, d)
+    d = l2(o, p, d)
     if not o.with_momentum:
-        return fma(-o.rounded(o.lr), d, keep * p)
+        return fma(-o.rounded(o.lr), joined_with(o, o.weight_decay, d, p), p)
     keras = o.convention == "keras"
     fresh, out = (o.rounded(o.lr), o.rounded(1.0)) if keras else (o.rounded(1 - o.dampening), o.rounded(o.lr))
     momentum = o.rounded(o.momentum)
@@ -250,19 +256,21 @@ def sgd(o: Update, p: Array, d: Array, states: States) -> Array:
     b = d if o.convention == "torch" and o.n == 1 else fma(momentum, states["momentum_buffer"], x)
     v = fma(momentum, b, x) if o.nesterov else b
     states["momentum_buffer"] = b
-    return fma(-out, v, keep * p)
+    pull = o.lr * o.weight_decay if keras else o.weight_decay
+    return fma(-out, joined_with(o, pull, v, p), p)
 
 
-def adam(o: Update, p: Array, d: Array, states: States, decoupled: bool = False) -> Array:
-    decay, keep = decay_and_keep(o, decoupled)
-    d = add_decay(decay, p, d)
+def adam(o: Update, p: Array, d: Array, states: States) -> Array:
+    d = l2(o, p, d)
     beta1, beta2, eps = o.rounded(o.beta1), o.rounded(o.beta2), o.rounded(o.eps)
     w1, w2 = o.rounded(1 - o.beta1), o.rounded(1 - o.beta2)
     c1, c2 = one_minus_power(o.beta1, o.n), one_minus_power(o.beta2, o.n)
     if o.convention == "keras":
         step, r, i = o.rounded(o.lr * np.sqrt(c2) / c1), o.rounded(1.0), o.rounded(1.0)
+        pull = o.weight_decay * c1 / np.sqrt(c2)
     else:
         step, r, i = o.rounded(o.lr / c1), o.rounded(1 / np.sqrt(c2)), o.rounded(1 / c2)
+        pull = o.weight_decay * c1
     m = states["exp_avg"] = fma(beta1, states["exp_avg"], w1 * d)
     v = states["exp_avg_sq"] = fma(w2 * d, d, beta2 * states["exp_avg_sq"])
     y = v
@@ -270,22 +278,17 @@ def adam(o: Update, p: Array, d: Array, states: States, decoupled: bool = False)
         z = states["max_exp_avg_sq"]
         y = states["max_exp_avg_sq"] = np.where(v <= z, z, v)
     q = np.sqrt(fma(y, i, eps)) if o.eps_inside else fma(np.sqrt(y), r, eps)
-    if decoupled and o.decay_after:
-        return keep * fma(-step, m / q, p)
-    return fma(-step, m / q, keep * p)
-
-
-def adamw(o: Update, p: Array, d: Array, states: States) -> Array:
-    return adam(o, p, d, states, decoupled=True)
+    x = m / q
+    decays = fma(-step, x, p) if o.options.get("decay_after") else p
+    return fma(-step, joined_with(o, pull, x, decays), p)
 
 
 def lion(o: Update, p: Array, d: Array, states: States) -> Array:
-    _, keep = decay_and_keep(o, decoupled=True)
     u = fma(o.rounded(o.beta1), states["exp_avg"], o.rounded(1 - o.beta1) * d)
     states["exp_avg"] = fma(o.rounded(o.beta2), states["exp_avg"], o.rounded(1 - o.beta2) * d)
     one = o.rounded(1.0)
     sign = np.where(u > 0, one, np.where(u < 0, -one, u))
-    return fma(-o.rounded(o.lr), sign, keep * p)
+    return fma(-o.rounded(o.lr), joined_with(o, o.weight_decay, sign, p), p)
 
 
 def root(y: Array, eps: Array, inside: bool) -> Array:
@@ -293,8 +296,7 @@ def root(y: Array, eps: Array, inside: bool) -> Array:
 
 
 def rmsprop(o: Update, p: Array, d: Array, states: States) -> Array:
-    decay, keep = decay_and_keep(o, o.decoupled)
-    d = add_decay(decay, p, d)
+    d = l2(o, p, d)
     alpha, w, eps, lr, one = (o.rounded(x) for x in (o.alpha, 1 - o.alpha, o.eps, o.lr, 1.0))
     y = v = states["square_avg"] = fma(w * d, d, alpha * states["square_avg"])
     if o.centered:
@@ -303,32 +305,41 @@ def rmsprop(o: Update, p: Array, d: Array, states: States) -> Array:
         y = np.where(y < 0, o.rounded(0.0), y)
     q = d / root(y, eps, o.eps_inside)
     if not o.with_momentum:
-        return fma(-lr, q, keep * p)
-    fresh, out = (lr, one) if o.convention == "keras" else (one, lr)
+        return fma(-lr, joined_with(o, o.weight_decay, q, p), p)
+    keras = o.convention == "keras"
+    fresh, out = (lr, one) if keras else (one, lr)
+    pull = o.lr * o.weight_decay if keras else o.weight_decay
     b = states["momentum_buffer"] = fma(o.rounded(o.momentum), states["momentum_buffer"], fresh * q)
-    return fma(-out, b, keep * p)
+    return fma(-out, joined_with(o, pull, b, p), p)
 
 
 def adagrad(o: Update, p: Array, d: Array, states: States) -> Array:
-    decay, keep = decay_and_keep(o, o.decoupled)
-    d = add_decay(decay, p, d)
-    rate = o.rounded(o.lr / (1 + (o.n - 1) * o.lr_decay))
+    d = l2(o, p, d)
+    later = 1 + (o.n - 1) * o.lr_decay
+    rate = o.rounded(o.lr / later)
     v = states["sum"] = fma(d, d, states["sum"])
     q = d / root(v, o.rounded(o.eps), o.eps_inside)
-    return fma(-rate, q, keep * p)
+    return fma(-rate, joined_with(o, o.weight_decay * later, q, p), p)
 
 
-def is_usable(x: Scalar) -> bool:
-    return bool(x != 0 and np.isfinite(x))
+def quotient_of_norms(above: Scalar, below: Scalar) -> np.float64:
+    most = np.float64(np.finfo(F32).max)
+    quotient: np.float64 = above / below
+    return most if quotient > most else quotient
 
 
 def lars(o: Update, p: Array, d: Array, states: States) -> Array:
-    decay = o.rounded(o.weight_decay)
-    decayed = add_decay(decay, p, d)
-    P = norm(p)
-    below = norm(decayed) if o.convention == "optax" else norm(d) + o.weight_decay * P
-    ratio = o.trust * P / (below + o.eps) if is_usable(P) and is_usable(below) else np.float64(1.0)
     apex = o.convention == "apex"
+    decayed = add_decay(o.rounded(o.weight_decay), p, d)
+    P, M = norm(p), norm(decayed if o.convention == "optax" else d)
+    if P != 0 and M != 0:
+        below = M if o.convention == "optax" else M + o.weight_decay * P
+        ratio = quotient_of_norms(o.trust * P, below + o.eps)
+        if o.trust_clip:
+            ratio = np.float64(1.0) if ratio >= o.lr else ratio / o.lr
+    else:
+        ratio = np.float64(1.0)
+        decayed = d if apex else decayed
     fresh, out = (o.rounded(ratio), o.rounded(o.lr)) if apex else (o.rounded(o.lr * ratio), o.rounded(1.0))
     momentum = o.rounded(o.momentum)
     x = fresh * decayed
@@ -352,7 +363,7 @@ def lamb(o: Update, p: Array, d: Array, states: States) -> Array:
     u = i * (m / fma(np.sqrt(v), r, o.rounded(o.eps)))
     u = fma(decay, p, u) if decay != 0 else u
     P, U = norm(p), norm(u)
-    step = o.lr * P / U if is_usable(P) and is_usable(U) else o.lr
+    step = quotient_of_norms(o.lr * P, U) if P != 0 and U != 0 else o.lr
     return fma(-o.rounded(step), u, p)
 
 
@@ -360,7 +371,7 @@ def lamb(o: Update, p: Array, d: Array, states: States) -> Array:
 RULES: dict[str, tuple[RuleOf, tuple[str, ...]]] = {
     "SGD": (sgd, ("momentum_buffer",)),
     "Adam": (adam, ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")),
-    "AdamW": (adamw, ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")),
+    "AdamW": (adam, ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")),
     "Lion": (lion, ("exp_avg",)),
     "RMSprop": (rmsprop, ("square_avg", "grad_avg", "momentum_buffer")),
     "Adagrad": (adagrad, ("sum",)),
@@ -452,13 +463,15 @@ class Optimizer:
         zero_grad: bool = False,
         state_dtype: Any = None,
         rounding: str = "nearest",
+        state_rounding: str = "stochastic",
         seed: int = 0,
         **options: Any,
     ) -> None:
+        self.name = name
         self.rule, self.states = RULES[name]
         self.clip_norm, self.clip_value = clip_norm, clip_value
         self.skip_nonfinite, self.zero_grad = skip_nonfinite, zero_grad
-        self.rounding, self.seed = rounding, seed
+        self.rounding, self.state_rounding, self.seed = rounding, state_rounding, seed
         self.count = self.skipped = 0
         self.grad_norm: float | None = None
         self.tensors = []
@@ -467,7 +480,8 @@ class Optimizer:
             for param in own.pop("params"):
                 self.tensors.append(self._make_tensor(name, param, own, state_dtype))
         for tensor, copy in zip(self.tensors, copy_to or [], strict=bool(copy_to)):
-            tensor.copy = None if copy is None else np.ravel(copy, order="K").copy()
+            if copy is not None:
+                tensor.copy = to_nearest(tensor.load_param(np.arange(tensor.param.size)), copy.dtype)
 
     def _make_tensor(self, name: str, param: Array, options: dict[str, Any], state_dtype: Any) -> Tensor:
         flat = np.ravel(param, order="K").copy()
@@ -526,14 +540,15 @@ class Optimizer:
         if tensor.remainder is not None:
             tensor.param[chosen], tensor.remainder[chosen] = split(p)
         else:
-            tensor.param[chosen] = self._stored(p, tensor.param.dtype, 0, chosen)
+            tensor.param[chosen] = self._stored(p, tensor.param.dtype, self.rounding, 0, chosen)
         for name, value in states.items():
             stored = tensor.states[name]
-            stored[chosen] = self._stored(value, stored.dtype, 1 + self.states.index(name), chosen)
+            stored[chosen] = self._stored(value, stored.dtype, self.state_rounding, 1 + self.states.index(name), chosen)
 
     def _options_now(self, options: dict[str, Any], chosen: Array, row_length: int) -> dict[str, Any]:
         """Schedules at `count`, numbers in float64, lr of rows for each element."""
         now: dict[str, Any] = {"with_momentum": is_on(options.get("momentum", 0.0))}
+        now["decoupled"] = self.name in ("AdamW", "Lion")
         for name, value in options.items():
             value = value(self.count) if callable(value) else value
             if isinstance(value, np.ndarray):
@@ -542,7 +557,7 @@ class Optimizer:
             now[name] = np.float64(value) if is_number else value
         return now
 
-    def _stored(self, x: Array, dtype: np.dtype[Any], stream: int, numbers: Array) -> Array:
-        if self.rounding == "stochastic" and dtype in (BF16, F16):
+    def _stored(self, x: Array, dtype: np.dtype[Any], rounding: str, stream: int, numbers: Array) -> Array:
+        if rounding == "stochastic" and dtype in (BF16, F16):
             return to_stochastic(x, dtype, lambda i: random_bits(self.seed, self.count, stream, i), numbers)
         return to_nearest(x, dtype)

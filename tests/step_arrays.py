@@ -15,6 +15,16 @@ def values(dtype: Any, n: int, seed: int) -> Array:
     return (rng.standard_normal(n) * 2.0 ** rng.integers(-8, 4, n)).astype(dtype)
 
 
+def fitting(name: str, options: dict[str, Any], state_dtype: Any) -> Any:
+    """This dtype of states, or the next wider one that an optimizer with these options takes."""
+    if state_dtype is None:
+        return None
+    narrow = {"float16": F16, "bfloat16": BF16}.get(str(np.dtype(state_dtype) if state_dtype != "bfloat16" else BF16))
+    if name in ("SGD", "Lion", "LARS") or narrow is None:
+        return state_dtype
+    return F32 if options.get("centered") else BF16
+
+
 def bits(array: Array) -> Array:
     """Bit patterns, with one for all NaNs: which NaN comes out is not defined."""
     flat = np.ravel(array, order="K")

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import functools
 import itertools
-from fractions import Fraction
 
 import case_steps
 import cases
 import numpy as np
 import oracle
+import promise
 import pytest
 import ulp
 
@@ -61,26 +61,13 @@ def tried(request):
     return Tried(request.param)
 
 
-def moved(exact, t, value):
-    """By how much the value changes within 2^-100 of the time: what times that are no whole steps are carried to."""
-    shift = Fraction(t) / 2**100
-    return max(abs(exact.at(Fraction(t) + shift) - value), abs(exact.at(Fraction(t) - shift) - value))
-
-
 def assert_accurate(tried, steps, got, values, scales):
-    error, i = ulp.worst(got, values, scales)
-    if error > cases.MAX_ULP and cases.has_local_times(tried.text):
-        for k in range(len(steps)):
-            if ulp.ulp_error(float(got[k]), values[k], scales[k]) > cases.MAX_ULP:
-                unit = cases.mp.ldexp(1, ulp.ulp_exponent(scales[k]))
-                allowed = cases.MAX_ULP * unit + moved(tried.exact, steps[k], values[k])
-                assert abs(cases.mp.mpf(float(got[k])) - values[k]) <= allowed, tried.report(
-                    steps[k], got[k], values[k], scales[k]
-                )
-        return
-    if error > cases.MAX_ULP:
-        wrong = sum(ulp.ulp_error(g, v, s) > cases.MAX_ULP for g, v, s in zip(got, values, scales, strict=True))
-        where = tried.report(steps[i], float(got[i]), values[i], scales[i])
+    rows = list(zip(steps, got, values, scales, strict=True))
+    errors = [promise.error_at(tried.text, tried.exact, t, float(g), v, s) for t, g, v, s in rows]
+    wrong = sum(not error <= cases.MAX_ULP for error in errors)
+    if wrong:
+        t, g, v, s = rows[max(range(len(rows)), key=errors.__getitem__)]
+        where = tried.report(t, float(g), v, s)
         pytest.fail(f"{where}; {wrong} of {len(steps)} steps beyond {cases.MAX_ULP}", pytrace=False)
 
 

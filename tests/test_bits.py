@@ -1,9 +1,10 @@
 """One arithmetic to the last bit: the same tables on every ISA, thread count, slice and alignment, release after release.
 
 golden/schedules.sha256 holds the digests of every case. They are made from lrkern's own output, whose values
-test_accuracy.py checks; here only that nothing moves a bit. After a wanted change of bits, or a new case:
+test_accuracy.py checks; here only that nothing moves a bit. After new cases, or after a wanted change of bits:
 
-    python tests/test_bits.py --write    # show what changed, and write the file anew
+    python tests/test_bits.py --add      # add the digests of new cases, drop those of cases that are gone; `make record`
+    python tests/test_bits.py --write    # show what changed, and write the file again
     python tests/test_bits.py --check    # compare all digests, also where pytest is not at hand (another machine)
 """
 
@@ -11,9 +12,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import cases
@@ -37,6 +40,19 @@ LARGE_TEXTS = [
     "cyclic(0.0, 1.0, 700, 300) * polynomial(1.0, 0.0, 2_000_000, 0.9)",
     "piecewise([0.1, 0.01, 0.001], [900_001, 1_500_003])",
     "cosine(0.1, 0.01, 90).warmup(10).repeat(100, gain=0.9999)",
+]
+CYCLE_TEXTS = [
+    "cosine(1.0, 0.1, 1000).repeat(1000).shift(-300)",
+    "cosine(1.0, 0.1, 1000).repeat(1000).shift(-300).warmup(41)",
+    "polynomial(1.0, 0.0, 700, 0.9).repeat(700).shift(-690) * 0.5",
+    "cosine(1.0, 0.0, 1000).repeat(1000) + linear(1.0, 0.0, 1)",
+    "(cosine(1.0, 0.1, 1000).repeat(1000) + linear(1.0, 0.0, 1730)).warmup(40)",
+    "join([linear(0.0, 1.0, 90), cyclic(0.1, 1.0, 300, 77).shift(-200)], [55])",
+    "cosine(1.0, 0.1, 300).repeat(300).shift(-7) + cosine(0.3, 0.1, 80).repeat(80)",
+    "cosine(1.0, 0.1, 300).repeat(300).stretch(3, 2).shift(-100)",
+    "(cosine(1.0, 0.1, 100).repeat(100) + polynomial(1.0, 0.0, 730, 0.7)).staircase(3).clip(0.11, 0.9)",
+    "cosine(0.7, 0.1, 900).warmup(13).shift(-5)",
+    "from_table([0.5, 0.25, 0.125]).repeat(5).shift(-2) * cosine(1.0, 0.5, 40).repeat(40)",
 ]
 OFFSETS = [0, 1, 4, 8, 12, 20, 33, 56, 63]
 
@@ -80,12 +96,17 @@ def large_digests(text) -> tuple[str, str]:
     return tuple(digest([memoryview(schedule.table(LARGE, dtype=d))]) for d in (np.float64, np.float32))
 
 
-def all_digests(every: int = 1) -> dict[str, tuple[str, str]]:
-    """Text -> digests of float64 and float32 rows, of every so many cases and of all large tables."""
+def makers(every: int = 1):
+    """Text -> what makes the digests of float64 and float32 rows, of every so many cases and of all large tables."""
     assert sys.byteorder == "little", "the digests are of little-endian numbers"
-    return {case.text: digests(case) for case in cases.CASES[::every]} | {
-        f"{LARGE} steps of {text}": large_digests(text) for text in LARGE_TEXTS
+    return {case.text: partial(digests, case) for case in cases.CASES[::every]} | {
+        f"{LARGE} steps of {text}": partial(large_digests, text) for text in LARGE_TEXTS
     }
+
+
+def all_digests(every: int = 1) -> dict[str, tuple[str, str]]:
+    """What they make."""
+    return {text: make() for text, make in makers(every).items()}
 
 
 def golden() -> dict[str, tuple[str, str]]:
@@ -100,7 +121,7 @@ def changes(expected, found) -> list[str]:
 
 def change(expected, found) -> str | None:
     if expected is None:
-        return "not in the golden file"
+        return "not in the golden file; `make record` adds it"
     names = [name for name, a, b in zip(("float64", "float32"), expected, found, strict=True) if a != b]
     return f"other bits in {' and '.join(names)}" if names else None
 
@@ -229,6 +250,37 @@ if pytest is not None:
             assert single.tobytes() == np.array(expected).astype(np.float32).tobytes()
 
     @every_isa
+    @pytest.mark.parametrize("text", CYCLE_TEXTS)
+    def test_a_step_has_one_piece(isa, text):
+        """Where values repeat, each cycle has the pieces of the first: alone, in slices and grids, in plans of a part."""
+        fresh, plan = lambda: lk.parse(text), lk.parse(text).plan(1)
+        assert plan.period > 0
+        bases = [0, plan.tail_start, plan.tail_start + plan.period, plan.tail_start + 3 * plan.period, 10**9, 10**15]
+        with lk.use_isa(isa):
+            for base in bases:
+                whole = fresh().table(3000, start=base)
+                assert lk.tables([fresh()], 3000, start=base).tobytes() == whole.tobytes(), (text, base)
+                far = fresh()
+                far(0)
+                assert far(np.arange(base, base + 3000)).tobytes() == whole.tobytes(), (text, base)
+                for start in (0, 1, 299, 701, 1500, 2999):
+                    assert fresh()(base + start).hex() == whole[start].hex(), (text, base + start)
+                    slice_ = lk.tables([fresh()], 3000 - start, start=base + start)
+                    assert slice_.tobytes() == whole[start:].tobytes(), (text, base + start)
+        for base in bases:
+            breaks, center, coef, _, _ = fresh()._plan_arrays(base + 2500, base)
+            assert breaks[0] <= base
+            assert breaks[-1] >= base + 2500
+            for k, (begin, end) in enumerate(itertools.pairwise(breaks)):
+                t = max(int(begin), base)
+                reduced = t if t < plan.tail_start else plan.tail_start + (t - plan.tail_start) % plan.period
+                i = np.searchsorted(plan.breaks, reduced, "right") - 1
+                if plan.period > 1:
+                    assert (coef[k] == plan.coef[i]).all(), (text, t)
+                    assert t - center[k] == reduced - plan.center[i], (text, t)
+                    assert end - t <= plan.breaks[i + 1] - reduced, (text, t)
+
+    @every_isa
     def test_isa_from_the_environment(isa):
         """LRKERN_ISA decides in a fresh process, which reaches the same digests."""
         case = next(case for case in cases.CASES if case.text.startswith("cosine(0.1, 0.0, 1000).warmup(137)"))
@@ -249,11 +301,30 @@ if pytest is not None:
         assert digest([row.tobytes()]) != digest([touched.tobytes()])
         assert changes({"a": ("1", "2")}, {"a": ("1", "3"), "b": ("1", "2")}) == [
             "other bits in float32: a",
-            "not in the golden file: b",
+            "not in the golden file; `make record` adds it: b",
         ]
 
 
+def write(found) -> None:
+    GOLDEN.parent.mkdir(exist_ok=True)
+    head = "# sha256 of float64 rows, sha256 of float32 rows, schedule; see test_bits.py\n"
+    GOLDEN.write_text(head + "".join(f"{a} {b} {text}\n" for text, (a, b) in found.items()))
+
+
+def add() -> None:
+    """The digests of new cases go into the file, those of cases that are gone out of it; no other one changes."""
+    known, wanted = golden(), makers()
+    kept = {text: pair for text, pair in known.items() if text in wanted}
+    new = {text: make() for text, make in wanted.items() if text not in known}
+    if new or len(kept) < len(known):
+        write(kept | new)
+        print(f"{GOLDEN.name}: {len(new)} digests added, {len(known) - len(kept)} dropped")
+
+
 def main(arguments) -> int:
+    if arguments == ["--add"]:
+        add()
+        return 0
     if arguments not in (["--write"], ["--check"]):
         print(__doc__)
         return 2
@@ -263,9 +334,7 @@ def main(arguments) -> int:
     print(f"{len(found)} digests ({active_isa()}, {lk.get_threads()} threads), {len(wrong)} changes")
     if arguments == ["--check"]:
         return 1 if wrong else 0
-    GOLDEN.parent.mkdir(exist_ok=True)
-    head = "# sha256 of float64 rows, sha256 of float32 rows, schedule; see test_bits.py\n"
-    GOLDEN.write_text(head + "".join(f"{a} {b} {text}\n" for text, (a, b) in found.items()))
+    write(found)
     return 0
 
 

@@ -225,12 +225,14 @@ def test_plot_in_the_terminal(run):
     code, out, _ = run("plot", SCHEDULE, "constant(0.05)", "-n", "200")
     lines = out.splitlines()
     assert code == 0
-    assert lines[:2] == ["── cosine(0.1, 0.0, 100).warmup(10)", "── constant(0.05)"]
+    assert lines[:2] == ["** cosine(0.1, 0.0, 100).warmup(10)", "++ constant(0.05)"]
     assert lines[-1].endswith("step 199")
     assert [i for i, character in enumerate(lines[-2]) if character == "┴"] == [11 + 10 * 67 // 199, 11 + 110 * 67 // 199]
     assert max(map(len, lines)) <= 80
-    braille = sum("\u2800" < character <= "\u28ff" for character in out)
-    assert 100 < braille < 400
+    assert 40 < out.count("*") < 200
+    assert 40 < out.count("+") < 200
+    _, alone, _ = run("plot", SCHEDULE, "-n", "200")
+    assert 50 < sum("\u2800" < character <= "\u28ff" for character in alone) < 200
 
 
 def test_an_expression_that_begins_with_a_dash(run):

@@ -56,7 +56,7 @@ def enter():
     w = "0.5ep"  # 10 batches
     linear = lambda s: checks.linear(1, exact(0.1), part(s, 90))  # noqa: E731
     CASES.append((C.LinearWithWarmupScheduler(0.1, w, alpha_f=0.1, **RUN), lambda t: warm(t, 10, linear)))
-    CASES.append((C.LinearWithWarmupScheduler(0.1, w, t_max="5ba", **RUN), lambda t: warm(t, 10, lambda s: 1)))
+    CASES.append((C.LinearWithWarmupScheduler(0.1, "10ba", t_max="5ba"), lambda t: warm(t, 10, lambda s: 1)))
     cosine = lambda s: checks.cosine(1, exact(0.1), part(s, 90))  # noqa: E731
     CASES.append((C.CosineAnnealingWithWarmupScheduler(0.1, w, alpha_f=0.1, **RUN), lambda t: warm(t, 10, cosine)))
     scaled = lambda s: checks.cosine(1, exact(0.1), part(s, 95))  # noqa: E731
@@ -107,6 +107,22 @@ BAD = [
         ValueError,
         "composer.PolynomialScheduler: power must be a finite number > 0",
     ),
+    (
+        lambda: C.LinearWithWarmupScheduler(0.1, "1ba", t_max="5ba", max_duration="1ep", batches_per_epoch=6),
+        ValueError,
+        "composer.LinearWithWarmupScheduler: t_max must be >= max_duration, 6 batches; got '5ba' (str)",
+    ),
+    (
+        lambda: C.ConstantWithWarmupScheduler(0.1, 1, t_max="0.5dur", max_duration=9),
+        ValueError,
+        "t_max must be >= max_duration, 9 ba",
+    ),
+    (
+        lambda: C.CosineAnnealingWithWarmupScheduler(0.1, 1, 10, ssr=0.5, max_duration=9),
+        ValueError,
+        "max_duration, 9 batches; got 10",
+    ),
+    (lambda: C.PolynomialWithWarmupScheduler(0.1, 1, t_max=8, max_duration=9), ValueError, "max_duration, 9 batches; got 8"),
     (
         lambda: C.LinearWithWarmupScheduler(0.1, "1ba", t_max=9, scale_warmup=1),
         TypeError,

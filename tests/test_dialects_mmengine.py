@@ -89,6 +89,23 @@ BAD = [
     ),
     (lambda: E.CosineRestartLR(0.1, [5, 5]), ValueError, "restart_weights must be as many as the 2 periods; got 1"),
     (lambda: E.PolyLR(0.1, power=0), ValueError, "mmengine.PolyLR: power must be a finite number > 0; got 0"),
+    (
+        lambda: E.OneCycleLR(0.1, 0.2, 9, 1.5),
+        ValueError,
+        "mmengine.OneCycleLR: pct_start must be a finite number >= 0 and <= 1",
+    ),
+    (
+        lambda: E.OneCycleLR(0.1, 0.2, 9, div_factor=0),
+        ValueError,
+        "mmengine.OneCycleLR: div_factor must be a finite number > 0",
+    ),
+    (
+        lambda: E.OneCycleLR(0.1, 0.2, 9, three_phase=1),
+        TypeError,
+        "mmengine.OneCycleLR: three_phase must be True or False; got 1",
+    ),
+    (lambda: E.OneCycleLR(0.1, 0.2, 2.5), ValueError, "mmengine.OneCycleLR: total_steps must be an integer >= 1; got 2.5"),
+    (lambda: E.OneCycleLR(0.1, 0.2, 9, anneal_strategy=1), ValueError, "mmengine.OneCycleLR: anneal_strategy must be 'cos' or"),
     (lambda: E.OneCycleLR(0.1, None), TypeError, "mmengine.OneCycleLR: eta_max must be a finite number; got None"),
 ]
 

@@ -153,7 +153,36 @@ def test_published():
     assert s([0, 2, 5, 7, 10, 20]).tolist() == [200.0, 240.0, 300.0, 210.0, 75.0, 75.0]
 
 
+def test_a_peak_of_zero_stays_at_zero():
+    """optax takes the end as a share of the peak."""
+    s = O.warmup_cosine_decay_schedule(0.2, 0.0, 50, 100, end_value=-3.0, exponent=2)
+    assert s([0, 25, 50, 75, 100, 200]).tolist() == [0.2, 0.1, 0.0, 0.0, 0.0, 0.0]
+    cycle = {"init_value": 0.2, "peak_value": 0.0, "warmup_steps": 2, "decay_steps": 5, "end_value": 1.0}
+    assert O.sgdr_schedule([cycle, cycle])([2, 4, 9, 20]).tolist() == [0.0] * 4
+
+
 BAD = [
+    (
+        lambda: O.sgdr_schedule([{"peak_value": 1.0}]),
+        TypeError,
+        "optax.sgdr_schedule: cosine_kwargs[0] must have init_value; got peak",
+    ),
+    (
+        lambda: O.sgdr_schedule([{"a": 1.0}]),
+        TypeError,
+        "cosine_kwargs[0] must be a dict of init_value, peak_value, warmup_steps, dec",
+    ),
+    (lambda: O.join_schedules([1], []), TypeError, "optax.join_schedules: schedules[0] must be a Schedule; got 1"),
+    (
+        lambda: O.warmup_exponential_decay_schedule(0.0, 1.0, 2, 1.5, 0.5),
+        TypeError,
+        "optax.warmup_exponential_decay_schedule: transition_steps must be an integer",
+    ),
+    (
+        lambda: O.piecewise_interpolate_schedule(None, 1.0),
+        ValueError,
+        "interpolate_type must be 'linear' or 'cosine'; got None",
+    ),
     (
         lambda: O.cosine_decay_schedule(0.1, 0),
         ValueError,
@@ -182,7 +211,7 @@ BAD = [
         "pct_final must be a finite number >= 0.5 and <= 1; got 0.4",
     ),
     (lambda: O.warmup_cosine_decay_schedule(0.0, 0.1, 10, 10), ValueError, "decay_steps must be an integer >= 11; got 10"),
-    (lambda: O.sgdr_schedule([3]), TypeError, "optax.sgdr_schedule: cosine_kwargs[0] must be a dict of arguments; got 3"),
+    (lambda: O.sgdr_schedule([3]), TypeError, "optax.sgdr_schedule: cosine_kwargs[0] must be a dict of init_value, peak"),
     (lambda: O.sgdr_schedule([]), ValueError, "optax.sgdr_schedule: cosine_kwargs must not be empty"),
     (lambda: O.join_schedules([0.1], []), TypeError, "schedules[0] must be a Schedule; got 0.1"),
 ]

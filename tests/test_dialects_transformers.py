@@ -154,7 +154,7 @@ BAD = [
         ValueError,
         "one of min_lr and min_lr_rate must be given",
     ),
-    (lambda: H.get_wsd_schedule(0.1, 1, 3), TypeError, "num_training_steps or num_stable_steps must be given; got None"),
+    (lambda: H.get_wsd_schedule(0.1, 1, 3), ValueError, "num_training_steps or num_stable_steps must be given; got None"),
     (lambda: H.get_wsd_schedule(0.1, 5, 6, 10), ValueError, "num_training_steps must be >= 11, warm-up and decay; got 10"),
     (
         lambda: H.get_wsd_schedule(0.1, 1, 3, 9, decay_type="sqrt"),
@@ -164,7 +164,48 @@ BAD = [
     (lambda: H.get_scheduler("sine", 0.1), ValueError, "transformers.get_scheduler: name must be 'linear', "),
     (lambda: H.get_scheduler("greedy", 0.1), ValueError, "follows metrics: see lrkern.plateau(dialect='transformers')"),
     (lambda: H.get_scheduler("reduce_lr_on_plateau", 0.1), ValueError, "see lrkern.plateau(dialect='torch')"),
-    (lambda: H.get_scheduler("cosine", 0.1, 10), TypeError, "num_training_steps must be given for 'cosine'; got None"),
+    # arguments that transformers refuses with a ValueError are refused with one here
+    (lambda: H.get_scheduler("cosine", 0.1, 10), ValueError, "num_training_steps must be given for 'cosine'; got None"),
+    (
+        lambda: H.get_scheduler("linear", 0.1),
+        ValueError,
+        "get_scheduler: num_warmup_steps must be given for 'linear'; got None",
+    ),
+    (
+        lambda: H.get_scheduler("cosine", 0.1, 10, 100, {"num_warmup_steps": 50}),
+        TypeError,
+        "transformers.get_scheduler: num_warmup_steps must be given once; got 10 and, in scheduler_specific_kwargs, 50",
+    ),
+    (
+        lambda: H.get_scheduler("warmup_stable_decay", 0.1, 10, 100, {"num_training_steps": 90, "num_decay_steps": 9}),
+        TypeError,
+        "num_training_steps must be given once; got 100 and, in scheduler_specific_kwargs, 90",
+    ),
+    (
+        lambda: H.get_scheduler("warmup_stable_decay", 0.1, 10, 100),
+        TypeError,
+        "num_decay_steps must be given in scheduler_specific_kwargs for 'warmup_stable_decay'; got None",
+    ),
+    (
+        lambda: H.get_scheduler("linear", 0.1, 10, 100, {"num_cycles": 2}),
+        TypeError,
+        "transformers.get_scheduler: scheduler_specific_kwargs of 'linear' must be no arguments; got 'num_cycles'",
+    ),
+    (
+        lambda: H.get_scheduler("polynomial", 0.1, 10, 100, {"end": 0.0}),
+        TypeError,
+        "scheduler_specific_kwargs of 'polynomial' must be lr_end, power; got 'end'",
+    ),
+    (
+        lambda: H.get_scheduler("polynomial", 0.1, 10, 100, {"power": 0.0}),
+        ValueError,
+        "transformers.get_scheduler: power must be a finite number > 0; got 0.0",
+    ),
+    (
+        lambda: H.get_scheduler("linear", 0.1, 10, 100, ["power"]),
+        TypeError,
+        "transformers.get_scheduler: scheduler_specific_kwargs must be a dict of arguments; got ['power']",
+    ),
 ]
 
 

@@ -275,7 +275,7 @@ def test_the_last_step():
         s = lk.parse(text)
         assert s(LAST) == s(float(LAST)) == s(np.int64(LAST))
         assert s(LAST - 1) == s.table(1, start=LAST - 1)[0]
-        for step in (LAST + 1, LAST + 2, 2**63, 2.0**60):
+        for step in (LAST + 1, LAST + 2, 2**63, 2**60):
             with pytest.raises(ValueError, match="step"):
                 s(step)
 
@@ -337,6 +337,67 @@ def test_float32_is_rounded_once():
         expected = s.table(7).astype(np.float32)
     ulp.assert_same_bits(s.table(7, dtype=np.float32), expected)
     assert expected[1] != expected[0]
+
+
+# ------------------------------------------------------------------------------------- long pieces, and where clips hold
+
+
+def far_steps(text):
+    """Small steps, the last ones there are, powers of two and their neighbours, and at random of any size."""
+    powers = [2**k + i for k in range(2, 53) for i in (-1, 0, 1)]
+    draw = case_steps.rng(text)
+    scattered = [draw.randrange(2 ** draw.randrange(3, 54)) for _ in range(1000)]
+    return sorted({*range(4), *powers, *scattered, LAST // 3, LAST - 2, LAST - 1, LAST})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "line(0.0, 5e-05, 100.0).clip(0.0, 5.58e-05)",
+        "line(-3.0, 1e-3).clip(-1.0, 1e-7)",
+        "line(1e8, -7.0, 3.0).clip(0.0, 1e-9)",
+        "line(0.0, 1.0, 2**40).clip(high=1e-13)",
+        "line(1e-300, 1e300).clip(low=1.0, high=1e10)",
+        "(line(5.0, -1e-9) + line(0.25, 3e-10)).clip(0.0, 1e-3)",
+        "(line(0.0, 1e-3) * 0.5).clip(1e-3, 2e-3).warmup(7)",
+        "inverse_sqrt(1.0, 1e-6).clip(1e-5, 1e-4)",
+        "polynomial(1.0, 0.0, 2**53, 2.0).clip(1e-20, 1e-3)",
+        "polynomial(0.0, 1.0, 2**53, 3.0).clip(1e-20, 1e-3)",
+    ],
+)
+def test_a_clip_holds_where_it_should(text):
+    """Also next to where it begins: it is decided on pieces as long as all steps, whose high parts say nothing about that."""
+    marks = oracle.evaluate(text).marks
+    near = {m + i for m in marks for i in range(-3, 4) if 0 <= m + i <= LAST}
+    assert_exact(text, sorted({*range(200), *far_steps(text), *near}))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"line(1.0, 1.0, {2.0**61})",
+        f"line(1.0, -1.0, {2.0**61})",
+        "line(-1.3491374204392238e-05, -8.62e-07, 152211663792746530)",
+        f"exponential(1.0, 0.5, {2.0**58})",
+        f"inverse_time(1.0, 1.0, {2.0**60})",
+        f"inverse_sqrt(1.0, {2.0**61})",
+        f"line(1.0, 1.0, {2.0**61}) * exponential(1.0, 0.5, {2.0**59})",
+        f"line(1.0, 1.0, {2.0**61}).shift(2**52).clip(low=1.001)",
+        "line(2**39, 1.0)",
+    ],
+)
+def test_pieces_without_end(text):
+    """A piece is never so long that float64 cannot count its steps."""
+    rows = []
+    for isa in lk.isas():
+        with lk.use_isa(isa):
+            rows.append(assert_exact(text, far_steps(text)))
+            ulp.assert_same_bits(rows[0], rows[-1], f"{text}, {isa}")
+
+
+def test_no_piece_goes_beyond_the_last_step():
+    plan = lk.line(1.0, 1.0, 2.0**61).plan(LAST)
+    assert plan.breaks[-1] == LAST + 1
 
 
 # ---------------------------------------------------------------------------------------------------------- overflow

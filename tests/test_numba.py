@@ -15,6 +15,7 @@ import test_bits
 from at_once import at_once, ticks_during
 from numba import njit, prange
 from reference_steps import BF16, F16, F32, F64
+from step_arrays import fitting
 
 import lrkern as lk
 import lrkern.numba as ln
@@ -256,7 +257,7 @@ def run_backend(backend, name, options, storage, more):
     params = [numbers(param, shape, k) for k, shape in enumerate([(300,), (70_000, 3), (0,), (1025,), (5, 7)])]
     params[4] = np.asfortranarray(params[4])
     copies = [np.zeros_like(p, dtype=more["copy_to"]) for p in params] if "copy_to" in more else None
-    made = {**options, **more, "copy_to": copies, "state_dtype": state, "rounding": rounding}
+    made = {**options, **more, "copy_to": copies, "state_dtype": fitting(name, options, state), "rounding": rounding}
     optimizer = getattr(lk, name)(params, **made, backend=backend)
     told, grads = [], []
     for n in range(4):

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from isas import running
 from numba import njit, prange
-from test_scan import ARGUMENTS, CASES, DIALECTS, IDS, LANES, losses, metric, rate
+from test_scan import ARGUMENTS, CASES, DIALECTS, IDS, KL_CASES, LANES, divergences, losses, metric, rate
 from ulp import assert_same_bits
 
 import lrkern as lk
@@ -51,6 +51,8 @@ SOME = [
     ("keras", {"patience": 2, "factor": 0.7}),
     ("optax", {"patience": 1, "accumulate": 3, "factor": 0.7}),
     ("transformers", {"patience": 1, "window": 70, "min_lr": 0.05, "factor": 0.8}),
+    ("paddle", {"patience": 1, "cooldown": 2, "factor": 0.7, "threshold_mode": "abs", "mode": "max"}),
+    ("speechbrain", {"patience": 1, "factor": 0.7}),
 ]
 
 
@@ -91,6 +93,13 @@ def test_loss_driven(dtype):
 
 
 # ------------------------------------------------------------------------------------------------------ metric by metric
+
+
+@pytest.mark.parametrize(("dialect", "options"), KL_CASES, ids=str)
+def test_kl_adaptive(dialect, options):
+    kl = divergences(2 * LANES + 3, 100, 5)
+    expected = lk.kl_adaptive(kl, 0.003, dialect=dialect, **options, backend="c")
+    assert_same_bits(lk.kl_adaptive(kl, 0.003, dialect=dialect, **options, backend="numba"), expected)
 
 
 def all_options(dialect, options):
@@ -211,7 +220,7 @@ def test_the_start_has_no_default():
 
 
 def test_arguments_that_a_dialect_does_not_have():
-    with pytest.raises(ValueError, match=r"^plateau: dialect must be 'torch', 'keras', .* or 'transformers'$"):
+    with pytest.raises(ValueError, match=r"^plateau: dialect must be 'torch', 'keras', .* or 'speechbrain'$"):
         ln.plateau_start(0.1, dialect="pytorch")
     with pytest.raises(
         TypeError, match=r"^plateau: dialect 'keras' has no argument eps; it has factor, patience, threshold, mode"

@@ -76,6 +76,42 @@ def test_by_hand(text, t, value):
     assert abs(got - want) <= abs(want) * oracle.mp.mpf(10) ** -50
 
 
+SCALES = [  # what errors are measured in: the value, or the larger term of a sum that cancels
+    ("linear(1.0, 3.0, 4)", 1, Fraction(3, 2)),
+    ("linear(-1.0, 3.0, 4)", 1, Fraction(3, 4)),
+    ("linear(-1.0, 3.0, 4)", 0, 1),
+    ("linear(-1.0, 3.0, 4)", 9, 3),
+    ("polynomial(1.0, -1.0, 4, 2.0)", 1, Fraction(9, 16)),
+    ("line(-1.0, 0.5)", 2, 1),
+    ("line(-1.0, 0.5)", 10, 4),
+    ("cyclic(-1.0, 1.0, 4)", 2, Fraction(1, 2)),
+    ("cyclic(-1.0, 1.0, 4, mode='triangular2')", 10, 1),
+    ("half_cosine(1.0, -1.0, 3)", 0, Fraction(1, 2)),
+    ("tanh(-1.0, 1.0, 2, -1.0, 1.0)", 1, Fraction(1, 2)),
+    ("linear(-1.0, 1.0, 2).restarts(1.0, 4.0)", 3, 2),
+    ("constant(3.0) - linear(0.0, 3.0, 1)", 1, 3),
+    ("3.0 - constant(1.0) - 1.5", 0, 3),
+    ("(constant(3.0) - 2.0) * 5.0", 0, 15),
+    ("(constant(3.0) - 2.0) / -4.0", 0, Fraction(3, 4)),
+    ("(constant(3.0) - 3.0) * constant(0.5)", 0, Fraction(3, 2)),
+    ("(constant(3.0) - 2.0) * (constant(5.0) - 4.0)", 0, 5),
+    ("(constant(3.0) - 2.0).repeat(1, gain=0.5)", 2, Fraction(3, 4)),
+    ("constant(1.0).warmup(4, -1.0)", 1, Fraction(3, 4)),
+    ("(constant(3.0) - 2.0).warmup(4)", 1, Fraction(3, 4)),
+    ("(constant(3.0) - 2.0).warmup(4, curve='square')", 2, Fraction(3, 4)),
+    ("(constant(3.0) - 2.0).cooldown(0, 4)", 1, Fraction(9, 4)),
+    ("(constant(3.0) - 2.0).cooldown(0, 2, 0.25, 'exponential')", 1, Fraction(3, 2)),
+    ("(constant(3.0) - 2.0).clip(1.0)", 0, 3),
+    ("(constant(3.0) - 2.0).clip(2.0)", 0, 2),
+]
+
+
+@pytest.mark.parametrize(("text", "t", "scale"), SCALES)
+def test_scales_by_hand(text, t, scale):
+    got, want = oracle.evaluate(text).at_with_scale(t)[1], oracle.real(scale)
+    assert abs(got - want) <= abs(want) * oracle.mp.mpf(10) ** -50
+
+
 def floats():
     """The formulas of one curve family in float arithmetic, t strictly inside."""
     a, b, n = 0.3, 0.02, 777.0

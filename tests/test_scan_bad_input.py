@@ -187,40 +187,6 @@ def test_update(metric: Any) -> None:
         lk.Plateau([0.1, 0.1, 0.1]).update(metric)
 
 
-def test_states() -> None:
-    schedule = lk.Plateau(0.1, dialect="transformers", window=3)
-    good = schedule.state_dict()
-    numbers = good["state"]
-    bad_states: list[Any] = [
-        None,
-        {},
-        [],
-        {**good, "more": 1},
-        {name: value for name, value in good.items() if name != "count"},
-        good | {"dialect": "torch"},
-        good | {"count": -1},
-        good | {"count": 1.5},
-        good | {"state": None},
-        good | {"state": {**numbers, "lr": np.zeros(2)}},
-        good | {"state": {**numbers, "lr": 0.1}},
-        good | {"state": {**numbers, "lr": np.zeros(1, "f4")}},
-        good | {"state": {name: value for name, value in numbers.items() if name != "lr"}},
-        good | {"history": np.zeros((1, 4))},
-        good | {"history": None},
-    ]
-    schedule.update(0.5)
-    before = str(schedule.state_dict())
-    for state in bad_states:
-        with pytest.raises((TypeError, ValueError), match=r"^Plateau.load_state_dict: "):
-            schedule.load_state_dict(state)
-        assert str(schedule.state_dict()) == before
-    simple = lk.LossDriven(0.1, 0.5)
-    state = simple.state_dict()
-    for other in (None, {}, state | {"x": 1}, state | {"count": -1}, state | {"loss": "a"}, state | {"lr": -1.0}):
-        with pytest.raises((TypeError, ValueError), match=r"^LossDriven.load_state_dict: "):
-            simple.load_state_dict(other)
-
-
 @pytest.mark.parametrize(
     ("arguments", "options", "error", "argument"),
     [
@@ -249,7 +215,7 @@ def test_refine(arguments: Any, options: Any, error: type[Exception], argument: 
 def test_the_names_of_arguments_agree_everywhere() -> None:
     """Signatures, the table of dialects and the reference: one list each, all the same."""
     plain = set(inspect.signature(lk.plateau).parameters) - {"metrics", "start", "dialect", "out", "backend", "more"}
-    assert plain == set(inspect.signature(lk.Plateau).parameters) - {"start", "dialect", "more"}
+    assert plain == set(inspect.signature(lk.Plateau).parameters) - {"start", "dialect", "schedule", "more"}
     named = plain | set(get_type_hints(_plateau_dialects.DialectOptions))
     assert named == {name for defaults in reference_scan.DEFAULTS.values() for name in defaults}
     for dialect, defaults in reference_scan.DEFAULTS.items():

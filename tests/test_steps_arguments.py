@@ -55,6 +55,8 @@ class Tensor:
     def __dlpack__(self, **_: Any) -> Any:
         raise AssertionError("must not be called")
 
+    __array__ = __dlpack__
+
     def item(self) -> float:
         if len(self.values) != 1:
             raise RuntimeError("a Tensor with 2 elements cannot be converted to Scalar")
@@ -157,7 +159,8 @@ def test_arrays_of_one_number(number: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [np.array([0.5, 0.5]), np.array([[0.5]]), Tensor(0.5, 0.5), np.array(True), np.array("1"), np.ma.array(0.5), True]
+    "wrong",
+    [np.array([0.5, 0.5]), np.array([[0.5, 0.5]]), Tensor(0.5, 0.5), np.array(True), np.array("1"), np.ma.array(0.5)],
 )
 def test_arrays_that_are_no_number(wrong: Any) -> None:
     p = np.ones(3)

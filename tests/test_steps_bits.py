@@ -10,6 +10,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 from isas import running
+from step_arrays import fitting
 
 import lrkern as lk
 
@@ -52,7 +53,8 @@ def run(name: str, options: dict[str, Any], storage: tuple[Any, ...], around: di
     param_dtype, grad_dtype, state_dtype, rounding = storage
     params = [values(param_dtype, SIZES[i], 10 + i) for i in order]
     before = [one.copy() for one in params]
-    opt = getattr(lk, name)(params, **options, **around, state_dtype=state_dtype, rounding=rounding, seed=3)
+    kept = {"state_dtype": fitting(name, options, state_dtype), "rounding": rounding}
+    opt = getattr(lk, name)(params, **options, **around, **kept, seed=3)
     for t in range(3):
         grads = [values(grad_dtype, SIZES[i], 100 * (t + 1) + i) for i in order]
         opt.step(grads, grad_scale=4.0 if t == 1 else 1.0)
@@ -104,10 +106,11 @@ def test_an_element_does_not_depend_on_its_neighbours(storage: tuple[Any, ...]) 
     param_dtype, grad_dtype, state_dtype, rounding = storage
     p, g = values(param_dtype, 300, 1), values(grad_dtype, 300, 2)
     together = p.copy()
-    lk.AdamW([together], lr=0.1, state_dtype=state_dtype, rounding=rounding).step([g])
+    kept = {"state_dtype": fitting("AdamW", {}, state_dtype), "rounding": rounding}
+    lk.AdamW([together], lr=0.1, **kept).step([g])
     for n in range(300):
         alone = p[:n].copy()
-        lk.AdamW([alone], lr=0.1, state_dtype=state_dtype, rounding=rounding).step([g[:n]])
+        lk.AdamW([alone], lr=0.1, **kept).step([g[:n]])
         assert alone.tobytes() == together[:n].tobytes(), n
 
 

@@ -59,7 +59,7 @@ BAD_HYPERS = [
 ] + [
     (key, value, TypeError)
     for key in ("lr", "momentum", "dampening", "weight_decay")
-    for value in ("0.1", None, 1j, True, np.array(True), np.array([[0.1]]), [0.1])
+    for value in ("0.1", None, 1j, True, np.array(True), np.array([[0.1, 0.2]]), [0.1])
 ]
 BAD_FLAGS = [(key, value) for key in ("nesterov", "decoupled", "maximize") for value in (1, 0.0, None, "yes")]
 

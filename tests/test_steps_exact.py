@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import reference_steps as reference
 from reference_steps import BF16, F16, F32, F64, Array
-from step_arrays import assert_same_bits, specials, values
+from step_arrays import assert_same_bits, fitting, specials, values
 from step_pairs import Pair, arrays_in, defaults
 
 import lrkern as lk
@@ -21,28 +21,41 @@ import lrkern as lk
 # Around every vector width (4 to 16 lanes) and around eight vectors; then several lines more.
 SIZES = sorted({0, 1, 300, *(k * w + d for w in (4, 8, 16) for k in (1, 8) for d in (-1, 0, 1))})
 
-# dtype of parameters, of gradients, of states; rounding
+# dtype of parameters, of gradients, of states; rounding, and after a slash that of states, if not stochastic
 STORAGE = [
     (F64, F64, None, "nearest"),
     (F64, F32, F32, "nearest"),
     (F64, F16, F16, "nearest"),
+    (F64, BF16, F16, "nearest/nearest"),
     (F64, BF16, BF16, "stochastic"),
     (F64, F64, F16, "stochastic"),
     (F32, F32, None, "nearest"),
     (F32, F32, F64, "nearest"),
     (F32, F64, F16, "nearest"),
     (F32, BF16, BF16, "nearest"),
+    (F32, BF16, BF16, "nearest/nearest"),
     (F32, F16, BF16, "stochastic"),
     (F16, F16, None, "nearest"),
     (F16, F64, F64, "nearest"),
     (F16, F32, F16, "stochastic"),
+    (F16, F32, BF16, "stochastic/nearest"),
     (BF16, BF16, None, "nearest"),
     (BF16, F64, BF16, "nearest"),
     (BF16, F32, None, "stochastic"),
     (BF16, BF16, BF16, "stochastic"),
     (BF16, F32, None, "split"),
     (BF16, BF16, BF16, "split"),
+    (BF16, BF16, BF16, "split/nearest"),
 ]
+
+
+def stored(name: str, options: dict[str, Any], storage: tuple[Any, ...]) -> dict[str, Any]:
+    """The options for it, with states as a rule can have them."""
+    _, _, state, rounding = storage
+    rounding, _, of_states = rounding.partition("/")
+    return {"state_dtype": fitting(name, options, state), "rounding": rounding, "state_rounding": of_states or "stochastic"}
+
+
 # Some of them, for tests that multiply them with other things.
 DOUBLE, PLAIN = (F64, F64, None, "nearest"), (F32, F32, None, "nearest")
 FEW_STORAGE = [DOUBLE, PLAIN, (F64, F32, BF16, "stochastic"), *[one for one in STORAGE if one[0].itemsize == 2][::2]]
@@ -93,6 +106,7 @@ COMBINATIONS: dict[str, dict[str, list[Any]]] = {
         "convention": ["paper", "optax", "apex"],
         "momentum": [0.0, 0.9],
         "nesterov": [False, True],
+        "trust_clip": [False, True],
         "eps": [0.0, 0.01],
         "trust": [0.1],
         "": _weight_decays,
@@ -124,8 +138,8 @@ def grads_of(dtype: Any, sizes: Sequence[int], step: int) -> list[Array]:
 @pytest.mark.parametrize("storage", STORAGE, ids=str)
 @pytest.mark.parametrize(("name", "options"), CASES, ids=str)
 def test_every_size_and_storage(name: str, options: dict[str, Any], storage: tuple[Any, ...]) -> None:
-    param, grad, state, rounding = storage
-    pair = Pair(name, [values(param, n, n) for n in SIZES], **options, state_dtype=state, rounding=rounding, seed=2**64 - 3)
+    param, grad, *_ = storage
+    pair = Pair(name, [values(param, n, n) for n in SIZES], **options, **stored(name, options, storage), seed=2**64 - 3)
     pair.run([grads_of(grad, SIZES, step) for step in (1, 2)])
     pair.assert_moved(0.4)  # Lion goes back and forth
 
@@ -146,16 +160,18 @@ def test_every_combination_of_options(name: str, dtype: Any) -> None:
 @pytest.mark.parametrize(("name", "options"), CASES, ids=str)
 def test_infinities_nans_zeros_and_denormals(name: str, options: dict[str, Any], storage: tuple[Any, ...]) -> None:
     """All pairs of special parameters and gradients, with special states and with none."""
-    param, grad, state, rounding = storage
+    param, grad, *_ = storage
     rng = np.random.default_rng(1)
     p, g = (np.array(column) for column in zip(*itertools.product(specials(param), specials(grad)), strict=True))
     for updates in (0, 5):
-        # LARS and LAMB take norms: one tensor for each gradient, so that not all have a NaN in it.
-        params, grads = np.split(p, 13), np.split(g, 13)
-        pair = Pair(name, params, **options, state_dtype=state, rounding=rounding)
+        # LARS and LAMB take norms: small tensors, so that not all have a NaN in it.
+        pieces = p.size if name in ("LARS", "LAMB") else 13
+        params, grads = np.split(p, pieces), np.split(g, pieces)
+        pair = Pair(name, params, **options, **stored(name, options, storage))
         if updates:
+            state = stored(name, options, storage)["state_dtype"]
             kept = np.dtype(state or reference.computed_in(param))
-            pair.load(updates, updates, [rng.choice(specials(kept), 13) for _ in range(3)])
+            pair.load(updates, updates, [rng.choice(specials(kept), p.size // pieces) for _ in range(3)])
         pair.run([grads, grads[::-1]])
         pair.assert_moved(0.3)
 
@@ -163,8 +179,8 @@ def test_infinities_nans_zeros_and_denormals(name: str, options: dict[str, Any],
 @pytest.mark.parametrize("storage", [DOUBLE, PLAIN, (F16, F32, F16, "stochastic"), (BF16, F32, BF16, "split")], ids=str)
 @pytest.mark.parametrize(("name", "options"), CASES, ids=str)
 def test_step_of_a_million(name: str, options: dict[str, Any], storage: tuple[Any, ...]) -> None:
-    param, grad, state, rounding = storage
-    pair = Pair(name, [values(param, n, n) for n in (40, 3)], **options, state_dtype=state, rounding=rounding)
+    param, grad, *_ = storage
+    pair = Pair(name, [values(param, n, n) for n in (40, 3)], **options, **stored(name, options, storage))
     pair.load(10**6 - 1, 10**6 - 1, [np.abs(values(F32, 40, seed)) for seed in (1, 2, 3)])
     pair.run([grads_of(grad, (40, 3), step) for step in (1, 2)])
     assert pair.expected.count == 10**6 + 1
@@ -242,13 +258,14 @@ AROUND_SIZES = (0, 5, 16, 131, 1)
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_pipeline(name: str, storage: tuple[Any, ...]) -> None:
     """A step with one gradient that is not finite is among them."""
-    param, grad, state, rounding = storage
+    param, grad, *_ = storage
     tries = OPTIMIZERS[name]
     for k, around in enumerate(AROUND):
         params = [values(param, n, n) for n in AROUND_SIZES]
         copies = (None, F64, F32, BF16, F16)[k % 5]
         copy_to = None if copies is None else [np.zeros(n, copies) for n in AROUND_SIZES]
-        pair = Pair(name, params, copy_to, **tries[k % len(tries)], **around, state_dtype=state, rounding=rounding, seed=k)
+        options = tries[k % len(tries)]
+        pair = Pair(name, params, copy_to, **options, **around, **stored(name, options, storage), seed=k)
         try:
             for step, scale in enumerate((1.0, 1024.0, 3.0)):
                 pair.step(grads_of(grad, AROUND_SIZES, step), scale)
@@ -347,11 +364,11 @@ def test_norms_of_rules(name: str, options: dict[str, Any], dtype: Any) -> None:
 @pytest.mark.parametrize("storage", FEW_STORAGE, ids=str)
 @pytest.mark.parametrize("options", OPTIMIZERS["SGD"], ids=str)
 def test_lr_of_rows(options: dict[str, Any], storage: tuple[Any, ...]) -> None:
-    param, grad, state, rounding = storage
+    param, grad, *_ = storage
     lrs = np.array([0.5, 0.0, 1e-3, 7.0, 0.1])
     shapes = [(5, 1), (5,), (5, 33), (5, 16), (5, 0), (5, 3, 43)]
     params = [values(param, math.prod(shape), 1).reshape(shape) for shape in shapes]
-    pair = Pair("SGD", params, **options | {"lr": lrs}, state_dtype=state, rounding=rounding, clip_norm=3.0, ema=0.5)
+    pair = Pair("SGD", params, **options | {"lr": lrs}, **stored("SGD", options, storage), clip_norm=3.0, ema=0.5)
     steps: list[list[Any]] = [[values(grad, math.prod(shape), step).reshape(shape) for shape in shapes] for step in (5, 6)]
     rows = np.array([4, 0, 4])
     steps.append([(rows, one[rows]) for one in steps[0]])
@@ -364,12 +381,12 @@ def test_lr_of_rows(options: dict[str, Any], storage: tuple[Any, ...]) -> None:
 @pytest.mark.parametrize(("name", "options"), [one for one in CASES if one[0] not in ("LARS", "LAMB")], ids=str)
 def test_gradients_of_rows(name: str, options: dict[str, Any], storage: tuple[Any, ...]) -> None:
     """Duplicates are summed in order; dense gradients are in the same list; one step has infinities."""
-    param, grad, state, rounding = storage
+    param, grad, *_ = storage
     shapes = [(9, 5), (40, 17), (30,), (3, 2, 1030), (4, 6), (6, 0)]
     params = [values(param, math.prod(shape), i).reshape(shape) for i, shape in enumerate(shapes)]
     around = {"clip_norm": 2.0, "clip_value": 0.5, "ema": 0.8, "zero_grad": True, "skip_nonfinite": True}
     copies = [np.zeros(shape, F16) for shape in shapes]
-    pair = Pair(name, params, copies, **options, **around, state_dtype=state, rounding=rounding)
+    pair = Pair(name, params, copies, **options, **around, **stored(name, options, storage))
     rng = np.random.default_rng(2)
     for step, scale in enumerate((1.0, 8.0, 1.0)):
         grads: list[Any] = []
@@ -491,20 +508,25 @@ def test_bfloat16_as_uint16(rounding: str) -> None:
 # --------------------------------------------------------------------------------------------------------------- functions
 
 
-@pytest.mark.parametrize("storage", [DOUBLE, PLAIN, (F32, BF16, F16, "nearest"), (BF16, F32, BF16, "nearest")], ids=str)
+OF_FUNCTIONS = [DOUBLE, PLAIN, (F32, BF16, F16, "nearest/nearest"), (BF16, F32, BF16, "nearest/nearest")]
+
+
+@pytest.mark.parametrize("storage", OF_FUNCTIONS, ids=str)
 @pytest.mark.parametrize(("name", "options"), CASES, ids=str)
 def test_functions(name: str, options: dict[str, Any], storage: tuple[Any, ...]) -> None:
     """The steps without an optimizer: the first, and that of a million."""
-    param, grad, state, _ = storage
+    param, grad, *_ = storage
+    kept_so = stored(name, options, storage)
     function = getattr(lk, f"{name.lower()}_step")
     has = inspect.signature(function).parameters
     for updates in (0, 10**6):
-        expected = reference.Optimizer(name, [values(param, 67, 1)], **defaults(name) | options, state_dtype=state)
+        expected = reference.Optimizer(name, [values(param, 67, 1)], **defaults(name) | options, **kept_so)
         tensor = expected.tensors[0]
         tensor.updates = updates
         for k, one in enumerate(tensor.states):
             if updates or name == "Adagrad":
-                tensor.states[one] = np.abs(values(F32, 67, 10 + k)).astype(state or reference.computed_in(param))
+                dtype = kept_so["state_dtype"] or reference.computed_in(param)
+                tensor.states[one] = np.abs(values(F32, 67, 10 + k)).astype(dtype)
         p, g = tensor.param.copy(), values(grad, 67, 2)
         kept = {one: array.copy() for one, array in tensor.states.items()}
         numbers = {"count": updates} if "count" in has else {"first": updates == 0} if "first" in has else {}

@@ -308,7 +308,7 @@ class TestArrays:
         remainder = opt.state_dict()["remainders"][0].astype(np.int32)
         joined = ((p.view(np.uint16).astype(np.uint32) << 16) + remainder.astype(np.uint32)).view(np.float32)
         assert joined.tobytes() == master.tobytes()
-        assert (master != start.astype("f4")).all()
+        assert np.mean(master != start.astype("f4")) > 0.99
         assert np.mean(plain == start) > 0.5, "these steps are too large to be lost"
 
     def test_stochastic_rounding_is_right_on_average(self) -> None:

@@ -12,6 +12,7 @@ import cases
 import ml_dtypes
 import numpy as np
 import pytest
+from step_arrays import fitting
 
 import lrkern as lk
 
@@ -24,7 +25,8 @@ def make(name: str, options: dict[str, Any], rounding: str, state_dtype: str | N
     rng = np.random.default_rng(1)
     params = [rng.standard_normal(shape).astype(dtype) for shape, dtype in [(50, "f4"), ((3, 4), "f8"), (0, "f4"), (33, BF16)]]
     params[1] = np.asfortranarray(params[1])
-    shared = {"rounding": rounding, "state_dtype": state_dtype, "ema": 0.9, "clip_norm": 1.0, "skip_nonfinite": True}
+    dtype = fitting(name, options, state_dtype)
+    shared = {"rounding": rounding, "state_dtype": dtype, "ema": 0.9, "clip_norm": 1.0, "skip_nonfinite": True}
     return params, getattr(lk, name)(params, **options, **shared, seed=9)
 
 

@@ -24,7 +24,7 @@ static lrk_expr *warmup_cosine(double peak)
     lrk_expr *zero = lrk_constant(0, 1), *top = lrk_constant(peak, 1);
     lrk_expr *rise = lrk_ramp(LRK_SHAPE_FALL, 1, 1, WARMUP, zero, 0, top, 0);
     lrk_expr *fall = lrk_ramp(LRK_SHAPE_COSINE, 1, 1, STEPS - WARMUP, top, 0, zero, 0);
-    lrk_expr *schedule = lrk_join((lrk_expr *[]){rise, fall}, (int64_t[]){WARMUP}, 2);
+    lrk_expr *schedule = lrk_join((lrk_expr *[]){rise, fall}, (double[]){WARMUP}, NULL, 2);
     lrk_expr_release(zero);
     lrk_expr_release(top);
     lrk_expr_release(rise);

@@ -39,6 +39,11 @@ def _plans(schedule: Schedule, start: int, stop: int) -> Iterator[tuple[Plan, in
 
 
 def _fill(schedule: Schedule, out: NDArray[Any], start: int) -> None:
+    with _core.DefaultMode():
+        _fill_by_default(schedule, out, start)
+
+
+def _fill_by_default(schedule: Schedule, out: NDArray[Any], start: int) -> None:
     for plan, begin, end in _plans(schedule, start, start + out.size):
         wanted = out[begin - start : end - start]
         if wanted.size < SERIAL or _core.get_threads() == 1:

@@ -13,6 +13,7 @@ from lrkern import _core, _storage, rules
 from lrkern._jit import FLAGS, pointwise, rounded
 from lrkern._numba import norms
 from lrkern._numba.arrays import _stub, array_at, cached, load, part, zero_of
+from lrkern._numba.modes import enter, hidden, leave
 from lrkern._numba.update import Arrays, Pipeline, measure_block, run_range
 
 PARAM, GRAD, STATE, AVERAGE, COPY, REMAINDER = _core.ROLES.values()
@@ -82,6 +83,13 @@ def arrays_at(addresses, i, begin, size, shifted, stored):
 
 
 @pointwise
+def concealed(around):
+    """The same, with numbers that no loop is relieved of: see `modes`."""
+    factor, limit, weight = hidden(around.factor), hidden(around.limit), hidden(around.weight)
+    return Pipeline(factor, limit, weight, around.zero, around.mixed, around.mixed_states)
+
+
+@pointwise
 def run_chunks(chunks, lrs, tensors, kind, around):
     """Steps chunks (tensor, begin, end, begin in the gradient)."""
     addresses, group_of, updates, norms_of, inputs, weights = tensors  # once: each time it counts references
@@ -94,7 +102,8 @@ def run_chunks(chunks, lrs, tensors, kind, around):
             group, n, tensor = group_of[i], updates[i], i
             h = inputs_at(kind.inputs, inputs, group, lrs, k)
             c = rounded(rules.scalars(h, n + 1, norms_of[i, 0], norms_of[i, 1]), like)
-        pipeline = Pipeline(around.factor, around.limit, weights[group], around.zero, around.mixed)
+        weight = weights[group]
+        pipeline = Pipeline(around.factor, around.limit, weight, around.zero, around.mixed, around.mixed_states)
         run_range(c, like, begin, pipeline, arrays_at(addresses, i, begin, end - begin, chunks[k, 3], stored))
 
 
@@ -117,8 +126,9 @@ def run_serial(counts, members, chunks, lrs, tensors, kind, around):
 def run_parallel(counts, members, share, chunks, lrs, tensors, around, like, inputs, stored, measures):
     """The same, `share` chunks at a time."""
     for k in prange((chunks.shape[0] + share - 1) // share):
-        own = Kind(like, inputs, stored, measures)
-        run_chunks(chunks[k * share : (k + 1) * share], part(lrs, k * share, share), tensors, own, around)
+        own, found = Kind(like, inputs, stored, measures), enter()
+        run_chunks(chunks[k * share : (k + 1) * share], part(lrs, k * share, share), tensors, own, concealed(around))
+        leave(found)
     count(counts, members, tensors)
 
 
@@ -146,7 +156,9 @@ def square_parallel(blocks, tensors, scale, out, share, like, inputs, stored, me
     """The same, `share` blocks at a time."""
     for k in prange((blocks.shape[0] + share - 1) // share):
         mine, own = slice(k * share, (k + 1) * share), Kind(like, inputs, stored, measures)
-        square_some(blocks[mine], tensors, own, scale, out[mine])
+        found = enter()
+        square_some(blocks[mine], tensors, own, hidden(scale), out[mine])
+        leave(found)
 
 
 @cached
@@ -179,7 +191,9 @@ def measure_parallel(blocks, tensors, around, out, share, like, inputs, stored, 
     """The same, `share` blocks at a time."""
     for k in prange((blocks.shape[0] + share - 1) // share):
         mine, own = slice(k * share, (k + 1) * share), Kind(like, inputs, stored, measures)
-        measure_some(blocks[mine], tensors, own, around, out[:, mine])
+        found = enter()
+        measure_some(blocks[mine], tensors, own, concealed(around), out[:, mine])
+        leave(found)
 
 
 @cached

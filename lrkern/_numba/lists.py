@@ -86,6 +86,8 @@ class StepList(_core.StepList):
         self._work: list[Work] = []
         self._bound: list[Any] | None = None
         self._noted: list[Any] | None = None  # bound gradients whose addresses are noted already
+        states = [one for kind in tensors.states.values() for one in kind if one is not None]
+        self._has_narrow_states = any(one.itemsize == 2 for one in states)
         self._turns = Turns(tensors.where)
         self.set_options(StepOptions())
 
@@ -108,7 +110,8 @@ class StepList(_core.StepList):
         """What steps do around the rule."""
         super().set_options(options)
         self._options = options
-        self._seed = np.uint64(options.seed) if options.rounding == "stochastic" else None
+        self._random_params = options.rounding == "stochastic"
+        self._random_states = options.state_rounding == "stochastic" and self._has_narrow_states
 
     def set_input(self, group: int, index: int, value: float) -> None:
         """Set an input of a group's rule."""
@@ -116,7 +119,8 @@ class StepList(_core.StepList):
 
     def set_ema(self, group: int, decay: float) -> None:
         """Set the decay of a group's averages."""
-        self._tensors.weights[group] = 1 - decay
+        with _core.DefaultMode():
+            self._tensors.weights[group] = 1 - decay
 
     def get_updates(self) -> list[int]:
         """For each tensor, how many updates it has had."""
@@ -143,7 +147,7 @@ class StepList(_core.StepList):
 
     def run(self, grads: list[Any] | None, grad_scale: float, prepare: Callable[[], None] | None = None) -> None:
         """One step with these gradients (None: the bound ones), after a call of `prepare`, which may set inputs for it."""
-        with self._turns:
+        with self._turns, _core.DefaultMode():
             if prepare is not None:
                 prepare()
             taken = self._taken(grads)
@@ -182,9 +186,12 @@ class StepList(_core.StepList):
                 return
             if options.clip_norm < math.inf and not norm <= options.clip_norm:
                 factor = options.clip_norm / raw
-        # An int, as compiled code returns it, would come back as int64.
-        mixed = None if self._seed is None else np.uint64(kernels.random_seed(self._seed, np.uint64(self._counts[0])))
-        around = Pipeline(factor, options.clip_value, 0.0, options.zero_grad, mixed)
+        mixed = None
+        if self._random_params or self._random_states:
+            # An int, as compiled code returns it, would come back as int64.
+            mixed = np.uint64(kernels.random_seed(np.uint64(options.seed), np.uint64(self._counts[0])))
+        of_params, of_states = mixed if self._random_params else None, mixed if self._random_states else None
+        around = Pipeline(factor, options.clip_value, 0.0, options.zero_grad, of_params, of_states)
         for one in self._work:
             if one.kind.measures:
                 self._measure(one, around)

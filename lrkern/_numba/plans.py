@@ -12,6 +12,7 @@ from numba.extending import overload
 from lrkern import _pieces
 from lrkern._jit import FLAGS, pointwise
 from lrkern._numba.arrays import STRIDE, _stub, cached, only_writable
+from lrkern._numba.modes import enter, leave
 
 COPIED = 4096  # elements of short cycles that are filled once and copied
 
@@ -151,4 +152,6 @@ def fill_parallel(plan, out, start, share):
     """The same in chunks of `share` elements, by all threads."""
     for k in prange((out.size + share - 1) // share):
         begin = k * share
+        found = enter()
         fill_run(plan, out[begin : min(out.size, begin + share)], start + begin)
+        leave(found)

@@ -12,7 +12,9 @@ from lrkern._numba.plateau_arguments import NAMES, NONE
 from lrkern._numba.scan_rules import (
     Greedy,
     Keras,
+    NewBob,
     Optax,
+    Paddle,
     ScanParams,
     ScanState,
     Torch,
@@ -20,12 +22,18 @@ from lrkern._numba.scan_rules import (
     greedy,
     in_single,
     keras,
+    newbob,
     optax,
+    paddle,
     torch,
 )
+from lrkern._plateau_dialects import DIALECTS
 
 MMENGINE, TIMM = NAMES.index("mmengine"), NAMES.index("timm")
 KERAS, OPTAX, GREEDY = NAMES.index("keras"), NAMES.index("optax"), NAMES.index("transformers")
+PADDLE, NEWBOB = NAMES.index("paddle"), NAMES.index("speechbrain")
+BEST = tuple(one.best for one in DIALECTS.values())
+"""What the first metric has to beat."""
 
 
 class PlateauState(NamedTuple):
@@ -81,9 +89,11 @@ def first_state(d, given):
     if d == OPTAX and given.threshold == 0.0 and given.atol == 0.0:
         raise ValueError("plateau: threshold or atol must be > 0 in dialect 'optax'; got 0 for both")
     sign = -1.0 if given.mode == 1.0 else 1.0
-    relative = d == OPTAX or (d != KERAS and given.threshold_mode == 0.0)
+    relative = d == OPTAX or (d not in (KERAS, NEWBOB) and given.threshold_mode == 0.0)
     single = d in (OPTAX, KERAS) and given.precision == 0.0
     slope = 1.0 - sign * given.threshold if relative else 1.0
+    if d == PADDLE:
+        slope = sign * given.threshold
     margin = 0.0 if relative else given.threshold
     start, factor, least = given.start, given.factor, given.min_lr
     begin, end, each, window = 0.0, math.inf, 0.0, 0.0
@@ -100,10 +110,11 @@ def first_state(d, given):
         each = (start - given.warmup_lr) / begin if begin > 0.0 else 0.0
     elif d == GREEDY:
         window = max(given.window, 0.0)
+    flag = single | (window > 0.0) | ((d == PADDLE) & relative)
     lr = given.warmup_lr if d == TIMM and begin > 0.0 else start
     return PlateauState(
-        lr, 1.0, math.inf, 0.0, 0.0, 0.0, 0.0, given.reset_start, 0.0, 0.0,
-        np.zeros(int(window)), 0.0, d, single | (window > 0.0), sign, begin, end, given.warmup_lr, each,
+        lr, 1.0, BEST[d], 0.0, 0.0, 0.0, 0.0, given.reset_start, 0.0, 0.0,
+        np.zeros(int(window)), 0.0, d, flag, sign, begin, end, given.warmup_lr, each,
         start, factor, given.patience, slope, margin, given.cooldown, least, given.max_lr, given.eps, given.warmup,
         given.reset_start, window, given.accumulate,
     )  # fmt: skip
@@ -118,6 +129,10 @@ def next_state(s, x, delayed):
         return optax(Optax(s.flag), s, s, x, delayed)
     if s.dialect == GREEDY:
         return greedy(Greedy(s.flag), s, s, x, delayed)
+    if s.dialect == PADDLE:
+        return paddle(Paddle(s.flag), s, s, x, delayed)
+    if s.dialect == NEWBOB:
+        return newbob(NewBob(False), s, s, x, delayed)
     return torch(Torch(False), s, s, x, delayed)
 
 
@@ -154,6 +169,10 @@ def watch(s, metrics, lr):
         carried = follow(Optax(s.flag), p, carried, s.sign, metrics, metrics, 0, lr)
     elif s.dialect == GREEDY:
         carried = follow(Greedy(s.flag), p, carried, s.sign, metrics, metrics, s.history.size, lr)
+    elif s.dialect == PADDLE:
+        carried = follow(Paddle(s.flag), p, carried, s.sign, metrics, metrics, 0, lr)
+    elif s.dialect == NEWBOB:
+        carried = follow(NewBob(False), p, carried, s.sign, metrics, metrics, 0, lr)
     else:
         carried = follow(Torch(False), p, carried, s.sign, metrics, metrics, 0, lr)
     return carried.lr

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from lrkern import _core
 from lrkern._jit import pointwise
 from lrkern._numba.arrays import STRIDE, array_at, ask, cached
+from lrkern._numba.modes import enter, leave
 from lrkern._numba.scan_rules import KINDS, ScanParams, ScanState, advance, follow
 from lrkern._numba.threads import all_threads
 
@@ -201,7 +202,9 @@ def scan_parallel(kind, groups, share, runs, steps, sign, params, states, metric
     """The same, `share` of them at a time."""
     for task in prange((groups + share - 1) // share):
         begin, end = task * share, min(groups, (task + 1) * share)
+        found = enter()
         advance_groups(kind, begin, end, runs, steps, sign, params, states, metrics, delayed, delay, lr)
+        leave(found)
 
 
 def scan(
@@ -256,7 +259,9 @@ def drive_serial(runs, steps, losses, tables, table_of, lr):
 def drive_parallel(runs, steps, losses, tables, table_of, lr):
     """The same, on several threads."""
     for run in prange(runs):
+        found = enter()
         drive(run, steps, losses, tables, table_of, lr)
+        leave(found)
 
 
 def loss_driven(losses: NDArray[Any], tables: NDArray[np.float64], table_of: NDArray[np.int64], lr: NDArray[np.float64]) -> str:

@@ -19,7 +19,10 @@ from lrkern._numba.arrays import _stub
 
 
 class ScanParams(NamedTuple):
-    """What a run is given, in the order of `_core.SCAN_PARAMS`. A metric beats the best one if it is < slope best - margin."""
+    """What a run is given, in the order of `_core.SCAN_PARAMS`. A metric beats the best one if it is < slope best - margin.
+
+    Some rules use the last two otherwise: see src_c/scan.h.
+    """
 
     start: Any
     factor: Any
@@ -224,7 +227,95 @@ def greedy(kind, p, s, x, delayed):
     )
 
 
-RULES = {Torch: torch, Keras: keras, Optax: optax, Greedy: greedy}
+class Paddle(NamedTuple):
+    """paddle; flag: a relative threshold."""
+
+    flag: bool
+
+
+@pointwise
+def paddle(kind, p, s, x, delayed):
+    """Metrics of a cooldown are not looked at at all; the first of the others is the best so far whatever it is."""
+    cooling = s.cooling > 0.0
+    bar = s.best - s.best * p.slope if kind.flag else s.best - p.margin
+    better = (s.summed == 0.0) | (x < bar)
+    bad = pick(better, 0.0, s.bad + 1.0)
+    fires = (not cooling) & (bad > p.patience)
+
+    product = s.lr * p.factor
+    lower = pick(p.min_lr > product, p.min_lr, product)
+    return ScanState(
+        lr=pick(fires & (s.lr - lower > p.eps), lower, s.lr),
+        scale=s.scale,
+        best=pick((not cooling) & better, x, s.best),
+        bad=pick(cooling, s.bad, pick(fires, 0.0, bad)),
+        good=s.good,
+        cooling=pick(fires, p.cooldown, pick(cooling, s.cooling - 1.0, s.cooling)),
+        warming=s.warming,
+        resets=s.resets,
+        sum=s.sum,
+        summed=pick(cooling, s.summed, 1.0),
+    )
+
+
+class NewBob(NamedTuple):
+    """speechbrain."""
+
+    flag: bool = False
+
+
+@pointwise
+def newbob(kind, p, s, x, delayed):
+    """Compares with the metric before, which `best` is here.
+
+    Fires at every patience + 1st metric whose relative improvement is too small, whatever lies between them.
+    """
+    improvement = pick(s.best == 0.0, 0.0, (s.best - x) / s.best)
+    poor = (s.summed > 0.0) & (improvement < p.margin)
+    fires = poor & (s.bad >= p.patience)
+    return ScanState(
+        lr=pick(fires, s.lr * p.factor, s.lr),
+        scale=s.scale,
+        best=x,
+        bad=pick(fires, 0.0, pick(poor, s.bad + 1.0, s.bad)),
+        good=s.good,
+        cooling=s.cooling,
+        warming=s.warming,
+        resets=s.resets,
+        sum=s.sum,
+        summed=1.0,
+    )
+
+
+class KL(NamedTuple):
+    """skrl, rsl_rl; flag: 0 does not count as small."""
+
+    flag: bool
+
+
+@pointwise
+def kl(kind, p, s, x, delayed):
+    """The rate that keeps a Kullback-Leibler divergence near its target."""
+    falls = x > p.slope
+    rises = (x < p.margin) & ((x > 0.0) | (not kind.flag))
+    quotient, product = s.lr / p.factor, s.lr * p.factor
+    lower = pick(p.min_lr > quotient, p.min_lr, quotient)
+    higher = pick(p.max_lr < product, p.max_lr, product)
+    return ScanState(
+        lr=pick(falls, lower, pick(rises, higher, s.lr)),
+        scale=s.scale,
+        best=s.best,
+        bad=s.bad,
+        good=s.good,
+        cooling=s.cooling,
+        warming=s.warming,
+        resets=s.resets,
+        sum=s.sum,
+        summed=s.summed,
+    )
+
+
+RULES = {Torch: torch, Keras: keras, Optax: optax, Greedy: greedy, Paddle: paddle, NewBob: newbob, KL: kl}
 KINDS = {
     "torch": Torch(),
     "keras_f32": Keras(True),
@@ -233,6 +324,11 @@ KINDS = {
     "optax_f64": Optax(False),
     "greedy": Greedy(False),
     "greedy_smooth": Greedy(True),
+    "paddle_abs": Paddle(False),
+    "paddle_rel": Paddle(True),
+    "newbob": NewBob(),
+    "kl": KL(False),
+    "kl_positive": KL(True),
 }
 """Those of `_core.SCAN_RULES`."""
 

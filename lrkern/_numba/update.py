@@ -35,7 +35,8 @@ class Pipeline(NamedTuple):
     limit: float
     weight: float  # of the parameter in its average
     zero: bool  # set gradients to 0 afterwards
-    mixed: Any  # uint64, `random_seed`'s, where rounding is stochastic; None where it is to nearest
+    mixed: Any  # uint64, `random_seed`'s, where parameters are rounded stochastically; None where they are to nearest
+    mixed_states: Any  # the same of states
 
 
 class Arrays(NamedTuple):
@@ -145,8 +146,8 @@ def run_one(c, like, first, around, keys, a, i):
 def run_block(c, like, first, pipeline, a):
     """Step all elements; `first`: the number of the first one in its tensor."""
     around = number(pipeline.factor, like), number(pipeline.limit, like), number(pipeline.weight, like)
-    mixed = pipeline.mixed
-    keys = key_of(mixed, 0, first), key_of(mixed, 1, first), key_of(mixed, 2, first), key_of(mixed, 3, first)
+    states = pipeline.mixed_states
+    keys = key_of(pipeline.mixed, 0, first), key_of(states, 1, first), key_of(states, 2, first), key_of(states, 3, first)
     size = a.param.size
     whole = size // STRIDE * STRIDE
     for group in range(0, whole, STRIDE):
@@ -197,13 +198,13 @@ def step(h, n, param, grad, s0, s1, s2):
     like = zero_of(param)
     c = rounded(rules.scalars(h, n, 1.0, 1.0), like)
     a = Arrays(flat(param), flat(grad), flat(s0), flat(s1), flat(s2), None, None, None)
-    run_block(c, like, 0, Pipeline(1.0, np.inf, 1.0, False, None), a)
+    run_block(c, like, 0, Pipeline(1.0, np.inf, 1.0, False, None, None), a)
 
 
 @cached
 def step_measured(h, n, param, grad, s0, s1):
     """The same by a rule that asks for norms."""
-    like, pipeline = zero_of(param), Pipeline(1.0, np.inf, 1.0, False, None)
+    like, pipeline = zero_of(param), Pipeline(1.0, np.inf, 1.0, False, None, None)
     a = Arrays(flat(param), flat(grad), flat(s0), flat(s1), None, None, None, None)
     c = rounded(rules.scalars(h, n, 1.0, 1.0), like)
     lanes, others = np.empty(LANES), np.empty(LANES)

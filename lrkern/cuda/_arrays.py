@@ -248,6 +248,32 @@ def _make_convert(storage: int, to: int) -> Any:
     return kernel(convert)
 
 
+@cache
+def _make_copy(storage: int, split: bool, to: int) -> Any:
+    t: Any = np.float64 if storage == _elements.FLOAT64 else np.float32
+    read_whole, read_split = _elements.reader(storage, t, 1), _elements.reader_of_split(1)
+    write = _elements.writer(to, t, 1)
+
+    def copy_all(source: int, rest: int, target: int, count: int) -> None:
+        x = cuda.local.array(1, t)
+        i = cuda.grid(1)
+        while i < count:
+            if split:
+                read_split(source, rest, i, x)
+            else:
+                read_whole(source, i, x)
+            write(target, i, x, 0)
+            i += cuda.gridsize(1)
+
+    return kernel(copy_all)
+
+
+def write_copy(param: DeviceArray, remainder: DeviceArray | None, copy: DeviceArray, halves: bool) -> None:
+    """Write a parameter to an array of another dtype. `remainder`: of one that is split."""
+    made = _make_copy(storage_of(param.dtype, halves), remainder is not None, storage_of(copy.dtype, halves))
+    _launch(made, param, param.address, 0 if remainder is None else remainder.address, copy.address, param.size)
+
+
 def _launch(made: Any, array: DeviceArray, *arguments: Any) -> None:
     if array.size > 0:
         with on_device(array.device_id):
@@ -261,9 +287,14 @@ _MOST_BLOCKS = 2048
 def zeros_like(param: DeviceArray, dtype: npt.DTypeLike) -> DeviceArray:
     """Zeros, in the shape and memory order of a parameter."""
     array = _empty_like(param, dtype)
+    clear(array)
+    return array
+
+
+def clear(array: DeviceArray) -> None:
+    """Set all elements to 0."""
     carrier = {2: np.uint16, 4: np.float32, 8: np.float64}[array.itemsize]
     _launch(_make_fill(carrier), array, array.address, array.size, carrier(0))
-    return array
 
 
 def fill(array: DeviceArray, value: float, halves: bool) -> None:

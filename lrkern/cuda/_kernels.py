@@ -53,6 +53,8 @@ class Layout(NamedTuple):
     split: bool
     zero_grad: bool
     stochastic: bool
+    """Whether the parameter is rounded so, where it is stored in 16 bits."""
+    stochastic_states: bool
     row_lrs: bool
     sparse: bool
     """Gradients are given as (indices, values)."""
@@ -89,7 +91,7 @@ def make_block(layout: Layout, lanes: int) -> Any:
     """
     t, update = layout.t, FAMILIES[layout.rule].update
     average = (_elements.FLOAT64 if t is np.float64 else _elements.FLOAT32) if layout.ema else None
-    streams = [1 + k if layout.stochastic else None for k in range(3)]
+    streams = [1 + k if layout.stochastic_states else None for k in range(3)]
 
     def read(storage: int | None) -> Any:
         return _elements.reader(storage, t, lanes)

@@ -58,7 +58,10 @@ class StepList:
         ]
         """What tells where arrays are whose library may give them other memory, torch; and where they were."""
         self._row_lrs = {i: lrs for i, lrs in enumerate(tensors.row_lrs or []) if lrs is not None}
-        self._group_of = tensors.group_of
+        self._group_of, self._halves = tensors.group_of, tensors.halves
+        self._copies, self._remainders = (
+            tensors.others.get(kind, [None] * len(tensors.params)) for kind in ("copy_to", "remainder")
+        )
         self._keys: list[Any] | None = None
         self._pairs: dict[int, Pair] = {}
         self._told = 0  # refused steps that an error has told of
@@ -99,7 +102,8 @@ class StepList:
         self._checked.set_options(options)
         self._wants_norm = options.skip_nonfinite or options.clip_norm < math.inf
         self._options[:] = options.clip_norm, options.clip_value, options.skip_nonfinite, self._wants_norm
-        self._zero_grad, self._rounding, self._seed = options.zero_grad, options.rounding, options.seed
+        self._zero_grad, self._seed = options.zero_grad, options.seed
+        self._roundings = options.rounding, options.state_rounding
 
     def set_input(self, group: int, index: int, value: float) -> None:
         """Set an input of a group's rule, by its place in RULES; `publish` makes it known."""
@@ -197,7 +201,7 @@ class StepList:
             }
             last = None if any(self._table is one.table for one in self._captured) else self._table
             table = Table.of(
-                self._checked.layout(), self._groups, self._group_of, row_lrs, pairs, self._zero_grad, self._rounding, stream,
+                self._checked.layout(), self._groups, self._group_of, row_lrs, pairs, self._zero_grad, self._roundings, stream,
                 last,
             )  # fmt: skip
             if table is not self._table or self._program is None:
@@ -300,6 +304,12 @@ class StepList:
         """For each tensor, how many updates it has had."""
         found: list[int] = self._read("updates")[: len(self._params)].tolist()
         return found
+
+    def write_copies(self) -> None:
+        """Write the arrays of "copy_to" as a step would, with the parameters as they are."""
+        for param, copy, remainder in zip(self._params, self._copies, self._remainders, strict=True):
+            if copy is not None:
+                _arrays.write_copy(param, remainder, copy, self._halves)
 
     def alone(self, function: Callable[[], T]) -> T:
         """What a function returns, called while no other thread can step.

@@ -61,14 +61,15 @@ class Table:
         row_lrs: dict[int, tuple[int, int]],
         pairs: dict[int, Pair],
         zero_grad: bool,
-        rounding: str,
+        roundings: tuple[str, str],
         stream: int,
         last: Table | None,
     ) -> Table:
         """From what `_core.StepList.layout` tells; tensors without a gradient, and empty ones, get no chunks.
 
         `row_lrs`: for tensors that have them, the address of their learning rates, and how many. `pairs`: the gradients given
-        as (indices, values). `last`: a table of the same tensors that may be changed, and is if it can serve.
+        as (indices, values). `roundings`: of parameters and of states. `last`: a table of the same tensors that may be changed,
+        and is if it can serve.
         """
         addresses, storages, sizes = layout
         rows = np.zeros((max(1, len(sizes)), TENSOR_FIELDS), np.int64)
@@ -84,7 +85,7 @@ class Table:
         by_layout: dict[Layout, list[int]] = {}
         for i in active.tolist():
             there = addresses[i] != 0
-            one = _layout(groups[group_of[i]], there, storages[i], i in row_lrs, i in pairs, zero_grad, rounding)
+            one = _layout(groups[group_of[i]], there, storages[i], i in row_lrs, i in pairs, zero_grad, roundings)
             by_layout.setdefault(one, []).append(i)
 
         stepped = tuple((one, tuple(members)) for one, members in by_layout.items())
@@ -130,12 +131,15 @@ def _enter_pairs(rows: Ints, pairs: Mapping[int, Pair]) -> None:
         first_entry += len(indices)
 
 
-def _layout(rule: str, there: Any, storages: Any, row_lrs: bool, sparse: bool, zero_grad: bool, rounding: str) -> Layout:
+def _layout(
+    rule: str, there: Any, storages: Any, row_lrs: bool, sparse: bool, zero_grad: bool, roundings: tuple[str, str]
+) -> Layout:
     def storage(role: int) -> int | None:
         return int(storages[role]) if there[role] else None
 
     states = storage(STATE), storage(STATE + 1), storage(STATE + 2)
-    halves = [one for one in (int(storages[PARAM]), *states) if one in (_elements.BFLOAT16, _elements.FLOAT16)]
+    halves = _elements.BFLOAT16, _elements.FLOAT16
+    of_params, of_states = (rounding == "stochastic" for rounding in roundings)
     return Layout(
         rule=rule,
         param=int(storages[PARAM]),
@@ -145,7 +149,8 @@ def _layout(rule: str, there: Any, storages: Any, row_lrs: bool, sparse: bool, z
         copy=storage(COPY),
         split=bool(there[REMAINDER]),
         zero_grad=zero_grad,
-        stochastic=rounding == "stochastic" and bool(halves),
+        stochastic=of_params and int(storages[PARAM]) in halves,
+        stochastic_states=of_states and any(one in halves for one in states),
         row_lrs=row_lrs,
         sparse=sparse,
     )

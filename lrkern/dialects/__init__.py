@@ -11,32 +11,24 @@ step_decay(0.1, 0.1, 30)
 
 Arguments that say nothing about values (`last_epoch`, `verbose`, `initialize`) are left out at the end of a signature, and
 ignored where they stand between others (`name`).
+
+A module of this folder whose name does not begin with `_` is a dialect: it is found, exported, tested and documented.
 """
 
-from lrkern.dialects import (
-    composer,
-    deepspeed,
-    fvcore,
-    keras,
-    megatron,
-    mmengine,
-    optax,
-    textbook,
-    timm,
-    torch,
-    transformers,
-)
+from __future__ import annotations
 
-__all__ = [
-    "composer",
-    "deepspeed",
-    "fvcore",
-    "keras",
-    "megatron",
-    "mmengine",
-    "optax",
-    "textbook",
-    "timm",
-    "torch",
-    "transformers",
-]
+from importlib import import_module
+from pkgutil import iter_modules
+from types import ModuleType
+
+__all__ = sorted(module.name for module in iter_modules(__path__) if not module.name.startswith("_"))
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name in __all__:
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}; the dialects are {', '.join(__all__)}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

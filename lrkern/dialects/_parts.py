@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from decimal import Decimal, localcontext
 from fractions import Fraction
 from math import floor, lcm
 
 from lrkern import schedules
 from lrkern._budget import spend
-from lrkern._checks import count, describe, real
+from lrkern._checks import MAX_COUNT, count, describe, real, single
 from lrkern.expression import Schedule, join
 
 _FINEST = 2**52  # the longest curve in fine steps
@@ -68,14 +70,76 @@ def between(kind: str, start: Schedule | float, end: Schedule | float, steps: in
     return (schedules.cosine if kind == "cosine" else schedules.linear)(start, end, steps)
 
 
-def held(s: Schedule, at: int, value: float) -> Schedule:
-    """`s` before step `at`, `value` from there on."""
-    return s.cooldown(at, 0, value)
+def moment(time: Length) -> float:
+    """A time as a boundary: the nearest float64."""
+    return int(time) if time == int(time) else float(time)
 
 
-def sequence(parts: Sequence[Schedule], boundaries: Sequence[int]) -> Schedule:
+def held(s: Schedule, at: Length, value: float, side: str = "from") -> Schedule:
+    """`s` before time `at`, `value` from there on, or after it."""
+    return join([s, schedules.constant(value)], [moment(at)], side)
+
+
+def sequence(parts: Sequence[Schedule], boundaries: Sequence[float]) -> Schedule:
     """`join`, or the only part."""
     return parts[0] if len(parts) == 1 else join(parts, boundaries)
+
+
+def always(s: Schedule) -> Schedule:
+    """s(0) for ever, to more digits than a float of it has."""
+    return s.staircase(MAX_COUNT)
+
+
+def inverse_root(start: float, x: float) -> Schedule:
+    """start/sqrt(x) for ever, x > 0."""
+    return always(schedules.exponential(start, x, 2).shift(-1)) / x
+
+
+def exponential_of(start: float, gamma: float) -> Schedule:
+    """start e^(-gamma t), gamma > 0.
+
+    e is no float: 2^-(t/a) with a = ln 2/gamma rounded, times the 2^-(t/b) that makes up for the rounding.
+    """
+    with localcontext() as context:
+        context.prec = 60
+        ln2, rate = Decimal(2).ln(), Decimal(gamma)
+        a = float(ln2 / rate)
+        rest = rate - ln2 / Decimal(a)
+        b = float(ln2 / abs(rest)) if rest else 0.0
+    s = schedules.exponential(start, 0.5, a)
+    return s * schedules.exponential(1.0, 0.5 if rest > 0 else 2.0, b) if b else s
+
+
+@contextmanager
+def called(where: str) -> Iterator[None]:
+    """Inside, errors name `where`, which the user has called, and not the function that it calls in turn."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        error.args = (f"{where}: {str(error).partition(': ')[2]}",)
+        raise
+
+
+@contextmanager
+def value_errors() -> Iterator[None]:
+    """Inside, arguments of the wrong kind are refused with a ValueError, as the peer does; usable as a decorator."""
+    try:
+        yield
+    except TypeError as error:
+        raise ValueError(*error.args) from None
+
+
+def check_keywords(where: str, name: str, given: object, required: Sequence[str], optional: Sequence[str] = ()) -> None:
+    """`given` is a dict with these keys."""
+    known = ", ".join([*required, *optional])
+    if not isinstance(given, Mapping):
+        raise TypeError(f"{where}: {name} must be a dict of {known}; got {describe(given)}")
+    for key in given:
+        if key not in required and key not in optional:
+            raise TypeError(f"{where}: {name} must be a dict of {known}; got {key!r}")
+    for key in required:
+        if key not in given:
+            raise TypeError(f"{where}: {name} must have {key}; got {', '.join(map(str, given)) or 'nothing'}")
 
 
 def from_calls(where: str, name: str, f: object, steps: int | None, first: int = 0) -> Schedule:
@@ -86,7 +150,7 @@ def from_calls(where: str, name: str, f: object, steps: int | None, first: int =
         raise TypeError(f"{where}: steps must be given with {name}: how many values to ask it for; got None")
     steps = count(where, "steps", steps, low=1)
     spend(steps)
-    return schedules.from_table([real(where, f"{name}({t})", f(t)) for t in range(first, first + steps)])
+    return schedules.from_table([real(where, f"{name}({t})", single(f(t))) for t in range(first, first + steps)])
 
 
 def equal_cycles(start: float, end: float, steps: int, cycles: int) -> Schedule:

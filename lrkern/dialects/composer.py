@@ -317,8 +317,11 @@ def _after_warmup(
 
 
 def _rest(run: _Run, t_warmup: Time, scale_warmup: bool, t_max: Time) -> int:
-    """Batches from the end of the warm-up to t_max."""
-    return max(run.batches("t_max", t_max) - run.batches("t_warmup", t_warmup, scaled=bool(scale_warmup)), 0)
+    """Batches from the end of the warm-up to t_max, which must not come before the end of the run."""
+    end = run.batches("t_max", t_max)
+    if run.max_duration is not None and end < run.max_duration:
+        raise ValueError(f"{run.where}: t_max must be >= max_duration, {run.max_duration} batches; got {describe(t_max)}")
+    return max(end - run.batches("t_warmup", t_warmup, scaled=flag(run.where, "scale_warmup", scale_warmup)), 0)
 
 
 def _along(curve: Schedule, first: float, rest: int) -> Schedule:
@@ -372,7 +375,7 @@ def LinearWithWarmupScheduler(
     """base_lr alpha_i t/t_warmup, then linearly to base_lr alpha_f at t = t_max.
 
     Args:
-        t_warmup, t_max: times.
+        t_warmup, t_max: times, the second not before max_duration.
         alpha_i, alpha_f: factors after the warm-up and at the end.
         scale_warmup: whether ssr scales the warm-up too.
         max_duration, batches_per_epoch, ssr: see the module.
@@ -415,7 +418,7 @@ def ConstantWithWarmupScheduler(
     """base_lr alpha t/t_warmup, then base_lr alpha.
 
     Args:
-        t_warmup, t_max: times; the second has no effect on the values.
+        t_warmup, t_max: times; the second, not before max_duration, has no effect on the values.
         alpha: any number.
         scale_warmup: whether ssr scales the warm-up too.
         max_duration, batches_per_epoch, ssr: see the module.
@@ -444,7 +447,7 @@ def CosineAnnealingWithWarmupScheduler(
     """base_lr t/t_warmup, then along a cosine to base_lr alpha_f at t = t_max.
 
     Args:
-        t_warmup, t_max: times.
+        t_warmup, t_max: times, the second not before max_duration.
         alpha_f: the last factor.
         scale_warmup: whether ssr scales the warm-up too.
         max_duration, batches_per_epoch, ssr: see the module.
@@ -476,7 +479,7 @@ def PolynomialWithWarmupScheduler(
     """base_lr t/t_warmup, then base_lr (alpha_f + (1 - alpha_f)(1 - p)^power), p from 0 to 1 at t = t_max.
 
     Args:
-        t_warmup, t_max: times.
+        t_warmup, t_max: times, the second not before max_duration.
         power: > 0.
         alpha_f: the last factor.
         scale_warmup: whether ssr scales the warm-up too.

@@ -7,12 +7,11 @@ one update late, their first rate is in force twice. `last_batch_iteration` is l
 from __future__ import annotations
 
 from fractions import Fraction
-from math import ceil, floor
 
 from lrkern import schedules
 from lrkern._budget import spend
 from lrkern._checks import choice, count, flag, real
-from lrkern.dialects._parts import sequence
+from lrkern.dialects._parts import moment, sequence
 from lrkern.expression import Schedule, join
 
 __all__ = ["LRRangeTest", "OneCycle", "OneCycleMomentum", "WarmupCosineLR", "WarmupDecayLR", "WarmupLR"]
@@ -200,12 +199,11 @@ def _triangle(
 
     rise, fall = schedules.linear(low, high, up), schedules.linear(high, low, down)
     if up_stairs:
-        rise = schedules.piecewise(levels(up_stairs), [ceil(Fraction(i * up, up_stairs)) for i in range(1, up_stairs + 1)])
+        rise = schedules.piecewise(levels(up_stairs), [moment(Fraction(i * up, up_stairs)) for i in range(1, up_stairs + 1)])
     if down_stairs:
-        # below stair i from the first step that has less than i stairs left
-        at = [floor(down - Fraction(i * down, down_stairs)) + 1 for i in range(down_stairs, 0, -1)]
-        fall = schedules.piecewise(levels(down_stairs)[::-1], at)
-    # the top belongs to the rise: a fall in stairs may begin a step later with the same value
+        # below stair i after the time at which i stairs are left
+        at = [moment(down - Fraction(i * down, down_stairs)) for i in range(down_stairs, 0, -1)]
+        fall = schedules.piecewise(levels(down_stairs)[::-1], at, "after")
     return sequence([rise, fall, tail], [up, up + down])
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from math import ceil
+from itertools import pairwise
 
 from lrkern import schedules
-from lrkern._checks import choice, count, describe, real, reals
-from lrkern.dialects._parts import fine_unit, powers, sequence
+from lrkern._checks import choice, count, counts, describe, real, reals
+from lrkern.dialects._parts import moment, powers, sequence, value_errors
 from lrkern.expression import Schedule, schedule
 
 __all__ = [
@@ -126,23 +126,34 @@ def MultiStepParamScheduler(
     array([1. , 1. , 0.5, 0.5, 0.1, 0.1, 0.1])
     """
     where = "fvcore.MultiStepParamScheduler"
-    levels = reals(where, "values", values, least=1)
+    with value_errors():
+        levels = reals(where, "values", values, least=1)
     if num_updates is None and milestones is None:
-        raise TypeError(f"{where}: num_updates or milestones must be given; got None")
+        raise ValueError(f"{where}: num_updates or milestones must be given; got None")
     if milestones is None:
         width = -(-count(where, "num_updates", num_updates, low=1) // len(levels))
         at = [width * i for i in range(1, len(levels))]
     else:
-        at = [count(where, f"milestones[{i}]", m, low=1) for i, m in enumerate(milestones)]
+        given = counts(where, "milestones", milestones, ordered=False)
+        at = [count(where, f"milestones[{i}]", m, low=1) for i, m in enumerate(given)]
         wanted = len(levels) - (num_updates is not None)
         if len(at) != wanted:
             raise ValueError(f"{where}: milestones must be {wanted} for {len(levels)} values; got {len(at)}")
-    last = at.pop() if num_updates is None else count(where, "num_updates", num_updates, low=1)
-    if last < len(levels):
-        raise ValueError(f"{where}: num_updates must be >= {len(levels)}, one for each value; got {last}")
-    for before, after in zip([0, *at], [*at, last], strict=True):
+    for before, after in pairwise(at):
         if after <= before:
-            raise ValueError(f"{where}: milestones must increase and stay below num_updates; got {after} after {before}")
+            raise ValueError(f"{where}: milestones must increase; got {after} after {before}")
+    if num_updates is None:  # fvcore takes the last one for it
+        if at[-1] < len(levels):
+            raise ValueError(f"{where}: the last of milestones must be >= {len(levels)}, a step for each value; got {at[-1]}")
+        return schedules.piecewise(levels, at[:-1])
+    steps = count(where, "num_updates", num_updates, low=1)
+    if steps < len(levels):
+        raise ValueError(f"{where}: num_updates must be >= {len(levels)}, one for each value; got {steps}")
+    if at and at[-1] >= steps:
+        wrong = f"milestones must be below num_updates = {steps}; got {at[-1]}"
+        if milestones is None:
+            wrong = f"num_updates must leave a step for the last of {len(levels)} parts of {at[0]}; got {steps}"
+        raise ValueError(f"{where}: {wrong}")
     return schedules.piecewise(levels, at)
 
 
@@ -159,8 +170,10 @@ def StepParamScheduler(num_updates: int, values: Sequence[float]) -> Schedule:
     array([1. , 1. , 0.5, 0.5, 0.5, 0.5])
     """
     where = "fvcore.StepParamScheduler"
-    steps, levels = count(where, "num_updates", num_updates, low=1), reals(where, "values", values, least=1)
-    return schedules.piecewise(levels, [-(-i * steps // len(levels)) for i in range(1, len(levels))])
+    steps = count(where, "num_updates", num_updates, low=1)
+    with value_errors():
+        levels = reals(where, "values", values, least=1)
+    return schedules.piecewise(levels, [moment(Fraction(i * steps, len(levels))) for i in range(1, len(levels))])
 
 
 def StepWithFixedGammaParamScheduler(base_value: float, num_decays: int, gamma: float, num_updates: int) -> Schedule:
@@ -176,9 +189,12 @@ def StepWithFixedGammaParamScheduler(base_value: float, num_decays: int, gamma: 
     array([1. , 1. , 0.5, 0.5, 0.5])
     """
     where = "fvcore.StepWithFixedGammaParamScheduler"
-    base, gamma = real(where, "base_value", base_value, above=0.0), real(where, "gamma", gamma, above=0.0)
-    decays, steps = count(where, "num_decays", num_decays, low=1), count(where, "num_updates", num_updates, low=1)
-    return schedules.piecewise(powers(base, gamma, decays), [-(-i * steps // (decays + 1)) for i in range(1, decays + 1)])
+    with value_errors():
+        base, gamma = real(where, "base_value", base_value, above=0.0), real(where, "gamma", gamma, above=0.0)
+        decays, steps = count(where, "num_decays", num_decays, low=1), count(where, "num_updates", num_updates, low=1)
+    return schedules.piecewise(
+        powers(base, gamma, decays), [moment(Fraction(i * steps, decays + 1)) for i in range(1, decays + 1)]
+    )
 
 
 def CompositeParamScheduler(
@@ -199,8 +215,10 @@ def CompositeParamScheduler(
     array([0.  , 0.25, 0.5 , 0.75, 1.  , 1.  ])
     """
     where = "fvcore.CompositeParamScheduler"
-    if isinstance(schedulers, Schedule) or not isinstance(schedulers, Sequence) or not schedulers:
+    if isinstance(schedulers, Schedule) or not isinstance(schedulers, Sequence):
         raise TypeError(f"{where}: schedulers must be a sequence of Schedules; got {describe(schedulers)}")
+    if not schedulers:
+        raise ValueError(f"{where}: schedulers must not be empty")
     children = [schedule(where, f"schedulers[{i}]", one) for i, one in enumerate(schedulers)]
     shares, steps = reals(where, "lengths", lengths), count(where, "steps", steps, low=1)
     for name, given in (("lengths", shares), ("interval_scaling", interval_scaling)):
@@ -208,19 +226,27 @@ def CompositeParamScheduler(
             raise ValueError(f"{where}: {name} must be as many as the {len(children)} schedulers; got {len(given)}")
     if min(shares) <= 0.0 or abs(sum(shares) - 1.0) >= 1e-3:
         raise ValueError(f"{where}: lengths must be > 0 and add up to 1; got {describe(list(shares))}")
-    parts, starts, begin = [], [0], Fraction(0)
+    parts: list[Schedule] = []
+    starts: list[float] = [0]
+    begin = Fraction(0)
     for i, (child, share, scaling) in enumerate(zip(children, shares, interval_scaling, strict=True)):
-        if choice(where, f"interval_scaling[{i}]", scaling, ("rescaled", "fixed")) == "fixed":
-            parts.append(child.shift(-starts[-1]) if starts[-1] else child)
+        if _scaling(where, i, scaling) == "fixed":
+            parts.append(_seen_from(child, starts[-1]))
         else:
-            parts.append(_squeezed(child, 1.0 - sum(shares[:-1]) if i == len(shares) - 1 else share, starts[-1] - begin))
+            parts.append(child.stretch(1.0 - sum(shares[:-1]) if i == len(shares) - 1 else share))
         begin += Fraction(share) * steps
         # shares are decimals, 0.1 is a little more than a tenth: what is nearly a step is one
-        starts.append(round(begin) if abs(begin - round(begin)) < Fraction(1, 10**6) else ceil(begin))
+        starts.append(round(begin) if abs(begin - round(begin)) < Fraction(1, 10**6) else moment(begin))
     return sequence(parts, starts[1:-1])
 
 
-def _squeezed(child: Schedule, share: float, late: Fraction) -> Schedule:
-    """child((t + late)/share), 0 <= late < 1."""
-    unit = min(late.denominator, fine_unit(Fraction(max(child.steps or 1, 1))))
-    return child.stretch(share * unit).shift(-round(late * unit)).stretch(1.0 / unit) if late else child.stretch(share)
+def _scaling(where: str, i: int, scaling: str) -> str:
+    with value_errors():
+        return choice(where, f"interval_scaling[{i}]", scaling, ("rescaled", "fixed"))
+
+
+def _seen_from(child: Schedule, time: float) -> Schedule:
+    """child(t + time)."""
+    if time == int(time):
+        return child.shift(-int(time)) if time else child
+    return child.of(schedules.line(time, 1.0))

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lrkern import schedules
-from lrkern._checks import count, counts, flag, real, reals
-from lrkern.dialects._parts import placed
+from lrkern._checks import count, flag, real, reals, times
+from lrkern.dialects._cycles import longer_each_time
+from lrkern.dialects._parts import called, placed
 from lrkern.expression import Schedule, join
 
 __all__ = [
@@ -56,11 +57,11 @@ def ExponentialDecay(
     return schedules.exponential(start, decay_rate, decay_steps)
 
 
-def PiecewiseConstantDecay(boundaries: Sequence[int], values: Sequence[float], name: str = "PiecewiseConstant") -> Schedule:
-    """values[i], i the number of boundaries < t: a new value is in force one step after its boundary.
+def PiecewiseConstantDecay(boundaries: Sequence[float], values: Sequence[float], name: str = "PiecewiseConstant") -> Schedule:
+    """values[i], i the number of boundaries < t: at a boundary itself the old value is still in force.
 
     Args:
-        boundaries: integers >= 0 that do not decrease.
+        boundaries: numbers >= 0 that do not decrease.
         values: one more.
         name: ignored.
 
@@ -70,10 +71,10 @@ def PiecewiseConstantDecay(boundaries: Sequence[int], values: Sequence[float], n
     array([1. , 1. , 1. , 0.5, 0.5])
     """
     where = "keras.PiecewiseConstantDecay"
-    at, levels = counts(where, "boundaries", boundaries), reals(where, "values", values, least=1)
+    at, levels = times(where, "boundaries", boundaries), reals(where, "values", values, least=1)
     if len(levels) != len(at) + 1:
         raise ValueError(f"{where}: values must be one more than the {len(at)} boundaries; got {len(levels)}")
-    return schedules.piecewise(levels, [boundary + 1 for boundary in at])
+    return schedules.piecewise(levels, at, "after")
 
 
 def PolynomialDecay(
@@ -106,11 +107,7 @@ def PolynomialDecay(
     if not flag(where, "cycle", cycle):
         decay_steps = real(where, "decay_steps", decay_steps, above=0.0)
         return placed(lambda steps: schedules.polynomial(start, end, steps, power), decay_steps)
-    every = count(where, "decay_steps", decay_steps, low=1)
-    # In cycle k = 1, 2, ... the part that is left is (k every - t)/(k every): what is left of this cycle, over k.
-    left = schedules.polynomial(1.0, 0.0, every, power).shift(-1).repeat(every)
-    shares = left * schedules.inverse_power(1.0, every, power).staircase(every)
-    return end + (schedules.constant(start) - end) * join([schedules.constant(1.0), shares], [1])
+    return longer_each_time(start, end, count(where, "decay_steps", decay_steps, low=1), power)
 
 
 def InverseTimeDecay(
@@ -207,7 +204,8 @@ def CosineDecayRestarts(
     first = count(where, "first_decay_steps", first_decay_steps, low=1)
     t_mul, m_mul = real(where, "t_mul", t_mul, above=0.0), real(where, "m_mul", m_mul, above=0.0)
     alpha = real(where, "alpha", alpha)
-    if m_mul == 1.0:
-        return start * schedules.warm_restarts(1.0, alpha, first, t_mul)
-    cycles = schedules.warm_restarts(1.0, 0.0, first, t_mul, m_mul)
+    with called(where):
+        if m_mul == 1.0:
+            return start * schedules.warm_restarts(1.0, alpha, first, t_mul)
+        cycles = schedules.warm_restarts(1.0, 0.0, first, t_mul, m_mul)
     return start * (alpha + (schedules.constant(1.0) - alpha) * cycles) if alpha else start * cycles

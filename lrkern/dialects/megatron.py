@@ -62,14 +62,13 @@ def OptimizerParamScheduler(
         fall = schedules.constant(top)
     elif style == "inverse-square-root":
         curve = schedules.inverse_sqrt(top, max(warmup, 1))
-        fall = held((curve if warmup else curve.shift(1)).clip(low=last), steps + 1, last)
+        fall = held((curve if warmup else curve.shift(1)).clip(low=last), steps, last, "after")
     elif style == "WSD":
         fall = _wsd(where, top, last, steps, wsd_decay_steps, lr_wsd_decay_style)
-        if warmup:  # the warm-up has its last step to itself, also where the decay began before it
-            fall = join([schedules.constant(top), fall.shift(-1)], [1])
     else:
         fall = (schedules.linear if style == "linear" else schedules.cosine)(top, last, steps)
-    return join([schedules.linear(first, top, warmup), fall], [warmup]) if warmup else fall
+    # The warm-up has its last step to itself, also where a decay has begun before it.
+    return join([schedules.linear(first, top, warmup), fall], [warmup], "after") if warmup else fall
 
 
 def _wsd(where: str, top: float, last: float, steps: int, decay: int | None, style: str | None) -> Schedule:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from lrkern import schedules
 from lrkern._checks import count, counts, describe, real, reals
 from lrkern.dialects import torch
-from lrkern.dialects._parts import powers, sequence, wave
+from lrkern.dialects._parts import called, powers, sequence, value_errors, wave
 from lrkern.expression import Schedule, join
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
 ]
 
 INF = 10**9
+"""No end: mmengine's constant, where its schedulers do end."""
 
 
 def _length(where: str, begin: int, end: int) -> int:
@@ -48,7 +49,7 @@ def _length(where: str, begin: int, end: int) -> int:
 def _windowed(s: Schedule, base: float, begin: int, end: int) -> Schedule:
     """base before begin, s from its own step 0, held as it is at step end - 1."""
     parts, starts = [s], []
-    if end < INF and (s.steps is None or s.steps > end - begin - 1):
+    if end != INF and (s.steps is None or s.steps > end - begin - 1):
         parts.append(schedules.constant(s(end - begin - 1)))
         starts.append(end)
     if begin:
@@ -148,7 +149,7 @@ def MultiStepLR(base_lr: float, milestones: Sequence[int], gamma: float = 0.1, b
     """
     where = "mmengine.MultiStepLR"
     base, gamma = real(where, "base_lr", base_lr), real(where, "gamma", gamma)
-    at = counts(where, "milestones", sorted(milestones))
+    at = sorted(counts(where, "milestones", milestones, ordered=False))
     _length(where, begin, end)
     return _windowed(schedules.piecewise(powers(base, gamma, len(at)), at), base, begin, end)
 
@@ -232,7 +233,8 @@ def CosineRestartLR(
     """
     where = "mmengine.CosineRestartLR"
     base = real(where, "base_lr", base_lr)
-    lengths = [count(where, f"periods[{i}]", period, low=1) for i, period in enumerate(periods)]
+    given = counts(where, "periods", periods, ordered=False)
+    lengths = [count(where, f"periods[{i}]", period, low=1) for i, period in enumerate(given)]
     weights = reals(where, "restart_weights", restart_weights, least=1)
     if len(weights) != len(lengths):
         raise ValueError(f"{where}: restart_weights must be as many as the {len(lengths)} periods; got {len(weights)}")
@@ -272,16 +274,19 @@ def OneCycleLR(
     """
     where = "mmengine.OneCycleLR"
     base, length = real(where, "base_lr", base_lr), _length(where, begin, end)
-    steps = length if total_steps is None else count(where, "total_steps", total_steps, low=1)
-    s = torch.OneCycleLR(
-        real(where, "eta_max", eta_max),
-        steps,
-        pct_start=pct_start,
-        anneal_strategy=anneal_strategy,
-        div_factor=div_factor,
-        final_div_factor=final_div_factor,
-        three_phase=three_phase,
-    )
+    with value_errors():
+        steps = length if total_steps is None else count(where, "total_steps", total_steps, low=1)
+    top = real(where, "eta_max", eta_max)
+    with called(where):
+        s = torch.OneCycleLR(
+            top,
+            steps,
+            pct_start=pct_start,
+            anneal_strategy=anneal_strategy,
+            div_factor=div_factor,
+            final_div_factor=final_div_factor,
+            three_phase=three_phase,
+        )
     return _windowed(s, base, begin, end)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from lrkern import recipes, schedules
 from lrkern._checks import choice, count, describe, flag, real
-from lrkern.dialects._parts import between, products
+from lrkern.dialects._parts import between, called, check_keywords, products, value_errors
 from lrkern.expression import Schedule, join
 
 __all__ = [
@@ -192,7 +192,8 @@ def piecewise_interpolate_schedule(
     array([1.  , 0.75, 0.5 , 0.25, 0.  , 0.  ])
     """
     where = "optax.piecewise_interpolate_schedule"
-    choice(where, "interpolate_type", interpolate_type, ("linear", "cosine"))
+    with value_errors():
+        choice(where, "interpolate_type", interpolate_type, ("linear", "cosine"))
     values, at = _scaled(where, init_value, boundaries_and_scales)
     return schedules.interpolate(values, [0, *at], interpolate_type)
 
@@ -241,7 +242,8 @@ def cosine_onecycle_schedule(
         pct_start: 0 to 1.
         div_factor, final_div_factor: > 0.
 
-    Source: optax cosine_onecycle_schedule, arXiv 1708.07120.
+    Source: optax cosine_onecycle_schedule, arXiv 1708.07120. With pct_start = 1 optax loses the top and falls from the first
+        step on; here it rises until step N, where the end is.
 
     >>> s = cosine_onecycle_schedule(100, 0.1)
     >>> s(0), s(30), round(s(100), 12)
@@ -292,7 +294,8 @@ def warmup_cosine_decay_schedule(
     c = (1 + cos(pi (t - warmup_steps)/(decay_steps - warmup_steps)))/2.
 
     Args:
-        init_value, peak_value, end_value: the values at the beginning, after the warm-up and at the end.
+        init_value, peak_value, end_value: the values at the beginning, after the warm-up and at the end. A peak of 0 leaves 0
+            for ever, whatever the end: optax takes the end as a share of the peak.
         warmup_steps: >= 0.
         decay_steps: all steps, the warm-up included: > warmup_steps.
         exponent: 0.001 to 1000, or 0, which leaves peak_value for ever.
@@ -318,7 +321,8 @@ def _warmup_cosine(
 ) -> Schedule:
     warmed = _warmup(where, init_value, peak_value, warmup_steps)
     steps = count(where, "decay_steps", decay_steps, low=warmup_steps + 1) - warmup_steps
-    return warmed(_cosine(where, float(peak_value), real(where, "end_value", end_value), steps, exponent))
+    peak, end = float(peak_value), real(where, "end_value", end_value)
+    return warmed(_cosine(where, peak, end if peak else 0.0, steps, exponent))
 
 
 def warmup_exponential_decay_schedule(
@@ -343,8 +347,14 @@ def warmup_exponential_decay_schedule(
     >>> warmup_exponential_decay_schedule(0.0, 1.0, 2, 1, 0.5).table(5)
     array([0.  , 0.5 , 1.  , 0.5 , 0.25])
     """
-    warmed = _warmup("optax.warmup_exponential_decay_schedule", init_value, peak_value, warmup_steps)
-    return warmed(exponential_decay(peak_value, transition_steps, decay_rate, transition_begin, staircase, end_value))
+    where = "optax.warmup_exponential_decay_schedule"
+    warmed = _warmup(where, init_value, peak_value, warmup_steps)
+    with called(where):
+        decay = exponential_decay(peak_value, transition_steps, decay_rate, transition_begin, staircase, end_value)
+    return warmed(decay)
+
+
+_CYCLE = ("init_value", "peak_value", "warmup_steps", "decay_steps")
 
 
 def sgdr_schedule(cosine_kwargs: Iterable[Mapping[str, Any]]) -> Schedule:
@@ -362,8 +372,7 @@ def sgdr_schedule(cosine_kwargs: Iterable[Mapping[str, Any]]) -> Schedule:
     where = "optax.sgdr_schedule"
     parts, boundaries = [], [0]
     for i, kwargs in enumerate(cosine_kwargs):
-        if not isinstance(kwargs, Mapping):
-            raise TypeError(f"{where}: cosine_kwargs[{i}] must be a dict of arguments; got {describe(kwargs)}")
+        check_keywords(where, f"cosine_kwargs[{i}]", kwargs, _CYCLE, ("end_value", "exponent"))
         parts.append(_warmup_cosine(where, **kwargs))
         boundaries.append(boundaries[-1] + kwargs["decay_steps"])
     if not parts:
@@ -383,4 +392,5 @@ def join_schedules(schedules: Sequence[Schedule], boundaries: Sequence[int]) -> 
     >>> join_schedules([constant_schedule(1.0), linear_schedule(0.5, 0.0, 2)], [2]).table(5)
     array([1.  , 1.  , 0.5 , 0.25, 0.  ])
     """
-    return join(schedules, boundaries)
+    with called("optax.join_schedules"):
+        return join(schedules, boundaries)

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from math import ceil
 
 from lrkern import schedules
 from lrkern._budget import spend
-from lrkern._checks import MAX_COUNT, choice, count, counts, describe, flag, real
-from lrkern.dialects._parts import held, powers
+from lrkern._checks import MAX_COUNT, choice, count, counts, describe, flag, real, single
+from lrkern.dialects._parts import called, held, powers
 from lrkern.dialects._timm_noise import noise
 from lrkern.expression import Schedule, join
 
@@ -47,12 +46,13 @@ class _Cycles:
         return self.steps * (Fraction(i) if self.mul == 1 else (self.mul**i - 1) / (self.mul - 1))
 
     @property
-    def end(self) -> int:
-        return ceil(self.begin(self.limit))
+    def end(self) -> Fraction:
+        return self.begin(self.limit)
 
     def of(self, curve: Schedule) -> Schedule:
         """All cycles of the curve, which is the first one."""
-        s = curve if self.limit == 1 else curve.restarts(float(self.mul), self.decay)
+        with called(self.where):
+            s = curve if self.limit == 1 else curve.restarts(float(self.mul), self.decay)
         return s if self.end > MAX_COUNT else held(s, self.end, self.lr_min)
 
 
@@ -365,7 +365,8 @@ def _decay(where: str, decay_fn: str | Callable[[float], float], steps: int, pow
     """From 1 to 0 in `steps` steps, as timm calls it."""
     if callable(decay_fn):
         spend(steps)
-        return schedules.from_table([real(where, f"decay_fn({t}/{steps})", decay_fn(t / steps)) for t in range(steps + 1)])
+        values = [single(decay_fn(t / steps)) for t in range(steps + 1)]
+        return schedules.from_table([real(where, f"decay_fn({t}/{steps})", value) for t, value in enumerate(values)])
     ratio = real(where, "decay_ratio", ratio, low=1e-100, below=1.0)
     kind = choice(where, "decay_fn", decay_fn, ("linear", "1-sqrt", "cosine", "power", "exp"))
     if kind == "exp":

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from math import floor, lcm
 
 from lrkern import schedules
 from lrkern._budget import spend
-from lrkern._checks import MAX_COUNT, choice, count, counts, describe, flag, real
-from lrkern.dialects._parts import between, fine_unit, from_calls, placed, powers, stretched, wave
+from lrkern._checks import choice, count, counts, describe, flag, real, single
+from lrkern.dialects._cycles import Phase, cyclic, one_cycle
+from lrkern.dialects._parts import between, from_calls, powers, value_errors, wave
 from lrkern.expression import Schedule, join, multiply, schedule
 
 __all__ = [
@@ -77,7 +77,7 @@ def MultiplicativeLR(base_lr: float, lr_lambda: Callable[[int], float], steps: i
     steps = count(where, "steps", steps, low=1)
     spend(steps)
     for t in range(1, steps):
-        values.append(values[-1] * real(where, f"lr_lambda({t})", lr_lambda(t)))
+        values.append(values[-1] * real(where, f"lr_lambda({t})", single(lr_lambda(t))))
     return schedules.from_table(values)
 
 
@@ -181,10 +181,10 @@ def PolynomialLR(base_lr: float, total_iters: int = 5, power: float = 1.0) -> Sc
     """base_lr (1 - min(t, total_iters)/total_iters)^power.
 
     Args:
-        total_iters: steps, >= 0.
+        total_iters: steps, >= 0; with 0 it is at 0 at once.
         power: >= 0; with 0 nothing changes.
 
-    Source: torch PolynomialLR.
+    Source: torch PolynomialLR, which stays at base_lr for ever with total_iters 0.
 
     >>> PolynomialLR(1.0, total_iters=4, power=2.0).table(6)
     array([1.    , 0.5625, 0.25  , 0.0625, 0.    , 0.    ])
@@ -227,8 +227,13 @@ def CosineAnnealingWarmRestarts(base_lr: float, T_0: int, T_mult: int = 1, eta_m
     array([1.    , 0.5   , 1.    , 0.8536, 0.5   , 0.1464, 1.    ])
     """
     where = "torch.CosineAnnealingWarmRestarts"
-    base_lr, eta_min = real(where, "base_lr", base_lr), real(where, "eta_min", eta_min)
-    T_0, T_mult = count(where, "T_0", T_0, low=1), count(where, "T_mult", T_mult, low=1)
+    base_lr = real(where, "base_lr", base_lr)
+    with value_errors():
+        eta_min, T_0, T_mult = (
+            real(where, "eta_min", eta_min),
+            count(where, "T_0", T_0, low=1),
+            count(where, "T_mult", T_mult, low=1),
+        )
     return schedules.warm_restarts(base_lr, eta_min, T_0, T_mult)
 
 
@@ -267,7 +272,7 @@ def CyclicLR(
     where = "torch.CyclicLR"
     low, high = real(where, "base_lr", base_lr), real(where, "max_lr", max_lr)
     flag(where, "cycle_momentum", cycle_momentum)
-    return _cyclic(where, low, high, step_size_up, step_size_down, mode, gamma, scale_fn, scale_mode, steps)
+    return cyclic(where, low, high, step_size_up, step_size_down, mode, gamma, scale_fn, scale_mode, steps)
 
 
 def CyclicMomentum(
@@ -297,47 +302,12 @@ def CyclicMomentum(
     where = "torch.CyclicMomentum"
     _needs_momentum(where, cycle_momentum)
     top, bottom = real(where, "max_momentum", max_momentum), real(where, "base_momentum", base_momentum)
-    return _cyclic(where, top, bottom, step_size_up, step_size_down, mode, gamma, scale_fn, scale_mode, steps)
+    return cyclic(where, top, bottom, step_size_up, step_size_down, mode, gamma, scale_fn, scale_mode, steps)
 
 
 def _needs_momentum(where: str, cycle_momentum: bool) -> None:
     if not flag(where, "cycle_momentum", cycle_momentum):
         raise ValueError(f"{where}: cycle_momentum must be True, or momentum does not change; got False (bool)")
-
-
-def _cyclic(
-    where: str,
-    low: float,
-    high: float,
-    step_size_up: float,
-    step_size_down: float | None,
-    mode: str,
-    gamma: float,
-    scale_fn: Callable[[float], float] | None,
-    scale_mode: str,
-    steps: int | None,
-) -> Schedule:
-    up = Fraction(real(where, "step_size_up", step_size_up, above=0.0))
-    down = up if step_size_down is None else Fraction(real(where, "step_size_down", step_size_down, above=0.0))
-    gamma = real(where, "gamma", gamma, above=0.0)
-    unit = lcm(up.denominator, down.denominator)
-    unit = unit if (up + down) * unit <= MAX_COUNT else fine_unit(up + down)
-
-    def triangles(low: float, high: float, mode: str = "triangular") -> Schedule:
-        triangle = schedules.cyclic(low, high, round(up * unit), round(down * unit), mode)
-        return triangle.stretch(Fraction(1, unit)) if unit > 1 else triangle
-
-    if scale_fn is None:
-        choice(where, "mode", mode, ("triangular", "triangular2", "exp_range"))
-        if mode != "exp_range":
-            return triangles(low, high, mode)
-        scale = schedules.exponential(1.0, gamma)
-    elif choice(where, "scale_mode", scale_mode, ("cycle", "iterations")) == "iterations":
-        scale = from_calls(where, "scale_fn", scale_fn, steps)
-    else:
-        cycles = None if steps is None else floor((count(where, "steps", steps, low=1) - 1) / (up + down)) + 1
-        scale = stretched(from_calls(where, "scale_fn", scale_fn, cycles, first=1), up + down)
-    return low + (schedules.constant(high) - low) * (triangles(0.0, 1.0) * scale)
 
 
 def OneCycleLR(
@@ -367,7 +337,8 @@ def OneCycleLR(
         div_factor, final_div_factor: > 0.
 
     Source: torch OneCycleLR, arXiv 1708.07120. After step N - 1 the value is held: torch goes on beyond it for one step (down
-        to negative values where linear), then raises. With pct_start N = 1 it divides by zero, here step 0 is the top.
+        to negative values where linear), then raises. With pct_start N = 1 it divides by zero; here the phases of no steps are
+        passed by: step 0 is the top, with three phases max_lr/div_factor, where the last one begins, and for N = 1 the end.
 
     >>> s = OneCycleLR(0.1, 100)
     >>> s(0), s(29), round(s(99), 12)
@@ -383,7 +354,7 @@ def OneCycleLR(
         phases = [up, down, lambda kind, n: multiply(low, between(kind, 1.0, one / last, n))]
     else:
         phases = [up, lambda kind, n: between(kind, top, low / last, n)]
-    return _one_cycle(where, total_steps, epochs, steps_per_epoch, pct_start, anneal_strategy, phases)
+    return one_cycle(where, _total(where, total_steps, epochs, steps_per_epoch), pct_start, anneal_strategy, phases)
 
 
 def OneCycleMomentum(
@@ -413,53 +384,27 @@ def OneCycleMomentum(
     where = "torch.OneCycleMomentum"
     _needs_momentum(where, cycle_momentum)
     top, bottom = real(where, "max_momentum", max_momentum), real(where, "base_momentum", base_momentum)
-    phases: list[_Phase] = [lambda kind, n: between(kind, top, bottom, n), lambda kind, n: between(kind, bottom, top, n)]
+    phases: list[Phase] = [lambda kind, n: between(kind, top, bottom, n), lambda kind, n: between(kind, bottom, top, n)]
     if flag(where, "three_phase", three_phase):
         phases.append(lambda kind, n: schedules.constant(top))
-    return _one_cycle(where, total_steps, epochs, steps_per_epoch, pct_start, anneal_strategy, phases)
+    return one_cycle(where, _total(where, total_steps, epochs, steps_per_epoch), pct_start, anneal_strategy, phases)
 
 
-_Phase = Callable[[str, int], Schedule]
+def _total(where: str, total_steps: int | None, epochs: int | None, steps_per_epoch: int | None) -> int:
+    """The length of a run, given in one of two ways."""
+    with value_errors():
+        return _one_total(where, total_steps, epochs, steps_per_epoch)
 
 
-def _one_cycle(
-    where: str,
-    total_steps: int | None,
-    epochs: int | None,
-    steps_per_epoch: int | None,
-    pct_start: float,
-    anneal_strategy: str,
-    phases: Sequence[_Phase],
-) -> Schedule:
-    """Phases that end at pct_start N - 1 (twice that, with three of them) and N - 1, any of them between two steps."""
-    if total_steps is None:
-        if epochs is None or steps_per_epoch is None:
-            raise TypeError(f"{where}: total_steps must be given, or epochs and steps_per_epoch; got None")
-        total_steps = count(where, "epochs", epochs, low=1) * count(where, "steps_per_epoch", steps_per_epoch, low=1)
-    total_steps = count(where, "total_steps", total_steps, low=1)
-    pct_start = real(where, "pct_start", pct_start, low=0.0, high=1.0)
-    kind = {"cos": "cosine", "linear": "linear"}[choice(where, "anneal_strategy", anneal_strategy, ("cos", "linear"))]
-    ends = [_exact(pct_start * total_steps - 1.0), total_steps - 1]
-    if len(phases) == 3:
-        ends.insert(1, _exact(2 * pct_start * total_steps - 2.0))
-    parts, starts, begin = [], [0], _exact(0.0)
-    for phase, end in zip(phases, ends, strict=True):
-        # A phase that is over before it begins is passed by; where it ends is still where the next one begins.
-        if end > begin:
-            parts.append(placed(lambda n, phase=phase: phase(kind, n), end - begin, starts[-1] - begin))  # type: ignore[misc]
-            starts.append(max(floor(end) + 1, starts[-1]))
-        begin = end
-    if ends[-2] > ends[-1]:  # the middle phase is longer than all there is: stop within it
-        whole = join(parts[:2], starts[1:2])
-        return join([whole, schedules.constant(whole(total_steps - 1))], [total_steps])
-    if not parts:
-        return phases[-1](kind, 0)
-    return parts[0] if len(parts) == 1 else join(parts, starts[1:-1])
-
-
-def _exact(end: float) -> Fraction | int:
-    """The number that a float holds, an integer where it can be: those are far cheaper."""
-    return int(end) if end.is_integer() else Fraction(end)
+def _one_total(where: str, total_steps: int | None, epochs: int | None, steps_per_epoch: int | None) -> int:
+    if total_steps is None and (epochs is None or steps_per_epoch is None):
+        raise ValueError(f"{where}: total_steps must be given, or epochs and steps_per_epoch; got None")
+    if epochs is None or steps_per_epoch is None:
+        return count(where, "total_steps", total_steps, low=1)
+    product = count(where, "epochs", epochs, low=1) * count(where, "steps_per_epoch", steps_per_epoch, low=1)
+    if total_steps is not None and count(where, "total_steps", total_steps, low=1) != product:
+        raise ValueError(f"{where}: total_steps must be epochs times steps_per_epoch, {product}; got {describe(total_steps)}")
+    return count(where, "epochs times steps_per_epoch", product)
 
 
 def SequentialLR(schedulers: Sequence[Schedule], milestones: Sequence[int]) -> Schedule:
@@ -529,6 +474,7 @@ def SWALR(base_lr: float, swa_lr: float, anneal_epochs: int = 10, anneal_strateg
     """
     where = "torch.SWALR"
     base_lr, swa_lr = real(where, "base_lr", base_lr), real(where, "swa_lr", swa_lr)
-    anneal_epochs = count(where, "anneal_epochs", anneal_epochs)
-    kind = choice(where, "anneal_strategy", anneal_strategy, ("cos", "linear"))
+    with value_errors():
+        anneal_epochs = count(where, "anneal_epochs", anneal_epochs)
+        kind = choice(where, "anneal_strategy", anneal_strategy, ("cos", "linear"))
     return between("cosine" if kind == "cos" else "linear", base_lr, swa_lr, anneal_epochs)

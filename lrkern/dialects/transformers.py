@@ -7,12 +7,13 @@ group's rate for every group, so call once for each group. `last_epoch` is left 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from fractions import Fraction
+from inspect import Parameter, signature
 from typing import Any
 
 from lrkern import schedules
 from lrkern._checks import choice, count, describe, real
-from lrkern.dialects._parts import equal_cycles, held, wave
+from lrkern.dialects import _hugging_face as shared
+from lrkern.dialects._parts import called, held
 from lrkern.expression import Schedule, join
 
 __all__ = [
@@ -31,23 +32,6 @@ __all__ = [
 ]
 
 
-def _base(name: str, base_lr: float) -> float:
-    return real(f"transformers.{name}", "base_lr", base_lr)
-
-
-def _warmup(name: str, num_warmup_steps: int) -> int:
-    return count(f"transformers.{name}", "num_warmup_steps", num_warmup_steps)
-
-
-def _training(name: str, num_training_steps: int) -> int:
-    return count(f"transformers.{name}", "num_training_steps", num_training_steps)
-
-
-def _after_warmup(base_lr: float, steps: int, then: Schedule) -> Schedule:
-    """base_lr t/steps, then the rest from its step 0."""
-    return join([schedules.linear(0.0, base_lr, steps), then], [steps]) if steps else then
-
-
 def get_constant_schedule(base_lr: float) -> Schedule:
     """base_lr.
 
@@ -56,7 +40,7 @@ def get_constant_schedule(base_lr: float) -> Schedule:
     >>> get_constant_schedule(0.1)(1000)
     0.1
     """
-    return schedules.constant(_base("get_constant_schedule", base_lr))
+    return shared.constant("transformers.get_constant_schedule", base_lr)
 
 
 def get_adafactor_schedule(initial_lr: float = 0.0) -> Schedule:
@@ -81,9 +65,7 @@ def get_constant_schedule_with_warmup(base_lr: float, num_warmup_steps: int) -> 
     >>> get_constant_schedule_with_warmup(10.0, 4).table(6)
     array([ 0. ,  2.5,  5. ,  7.5, 10. , 10. ])
     """
-    name = "get_constant_schedule_with_warmup"
-    base_lr = _base(name, base_lr)
-    return _after_warmup(base_lr, _warmup(name, num_warmup_steps), schedules.constant(base_lr))
+    return shared.constant("transformers.get_constant_schedule_with_warmup", base_lr, num_warmup_steps)
 
 
 def get_linear_schedule_with_warmup(base_lr: float, num_warmup_steps: int, num_training_steps: int) -> Schedule:
@@ -98,17 +80,7 @@ def get_linear_schedule_with_warmup(base_lr: float, num_warmup_steps: int, num_t
     array([ 0.  ,  5.  , 10.  ,  8.75,  7.5 ,  6.25,  5.  ,  3.75,  2.5 ,
             1.25,  0.  ])
     """
-    name = "get_linear_schedule_with_warmup"
-    base_lr, warmup, steps = _base(name, base_lr), _warmup(name, num_warmup_steps), _training(name, num_training_steps)
-    return _after_warmup(base_lr, warmup, schedules.linear(base_lr, 0.0, max(steps - warmup, 0)))
-
-
-def _wave(where: str, high: float, low: float, steps: int, num_cycles: float) -> Schedule:
-    """low + (high - low)(1 + cos(2 pi num_cycles t/steps))/2."""
-    num_cycles = real(where, "num_cycles", num_cycles, low=0.0)
-    if num_cycles == 0.5:
-        return wave(high, low, steps)
-    return wave(high, low, steps / (2 * Fraction(num_cycles))) if num_cycles else schedules.constant(high)
+    return shared.linear("transformers.get_linear_schedule_with_warmup", base_lr, num_warmup_steps, num_training_steps)
 
 
 def get_cosine_schedule_with_warmup(
@@ -128,9 +100,8 @@ def get_cosine_schedule_with_warmup(
     array([ 0.   ,  5.   , 10.   ,  9.619,  8.536,  6.913,  5.   ,  3.087,
             1.464,  0.381,  0.   ])
     """
-    name = "get_cosine_schedule_with_warmup"
-    base_lr, warmup, steps = _base(name, base_lr), _warmup(name, num_warmup_steps), _training(name, num_training_steps)
-    return _after_warmup(base_lr, warmup, _wave(f"transformers.{name}", base_lr, 0.0, max(steps - warmup, 1), num_cycles))
+    where = "transformers.get_cosine_schedule_with_warmup"
+    return shared.cosine(where, base_lr, num_warmup_steps, num_training_steps, num_cycles)
 
 
 def get_cosine_with_hard_restarts_schedule_with_warmup(
@@ -151,11 +122,8 @@ def get_cosine_with_hard_restarts_schedule_with_warmup(
     array([ 0.   ,  5.   , 10.   ,  8.536,  5.   ,  1.464, 10.   ,  8.536,
             5.   ,  1.464,  0.   ])
     """
-    name = "get_cosine_with_hard_restarts_schedule_with_warmup"
-    base_lr, warmup = _base(name, base_lr), _warmup(name, num_warmup_steps)
-    steps = max(_training(name, num_training_steps) - warmup, 1)
-    cycles = count(f"transformers.{name}", "num_cycles", num_cycles, low=1, high=10_000)
-    return _after_warmup(base_lr, warmup, held(equal_cycles(base_lr, 0.0, steps, cycles), steps, 0.0))
+    where = "transformers.get_cosine_with_hard_restarts_schedule_with_warmup"
+    return shared.hard_restarts(where, base_lr, num_warmup_steps, num_training_steps, num_cycles)
 
 
 def get_polynomial_decay_schedule_with_warmup(
@@ -176,11 +144,8 @@ def get_polynomial_decay_schedule_with_warmup(
     array([ 0.   ,  5.   , 10.   ,  7.656,  5.625,  3.906,  2.5  ,  1.406,
             0.625,  0.156,  0.   ])
     """
-    name = "get_polynomial_decay_schedule_with_warmup"
-    base_lr, warmup, steps = _base(name, base_lr), _warmup(name, num_warmup_steps), _training(name, num_training_steps)
-    lr_end = real(f"transformers.{name}", "lr_end", lr_end, below=base_lr)
-    power = real(f"transformers.{name}", "power", power, above=0.0)
-    return _after_warmup(base_lr, warmup, schedules.polynomial(base_lr, lr_end, max(steps - warmup, 0), power))
+    where = "transformers.get_polynomial_decay_schedule_with_warmup"
+    return shared.polynomial(where, base_lr, num_warmup_steps, num_training_steps, lr_end, power)
 
 
 def get_inverse_sqrt_schedule(base_lr: float, num_warmup_steps: int, timescale: float | None = None) -> Schedule:
@@ -195,23 +160,22 @@ def get_inverse_sqrt_schedule(base_lr: float, num_warmup_steps: int, timescale: 
     >>> get_inverse_sqrt_schedule(10.0, 2).table(7).round(3)
     array([ 0.   ,  5.   , 10.   ,  8.165,  7.071,  6.325,  5.774])
     """
-    name = "get_inverse_sqrt_schedule"
-    base_lr, warmup = _base(name, base_lr), _warmup(name, num_warmup_steps)
-    timescale = real(f"transformers.{name}", "timescale", (warmup or 10_000) if timescale is None else timescale, above=0.0)
-    return _after_warmup(base_lr, warmup, schedules.inverse_sqrt(base_lr, timescale))
+    where = "transformers.get_inverse_sqrt_schedule"
+    run = shared.Run(where, base_lr, num_warmup_steps)
+    timescale = real(where, "timescale", (run.warmup or 10_000) if timescale is None else timescale, above=0.0)
+    return run.then(schedules.inverse_sqrt(run.base_lr, timescale))
 
 
-def _min_lr_wave(
-    name: str, base_lr: float, steps: int, num_cycles: float, min_lr: float | None, min_lr_rate: float | None
-) -> Schedule:
+def _min_lr_wave(run: shared.Run, num_cycles: float, min_lr: float | None, min_lr_rate: float | None) -> Schedule:
     """From base_lr down to min_lr, or to base_lr min_lr_rate; one of the two is given."""
-    where = f"transformers.{name}"
+    where, steps = run.where, max(run.decay, 1)
     if (min_lr is None) == (min_lr_rate is None):
         both = "both" if min_lr is not None else "None"
         raise ValueError(f"{where}: one of min_lr and min_lr_rate must be given; got {both}")
     if min_lr is not None:
-        return _wave(where, base_lr, real(where, "min_lr", min_lr, low=0.0), steps, num_cycles)
-    return base_lr * _wave(where, 1.0, real(where, "min_lr_rate", min_lr_rate, low=0.0), steps, num_cycles)
+        return shared.cycles(where, run.base_lr, real(where, "min_lr", min_lr, low=0.0), steps, num_cycles)
+    low = real(where, "min_lr_rate", min_lr_rate, low=0.0)
+    return run.base_lr * shared.cycles(where, 1.0, low, steps, num_cycles)
 
 
 def get_cosine_with_min_lr_schedule_with_warmup(
@@ -237,10 +201,9 @@ def get_cosine_with_min_lr_schedule_with_warmup(
     array([ 0.   ,  5.   , 10.   ,  9.657,  8.682,  7.222,  5.5  ,  3.778,
             2.318,  1.343,  1.   ])
     """
-    name = "get_cosine_with_min_lr_schedule_with_warmup"
-    base_lr, warmup = _base(name, base_lr), _warmup(name, num_warmup_steps)
-    steps = max(_training(name, num_training_steps) - warmup, 1)
-    return _after_warmup(base_lr, warmup, _min_lr_wave(name, base_lr, steps, num_cycles, min_lr, min_lr_rate))
+    where = "transformers.get_cosine_with_min_lr_schedule_with_warmup"
+    run = shared.Run(where, base_lr, num_warmup_steps, num_training_steps)
+    return run.then(_min_lr_wave(run, num_cycles, min_lr, min_lr_rate))
 
 
 def get_cosine_with_min_lr_schedule_with_warmup_lr_rate(
@@ -268,14 +231,14 @@ def get_cosine_with_min_lr_schedule_with_warmup_lr_rate(
     array([ 5.   , 10.   ,  9.657,  8.682,  7.222,  5.5  ,  3.778,  2.318,
             1.343,  1.   ])
     """
-    name = "get_cosine_with_min_lr_schedule_with_warmup_lr_rate"
-    base_lr, warmup = _base(name, base_lr), _warmup(name, num_warmup_steps)
-    steps = max(_training(name, num_training_steps) - warmup, 1)
-    fall = _min_lr_wave(name, base_lr, steps, num_cycles, min_lr, min_lr_rate).shift(-1)
+    where = "transformers.get_cosine_with_min_lr_schedule_with_warmup_lr_rate"
+    run = shared.Run(where, base_lr, num_warmup_steps, num_training_steps)
+    base_lr, warmup = run.base_lr, run.warmup
+    fall = _min_lr_wave(run, num_cycles, min_lr, min_lr_rate).shift(-1)
     if warmup_lr_rate is None:
         rise = schedules.linear(0.0, base_lr, warmup).shift(-1)
     else:
-        first = real(f"transformers.{name}", "warmup_lr_rate", warmup_lr_rate, low=0.0)
+        first = real(where, "warmup_lr_rate", warmup_lr_rate, low=0.0)
         # One step of warm-up has no way to go: transformers gives its beginning.
         rise = base_lr * (schedules.linear(first, 1.0, warmup - 1) if warmup > 1 else schedules.constant(first))
     return join([rise, fall], [warmup]) if warmup else fall
@@ -310,13 +273,12 @@ def get_wsd_schedule(
     >>> get_wsd_schedule(10.0, 2, 2, num_stable_steps=2, min_lr_ratio=0.1).table(7).round(4)
     array([ 1. ,  5.5, 10. , 10. , 10. ,  5.5,  1. ])
     """
-    name = "get_wsd_schedule"
-    where = f"transformers.{name}"
-    base_lr, warmup = _base(name, base_lr), _warmup(name, num_warmup_steps)
+    where = "transformers.get_wsd_schedule"
+    base_lr, warmup = real(where, "base_lr", base_lr), count(where, "num_warmup_steps", num_warmup_steps)
     decay = count(where, "num_decay_steps", num_decay_steps)
     if num_stable_steps is None:
         if num_training_steps is None:
-            raise TypeError(f"{where}: num_training_steps or num_stable_steps must be given; got None")
+            raise ValueError(f"{where}: num_training_steps or num_stable_steps must be given; got None")
         steps = count(where, "num_training_steps", num_training_steps)
         if steps < warmup + decay:
             raise ValueError(f"{where}: num_training_steps must be >= {warmup + decay}, warm-up and decay; got {steps}")
@@ -334,7 +296,7 @@ def get_wsd_schedule(
     }
     falls: dict[str, Callable[[], Schedule]] = {
         "linear": lambda: schedules.linear(1.0, low, decay),
-        "cosine": lambda: held(_wave(where, 1.0, low, max(decay, 1), num_cycles), decay, low),
+        "cosine": lambda: held(shared.cycles(where, 1.0, low, max(decay, 1), num_cycles), decay, low),
         "1-sqrt": lambda: schedules.one_minus_sqrt(1.0, low, decay),
     }
     parts = [rises[warmup_type](), schedules.constant(1.0), falls[decay_type]()]
@@ -382,14 +344,26 @@ def get_scheduler(
     1.0
     """
     where = "transformers.get_scheduler"
-    if name in ("reduce_lr_on_plateau", "greedy"):
+    if isinstance(name, str) and name in ("reduce_lr_on_plateau", "greedy"):
         dialect = "torch" if name == "reduce_lr_on_plateau" else "transformers"
         raise ValueError(f"{where}: name must not be {name!r}, which follows metrics: see lrkern.plateau(dialect={dialect!r})")
     function, needed = _NAMES[choice(where, "name", name, tuple(_NAMES))]
-    given = {"num_warmup_steps": num_warmup_steps, "num_training_steps": num_training_steps}
-    kwargs = dict(scheduler_specific_kwargs or {})
-    for argument in needed:
-        if given[argument] is None and not (argument == "num_training_steps" and "num_stable_steps" in kwargs):
-            raise TypeError(f"{where}: {argument} must be given for {name!r}; got {describe(None)}")
-        kwargs[argument] = given[argument]
-    return function(base_lr, **kwargs)
+    counts = {"num_warmup_steps": num_warmup_steps, "num_training_steps": num_training_steps}
+    options = {} if scheduler_specific_kwargs is None else scheduler_specific_kwargs
+    if not isinstance(options, Mapping):
+        raise TypeError(f"{where}: scheduler_specific_kwargs must be a dict of arguments; got {describe(options)}")
+    known = {key: one.default for key, one in signature(function).parameters.items() if key not in ("base_lr", *counts)}
+    for key, value in options.items():
+        if key in counts:
+            raise TypeError(f"{where}: {key} must be given once; got {counts[key]} and, in scheduler_specific_kwargs, {value}")
+        if key not in known:
+            takes = ", ".join(known) or "no arguments"
+            raise TypeError(f"{where}: scheduler_specific_kwargs of {name!r} must be {takes}; got {key!r}")
+    for key in needed:
+        if counts[key] is None and not (key == "num_training_steps" and "num_stable_steps" in options):
+            raise ValueError(f"{where}: {key} must be given for {name!r}; got {describe(None)}")
+    for key, default in known.items():
+        if default is Parameter.empty and key not in options:
+            raise TypeError(f"{where}: {key} must be given in scheduler_specific_kwargs for {name!r}; got {describe(None)}")
+    with called(where):
+        return function(base_lr, **{key: counts[key] for key in needed}, **options)

@@ -6,7 +6,7 @@ from typing import Any, Unpack
 
 from lrkern import _checks
 from lrkern._optimizer import Arrays, Hyper, Optimizer, Shared, step_once
-from lrkern._rule import BASICS, Rule, fraction, nonnegative
+from lrkern._rule import BASICS, SQUARES, Rule, fraction, nonnegative
 
 __all__ = ["Adam", "AdamW", "adam_step", "adamw_step"]
 
@@ -14,6 +14,7 @@ __all__ = ["Adam", "AdamW", "adam_step", "adamw_step"]
 def _adam(decoupled: float) -> Rule:
     return Rule(
         states=("exp_avg", "exp_avg_sq", "max_exp_avg_sq"),
+        unfit=lambda options: SQUARES,
         hypers={**BASICS, "beta1": fraction, "beta2": fraction, "eps": nonnegative},
         flags=("amsgrad", "maximize", "eps_inside", "decay_after"),
         conventions={"torch": {"eps_hat": 0.0}, "keras": {"eps_hat": 1.0}},
@@ -57,7 +58,8 @@ def adam_step(
     Args:
         param: float64, float32, bfloat16 or float16, of any shape, contiguous (its axes in any order) and writable; updated.
         grad: an array like `param` in shape and memory order; only read.
-        exp_avg, exp_avg_sq: arrays like `param` in shape and memory order, 0 at the start; updated.
+        exp_avg, exp_avg_sq: arrays like `param` in shape and memory order, 0 at the start; updated. Not float16; bfloat16
+            is rounded to nearest here, where an average of squares that falls slowly stands still: optimizers round better.
         max_exp_avg_sq: the same for AMSGrad, which divides by the largest v so far; None for Adam.
         count: number of steps before this one: 0 at the first.
         lr, eps, weight_decay: numbers >= 0.

@@ -6,14 +6,14 @@ from typing import Any, Unpack
 
 from lrkern import _checks
 from lrkern._optimizer import Arrays, Hyper, Optimizer, Shared, step_once
-from lrkern._rule import BASICS, Rule, fraction, nonnegative
+from lrkern._rule import BASICS, SQUARES, Rule, fraction, nonnegative
 
 __all__ = ["LAMB", "LARS", "lamb_step", "lars_step"]
 
 _LARS = Rule(
     states=("momentum_buffer",),
     hypers={**BASICS, "momentum": nonnegative, "trust": nonnegative, "eps": nonnegative},
-    flags=("nesterov", "maximize"),
+    flags=("nesterov", "trust_clip", "maximize"),
     conventions={
         "paper": {"joint": 0.0, "lr_inside": 1.0},
         "optax": {"joint": 1.0, "lr_inside": 1.0},
@@ -35,6 +35,7 @@ def lars_step(
     trust: float = 1e-3,
     eps: float = 0.0,
     nesterov: bool = False,
+    trust_clip: bool = False,
     maximize: bool = False,
     convention: str = "paper",
     first: bool = False,
@@ -49,13 +50,15 @@ def lars_step(
         b = momentum b + lr ratio (g + weight_decay p)
         p = p - b                                           ("apex": the ratio inside b, lr outside, b = g at the first step)
 
-    The ratio is 1 where a norm is 0 or not finite.
+    The ratio is 1 where |p| or the norm below is 0: of g, or of g + weight_decay p in "optax". "apex", like LARC, then leaves
+    out the weight decay, too. With `trust_clip` it is ratio / lr, or 1 if that is more: no array's rate is above lr.
 
     Args:
         param, grad: as in `adam_step`.
         momentum_buffer: an array like `param` in shape and memory order, 0 at the start; updated.
         lr, momentum, weight_decay, trust, eps: numbers >= 0.
         nesterov: Nesterov's form of momentum.
+        trust_clip: the ratio bounds the learning rate instead of scaling it: LARC's clipping mode.
         maximize: go up the gradient.
         convention: "paper", "optax" or "apex".
         first: `momentum_buffer` holds nothing yet and, with convention "apex", becomes the gradient.
@@ -85,6 +88,7 @@ def lars_step(
         "trust": trust,
         "eps": eps,
         "nesterov": nesterov,
+        "trust_clip": trust_clip,
         "maximize": maximize,
         "convention": convention,
     }
@@ -100,7 +104,7 @@ class LARS(Optimizer):
     Args:
         params: a list, tuple or dict of arrays, or a list of groups; see `Optimizer`.
         lr, momentum, weight_decay, trust, eps: numbers >= 0, or schedules.
-        nesterov, maximize, convention: as in `lars_step`.
+        nesterov, trust_clip, maximize, convention: as in `lars_step`.
         shared: see `Optimizer`.
 
     Example:
@@ -126,6 +130,7 @@ class LARS(Optimizer):
         trust: Hyper = 1e-3,
         eps: Hyper = 0.0,
         nesterov: bool = False,
+        trust_clip: bool = False,
         maximize: bool = False,
         convention: str = "paper",
         **shared: Unpack[Shared],
@@ -137,6 +142,7 @@ class LARS(Optimizer):
             "trust": trust,
             "eps": eps,
             "nesterov": nesterov,
+            "trust_clip": trust_clip,
             "maximize": maximize,
             "convention": convention,
         }
@@ -145,6 +151,7 @@ class LARS(Optimizer):
 
 _LAMB = Rule(
     states=("exp_avg", "exp_avg_sq"),
+    unfit=lambda options: SQUARES,
     hypers={**BASICS, "beta1": fraction, "beta2": fraction, "eps": nonnegative},
     flags=("maximize", "bias_correction"),
     fixed={"decoupled": 0.0, "weight_decay": 0.0},
@@ -180,7 +187,7 @@ def lamb_step(
         u = m/(1 - beta1^n) / (sqrt(v/(1 - beta2^n)) + eps) + weight_decay p
         p = p - lr |p|/|u| u
 
-    The ratio |p|/|u| is 1 where a norm is 0 or not finite.
+    The ratio |p|/|u| is 1 where a norm is 0.
 
     Args:
         param, grad, exp_avg, exp_avg_sq, count, lr, eps, weight_decay, beta1, beta2, maximize: as in `adam_step`.

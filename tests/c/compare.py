@@ -12,7 +12,6 @@ Where golden/schedules.sha256 has a digest, that is what a table is compared wit
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
 import struct
 import subprocess
@@ -25,6 +24,7 @@ ROOT = HERE.parent.parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 import cases  # noqa: E402
+import library  # noqa: E402
 import numpy as np  # noqa: E402
 import test_bits  # noqa: E402
 from record import program  # noqa: E402
@@ -38,19 +38,14 @@ OVERFLOW = -2  # LRK_ERROR_OVERFLOW
 
 def build(cc, sanitizers):
     """The driver, and the library as src_c/Makefile compiles it with `cc`, or for sanitizers (a list with commas)."""
-    machine = subprocess.run([*cc, "-dumpmachine"], check=True, capture_output=True, text=True).stdout.split("-")[0]
-    folder = ROOT / "build" / "-".join(["c", machine, *sanitizers.split(",")])
-    folder.mkdir(parents=True, exist_ok=True)
-    linking = ["-g", "-O1", f"-fsanitize={sanitizers}", "-fno-sanitize-recover=all"] if sanitizers else ["-static"]
-    extra = f"CFLAGS={' '.join(linking if sanitizers else [])}"
-    make = ["make", "-s", "-C", str(ROOT / "src_c"), f"CC={shlex.join(cc)}", f"OUT={folder}", extra, "objects"]
-    subprocess.run(make, check=True, env={**os.environ, "LRKERN_WERROR": "1"})
-    objects = sorted(map(str, folder.glob("*.o")))
+    folder = ROOT / "build" / "-".join(["c", library.machine_of(cc), *sanitizers.split(",")])
+    linking = library.sanitizer_flags(sanitizers) if sanitizers else ["-static"]
+    objects = library.objects(cc, folder, linking if sanitizers else [])
     isas = sorted(Path(name).stem.removeprefix("isa_") for name in objects if "isa_" in name)
-    flags = ["-O2", "-std=c11", "-ffp-contract=off", "-Wall", "-Wextra", "-Wconversion", "-Werror", f"-I{ROOT / 'src_c'}"]
     driver = folder / "driver"
     source = str(HERE / "driver.c")
-    subprocess.run([*cc, *flags, source, *objects, *linking, "-pthread", "-lm", "-o", str(driver)], check=True)
+    command = [*cc, "-O2", *library.FLAGS, source, *objects, *linking, "-pthread", "-lm", "-o", str(driver)]
+    subprocess.run(command, check=True)
     return driver, isas
 
 

@@ -97,6 +97,15 @@ static lrk_expr *node(void)
     return nodes[index];
 }
 
+/* A node, or -1 for none. */
+static lrk_expr *optional_node(void)
+{
+    const int64_t index = integer();
+    if (index < -1 || index >= n_nodes)
+        fail("no such node");
+    return index < 0 ? NULL : nodes[index];
+}
+
 static void keep(lrk_expr *e)
 {
     if (e == NULL)
@@ -173,14 +182,18 @@ static lrk_expr *join(void)
 {
     const int64_t n = integer();
     lrk_expr **const parts = room(n, sizeof *parts);
-    int64_t *const boundaries = room(n, sizeof *boundaries);
+    double *const boundaries = room(n, sizeof *boundaries);
+    unsigned char *const after = room(n, sizeof *after);
     for (int64_t i = 0; i < n; i++)
         parts[i] = node();
     for (int64_t i = 0; i + 1 < n; i++)
-        boundaries[i] = integer();
-    lrk_expr *const result = lrk_join(parts, boundaries, n);
+        boundaries[i] = number();
+    for (int64_t i = 0; i + 1 < n; i++)
+        after[i] = (unsigned char)integer();
+    lrk_expr *const result = lrk_join(parts, boundaries, after, n);
     free(parts);
     free(boundaries);
+    free(after);
     return result;
 }
 
@@ -221,7 +234,7 @@ static lrk_expr *build(void)
         NUMBERS(3);
         return lrk_line(x[0], x[1], x[2]);
     }
-    if (!(IS("add") || IS("multiply") || IS("clip") || IS("shift") || IS("stretch") || IS("staircase") || IS("fractal") ||
+    if (!(IS("add") || IS("multiply") || IS("divide") || IS("power") || IS("composition") || IS("clip") || IS("shift") || IS("stretch") || IS("staircase") || IS("fractal") ||
           IS("repeat") || IS("restarts")))
         fail("no such word");
     lrk_expr *const a = node();
@@ -229,14 +242,24 @@ static lrk_expr *build(void)
         return lrk_sum(a, node());
     if (IS("multiply"))
         return lrk_product(a, node());
+    if (IS("divide"))
+        return lrk_quotient(a, node());
+    if (IS("power")) {
+        NUMBERS(1);
+        return lrk_power(a, x[0]);
+    }
+    if (IS("composition"))
+        return lrk_composition(a, node());
     if (IS("shift"))
         return lrk_shift(a, integer());
     if (IS("stretch")) {
         NUMBERS(1);
         return lrk_stretch(a, x[0], integer());
     }
-    if (IS("staircase"))
-        return lrk_staircase(a, integer());
+    if (IS("staircase")) {
+        const int64_t every = integer();
+        return lrk_staircase(a, every, (int)integer());
+    }
     if (IS("fractal"))
         return lrk_fractal(a, (int)integer());
     if (IS("clip")) {
@@ -246,11 +269,10 @@ static lrk_expr *build(void)
     if (IS("repeat")) {
         const int64_t period = integer(), times = integer();
         NUMBERS(2);
-        return lrk_repeat(a, period, times, x[0], x[1]);
+        return lrk_repeat(a, period, times, x[0], x[1], (int)integer());
     }
-    const int64_t period = integer();
     NUMBERS(3);
-    return lrk_restarts(a, period, x[0], x[1], x[2]);
+    return lrk_restarts(a, x[0], x[1], x[2], optional_node());
 #undef NUMBERS
 #undef IS
 }

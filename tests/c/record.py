@@ -44,8 +44,9 @@ class Recorder:
     def written(self, name, args):
         """The arguments as words; lists with their length before them."""
         if name == "join":
-            parts, boundaries = args
-            args = [len(parts), *parts, *boundaries[: len(parts) - 1]]
+            parts, boundaries, after = args
+            n = len(parts) - 1
+            args = [n + 1, *parts, *map(float, boundaries[:n]), *map(int, (after or [0] * n)[:n])]
         elif name == "table":
             values = np.ascontiguousarray(args[0], np.float64)
             args = [len(values), *values.tolist()]
@@ -56,6 +57,10 @@ class Recorder:
             return str(self.numbers[id(arg)])
         if isinstance(arg, float):
             return arg.hex()
+        if isinstance(arg, bool):
+            return str(int(arg))
+        if arg is None:  # no node
+            return "-1"
         return str(arg)
 
 

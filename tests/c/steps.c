@@ -197,6 +197,7 @@ static void run_case(run *r, lrk_rule rule, lrk_storage type, int64_t largest)
         .skip_nonfinite = coin(r),
         .zero_grad = below(r, 4) == 0,
         .rounding = (lrk_rounding)below(r, 3),
+        .state_rounding = coin(r) ? LRK_NEAREST : LRK_STOCHASTIC,
         .seed = random_bits(r),
     };
     const bool ema = below(r, 3) == 0, copies = below(r, 3) == 0;

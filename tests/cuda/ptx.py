@@ -43,6 +43,7 @@ def layout(rule, storage=F32, **others):
         "split": False,
         "zero_grad": False,
         "stochastic": False,
+        "stochastic_states": False,
         "row_lrs": False,
         "sparse": False,
     }
@@ -56,7 +57,7 @@ LAYOUTS = {
     "adam-bfloat16": layout("adam", BF16, states=FLOAT32_STATES),
     "adam-float16": layout("adam", F16),
     "adam-split": layout("adam", BF16, states=FLOAT32_STATES, split=True),
-    "adam-stochastic": layout("adam", BF16, stochastic=True),
+    "adam-stochastic": layout("adam", BF16, stochastic=True, stochastic_states=True),
     "sgd_momentum-rows": layout("sgd_momentum", row_lrs=True),
     "adam-sparse": layout("adam", sparse=True, zero_grad=True),
     "adam-sparse-bfloat16": layout("adam", BF16, states=FLOAT32_STATES, sparse=True),

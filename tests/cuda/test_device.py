@@ -35,8 +35,11 @@ OPTIONS = {
     "AdamW": [{"amsgrad": True, "convention": "keras"}, {"decay_after": True, "ema": 0.9}],
     "Lion": [{"weight_decay": 0.1}],
     "RMSprop": [{"centered": True, "momentum": 0.9}],
-    "Adagrad": [{"lr_decay": 0.1, "initial_accumulator": 0.5}],
-    "LARS": [{"lr": 0.1, "weight_decay": 0.01, "clip_value": 0.5}],
+    "Adagrad": [{"lr_decay": 0.1, "initial_accumulator": 0.5, "weight_decay": 0.1, "decoupled": True}],
+    "LARS": [
+        {"lr": 0.1, "weight_decay": 0.01, "clip_value": 0.5},
+        {"lr": 0.1, "weight_decay": 0.01, "convention": "apex", "trust_clip": True},
+    ],
     "LAMB": [{"weight_decay": 0.01}],
 }
 RULES = [(name, options) for name, each in OPTIONS.items() for options in each]
@@ -60,10 +63,10 @@ def test_float64(name):
 
 STORAGES = {
     "bfloat16": (BF16, BF16, {}),
-    "float16": (np.float16, np.float32, {"state_dtype": "float16"}),
-    "split": (BF16, BF16, {"rounding": "split"}),
+    "float16": (np.float16, np.float32, {"state_dtype": "bfloat16", "state_rounding": "nearest"}),
+    "split": (BF16, BF16, {"rounding": "split", "state_dtype": "bfloat16", "seed": 8}),
     "stochastic": (BF16, BF16, {"rounding": "stochastic", "state_dtype": "bfloat16", "seed": 7}),
-    "stochastic float16": (np.float16, np.float16, {"rounding": "stochastic", "state_dtype": "float16"}),
+    "stochastic float16": (np.float16, np.float16, {"rounding": "stochastic"}),
     "wide gradients": (np.float32, np.float64, {}),
     "narrow gradients": (np.float64, BF16, {"state_dtype": "float32"}),
 }
@@ -77,6 +80,57 @@ def test_storage(storage):
     params = make(rng, sizes, param)
     grads = [make(rng, sizes, grad) for _ in range(2)]
     compare("AdamW", params, grads, lr=0.01, ema=0.9, copy_to=make(rng, sizes, np.float16), **options)
+
+
+@pytest.mark.parametrize("state_rounding", ["stochastic", "nearest"])
+def test_states_in_float16(state_rounding):
+    rng = np.random.default_rng(3)
+    params = make(rng, [9, CHUNK + 11], np.float32)
+    grads = [make(rng, [9, CHUNK + 11], np.float32) for _ in range(2)]
+    compare("SGD", params, grads, **SGD, state_dtype="float16", state_rounding=state_rounding, seed=3)
+
+
+@pytest.mark.parametrize("convention", ["paper", "optax", "apex"])
+def test_lars_where_a_norm_is_zero_or_tiny(convention):
+    pieces = [np.zeros(3), np.array([1.0, -2.0, 2.0]), np.array([1e-45, 0.0, -3e-45])]
+    params = [p.astype(np.float32) for p in pieces for _ in pieces]
+    grads = [g.astype(np.float32) for _ in pieces for g in pieces]
+    compare("LARS", params, [grads], lr=0.5, weight_decay=0.125, trust=0.25, convention=convention, momentum=0.0)
+
+
+def test_remainders_of_parameters_written_from_outside():
+    """They make no NaN of a zero, and can be forgotten."""
+    p = np.ones(40, BF16)
+    device = on_device(p)
+    opt = lk.SGD([device], lr=2.0**-12, rounding="split", ema=0.5)
+    grads = on_device(np.ones(40, np.float32))
+    opt.step([grads])
+    device.array[:20] = 0.0
+    device.array[20:] = 0.5
+    opt.step([on_device(np.zeros(40, np.float32))])
+    assert np.isfinite(opt.state_dict()["ema_params"][0]).all()
+    assert not device.array[:20].any()
+    assert opt.state_dict()["remainders"][0][20:].all()
+    opt.forget_remainders()
+    assert not opt.state_dict()["remainders"][0].any()
+
+
+@pytest.mark.parametrize("rounding", ["nearest", "split"])
+def test_copies_are_made_with_the_optimizer(rounding):
+    rng = np.random.default_rng(6)
+    params = [make(rng, [70], dtype)[0] for dtype in (np.float32, BF16, np.float64, np.float16)]
+    copies = [np.zeros(70, dtype) for dtype in (BF16, np.float32, np.float16, np.float64)]
+    here, there = [one.copy() for one in copies], [on_device(one) for one in copies]
+    a = lk.SGD([p.copy() for p in params], 0.1, copy_to=here, rounding=rounding)
+    b = lk.SGD([on_device(p) for p in params], 0.1, copy_to=there, rounding=rounding)
+    assert [bits(one) for one in here] == [bits(one.array) for one in there]
+    assert all(one.any() for one in here)
+    state = a.state_dict()
+    if rounding == "split":
+        state["remainders"][1][:] = 77
+    for one in (a, b):
+        one.load_state_dict(state)
+    assert [bits(one) for one in here] == [bits(one.array) for one in there]
 
 
 @pytest.mark.parametrize("rounding", ["nearest", "split"])

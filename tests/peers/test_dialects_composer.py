@@ -21,6 +21,7 @@ peer = alone.load(
 )
 
 pytestmark = pytest.mark.peers
+ALONE = "mosaicml"
 STEPS = 140
 PER_EPOCH = 20
 

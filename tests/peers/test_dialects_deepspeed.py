@@ -15,6 +15,7 @@ torch = pytest.importorskip("torch")
 peer = alone.load("deepspeed.runtime.lr_schedules", **{"deepspeed.utils": {"logger": logging.getLogger("deepspeed")}})
 
 pytestmark = pytest.mark.peers
+ALONE = "deepspeed"
 STEPS = 160
 
 

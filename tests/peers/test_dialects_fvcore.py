@@ -14,6 +14,7 @@ from lrkern.dialects import fvcore as F
 peer = alone.load("fvcore.common.param_scheduler")
 
 pytestmark = pytest.mark.peers
+ALONE = "fvcore"
 
 
 def compare(ours, theirs, steps, terms=0.0, **kwargs):

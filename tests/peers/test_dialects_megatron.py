@@ -15,6 +15,7 @@ pytest.importorskip("torch")
 peer = alone.load("megatron.core.optimizer_param_scheduler", **{"megatron.core.utils": {"log_single_rank": lambda *args: None}})
 
 pytestmark = pytest.mark.peers
+ALONE = "megatron-core"
 STEPS = 200
 
 

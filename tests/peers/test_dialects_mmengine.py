@@ -15,6 +15,7 @@ torch = pytest.importorskip("torch")
 peer = alone.mmengine_schedulers()
 
 pytestmark = pytest.mark.peers
+ALONE = "mmengine"
 STEPS = 160
 
 

@@ -13,6 +13,7 @@ torch = pytest.importorskip("torch")
 peer = alone.load("timm.scheduler.scheduler_factory")
 
 pytestmark = pytest.mark.peers
+ALONE = "timm"
 STEPS = 160
 DRAWS = 40
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import textwrap
 import types
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import alone
@@ -17,6 +19,7 @@ from ulp import assert_same_bits
 import lrkern as lk
 
 pytestmark = [pytest.mark.peers, pytest.mark.filterwarnings("ignore")]
+ALONE = "skrl rsl-rl-lib"
 
 STEPS = 120
 Step = Callable[[float], float]
@@ -130,6 +133,30 @@ def optax_steps(lr: float, precision: str = "float32", **options: Any) -> Step:
     return one
 
 
+def paddle_steps(lr: float, eps: float = 1e-8, **options: Any) -> Step:
+    """Not among those that `make test-peers` installs: see test_dialects_paddle.py."""
+    core = types.SimpleNamespace(eager=types.SimpleNamespace(Tensor=()))
+    peer = alone.load("paddle.optimizer.lr", **{"paddle": ..., "paddle.base": {"core": core}}, **dict.fromkeys(PADDLE, ...))
+    scheduler = peer.ReduceOnPlateau(lr, epsilon=eps, **options)
+
+    def step(metric: float) -> float:
+        scheduler.step(metric)
+        return float(scheduler())
+
+    return step
+
+
+PADDLE = ["paddle.base.data_feeder", "paddle.base.framework", "paddle.base.layer_helper"]
+
+
+def speechbrain_steps(lr: float, factor: float = 0.5, threshold: float = 0.0025, patience: int = 0) -> Step:
+    same = lambda x: x  # noqa: E731
+    hooks = types.SimpleNamespace(register_checkpoint_hooks=same, mark_as_saver=same, mark_as_loader=same)
+    stand_ins = {"speechbrain.utils": {"checkpoints": hooks}, "speechbrain.utils.logger": ...}
+    scheduler = alone.load("speechbrain.nnet.schedulers", **stand_ins).NewBobScheduler(lr, factor, threshold, patience)
+    return lambda metric: float(scheduler(metric)[1])
+
+
 PEERS: dict[str, Callable[..., Step]] = {
     "torch": torch_steps,
     "mmengine": mmengine_steps,
@@ -137,6 +164,8 @@ PEERS: dict[str, Callable[..., Step]] = {
     "transformers": transformers_steps,
     "keras": keras_steps,
     "optax": optax_steps,
+    "paddle": paddle_steps,
+    "speechbrain": speechbrain_steps,
 }
 
 
@@ -150,7 +179,9 @@ def random_options(dialect: str, rng: np.random.Generator) -> dict[str, Any]:
         "mode": str(rng.choice(["min", "max"])),
         "min_lr": float(rng.choice([0.0, 0.001, 0.05])),
     }
-    if dialect in ("torch", "mmengine", "transformers"):
+    if dialect == "speechbrain":
+        del options["cooldown"], options["mode"], options["min_lr"]
+    if dialect in ("torch", "mmengine", "transformers", "paddle"):
         options["threshold_mode"] = str(rng.choice(["rel", "abs"]))
         options["eps"] = float(rng.choice([1e-8, 0.003]))
     if dialect in ("keras", "optax"):
@@ -204,3 +235,44 @@ def test_random_arguments(dialect: str) -> None:
         assert_same_bits(found, wanted, f"{dialect} {options}, seed {seed}")
         moved += len(np.unique(wanted)) > 2
     assert moved > tries / 3, "most of these runs never change their rate"
+
+
+def kl_steps(lr: float, dialect: str, **options: Any) -> Step:
+    """skrl's own object; rsl_rl has the rule in the middle of an update, where its text is."""
+    torch = pytest.importorskip("torch")
+    if dialect == "skrl":
+        optimizer = parameter(lr)
+        scheduler_class = alone.load("skrl.resources.schedulers.torch.kl_adaptive").KLAdaptiveLR
+        names = {"threshold": "kl_threshold"}
+        scheduler = scheduler_class(optimizer, **{names.get(name, name): value for name, value in options.items()})
+        return rate_after(optimizer, lambda kl: scheduler.step(torch.tensor(kl, dtype=torch.float32)))
+    spec = importlib.util.find_spec("rsl_rl")
+    if spec is None:
+        pytest.skip("could not import 'rsl_rl'")
+    text = (Path(next(iter(spec.submodule_search_locations))) / "algorithms" / "ppo.py").read_text()
+    lines = text[text.index("if kl_mean > self.desired_kl") :].splitlines()[:4]
+    rule = compile(textwrap.dedent(" " * 28 + "\n".join(lines)), "ppo.py", "exec")
+    ppo = types.SimpleNamespace(desired_kl=options.get("threshold", 0.01), learning_rate=lr)
+
+    def step(kl: float) -> float:
+        exec(rule, {"self": ppo, "kl_mean": torch.tensor(kl, dtype=torch.float32), "max": max, "min": min})
+        return float(ppo.learning_rate)
+
+    return step
+
+
+@pytest.mark.parametrize("dialect", ["skrl", "rsl_rl"])
+def test_kl_adaptive(dialect: str) -> None:
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        options = {"threshold": float(rng.choice([0.008, 0.01, rng.uniform(0.001, 0.1)]))}
+        if dialect == "skrl" and seed % 2:
+            options |= {"min_lr": 1e-4, "max_lr": 5e-3, "kl_factor": float(rng.uniform(1, 3)), "lr_factor": 1.7}
+        target, factor = options["threshold"], options.get("kl_factor", 2.0)
+        kl = (target * rng.lognormal(0, 1, STEPS)).astype(np.float32)
+        kl[rng.random(STEPS) < 0.1] = np.float32(target * factor)  # on the bounds, in float32
+        kl[rng.random(STEPS) < 0.1] = np.float32(target / factor)
+        kl[rng.random(STEPS) < 0.05] = 0.0
+        step = kl_steps(1e-3, dialect, **options)
+        wanted = np.array([step(float(x)) for x in kl])
+        assert_same_bits(lk.kl_adaptive(kl, 1e-3, dialect=dialect, **options), wanted, f"{dialect} {options}")

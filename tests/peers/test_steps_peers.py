@@ -93,7 +93,7 @@ class Tensor:
         decay = o.get("weight_decay", 0.0)
         if decay and rule in (adam, sgd, rmsprop, adagrad, lars) and not o.get("decoupled"):
             d = d + number(decay) * self.p
-        if o.get("decoupled"):
+        if o.get("decoupled"):  # lrkern has it in the step, whose product below is rounded, too
             self.p = self.p * number(1 - o["lr"] * decay)
         self.p = self.p - rule(self, d, o)
 

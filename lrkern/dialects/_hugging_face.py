@@ -1,0 +1,64 @@
+"""What transformers and diffusers have in common. `where` is the function that the user has called."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from lrkern import schedules
+from lrkern._checks import count, real
+from lrkern.dialects._parts import called, equal_cycles, held, wave
+from lrkern.expression import Schedule, join
+
+
+class Run:
+    """The arguments that all of them begin with."""
+
+    def __init__(self, where: str, base_lr: float, num_warmup_steps: int, num_training_steps: int = 0) -> None:
+        self.where = where
+        self.base_lr = real(where, "base_lr", base_lr)
+        self.warmup = count(where, "num_warmup_steps", num_warmup_steps)
+        self.decay = max(count(where, "num_training_steps", num_training_steps) - self.warmup, 0)
+
+    def then(self, fall: Schedule) -> Schedule:
+        """base_lr t/num_warmup_steps, then the rest from its step 0."""
+        return join([schedules.linear(0.0, self.base_lr, self.warmup), fall], [self.warmup]) if self.warmup else fall
+
+
+def cycles(where: str, high: float, low: float, steps: int, num_cycles: float) -> Schedule:
+    """low + (high - low)(1 + cos(2 pi num_cycles t/steps))/2."""
+    num_cycles = real(where, "num_cycles", num_cycles, low=0.0)
+    if num_cycles == 0.5:
+        return wave(high, low, steps)
+    if not num_cycles:
+        return schedules.constant(high)
+    with called(where):
+        return wave(high, low, steps / (2 * Fraction(num_cycles)))
+
+
+def constant(where: str, base_lr: float, num_warmup_steps: int = 0) -> Schedule:
+    run = Run(where, base_lr, num_warmup_steps)
+    return run.then(schedules.constant(run.base_lr))
+
+
+def linear(where: str, base_lr: float, num_warmup_steps: int, num_training_steps: int) -> Schedule:
+    run = Run(where, base_lr, num_warmup_steps, num_training_steps)
+    return run.then(schedules.linear(run.base_lr, 0.0, run.decay))
+
+
+def cosine(where: str, base_lr: float, num_warmup_steps: int, num_training_steps: int, num_cycles: float) -> Schedule:
+    run = Run(where, base_lr, num_warmup_steps, num_training_steps)
+    return run.then(cycles(where, run.base_lr, 0.0, max(run.decay, 1), num_cycles))
+
+
+def hard_restarts(where: str, base_lr: float, num_warmup_steps: int, num_training_steps: int, num_cycles: int) -> Schedule:
+    run = Run(where, base_lr, num_warmup_steps, num_training_steps)
+    steps, times = max(run.decay, 1), count(where, "num_cycles", num_cycles, low=1, high=10_000)
+    return run.then(held(equal_cycles(run.base_lr, 0.0, steps, times), steps, 0.0))
+
+
+def polynomial(
+    where: str, base_lr: float, num_warmup_steps: int, num_training_steps: int, lr_end: float, power: float
+) -> Schedule:
+    run = Run(where, base_lr, num_warmup_steps, num_training_steps)
+    lr_end = real(where, "lr_end", lr_end, below=run.base_lr)
+    return run.then(schedules.polynomial(run.base_lr, lr_end, run.decay, real(where, "power", power, above=0.0)))
