@@ -77,6 +77,11 @@ _LATER = {
 }
 
 
+def __dir__() -> list[str]:
+    """The public names, those that are imported later included."""
+    return sorted([*__all__, "dialects", *(name for name in ("cuda", "numba") if name in globals())])
+
+
 def __getattr__(name: str) -> Any:
     if name == "dialects":
         return import_module("lrkern.dialects")

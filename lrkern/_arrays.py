@@ -109,6 +109,9 @@ def as_array(where: str, name: str, value: Any, *, written: bool) -> Any:
             f"{where}: {name} must be in memory as it is read; got a tensor of the opposite sign: use resolve_neg()"
         )
     wanted = f"{where}: {name} must be an array of {_words(DTYPES)} in the CPU's memory; got {_brief(value)}"
+    layout = _sparse_layout(value)
+    if layout:
+        raise TypeError(f"{wanted}, {layout}")
     try:
         capsule = _capsule_of(value, written)
     except Exception as error:  # of a library of somebody else's
@@ -151,15 +154,38 @@ def _brief(value: Any) -> str:
 
 def as_dense_gradient(where: str, name: str, grad: Any, param: Array, written: bool) -> Array | None:
     """A gradient that is no NumPy array; None if it is no array at all."""
+    if param.ndim == 0 and isinstance(grad, np.generic) and not written:  # what NumPy makes of an array without axes
+        return np.asarray(grad)
     array = as_array(where, name, grad, written=written)
     return array if _checks.is_array(array) else None
 
 
 def as_gradient(takes_rows: bool, halves: bool, where: str, name: str, grad: Any, param: Array, written: bool) -> Any:
     """The same, or what `as_sparse_gradient` gives, where a rule takes gradients of rows and this is one."""
-    if takes_rows and isinstance(grad, tuple):
+    check_rows_are_taken(takes_rows, where, name, grad)
+    if isinstance(grad, tuple):
         return as_sparse_gradient(where, name, grad, param, written, halves)
     return as_dense_gradient(where, name, grad, param, written)
+
+
+def check_rows_are_taken(takes_rows: bool, where: str, name: str, grad: Any) -> None:
+    """Raises where a gradient of some rows comes in a form that is not taken."""
+    layout = _sparse_layout(grad)
+    if not takes_rows and (layout or isinstance(grad, tuple)):
+        got = f"a tensor of {layout}" if layout else "a tuple"
+        rule = where.partition(".")[0]
+        raise TypeError(
+            f"{where}: {name} must be an array: {rule} takes no gradients of rows, as norms need them all; got {got}"
+        )
+    if layout:
+        how = "grad = grad.coalesce(), and then (grad.indices()[0], grad.values())"
+        raise TypeError(f"{where}: {name} must be an array or a pair (indices, values); got a tensor of {layout}: pass {how}")
+
+
+def _sparse_layout(value: Any) -> str:
+    """What torch calls the form of a tensor that is not dense; "" for all else."""
+    layout = "" if _checks.is_array(value) else str(getattr(value, "layout", ""))
+    return layout if layout.startswith("torch.") and layout != "torch.strided" else ""
 
 
 def as_sparse_gradient(
@@ -241,6 +267,8 @@ def array_error(
     kind, got = _words(dtypes), _checks.describe(array)
     if like is not None:
         kind += f" of shape {like.shape} like {like_name}"
+    if isinstance(array, np.generic) and like is not None and like.ndim == 0:
+        return TypeError(f"{where}: {name} must be a NumPy array, for zero_grad sets it to 0; got {got}")
     if not _checks.is_array(array):
         return TypeError(f"{where}: {name} must be a NumPy array of {kind}; got {got}")
     if issubclass(type(array), np.ma.MaskedArray):

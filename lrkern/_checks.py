@@ -120,10 +120,12 @@ def real(
 def single(value: Any) -> Any:
     """The number in an array or tensor of one element, as functions of array libraries return them; else the value itself.
 
+    An array with a mask is none of these.
+
     >>> single(np.array([0.5])), single(np.arange(2))
     (0.5, array([0, 1]))
     """
-    if isinstance(value, _REAL_TYPES) or not hasattr(value, "__array__"):
+    if isinstance(value, _REAL_TYPES) or not hasattr(value, "__array__") or issubclass(type(value), np.ma.MaskedArray):
         return value
     try:
         return value.item() if hasattr(value, "item") else np.asarray(value).item()

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from os import PathLike
+from inspect import signature
 from types import MappingProxyType
-from typing import Any, ClassVar, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, SupportsFloat, TypedDict
 
 import numpy as np
 import numpy.typing as npt
 
 from lrkern import _arrays, _checks, _core, backends
+from lrkern._arranged import Arranged, members
+from lrkern._decay_masks import decaying
 from lrkern._groups import arrange
-from lrkern._rule import MAX, Form, Group, Options, Rule
+from lrkern._rule import MAX, OF_GROUPS, Form, Group, Options, Rule
+from lrkern._signatures import LazySignature, documented, summary
+from lrkern._state import Resumable
 from lrkern.backends import StepOptions, StepTensors
 
-Arrays = Mapping[Any, Any] | Sequence[Any]
-Grads = Mapping[Any, Any] | Sequence[Any]
-Hyper = float | Callable[[int], float]
-"""A hyper-parameter: a number, or a schedule that gives one for each step."""
+if TYPE_CHECKING:
+    from lrkern._core import Steps
 
-_T = TypeVar("_T")
+Arrays = Mapping[Any, Any] | Iterable[Any]
+Grads = Mapping[Any, Any] | Iterable[Any]
+Hyper = SupportsFloat | Callable[[int], SupportsFloat]
+"""A hyper-parameter: a number (or an array of one), or a schedule that gives one for each step."""
 
 _SMALLEST_SCALE = 2.0**-126
 
@@ -34,14 +39,32 @@ class Shared(TypedDict, total=False):
     clip_value: float | None
     skip_nonfinite: bool
     ema: Hyper | None
+    decay_mask: Any
     copy_to: Any
     zero_grad: bool
-    state_dtype: npt.DTypeLike
+    state_dtype: npt.DTypeLike | None
     rounding: str
     state_rounding: str
     seed: int
     uint16_as_bfloat16: bool
     backend: str | None
+
+
+DEFAULTS: Shared = {
+    "clip_norm": None,
+    "clip_value": None,
+    "skip_nonfinite": False,
+    "ema": None,
+    "decay_mask": None,
+    "copy_to": None,
+    "zero_grad": False,
+    "state_dtype": None,
+    "rounding": "nearest",
+    "state_rounding": "stochastic",
+    "seed": 0,
+    "uint16_as_bfloat16": False,
+    "backend": None,
+}
 
 
 def _refuse_unfit(where: str, form: Form, states: dict[str, Any]) -> None:
@@ -113,19 +136,23 @@ def _step_once_in(
     tensors.run([grad], 1.0)
 
 
-class Optimizer:
+class Optimizer(Resumable):
     """Steps over a list or dict of arrays, or over groups of such, each step one call and one pass over memory.
 
     Args:
-        params: a list, tuple or dict of arrays of any shapes: float64, float32, bfloat16 (ml_dtypes') or float16, mixed as
-            you like; NumPy's, or CPU arrays of other libraries through DLPack (torch tensors, say). They are updated in
-            place: dense in memory (in any order of the axes), writable, without overlaps, and not resized or replaced
-            later, which the next step refuses. Or a list of groups: dicts with such `params` and options of their own
-            (`{"params": [...], "lr": 0.1}`); what is given for each array is then a list with one entry for each group.
+        params: a dict, a list or any other iterable (a generator, torch's ParameterList) of arrays of any shapes, one at
+            least: float64, float32, bfloat16 (ml_dtypes') or float16, mixed as you like; NumPy's, or CPU arrays of other
+            libraries through DLPack (torch tensors, say). They are updated in place: dense in memory (in any order of the
+            axes), writable, without overlaps, and not resized or replaced later, which the next step refuses. Or a list
+            of groups: dicts with such `params` and options of their own (`{"params": [...], "lr": 0.1}`); what is
+            given for each array is then a list with one entry for each group.
         clip_norm: scale all gradients together so that their norm is at most this.
         clip_value: clip each element of the gradients to this size.
         skip_nonfinite: skip a step in which a gradient is infinite or NaN.
         ema: keep an exponential moving average of the parameters, with this decay (a number in 0..1, or a schedule).
+        decay_mask: which arrays weight decay is for, where it is not for all: a function of name and array
+            (`lambda name, array: array.ndim > 1`; names are keys of a dict, or places in a list), or True and False
+            structured like `params`. Gradients, averages and states stay structured as they are.
         copy_to: arrays like `params` (or None for some) that each step writes the parameters to, in their own dtype; written
             also when the optimizer is made and when a state is loaded.
         zero_grad: set gradients to 0 when they have been used.
@@ -153,37 +180,46 @@ class Optimizer:
         (True, 5.0, array([0.25, 1.  ]), array([0.5]), array([0.]))
     """
 
+    __signature__ = LazySignature(DEFAULTS)
     _rule: ClassVar[Rule]
     _initial: Mapping[str, float] = MappingProxyType({})
     """What states begin with, if not with 0."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.__doc__ = documented(cls.__doc__, Optimizer.__doc__)
 
     def __init__(self, params: Arrays, options: Options, shared: Shared) -> None:
         self._name = type(self).__name__
         self._where_step = f"{self._name}.step"
         self._steps_before = 0
         self._read_shared(shared)
-        self._structure, self._group_of, own = arrange(self._name, params)
-        self._backend = backends.choose(self._name, shared.get("backend"), *self._structure.arrays)
-        as_array, label = self._backend.arrays.as_array, self._structure.label
-        found = enumerate(self._structure.arrays)
-        self._params = [as_array(self._name, label("param", i), one, written=True) for i, one in found]
-        self._groups = []
-        for group in own:
-            ema = group.pop("ema", shared.get("ema"))
-            self._groups.append(Group(self._name, self._rule, {**options, **group}, ema))
-            self._check_state_dtype(self._groups[-1].form)
-        self._make_arrays()
-        self._apply()
-        if self._copy_to is not None:
-            self._tensors.write_copies()
+        self._options, self._shared = options, shared
+        self._frozen: frozenset[int] = frozenset()
+        structure, of, own = arrange(self._name, params)
+        self._backend = backends.choose(self._name, shared.get("backend"), *structure.arrays)
+        found = self._as_arrays(self._name, "param", structure.label, structure.arrays)
+        decays = decaying(self._name, structure, of, own, shared.get("decay_mask"))
+        groups, parts = self._make_groups(own, masked=decays is not None)
+        copies: list[Any] = [None] * len(found)
+        if shared.get("copy_to") is not None:
+            copies = structure.flatten(self._name, "copy_to", shared["copy_to"])
+            copies = self._as_arrays(self._name, "copy_to", structure.label, copies)
+        arranged = Arranged(structure, found, groups, parts, members(of, parts, decays), copies)
+        kept, tensors = self._make_list(arranged, {})
+        self._take(arranged, kept, tensors, self._apply(arranged, tensors))
 
     def _read_shared(self, shared: Shared) -> None:
         name = self._name
         for key in shared:
             if key not in Shared.__annotations__:
-                raise TypeError(f"{name}: {key} is no option of {name}")
+                from lrkern._option_names import unknown_option
+
+                raise unknown_option(name, key, name, list(signature(type(self)).parameters)[1:])
         clip_norm, clip_value = (
-            math.inf if (value := shared.get(key)) is None else _checks.real(name, key, value, above=0.0, high=MAX)
+            math.inf
+            if (value := _checks.single(shared.get(key))) is None
+            else _checks.real(name, key, value, above=0.0, high=MAX)
             for key in ("clip_norm", "clip_value")
         )
         skip_nonfinite, zero_grad, halves = (
@@ -194,7 +230,7 @@ class Optimizer:
             name, "state_rounding", shared.get("state_rounding", "stochastic"), ("stochastic", "nearest")
         )
         seed = _checks.count(name, "seed", shared.get("seed", 0), high=2**64 - 1)
-        self._halves, self._splits, self._copy_to = halves, rounding == "split", shared.get("copy_to")
+        self._halves, self._splits = halves, rounding == "split"
         self._state_dtype = _arrays.state_dtype(name, shared.get("state_dtype"), halves)
         self._wants_norm = skip_nonfinite or clip_norm < math.inf
         self._step_options = StepOptions(clip_norm, clip_value, skip_nonfinite, zero_grad, rounding, state_rounding, seed)
@@ -205,39 +241,52 @@ class Optimizer:
         if word in form.unfit:
             raise ValueError(f"{self._name}: state_dtype must not be {word!r}, {form.unfit[word]}")
 
-    def _make_arrays(self) -> None:
-        """The states and whatever else is kept for each parameter, and the list that steps them."""
-        arrays, label, params = self._backend.arrays, self._structure.label, self._params
-        variants = [group.form.variant for group in self._groups]
+    def _make_groups(self, own: list[Options], *, masked: bool) -> tuple[list[Group], list[list[int]]]:
+        """Groups, and which of them each group of the user's is: where parameters are `masked`, a second one without decay."""
+        groups: list[Group] = []
+        parts: list[list[int]] = []
+        for one in own:
+            options = {**self._options, **{name: value for name, value in one.items() if name not in OF_GROUPS}}
+            ema = one.get("ema", self._shared.get("ema"))
+            parts.append([])
+            for decays in (True, False) if masked else (True,):
+                parts[-1].append(len(groups))
+                groups.append(Group(self._name, self._rule, options, ema, decays=decays))
+                self._check_state_dtype(groups[-1].form)
+        return groups, parts
+
+    def _make_list(self, arranged: Arranged, kept: Mapping[str, list[Any]]) -> tuple[dict[str, list[Any]], Steps]:
+        """What is kept for each parameter, which there may be of the first ones already, and the list that steps them."""
+        arrays, label, params = self._backend.arrays, arranged.structure.label, arranged.params
+        variants = [group.form.variant for group in arranged.groups]
         # Before arrays are made like what is no array.
-        made_of = StepTensors(self._name, label, params, variants, self._group_of, {}, halves=self._halves)
+        made_of = StepTensors(self._name, label, params, variants, arranged.group_of, {}, halves=self._halves)
         self._backend.StepList(made_of)
 
-        groups = [self._groups[g] for g in self._group_of]
-        pairs = list(zip(params, groups, strict=True))
-        self._kept: dict[str, list[Any]] = {
-            state: [self._make_state(state, param, group) for param, group in pairs] for state in self._rule.states
-        }
+        groups = [arranged.groups[g] for g in arranged.group_of]
+        pairs = list(zip(params, groups, strict=True))[len(kept.get("remainder", ())) :]
+        states = {state: [self._make_state(state, param, group) for param, group in pairs] for state in self._rule.states}
         others = {
             "ema_param": [
                 None if group.ema is None else arrays.in_computed_type(param, self._halves) for param, group in pairs
             ],
             "remainder": [
                 arrays.zeros_like(param, np.int16) if self._splits and arrays.is_bfloat16(param, self._halves) else None
-                for param in params
+                for param, _ in pairs
             ],
         }
-        self._tensors = self._backend.StepList(
+        states, others = ({kind: [*kept.get(kind, ()), *made] for kind, made in some.items()} for some in (states, others))
+        tensors = self._backend.StepList(
             made_of._replace(
-                states=self._kept,
-                others=others | {"copy_to": self._read_copies()},
-                row_lrs=[self._row_lrs(i, group) for i, group in enumerate(groups)],
+                states=states,
+                others=others | {"copy_to": arranged.copies},
+                row_lrs=[self._row_lrs(label("param", i), params[i], group) for i, group in enumerate(groups)],
                 as_gradient=partial(arrays.as_gradient, self._rule.takes_rows, self._halves),
                 owns_states=True,
             )
         )
-        self._tensors.set_options(self._step_options)
-        self._kept |= others
+        tensors.set_options(self._step_options)
+        return states | others, tensors
 
     def _make_state(self, state: str, param: Any, group: Group) -> Any:
         if state not in group.form.states:
@@ -248,35 +297,41 @@ class Optimizer:
             arrays.fill(array, self._initial[state], self._halves)
         return array
 
-    def _read_copies(self) -> list[Any]:
-        as_array, label = self._backend.arrays.as_array, self._structure.label
-        if self._copy_to is None:
-            return [None] * len(self._group_of)
-        found = self._structure.flatten(self._name, "copy_to", self._copy_to)
-        return [as_array(self._name, label("copy_to", i), one, written=True) for i, one in enumerate(found)]
+    def _take(self, arranged: Arranged, kept: dict[str, list[Any]], tensors: Steps, live: list[tuple[int, Group]]) -> None:
+        self._arranged, self._kept, self._tensors, self._live = arranged, kept, tensors, live
+        # What was bound; a device goes on with whatever gradients it has been given.
+        self._bound: list[Any] | None = [] if self._backend.evaluates else None
+        if arranged.has_copies:
+            tensors.write_copies()
 
-    def _row_lrs(self, index: int, group: Group) -> Any:
-        lrs, param = group.options["lr"], self._params[index]
+    def _as_arrays(self, where: str, kind: str, label: Callable[[str, int], str], values: Iterable[Any]) -> list[Any]:
+        as_array = self._backend.arrays.as_array
+        return [as_array(where, label(kind, i), one, written=True) for i, one in enumerate(values)]
+
+    def _row_lrs(self, label: str, param: Any, group: Group) -> Any:
+        lrs = group.options["lr"]
         if not isinstance(lrs, np.ndarray):
             return None
-        if not param.flags.c_contiguous or param.shape[:1] != lrs.shape:
-            wanted = f"C-contiguous with {len(lrs)} rows, as many as lr has entries"
-            raise ValueError(
-                f"{self._name}: {self._structure.label('param', index)} must be {wanted}; got {_checks.describe(param)}"
-            )
+        if param.ndim == 0:
+            raise ValueError(f"{self._name}: lr must be one number, as {label} has no rows; got {_checks.describe(lrs)}")
+        if len(param) != len(lrs):
+            wanted = f"one number, or {len(param)} numbers, one for each row of {label}"
+            raise ValueError(f"{self._name}: lr must be {wanted}; got {len(lrs)}")
+        if not param.flags.c_contiguous:
+            wanted = f"C-contiguous, as each of its rows has its own lr; got strides {param.strides}"
+            raise ValueError(f"{self._name}: {label} must be {wanted}")
         return lrs
 
-    def _apply(self) -> None:
-        """Give C the numbers that stay."""
-        for g, group in enumerate(self._groups):
-            group.apply(self._tensors, g)
-        if self._backend.evaluates:
-            tensors: Any = self._tensors
-            for g, group in enumerate(self._groups):
-                group.hand_over(tensors, g)
-            tensors.publish()
-        here = not self._backend.evaluates
-        self._live = [(g, group) for g, group in enumerate(self._groups) if group.is_live and here]
+    def _apply(self, arranged: Arranged, tensors: Any) -> list[tuple[int, Group]]:
+        """Give a list the numbers that stay; the groups that have others at each step."""
+        for g, group in enumerate(arranged.groups):
+            group.apply(tensors, g)
+        if not self._backend.evaluates:
+            return [(g, group) for g, group in enumerate(arranged.groups) if group.is_live]
+        for g, group in enumerate(arranged.groups):
+            group.hand_over(tensors, g)
+        tensors.publish()
+        return []
 
     # ------------------------------------------------------------------------------------------------------------ steps
 
@@ -286,12 +341,30 @@ class Optimizer:
         For gradients that are written into the same arrays each time: they are checked here, once; their values are read at
         each step. One that was resized, or closed, is refused by the next step.
 
+        The arrays themselves are kept, and stay alive, until a `step` with gradients, another `bind`, `add_group`, or the
+        end of the optimizer. So `bind` is not for whoever gets other arrays each time (a framework whose backward pass
+        makes them, torch after `zero_grad(set_to_none=True)`, gradients before the first backward pass): nobody writes to
+        the old arrays any more, and steps would go on with what they hold. Pass those to `step`.
+
         Args:
-            grads: structured like `params`; each an array like its parameter, or None to leave that parameter alone; or a
-                pair (indices, values), whose indices are read here, and its values at each step. (On a CUDA device, indices
-                are looked at here and read at each step.)
+            grads: structured like `params`; each an array like its parameter, or None to leave that parameter alone, though
+                not all of them; or a pair (indices, values), whose indices are read here, and its values at each step. (On a
+                CUDA device, indices are looked at here and read at each step.)
+
+        Raises:
+            TypeError, ValueError: a gradient that does not fit, or none at all; an earlier `bind` holds then.
         """
-        self._tensors.bind(self._structure.flatten(f"{self._name}.bind", "grads", grads))
+        where, label = f"{self._name}.bind", self._arranged.structure.label
+        found = self._arranged.structure.flatten(where, "grads", grads)
+        if all(one is None for one in found):
+            wanted = "must have an array at least, which later steps read"
+            raise ValueError(f"{where}: grads {wanted}; got None for each parameter: has there been a backward pass?")
+        for i, one in enumerate(found):
+            if isinstance(one, np.generic):
+                wanted = "must be an array, whose values later steps read"
+                raise TypeError(f"{where}: {label('grad', i)} {wanted}; got {_checks.describe(one)}")
+        self._tensors.bind(self._without_frozen(found))
+        self._bound = found
 
     def step(self, grads: Grads | None = None, grad_scale: float = 1.0) -> None:
         """One step, in place.
@@ -308,13 +381,20 @@ class Optimizer:
                 the count next is told of indices that are no rows.)
             RuntimeError: another thread is in the middle of a step.
         """
-        found = None if grads is None else self._structure.flatten(self._where_step, "grads", grads)
+        found = None
+        if grads is not None:
+            found = given = self._arranged.structure.flatten(self._where_step, "grads", grads)
+            if self._frozen:
+                found = self._without_frozen(given)
         if (type(grad_scale) is not float or grad_scale != 1.0) and not backends.on_device(grad_scale):
+            grad_scale = _checks.single(grad_scale)
             grad_scale = _checks.real(self._where_step, "grad_scale", grad_scale, low=_SMALLEST_SCALE, high=MAX)
         if self._live:
             self._tensors.run(found, grad_scale, self._refresh)
         else:
             self._tensors.run(found, grad_scale)
+        if grads is not None and self._bound is not None:
+            self._bound = given if self._backend.evaluates else None
 
     def _refresh(self) -> None:
         """Give the list what schedules have for the next step."""
@@ -350,7 +430,7 @@ class Optimizer:
 
         Assign a number or a schedule to change it, for all groups.
         """
-        found = [group.at("lr", self.count) for group in self._groups]
+        found = [self._arranged.groups[part[0]].at("lr", self.count) for part in self._arranged.parts]
         return found[0] if len(found) == 1 else found
 
     @lr.setter
@@ -370,17 +450,132 @@ class Optimizer:
 
     def _set(self, name: str, value: Any, group: int | None) -> None:
         where = f"{self._name}.set"
-        if group is not None:
-            _checks.count(where, "group", group, high=len(self._groups) - 1)
-        chosen = self._groups if group is None else [self._groups[group]]
-        for one, options in [(one, one.changed(where, name, value)) for one in chosen]:
+        chosen = range(len(self._arranged.groups)) if group is None else self._part(where, group)
+        groups = [self._arranged.groups[g] for g in chosen]
+        self._change([(one, one.changed(where, name, value)) for one in groups])
+
+    def _part(self, where: str, group: int) -> list[int]:
+        parts = self._arranged.parts
+        return parts[_checks.count(where, "group", group, high=len(parts) - 1)]
+
+    def _change(self, changes: list[tuple[Group, Options]]) -> None:
+        """Give groups other options, which have been checked."""
+        for one, options in changes:
             if isinstance(options["lr"], np.ndarray):  # C reads the array that it was given
                 one.options["lr"][...] = options["lr"]
                 options["lr"] = one.options["lr"]
             one.options = options
-        self._apply()
+        self._live = self._apply(self._arranged, self._tensors)
+
+    # ----------------------------------------------------------------------------------------------------------- groups
+
+    def add_group(self, params: Arrays, *, copy_to: Any = None, **options: Any) -> None:
+        """Step further arrays from now on: another group, at the end, whose states and averages begin here.
+
+        Gradients, averages and states are lists with one entry for each group from then on, also where there was one group
+        without a list; what `bind` kept is let go. The count of steps goes on; corrections of bias follow each array's own
+        number of updates. A state that is taken from then on belongs to an optimizer that is made of a list of these groups.
+
+        Args:
+            params: arrays, as an optimizer takes them; none that it has already.
+            copy_to: arrays like `params`, as the option of an optimizer.
+            options: of the group; others are what the optimizer was made with.
+
+        Raises:
+            TypeError, ValueError: an array or option that does not fit. Nothing has changed then.
+            RuntimeError: another thread is in the middle of a step; or a CUDA graph is being captured.
+
+        Example:
+            >>> import numpy as np, lrkern as lk
+            >>> head, body = np.ones(1), np.ones(2)
+            >>> opt = lk.SGD([head], lr=0.5)
+            >>> opt.step([np.ones(1)])
+            >>> opt.add_group([body], lr=0.25)
+            >>> opt.step([[np.ones(1)], [np.ones(2)]])
+            >>> head, body, opt.count
+            (array([0.]), array([0.75, 0.75]), 2)
+        """
+        self._tensors.alone(partial(self._add_group, params, copy_to, options))
+
+    def _add_group(self, params: Arrays, copy_to: Any, options: Options) -> None:
+        where, old = f"{self._name}.add_group", self._arranged
+        structure = old.structure.and_group(where, params)
+        new, label = structure.parts[-1], structure.parts[-1].label
+        if not new.size:
+            raise ValueError(f"{where}: params must have an array at least; got an empty {type(params).__name__}")
+        found = self._as_arrays(where, "param", label, new.arrays)
+        mask = self._shared.get("decay_mask")
+        decays = decaying(where, new, [0] * new.size, [options], mask if callable(mask) else None)
+        groups, [part] = self._make_groups([options], masked=decays is not None)
+        part = [len(old.groups) + g for g in part]
+        copies: list[Any] = [None] * new.size
+        if copy_to is not None:
+            copies = self._as_arrays(where, "copy_to", label, new.flatten(where, "copy_to", copy_to))
+        arranged = Arranged(
+            structure,
+            old.params + found,
+            old.groups + groups,
+            [*old.parts, part],
+            old.group_of + members([0] * new.size, [part], decays),
+            old.copies + copies,
+        )
+        count, skipped = self.count, self.skipped
+        kept, tensors = self._make_list(arranged, self._kept)
+        live = self._apply(arranged, tensors)
+        tensors.restore([*self._tensors.get_updates(), *[0] * new.size], count, skipped, [])
+        self._take(arranged, kept, tensors, live)
+        self._steps_before = count + skipped
+
+    def freeze(self, group: int) -> None:
+        """Leave a group alone from the next step on, whatever gradients it has: as if they were None.
+
+        So its arrays, states, averages and numbers of updates stay as they are, and its gradients do not count in the norm
+        (nor are they zeroed). `unfreeze` takes it up again, with the states of then. A single parameter is left alone by
+        giving None for its gradient.
+
+        Example:
+            >>> import numpy as np, lrkern as lk
+            >>> head, body = np.ones(1), np.ones(2)
+            >>> opt = lk.SGD([{"params": [head]}, {"params": [body]}], lr=0.5)
+            >>> opt.freeze(1)
+            >>> opt.step([[np.ones(1)], [np.ones(2)]])
+            >>> opt.unfreeze(1)
+            >>> opt.step([[np.ones(1)], [np.ones(2)]])
+            >>> head, body
+            (array([0.]), array([0.5, 0.5]))
+        """
+        self._refreeze(f"{self._name}.freeze", group, frozenset.union)
+
+    def unfreeze(self, group: int) -> None:
+        """Step a group again that was left alone by `freeze`."""
+        self._refreeze(f"{self._name}.unfreeze", group, frozenset.difference)
+
+    def _refreeze(self, where: str, group: int, change: Callable[[frozenset[int], frozenset[int]], frozenset[int]]) -> None:
+        self._part(where, group)
+        before, self._frozen = self._frozen, change(self._frozen, frozenset([int(group)]))
+        if self._bound:
+            try:
+                self._tensors.bind(self._without_frozen(self._bound))
+            except BaseException:
+                self._frozen = before
+                raise
+
+    def _without_frozen(self, grads: list[Any]) -> list[Any]:
+        if not self._frozen:
+            return grads
+        frozen = self._arranged.in_groups(self._frozen)
+        return [None if left else grad for grad, left in zip(grads, frozen, strict=True)]
 
     # ------------------------------------------------------------------------------------------------------------ state
+
+    def __repr__(self) -> str:
+        own = self._arranged
+        options = [{**own.groups[part[0]].options, "ema": own.groups[part[0]].ema} for part in own.parts]
+        sizes = [
+            sum(param.size for param, of in zip(own.params, own.group_of, strict=True) if of in part) for part in own.parts
+        ]
+        count = None if self._backend.evaluates else self._tensors.count  # which a device would have to be asked for
+        return summary(type(self), count, len(own.params), sizes, options, self._shared, self._frozen)
 
     @property
     def ema_params(self) -> Any:
@@ -389,10 +584,10 @@ class Optimizer:
 
     def _arrays_of(self, kind: str) -> Any:
         arrays = self._kept[kind]
-        if all(one is None for one in arrays) and arrays:
+        if all(one is None for one in arrays):
             return None
         given = self._backend.arrays.given
-        return self._structure.unflatten([None if one is None else given(one) for one in arrays])
+        return self._arranged.structure.unflatten([None if one is None else given(one) for one in arrays])
 
     def forget_remainders(self) -> None:
         """Let parameters with `rounding="split"` be the bfloat16 numbers that they are, without more bits.
@@ -419,141 +614,3 @@ class Optimizer:
         for remainder in self._kept["remainder"]:
             if remainder is not None:
                 self._backend.arrays.clear(remainder)
-
-    def __reduce__(self) -> Any:
-        raise TypeError(
-            f"{self._name}: an optimizer cannot be pickled or copied, as it steps arrays that are not its own: "
-            "make another one and give its load_state_dict() what state_dict() gives"
-        )
-
-    def state_dict(self) -> dict[str, Any]:
-        """What a run needs to go on from here, apart from the parameters and the arguments: copies, safe to pickle.
-
-        Raises:
-            RuntimeError: another thread is in the middle of a step.
-        """
-        return self._tensors.alone(self._copy_state)
-
-    def _copy_state(self) -> dict[str, Any]:
-        copies = {
-            f"{kind}s": self._structure.unflatten([None if one is None else self._backend.arrays.copy(one) for one in arrays])
-            if any(one is not None for one in arrays)
-            else None
-            for kind, arrays in self._kept.items()
-        }
-        updates = self._structure.unflatten(self._tensors.get_updates())
-        return {"optimizer": self._name, "count": self.count, "skipped": self.skipped, "updates": updates, **copies}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state_dict` gave, on an optimizer made with like parameters and options.
-
-        Raises:
-            TypeError, ValueError: if it is not such a state; then nothing has changed.
-        """
-        self._load(f"{self._name}.load_state_dict", state)
-
-    def _load(self, where: str, state: Mapping[str, Any]) -> None:
-        expected = {"optimizer", "count", "skipped", "updates", *(f"{kind}s" for kind in self._kept)}
-        if not isinstance(state, Mapping) or set(state) != expected:
-            raise ValueError(f"{where}: state must be what state_dict gave; got {_checks.describe(state)}")
-        if state["optimizer"] != self._name:
-            other = state["optimizer"]
-            other = _checks.cut(other) if isinstance(other, str) else _checks.describe(other)
-            raise ValueError(f"{where}: the state must be of {self._name}; got one of {other}")
-        count, skipped = (_checks.count(where, key, state[key]) for key in ("count", "skipped"))
-        updates = [
-            _checks.count(where, self._structure.label("update", i), one)
-            for i, one in enumerate(self._structure.flatten(where, "updates", state["updates"]))
-        ]
-        loaded = {kind: self._checked_arrays(where, kind, state[f"{kind}s"]) for kind in self._kept}
-        pairs = [
-            (own, one)
-            for kind, arrays in loaded.items()
-            for own, one in zip(self._kept[kind], arrays, strict=True)
-            if own is not None
-        ]
-        self._tensors.restore(updates, count, skipped, pairs)
-        self._steps_before = count + skipped
-        if self._copy_to is not None:
-            self._tensors.alone(self._tensors.write_copies)
-
-    def _checked_arrays(self, where: str, kind: str, values: Any) -> list[Any]:
-        """Loaded arrays of a kind, which fit into those that are kept here."""
-        kept = self._kept[kind]
-        if (values is None) != (not any(one is not None for one in kept)):
-            raise ValueError(f"{where}: the state was taken {'without' if values is None else 'with'} {kind}s, unlike here")
-        if values is None:
-            return kept
-        found = self._structure.flatten(where, f"{kind}s", values)
-        found = [_checks.unmasked(where, self._structure.label(kind, i), one) for i, one in enumerate(found)]
-        for i, (own, one) in enumerate(zip(kept, found, strict=True)):
-            if own is None and one is None:
-                continue
-            if own is None or not _checks.is_array(one) or one.dtype != own.dtype or one.shape != own.shape:
-                wanted = "None" if own is None else f"{own.dtype} of shape {own.shape} like {self._structure.label('param', i)}"
-                error = ValueError if _checks.is_array(one) and own is not None and one.dtype == own.dtype else TypeError
-                raise error(f"{where}: {self._structure.label(kind, i)} must be {wanted}; got {_checks.describe(one)}")
-            with _core.hold(where, self._structure.label(kind, i), one):
-                pass  # it says which one is not there
-        return found
-
-    def save(self, path: str | PathLike[str]) -> None:
-        """Write what `state_dict` gives to a safetensors file: the old file or the new one is there, whatever happens.
-
-        Parameters are not in it: save them along with it. The file is written beside its place under another name,
-        `.lrkern-save-...`; what a killed process leaves of that the next save there removes.
-
-        Raises:
-            OSError: the file cannot be written, or the path is a directory, a device or a FIFO.
-            RuntimeError: another thread is in the middle of a step; a step raises it while another thread saves.
-        """
-        self._tensors.alone(partial(self._save, path))
-
-    def _save(self, path: str | PathLike[str]) -> None:
-        from lrkern import _state_files
-
-        in_cpu_memory = self._backend.arrays.in_cpu_memory
-        arrays = {
-            f"{kind}/{i}": in_cpu_memory(one)
-            for kind, kept in self._kept.items()
-            for i, one in enumerate(kept)
-            if one is not None
-        }
-        plain = {
-            "optimizer": self._name,
-            "count": self.count,
-            "skipped": self.skipped,
-            "updates": self._tensors.get_updates(),
-            "labels": [self._structure.label("param", i) for i in range(len(self._group_of))],
-        }
-        _state_files.save(f"{self._name}.save", path, arrays, plain)
-
-    def load(self, path: str | PathLike[str]) -> None:
-        """Go on from what `save` wrote, on an optimizer made with like parameters and options.
-
-        Needs the package safetensors.
-
-        Raises:
-            OSError: the file cannot be read.
-            ValueError: it is damaged, or not such a file; then nothing has changed.
-        """
-        from lrkern import _state_files
-
-        where = f"{self._name}.load"
-        arrays, plain = _state_files.load(where, path)
-        labels = [self._structure.label("param", i) for i in range(len(self._group_of))]
-        updates = plain.get("updates")
-        if plain.get("labels") != labels or not isinstance(updates, list) or len(updates) != len(labels):
-            raise ValueError(f"{where}: {path} is of an optimizer of other parameters")
-        wanted = {f"{kind}/{i}" for kind, kept in self._kept.items() for i, one in enumerate(kept) if one is not None}
-        if set(arrays) != wanted:
-            raise ValueError(f"{where}: {path} holds other states than are kept here")
-        state = {key: plain.get(key) for key in ("optimizer", "count", "skipped")}
-        state["updates"] = self._structure.unflatten(updates)
-        for kind, kept in self._kept.items():
-            found = [arrays.get(f"{kind}/{i}") for i in range(len(kept))]
-            state[f"{kind}s"] = self._structure.unflatten(found) if any(one is not None for one in kept) else None
-        try:
-            self._load(where, state)
-        except TypeError as error:
-            raise ValueError(str(error)) from None

@@ -16,7 +16,7 @@ cdef class Range:
         if type(value) is float and self.holds(value):
             return value
         from lrkern import _checks
-        return _checks.real(where, name, value, low=self.low, high=self.high, below=self.below)
+        return _checks.real(where, name, _checks.single(value), low=self.low, high=self.high, below=self.below)
 
     cdef bint holds(self, double value):
         return self.low <= value <= self.high and value < self.below

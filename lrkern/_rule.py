@@ -29,6 +29,9 @@ fraction = _core.Range(0.0, np.inf, below=1.0)
 weight = _core.Range(0.0, 1.0)
 """The same, where nothing is divided by what it lacks of 1."""
 
+OF_GROUPS = ("ema", "decay_mask")
+"""Options of groups that are none of a rule."""
+
 SQUARES = {"float16": "in which squares of gradients below 2e-4 are 0 and steps explode: bfloat16 holds them"}
 """What is unfit for states that the root is taken of."""
 
@@ -58,7 +61,10 @@ class Form:
 
     def check_shrinkage(self, where: str, lr: Any, decay: float) -> None:
         """Raises where lr weight_decay is too large; lr may be an array."""
-        if self.shrinks and (np.max(lr, initial=0.0) if type(lr) is np.ndarray else lr) * decay > MAX:
+        if not self.shrinks:
+            return
+        lr = np.max(lr, initial=0.0) if type(lr) is np.ndarray else lr
+        if lr * decay > MAX:
             raise ValueError(f"{where}: lr * weight_decay must be at most {MAX:g}; got lr={lr}, weight_decay={decay}")
 
 
@@ -108,7 +114,9 @@ class Rule:
         result: dict[str, Any] = {}
         for name, value in options.items():
             if name not in self.checks:
-                raise TypeError(f"{where}: {name} is no option of a group; its options are {', '.join(self.checks)}")
+                from lrkern._option_names import unknown_option
+
+                raise unknown_option(where, name, "a group", [*self.checks, *OF_GROUPS])
             if name in self.hypers and callable(value):
                 result[name] = value
             elif name == "lr" and self.row_lrs and _checks.is_array(value) and _checks.plain(value).ndim == 1:
@@ -149,20 +157,34 @@ class Rule:
 class Group:
     """The options of a group of parameters, and what they are at each step."""
 
-    def __init__(self, where: str, rule: Rule, options: Options, ema: Any) -> None:
-        self.where, self.rule = where, rule
+    def __init__(self, where: str, rule: Rule, options: Options, ema: Any, *, decays: bool = True) -> None:
+        self.where, self.rule, self.decays = where, rule, decays
         self.ema = ema if ema is None or callable(ema) else weight(where, "ema", ema)
         self.options = rule.read(where, options)
+        if not decays:
+            self.options["weight_decay"] = 0.0
         self.form = rule.form(where, self.options)
         self._check_shrinkage(self.options)
 
-    def changed(self, where: str, name: str, value: Any) -> dict[str, Any]:
-        """The options with another value of one of them."""
+    def changed(self, where: str, name: str, value: Any, options: Options | None = None) -> dict[str, Any]:
+        """The options, or those that have changed already, with another value of one of them."""
         if not isinstance(name, str) or name not in self.rule.hypers:
-            raise TypeError(f"{where}: name must be one of {', '.join(self.rule.hypers)}; got {_checks.describe(name)}")
-        options = self.rule.read(self.where, {**self.options, name: value})
-        if self.rule.form(self.where, options) != self.form or _shape(options) != _shape(self.options):
-            change = f"from {self.options[name]} to {value}"
+            from lrkern._option_names import hint
+
+            names = list(self.rule.hypers)
+            got = f"{_checks.describe(name)}{hint(name, names)}"
+            raise TypeError(f"{where}: name must be one of {', '.join(names)}; got {got}")
+        options = self.rule.read(where, {**(options or self.options), name: value})
+        if not self.decays:
+            options["weight_decay"] = 0.0
+        rows, given = _rows(self.options), _rows(options)
+        if rows != given and None not in (rows, given):
+            raise ValueError(f"{where}: lr must have {rows} entries, one for each row; got {given}")
+        if rows != given:
+            to = "from one number to one for each row" if rows is None else "from one number for each row to one for all"
+            raise ValueError(f"{where}: lr cannot change {to}: make another optimizer")
+        if self.rule.form(where, options) != self.form:
+            change = f"from {_checks.cut(str(self.options[name]))} to {_checks.cut(str(value))}"
             raise ValueError(f"{where}: {name} cannot change {change}: other states would be needed")
         self._check_shrinkage(options)
         return options
@@ -201,13 +223,13 @@ class Group:
             tensors.set_input(index, place, value)
         self.form.check_shrinkage(self.where, *self.numbers[:2])
         if callable(self.ema):
-            tensors.set_ema(index, weight(f"{self.where}, step {count}", "ema", _checks.single(self.ema(count))))
+            tensors.set_ema(index, weight(f"{self.where}, step {count}", "ema", self.ema(count)))
 
     def _checked(self, name: str, value: Any, count: int) -> float:
         try:
             return self.rule.hypers[name]("", name, value)
-        except (TypeError, ValueError):  # an array of one element; or say at which step, which would be slow each time
-            return self.rule.hypers[name](f"{self.where}, step {count}", name, _checks.single(value))
+        except (TypeError, ValueError):  # say at which step; to write that out each time would be slow
+            return self.rule.hypers[name](f"{self.where}, step {count}", name, value)
 
     def at(self, name: str, count: int) -> Any:
         """An option at a step."""
@@ -224,6 +246,6 @@ def _floats(where: str, lrs: Any) -> Any:
     return np.array(found, np.float64)
 
 
-def _shape(options: Options) -> tuple[int, ...] | None:
+def _rows(options: Options) -> int | None:
     """How many learning rates there are, where there is one for each row."""
-    return getattr(options["lr"], "shape", None)
+    return len(options["lr"]) if isinstance(options["lr"], np.ndarray) else None

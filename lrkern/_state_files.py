@@ -48,7 +48,7 @@ def save(where: str, path: str | PathLike[str], arrays: Mapping[str, Array], pla
     # Not every version of safetensors knows NumPy's bfloat16: the bits go to the file, their name to the header.
     dtypes = {key: array.dtype.name for key, array in arrays.items()}
     bits = {key: one.view(np.uint16) if dtypes[key] == "bfloat16" else one for key, one in arrays.items()}
-    bits = {key: np.ascontiguousarray(one) for key, one in bits.items()}
+    bits = {key: np.asarray(one, order="C") for key, one in bits.items()}  # ascontiguousarray gives none without axes
     keys = sorted(bits, key=lambda key: (-bits[key].itemsize, key))  # so that each one is aligned
     header = _header(keys, bits, json.dumps({"version": _VERSION, "dtypes": dtypes, **plain}))
     parts = [header, *(bits[key].reshape(-1).view(np.uint8) for key in keys)]

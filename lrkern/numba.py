@@ -38,6 +38,12 @@ __all__ = [
     "sgd_step",
 ]
 
+
+def __dir__() -> list[str]:
+    """The public names."""
+    return sorted(__all__)
+
+
 # ------------------------------------------------------------------------------------------------------------- schedules
 
 
@@ -234,6 +240,8 @@ def sgd_step(
     >>> p
     array([0.75, 2.25])
     """
+    if lr != lr:
+        raise ValueError("sgd_step: lr must be given, a finite float32 number >= 0")
     if not (fine(lr) and fine(momentum) and fine(dampening) and fine(weight_decay)):
         raise ValueError("sgd_step: lr, momentum, dampening and weight_decay must be finite float32 numbers >= 0")
     if flag(nesterov) and (momentum == 0 or dampening != 0):
@@ -282,7 +290,9 @@ def adam_step(
     eps_inside=False,
     convention="torch",
 ):
-    """`lrkern.adam_step`, with its formula and its arguments; arrays as in `sgd_step`. `count` has to be given.
+    """`lrkern.adam_step`, with its formula and its arguments; arrays as in `sgd_step`.
+
+    `count`, the number of steps before this one, has to be given: it is 0 at the first.
 
     >>> import numpy as np, lrkern.numba as ln
     >>> p, m, v = np.array([1.0, 2.0]), np.zeros(2), np.zeros(2)
@@ -316,7 +326,9 @@ def adamw_step(
     decay_after=False,
     convention="torch",
 ):
-    """`lrkern.adamw_step`, with its formula and its arguments; arrays as in `sgd_step`. `count` has to be given.
+    """`lrkern.adamw_step`, with its formula and its arguments; arrays as in `sgd_step`.
+
+    `count`, the number of steps before this one, has to be given: it is 0 at the first.
 
     >>> import numpy as np, lrkern.numba as ln
     >>> p, m, v = np.array([1.0, 2.0]), np.zeros(2), np.zeros(2)
@@ -460,7 +472,9 @@ def adagrad_step(
     maximize=False,
     eps_inside=False,
 ):
-    """`lrkern.adagrad_step`, with its formula and its arguments; arrays as in `sgd_step`. `count` has to be given.
+    """`lrkern.adagrad_step`, with its formula and its arguments; arrays as in `sgd_step`.
+
+    `count`, the number of steps before this one, has to be given: it is 0 at the first.
 
     >>> import numpy as np, lrkern.numba as ln
     >>> p, v = np.array([1.0, 2.0]), np.zeros(2)
@@ -510,6 +524,8 @@ def lars_step(
     >>> p
     array([3. , 1.5])
     """
+    if lr != lr:
+        raise ValueError("lars_step: lr must be given, a finite float32 number >= 0")
     if not (fine(lr) and fine(momentum) and fine(weight_decay) and fine(trust) and fine(eps)):
         raise ValueError("lars_step: lr, momentum, weight_decay, trust and eps must be finite float32 numbers >= 0")
     if not (convention == "paper" or convention == "optax" or convention == "apex"):
@@ -547,7 +563,9 @@ def lamb_step(
     bias_correction=True,
     maximize=False,
 ):
-    """`lrkern.lamb_step`, with its formula and its arguments; arrays as in `sgd_step`. `count` has to be given.
+    """`lrkern.lamb_step`, with its formula and its arguments; arrays as in `sgd_step`.
+
+    `count`, the number of steps before this one, has to be given: it is 0 at the first.
 
     >>> import numpy as np, lrkern.numba as ln
     >>> p, m, v = np.array([3.0, 4.0]), np.zeros(2), np.zeros(2)

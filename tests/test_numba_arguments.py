@@ -57,6 +57,15 @@ def test_numbers_are_numbers(wrong):
     assert (p == 1).all()
 
 
+@pytest.mark.parametrize("name", ["sgd_step", "lars_step"])
+def test_a_rate_that_is_missing_is_told_as_missing(name):
+    p = np.ones(3)
+    for given in ({}, {"lr": np.nan}):
+        with pytest.raises(ValueError, match=f"^{name}: lr must be given, a finite float32 number >= 0$"):
+            getattr(ln, name)(p, p.copy(), np.zeros(3), **given)
+    assert (p == 1).all()
+
+
 @pytest.mark.parametrize("count", [2**53 + 1, -1, np.uint64(2**63)])
 def test_counts_end_where_those_of_c_do(count):
     p, b = np.ones(3), np.zeros(3)

@@ -50,6 +50,18 @@ def test_import_brings_nothing_optional():
         assert f"lrkern.{name}" not in after
 
 
+def test_names_that_are_shown():
+    """By dir, and so by completion: all that is public, whether it has been imported yet or not, and nothing else."""
+    shown = python("import lrkern; print(*dir(lrkern))").split()
+    assert set(shown) == {*lk.__all__, "dialects"}
+    assert shown == sorted(shown)
+    python("import lrkern; assert all(hasattr(lrkern, name) for name in dir(lrkern))")
+    shown = python("import lrkern, lrkern.numba; print(*dir(lrkern)); print(*dir(lrkern.numba))").splitlines()
+    assert "numba" in shown[0].split()
+    assert not {"alike", "fine", "share", "np", "annotations"} & set(shown[1].split())
+    assert {"at", "fill", "adamw_step", "c", "plateau"} <= set(shown[1].split())
+
+
 def test_version_agrees_everywhere():
     assert importlib.metadata.version("lrkern") == lk.__version__ == lk.info()["version"]
 

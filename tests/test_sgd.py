@@ -374,7 +374,7 @@ class TestOptimizer:
         opt.lr = lk.piecewise([1.0, 0.25], [1])
         opt.step([np.ones(2)])
         assert p.tolist() == [-0.75] * 2
-        with pytest.raises(ValueError, match="SGD: lr must be a finite number >= 0"):
+        with pytest.raises(ValueError, match=r"SGD\.set: lr must be a finite number >= 0"):
             opt.lr = -1.0
         assert opt.lr == 0.25
 
@@ -403,7 +403,7 @@ class TestOptimizer:
         p = np.array(3.0)
         lk.SGD([p, np.zeros(0)], 0.5).step([np.array(2.0), np.zeros(0)])
         assert p == 2.0
-        lk.SGD([], 0.5, momentum=0.5).step([])
+        lk.SGD([np.zeros(0)], 0.5, momentum=0.5).step([np.zeros(0)])
         lk.sgd_step(np.zeros((0, 7)), np.zeros((0, 7)), lr=0.1)
 
     def test_state_goes_on_elsewhere(self) -> None:
@@ -429,15 +429,21 @@ class TestOptimizer:
         [
             ({"count": -1}, ValueError, "count must be an integer >= 0; got -1"),
             ({"count": 1.0}, TypeError, "count must be an integer >= 0; got 1.0"),
-            ({"momentum_buffers": None}, ValueError, "without momentum"),
-            ({"momentum_buffers": [np.zeros(2)]}, ValueError, "momentum_buffers must have 2 entries"),
+            ({"momentum_buffers": None}, ValueError, r"the state has no momentum_buffers\[0\], momentum_buffers\[1\] \("),
+            ({"momentum_buffers": [np.zeros(2)]}, ValueError, r"the state has no momentum_buffers\[1\] \("),
+            ({"momentum_buffers": np.zeros(2)}, TypeError, "momentum_buffers must be a list or dict like params; got float64"),
+            ({"momentum_buffers": [[[0.0]]]}, TypeError, r"momentum_buffers\[0\]\[0\] must be an array; got \[0.0\]"),
             (
                 {"momentum_buffers": [np.zeros(2), np.zeros(3, "f4")]},
                 TypeError,
                 r"momentum_buffers\[1\] must be float64",
             ),
             ({"momentum_buffers": [np.zeros(2), np.zeros(4)]}, ValueError, r"of shape \(3,\) like params\[1\]"),
-            ({"updates": [1]}, ValueError, "updates must have 2 entries"),
+            (
+                {"updates": [1]},
+                ValueError,
+                r"the state has no params\[1\]; it has momentum_buffers\[1\], which is not kept here",
+            ),
             ({"updates": [1, True]}, TypeError, r"updates\[1\] must be an integer >= 0; got True"),
             ({"optimizer": "Adam"}, ValueError, "the state must be of SGD; got one of Adam"),
             ({"skipped": -1}, ValueError, "skipped must be an integer >= 0; got -1"),

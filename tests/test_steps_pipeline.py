@@ -191,7 +191,7 @@ class TestRows:
             for single, row in zip(singles, g, strict=True):
                 single.step([row])
         assert p.tobytes() == np.array(rows).tobytes()
-        with pytest.raises(ValueError, match=r"params\[0\] must be C-contiguous with 3 rows"):
+        with pytest.raises(ValueError, match=r"lr must be one number, or 2 numbers, one for each row of params\[0\]; got 3"):
             lk.SGD([np.zeros((2, 3))], lrs)
 
     def test_one_row(self) -> None:
@@ -252,7 +252,7 @@ class TestRows:
         ]:
             with pytest.raises(error, match=message):
                 opt.step([grad])
-        with pytest.raises(TypeError, match=r"LARS: grads\[0\] must be a NumPy array"):
+        with pytest.raises(TypeError, match=r"LARS: grads\[0\] must be an array: LARS takes no gradients of rows"):
             lk.LARS([np.zeros((4, 2))], 0.1).step([(np.array([1]), np.ones((1, 2)))])
         opt.step([(np.array([], int), np.ones((0, 2)))])
         assert opt.count == 1
@@ -275,7 +275,7 @@ class TestArrays:
         with pytest.raises(ValueError, match="must have the memory order of params"):
             lk.AdamW([q], 0.1).step([g])
 
-    @pytest.mark.parametrize("count", [0, 1, 100_000])
+    @pytest.mark.parametrize("count", [1, 100_000])
     def test_lists(self, count: int) -> None:
         params = list(np.ones((count, 3)))
         opt = lk.AdamW(params, 0.5, clip_norm=1e9)

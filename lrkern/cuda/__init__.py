@@ -15,4 +15,10 @@ from lrkern.cuda._words import in_type_of
 
 __all__ = ["at", "in_type_of", "plan", "use_stream"]
 
+
+def __dir__() -> list[str]:
+    """The public names."""
+    return sorted(__all__)
+
+
 BACKEND = Backend(_plans.table, _plans.tables, StepList, _arrays, {}, evaluates=True)

@@ -178,7 +178,8 @@ def as_dense_gradient(where: str, name: str, grad: Any, param: Any, written: boo
 
 def as_gradient(takes_rows: bool, halves: bool, where: str, name: str, grad: Any, param: Any, written: bool) -> Any:
     """The same, or a `Pair`, where a rule takes gradients of rows and this is one."""
-    if not (takes_rows and isinstance(grad, tuple)):
+    _arrays.check_rows_are_taken(takes_rows, where, name, grad)
+    if not isinstance(grad, tuple):
         return as_dense_gradient(where, name, grad, param, written)
     indices, values = _arrays.as_pair(as_array, where, name, grad, param, written, halves)
     if not indices.dtype.isnative:

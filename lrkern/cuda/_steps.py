@@ -355,7 +355,10 @@ def _key(grad: Any) -> Any:
         return None if grad is None else (grad.address, grad.shape, grad.strides, grad.dtype)
     address = getattr(grad, "data_ptr", None)  # torch's: cheaper than its interface
     if address is not None:
-        return address(), grad.shape, grad.stride(), grad.dtype
+        try:
+            return address(), grad.shape, grad.stride(), grad.dtype
+        except RuntimeError:  # a sparse one, which is refused
+            return id(grad)
     interface = _arrays.interface_of(grad)
     if interface is None:
         return id(grad)  # of what is kept until another one takes its place

@@ -61,7 +61,7 @@ def adam_step(
         exp_avg, exp_avg_sq: arrays like `param` in shape and memory order, 0 at the start; updated. Not float16; bfloat16
             is rounded to nearest here, where an average of squares that falls slowly stands still: optimizers round better.
         max_exp_avg_sq: the same for AMSGrad, which divides by the largest v so far; None for Adam.
-        count: number of steps before this one.
+        count: number of steps before this one: 0 at the first.
         lr, eps, weight_decay: numbers >= 0.
         beta1, beta2: 0 <= beta < 1.
         maximize: go up the gradient.

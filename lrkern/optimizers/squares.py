@@ -197,7 +197,7 @@ def adagrad_step(
     Args:
         param, grad: as in `adam_step`.
         sum: an array like `param` in shape and memory order, >= 0; updated.
-        count: number of steps before this one.
+        count: number of steps before this one: 0 at the first.
         lr, lr_decay, eps, weight_decay: numbers >= 0.
         decoupled: shrink `param` by the weight decay instead of adding it to the gradient.
         maximize: go up the gradient.

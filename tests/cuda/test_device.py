@@ -358,6 +358,53 @@ def test_state_goes_to_the_host_and_back(tmp_path):
         assert pickled(other) == pickled(opt)
 
 
+def test_checkpoints_and_averages_that_begin(tmp_path):
+    rng = np.random.default_rng(12)
+    first, second = rng.standard_normal((2, 3, 4)).astype(np.float32)
+    arrays, schedule = [on_device(first), on_device(second)], lk.cosine(0.1, 0.0, 9)
+    opt = lk.AdamW({"a": arrays[0], "b": arrays[1]}, lr=schedule, decay_mask={"a": True, "b": False})
+    opt.step({"a": on_device(second), "b": on_device(first)})
+    opt.save(tmp_path / "file", parameters=True)
+    again = [on_device(np.zeros((3, 4), np.float32)) for _ in range(2)]
+    other = lk.AdamW({"b": again[1], "a": again[0]}, lr=0.5, ema=0.5, decay_mask={"b": False, "a": True})
+    assert other.load(tmp_path / "file", parameters=True) == ([], [], [], [])
+    assert [bits(one.array) for one in again] == [bits(one.array) for one in arrays]
+    assert other.lr == opt.lr
+    assert other.state_dict()["ema_params"]["a"].tobytes() == bits(again[0].array)
+    late = lk.AdamW({"a": arrays[0], "b": arrays[1]}, lr=0.5, ema=0.5, decay_mask={"a": True, "b": False})
+    arrays[0].array[...] = 2.0
+    late.load_state_dict(opt.state_dict())
+    assert (late.state_dict()["ema_params"]["a"] == 2).all()
+    host = lk.AdamW({"a": np.zeros((3, 4), np.float32), "b": np.zeros((3, 4), np.float32)}, lr=0.5)
+    host.load(tmp_path / "file", parameters=True)  # a file knows no backend
+    assert host.state_dict()["exp_avgs"]["b"].tobytes() == opt.state_dict()["exp_avgs"]["b"].tobytes()
+
+
+def test_a_group_that_comes_later_and_one_that_is_frozen():
+    rng = np.random.default_rng(13)
+    values = [rng.standard_normal(n).astype(np.float32) for n in (5, CHUNK + 3)]
+    grads = [[[on_device(rng.standard_normal(one.size).astype(np.float32))] for one in values] for _ in range(3)]
+    options = {"lr": lk.cosine(0.1, 0.0, 9), "clip_norm": 0.5, "ema": 0.5, "weight_decay": 0.1}
+    (a, b), (c, d) = ([on_device(one) for one in values] for _ in range(2))
+    opt, both = lk.AdamW([a], **options), lk.AdamW([{"params": [c]}, {"params": [d], "lr": 0.25}], **options)
+    opt.step(grads[0][0])
+    both.step([grads[0][0], [None]])
+    with pytest.raises(TypeError, match="lr must be a number or a Schedule on a CUDA"):
+        opt.add_group([b], lr=lambda step: 0.25)
+    opt.add_group([b], lr=0.25)
+    opt.bind(grads[1])
+    for frozen in (False, True, False):
+        (opt.freeze if frozen else opt.unfreeze)(1)
+        opt.step()
+        both.step([grads[1][0], [None] if frozen else grads[1][1]])
+    opt.step(grads[2])
+    both.step(grads[2])
+    assert [bits(one.array) for one in (a, b)] == [bits(one.array) for one in (c, d)]
+    assert pickled(opt) == pickled(both)
+    assert (opt.count, opt.grad_norm) == (both.count, both.grad_norm)
+    assert repr(opt).startswith("<AdamW: 2 arrays of ")  # a device is not asked for the count
+
+
 def test_step_functions():
     rng = np.random.default_rng(12)
     p, g, m = (rng.standard_normal(11).astype(np.float32) for _ in range(3))
@@ -454,8 +501,10 @@ def bad_calls():
     other = on_device(np.ones(4, np.float32))
     yield "host parameter", TypeError, "params.1. must be an array on a CUDA device", lambda: lk.SGD([good, np.ones(3)], lr=1.0)
     yield "host gradient", TypeError, "on a CUDA device", lambda: lk.SGD([good], lr=1.0).step([np.ones(4, np.float32)])
-    yield "rows of lr", ValueError, "with 3 rows, as many as lr has entries", lambda: lk.SGD([good], lr=np.ones(3))
+    yield "rows of lr", ValueError, "lr must be one number, or", lambda: lk.SGD([good], lr=np.ones(3))
     yield "function", TypeError, "lr must be a number or a Schedule on a CUDA", lambda: lk.SGD([good], lr=lambda t: 0.1)
+    yield "rows of LAMB", TypeError, "LAMB takes no gradients of rows", lambda: lk.LAMB([good]).step([(other, other)])
+    yield "nothing to bind", ValueError, "grads must have an array at least", lambda: lk.SGD([good], lr=1.0).bind([None])
     yield "overlap", ValueError, "must not share memory", lambda: lk.SGD([good, Foreign(good.array)], lr=1.0)
     yield "read-only", ValueError, "writable", lambda: lk.SGD([Foreign(good.array, writable=False)], lr=1.0)
     yield "integers", TypeError, "float64, float32", lambda: lk.SGD([Foreign(np.ones(3, np.int32))], lr=1.0)

@@ -192,7 +192,7 @@ def test_the_table_is_made_anew_for_another_number_of_entries():
     assert opt._tensors._table is first
     opt.step(grads(3, 2))
     assert opt._tensors._table is not first
-    assert opt._params[0].owner.array.tolist() == [[-2.0 - 2.0 - 3.0] * 2, [0.0] * 2, [0.0] * 2]
+    assert opt._arranged.params[0].owner.array.tolist() == [[-2.0 - 2.0 - 3.0] * 2, [0.0] * 2, [0.0] * 2]
 
 
 def test_indices_that_are_no_rows():

@@ -41,6 +41,6 @@ def test_targets_are_refused() -> None:
     for given in ((array, g, p), (p, g, array)):
         with pytest.raises(TypeError, match=rf"^sgd_step: \w+ {IMMUTABLE}"):
             lk.sgd_step(*given, lr=0.1, momentum=0.9)
-    with pytest.raises(TypeError, match=r"^SGD: params must be a dict, list or tuple of arrays; got"):
+    with pytest.raises(TypeError, match=r"^SGD: params must be a dict or list of arrays; got"):
         lk.SGD(array, 0.1)
     assert array.tolist() == p.tolist() == g.tolist() == [1.0] * 3

@@ -62,7 +62,7 @@ FLOATS = r"^SGD: params\[0\] must be an array of float64, .* in the CPU's memory
         (torch.ones(3, dtype=torch.complex64), TypeError, FLOATS + ".complex64 on cpu$"),
         (torch.ones(3, dtype=torch.float8_e4m3fn), TypeError, FLOATS + ".float8_e4m3fn on cpu$"),
         (torch.ones(6, device="meta"), TypeError, FLOATS + ".float32 on meta: "),
-        (torch.ones(6).to_sparse(), TypeError, FLOATS + ".float32 on cpu: Can't export tensors with layout"),
+        (torch.ones(6).to_sparse(), TypeError, FLOATS + ".float32 on cpu, torch.sparse_coo$"),
         (torch.ones(6)[::2], ValueError, r"SGD: params\[0\] must be contiguous; got float32 \(3,\) with strides \(8,\)"),
         (torch.ones(3, 1).expand(3, 4), ValueError, r"SGD: params\[0\] must be contiguous"),
         (torch.imag(torch.ones(1, dtype=torch.complex64).conj()), TypeError, "opposite sign: use resolve_neg"),
@@ -101,3 +101,42 @@ def test_decoupled_decay_differs_by_two_units_in_a_step(weight_decay: float) -> 
     lk.adamw_step(ours, g, m.copy(), v.copy(), count=1, lr=lr, weight_decay=weight_decay)
     distance = np.abs(ours.astype(float) - theirs.detach().numpy()) / np.spacing(np.maximum(np.abs(p), np.abs(ours)))
     assert 0 < np.max(distance) <= 2
+
+
+def test_parameters_as_torch_has_them(tmp_path):
+    """Generators, lists and dicts of modules; numbers in tensors; sparse gradients, which are told what to become."""
+    model = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.LayerNorm(2))
+    again = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.LayerNorm(2))
+    named = dict(model.named_parameters())
+    model(torch.ones(4, 3)).square().sum().backward()
+    grads = {name: one.grad for name, one in named.items()}
+    opt = lk.AdamW(named, torch.tensor(0.1), beta1=torch.tensor([0.8]), decay_mask=lambda name, one: one.ndim > 1)
+    opt.step(grads, grad_scale=torch.tensor(2.0))
+    opt.save(tmp_path / "file", parameters=True)
+    lk.AdamW(dict(reversed(list(again.named_parameters()))), 0.5).load(tmp_path / "file", parameters=True)
+    for one, other in zip(model.parameters(), again.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+    for params in (
+        model.parameters(),
+        (one for one in model.parameters() if one.requires_grad),
+        torch.nn.ParameterList(model.parameters()),
+    ):
+        lk.SGD(params, 0.1).step(one.grad for one in model.parameters())
+    container = torch.nn.ParameterDict({"w": torch.nn.Parameter(torch.ones(2))})
+    lk.SGD(container, 0.5).step({"w": torch.ones(2)})
+    assert container["w"].tolist() == [0.5, 0.5]
+    with pytest.raises(TypeError, match=r"got names along with them: pass dict\(\.\.\.\)"):
+        lk.SGD(model.named_parameters(), 0.1)
+    with pytest.raises(ValueError, match="has there been a backward pass"):
+        lk.SGD(again.parameters(), 0.1).bind(one.grad for one in again.parameters())
+
+    table = torch.nn.Embedding(5, 2, sparse=True)
+    table(torch.tensor([1, 3, 1])).sum().backward()
+    grad, before = table.weight.grad, table.weight.detach().clone()
+    opt = lk.SGD([table.weight], 1.0)
+    with pytest.raises(TypeError, match=r"a pair \(indices, values\); got a tensor of torch.sparse_coo: pass grad = grad.coal"):
+        opt.step([grad])
+    grad = grad.coalesce()
+    opt.step([(grad.indices()[0], grad.values())])
+    assert torch.equal(table.weight.detach(), before - grad.to_dense())
