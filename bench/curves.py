@@ -371,10 +371,13 @@ CURVES = [
         cooldown_loop,
         cooldown_array,
     ),
+    Curve("extend", lambda n, a: lk.cosine(a, END, n // 2).extend(n, n // 4)),
+    Curve("of", lambda n, a: lk.cosine(a, END, 4 * n).of(lk.piecewise([2, 4, 8], [n // 4, n // 2]).cumulative())),
+    Curve("cumulative", lambda n, a: lk.piecewise([2, 4, 8], [n // 4, n // 2]).cumulative()),
 ]
 
 # Public names that make a schedule but are no entry of their own, and what stands for them.
-STAND_INS = {"from_function": "from_table", "then": "join"}
+STAND_INS = {"from_function": "from_table", "then": "join", "finish": "cooldown"}
 # ... and what has a row of its own: no polynomial gives noise, so it is not what the others are.
 APART = {"noise"}
 

@@ -263,7 +263,7 @@ def times(where: str, name: str, values: object) -> tuple[float, ...]:
     (2, 47.5)
     """
     result = []
-    for i, item in enumerate(_items(where, name, values, "numbers", 0)):
+    for i, item in enumerate(_items(where, name, _fixed(where, name, values), "numbers", 0)):
         time = real(where, f"{name}[{i}]", item, low=0.0, high=MAX_COUNT)
         if time != item:
             raise ValueError(f"{where}: {name}[{i}] must be a float64, exactly; got {describe(item)}")

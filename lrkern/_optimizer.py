@@ -70,7 +70,8 @@ DEFAULTS: Shared = {
 def _refuse_unfit(where: str, form: Form, states: dict[str, Any]) -> None:
     """Raises where a state is stored as it cannot be."""
     for name in form.states:
-        dtype = getattr(states[name], "dtype", None)
+        state = states[name]
+        dtype = _checks.plain(state).dtype if _checks.is_array(state) else getattr(state, "dtype", None)
         if dtype is not _FLOAT32 and dtype is not _FLOAT64:  # mostly it is
             word = str(dtype).rpartition(".")[2]  # torch's are "torch.float16"
             if word in form.unfit:

@@ -430,5 +430,5 @@ def buildable(rng: random.Random, deepest: int = 6, leaves: tuple[str, ...] = ()
         text = any_expression(rng, deepest, leaves)
         try:
             return text, build(text)
-        except (ValueError, OverflowError):  # OverflowError: a shape that needs ends > 0 asks for a value
+        except (ValueError, OverflowError, ZeroDivisionError):  # of a value that a shape asks for: it may not be there
             continue

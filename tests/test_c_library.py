@@ -254,7 +254,7 @@ def test_the_inline_evaluator_has_the_bits_of_tables(contract, isa, tmp_path):
         ctypes.c_int64,
         *[ctypes.c_void_p, ctypes.c_int64] * 2,
     ]
-    c.lrk_repeat.argtypes = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_double, ctypes.c_double]
+    c.lrk_repeat.argtypes = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_double, ctypes.c_double, ctypes.c_int]
     c.lrk_expr_release.argtypes = [ctypes.c_void_p]
     c.lrk_plan_compile.argtypes = [ctypes.c_void_p, *[ctypes.c_int64] * 3, ctypes.c_void_p]
     c.lrk_plan_free.argtypes = [ctypes.c_void_p]
@@ -262,7 +262,7 @@ def test_the_inline_evaluator_has_the_bits_of_tables(contract, isa, tmp_path):
     for peak in peaks:
         top, bottom = c.lrk_constant(peak, 1.0), c.lrk_constant(0.0, 1.0)
         once = c.lrk_ramp(cosine, 1.0, 1.0, 1000, top, 0, bottom, 0)
-        again = c.lrk_repeat(once, 300, 2**63 - 1, 1.0, 1.0)
+        again = c.lrk_repeat(once, 300, 2**63 - 1, 1.0, 1.0, 0)
         curve = lk.cosine(peak, 0.0, 1000)
         for expr, schedule in ((once, curve), (again, curve.repeat(300))):
             plan = (ctypes.c_int64 * 6)()

@@ -177,7 +177,6 @@ TABLED = [(place, backend) for place, one in PLACES.items() for backend in one.b
 EXCEPTIONS = {
     # Rates of bytes are numbers for nobody; a loaded state has to have the type that is kept here.
     ("a loaded state", "in the other byte order"): REFUSED,
-    ("a state of Plateau", "in the other byte order"): REFUSED,
     # Numbers one by one are numbers whatever holds them.
     ("lr of rows", "of objects"): RIGHT,
     ("values of a table", "of objects"): RIGHT,

@@ -92,7 +92,7 @@ def plan(schedule, start, n, rng):
     """lrkern.numba.at, where a plan reaches as far."""
     try:
         compiled = schedule.plan(start + n)
-    except (ValueError, OverflowError):  # more pieces than a plan may have; a step before these that is beyond float64
+    except (ValueError, OverflowError, ZeroDivisionError):  # more pieces than a plan may have; a step before these has no value
         return None
     out = np.empty(n)
     look_up(compiled, np.arange(start, start + n), out)
@@ -158,7 +158,7 @@ def road_taken(road, schedule, start, n, rng) -> bytes | None:
     """The bytes of the values, or the word that one overflows; None where the road ends before."""
     try:
         out = road(schedule, start, n, rng)
-    except OverflowError:
+    except (OverflowError, ZeroDivisionError):
         return b"OverflowError"
     return None if out is None else out.tobytes()
 

@@ -169,7 +169,7 @@ def test_restarts_of_ramps_that_are_no_weighted_sums_of_their_ends(shape):
         return Schedule(shape, (), node, None)
 
     once = _core.ramp_between(shape, 0.0, 0.0, 100, 1.0, 0.01)
-    values = schedule(_core.restarts(once, 100, 1.0, 0.5, 0.01)).table(500).reshape(5, 100)
+    values = schedule(_core.restarts(once, 1.0, 0.5, 0.01)).table(500).reshape(5, 100)
     for i, cycle in enumerate(values):
         alone = schedule(_core.ramp_between(shape, 0.0, 0.0, 100, 0.5**i, 0.01)).table(100)
         assert max(map(ulp.steps_apart, cycle, alone)) <= 1, i

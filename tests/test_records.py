@@ -54,7 +54,7 @@ def test_any_expression_survives_json(text):
     again = there_and_back(schedule)
     try:
         ulp.assert_same_bits(again.table(200), schedule.table(200), text)
-    except OverflowError:
+    except (OverflowError, ZeroDivisionError):
         pass
 
 
@@ -199,7 +199,9 @@ WRONG_NODES = [
     ({"name": "+", "args": {"left": LINE, "right": "1"}}, TypeError, "schedule.args.right must be a finite number; got '1'"),
     ({"name": "*", "args": {"left": 1.0, "right": 2.0}}, TypeError, "schedule.args.right must be a node; got 2.0 (float)"),
     ({"name": "*", "args": {"left": [LINE], "right": LINE}}, TypeError, "schedule.args.left must be a finite number; got ["),
-    ({"name": "/", "args": {"left": LINE, "right": LINE}}, TypeError, "schedule.args.right must be a finite number; got"),
+    ({"name": "/", "args": {"left": 1.0, "right": 2.0}}, TypeError, "schedule.args.left must be a node; got 1.0 (float)"),
+    ({"name": "**", "args": {"left": LINE, "right": LINE}}, TypeError, "schedule.args.right must be a finite number; got"),
+    ({"name": "**", "args": {"left": 2.0, "right": LINE}}, TypeError, "schedule.args.left must be a node; got 2.0 (float)"),
     ({"name": "/", "args": {"left": LINE, "right": 0}}, ValueError, "schedule.args.right must not be zero"),
     ({"name": "+", "of": LINE, "args": {"left": LINE, "right": 1}}, ValueError, "schedule must not have 'of': + is not"),
     (

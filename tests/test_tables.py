@@ -218,7 +218,7 @@ def test_arrays_of_whole_and_fractional_steps():
         schedule = lk.parse(text)
         steps = np.array([0.0, 0.5, 7.0, 7.25, 99.0, 1e6, 1e6 + 0.5, 2.0**53, 3.0, 1e12 + 0.5])
         assert schedule(steps).tolist() == [lk.parse(text)(t) for t in steps.tolist()]
-    with pytest.raises(OverflowError, match="step 1024 "):
+    with pytest.raises(OverflowError, match=r"step 1024\.5 "):
         lk.exponential(1.0, 2.0)(np.array([1.5, 1024.5, 1023.0]))
     with pytest.raises(OverflowError, match="step 1024 "):
         lk.exponential(1.0, 2.0)(np.array([1.5, 1024.0, 1023.0]))
