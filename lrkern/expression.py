@@ -475,7 +475,7 @@ class Schedule(_core.Expression):
         Args:
             clock: >= 0, and never goes back. Where it is made of straight lines, which joins of `line` and `linear` and
                 `cumulative` are, times are exact up to 2^53 and tables fill as fast as those of s; else each step is compiled by
-                itself.
+                itself. It stands still at 2^62, where no schedule changes any more.
 
         Raises:
             ValueError: the clock goes back, or below zero; looked for along its straight lines only.

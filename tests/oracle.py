@@ -74,8 +74,8 @@ def rational(x):
     """A Fraction for a number that is one, as far as 50 digits tell."""
     if not isinstance(x, MPF):
         return exactly(x)
-    if x > 2**60:  # beyond every step
-        return Fraction(2**60)
+    if x > 2**62:  # where clocks stand still, far beyond every step
+        return Fraction(2**62)
     man, exp = (-1) ** x._mpf_[0] * x._mpf_[1], x._mpf_[2]
     whole = Fraction(int(man)) * Fraction(2) ** exp
     near = whole.limit_denominator(10**24)

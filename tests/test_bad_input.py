@@ -79,7 +79,9 @@ def good_calls():
         "stretch": (2.0,),
         "staircase": (3,),
         "repeat": (10, 3, 0.5),
-        "restarts": (2.0, 0.5),
+        "restarts": (2.0, 0.5, 3, 0.1),
+        "extend": (200, 10),
+        "finish": (10, 10),
     }
     for name, arguments in methods.items():
         function = getattr(schedule, name)

@@ -36,7 +36,7 @@ def test_the_promise_is_kept(part, capsys):
 
 
 def test_every_curve_and_method_is_drawn():
-    """Also: nearly every text is accepted, depths and magnitudes are what they should be."""
+    """Also: most texts are accepted, depths and magnitudes are what they should be."""
     rng = random.Random(5)
     texts = [expressions.any_expression(rng) for _ in range(2000)]
     used = set().union(*map(case_steps.names_used, texts))
@@ -47,7 +47,7 @@ def test_every_curve_and_method_is_drawn():
             expressions.build(text)
         except (ValueError, OverflowError, ZeroDivisionError):
             refused += 1
-    assert refused < len(texts) / 10
+    assert refused < len(texts) / 5  # `then` and `extend` of what never ends are refused
     whole = " ".join(texts)
     for sign in (" + ", " - ", " * ", " / ", "5e-324", "9007199254740992", "e-30", "e+29", "1.7976931348623157e+308"):
         assert sign in whole
