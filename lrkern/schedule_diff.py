@@ -28,6 +28,11 @@ class Diff:
         largest: the largest |new - old| found, 0.0 where none differs.
         largest_step, largest_values: the first step that has it, and both values there; None where none differs.
         exhaustive: whether every step was looked at, up to the end of both.
+
+    >>> import lrkern as lk
+    >>> found = lk.diff(lk.constant(0.1), lk.piecewise([0.1, 0.2], [7]), at=3)
+    >>> found.same, found.first, found.largest_values
+    (False, 7, (0.1, 0.2))
     """
 
     at: int
@@ -100,8 +105,8 @@ def diff(old: Schedule, new: Schedule, at: int) -> Diff:
         OverflowError, ZeroDivisionError: a value is beyond float64, or not defined.
 
     >>> import lrkern as lk
-    >>> print(lk.diff(lk.cosine(0.1, 0.0, 1000), lk.cosine(0.1, 0.0, 2000), at=500))
-    at step 500: 0.08535533905932738 instead of 0.05, 1.707 times that
+    >>> print(lk.diff(lk.linear(0.1, 0.0, 1000), lk.linear(0.1, 0.0, 2000), at=500))
+    at step 500: 0.075 instead of 0.05, 1.5 times that
     furthest apart at step 1000: 0.05 instead of 0.0
     it ends at step 2000 with 0.0; before: it ends at step 1000 with 0.0
     >>> lk.diff(lk.cosine(0.1, 0.0, 1000), lk.cosine(0.1, 0.0, 1000).extend(2000, at=500), at=500).first
