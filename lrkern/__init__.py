@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from lrkern._kl_adaptive import KLAdaptive, kl_adaptive
     from lrkern.comparison import Comparison, compare
     from lrkern.plotting import plot
-    from lrkern.schedule_diff import Diff, diff
     from lrkern.scan import LossDriven, Plateau, loss_driven, plateau, refine
+    from lrkern.schedule_diff import Diff, diff
     from lrkern.suggestion import Suggestion, suggest
 
 __version__ = "0.1.0"

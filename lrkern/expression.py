@@ -345,7 +345,7 @@ class Schedule(_core.Expression):
             period: >= 1.
             times: number of cycles, >= 1; the last one runs on to where s ends. None: without end.
             gain: factor from one cycle to the next, > 0.
-            side: "from": at a multiple of `period` the next cycle has begun. "after": the multiple itself is the end of a cycle.
+            side: "from": at a multiple of `period` the next cycle has begun. "after": the multiple itself ends a cycle.
 
         >>> import lrkern as lk
         >>> lk.linear(1.0, 0.0, 2).repeat(2, gain=0.5).table(6)
@@ -473,9 +473,9 @@ class Schedule(_core.Expression):
         schedule of batch sizes.
 
         Args:
-            clock: >= 0, and never goes back. Where it is made of straight lines, which joins of `line` and `linear` and
-                `cumulative` are, times are exact up to 2^53 and tables fill as fast as those of s; else each step is compiled by
-                itself. It stands still at 2^62, where no schedule changes any more.
+            clock: >= 0, and never goes back. Where it is made of straight lines (`line`, `linear`, joins of these,
+                `cumulative`), times are exact up to 2^53 and tables fill as fast as those of s; elsewhere each step is
+                compiled by itself. It stands still at 2^62, where no schedule changes any more.
 
         Raises:
             ValueError: the clock goes back, or below zero; looked for along its straight lines only.

@@ -23,8 +23,9 @@ from lrkern.expression import Schedule, join
 GROUP = "lrkern.schedules"  # the entry points of packages that bring curves
 
 METHODS = (
-    "warmup", "then", "clip", "shift", "stretch", "staircase", "repeat", "restarts", "cooldown", "finish", "extend", "of", "cumulative",
-)  # fmt: skip
+    *("warmup", "then", "clip", "shift", "stretch", "staircase", "repeat", "restarts", "cooldown", "finish"),
+    *("extend", "of", "cumulative"),
+)
 
 _P = ParamSpec("_P")
 _Builder = Callable[..., Schedule]

@@ -128,8 +128,8 @@ def diff(old: Schedule, new: Schedule, at: int) -> Diff:
         if apart[furthest] > largest:
             largest, where = float(apart[furthest]), int(steps[furthest])
             values = float(before[furthest]), float(after[furthest])
-    ends = [None if s.steps is None else s(s.steps) for s in (old, new)]
-    return Diff(at, old(at), new(at), old.steps, new.steps, *ends, first, largest, where, values, exhaustive)
+    old_end, new_end = (None if s.steps is None else s(s.steps) for s in (old, new))
+    return Diff(at, old(at), new(at), old.steps, new.steps, old_end, new_end, first, largest, where, values, exhaustive)
 
 
 def _chosen(old: Schedule, new: Schedule, at: int) -> list[tuple[NDArray[Any], bool]]:

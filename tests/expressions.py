@@ -355,7 +355,9 @@ def clock(d: Draws) -> str:
     """A schedule that never goes back: straight lines."""
     kind = d.rng.randrange(4)
     if kind == 0:
-        return call("line", d.one_of(0.0, float(d.count())), d.one_of(1.0, 0.5, float(d.count(1)), 1 / 3), d.one_of(1, d.period()))
+        return call(
+            "line", d.one_of(0.0, float(d.count())), d.one_of(1.0, 0.5, float(d.count(1)), 1 / 3), d.one_of(1, d.period())
+        )
     if kind == 1:
         sizes = [float(d.rng.randint(0, 4096)) for _ in range(4)]
         return method(call("piecewise", sizes, d.boundaries(3)), "cumulative")

@@ -294,9 +294,7 @@ class Exact:
             result = mp.power(abs(value), real(power)) * (-1 if value < 0 and power % 2 == 1 else 1)
             return result, abs(result) * scale / abs(value)
 
-        return Exact(
-            lambda t: raised(*self._function(t)), self.steps, self.marks, begin=lambda t: raised(*self._begin(t))
-        )
+        return Exact(lambda t: raised(*self._function(t)), self.steps, self.marks, begin=lambda t: raised(*self._begin(t)))
 
     __radd__ = __add__
     __rmul__ = __mul__
@@ -480,9 +478,7 @@ class Exact:
         for bound in (low, high):
             if bound is not None:
                 marks += crossings(lambda t, bound=bound: self.at(t) - bound, [0, *self.marks])
-        return Exact(
-            lambda t: clipped(*self._function(t)), self.steps, marks, begin=lambda t: clipped(*self._begin(t))
-        )
+        return Exact(lambda t: clipped(*self._function(t)), self.steps, marks, begin=lambda t: clipped(*self._begin(t)))
 
 
 def whole_times(t, n, side):

@@ -13,7 +13,6 @@ import ulp
 import lrkern as lk
 
 
-
 def assert_next_to(ours, others):
     """Two evaluations of one formula, each within 0.6 ULP, that are cut into pieces at other steps."""
     assert max(map(ulp.steps_apart, ours.tolist(), others.tolist()), default=0) <= 1

@@ -353,7 +353,8 @@ static fuzz_node composition(builder *b, int depth)
         clock = make(b, depth + 1);
     } else {
         const double start = (double)any_length(b, 0), slope = fuzz_positive(b->bytes), every = (double)any_length(b, 1);
-        clock = keep(b, (fuzz_node){.e = lrk_line(start, slope, every), .sign = 1}, "line(%.17g, %.17g, %.17g)", start, slope, every);
+        clock = keep(b, (fuzz_node){.e = lrk_line(start, slope, every), .sign = 1}, "line(%.17g, %.17g, %.17g)", start, slope,
+                     every);
     }
     const fuzz_node node = {.e = lrk_composition(x.e, clock.e), .sign = x.sign, .cancels = x.cancels || clock.cancels};
     return keep(b, node, "composition(n%d, n%d)", x.number, clock.number);

@@ -191,8 +191,8 @@ static void check_values(const fuzz_node *node, const job *j, const table *whole
         FUZZ_CHECK(!isnan(exact) || status == LRK_ERROR_OVERFLOW, "lrk_expr_value is NaN at %lld", (long long)(j->start + i));
         check_status("value", status);
         if (i == whole->good) {
-            FUZZ_CHECK(node->cancels || isnan(exact) || steps_apart(fabs(exact), HUGE_VAL) <= 1, "overflow at %lld, where the value is %.17g",
-                       (long long)(j->start + i), exact);
+            FUZZ_CHECK(node->cancels || isnan(exact) || steps_apart(fabs(exact), HUGE_VAL) <= 1,
+                       "overflow at %lld, where the value is %.17g", (long long)(j->start + i), exact);
         } else {
             const double value = whole->values[i];
             FUZZ_CHECK(isfinite(value), "the table has %g at %lld", value, (long long)(j->start + i));
