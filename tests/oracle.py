@@ -499,15 +499,22 @@ def crossings(function, marks):
     """The last integer step before each change of sign of `function` between neighbouring marks."""
     found = []
     marks = sorted(set(marks))[:16]
+
+    def above(t):
+        try:
+            return function(t) > 0
+        except Undefined:  # a pole: to either side of it there may be a crossing, which is not looked for
+            return False
+
     for left, right in zip(marks, marks[1:], strict=False):
         # a mark may be a jump: look at the stretch just before it
         right = max(left, right - 1)
-        sign = function(left) > 0
-        if (function(right) > 0) == sign:
+        sign = above(left)
+        if above(right) == sign:
             continue
         while right - left > 1:
             middle = (left + right) // 2
-            if (function(middle) > 0) == sign:
+            if above(middle) == sign:
                 left = middle
             else:
                 right = middle
