@@ -110,6 +110,8 @@ lrk_expr *lrk_ramp(lrk_shape shape, double a, double b, int64_t steps, lrk_expr 
     e->b = b;
     e->n = steps;
     lrk_ramp_between(e, compiler()->beginning_at(start, dd_of_int(start_at)), compiler()->beginning_at(end, dd_of_int(end_at)));
+    if (e->partial) /* an end is not defined: nor is any value */
+        return finished(e);
     if (steps > 0)
         e->inverse = dd_div(dd_of(1.0), dd_of_int(steps));
     if (shape == LRK_SHAPE_GEOMETRIC) {

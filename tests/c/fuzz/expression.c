@@ -140,11 +140,11 @@ static double bend(builder *b)
     return fuzz_chance(b->bytes, 2) ? fuzz_between(b->bytes, 1e-3, 1e3) : 1;
 }
 
-/* The value at a step can be had, and is > 0. */
+/* What a ramp takes from a step can be had, and is > 0. */
 static bool is_positive_at(const fuzz_node *node, int64_t step)
 {
     double value;
-    return lrk_expr_value(node->e, (double)step, &value) == LRK_OK && value > 0;
+    return lrk_expr_beginning(node->e, step, &value) == LRK_OK && value > 0;
 }
 
 static fuzz_node ramp(builder *b, int depth, int64_t least_steps)
