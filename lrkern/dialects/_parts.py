@@ -80,9 +80,9 @@ def held(s: Schedule, at: Length, value: float, side: str = "from") -> Schedule:
     return join([s, schedules.constant(value)], [moment(at)], side)
 
 
-def sequence(parts: Sequence[Schedule], boundaries: Sequence[float]) -> Schedule:
+def sequence(parts: Sequence[Schedule], boundaries: Sequence[float], side: str | Sequence[str] = "from") -> Schedule:
     """`join`, or the only part."""
-    return parts[0] if len(parts) == 1 else join(parts, boundaries)
+    return parts[0] if len(parts) == 1 else join(parts, boundaries, side)
 
 
 def always(s: Schedule) -> Schedule:
