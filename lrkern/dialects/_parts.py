@@ -90,6 +90,11 @@ def always(s: Schedule) -> Schedule:
     return s.staircase(MAX_COUNT)
 
 
+def counted(steps: int) -> Schedule:
+    """(t + 1)/steps: a warm-up that counts its steps from 1, and goes on above 1 where its last step ends."""
+    return schedules.line(1.0, 1.0) / float(max(steps, 1))
+
+
 def inverse_root(start: float, x: float) -> Schedule:
     """start/sqrt(x) for ever, x > 0."""
     return always(schedules.exponential(start, x, 2).shift(-1)) / x
