@@ -69,6 +69,16 @@ def between(name: str, steps: Sequence[int], least: int = 20) -> list[float]:
     return [float(t) for t in begun + draw.uniform(2.0**-20, 1 - 2.0**-20, begun.size)]
 
 
+def times(name: str, steps: int) -> list[int | float]:
+    """Steps 0, 1, ..., `steps` - 1, and 20 random times between whole steps, drawn by the name."""
+    draw = np.random.default_rng(zlib.crc32(name.encode()))
+    return [*range(steps), *between(name, draw.choice(steps, 20))]
+
+
+def at(schedule: lk.Schedule, times: Sequence[float]) -> np.ndarray:
+    return schedule(np.array(times, np.float64))
+
+
 def assert_ordinary(schedule):
     """What every Schedule can do: text and back, pickle, equality, a table with the bits of the calls."""
     assert isinstance(schedule, lk.Schedule)
