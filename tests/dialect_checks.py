@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import zlib
+from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -39,6 +41,8 @@ def power(base, exponent):
 def assert_follows(schedule, formula, steps, max_ulp=MAX_ULP, moved=0):
     """Every one of these steps within `max_ulp` of formula(step): a number, or a number and the scale of a cancelling sum.
 
+    The formula is asked for these steps as integers, and as fractions for times between whole steps.
+
     `moved`: by how much the time may be another: some 2^-52 of the whole, where phases end between steps at places that are
     no float64.
     """
@@ -48,14 +52,31 @@ def assert_follows(schedule, formula, steps, max_ulp=MAX_ULP, moved=0):
         value, scale = value if isinstance(value, tuple) else (value, None)
         return real(value), None if scale is None else real(scale)
 
-    got = schedule(np.array(steps, np.int64))
-    for t, ours in zip(steps, got, strict=True):
+    times = [*steps, *map(Fraction, between(repr(schedule), steps))]
+    for t, ours in zip(times, schedule(np.array(times, np.float64)), strict=True):
         value, scale = at(t)
         error = ulp.ulp_error(ours, value, scale)
         if error > max_ulp and moved:
             near = max(abs(at(t + d)[0] - value) for d in (moved, -moved))
             error -= float(near / mp.ldexp(1, ulp.ulp_exponent(value)))
-        assert error <= max_ulp, f"{schedule!r} at step {t}: got {ours!r}, exact {mp.nstr(value, 20)}: {error:.3g} ULP"
+        assert error <= max_ulp, f"{schedule!r} at step {float(t)!r}: got {ours!r}, exact {mp.nstr(value, 20)}: {error:.3g} ULP"
+
+
+def between(name: str, steps: Sequence[int], least: int = 20) -> list[float]:
+    """Random times between whole steps: one after each of `steps`, `least` of them at least; drawn by the name."""
+    begun = np.resize(steps, max(len(steps), least))
+    draw = np.random.default_rng(zlib.crc32(name.encode()))
+    return [float(t) for t in begun + draw.uniform(2.0**-20, 1 - 2.0**-20, begun.size)]
+
+
+def times(name: str, steps: int) -> list[int | float]:
+    """Steps 0, 1, ..., `steps` - 1, and 20 random times between whole steps, drawn by the name."""
+    draw = np.random.default_rng(zlib.crc32(name.encode()))
+    return [*range(steps), *between(name, draw.choice(steps, 20))]
+
+
+def at(schedule: lk.Schedule, times: Sequence[float]) -> np.ndarray:
+    return schedule(np.array(times, np.float64))
 
 
 def assert_ordinary(schedule):

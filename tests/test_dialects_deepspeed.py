@@ -14,7 +14,9 @@ CASES = []  # (schedule, formula, largest error in ULP)
 
 
 def gain(s, steps, kind):
-    return mp.log(s + 1) / mp.log(steps) if kind == "log" else Fraction(s, steps)
+    # DeepSpeed counts whole steps: its logarithm is at 1 in the last of them. Between that one and the end of the warm-up,
+    # where the formula alone would go above 1, it stays there.
+    return min(mp.log(real(s + 1)) / mp.log(steps), mp.mpf(1)) if kind == "log" else Fraction(s, steps)
 
 
 def warmup(t, low, high, steps, kind, after):

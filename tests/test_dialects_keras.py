@@ -91,6 +91,14 @@ def test_published():
     assert K.CosineDecayRestarts(1.0, 1000, t_mul=1.0, m_mul=0.5, alpha=0.1)(1000) == pytest.approx(0.9 * 0.5 + 0.1, rel=1e-15)
 
 
+def test_boundaries_hold_at_themselves_alone():
+    """ "After step 3" begins at once, not at step 4; a decay that has come to its end goes on at once over twice the steps."""
+    s = K.PiecewiseConstantDecay([3], [1.0, 0.1])
+    assert s([3, 3.001, 3.5, 4]).tolist() == [1.0, 0.1, 0.1, 0.1]
+    s = K.PolynomialDecay(1.0, 10, 0.0, cycle=True)
+    assert s([10, 10.5, 11]).tolist() == [0.0, 0.475, 0.45]
+
+
 BAD = [
     (
         lambda: K.ExponentialDecay(0.1, 0, 0.5),

@@ -4,6 +4,7 @@ from fractions import Fraction
 
 import dialect_checks as checks
 import pytest
+import ulp
 from dialect_checks import exact, mp, real
 
 from lrkern.dialects import levanter as L
@@ -88,6 +89,21 @@ def test_cycles(cycles):
 
     checks.assert_follows(s, formula, range(120))
     checks.assert_ordinary(s)
+
+
+@pytest.mark.parametrize("lr", [0.5, 0.9, 5.0, 20.0, 4e3])
+def test_power_from_the_first_step_on(lr):
+    """batch a (batch seq c)^b: where that falls below the rate before c = 1, also where it does before the first token."""
+    options = {"type": "power", "batch_size": 4, "seq_length": 50, "a": 3.0}
+    s = L.lr_scheduler(lr, 100, warmup=0, lr_schedule=options)
+
+    def formula(c):
+        return min(real(exact(lr)), 12 * power(200 * c, -0.51)) if c else exact(lr)
+
+    checks.assert_follows(s, formula, range(30))
+    for c in (2.0**-40, 2.0**-25, 1e-5, 1e-4, 0.0018, 0.002, 0.028, 0.03, 0.5, 0.999):
+        ours = s(c)
+        assert ulp.ulp_error(ours, formula(Fraction(c))) <= checks.MAX_ULP, (c, ours)
 
 
 def test_phases_that_do_not_fit():

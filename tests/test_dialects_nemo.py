@@ -65,7 +65,7 @@ def enter():
         def noam(t, W=W):
             t = max(t, 1)
             a = 1 / mp.sqrt(real(t))
-            b = t / mp.power(real(W), real(Fraction(3, 2))) if W else a
+            b = real(t) / mp.power(real(W), real(Fraction(3, 2))) if W else a
             value = real(exact(LR)) * min(a, b) / mp.sqrt(real(7))
             return floored(value) if t > W else value
 

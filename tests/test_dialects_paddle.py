@@ -36,7 +36,7 @@ def enter():
         )
     case(P.PiecewiseDecay([3, 8], [0.1, 0.2, 0.3]), lambda t: exact((0.1, 0.2, 0.3)[(t >= 3) + (t >= 8)]))
     case(P.InverseTimeDecay(LR, 0.7), lambda t: exact(LR) / (1 + exact(0.7) * t))
-    case(P.ExponentialDecay(LR, 0.9), lambda t: exact(LR) * exact(0.9) ** t)
+    case(P.ExponentialDecay(LR, 0.9), lambda t: exact(LR) * checks.power(exact(0.9), t))
     case(P.MultiStepDecay(LR, [3, 40], 0.2), lambda t: exact(LR) * exact(0.2) ** ((t >= 3) + (t >= 40)))
     case(P.StepDecay(LR, 7, 0.8), lambda t: exact(LR) * exact(0.8) ** (t // 7))
     for cycle in (False, True):
@@ -51,7 +51,9 @@ def enter():
     inner = P.ExponentialDecay(LR, 0.9)
 
     def warmed(t):
-        return exact(0.01) + (exact(0.2) - exact(0.01)) * Fraction(t, 9) if t < 9 else exact(LR) * exact(0.9) ** (t - 9)
+        if t < 9:
+            return exact(0.01) + (exact(0.2) - exact(0.01)) * Fraction(t, 9)
+        return exact(LR) * checks.power(exact(0.9), t - 9)
 
     case(P.LinearWarmup(inner, 9, 0.01, 0.2), warmed)
     case(P.LinearWarmup(LR, 9, 0.0, 0.2), lambda t: exact(0.2) * Fraction(t, 9) if t < 9 else exact(LR))

@@ -55,7 +55,7 @@ def enter():
             def noam(t, size=size, warmup=warmup):
                 scale = mp.sqrt(real(warmup)) if size is None else 1 / mp.sqrt(real(exact(size)))
                 a = 1 / mp.sqrt(real(max(t, 1)))
-                return real(exact(LR)) * scale * min(a, t / mp.power(real(warmup), real(Fraction(3, 2))))
+                return real(exact(LR)) * scale * min(a, real(t) / mp.power(real(warmup), real(Fraction(3, 2))))
 
             case(S.NoamScheduler(LR, warmup, size), noam)
 

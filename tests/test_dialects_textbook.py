@@ -33,7 +33,7 @@ def enter():
             )
         )
     for alpha in (0.9, 1.01, 0.5):
-        CASES.append((X.exponential(0.1, alpha), lambda t, a=alpha: exact(0.1) * exact(a) ** t))
+        CASES.append((X.exponential(0.1, alpha), lambda t, a=alpha: exact(0.1) * checks.power(exact(a), t)))
         CASES.append((X.time_based(0.1, alpha), lambda t, a=alpha: exact(0.1) / (1 + exact(a) * t)))
         CASES.append((X.staircase(0.1, alpha, 7), lambda t, a=alpha: exact(0.1) * exact(a) ** (t // 7)))
     CASES.append((X.fixed(0.1), lambda t: exact(0.1)))

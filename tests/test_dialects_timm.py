@@ -134,6 +134,15 @@ def test_noise():
     assert M.StepLRScheduler(1.0, 100, noise_range_t=2, steps=5) == M.StepLRScheduler(1.0, 100, noise_range_t=[2, 5])
 
 
+def test_the_last_cycle_ends_between_steps():
+    """10 + 15 + 22.5 steps: from 47.5 on the end is in force, also where a step is cut into a thousand."""
+    s = M.CosineLRScheduler(0.1, 10, cycle_mul=1.5, cycle_limit=3)
+    assert s([47.5, 47.6, 48]).tolist() == [0.0, 0.0, 0.0]
+    fine = s.stretch(1000)
+    assert s(47.25) == fine(47_250) > 0.0
+    assert fine([47_500, 47_501, 47_999, 48_000]).tolist() == [0.0] * 4
+
+
 BAD = [
     (lambda: M.CosineLRScheduler(0.1, 0), ValueError, "timm.CosineLRScheduler: t_initial must be an integer >= 1; got 0"),
     (

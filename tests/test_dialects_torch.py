@@ -33,7 +33,7 @@ def enter():
             lambda t, a=a, e=e, n=n: b * (exact(a) + (exact(e) - exact(a)) * (Fraction(min(t, n), n) if n else 1)),
         )
     for g in (0.9, 0.0, 1.0, 1.01):
-        case(T.ExponentialLR(0.1, g), lambda t, g=g: b * exact(g) ** t)
+        case(T.ExponentialLR(0.1, g), lambda t, g=g: b * checks.power(exact(g), t))
     for n, p in [(5, 1.0), (100, 0.5), (77, 2.0), (130, 0.9), (10, 0.0), (0, 1.0)]:
         case(
             T.PolynomialLR(0.1, n, p),
@@ -54,13 +54,14 @@ def enter():
         )
     case(
         T.SequentialLR([T.ConstantLR(0.1, 0.1, 20), T.ExponentialLR(0.1, 0.9)], [20]),
-        lambda t: b * exact(0.1) if t < 20 else b * exact(0.9) ** (t - 20),
+        lambda t: b * exact(0.1) if t < 20 else b * checks.power(exact(0.9), t - 20),
     )
     case(
         T.ChainedScheduler([T.ConstantLR(0.1, 0.5, 4), T.ExponentialLR(0.1, 0.9), T.StepLR(0.1, 3)], 0.1),
-        lambda t: b * (exact(0.5) if t < 4 else 1) * exact(0.9) ** t * exact(0.1) ** (t // 3),
+        lambda t: b * (exact(0.5) if t < 4 else 1) * checks.power(exact(0.9), t) * exact(0.1) ** (t // 3),
     )
-    case(T.LambdaLR(0.1, lambda t: 0.95**t, 200), lambda t: real(0.1 * 0.95**t))
+    # lr_lambda is asked at whole steps; between two the value of the first holds
+    case(T.LambdaLR(0.1, lambda t: 0.95**t, 200), lambda t: real(0.1 * 0.95 ** math.floor(t)))
     case(T.LambdaLR(0.1, lk.inverse_sqrt(1.0, 10)), lambda t: real(0.1) / mp.sqrt(real(1 + Fraction(t, 10))))
 
 
@@ -83,9 +84,13 @@ def cyclic():
     kinds = [
         ({}, lambda cycle, t: Fraction(1)),
         ({"mode": "triangular2"}, lambda cycle, t: Fraction(1, 2 ** (cycle - 1))),
-        ({"mode": "exp_range", "gamma": 0.97}, lambda cycle, t: exact(0.97) ** t),
+        ({"mode": "exp_range", "gamma": 0.97}, lambda cycle, t: checks.power(exact(0.97), t)),
         ({"scale_fn": lambda c: 1 / c, "steps": 140}, lambda cycle, t: exact(1 / cycle)),
-        ({"scale_fn": lambda t: 0.5**t, "scale_mode": "iterations", "steps": 140}, lambda cycle, t: exact(0.5) ** t),
+        # a function of whole steps is asked at those; between two the value of the first holds
+        (
+            {"scale_fn": lambda t: 0.5**t, "scale_mode": "iterations", "steps": 140},
+            lambda cycle, t: exact(0.5) ** math.floor(t),
+        ),
     ]
     for up, down in [(20, 20), (3, 11), (2.5, 4.75), (10, 1)]:
         for options, scale in kinds:
@@ -104,7 +109,7 @@ def one_cycle():
         ends = [exact(pct * steps - 1.0), Fraction(steps - 1)]
         if len(levels) == 4:
             ends.insert(1, exact(2 * pct * steps - 2.0))
-        t, begin = min(t, steps - 1), Fraction(0)
+        t, begin = min(t, steps - 1), Fraction(0)  # torch has no rate after the last step: it is held
         for i, end in enumerate(ends):
             if (t <= end and end != begin) or i == len(ends) - 1:
                 return ramp(levels[i], levels[i + 1], (t - begin) / (end - begin) if end != begin else Fraction(1))
@@ -138,6 +143,14 @@ def one_cycle():
 
 
 enter()
+
+
+def test_one_cycle_has_its_top_between_steps():
+    """pct_start N - 1 = 1.5: the top is there, and step 1.75 is on the way down."""
+    s = T.OneCycleLR(0.1, 10, pct_start=0.25)
+    assert s(1.5) == 0.1
+    assert s(1.75) == pytest.approx(0.1 * (1e-6 / 0.25 + 1 + (1 - 1e-6 / 0.25) * math.cos(math.pi * 0.25 / 7.5)) / 2)
+    assert s(1.75) == pytest.approx(0.099726, abs=5e-7)
 
 
 @pytest.mark.parametrize(

@@ -37,9 +37,9 @@ def test_formula(case, tail):
     def formula(t):
         if t < warmup:
             return real(exact(0.3)) * real(Fraction(t + 1, warmup))
-        p = Fraction(t + 1 - (steps + 1 - decay), decay) if decay else Fraction(0)
-        if p <= 0:
+        if t < steps + 1 - decay or not decay:
             return exact(0.3)
+        p = Fraction(t + 1 - (steps + 1 - decay), decay)
         value, scale = TAILS[tail](low, min(p, Fraction(1)))
         return real(exact(0.3)) * value, real(exact(0.3)) * scale
 

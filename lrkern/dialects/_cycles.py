@@ -78,8 +78,8 @@ def one_cycle(where: str, steps: int, pct_start: float, anneal_strategy: str, ph
         begin = end
     last = phases[-1](kind, 0)
     if ends[-2] > ends[-1]:  # the middle phase is longer than all there is: stop within it
-        parts, starts = parts[:2], starts[:3]
-        last = schedules.constant(sequence(parts, [moment(starts[1])])(steps - 1))
+        last = schedules.constant(sequence(parts[:2], [moment(starts[1])])(steps - 1))
+        parts, starts = [*parts[:2], last], [*starts[:2], steps - 1, steps]
     # N rates, of steps 0 to N - 1: it takes N steps, although the last of them changes nothing.
     return join([*(parts or [last]), last], [*map(moment, starts[1:-1]), steps])
 

@@ -80,14 +80,19 @@ def held(s: Schedule, at: Length, value: float, side: str = "from") -> Schedule:
     return join([s, schedules.constant(value)], [moment(at)], side)
 
 
-def sequence(parts: Sequence[Schedule], boundaries: Sequence[float]) -> Schedule:
+def sequence(parts: Sequence[Schedule], boundaries: Sequence[float], side: str | Sequence[str] = "from") -> Schedule:
     """`join`, or the only part."""
-    return parts[0] if len(parts) == 1 else join(parts, boundaries)
+    return parts[0] if len(parts) == 1 else join(parts, boundaries, side)
 
 
 def always(s: Schedule) -> Schedule:
     """s(0) for ever, to more digits than a float of it has."""
     return s.staircase(MAX_COUNT)
+
+
+def counted(steps: int) -> Schedule:
+    """(t + 1)/steps: a warm-up that counts its steps from 1, and goes on above 1 where its last step ends."""
+    return schedules.line(1.0, 1.0) / float(max(steps, 1))
 
 
 def inverse_root(start: float, x: float) -> Schedule:

@@ -33,7 +33,7 @@ def WarmupLR(
     warmup_num_steps: int = 1000,
     warmup_type: str = "log",
 ) -> Schedule:
-    """From warmup_min_lr to warmup_max_lr along ln(s + 1)/ln(W) or s/W, then warmup_max_lr; s = max(t - 1, 0).
+    """From warmup_min_lr to warmup_max_lr along min(ln(s + 1)/ln(W), 1) or s/W, then warmup_max_lr; s = max(t - 1, 0).
 
     Args:
         base_lr: warmup_max_lr, where that is None.

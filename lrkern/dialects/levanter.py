@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
+from math import floor, log2
 from typing import Any
 
 from lrkern import schedules
 from lrkern._budget import spend
 from lrkern._checks import choice, count, counts, describe, real
-from lrkern.dialects._parts import always, inverse_root, sequence, stretched
+from lrkern.dialects._parts import always, inverse_root, moment, sequence, stretched
 from lrkern.expression import Schedule, join
 
 __all__ = ["lr_scheduler"]
@@ -73,13 +74,22 @@ class _Decay:
         return stretched(schedules.inverse_sqrt(self.lr, 1.0), Fraction(self.steps) / Fraction(constant)).clip(low=self.low)
 
     def power(self) -> Schedule:
-        """min(lr, batch a (batch seq t)^b), and lr at t = 0."""
+        """min(lr, batch a (batch seq c)^b), and lr at c = 0."""
         batch = count(self.where, "batch_size of lr_schedule", int(self.number("batch_size", None)), low=1)
         length = count(self.where, "seq_length of lr_schedule", int(self.number("seq_length", None)), low=1)
         a, b = self.number("a", 4.6, above=0.0), self.number("b", -0.51, below=0.0)
-        law = schedules.inverse_power(1.0, 1.0, -b)  # x^b at its step x - 1
-        s = float(batch) * (a * (always(law.shift(1 - batch * length)) * law))
-        return join([schedules.constant(self.lr), s.clip(high=self.lr)], [1])
+        tokens, finest = batch * length, 1
+        if self.lr > 0.0:
+            # The law is begun where it is still above lr: at c = 1/finest.
+            crossing = (log2(self.lr) - log2(batch) - log2(a)) / b - log2(tokens)
+            finest = 1 << min(max(2 - floor(crossing), 0), 52)
+        # (tokens/finest)^b (c finest)^b; `law` is x^b at its step x - 1.
+        law = schedules.inverse_power(1.0, 1.0, -b)
+        shared = min(tokens, finest)
+        scale = always((law.stretch(shared) if shared > 1 else law).shift(shared - max(tokens, finest)))
+        curve = schedules.inverse_power(1.0, 1.0 / finest, -b)
+        s = float(batch) * (a * (scale * curve if tokens >= finest else curve / scale))
+        return join([schedules.constant(self.lr), s.clip(high=self.lr)], [moment(Fraction(1, finest))])
 
 
 _DECAYS: dict[str, tuple[Callable[[_Decay], Schedule], tuple[str, ...]]] = {

@@ -1,7 +1,7 @@
 """The schedulers of mmengine.optim.scheduler, one at a time: step t is the number of calls of `scheduler.step()`.
 
-Each works from step `begin` until `end`; before it base_lr is in force, after it what it has reached. To chain several
-that scale, multiply them and divide by base_lr; windows that do not overlap can be joined with `lrkern.join`.
+Each works from step `begin` until `end`; before it base_lr is in force, from step end - 1 on what it has reached. To chain
+several that scale, multiply them and divide by base_lr; windows that do not overlap can be joined with `lrkern.join`.
 
 Names ending in `Momentum` take the base momentum for base_lr and give the same values; mmengine's `...ParamScheduler` are the
 same again under any name of a parameter. `by_epoch`, `last_step` and `verbose` are left out: t is whatever is counted.
@@ -51,7 +51,7 @@ def _windowed(s: Schedule, base: float, begin: int, end: int) -> Schedule:
     parts, starts = [s], []
     if end != INF and (s.steps is None or s.steps > end - begin - 1):
         parts.append(schedules.constant(s(end - begin - 1)))
-        starts.append(end)
+        starts.append(end - 1)
     if begin:
         parts.insert(0, schedules.constant(base))
         starts.insert(0, begin)
@@ -242,7 +242,7 @@ def CosineRestartLR(
     _length(where, begin, end)
     parts = [schedules.cosine(base * weight, low, length) for weight, length in zip(weights, lengths, strict=True)]
     parts.append(schedules.constant(parts[-1](lengths[-1] - 1)))
-    starts = [sum(lengths[:i]) for i in range(1, len(parts))]
+    starts = [sum(lengths[:i]) for i in range(1, len(lengths))] + [sum(lengths) - 1]
     return _windowed(join(parts, starts), base, begin, end)
 
 

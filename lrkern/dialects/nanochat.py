@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from lrkern import schedules
 from lrkern._checks import count, real
+from lrkern.dialects._parts import counted
 from lrkern.expression import Schedule, join
 
 __all__ = ["base_train"]
@@ -49,7 +50,7 @@ def base_train(
     n, warmup = count(where, "num_iterations", num_iterations, low=1), count(where, "warmup_steps", warmup_steps)
     down = round(real(where, "warmdown_ratio", warmdown_ratio, low=0.0, high=1.0) * n)
     last = real(where, "final_lr_frac", final_lr_frac)
-    lr = _trapezoid(schedules.linear(0.0, 1.0, warmup).shift(-1), warmup, 1.0, n - down, last, down)
+    lr = _trapezoid(counted(warmup), warmup, 1.0, n - down, last, down)
     momentum = _trapezoid(schedules.linear(0.85, 0.97, 400), 400, 0.97, n - down, 0.9, down)
     return Recipe(lr, momentum, schedules.cosine(real(where, "weight_decay", weight_decay), 0.0, n))
 

@@ -80,15 +80,15 @@ class _Run:
             return curve
         # Step W is the warm-up's, also where the curve does not go on from its end.
         goes_on = begin > self.warmup or (begin == self.warmup and curve(0) == self.base)
-        at = begin if goes_on else self.warmup + 1
+        at, side = (begin, "from") if goes_on else (self.warmup, "after")
         rise = (
             self.base * schedules.linear(0.0, 1.0, self.warmup + 1).shift(-1) if self.warmup else schedules.constant(self.base)
         )
-        return join([rise, curve.shift(begin - at) if at > begin else curve], [at])
+        return join([rise, curve.shift(begin - at) if at > begin else curve], [at], side)
 
     def end(self, s: Schedule) -> Schedule:
         """min_lr after max_steps, for what does not end there by itself."""
-        return s if self.max_steps is None else held(s, self.max_steps + 1, self.min_lr)
+        return s if self.max_steps is None else held(s, self.max_steps, self.min_lr, "after")
 
 
 def WarmupPolicy(
@@ -263,7 +263,7 @@ def NoamAnnealing(
     s = top[0] * (top[1] * shape)
     if run.min_lr == 0.0:
         return s
-    return join([s, s.clip(low=run.min_lr).shift(-run.warmup - 1)], [run.warmup + 1])
+    return join([s, s.clip(low=run.min_lr).shift(-run.warmup)], [run.warmup], "after")
 
 
 def NoamHoldAnnealing(

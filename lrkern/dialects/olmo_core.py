@@ -158,7 +158,7 @@ def WSD(
     s = run.decay(schedules.constant(run.lr), fall, decay_min_lr, run.lr)
     if run.steps - fall >= run.warmup:
         return run.then(s.shift(-run.warmup))
-    return join([run.then(schedules.constant(run.lr)), s.shift(-run.warmup - 1)], [run.warmup + 1])
+    return join([run.then(schedules.constant(run.lr)), s.shift(-run.warmup)], [run.warmup], "after")
 
 
 def PowerLR(
@@ -488,7 +488,7 @@ def SequentialScheduler(
 ) -> Schedule:
     """Schedulers one after the other; each begins with the rate that the one before ended with as its initial_lr.
 
-    The last step of each is its own; the next goes on with its step 1.
+    The last step of each is its own; after it the next has begun, which goes on with its step 1.
 
     Args:
         max_steps: of all together, more than all of schedulers_max.
@@ -516,14 +516,14 @@ def SequentialScheduler(
     if sum(lengths) >= left:
         raise ValueError(f"{where}: max_steps must be more than the {sum(lengths)} of schedulers_max; got {max_steps}")
     parts: list[Schedule] = []
-    starts: list[int] = []
+    ends: list[int] = []
     lr = initial
     for make, steps in zip(schedulers, [*lengths, 0], strict=True):
         s = make(lr, steps or left)
-        parts.append(s.shift(-1) if parts else s)
-        starts.append((starts[-1] if starts else 1) + steps)
+        parts.append(s)
+        ends.append((ends[-1] if ends else 0) + steps)
         lr, left = s(steps), left - steps
-    return _overridden(where, sequence(parts, starts[:-1]), initial, override_decay)
+    return _overridden(where, sequence(parts, ends[:-1], "after"), initial, override_decay)
 
 
 def WSDS(
@@ -541,7 +541,7 @@ def WSDS(
 ) -> Schedule:
     """Periods of a constant rate and a linear decay to decay_min_lr, the first with a warm-up; then decay_min_lr.
 
-    The last step of each period is at decay_min_lr; the rate is up again one step later.
+    The last step of each period is at decay_min_lr; after it the rate is up again.
 
     Args:
         max_steps: ignored, as in OLMo-core.
@@ -575,6 +575,7 @@ def WSDS(
     first, end = real(where, "warmup_min_lr", warmup_min_lr, low=0.0), real(where, "decay_min_lr", decay_min_lr, low=0.0)
     parts: list[Schedule] = []
     starts: list[int] = []
+    sides: list[str] = []
     begin = 0
     for i, (length, fall, share) in enumerate(zip(lengths, falls, shares, strict=True)):
         level, before = initial * schedules.constant(share), 0 if i else rise
@@ -583,16 +584,16 @@ def WSDS(
                 raise ValueError(f"{where}: {name} must be below the rate {level(0):g} of period {i}; got {low:g}")
         if before + fall > length:
             raise ValueError(f"{where}: warmup and decay must fit into period {i} of {length}; got {before} and {fall}")
-        if i == 0 and rise:
-            parts.append(level.warmup(rise, first))
-            starts.append(0)
-        late, at = int(i > 0), begin + length - fall  # step 0 of a later period is the last of the one before
-        parts += [level, level.cooldown(0, fall, end) if fall else level]
-        starts += [begin + before + late, max(at, begin + late)]
-        if at < starts[-1]:
-            parts[-1] = parts[-1].shift(at - starts[-1])
-        begin += length
-    return held(sequence(parts, starts[1:]), begin, end)
+        phases = [(level.warmup(before, first), before)] if before else []
+        phases += [(level, length - before - fall), (level.cooldown(0, fall, end) if fall else level, fall)]
+        side = "after"  # step 0 of a later period is the last of the one before
+        for phase, steps in phases:
+            if steps:
+                parts.append(phase)
+                starts.append(begin)
+                sides.append(side)
+                begin, side = begin + steps, "from"
+    return held(sequence(parts, starts[1:], sides[1:]), begin, end)
 
 
 def ExponentialScheduler(initial_lr: float, max_steps: int, *, lr_min: float = 1e-9) -> Schedule:

@@ -173,7 +173,7 @@ def NoamIntervalScheduler(
     at, rates = counts(where, "anneal_steps", anneal_steps), reals(where, "anneal_rates", anneal_rates)
     if len(at) != len(rates):
         raise ValueError(f"{where}: anneal_rates must be as many as the {len(at)} anneal_steps; got {len(rates)}")
-    return s * schedules.piecewise(products(1.0, rates), [step + 1 for step in at]) if at else s
+    return s * schedules.piecewise(products(1.0, rates), at, "after") if at else s
 
 
 def LinearNoamScheduler(lr_initial: float, n_warmup_steps: int, n_keep_steps: int) -> Schedule:
@@ -313,8 +313,8 @@ def WarmCoolDecayLRSchedule(
         raise ValueError(f"{where}: warmup and cooldown must fit into total_steps = {steps}; got {rise} and {fall}")
     factor, every = real(where, "decay_factor", decay_factor, above=0.0), real(where, "decay_every", decay_every, above=0.0)
     decay, at = schedules.exponential(lr, factor, every), steps - fall
-    down = decay.cooldown(at, fall, 0.0).shift(-at - 1)  # step C itself is still the decay's
-    return join([_warmed(lr, rise, decay), down], [at + 1])
+    down = decay.cooldown(at, fall, 0.0).shift(-at)
+    return join([_warmed(lr, rise, decay), down], [at], "after")  # step C itself is still the decay's
 
 
 def TriStageLRSchedule(

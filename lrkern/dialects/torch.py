@@ -174,7 +174,7 @@ def ExponentialLR(base_lr: float, gamma: float) -> Schedule:
     """
     where = "torch.ExponentialLR"
     base_lr, gamma = real(where, "base_lr", base_lr), real(where, "gamma", gamma, low=0.0)
-    return schedules.exponential(base_lr, gamma) if gamma else schedules.piecewise([base_lr, 0.0], [1])
+    return schedules.exponential(base_lr, gamma) if gamma else schedules.piecewise([base_lr, 0.0], [0], "after")
 
 
 def PolynomialLR(base_lr: float, total_iters: int = 5, power: float = 1.0) -> Schedule:

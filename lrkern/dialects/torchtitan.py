@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lrkern import schedules
 from lrkern._checks import choice, count, real
+from lrkern.dialects._parts import counted
 from lrkern.expression import Schedule, join
 
 __all__ = ["LRSchedulersContainer"]
@@ -50,7 +51,7 @@ def LRSchedulersContainer(
     low = real(where, "min_lr_factor", min_lr_factor)
     parts, starts = [schedules.constant(1.0)], []
     if warmup:
-        parts.insert(0, schedules.linear(0.0, 1.0, warmup).shift(-1))
+        parts.insert(0, counted(warmup))
         starts.append(warmup)
     if decay:
         parts.append(tail(1.0, low, decay).shift(-1))

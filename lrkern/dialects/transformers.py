@@ -13,7 +13,7 @@ from typing import Any
 from lrkern import schedules
 from lrkern._checks import choice, count, describe, real
 from lrkern.dialects import _hugging_face as shared
-from lrkern.dialects._parts import called, held
+from lrkern.dialects._parts import called, counted, held
 from lrkern.expression import Schedule, join
 
 __all__ = [
@@ -236,11 +236,12 @@ def get_cosine_with_min_lr_schedule_with_warmup_lr_rate(
     base_lr, warmup = run.base_lr, run.warmup
     fall = _min_lr_wave(run, num_cycles, min_lr, min_lr_rate).shift(-1)
     if warmup_lr_rate is None:
-        rise = schedules.linear(0.0, base_lr, warmup).shift(-1)
+        rise = base_lr * counted(warmup)
     else:
         first = real(where, "warmup_lr_rate", warmup_lr_rate, low=0.0)
         # One step of warm-up has no way to go: transformers gives its beginning.
-        rise = base_lr * (schedules.linear(first, 1.0, warmup - 1) if warmup > 1 else schedules.constant(first))
+        way = (schedules.constant(1.0) - first) * schedules.line(0.0, 1.0, warmup - 1) if warmup > 1 else 0.0
+        rise = base_lr * (schedules.constant(first) + way)
     return join([rise, fall], [warmup]) if warmup else fall
 
 

@@ -39,12 +39,13 @@ def one_cycle(y1: float = 0.0, y2: float = 1.0, steps: int = 100) -> Schedule:
     return wave(real(where, "y1", y1), real(where, "y2", y2), count(where, "steps", steps, low=1))
 
 
-def _epochs(where: str, lr0: float, lrf: float, epochs: int, cos_lr: bool, batches: int = 1) -> Schedule:
-    """lr0 times the factor of the epoch, by batch."""
+def _epochs(where: str, lr0: float, lrf: float, epochs: int, cos_lr: bool, batches: int | None = None) -> Schedule:
+    """lr0 times the factor of the epoch; with `batches` in an epoch, by batch: the factor of the epoch that has begun."""
     lr0, lrf = real(where, "lr0", lr0), real(where, "lrf", lrf)
-    steps = count(where, "epochs", epochs, low=1) * count(where, "num_batches", batches, low=1)
+    steps = count(where, "epochs", epochs, low=1)
+    steps *= 1 if batches is None else count(where, "num_batches", batches, low=1)
     factor = wave(1.0, lrf, steps) if flag(where, "cos_lr", cos_lr) else schedules.linear(1.0, lrf, steps)
-    return lr0 * (factor.staircase(batches) if batches > 1 else factor)
+    return lr0 * (factor if batches is None else factor.staircase(batches))
 
 
 def setup_scheduler(lr0: float = 0.01, lrf: float = 0.01, epochs: int = 100, cos_lr: bool = False) -> Schedule:

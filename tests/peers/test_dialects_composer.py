@@ -1,4 +1,7 @@
-"""dialects.composer against composer's own schedulers over random times, durations and scale ratios."""
+"""dialects.composer against composer's own schedulers over random times, durations and scale ratios.
+
+composer counts whole steps. What holds between them is checked against the formulas, in tests/test_dialects_composer.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""dialects.deepspeed against DeepSpeed's own schedulers over random arguments."""
+"""dialects.deepspeed against DeepSpeed's own schedulers over random arguments.
+
+DeepSpeed counts whole steps. What holds between them is checked against the formulas, in tests/test_dialects_deepspeed.py.
+"""
 
 from __future__ import annotations
 

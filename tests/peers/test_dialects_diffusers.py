@@ -19,8 +19,8 @@ peer = alone.load("diffusers.optimization", **{"diffusers.utils": ...})
 STEPS = 250
 
 
-def run(scheduler, base):
-    return np.array([base * scheduler.lr_lambdas[0](t) for t in range(STEPS)])
+def run(scheduler, base, times):
+    return np.array([base * scheduler.lr_lambdas[0](t) for t in times])
 
 
 def optimizer(base):
@@ -28,9 +28,11 @@ def optimizer(base):
 
 
 def compare(name, base, *args, **kwargs):
-    ours = getattr(D, name)(base, *args, **kwargs).table(STEPS)
-    theirs = run(getattr(peer, name)(optimizer(base), *args, **kwargs), base)
-    checks.assert_agree(ours, theirs, terms=base, roundings=4000.0, what=f"{name}({base!r}, {args}, {kwargs})")
+    what = f"{name}({base!r}, {args}, {kwargs})"
+    times = checks.times(what, STEPS)
+    ours = checks.at(getattr(D, name)(base, *args, **kwargs), times)
+    theirs = run(getattr(peer, name)(optimizer(base), *args, **kwargs), base, times)
+    checks.assert_agree(ours, theirs, terms=base, roundings=4000.0, what=what)
 
 
 def test_every_schedule_is_there():
@@ -62,8 +64,9 @@ def test_get_scheduler(seed):
     rng = np.random.default_rng(seed)
     args = ("1:10,0.1:20,0.01", int(rng.integers(1, 60)), int(rng.integers(61, 220)), int(rng.integers(1, 4)), 2.0)
     for name in D._NAMES:
-        ours = D.get_scheduler(name, 0.3, *args).table(STEPS)
-        theirs = run(peer.get_scheduler(name, optimizer(0.3), *args), 0.3)
+        times = checks.times(f"{name} {args}", STEPS)
+        ours = checks.at(D.get_scheduler(name, 0.3, *args), times)
+        theirs = run(peer.get_scheduler(name, optimizer(0.3), *args), 0.3, times)
         if name == "cosine_with_restarts":  # at a restart their product may round to just below an integer
             keep = ~((ours == 0.3) & (theirs < 0.15))
             ours, theirs = ours[keep], theirs[keep]

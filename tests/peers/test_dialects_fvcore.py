@@ -18,8 +18,9 @@ ALONE = "fvcore"
 
 
 def compare(ours, theirs, steps, terms=0.0, **kwargs):
-    values = [theirs(t / steps) for t in range(steps)]
-    checks.assert_agree(ours.table(steps), values, terms=terms, what=repr(ours), **kwargs)
+    times = checks.times(repr(ours), steps)
+    values = [theirs(t / steps) for t in times]
+    checks.assert_agree(checks.at(ours, times), values, terms=terms, what=repr(ours), **kwargs)
 
 
 def test_every_scheduler_is_there():

@@ -1,4 +1,7 @@
-"""dialects.megatron against megatron-core's scheduler over random arguments."""
+"""dialects.megatron against megatron-core's scheduler over random arguments.
+
+Megatron counts whole steps. What holds between them is checked against the formulas, in tests/test_dialects_megatron.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""dialects.mmengine against mmengine's own schedulers over random arguments and windows."""
+"""dialects.mmengine against mmengine's own schedulers over random arguments and windows.
+
+mmengine counts whole steps. What holds between them is checked against the formulas, in tests/test_dialects_mmengine.py.
+"""
 
 from __future__ import annotations
 

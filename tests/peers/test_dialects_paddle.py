@@ -1,6 +1,7 @@
 """dialects.paddle against paddle's own schedulers over random arguments.
 
 The package takes 195 MB, so that `make test-peers` leaves it out: `pip install --no-deps paddlepaddle` brings it.
+Paddle counts whole steps. What holds between them is checked against the formulas, in tests/test_dialects_paddle.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""dialects.speechbrain against speechbrain's own schedulers over random arguments."""
+"""dialects.speechbrain against speechbrain's own schedulers over random arguments.
+
+SpeechBrain counts whole steps. What holds between them is checked against the formulas, in tests/test_dialects_speechbrain.py.
+"""
 
 from __future__ import annotations
 

@@ -42,10 +42,10 @@ def run(make, base, steps=STEPS, momentum=None):
     return np.array(rates, float), np.array(momenta, float)
 
 
-def closed(make, base, steps=STEPS):
+def closed(make, base, times):
     scheduler = make(optimizer(base))
     values = []
-    for t in range(steps):
+    for t in times:
         scheduler.last_epoch = t
         values.append(scheduler._get_closed_form_lr()[0])
     return np.array(values, float)
@@ -57,14 +57,15 @@ def draws(seed):
 
 
 def both(name, base, *args, terms=0.0, drift=0.0, steps=STEPS, with_closed=True, **kwargs):
-    ours = getattr(T, name)(base, *args, **kwargs).table(steps)
+    schedule = getattr(T, name)(base, *args, **kwargs)
     what = f"{name}({base!r}, {args}, {kwargs})"
     make = lambda opt: getattr(L, name)(opt, *args, **kwargs)  # noqa: E731
     # Every step of the recursion adds a few roundings of the value, and of the terms it is made of.
     stepped = run(make, base, steps)[0]
-    checks.assert_agree(ours, stepped, terms=np.abs(stepped) + drift, roundings=4 * steps, what=what)
+    checks.assert_agree(schedule.table(steps), stepped, terms=np.abs(stepped) + drift, roundings=4 * steps, what=what)
     if with_closed:
-        checks.assert_agree(ours, closed(make, base, steps), terms=terms, what=f"{what}, closed form")
+        times = checks.times(what, steps)
+        checks.assert_agree(checks.at(schedule, times), closed(make, base, times), terms=terms, what=f"{what}, closed form")
 
 
 def rate(rng):
@@ -98,20 +99,29 @@ def test_smooth(rng):
 def test_cosine(rng):
     base, eta = rate(rng), float(rng.choice([0.0, rate(rng) * 0.01]))
     steps = int(rng.integers(2, 300))
-    ours = T.CosineAnnealingLR(base, steps, eta).table(STEPS)
+    ours = T.CosineAnnealingLR(base, steps, eta)
+    times = checks.times(repr(ours), STEPS)
     make = lambda opt: L.CosineAnnealingLR(opt, steps, eta)  # noqa: E731
-    checks.assert_agree(ours, closed(make, base), terms=base, what=f"{base} {steps} {eta}, closed form")
+    theirs = closed(make, base, times)
+    checks.assert_agree(checks.at(ours, times), theirs, terms=base, what=f"{base} {steps} {eta}, closed form")
     stepped = run(make, base)[0]
-    checks.assert_agree(ours, stepped, terms=base, roundings=4 * STEPS, what=f"{base} {steps} {eta}")
+    checks.assert_agree(ours.table(STEPS), stepped, terms=base, roundings=4 * STEPS, what=f"{base} {steps} {eta}")
 
 
 @pytest.mark.parametrize("rng", draws(4))
 def test_warm_restarts(rng):
     base, eta = rate(rng), rate(rng) * 0.01
     first, growth = int(rng.integers(1, 40)), int(rng.integers(1, 4))
-    ours = T.CosineAnnealingWarmRestarts(base, first, growth, eta).table(STEPS)
+    ours = T.CosineAnnealingWarmRestarts(base, first, growth, eta)
     make = lambda opt: L.CosineAnnealingWarmRestarts(opt, first, growth, eta)  # noqa: E731
-    checks.assert_agree(ours, run(make, base)[0], terms=base, what=f"{base} {first} {growth} {eta}")
+    times = checks.times(repr(ours), STEPS)
+    theirs, opt = run(make, base)[0], optimizer(base)
+    scheduler = make(opt)
+    for t in times[STEPS:]:
+        scheduler.step(t)
+        theirs = np.append(theirs, opt.param_groups[0]["lr"])
+    # the time within a cycle is the difference of two times
+    checks.assert_agree(checks.at(ours, times), theirs, terms=base, roundings=STEPS, what=f"{base} {first} {growth} {eta}")
 
 
 def test_warm_restarts_at_epoch_121():
@@ -164,8 +174,19 @@ def test_one_cycle(rng):
             }  # fmt: skip
             rates, momenta = run(lambda opt: L.OneCycleLR(opt, top, **options), 0.1, steps)  # noqa: B023
             what = f"{top} {options}"
-            checks.assert_agree(T.OneCycleLR(top, **options).table(steps), rates, terms=top, what=what)
-            checks.assert_agree(T.OneCycleMomentum(top, **options).table(steps), momenta, what=what)
+            # torch counts whole steps; what its formula gives between them is asked for with the counter set
+            times = checks.times(what, steps - 1)
+            opt = optimizer(0.1, momentum=0.5)
+            scheduler = L.OneCycleLR(opt, top, **options)
+            between = []
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                for scheduler.last_epoch in times[steps - 1 :]:
+                    between.append((scheduler.get_lr()[0], opt.param_groups[0]["momentum"]))
+            times.insert(steps - 1, steps - 1)
+            rates, momenta = np.append(rates, [r for r, _ in between]), np.append(momenta, [m for _, m in between])
+            checks.assert_agree(checks.at(T.OneCycleLR(top, **options), times), rates, terms=top, what=what)
+            checks.assert_agree(checks.at(T.OneCycleMomentum(top, **options), times), momenta, what=what)
     epochs = T.OneCycleLR(top, epochs=3, steps_per_epoch=7)
     assert epochs == T.OneCycleLR(top, 21)
 

@@ -41,7 +41,9 @@ def test_random_arguments(seed):
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=base)
     container = peer.LRSchedulersContainer.Config(**options).build(optimizers=[optimizer], training_steps=steps)
     last = options["total_steps"] or steps
-    theirs = [base * container.schedulers[0].lr_lambdas[0](t) for t in range(last + 1)]
+    what = f"{base} {steps} {options}"
+    times = [t for t in checks.times(what, last + 1) if t <= last]
+    theirs = [base * container.schedulers[0].lr_lambdas[0](t) for t in times]
     ours = T.LRSchedulersContainer(base, steps, **options)
-    checks.assert_agree(ours.table(last + 1), theirs, terms=base, what=f"{base} {steps} {options}")
+    checks.assert_agree(checks.at(ours, times), theirs, terms=base, what=what)
     assert ours(last + 50) == ours(last)

@@ -17,17 +17,19 @@ pytestmark = pytest.mark.peers
 STEPS = 250
 
 
-def run(name, base, *args, **kwargs):
+def run(name, times, base, *args, **kwargs):
     opt = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=base)
     scheduler = getattr(peer, name)(opt, *args, **kwargs)
-    return np.array([base * scheduler.lr_lambdas[0](t) for t in range(STEPS)])
+    return np.array([base * scheduler.lr_lambdas[0](t) for t in times])
 
 
 def compare(name, base, *args, **kwargs):
-    ours = getattr(H, name)(base, *args, **kwargs).table(STEPS)
+    what = f"{name}({base!r}, {args}, {kwargs})"
+    times = checks.times(what, STEPS)
+    ours = checks.at(getattr(H, name)(base, *args, **kwargs), times)
     # a cosine far past its end has a long argument: that many roundings of one
-    theirs = run(name, base, *args, **kwargs)
-    checks.assert_agree(ours, theirs, terms=base, roundings=4000.0, what=f"{name}({base!r}, {args}, {kwargs})")
+    theirs = run(name, times, base, *args, **kwargs)
+    checks.assert_agree(ours, theirs, terms=base, roundings=4000.0, what=what)
 
 
 def test_every_schedule_is_there():
@@ -70,9 +72,10 @@ def test_hard_restarts(seed):
     rng = np.random.default_rng(seed)
     base, warmup, total, cycles = 1.0, int(rng.integers(0, 60)), int(rng.integers(61, 220)), int(rng.integers(1, 9))
     name = "get_cosine_with_hard_restarts_schedule_with_warmup"
-    ours = getattr(H, name)(base, warmup, total, cycles).table(STEPS)
-    theirs = run(name, base, warmup, total, num_cycles=cycles)
-    s = np.arange(STEPS) - warmup
+    times = checks.times(f"{base} {warmup} {total} {cycles}", STEPS)
+    ours = checks.at(getattr(H, name)(base, warmup, total, cycles), times)
+    theirs = run(name, times, base, warmup, total, num_cycles=cycles)
+    s = np.array(times) - warmup
     at_restart = (s > 0) & (s < total - warmup) & (s * cycles % (total - warmup) == 0)
     # exactly at a restart their product may round to just below an integer: then they are at the bottom, a step late
     missed = at_restart & (theirs < 0.5)
@@ -86,6 +89,7 @@ def test_get_scheduler():
         extra = {"cosine_with_min_lr": {"min_lr": 0.01}, "cosine_warmup_with_min_lr": {"min_lr_rate": 0.1}}.get(name, {})
         extra = {"num_decay_steps": 20} if name == "warmup_stable_decay" else extra
         theirs = peer.get_scheduler(name, opt, 10, 100, extra)
-        ours = H.get_scheduler(name, 0.3, 10, 100, extra).table(150)
-        expected = np.array([0.3 * theirs.lr_lambdas[0](t) for t in range(150)])
+        times = checks.times(name, 150)
+        ours = checks.at(H.get_scheduler(name, 0.3, 10, 100, extra), times)
+        expected = np.array([0.3 * theirs.lr_lambdas[0](t) for t in times])
         checks.assert_agree(ours, expected, terms=0.3, roundings=400.0, what=name)

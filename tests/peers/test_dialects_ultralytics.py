@@ -29,14 +29,14 @@ peer = alone.load(
 peer.one_cycle = utils.one_cycle
 
 
-def run(epochs, num_batches, **args):
+def run(times, epochs, num_batches, **args):
     """What the loop of _do_train sets before each batch."""
     optimizer = torch.optim.SGD([{"params": [torch.zeros(1)], "lr": args["lr0"]}], momentum=args["momentum"])
     trainer = SimpleNamespace(args=SimpleNamespace(**args), epochs=epochs, optimizer=optimizer)
     peer.BaseTrainer._setup_scheduler(trainer)
     warmup = peer.BaseTrainer._get_warmup_iterations(trainer, num_batches)
     rows = []
-    for t in range(epochs * num_batches):
+    for t in times:
         target = args["lr0"] * trainer.lf(t // num_batches)
         row = [target, target, args["momentum"]]
         if warmup and t <= warmup:
@@ -60,8 +60,9 @@ def test_random_arguments(seed):
         "cos_lr": bool(rng.integers(2)),
     }
     ours = U.BaseTrainer(epochs, num_batches, **args)
-    for name, one, theirs in zip(ours._fields, ours, run(epochs, num_batches, **args), strict=True):
-        checks.assert_agree(one.table(epochs * num_batches), theirs, terms=1.0, what=f"{name} {epochs} {num_batches} {args}")
+    times = checks.times(f"{epochs} {num_batches} {args}", epochs * num_batches)
+    for name, one, theirs in zip(ours._fields, ours, run(times, epochs, num_batches, **args), strict=True):
+        checks.assert_agree(checks.at(one, times), theirs, terms=1.0, what=f"{name} {epochs} {num_batches} {args}")
 
 
 def test_one_cycle():
