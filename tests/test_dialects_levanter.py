@@ -53,7 +53,7 @@ DECAYS = [
 
 
 @pytest.mark.parametrize("warmup", [0, 9])
-@pytest.mark.parametrize(("schedule", "decay"), DECAYS, ids=str)
+@pytest.mark.parametrize(("schedule", "decay"), DECAYS, ids=[str(schedule) for schedule, _ in DECAYS])
 def test_one_cycle(schedule, decay, warmup):
     s = L.lr_scheduler(LR, 100, min_lr_ratio=RATIO, warmup=warmup, decay=60, lr_schedule=schedule)
 
