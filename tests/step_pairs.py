@@ -15,8 +15,8 @@ import lrkern as lk
 
 
 def defaults(name: str) -> dict[str, Any]:
-    """The options that a class has, as it has them where nothing is said."""
-    parameters = inspect.signature(getattr(lk, name)).parameters.values()
+    """The options that a class has besides those of all classes, as it has them where nothing is said."""
+    parameters = inspect.signature(getattr(lk, name).__init__).parameters.values()
     return {one.name: one.default for one in parameters if one.default is not inspect.Parameter.empty}
 
 
