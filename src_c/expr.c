@@ -285,7 +285,7 @@ lrk_expr *lrk_product(lrk_expr *a, lrk_expr *b)
     if ((is_zero(a) && is_defined(b)) || (is_zero(b) && is_defined(a))) /* also times what is beyond float64 */
         return lrk_constant(0.0, 1.0);
     if (a == NULL || b == NULL || a->kind != LRK_KIND_CONSTANT ||
-        (b->kind != LRK_KIND_CONSTANT && b->kind != LRK_KIND_POWER_LAW))
+        (b->kind != LRK_KIND_CONSTANT && b->kind != LRK_KIND_POWER_LAW && b->kind != LRK_KIND_LINE))
         return binary(LRK_KIND_PRODUCT, a, b);
     lrk_expr *e = new_node(b->kind, NULL, 0);
     if (e) { /* one of the same kind */
