@@ -285,7 +285,7 @@ lrk_expr *lrk_product(lrk_expr *a, lrk_expr *b)
     if ((is_zero(a) && is_defined(b)) || (is_zero(b) && is_defined(a))) /* also times what is beyond float64 */
         return lrk_constant(0.0, 1.0);
     if (a == NULL || b == NULL || a->kind != LRK_KIND_CONSTANT ||
-        (b->kind != LRK_KIND_CONSTANT && b->kind != LRK_KIND_POWER_LAW))
+        (b->kind != LRK_KIND_CONSTANT && b->kind != LRK_KIND_POWER_LAW && b->kind != LRK_KIND_LINE))
         return binary(LRK_KIND_PRODUCT, a, b);
     lrk_expr *e = new_node(b->kind, NULL, 0);
     if (e) { /* one of the same kind */
@@ -335,7 +335,7 @@ lrk_expr *lrk_power(lrk_expr *a, double power)
     if (e) {
         e->a = power;
         e->monotone = 0; /* not across a zero */
-        e->partial = 1;
+        e->partial |= power < 0.0 || power != __builtin_floor(power);
     }
     return finished(e);
 }
@@ -487,8 +487,10 @@ static dd shrinking_limit(int64_t period, double growth)
 static lrk_expr *alike_restarts(lrk_expr *rise, lrk_expr *ramp)
 {
     const double boundary = (double)rise->n;
-    lrk_expr *const phase = lrk_join((lrk_expr *[]){rise, ramp}, &boundary, NULL, 2);
+    lrk_expr *const up = ramp_between(rise, rise->value, ramp->value);
+    lrk_expr *const phase = lrk_join((lrk_expr *[]){up, ramp}, &boundary, NULL, 2);
     lrk_expr *const e = lrk_repeat(phase, rise->n + ramp->n, INT64_MAX, 1.0, 1.0, 0);
+    lrk_expr_release(up);
     lrk_expr_release(phase);
     return e;
 }

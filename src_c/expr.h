@@ -29,8 +29,8 @@ typedef enum {
     LRK_KIND_RESTARTS
 } lrk_kind;
 
-/* Beyond this many binary digits no step exists: enough powers of a growth to reach every cycle. */
-enum { LRK_CYCLE_BITS = 54 };
+/* Powers of a growth, enough to reach every cycle up to the latest time that is counted, 2^62. */
+enum { LRK_CYCLE_BITS = 62 };
 
 /* Lengths of runs of 2^j restart cycles, in periods: S(2^j) = 1 + g + ... + g^(2^j - 1), and g^(2^j). */
 typedef struct {

@@ -55,6 +55,10 @@ composites(
     "0.5 / (cyclic(0.5, 1.0, 7) - 0.25)",
     "(constant(3.0) / 7.0) / linear(3.0, 1.0, 30)",
     "linear(1.0, 0.0, 100) / constant(3.0)",
+    "0.9 / linear(0.0, 7.6, 0).cooldown(1, 788, 2.0, 'inverse_proportional')",
+    "1.0 / cyclic(1.1e+18, 0.0, 100, 0, 'exp_range', 0.9992975677920111) ** (-1)",
+    "1.0 / (1.0 / linear(1.0, 0.3, 10**6))",
+    "line(-4e-74, 3e+245) * 1.0",
 )
 composites(
     "power",
@@ -83,6 +87,8 @@ composites(
     "piecewise([1.0, 0.5], [30], 'after').of(line(0.0, 3.0))",
     "cyclic(0.0, 1.0, 100, 50).of(join([line(0.0, 2.0), line(40.0, 3.0)], [20])).clip(0.1, 0.9)",
     "inverse_sqrt(1.0, 1e6).of(from_table([7.0, 0.0, 9.0]).cumulative())",
+    "chebyshev(1.0, 2.0, 8).of(piecewise([0.0, 0.0, 0.0, 550.0], [0, 0, 1]).cumulative())",
+    "cosine(0.0, 1.0, 1).restarts(1.0, 2.0, 1).of(piecewise([0.0, 2000.0], [64]).cumulative())",
 )
 composites(
     "cumulative",
