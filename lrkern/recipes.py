@@ -32,7 +32,7 @@ __all__ = [
 
 @curve
 def noam(model_size: int, warmup: int, factor: float = 1.0) -> Recipe:
-    """factor model_size^(-1/2) min((t+1)^(-1/2), (t+1) warmup^(-3/2)); goes on for ever.
+    """factor model_size^(-1/2) min((t+1)^(-1/2), (t+1) warmup^(-3/2)); never ends.
 
     Args:
         model_size: width of the model, >= 1.
@@ -309,7 +309,7 @@ def tri_stage(peak: float, warmup: int, hold: int, decay: int, init_scale: float
 
 @curve
 def power_lr(batch_size: float, tokens: float, warmup: int, peak: float = 0.02, a: float = 4.0, b: float = -0.51) -> Recipe:
-    """Power scheduler: min(peak, batch_size a n^b) after n = t tokens tokens, for ever; before that up to it from 0 linearly.
+    """Power scheduler: min(peak, batch_size a n^b) after n = t tokens tokens; never ends; before that up to it from 0 linearly.
 
     With eta(t) that minimum: eta(warmup) t/warmup for t < warmup, eta(t) after. The rest does not depend on the decay at the
     end, which is a `cooldown`, in the paper to 0 by an exponential: `s.cooldown(n - decay, decay, curve="halving")`, say.

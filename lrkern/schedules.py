@@ -81,7 +81,7 @@ def linear(start: float, end: float, steps: int) -> Recipe:
 
 @curve
 def line(start: float, slope: float, every: float = 1) -> Recipe:
-    """start + slope t/every; goes on for ever.
+    """start + slope t/every; never ends.
 
     Args:
         start: value at t = 0.
@@ -181,7 +181,7 @@ def exponential_ramp(start: float, end: float, steps: int, ratio: float) -> Reci
 
 @curve
 def exponential(start: float, rate: float, every: float = 1, end: float | None = None) -> Recipe:
-    """start rate^(t/every), never past `end`; goes on for ever.
+    """start rate^(t/every), never past `end`; never ends.
 
     Args:
         start: value at t = 0.
@@ -213,7 +213,7 @@ def exponential(start: float, rate: float, every: float = 1, end: float | None =
 
 @curve
 def inverse_time(start: float, rate: float, every: float = 1) -> Recipe:
-    """start / (1 + rate t/every), rate >= 0; goes on for ever.
+    """start / (1 + rate t/every), rate >= 0; never ends.
 
     Source: keras InverseTimeDecay.
 
@@ -229,7 +229,7 @@ def inverse_time(start: float, rate: float, every: float = 1) -> Recipe:
 
 @curve
 def inverse_sqrt(start: float, timescale: float) -> Recipe:
-    """start / sqrt(1 + t/timescale), timescale > 0; goes on for ever.
+    """start / sqrt(1 + t/timescale), timescale > 0; never ends.
 
     Source: Zhai et al., arXiv 2106.04560 (big_vision's rsqrt); transformers get_inverse_sqrt_schedule.
 
@@ -244,7 +244,7 @@ def inverse_sqrt(start: float, timescale: float) -> Recipe:
 
 @curve
 def inverse_power(start: float, timescale: float, power: float) -> Recipe:
-    """start (1 + t/timescale)^-power, timescale > 0; goes on for ever.
+    """start (1 + t/timescale)^-power, timescale > 0; never ends.
 
     Args:
         power: 0 to 1e6; 1/2 is `inverse_sqrt`, 1 `inverse_time`.
@@ -321,7 +321,7 @@ def rex(start: float, end: float, steps: int, d: float = 0.5) -> Recipe:
 
 @curve
 def step_decay(start: float, factor: float, every: int) -> Recipe:
-    """start factor^floor(t/every), factor > 0; goes on for ever.
+    """start factor^floor(t/every), factor > 0; never ends.
 
     Source: torch StepLR.
 
@@ -392,7 +392,7 @@ def interpolate(values: Sequence[float] | ArrayLike, boundaries: Sequence[int] |
 
 @curve
 def cyclic(low: float, high: float, up: int, down: int | None = None, mode: str = "triangular", gamma: float = 1.0) -> Recipe:
-    """Triangles between `low` and `high`: `up` steps up, `down` steps down, for ever.
+    """Triangles between `low` and `high`: `up` steps up, `down` steps down, without end.
 
     low + (high - low) x s, x the height in the triangle (0 to 1 to 0); s = 1 for mode "triangular", 2^-i in cycle i for
     "triangular2", gamma^t for "exp_range".
@@ -495,7 +495,7 @@ def chebyshev(smallest: float, largest: float, period: int, order: str = "fracta
 
 @curve
 def noise(scale: float, kind: str = "normal", limit: float | None = None, seed: int = 0) -> Recipe:
-    """scale z, z a random number of mean 0 for each whole step, from the seed and the step alone; goes on for ever.
+    """scale z, z a random number of mean 0 for each whole step, from the seed and the step alone; never ends.
 
     Any slice has the numbers of the whole, and step 10^15 takes as long as step 0. Between steps the number of the step before
     is held. `s * (1.0 + noise(0.1))` is s with noise of 10 %, `s + noise(0.01).staircase(100)` has another offset every 100
