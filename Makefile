@@ -13,14 +13,14 @@ SECONDS ?= 600
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 install = $(BIN)/python tools/requires.py $(1) > $(VENV)/requirements.txt && $(PIP) -r $(VENV)/requirements.txt
-C_FOLDERS := src_c bench examples/c tests/c/fuzz
-C_FILES := $(filter-out src_c/ddtables.inc, $(wildcard $(addsuffix /*.c,$(C_FOLDERS)) $(addsuffix /*.h,$(C_FOLDERS)) src_c/*.inc))
+C_FOLDERS := src_c $(patsubst %/,%,$(wildcard src_c/*/)) bench examples/c tests/c/fuzz
+C_FILES := $(filter-out %/ddtables.inc, $(wildcard $(foreach kind,c h inc,$(addsuffix /*.$(kind),$(C_FOLDERS)))))
 
 # Stamps: what has been done, and when.
 VENV_MADE := $(VENV)/.made
 INSTALLED := $(VENV)/.installed
 BUILT := $(VENV)/.built
-SOURCES := pyproject.toml setup.py $(wildcard lrkern/*.pyx lrkern/*.pxi lrkern/*.pxd src_c/*)
+SOURCES := pyproject.toml setup.py $(wildcard lrkern/*.pyx lrkern/*.pxi lrkern/*.pxd src_c/* src_c/*/*)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

@@ -14,7 +14,7 @@ cdef extern from "lrkern.h" nogil:
     int lrk_set_threads(int n)
     int lrk_get_threads()
 
-cdef extern from "dispatch.h" nogil:
+cdef extern from "isa/dispatch.h" nogil:
     ctypedef struct lrk_plan_kernels:
         int lanes
     ctypedef struct lrk_kernels:
@@ -22,7 +22,7 @@ cdef extern from "dispatch.h" nogil:
         const lrk_plan_kernels *plan
     const lrk_kernels *lrk_active()
 
-cdef extern from "threads.h" nogil:
+cdef extern from "runtime/threads.h" nogil:
     const char *lrk_threads_bad_variable()
 
 

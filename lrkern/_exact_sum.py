@@ -1,4 +1,6 @@
-"""Sums of numbers >= 0 that no order can change, rounded once: one text for Numba and CUDA, the twin of src_c/exact_sum.c.
+"""Sums of numbers >= 0 that no order can change, rounded once: one text for Numba and CUDA.
+
+The twin of src_c/arithmetic/exact_sum.c.
 
 A sum is a row of int64 bins: bin k counts units of 2^(32 k - 1074); two more count infinities and NaNs. On CUDA, terms
 are added to bins by integer atomics, so that the result is the same whichever thread comes first.

@@ -1,6 +1,6 @@
 # The floating-point mode of the calling thread, for what Python and Numba compute.
 
-cdef extern from "fpenv.h" nogil:
+cdef extern from "runtime/fpenv.h" nogil:
     uint64_t lrk_fp_default()
     void lrk_fp_restore(uint64_t found)
 

@@ -1,4 +1,4 @@
-"""Plans evaluated: one text for Numba and CUDA, the twin of src_c/plan_eval.inc. `lrkern.Plan` states the formula.
+"""Plans evaluated: one text for Numba and CUDA, the twin of src_c/schedule/plan_eval.inc. `lrkern.Plan` states the formula.
 
 Compiled code passes the Plan itself, a NamedTuple of arrays (on the device, device arrays). All steps are int64.
 """

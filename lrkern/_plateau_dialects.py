@@ -185,7 +185,7 @@ def check_arguments(
 
 
 def kernel_params(dialect: str, given: dict[str, Any]) -> dict[str, Floats]:
-    """What the kernel is given, see LRK_SCAN_PARAMS in src_c/scan.h. `_numba.plateau.first_state` says it to compiled code."""
+    """The kernel's parameters, LRK_SCAN_PARAMS in src_c/scan/scan.h. `_numba.plateau.first_state` says it to compiled code."""
     zero = np.zeros(())
     params = {name: zero if given.get(name) is None else zero + given[name] for name in _core.SCAN_PARAMS}
     threshold = given["threshold"]

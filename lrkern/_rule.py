@@ -70,7 +70,7 @@ class Form:
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule of src_c/rules.def, or several that are variants of each other.
+    """One rule of src_c/steps/rules.def, or several that are variants of each other.
 
     Its functions see of a number only whether it is 0: see `form`.
     """

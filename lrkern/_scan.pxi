@@ -1,7 +1,7 @@
-# Loss-driven schedules: arrays that lrkern/scan.py has checked, scanned by src_c/scan.c.
+# Loss-driven schedules: arrays that lrkern/scan.py has checked, scanned by src_c/scan/scan.c.
 
 
-cdef extern from "scan.h" nogil:
+cdef extern from "scan/scan.h" nogil:
     """
     #define X(name) #name,
     static const char *const lrk_scan_rule_names[] = {LRK_SCAN_RULES(X)};
@@ -105,7 +105,7 @@ def loss_driven_scan(cnp.ndarray losses, const double[:, ::1] tables, const int6
 
 
 def running_median(const double[::1] numbers, int64_t reach):
-    """The median of the 2 reach + 1 numbers around each; see src_c/scan.h for what stands beyond the ends."""
+    """The median of the 2 reach + 1 numbers around each; see src_c/scan/scan.h for what stands beyond the ends."""
     cdef cnp.ndarray medians = np.empty(numbers.shape[0])
     cdef double *out = <double *>cnp.PyArray_DATA(medians)
     cdef int status

@@ -1,4 +1,4 @@
-# Fused optimizer steps: lists of NumPy arrays, checked here, stepped by src_c/steps.c.
+# Fused optimizer steps: lists of NumPy arrays, checked here, stepped by src_c/steps/steps.c.
 
 from cpython.pythread cimport (
     NOWAIT_LOCK,
@@ -18,7 +18,7 @@ cdef extern from "numpy/ndarraytypes.h":
     const int NPY_HALF, NPY_USERDEF
 
 
-cdef extern from "steps.h" nogil:
+cdef extern from "steps/steps.h" nogil:
     const int LRK_N_RULES, LRK_MAX_STATES, LRK_MAX_INPUTS, LRK_N_ROLES
 
     ctypedef struct lrk_step_span:

@@ -1,4 +1,4 @@
-"""Elements as they are stored: one text for Numba and CUDA, the twin of src_c/storage.h.
+"""Elements as they are stored: one text for Numba and CUDA, the twin of src_c/steps/storage.h.
 
 bfloat16 and float16 are their bits, uint16. Everything else is integers and float32: no target's half precision is used.
 `docs/steps.md` ("Storage") defines the roundings.

@@ -1,4 +1,4 @@
-"""The rules of the optimizers, one element at a time: one text for Numba and CUDA, the twin of src_c/rules.def.
+"""The rules of the optimizers, one element at a time: one text for Numba and CUDA, the twin of src_c/steps/rules.def.
 
 docs/steps.md ("Rules", "Words") defines what is computed here. A family of rules has
 

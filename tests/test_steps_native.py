@@ -16,11 +16,11 @@ SOURCES = [
     str(ROOT / name)
     for name in (
         "tests/c/steps.c",
-        "src_c/steps.c",
-        "src_c/steps_list.c",
-        "src_c/steps_scalars.c",
-        "src_c/exact_sum.c",
-        "src_c/threads.c",
+        "src_c/steps/steps.c",
+        "src_c/steps/list.c",
+        "src_c/steps/scalars.c",
+        "src_c/arithmetic/exact_sum.c",
+        "src_c/runtime/threads.c",
     )
 ]
 FLAGS = ["-std=gnu11", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-pthread", f"-I{ROOT / 'src_c'}"]

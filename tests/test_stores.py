@@ -27,7 +27,15 @@ class Trial(ctypes.Structure):
 def stores(tmp_path):
     """A library of its own for each test: it remembers what has been decided."""
     target = tmp_path / "stores.so"
-    command = [str(COMPILER), "-std=gnu11", "-O1", "-shared", "-fPIC", f"-I{ROOT / 'src_c'}", str(ROOT / "src_c/stores.c")]
+    command = [
+        str(COMPILER),
+        "-std=gnu11",
+        "-O1",
+        "-shared",
+        "-fPIC",
+        f"-I{ROOT / 'src_c'}",
+        str(ROOT / "src_c/runtime/stores.c"),
+    ]
     subprocess.run([*command, "-o", str(target)], check=True)
     library = ctypes.CDLL(str(target))
     library.lrk_stores_for.argtypes = [ctypes.c_int, ctypes.c_int64]

@@ -27,7 +27,7 @@ BUILDS = {
 @pytest.mark.parametrize("build", [pytest.param(one, marks=[] if one == "plain" else pytest.mark.sanitizers) for one in BUILDS])
 def test_pool(build: str, tmp_path: Path) -> None:
     program = tmp_path / "pool"
-    sources = [str(ROOT / "tests/c/pool.c"), str(ROOT / "src_c/threads.c")]
+    sources = [str(ROOT / "tests/c/pool.c"), str(ROOT / "src_c/runtime/threads.c")]
     flags = ["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-pthread", f"-I{ROOT / 'src_c'}", *BUILDS[build]]
     compiled = subprocess.run([str(COMPILER), *flags, *sources, "-o", str(program)], capture_output=True, text=True)
     if compiled.returncode and "sanitize" in compiled.stderr + compiled.stdout + "".join(flags) and build != "plain":

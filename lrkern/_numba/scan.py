@@ -1,4 +1,6 @@
-"""Loss-driven schedules of many runs in compiled code, laid out as in src_c/scan.c: `_core.scan`, `_core.loss_driven_scan`.
+"""Loss-driven schedules of many runs in compiled code: `_core.scan`, `_core.loss_driven_scan`.
+
+The layout is that of src_c/scan/scan.c.
 
 Runs are advanced side by side, LANES of them, metric by metric: the state of each lies in rows of scratch memory, one row for
 each of its numbers, so that the loop over the lanes becomes vector code.

@@ -1,4 +1,4 @@
-"""The recurrences of loss-driven schedules, one run and one metric at a time: the twin of src_c/scan.inc.
+"""The recurrences of loss-driven schedules, one run and one metric at a time: the twin of src_c/scan/scan.inc.
 
 Each rule is a function of a kind (which rule, with its flag), of what a run is given, of its state and of the next metric. No
 branch depends on the last three, so that a loop over many runs becomes vector code. Operations stand in the order of
@@ -21,7 +21,7 @@ from lrkern._numba.arrays import _stub
 class ScanParams(NamedTuple):
     """What a run is given, in the order of `_core.SCAN_PARAMS`. A metric beats the best one if it is < slope best - margin.
 
-    Some rules use the last two otherwise: see src_c/scan.h.
+    Some rules use the last two otherwise: see src_c/scan/scan.h.
     """
 
     start: Any

@@ -41,7 +41,7 @@ def build(cc, sanitizers):
     folder = ROOT / "build" / "-".join(["c", library.machine_of(cc), *sanitizers.split(",")])
     linking = library.sanitizer_flags(sanitizers) if sanitizers else ["-static"]
     objects = library.objects(cc, folder, linking if sanitizers else [])
-    isas = sorted(Path(name).stem.removeprefix("isa_") for name in objects if "isa_" in name)
+    isas = sorted(path.stem for path in map(Path, objects) if path.parent.name == "isa" and path.stem != "dispatch")
     driver = folder / "driver"
     source = str(HERE / "driver.c")
     command = [*cc, "-O2", *library.FLAGS, source, *objects, *linking, "-pthread", "-lm", "-o", str(driver)]

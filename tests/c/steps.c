@@ -13,12 +13,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "dispatch.h"
-#include "threads.h"
+#include "isa/dispatch.h"
+#include "runtime/threads.h"
 
 #define NATIVE(stem) stem##_native
 #define LRK_NAME(stem) NATIVE(stem)
-#include "steps.inc"
+#include "steps/steps.inc"
 
 static const lrk_kernels kernels = {.isa = "native", .steps = &lrk_step_table};
 
