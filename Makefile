@@ -20,7 +20,7 @@ C_FILES := $(filter-out %/ddtables.inc, $(wildcard $(foreach kind,c h inc,$(adds
 VENV_MADE := $(VENV)/.made
 INSTALLED := $(VENV)/.installed
 BUILT := $(VENV)/.built
-SOURCES := pyproject.toml setup.py $(wildcard lrkern/*.pyx lrkern/*.pxi lrkern/*.pxd src_c/* src_c/*/*)
+SOURCES := pyproject.toml setup.py $(wildcard lrkern/*.pyx lrkern/*.pxd lrkern/binding/*.pxi src_c/* src_c/*/*)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

@@ -72,11 +72,11 @@ def _choose_from_environment():
 
 _choose_from_environment()
 
-include "_capi.pxi"
-include "_mode.pxi"
-include "_plan.pxi"
-include "_scan.pxi"
-include "_dlpack.pxi"
-include "_memory.pxi"
-include "_options.pxi"
-include "_steps.pxi"
+include "binding/c_api.pxi"
+include "binding/mode.pxi"
+include "binding/plan.pxi"
+include "binding/scan.pxi"
+include "binding/dlpack.pxi"
+include "binding/memory.pxi"
+include "binding/options.pxi"
+include "binding/steps.pxi"

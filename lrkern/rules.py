@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 from numba.extending import overload
 
-from lrkern._jit import FLAGS, fma, number, pointwise, product, sqrt
+from lrkern.pointwise.primitives import FLAGS, fma, number, pointwise, product, sqrt
 
 LARGEST = 2.0**128 - 2.0**104
 

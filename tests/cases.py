@@ -2,7 +2,7 @@
 
 One entry per curve: its exact formula, decorated with the expressions it is tried in.  Every generic test (accuracy,
 bits, properties, round trips) reads this table, so a new curve needs its entry here, or in recipe_cases.py where it is one
-of lrkern/recipes.py, and nothing else in the tests:
+of lrkern/schedules/recipes.py, and nothing else in the tests:
 
     @curve(spans("my_curve({start}, {end}, {steps})"), "my_curve(0.1, 0.0, 10, sharpness=3.0)")
     def my_curve(start, end, steps, sharpness=1.0):
@@ -383,7 +383,7 @@ def from_function(f, steps):
     return from_table([f(t) for t in range(steps)])
 
 
-# The curves of lrkern/recipes.py, and what is about methods, operators or several curves, enter themselves into the table.
+# The curves of schedules/recipes.py, and what is about methods, operators or several curves, enter themselves into the table.
 import recipe_cases  # noqa: E402, F401  isort: skip
 import mixture_cases  # noqa: E402, F401
 

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 import lrkern as lk
-from lrkern import _c, _core, _cuda_compiler, backends
+from lrkern import _core, backends
+from lrkern.backends import c as _c
+from lrkern.backends import cuda_compiler
 
 SCHEDULE = lk.cosine(0.1, 0.0, 100)
 STEPS = {
@@ -78,9 +80,9 @@ def stand_in(monkeypatch):
         return _c.BACKEND.tables(*args)
 
     module = types.ModuleType("stand_in")
-    module.BACKEND = backends.Backend(table, tables, Recorder, _c._arrays, _c.BACKEND.scans)
+    module.BACKEND = backends.Backend(table, tables, Recorder, _c.arrays, _c.BACKEND.scans)
     monkeypatch.setitem(sys.modules, "stand_in", module)
-    monkeypatch.setattr(backends, "_MODULES", {"c": "lrkern._c", "numba": "stand_in", "cuda": "stand_in"})
+    monkeypatch.setattr(backends, "_MODULES", {"c": "lrkern.backends.c", "numba": "stand_in", "cuda": "stand_in"})
     monkeypatch.setattr(backends, "_loaded", {})
     monkeypatch.setattr(backends, "_requirements", lambda extra: [])
     monkeypatch.setattr(backends, "_check_gpu", lambda: None)
@@ -249,18 +251,18 @@ def test_the_compiler_of_cuda_kernels(variables, there, expected, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    for module in (_cuda_compiler, backends):
+    for module in (cuda_compiler, backends):
         monkeypatch.setattr(module, "installed", lambda package: VERSIONS[package] if package in (*there, "numba") else None)
-    if expected not in _cuda_compiler.EXTRAS:
+    if expected not in cuda_compiler.EXTRAS:
         with pytest.raises(ImportError, match=expected):
             backends._check_packages("cuda")
         return
-    assert _cuda_compiler.chosen() == expected
+    assert cuda_compiler.chosen() == expected
     if expected in there:
         backends._check_packages("cuda")
         assert f"{expected} {VERSIONS[expected]}" in backends._versions("cuda")
     else:
-        extra = _cuda_compiler.EXTRAS[expected]
+        extra = cuda_compiler.EXTRAS[expected]
         with pytest.raises(ImportError, match=rf"^it needs {expected}: pip install 'lrkern\[{extra}\]'$"):
             backends._check_packages("cuda")
 

@@ -17,7 +17,8 @@ from refusal import PATIENCE
 from test_properties import EXAMPLES
 
 import lrkern as lk
-from lrkern import _core, _reader
+from lrkern import _core
+from lrkern.schedules import reader
 
 HOSTILE = {
     "empty": "",
@@ -311,7 +312,7 @@ MEGABYTES = {
 @pytest.mark.parametrize("name", MEGABYTES)
 def test_a_megabyte_takes_a_second(name):
     unit, before, after = MEGABYTES[name]
-    size = _reader.MAX_TEXT - len(before) - len(after)
+    size = reader.MAX_TEXT - len(before) - len(after)
     text = before + unit * (size // len(unit)) + after
     begin, told = time.thread_time(), ""
     try:

@@ -16,7 +16,7 @@ import pytest
 from test_properties import EXAMPLES
 
 import lrkern as lk
-from lrkern import cli
+from lrkern.cli import commands
 
 SCHEDULE = "cosine(0.1, 0.0, 100).warmup(10)"
 
@@ -30,7 +30,7 @@ def run(monkeypatch, capsys, tmp_path):
     def call(*words):
         monkeypatch.setattr(sys, "argv", ["lrkern", *words])
         with pytest.raises(SystemExit) as end:
-            cli.main()
+            commands.main()
         return end.value.code, *capsys.readouterr()
 
     return call
@@ -298,7 +298,7 @@ def test_a_reader_that_leaves_is_no_accident():
         assert process.stdout.readline() == "step,value\n"
         process.stdout.close()
         assert process.stderr.read() == ""
-        assert process.wait() == cli.READER_LEFT
+        assert process.wait() == commands.READER_LEFT
 
 
 def test_a_fault_is_none_of_the_answers(run, monkeypatch):
@@ -307,7 +307,7 @@ def test_a_fault_is_none_of_the_answers(run, monkeypatch):
 
     monkeypatch.setattr(lk, "compare", fail)
     code, out, err = run("compare", SCHEDULE, SCHEDULE, "-n", "3")
-    assert (code, out) == (cli.FAULT, "")
+    assert (code, out) == (commands.FAULT, "")
     assert err.startswith("Traceback")
     assert "nobody thought of this" in err
 
@@ -465,8 +465,8 @@ def test_random_files(run, capsys):
             )
         Path(name).write_bytes(content)
         code, _, err = run("compare", "linear(1, 0, 20)", name)
-        assert code in (0, cli.DIFFERENT, cli.WRONG_USE), err
-        assert (err.count("\n"), code == cli.WRONG_USE) in ((0, False), (1, True))
+        assert code in (0, commands.DIFFERENT, commands.WRONG_USE), err
+        assert (err.count("\n"), code == commands.WRONG_USE) in ((0, False), (1, True))
         codes.add(code)
     assert codes == {0, 1, 2}
 

@@ -10,7 +10,7 @@ import sys
 import pytest
 from test_cli import SCHEDULE
 
-from lrkern import cli
+from lrkern.cli import commands
 
 COMMANDS = {
     "table": ["table", SCHEDULE, "-n", "3"],
@@ -60,7 +60,7 @@ def test_what_cannot_be_written_is_an_error_even_if_that_cannot_be_told():
 @pytest.mark.parametrize("words", COMMANDS.values(), ids=COMMANDS)
 def test_a_pipe_without_a_reader_is_silent(words, unbuffered):
     line = "{ sleep 0.1; COMMAND; echo $? >&2; } | true"
-    assert shell(words, line, PYTHONUNBUFFERED=unbuffered) == (0, "", f"{cli.READER_LEFT}\n")
+    assert shell(words, line, PYTHONUNBUFFERED=unbuffered) == (0, "", f"{commands.READER_LEFT}\n")
 
 
 @BUFFERED
@@ -100,16 +100,17 @@ def test_files_take_no_number_of_a_closed_stream(tmp_path):
     """What goes to the standard error does not get into a table instead."""
     program = """
 import os, sys
-from lrkern import _value_files, cli
+from lrkern.cli import value_files
+from lrkern.cli import commands
 
 def noisy(*arguments):
     with open("seen", "w") as file:
         file.write(str(file.fileno()))
     write(*arguments)
 
-write, _value_files.write = _value_files.write, noisy
+write, value_files.write = value_files.write, noisy
 sys.argv = ["lrkern", "table", "constant(1.0)", "-n", "1", "-o", "t.csv"]
-cli.main()
+commands.main()
 """
     done = subprocess.run(
         ["bash", "-c", f"{shlex.quote(sys.executable)} -c {shlex.quote(program)} <&- >&- 2>&-"], cwd=tmp_path, check=False
@@ -125,7 +126,7 @@ def test_an_interrupt_is_silent():
         process.send_signal(signal.SIGINT)
         process.stdout.read()
         assert process.stderr.read() == ""
-        assert process.wait() == cli.INTERRUPTED
+        assert process.wait() == commands.INTERRUPTED
 
 
 def test_shells_complete_words():

@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 from test_properties import thorough
 
 import lrkern as lk
-from lrkern import comparison
+from lrkern.schedules import comparison
 
 CHUNK = comparison._CHUNK
 ODD = [

@@ -70,7 +70,7 @@ def test_the_walk_through_for_a_new_curve(tmp_path: Path) -> None:
     for path, text in changed.items():
         file = tmp_path / path
         source = file.read_text().rstrip() + "\n\n\n" + text
-        if path.endswith("schedules.py"):  # "name it in `__all__`"
+        if path.endswith("curves.py"):  # "name it in `__all__`"
             source = source.replace("__all__ = [\n", f'__all__ = [\n    "{name}",\n', 1)
         file.write_text(source)
     before = (tmp_path / "tests/golden/schedules.sha256").read_text()
@@ -96,6 +96,6 @@ def test_the_walk_through_for_a_new_curve(tmp_path: Path) -> None:
 
 def test_the_copy_is_what_is_tested(tmp_path: Path) -> None:
     checkout = Checkout(tmp_path)
-    (tmp_path / "lrkern" / "ramps.py").write_text("raise SystemExit('this one')\n")
+    (tmp_path / "lrkern" / "schedules" / "shapes.py").write_text("raise SystemExit('this one')\n")
     for command in (["-c", "import lrkern"], *commands("record")):
         assert "this one" in checkout.run(*command).stderr

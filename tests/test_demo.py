@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import lrkern as lk
-from lrkern import _digits, demo
+from lrkern.cli import demo
+from lrkern.cli import digits as _digits
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "numpy_digits.py"
 

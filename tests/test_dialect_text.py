@@ -14,7 +14,9 @@ import pytest
 from test_properties import EXAMPLES
 
 import lrkern as lk
-from lrkern import _budget, cli, dialects
+from lrkern import dialects
+from lrkern.cli import commands
+from lrkern.schedules import budget
 
 
 class Prefixed(ast.NodeTransformer):
@@ -164,13 +166,13 @@ def test_what_a_text_may_ask_for_is_counted_in_all_its_calls():
 
 
 def test_python_and_other_threads_may_ask_for_more():
-    with _budget.limited():
-        _budget.spend(_budget.MOST)
+    with budget.limited():
+        budget.spend(budget.MOST)
         with ThreadPoolExecutor(1) as pool:
-            pool.submit(_budget.spend, 10**9).result()
+            pool.submit(budget.spend, 10**9).result()
         with pytest.raises(ValueError, match="at most; got 1000001"):
-            _budget.spend(1)
-    _budget.spend(10**9)
+            budget.spend(1)
+    budget.spend(10**9)
 
 
 ODD = ["0", "1", "-1", "2", "3.5", "1e300", "1e-300", "5e-324", "10**9", "2**53", "10**15", "0.1", "0.999999999", "1.0000001"]
@@ -224,6 +226,6 @@ def test_random_arguments():
 def test_the_command_line_knows_dialects(capsys, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["lrkern", "table", "torch.StepLR(0.5, 1, 0.5)", "-n", "3"])
     with pytest.raises(SystemExit) as end:
-        cli.main()
+        commands.main()
     assert end.value.code == 0
     assert capsys.readouterr().out == "step,value\n0,0.5\n1,0.25\n2,0.125\n"

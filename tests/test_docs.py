@@ -13,15 +13,14 @@ import pytest
 
 import lrkern as lk
 from lrkern import recipes, schedules
-from lrkern._curve import CURVES
+from lrkern.schedules.define import CURVES
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+# Without a GPU, cuda's page is run in the simulator: tests/cuda. The dialects have tests of their own.
+ELSEWHERE = ("lrkern.__main__", "lrkern._core", "lrkern.cuda", "lrkern.dialects")
 MODULES = ["lrkern"] + [
-    f"{package.__name__}.{module.name}"
-    for package in (lk, lk.optimizers)
-    for module in pkgutil.iter_modules(package.__path__)
-    if module.name not in ("__main__", "_core", "cuda")  # without a GPU, cuda's page is run in the simulator: tests/cuda
+    module.name for module in pkgutil.walk_packages(lk.__path__, "lrkern.") if not module.name.startswith(ELSEWHERE)
 ]
 
 spec = importlib.util.spec_from_file_location("curve_table", ROOT / "tools" / "curve_table.py")

@@ -15,7 +15,7 @@ from numba.core.dispatcher import Dispatcher
 import lrkern as lk
 import lrkern.numba as ln
 from lrkern import _core
-from lrkern._numba import arrays
+from lrkern.numba import arrays
 
 ROOT = Path(__file__).parent.parent
 STEPS = [name for name in ln.__all__ if name.endswith("_step")]
@@ -111,14 +111,14 @@ def test_every_step_of_c_is_there_with_its_arrays():
 def test_caches_know_all_sources():
     """Every file of lrkern's with compiled functions in it: else an edit would leave old code in use."""
     known = {name for name, _, _ in arrays._SOURCES}
-    found = set()
+    found, package = set(), Path(arrays.__file__).parent.parent
     for name, module in sys.modules.items():
         if name.startswith("lrkern.") and not name.startswith("lrkern.cuda"):
             own = [one for one in vars(module).values() if isinstance(one, Dispatcher) and one.py_func.__module__ == name]
             if own:
-                found.add(Path(module.__file__).name)
-    of_constants = {"_checks.py", "_plateau_dialects.py", "_runs.py", "plan.py"}
-    assert {"rules.py", "_exact_sum.py", "_pieces.py", "update.py"} <= found <= known - of_constants
+                found.add(str(Path(module.__file__).relative_to(package)))
+    of_constants = {"_checks.py", "_loss_driven/dialects.py", "_loss_driven/runs.py", "schedules/plan.py"}
+    assert {"rules.py", "pointwise/exact_sum.py", "pointwise/plan_eval.py", "numba/update.py"} <= found <= known - of_constants
     assert of_constants <= known
 
 

@@ -18,7 +18,7 @@ from ulp import assert_same_bits
 import lrkern as lk
 import lrkern.numba as ln
 from lrkern import _core, backends
-from lrkern._numba import plateau_arguments, scan, scan_rules
+from lrkern.numba import plateau_arguments, scan, scan_rules
 
 # ------------------------------------------------------------------------------------------------------------ many runs
 

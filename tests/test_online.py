@@ -14,9 +14,9 @@ import pytest
 from ulp import assert_same_bits
 
 import lrkern as lk
-from lrkern import _plateau_dialects
+from lrkern._loss_driven import dialects
 
-DIALECTS = tuple(_plateau_dialects.DIALECTS)
+DIALECTS = tuple(dialects.DIALECTS)
 METRICS = [3.0, 2.0, math.nan, 2.5, math.inf, 2.0, 2.0, 1.0, -math.inf, 5.0, 5.0, 5.0]
 WARMED = lk.cosine(0.1, 0.0, 40).warmup(5)
 
@@ -176,7 +176,7 @@ def test_a_state_of_other_arguments_is_refused_by_name(name: str, a: Any, b: Any
 
 def test_every_argument_is_compared() -> None:
     """Of every dialect, whatever it is called: a state says another value, and is refused by that name."""
-    for dialect, table in _plateau_dialects.DIALECTS.items():
+    for dialect, table in dialects.DIALECTS.items():
         one = lk.Plateau(0.1, dialect=dialect)
         state = one.state_dict()
         assert list(state["arguments"]) == ["dialect", "start", *table.arguments, "schedule"]

@@ -46,7 +46,7 @@ def test_import_brings_nothing_optional():
     assert foreign - {"numpy", "cython_runtime"} == {"lrkern"}
     heavy = {"asyncio", "email", "http", "importlib.metadata", "multiprocessing", "unittest", "subprocess"}
     assert not heavy & (after - before)
-    for name in ("cli", "plotting", "_svg", "comparison", "records", "demo", "_digits"):
+    for name in ("cli", "pictures", "schedules.comparison", "schedules.records", "_loss_driven"):
         assert f"lrkern.{name}" not in after
 
 
@@ -84,7 +84,7 @@ def test_licence_agrees():
 def test_extras_that_the_package_names_exist():
     extras = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"])
     named = set()
-    for path in [*(ROOT / "lrkern").glob("*.py"), *(ROOT / "examples").glob("*.py"), *ROOT.glob("*.md")]:
+    for path in [*(ROOT / "lrkern").rglob("*.py"), *(ROOT / "examples").glob("*.py"), *ROOT.glob("*.md")]:
         for found in re.findall(r"(?:lrkern|'\.)\[([a-z,]+)\]", path.read_text()):
             named |= set(found.split(","))
     assert {"cli", "plot", "test"} <= named <= extras
@@ -97,7 +97,7 @@ def test_only_numpy_is_required():
 
 def test_the_command_is_installed():
     (script,) = [s for s in importlib.metadata.entry_points(group="console_scripts") if s.name == "lrkern"]
-    assert script.value == "lrkern.cli:main"
+    assert script.value == "lrkern.cli.commands:main"
 
 
 def test_types_are_shipped():

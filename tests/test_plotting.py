@@ -17,7 +17,10 @@ import numpy as np
 import pytest
 
 import lrkern as lk
-from lrkern import _labels, _logged, _sampling, _svg, _terminal, plotting
+from lrkern.pictures import labels as _labels
+from lrkern.pictures import logged as _logged
+from lrkern.pictures import plotting, sampling, terminal
+from lrkern.pictures import svg as _svg
 
 mpl.use("Agg")
 from matplotlib import pyplot
@@ -112,7 +115,7 @@ def test_long_schedules_keep_their_ends_and_peaks(schedule, n):
 
 def test_the_step_before_a_joint_is_looked_at():
     s = lk.join([lk.linear(0.0, 1.0, 123_457), lk.constant(0.0)], [123_457])
-    _, (line,) = _sampling.lines("plot", [s], 10**6, 64)
+    _, (line,) = sampling.lines("plot", [s], 10**6, 64)
     assert line.values.max() == s(123_456)
     assert {123_456, 123_457} <= set(line.steps.tolist())
 
@@ -138,7 +141,7 @@ def test_every_case_can_be_drawn(n):
             schedule(0)
         except OverflowError:
             continue
-        length, (line,) = _sampling.lines("plot", [schedule], n, 64)
+        length, (line,) = sampling.lines("plot", [schedule], n, 64)
         assert 1 <= length <= n
         assert line.steps[0] == 0
         assert np.isfinite(line.values).all()
@@ -155,9 +158,9 @@ def test_a_picture_ends_at_the_last_value_within_float64():
         assert line.get_ydata()[-1] == 1e300
     short, long = curves(lk.plot([steep, S]))
     assert len(short.get_xdata()) == 16
-    assert len(long.get_xdata()) == _sampling.default_steps([S])
+    assert len(long.get_xdata()) == sampling.default_steps([S])
     assert "step 308<" in OVERFLOWING._repr_html_()
-    picture = _terminal.draw([OVERFLOWING])
+    picture = terminal.draw([OVERFLOWING])
     assert (picture.low, picture.high, picture.n) == (1.0, 1e308, 309)
 
 
@@ -165,7 +168,7 @@ def test_nothing_to_draw():
     beyond = lk.constant(1e308) + lk.constant(1e308)
     assert beyond._repr_html_() is None
     assert beyond._repr_svg_() is None
-    for draw in (beyond.plot, lambda: _terminal.draw([beyond])):
+    for draw in (beyond.plot, lambda: terminal.draw([beyond])):
         with pytest.raises(OverflowError, match=r"^plot: nothing to draw: the value at step 0 is beyond"):
             draw()
 
@@ -184,7 +187,7 @@ def test_nothing_to_draw():
     ids=repr,
 )
 def test_default_length_shows_the_whole_curve(schedule, low, high):
-    assert low <= _sampling.default_steps([schedule]) <= high
+    assert low <= sampling.default_steps([schedule]) <= high
 
 
 # --------------------------------------------------------------------------------------------------------------- marks
@@ -232,7 +235,7 @@ def test_marks_are_labelled_where_there_is_room():
 
 def test_overlay_in_one_call_and_in_several():
     other = lk.linear(0.1, 0.0, 1000)
-    n = _sampling.default_steps([S, other])
+    n = sampling.default_steps([S, other])
     together = lk.plot([S, other])
     apart = other.plot(n, S.plot(n))
     for axes in (together, apart):
@@ -603,7 +606,7 @@ def test_long_logs_keep_their_peaks_and_gaps():
     values[1000:2000] = np.nan
     values[70_000] = np.inf
     values[123_456], values[234_567] = 5.0, -5.0
-    _, (line,) = _sampling.lines("plot", _logged.drawables("plot", values), None, 64)
+    _, (line,) = sampling.lines("plot", _logged.drawables("plot", values), None, 64)
     assert len(line.steps) < 500
     assert (line.steps[0], line.steps[-1]) == (0, 299_999)
     assert (np.diff(line.steps) > 0).all()
@@ -830,7 +833,7 @@ def test_notebooks_get_small_valid_svg_within_its_box(schedule):
 def test_the_picture_has_the_shape_of_the_schedule():
     (curve,) = ET.fromstring(_svg.svg_picture(S)).iter(f"{SVG}polyline")
     points = np.array([point.split(",") for point in curve.get("points").split()], float)
-    steps = (points[:, 0] - 8) / 320 * (_sampling.default_steps([S]) - 1)
+    steps = (points[:, 0] - 8) / 320 * (sampling.default_steps([S]) - 1)
     assert (steps[0], round(steps[-1])) == (0.0, 1155)
     level = (points[:, 1].max() - points[:, 1]) / np.ptp(points[:, 1])
     assert np.abs(level - S(np.abs(steps)) / 0.1).max() < 0.01
@@ -854,13 +857,13 @@ def test_texts_are_escaped():
 
 @pytest.mark.parametrize("schedule", [lk.linear(1.7e308, -1.7e308, 10), lk.linear(5e-324, 0.0, 10)], ids=repr)
 def test_the_range_of_a_picture_may_be_all_of_float64(schedule):
-    rows = _terminal.draw([schedule], 11, width=20, height=4).rows
+    rows = terminal.draw([schedule], 11, width=20, height=4).rows
     assert rows[0][0][0] != " "
     assert rows[-1][-1][0] != " "
 
 
 def test_terminal_picture_has_the_shape_of_the_schedule():
-    picture = _terminal.draw([lk.linear(0.0, 1.0, 99)], 100, width=50, height=10)
+    picture = terminal.draw([lk.linear(0.0, 1.0, 99)], 100, width=50, height=10)
     assert (picture.low, picture.high, picture.n, picture.marks) == (0.0, 1.0, 100, {49})
     assert [len(row) for row in picture.rows] == [50] * 10
     filled = [[column for column, (character, _) in enumerate(row) if character != " "] for row in picture.rows]
@@ -870,17 +873,17 @@ def test_terminal_picture_has_the_shape_of_the_schedule():
 
 
 def test_terminal_picture_of_many_and_of_flat_ones():
-    picture = _terminal.draw([lk.constant(0.1), lk.constant(0.1)], 7, width=20, height=4)
+    picture = terminal.draw([lk.constant(0.1), lk.constant(0.1)], 7, width=20, height=4)
     assert (picture.low, picture.high) == (0.1, 0.1)
     assert {who for row in picture.rows for _, who in row} == {-1, 0, 1}, "both are seen"
-    picture = _terminal.draw([lk.geometric(1.0, 1e-4, 99)], 100, width=50, height=10, log=True)
+    picture = terminal.draw([lk.geometric(1.0, 1e-4, 99)], 100, width=50, height=10, log=True)
     assert picture.low == pytest.approx(1e-4)
     assert picture.high == pytest.approx(1.0)
 
 
 def test_terminal_picture_keeps_peaks():
     spike = lk.join([lk.constant(0.0), lk.constant(1.0), lk.constant(0.0)], [123_456_789, 123_456_791])
-    picture = _terminal.draw([spike], 10**9)
+    picture = terminal.draw([spike], 10**9)
     assert picture.high == 1.0
     assert sum(character != " " for character, _ in picture.rows[0]) == 1
 
@@ -925,7 +928,7 @@ def test_curves_on_top_of_each_other_are_both_seen():
 
 
 def test_terminal_pictures_of_values():
-    picture = _terminal.draw(_logged.drawables("plot", [[0.0, 1.0, np.nan, 0.0, 1.0]]), width=20, height=4)
+    picture = terminal.draw(_logged.drawables("plot", [[0.0, 1.0, np.nan, 0.0, 1.0]]), width=20, height=4)
     assert (picture.low, picture.high, picture.n) == (0.0, 1.0, 5)
     columns = {x for row in picture.rows for x, (one, _) in enumerate(row) if one != " "}
     assert len(columns) == 4, "a point for each value, and nothing where there is none"

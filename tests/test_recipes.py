@@ -12,7 +12,7 @@ from random_words import word
 
 import lrkern as lk
 from lrkern import _core
-from lrkern.expression import Schedule
+from lrkern.schedules.expression import Schedule
 
 N = 20_000
 

@@ -13,7 +13,7 @@ import pytest
 import ulp
 
 import lrkern as lk
-from lrkern import registry
+from lrkern.schedules import registry
 
 
 @lk.curve

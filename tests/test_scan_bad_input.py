@@ -11,7 +11,7 @@ import pytest
 import reference_scan
 
 import lrkern as lk
-from lrkern import _plateau_dialects
+from lrkern._loss_driven import dialects as _plateau_dialects
 
 M = np.ones((3, 4))
 NUMBERS = ["factor", "patience", "threshold", "cooldown", "min_lr", "eps", "max_lr", "warmup", "reset_start", "warmup_lr"]

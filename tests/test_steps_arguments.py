@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import lrkern as lk
-from lrkern._optimizer import DEFAULTS, Shared
+from lrkern.optimizers.base import DEFAULTS, Shared
 
 CLASSES = [one for one in map(lk.__dict__.get, lk.__all__) if isinstance(one, type) and issubclass(one, lk.Optimizer)]
 CLASSES.remove(lk.Optimizer)

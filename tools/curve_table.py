@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))  # of this checkout, whatever is installed
 
 import lrkern as lk  # noqa: E402
-from lrkern import recipes, schedules  # noqa: E402
+from lrkern.schedules import curves, recipes  # noqa: E402
 
 BEGIN, END = "<!-- curves:begin, written by make record -->", "<!-- curves:end -->"
 LONGEST = 72  # characters of a call; what does not fit is ...
@@ -20,7 +20,7 @@ LONGEST = 72  # characters of a call; what does not fit is ...
 
 def table() -> str:
     """A row for each curve, in the order in which they are defined."""
-    rows = [f"| `{call(name)}` | {meaning(name)} |" for module in (schedules, recipes) for name in in_order(module.__all__)]
+    rows = [f"| `{call(name)}` | {meaning(name)} |" for module in (curves, recipes) for name in in_order(module.__all__)]
     return "\n".join(["| curve | value at step t |", "| --- | --- |", *rows])
 
 

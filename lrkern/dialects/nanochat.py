@@ -7,7 +7,7 @@ from typing import NamedTuple
 from lrkern import schedules
 from lrkern._checks import count, real
 from lrkern.dialects._parts import counted
-from lrkern.expression import Schedule, join
+from lrkern.schedules.expression import Schedule, join
 
 __all__ = ["base_train"]
 

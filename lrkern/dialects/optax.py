@@ -12,7 +12,7 @@ from typing import Any
 from lrkern import recipes, schedules
 from lrkern._checks import choice, count, describe, flag, real
 from lrkern.dialects._parts import between, called, check_keywords, products, value_errors
-from lrkern.expression import Schedule, join
+from lrkern.schedules.expression import Schedule, join
 
 __all__ = [
     "constant_schedule",

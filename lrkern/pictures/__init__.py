@@ -1,0 +1,1 @@
+"""Schedules drawn: with matplotlib, as SVG in notebooks, in terminals."""
