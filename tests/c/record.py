@@ -13,7 +13,7 @@ import lrkern.schedules.recipes
 import lrkern.schedules.shapes
 from lrkern import _core
 
-BUILDERS = [lrkern.schedules.expression, lrkern.schedules.shapes, lrkern.recipes, lrkern.schedules]
+BUILDERS = [lrkern.schedules.expression, lrkern.schedules.shapes, lrkern.schedules.recipes, lrkern.schedules.curves]
 
 
 class Recorder:
