@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from lrkern import optimizers, recipes, schedules
+from lrkern import pictures as _pictures  # noqa: F401  # fills in the hooks of schedules
 from lrkern.optimizers import Optimizer as Optimizer
 
 # From each module itself: type checkers do not follow a star to another one.
@@ -11,13 +12,13 @@ from lrkern.optimizers.adam import *  # noqa: F403
 from lrkern.optimizers.layerwise import *  # noqa: F403
 from lrkern.optimizers.momentum import *  # noqa: F403
 from lrkern.optimizers.squares import *  # noqa: F403
-from lrkern.runtime import get_include, get_threads, info, isas, set_threads, use_isa
+from lrkern.runtime import __version__, get_include, get_threads, info, isas, set_threads, use_isa
 from lrkern.schedules.curves import *  # noqa: F403
+from lrkern.schedules.custom import curve
 from lrkern.schedules.expression import Schedule, join
 from lrkern.schedules.grids import cooldowns, tables
 from lrkern.schedules.plan import Plan
 from lrkern.schedules.recipes import *  # noqa: F403
-from lrkern.schedules.registry import curve
 from lrkern.schedules.text import parse
 
 if TYPE_CHECKING:
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from lrkern.pictures.plotting import plot
     from lrkern.schedules.comparison import Comparison, compare
     from lrkern.schedules.diff import Diff, diff
-
-__version__ = "0.1.0"
 
 __all__ = [
     "Comparison",

@@ -72,6 +72,9 @@ def _choose_from_environment():
 
 _choose_from_environment()
 
+# Checks and errors in words, which modules above this one bring: `_checks` and `optimizers.arrays`.
+HOOKS = {}
+
 include "binding/c_api.pxi"
 include "binding/mode.pxi"
 include "binding/plan.pxi"

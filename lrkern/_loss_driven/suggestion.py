@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from lrkern import _checks
 from lrkern._loss_driven.runs import Floats, metrics_of
+from lrkern.schedules.drawing import HOOKS
 from lrkern.schedules.expression import Schedule
 
 if TYPE_CHECKING:
@@ -53,9 +54,8 @@ class Suggestion:
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the losses over the rates with matplotlib (extra `[plot]`), and the suggestions; returns the axes."""
-        from lrkern.pictures.plotting import plot_suggestion
-
-        return plot_suggestion(self, ax)
+        axes: Axes = HOOKS["suggestion"](self, ax)
+        return axes
 
 
 def suggest(

@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from lrkern import _core
+from lrkern._checks import table_output
 from lrkern.backends import Backend
 from lrkern.optimizers import arrays
-from lrkern.schedules.expression import output
 
 if TYPE_CHECKING:
     from lrkern.schedules.expression import Schedule
 
 
 def _table(schedule: Schedule, n: int, start: int, dtype: Any, out: Any) -> NDArray[Any]:
-    filled = output("table", (n,), dtype, out)
+    filled = table_output("table", (n,), dtype, out)
     schedule._fill(filled, start)
     return filled
 
 
 def _tables(schedules: list[Schedule], n: int, start: int, dtype: Any, out: Any) -> NDArray[Any]:
-    filled = output("tables", (len(schedules), n), dtype, out)
+    filled = table_output("tables", (len(schedules), n), dtype, out)
     _core.fill_rows(schedules, filled, start)
     return filled
 

@@ -15,8 +15,7 @@ cdef class Range:
         """The value as a float."""
         if type(value) is float and self.holds(value):
             return value
-        from lrkern import _checks
-        return _checks.real(where, name, _checks.single(value), low=self.low, high=self.high, below=self.below)
+        return HOOKS["real"](where, name, value, self.low, self.high, self.below)
 
     cdef bint holds(self, double value):
         return self.low <= value <= self.high and value < self.below

@@ -536,22 +536,20 @@ cdef class StepList:
         return grad[0] if type(grad) is tuple else grad
 
     cdef _refuse(self, kind, index, array):
-        from lrkern.optimizers import arrays as _arrays
         self._refuse_what_moved()  # like which the array may well be
         like = None if kind == "param" else self.params[index]
-        raise _arrays.array_error(
+        raise HOOKS["array_error"](
             self.where, self.label(kind, index), array, written=kind != "grad" or self.options.zero_grad, like=like,
             like_name=self.label("param", index), halves=self.halves,
         )
 
     cdef _refuse_overlap(self, tensors, grads):
-        from lrkern.optimizers import arrays as _arrays
         arrays = []
         for i in sorted(set(tensors)):
             arrays.append((self.label("param", i), self.params[i], True))
             arrays.extend((self.label(kind, i), one[i], True) for kind, one in self.written.items() if one[i] is not None)
         arrays.extend((self.label("grad", i), one, self.options.zero_grad) for i, one in grads)
-        raise _arrays.overlap_error(self.where, arrays)
+        raise HOOKS["overlap_error"](self.where, arrays)
 
 
 def own_name(kind, index):

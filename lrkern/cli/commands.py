@@ -201,7 +201,7 @@ def info() -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from lrkern.cli.console import Terminal
+    from lrkern.pictures.console import Terminal
 
     grid = Table.grid(padding=(0, 2))
     found = lk.info()

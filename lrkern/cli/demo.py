@@ -36,7 +36,7 @@ def main(example: ModuleType, *, seed: int = 0, epochs: int = 50, out: str | Pat
         require(module, install="'lrkern[demo]'", what="the demo")
     from rich.markup import escape
 
-    from lrkern.cli.console import Terminal
+    from lrkern.pictures.console import Terminal
 
     console = Terminal()
     digits = example.load_digits()

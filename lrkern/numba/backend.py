@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from lrkern import _core
+from lrkern._checks import table_output
 from lrkern.backends import Backend
 from lrkern.numba import plans, scan
 from lrkern.numba.lists import StepList
 from lrkern.numba.threads import PIECES_PER_THREAD, all_threads
 from lrkern.optimizers import arrays
-from lrkern.schedules.expression import output
 from lrkern.schedules.plan import Plan
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def _fill_by_default(schedule: Schedule, out: NDArray[Any], start: int) -> None:
 
 def table(schedule: Schedule, n: int, start: int, dtype: Any, out: Any) -> NDArray[Any]:
     """`Schedule.table`."""
-    filled = output("table", (n,), dtype, out)
+    filled = table_output("table", (n,), dtype, out)
     with _core.hold("table", "out", filled):
         _fill(schedule, filled, start)
     return filled
@@ -65,7 +65,7 @@ def table(schedule: Schedule, n: int, start: int, dtype: Any, out: Any) -> NDArr
 
 def tables(schedules: list[Schedule], n: int, start: int, dtype: Any, out: Any) -> NDArray[Any]:
     """`lrkern.tables`."""
-    filled = output("tables", (len(schedules), n), dtype, out)
+    filled = table_output("tables", (len(schedules), n), dtype, out)
     with _core.hold("tables", "out", filled):
         for i, schedule in enumerate(schedules):
             try:

@@ -302,3 +302,6 @@ def overlap_error(where: str, arrays: Sequence[tuple[str, Array, bool]]) -> Exce
             if (written or other_written) and np.may_share_memory(array, other):
                 return ValueError(f"{where}: {other_name} and {name} must not share memory: the step writes to one of them")
     raise AssertionError("no two of these arrays overlap")
+
+
+_core.HOOKS.update(array_error=array_error, overlap_error=overlap_error)

@@ -86,7 +86,7 @@ def print_picture(curves: Sequence[Drawable], n: int | None = None, log: bool = 
     """
     from rich.text import Text
 
-    from lrkern.cli.console import Terminal
+    from lrkern.pictures.console import Terminal
 
     console = Terminal()
     ascii_only = console.options.ascii_only

@@ -9,14 +9,12 @@ from typing import Any, ParamSpec
 from lrkern import _core
 from lrkern._checks import count, real
 from lrkern.schedules.expression import Schedule
+from lrkern.schedules.names import CURVES
 
 _P = ParamSpec("_P")
 
 # The arguments as they will be printed, the node, the number of steps (None: it never ends).
 Recipe = tuple[tuple[Any, ...], "_core.Node", "int | None"]
-
-# name -> curve; what `lrkern.parse` may call.
-CURVES: dict[str, Callable[..., Schedule]] = {}
 
 
 def curve(recipe: Callable[_P, Recipe]) -> Callable[_P, Schedule]:

@@ -14,8 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 from lrkern import _checks, _core
 from lrkern._checks import MAX_COUNT, choice, count, describe, real, times
 from lrkern.backends import choose
-from lrkern.schedules import shapes
+from lrkern.schedules import drawing, names, shapes
 from lrkern.schedules.plan import Plan, compile_plan
+from lrkern.schedules.text import write
 
 Number = Union[int, float, "np.integer[Any]", "np.floating[Any]"]
 
@@ -525,8 +526,6 @@ class Schedule(_core.Expression):
     # -- identity -----------------------------------------------------------------------------------------------------
 
     def __repr__(self) -> str:
-        from lrkern.schedules.text import write
-
         return write(self)
 
     def __eq__(self, other: object) -> bool:
@@ -538,11 +537,9 @@ class Schedule(_core.Expression):
         return hash((self.name, self.args))
 
     def __reduce__(self) -> tuple[Callable[..., Schedule], tuple[Any, ...]]:
-        from lrkern.schedules import registry
-
-        if registry.is_built_in(self.name):
-            return rebuild, (self.name, self.args)
-        return registry.find(self.name) or rebuild, self.args  # by reference, so that unpickling imports where it is from
+        if names.is_built_in(self.name):
+            return names.build, (self.name, self.args)
+        return names.function_of(self.name), self.args  # by reference, so that unpickling imports where it is from
 
     def __copy__(self) -> Schedule:
         return self
@@ -597,26 +594,13 @@ class Schedule(_core.Expression):
 
         `label` is the text for the legend; the other options (log, marks, title, ylabel, ...) are those of `lrkern.plot`.
         """
-        from lrkern.pictures.plotting import plot
-
-        return plot(self, n, ax, labels=label, **options)
+        return drawing.HOOKS["plot"](self, n, ax, labels=label, **options)
 
     def _repr_html_(self) -> str | None:
-        from lrkern.pictures.svg import html_picture
-
-        return _or_nothing(html_picture, self)
+        return drawing.picture("html", self)
 
     def _repr_svg_(self) -> str | None:
-        from lrkern.pictures.svg import svg_picture
-
-        return _or_nothing(svg_picture, self)
-
-
-def _or_nothing(picture: Callable[[Schedule], str], schedule: Schedule) -> str | None:
-    try:
-        return picture(schedule)
-    except OverflowError:  # nothing to draw: notebooks show the text
-        return None
+        return drawing.picture("svg", self)
 
 
 def _ratio(factor: float | Fraction, divisor: int) -> tuple[float, int]:
@@ -685,25 +669,6 @@ def schedule(where: str, name: str, value: Any) -> Schedule:
     if not isinstance(value, Schedule):
         raise TypeError(f"{where}: {name} must be a Schedule; got {describe(value)}")
     return value
-
-
-def output(where: str, shape: tuple[int, ...], dtype: Any, out: Any) -> NDArray[Any]:
-    """The checked array to fill: `out`, or a new one."""
-    names = ["float64", "float32"]
-    if dtype is not None:
-        try:
-            wanted = np.dtype(dtype)
-        except Exception:  # NumPy's own, of many kinds, about what is no dtype
-            wanted = np.dtype(object)
-        if wanted.name not in names or not wanted.isnative:
-            raise TypeError(f"{where}: dtype must be float64 or float32; got {describe(dtype)}")
-        names = [wanted.name]
-    if out is not None:
-        return _checks.output(where, "out", out, shape, names)
-    try:
-        return np.empty(shape, names[0])
-    except (MemoryError, ValueError):
-        raise MemoryError(f"{where}: an array of shape {shape} does not fit into memory") from None
 
 
 def sides(where: str, side: object, at: Sequence[float]) -> tuple[str | tuple[str, ...], list[bool] | None]:
@@ -775,8 +740,18 @@ def multiply_all(a: Schedule, factors: NDArray[Any]) -> list[Schedule]:
     return [multiply(a, factor) for factor in factors]
 
 
-def rebuild(name: str, args: tuple[Any, ...]) -> Schedule:
-    """The schedule that `name` gives for `args`: what unpickling calls."""
-    from lrkern.schedules import text as parsing
-
-    return parsing.build(name, args)
+names.METHODS |= {
+    method.__name__: method
+    for method in (
+        *(Schedule.warmup, Schedule.then, Schedule.clip, Schedule.shift, Schedule.stretch, Schedule.staircase),
+        *(Schedule.repeat, Schedule.restarts, Schedule.cooldown, Schedule.finish, Schedule.extend),
+        *(Schedule.of, Schedule.cumulative),
+    )
+}
+names.CURVES["join"] = join
+names.OPERATORS |= {
+    "+": lambda a, b: add(a, b),
+    "*": lambda a, b: multiply(a, b) if isinstance(b, Schedule) and isinstance(a, Schedule) else multiply(b, a),
+    "/": lambda a, b: a / b,
+    "**": lambda a, b: a**b,
+}

@@ -16,12 +16,15 @@ from collections.abc import Callable
 from itertools import islice
 from keyword import iskeyword
 from operator import add, mul, sub, truediv
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lrkern import _core
 from lrkern._checks import cut, describe
-from lrkern.schedules.expression import Schedule
-from lrkern.schedules.registry import METHODS, call, dialects, find, find_in_dialect
+from lrkern._core import Expression
+from lrkern.schedules.names import METHODS, Builder, call, dialects, find, find_in_dialect
+
+if TYPE_CHECKING:
+    from lrkern.schedules.expression import Schedule
 
 MAX_TEXT = 1_000_000  # characters
 MAX_NESTING = _core.MAX_DEPTH  # brackets within brackets
@@ -118,12 +121,12 @@ class Reader:
         return value
 
     def _check_operand(self, value: Any, at: int) -> None:
-        if isinstance(value, bool) or not isinstance(value, (int, float, Schedule)):
+        if isinstance(value, bool) or not isinstance(value, (int, float, Expression)):
             raise self._fail(f"arithmetic with {describe(value)} is not allowed", at)
 
     def _operate(self, operator: str, a: Any, b: Any, at: int) -> Any:
         # Counts such as 10**6: small integers only, so that no text makes a number that takes long.
-        if operator == "**" and not isinstance(a, Schedule):
+        if operator == "**" and not isinstance(a, Expression):
             if not (isinstance(a, int) and isinstance(b, int) and abs(a) <= 1000 and 0 <= b <= 60):
                 raise self._fail("** with anything but integers (base up to 1000, exponent from 0 to 60) is not allowed", at)
             return a**b
@@ -253,7 +256,7 @@ class Reader:
         if function is None:
             raise ValueError(f"parse: {_short(name)} is not a schedule of lrkern.dialects.{dialect}")
         made = self._called(f"{dialect}.{name}", function, [])
-        if not isinstance(made, Schedule):
+        if not isinstance(made, Expression):
             raise self._fail(f"{dialect}.{name} gives no schedule, but {describe(made)}: it is not allowed", at)
         return made
 
@@ -268,11 +271,11 @@ class Reader:
         self._next += 1
         if self._tokens[self._next] != "(":
             raise self._unexpected()
-        if not isinstance(target, Schedule):
+        if not isinstance(target, Expression):
             raise self._fail(f"a method of {describe(target)} is not allowed", begin)
-        return self._called(name, getattr(Schedule, name), [target])
+        return self._called(name, METHODS[name], [target])
 
-    def _called(self, name: str, function: Callable[..., Schedule], target: list[Any]) -> Schedule:
+    def _called(self, name: str, function: Builder, target: list[Any]) -> Schedule:
         args, kwargs = self._arguments()
         return call(f"parse: {name}", function, [*target, *args], kwargs)
 

@@ -6,19 +6,21 @@
               {"name": "+" or "*" or "/" or "**", "args": {"left": value, "right": value}}
     value     a number, a text, true, false, null, a node, or a list of those
 
-Names and parameters are those that `repr` writes, from the same registry.
+Names and parameters are those that `repr` writes, from the same table.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lrkern import _core
 from lrkern._checks import cut, describe, real
-from lrkern.schedules.expression import Schedule
-from lrkern.schedules.registry import METHODS, call, find
-from lrkern.schedules.text import OPERATORS, arguments_of, build, function_of
+from lrkern._core import Expression
+from lrkern.schedules.names import METHODS, OPERATORS, arguments_of, build, call, find, function_of
+
+if TYPE_CHECKING:
+    from lrkern.schedules.expression import Schedule
 
 FORMAT = "lrkern.schedule"
 VERSION = 1
@@ -27,20 +29,18 @@ _SIDES = ("left", "right")
 _LONGEST = 120  # characters of what tells where in a record something is wrong
 
 
-def to_record(schedule: Schedule) -> dict[str, Any]:
+def to_record(schedule: Expression) -> dict[str, Any]:
     """`schedule` as a record."""
     return {"format": FORMAT, "version": VERSION, "schedule": _write(schedule)}
 
 
-def _write(schedule: Schedule) -> dict[str, Any]:
+def _write(schedule: Expression) -> dict[str, Any]:
     name, args = schedule.name, schedule.args
     if name in OPERATORS:
         return {"name": name, "args": {side: _write_value(value) for side, value in zip(_SIDES, args, strict=True)}}
-    arguments = {parameter: _write_value(value) for parameter, _, value in arguments_of(schedule)}
+    arguments = {parameter: _write_value(value) for parameter, _, value in arguments_of(name, args)}
     if "" in arguments:
-        raise ValueError(
-            f"to_dict: the curve {name!r} has been defined anew, with other arguments than {describe(schedule)} has"
-        )
+        raise ValueError(f"to_dict: the curve {name!r} has been redefined with other arguments than {describe(schedule)} has")
     node: dict[str, Any] = {"name": name}
     if name in METHODS:
         node["of"] = arguments.pop(next(iter(arguments)))
@@ -48,7 +48,7 @@ def _write(schedule: Schedule) -> dict[str, Any]:
 
 
 def _write_value(value: Any) -> Any:
-    if isinstance(value, Schedule):
+    if isinstance(value, Expression):
         return _write(value)
     return [_write_value(item) for item in value] if isinstance(value, tuple) else value
 
@@ -97,15 +97,15 @@ def _read(where: str, node: object, depth: int) -> Schedule:
 
 
 def _operate(where: str, name: str, left: Any, right: Any) -> Schedule:
-    if name == "*" and isinstance(left, Schedule) and not isinstance(right, Schedule):
+    if name == "*" and isinstance(left, Expression) and not isinstance(right, Expression):
         left, right = right, left  # numbers come first in products
-    from_left = name == "*" or (name == "/" and isinstance(right, Schedule) and not isinstance(left, Schedule))
+    from_left = name == "*" or (name == "/" and isinstance(right, Expression) and not isinstance(left, Expression))
     schedule, other, side = (right, left, "left") if from_left else (left, right, "right")
-    if not isinstance(schedule, Schedule):
+    if not isinstance(schedule, Expression):
         raise TypeError(
             f"from_dict: {where}.args.{'right' if side == 'left' else 'left'} must be a node; got {describe(schedule)}"
         )
-    if name == "**" or not isinstance(other, Schedule):
+    if name == "**" or not isinstance(other, Expression):
         other = real("from_dict", f"{where}.args.{side}", other)
         if name == "/" and side == "right" and other == 0.0:
             raise ValueError(f"from_dict: {where}.args.right must not be zero")

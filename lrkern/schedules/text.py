@@ -3,54 +3,21 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from lrkern._checks import describe
-from lrkern.schedules.curves import constant
-from lrkern.schedules.expression import Schedule, add, multiply
-from lrkern.schedules.registry import METHODS, find, signature_of
+from lrkern._core import Expression
+from lrkern.schedules.names import CURVES, METHODS, OPERATORS, arguments_of
 
-OPERATORS: dict[str, Callable[[Any, Any], Schedule]] = {
-    "+": lambda a, b: add(a, b),
-    "*": lambda a, b: multiply(a, b) if isinstance(b, Schedule) and isinstance(a, Schedule) else multiply(b, a),
-    "/": lambda a, b: a / b,
-    "**": lambda a, b: a**b,
-}
+if TYPE_CHECKING:
+    from lrkern.schedules.expression import Schedule
 
 
-def build(name: str, args: tuple[Any, ...]) -> Schedule:
-    """The schedule of an expression's name and arguments."""
-    return OPERATORS[name](*args) if name in OPERATORS else function_of(name)(*args)
-
-
-def function_of(name: str) -> Callable[..., Schedule]:
-    """A curve, `join`, or a method, whose first argument is what it is applied to."""
-    function = find(name)
-    if function is None:
-        raise ValueError(f"schedule: {name!r} is not a curve that is known here")
-    return function
-
-
-@cache
-def _parameters(function: Callable[..., Schedule]) -> tuple[tuple[str, Any], ...]:
-    return tuple([(p.name, p.default) for p in signature_of(function).parameters.values()])
-
-
-def arguments_of(schedule: Schedule) -> list[tuple[str, Any, Any]]:
-    """Name, default and value of each argument of a curve or of a method, `self` included."""
-    parameters = _parameters(function_of(schedule.name))
-    if len(parameters) != len(schedule.args):  # a curve that has been written anew since
-        parameters = (("", inspect.Parameter.empty),) * len(schedule.args)
-    return [(*parameter, value) for parameter, value in zip(parameters, schedule.args, strict=True)]
-
-
-def write(schedule: Schedule) -> str:
+def write(schedule: Expression) -> str:
     """The expression that rebuilds `schedule`. Arguments equal to their defaults are left out."""
     name, args = schedule.name, schedule.args
     if name == "+":
-        right = f"({_value(args[1])})" if isinstance(args[1], Schedule) and args[1].name == "+" else _value(args[1])
+        right = f"({_value(args[1])})" if isinstance(args[1], Expression) and args[1].name == "+" else _value(args[1])
         return f"{_value(args[0])} + {right}"
     if name == "*":
         return f"{_factor(args[0])} * {_divisor(args[1])}"
@@ -58,21 +25,21 @@ def write(schedule: Schedule) -> str:
         return f"{_factor(args[0])} / {_divisor(args[1])}"
     if name == "**":
         return f"{_operand(args[0])} ** {_value(args[1])}"
-    arguments = arguments_of(schedule)
+    arguments = arguments_of(name, args)
     if name in METHODS:
         return f"{_operand(args[0])}.{name}({_arguments(arguments[1:])})"
     return f"{name}({_arguments(arguments)})"
 
 
 def _factor(value: Any) -> str:
-    return f"({_value(value)})" if isinstance(value, Schedule) and value.name == "+" else _value(value)
+    return f"({_value(value)})" if isinstance(value, Expression) and value.name == "+" else _value(value)
 
 
 def _divisor(value: Any) -> str:
-    return f"({_value(value)})" if isinstance(value, Schedule) and value.name in ("+", "*", "/") else _value(value)
+    return f"({_value(value)})" if isinstance(value, Expression) and value.name in ("+", "*", "/") else _value(value)
 
 
-def _operand(schedule: Schedule) -> str:
+def _operand(schedule: Expression) -> str:
     return f"({write(schedule)})" if schedule.name in OPERATORS else write(schedule)
 
 
@@ -89,7 +56,7 @@ def _arguments(arguments: list[tuple[str, Any, Any]]) -> str:
 def _value(value: Any) -> str:
     if isinstance(value, tuple):
         return "[" + ", ".join(map(_value, value)) + "]"
-    return write(value) if isinstance(value, Schedule) else repr(value)
+    return write(value) if isinstance(value, Expression) else repr(value)
 
 
 def parse(text: str) -> Schedule:
@@ -133,7 +100,7 @@ def parse(text: str) -> Schedule:
     except RecursionError as error:
         raise ValueError("parse: Python's stack is full before the expression is read") from error
     if isinstance(result, (int, float)) and not isinstance(result, bool):
-        return constant(result)
-    if not isinstance(result, Schedule):
+        return CURVES["constant"](result)
+    if not isinstance(result, Expression):
         raise ValueError(f"parse: the expression must be a schedule; got {describe(result)}")
-    return result
+    return cast("Schedule", result)

@@ -89,7 +89,7 @@ def test_the_walk_through_for_a_new_curve(tmp_path: Path) -> None:
 
     passed, failed, told = checkout.tests(*lists, "-k", "readme or scalar")
     assert (passed >= 2, failed) == (True, 0), told
-    files = ["accuracy", "bits", "registry", "records", "edges", "oracle", "tables"]
+    files = ["accuracy", "bits", "names", "records", "edges", "oracle", "tables"]
     paths = ["tests/package/test_docs.py", *[f"tests/schedules/test_{one}.py" for one in files]]
     passed, failed, told = checkout.tests("-k", name, *paths)
     assert (passed > 100, failed) == (True, 0), told

@@ -18,7 +18,7 @@ from test_properties import EXAMPLES
 
 import lrkern as lk
 from lrkern import _core
-from lrkern.schedules import reader
+from lrkern.schedules import names, reader
 
 HOSTILE = {
     "empty": "",
@@ -249,7 +249,7 @@ def test_parse_lets_memory_errors_through(monkeypatch):
     def full(self, period, times=None, gain=1.0):
         raise MemoryError("no memory for it")
 
-    monkeypatch.setattr(lk.Schedule, "repeat", full)
+    monkeypatch.setitem(names.METHODS, "repeat", full)
     with pytest.raises(MemoryError, match=r"^no memory for it$"):
         lk.parse("constant(1.0).repeat(3)")
 

@@ -13,7 +13,7 @@ import pytest
 import ulp
 
 import lrkern as lk
-from lrkern.schedules import registry
+from lrkern.schedules import names
 
 
 @lk.curve
@@ -125,7 +125,7 @@ def test_what_a_schedule_prints_after_its_curve_changed_its_arguments():
     exec("@lk.curve\ndef fickle(a):\n    return lk.constant(a)", namespace)
     assert repr(before) == "fickle(1.0, 1.0)"
     assert repr(namespace["fickle"](1.0)) == "fickle(1.0)"
-    with pytest.raises(ValueError, match=r"^to_dict: the curve 'fickle' has been defined anew"):
+    with pytest.raises(ValueError, match=r"^to_dict: the curve 'fickle' has been redefined"):
         before.to_dict()
 
 
@@ -335,5 +335,5 @@ def test_names_that_nobody_knows(site, monkeypatch):
     for text in ("nobody(1.0)", "warmup(1.0)", "from_function(1.0)", "curve(1.0)"):
         with pytest.raises(ValueError, match=r"^parse: '\w+' is not a curve$"):
             lk.parse(text)
-    assert registry.find("+") is None
-    assert registry.find("no identifier") is None
+    assert names.find("+") is None
+    assert names.find("no identifier") is None
