@@ -78,10 +78,10 @@ fuzz-c: ## fuzz the C library for SECONDS=600 in all: libFuzzer, sanitizers, all
 # In the order of what fails soonest.
 test-all: lint typecheck test sanitize test-cuda test-peers fuzz-c ## all that a release needs, fuzz-c with its ten minutes
 
-bench: $(BUILT) $(VENV)/.bench ## measure everything that README claims, against whichever peers are installed
+bench: $(BUILT) $(VENV)/.bench ## measure everything in bench/RESULTS.md, against whichever peers are installed
 	$(BIN)/python -m bench $(ARGS)
 
-record: $(BUILT) ## write what follows from curves and their tests: README's list, digests of new expressions
+record: $(BUILT) ## write what follows from curves and their tests: the list of curves, digests of new expressions
 	$(BIN)/python tools/curve_table.py
 	$(BIN)/python tests/support/golden.py --add
 

@@ -1,4 +1,4 @@
-"""Writes README's list of curves from their signatures and docstrings: `make record`."""
+"""Writes the list of curves in docs/schedules.md from their signatures and docstrings: `make record`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
+PAGE = ROOT / "docs" / "schedules.md"
 sys.path.insert(0, str(ROOT))  # of this checkout, whatever is installed
 
 import lrkern as lk  # noqa: E402
@@ -55,17 +56,16 @@ def meaning(name: str) -> str:
 
 
 def written(text: str) -> str:
-    """README's text with the list as it should be."""
+    """The page's text with the list as it should be."""
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end):
-        raise SystemExit(f"README.md must have a line {BEGIN!r} and a line {END!r}")
+        raise SystemExit(f"{PAGE} must have a line {BEGIN!r} and a line {END!r}")
     return f"{before}{begin}\n\n{table()}\n\n{end}{after}"
 
 
 if __name__ == "__main__":
-    readme = ROOT / "README.md"
-    text = readme.read_text()
+    text = PAGE.read_text()
     if written(text) != text:
-        readme.write_text(written(text))
-        print("README.md: the list of curves is a new one")
+        PAGE.write_text(written(text))
+        print(f"{PAGE.name}: the list of curves is a new one")

@@ -168,7 +168,7 @@ def test_ratios_take_turns_and_bars_are_kept():
 
 
 @needs_compiler
-def test_results_survive_json_and_reach_the_readme(tmp_path, capsys):
+def test_results_survive_json_and_reach_the_page(tmp_path, capsys):
     fill = Result("fill", "cosine", time=2e-10, rivals={limits.STREAMING: 1e-10})
     results = [Result("error", "cosine", value=0.5), fill]
     machine = describe()
@@ -177,10 +177,10 @@ def test_results_survive_json_and_reach_the_readme(tmp_path, capsys):
     assert store.read(file) == (results, machine)
     assert file_name(machine).endswith(f"-{machine['date']}.json")
 
-    readme = tmp_path / "README.md"
-    readme.write_text(f"before\n{store.BEGIN}\nold\n{store.END}\nafter\n")
-    store.write_readme(results, machine, readme)
-    text = readme.read_text()
+    page = tmp_path / "RESULTS.md"
+    page.write_text(f"before\n{store.BEGIN}\nold\n{store.END}\nafter\n")
+    store.write_tables(results, machine, page)
+    text = page.read_text()
     assert text.startswith("before\n")
     assert text.endswith("\nafter\n")
     assert "old" not in text

@@ -74,8 +74,8 @@ def test_the_walk_through_for_a_new_curve(tmp_path: Path) -> None:
             source = source.replace("__all__ = [\n", f'__all__ = [\n    "{name}",\n', 1)
         file.write_text(source)
     before = (tmp_path / "tests/golden/schedules.sha256").read_text()
-    lists = ["tests/package/test_docs.py::test_readme_lists_every_curve", "tests/schedules/test_bits.py::test_golden"]
-    _, failed, told = checkout.tests(*lists, "-k", "readme or scalar")
+    lists = ["tests/package/test_docs.py::test_every_curve_is_listed", "tests/schedules/test_bits.py::test_golden"]
+    _, failed, told = checkout.tests(*lists, "-k", "listed or scalar")
     assert failed >= 2, told
     assert "make record" in told, "the tests say what to do"
 
@@ -85,9 +85,9 @@ def test_the_walk_through_for_a_new_curve(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
     after = (tmp_path / "tests/golden/schedules.sha256").read_text()
     assert after.startswith(before)
-    assert f"| `{name}(" in (tmp_path / "README.md").read_text()
+    assert f"| `{name}(" in (tmp_path / "docs" / "schedules.md").read_text()
 
-    passed, failed, told = checkout.tests(*lists, "-k", "readme or scalar")
+    passed, failed, told = checkout.tests(*lists, "-k", "listed or scalar")
     assert (passed >= 2, failed) == (True, 0), told
     files = ["accuracy", "bits", "names", "records", "edges", "oracle", "tables"]
     paths = ["tests/package/test_docs.py", *[f"tests/schedules/test_{one}.py" for one in files]]

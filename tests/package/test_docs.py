@@ -133,17 +133,28 @@ def test_contributing_shows_every_folder():
         assert folders - {"include"} <= shown, f"{top}: {folders - shown}"
 
 
-def test_readme_has_one_place_for_the_benchmark():
-    text = (ROOT / "README.md").read_text()
+def test_results_have_one_place_for_the_tables():
+    text = (ROOT / "bench" / "RESULTS.md").read_text()
     assert text.count("<!-- bench:begin -->") == text.count("<!-- bench:end -->") == 1
     assert text.index("<!-- bench:begin -->") < text.index("<!-- bench:end -->")
+
+
+def test_readme_is_short():
+    lines = (ROOT / "README.md").read_text().splitlines()
+    assert len(lines) <= 200
     for command in ("make demo", "make test", "pip install ."):
-        assert command in text
+        assert any(command in line for line in lines)
 
 
-def test_readme_lists_every_curve():
-    text = (ROOT / "README.md").read_text()
-    assert curve_table.written(text) == text, "README's list of curves is an old one: `make record` writes it"
+@pytest.mark.parametrize("page", [*PAGES, *ROOT.glob("*.md"), *(ROOT / "bench").glob("*.md")], ids=lambda page: page.name)
+def test_lines_of_pages_fit_the_screen(page):
+    """128 columns, as code has; rows of tables apart, which cannot be broken."""
+    assert [line for line in page.read_text().splitlines() if len(line) > 128 and not line.startswith("|")] == []
+
+
+def test_every_curve_is_listed():
+    text = curve_table.PAGE.read_text()
+    assert curve_table.written(text) == text, "the list of curves is an old one: `make record` writes it"
     listed = re.findall(r"^\| `(\w+)\((.*?)\)` \| \S", text, re.M)
     assert sorted(name for name, _ in listed) == sorted([*schedules.__all__, *recipes.__all__])
     for name, arguments in listed:
