@@ -38,6 +38,9 @@ SQUARES = {"float16": "in which squares of gradients below 2e-4 are 0 and steps 
 BASICS = {"lr": nonnegative, "weight_decay": nonnegative}
 """Hyper-parameters that every rule has."""
 
+DIFFERENCES = {"bfloat16": "in which the difference of averages that centered divides by is lost, and steps explode"}
+"""What is unfit, too, where it is taken of the difference of two."""
+
 
 def is_on(value: Any) -> bool:
     """Whether a term is there: a schedule keeps it, even while its value is 0."""
