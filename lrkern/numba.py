@@ -524,6 +524,7 @@ def lars_step(
     eps=0.0,
     nesterov=False,
     trust_clip=False,
+    adapt=True,
     maximize=False,
     convention="paper",
     first=False,
@@ -556,6 +557,7 @@ def lars_step(
         np.float64(convention == "optax"),
         np.float64(convention != "apex"),
         flag(trust_clip),
+        1.0 - flag(adapt),
     )
     update.step_measured(h, 1 if flag(first) else 2, param, grad, momentum_buffer, None)
 
@@ -573,6 +575,7 @@ def lamb_step(
     eps=1e-6,
     weight_decay=0.0,
     bias_correction=True,
+    adapt=True,
     maximize=False,
 ):
     """`lrkern.lamb_step`, with its formula and its arguments; arrays as in `sgd_step`.
@@ -604,5 +607,6 @@ def lamb_step(
         np.float64(eps),
         np.float64(weight_decay),
         flag(bias_correction),
+        1.0 - flag(adapt),
     )
     update.step_measured(h, count + 1, param, grad, exp_avg, exp_avg_sq)
