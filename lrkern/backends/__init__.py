@@ -59,14 +59,17 @@ class StepTensors(NamedTuple):
     as_gradient: Callable[[str, str, Any, Any, bool], Any] | None = None
     owns_states: bool = False
     """Whether states were made by lrkern, as averages and remainders are."""
+    clips_with: list[int] | None = None
+    """For each group the one in whose norm its gradients are where each group has a norm of its own; None: itself."""
 
 
 class StepOptions(NamedTuple):
-    """What steps do around the rule. Clipping at infinity is none."""
+    """What steps do around the rule, but for `clip_norm`, which may change. Clipping at infinity is none."""
 
-    clip_norm: float = math.inf
     clip_value: float = math.inf
+    clip_per: str = "list"
     skip_nonfinite: bool = False
+    error_if_nonfinite: bool = False
     zero_grad: bool = False
     rounding: str = "nearest"
     state_rounding: str = "nearest"

@@ -30,6 +30,7 @@ cdef extern from "lrkern_steps.h" nogil:
     void c_step_list_weigh "lrk_step_list_weigh"(...)
     void c_step_copy "lrk_step_copy"(...)
     lrk_step_result c_step_run "lrk_step_run"(...)
+    int64_t c_step_nonfinite "lrk_step_nonfinite"(...)
 
 
 cdef int lrk_abi_version() noexcept nogil:
@@ -184,3 +185,7 @@ cdef void lrk_step_copy(lrk_step_list *list) noexcept nogil:
 
 cdef lrk_step_result lrk_step_run(lrk_step_list *list, const lrk_step_options *options) noexcept nogil:
     return c_step_run(list, options)
+
+
+cdef int64_t lrk_step_nonfinite(const lrk_step_list *list, int64_t tensor, double *value) noexcept nogil:
+    return c_step_nonfinite(list, tensor, value)

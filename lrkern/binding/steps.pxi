@@ -42,6 +42,7 @@ ROLES = {
 }
 STORAGES = {"float32": LRK_F32, "float64": LRK_F64, "bfloat16": LRK_BF16, "float16": LRK_F16}
 
+cdef dict CLIPS_PER = {"list": LRK_CLIP_LIST, "group": LRK_CLIP_GROUP, "tensor": LRK_CLIP_TENSOR}
 cdef dict ROUNDINGS = {"nearest": LRK_NEAREST, "stochastic": LRK_STOCHASTIC, "split": LRK_SPLIT}
 
 # NumPy's number for ml_dtypes' bfloat16, once it has been met.
@@ -154,11 +155,12 @@ cdef class StepList:
     def __init__(self, tensors):
         if self.params is not None:
             raise RuntimeError("a StepList is made once")
-        cdef list params, groups, group_of, row_lrs
+        cdef list params, groups, group_of, row_lrs, clips_with
         cdef dict states, others
         cdef bint owns_states
         (
             self.where, self.label, params, groups, group_of, states, others, row_lrs, self.halves, self.as_gradient, owns_states,
+            clips_with,
         ) = tensors
         cdef int64_t i, other, n = len(params)
         cdef int s
@@ -178,6 +180,9 @@ cdef class StepList:
             raise MemoryError
         for i in range(self.list.n_groups):
             self.list.groups[i].rule = RULE_NUMBERS[groups[i]]
+            if clips_with is not None:
+                assert 0 <= clips_with[i] < self.list.n_groups
+                self.list.groups[i].clips_with = clips_with[i]
         self.places, self.pins = Places.__new__(Places, n * LRK_N_ROLES), []
         self.passing_places = Places.__new__(Places, n)
         for i in range(n):
@@ -202,7 +207,9 @@ cdef class StepList:
         i = lrk_step_list_seal(&self.list, &other)
         if i >= 0:
             self._refuse_overlap([i, other], [])
-        self.options = lrk_step_options(1, INFINITY, INFINITY, False, False, LRK_NEAREST, LRK_NEAREST, 0, 0)
+        self.options = lrk_step_options(
+            1, INFINITY, INFINITY, LRK_CLIP_LIST, False, False, False, LRK_NEAREST, LRK_NEAREST, 0, 0
+        )
 
     def __dealloc__(self):
         lrk_step_list_free(&self.list)
@@ -220,9 +227,14 @@ cdef class StepList:
     def set_options(self, options):
         """What steps do around the rule: a `lrkern.backends.StepOptions`."""
         self.options = lrk_step_options(
-            1, options.clip_norm, options.clip_value, options.skip_nonfinite, options.zero_grad, ROUNDINGS[options.rounding],
-            ROUNDINGS[options.state_rounding], options.seed, 0,
+            1, self.options.clip_norm, options.clip_value, CLIPS_PER[options.clip_per], options.skip_nonfinite,
+            options.error_if_nonfinite, options.zero_grad, ROUNDINGS[options.rounding], ROUNDINGS[options.state_rounding],
+            options.seed, 0,
         )
+
+    def set_clip_norm(self, double limit):
+        """Set what norms are clipped to; infinity: they are not."""
+        self.options.clip_norm = limit
 
     def set_input(self, int64_t group, int index, double value):
         """Set an input of a group's rule, by its place in RULES."""
@@ -295,6 +307,8 @@ cdef class StepList:
 
         It is counted here and not by the caller: between this and a line of Python, Ctrl-C could come. For the same reason
         `prepare` is called here: no step of another thread comes between.
+
+        Returns what `nonfinite` does where the step was refused for that and has done nothing, else None.
         """
         cdef lrk_step_result result
         self._acquire(grads)
@@ -315,6 +329,8 @@ cdef class StepList:
             if result.isa == NULL:
                 raise MemoryError
             self.isa = result.isa
+            if result.refused:
+                return self.nonfinite()
             self.grad_norm = result.grad_norm
             if result.skipped:
                 self.skipped += 1
@@ -322,6 +338,17 @@ cdef class StepList:
                 self.count += 1
         finally:
             self._release()
+
+    def nonfinite(self):
+        """The tensors whose gradients are not finite: (tensor, place in the parameter's memory, value) of each's first element."""
+        cdef int64_t i, element
+        cdef double value = 0
+        cdef list found = []
+        for i in range(self.list.count):
+            element = lrk_step_nonfinite(&self.list, i, &value)
+            if element >= 0:
+                found.append((i, element, value))
+        return found
 
     def hold(self):
         """See that all arrays are where they were, and keep there what can be kept, until `let_go`: for kernels of another kind."""
@@ -577,7 +604,7 @@ def step_once(where, form, dict options, param, grad, dict states, int64_t updat
         param = arrays.as_array(where, "param", param, written=True)
     # The fields of a StepTensors, in their order: to make one would take longer than a small step.
     tensors = StepList(
-        (where, own_name, [param], [form.variant], [0], kept, {}, None, False, arrays.as_dense_gradient, False)
+        (where, own_name, [param], [form.variant], [0], kept, {}, None, False, arrays.as_dense_gradient, False, None)
     )
     for _, hyper, constant in <tuple>form.inputs:
         tensors.list.groups[0].inputs[place] = options[hyper] if hyper else constant

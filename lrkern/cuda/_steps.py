@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -14,22 +15,27 @@ from lrkern.backends import StepOptions, StepTensors
 from lrkern.cuda import _arrays
 from lrkern.cuda._arrays import DeviceArray, Pair
 from lrkern.cuda._fields import (
+    CLIP_FIELDS,
+    CLIP_NORM,
     COEFS,
     CONTROL_COUNT,
     CONTROL_LAST_WRONG,
     CONTROL_REFUSED,
     CONTROL_SKIPPED,
+    CONTROL_SKIPS,
     CONTROLS,
     EMA_DECAY,
     GRAD_NORM,
     INPUTS,
+    NOT_FINITE,
     NUMBERS,
 )
 from lrkern.cuda._plans import Packed
 from lrkern.cuda._platform import current_stream, is_captured, on_device, read_back, to_device, write_over
 from lrkern.cuda._program import Program
+from lrkern.cuda._scalars import CLIP_VALUE, ERROR_IF_NONFINITE, OPTIONS, SKIP_NONFINITE, WANTS_NORM
 from lrkern.cuda._table import Table
-from lrkern.optimizers.arrays import own_rows
+from lrkern.optimizers.arrays import as_gradient, own_rows
 from lrkern.optimizers.turns import Turns
 from lrkern.pointwise.exact_sum import BINS
 from lrkern.rules import FAMILIES
@@ -74,7 +80,9 @@ class StepList:
             fields = FAMILIES[rule].inputs._fields
             if "with_momentum" in fields and "with_momentum" not in _core.RULES[rule]:
                 self._inputs[g, fields.index("with_momentum")] = rule == "sgd_momentum"
-        self._options = np.array([math.inf, math.inf, 0.0, 0.0])
+        self._inputs[0, CLIP_NORM] = math.inf
+        self._options = np.zeros(OPTIONS)
+        self._clips_with = tensors.clips_with or list(range(len(tensors.groups)))
         self.set_options(StepOptions())
         self._measures = any(FAMILIES[rule].measured is not None for rule in tensors.groups)
         self._made = False
@@ -100,10 +108,29 @@ class StepList:
     def set_options(self, options: StepOptions) -> None:
         """What steps do around the rule."""
         self._checked.set_options(options)
-        self._wants_norm = options.skip_nonfinite or options.clip_norm < math.inf
-        self._options[:] = options.clip_norm, options.clip_value, options.skip_nonfinite, self._wants_norm
+        self._checks_finite, self._error_if_nonfinite = options.skip_nonfinite, options.error_if_nonfinite
+        self._options[[CLIP_VALUE, SKIP_NONFINITE, ERROR_IF_NONFINITE]] = (
+            options.clip_value, options.skip_nonfinite, options.error_if_nonfinite,
+        )  # fmt: skip
         self._zero_grad, self._seed = options.zero_grad, options.seed
         self._roundings = options.rounding, options.state_rounding
+        n = len(self._params)
+        self._clip_of = {
+            "list": [0] * n,
+            "group": [1 + self._clips_with[g] for g in self._group_of],
+            "tensor": list(range(1, n + 1)),
+        }[options.clip_per]
+        self._clips = {"list": 1, "group": 1 + len(self._groups), "tensor": 1 + n}[options.clip_per]
+        self._options[WANTS_NORM] = self._wants_norm
+
+    @property
+    def _wants_norm(self) -> bool:
+        return self._checks_finite or self._error_if_nonfinite or self._inputs[0, CLIP_NORM] < math.inf
+
+    def set_clip_norm(self, limit: float) -> None:
+        """Set what norms are clipped to; `publish` makes it known."""
+        self.set_input(0, CLIP_NORM, limit)
+        self._options[WANTS_NORM] = self._wants_norm
 
     def set_input(self, group: int, index: int, value: float) -> None:
         """Set an input of a group's rule, by its place in RULES; `publish` makes it known."""
@@ -115,8 +142,9 @@ class StepList:
         self.set_input(group, EMA_DECAY, decay)
 
     def set_schedule(self, group: int, index: int | None, name: str, schedule: Any) -> None:
-        """Let a schedule give an input (None: the decay of averages); `publish` makes it known."""
-        self._schedules[group, EMA_DECAY if index is None else index] = (name, schedule)
+        """Let a schedule give an input (None: "ema" or "clip_norm"); `publish` makes it known."""
+        place = {"ema": EMA_DECAY, "clip_norm": CLIP_NORM}[name] if index is None else index
+        self._schedules[group, place] = (name, schedule)
 
     def publish(self) -> None:
         """Bring hyper-parameters to the device. Numbers go where they were, so that captured graphs see them."""
@@ -128,6 +156,7 @@ class StepList:
             stream = self._stream()
             self._refuse_capture(stream, "hyper-parameters cannot change")
             write_over(self._on_device["inputs"], self._inputs, stream)
+            write_over(self._on_device["options"], self._options, stream)
             for i, lrs in self._row_lrs.items():
                 write_over(self._on_device[f"lrs of {i}"], lrs, stream)
             if not packed.same_as(self._packed):
@@ -137,11 +166,12 @@ class StepList:
         """All that stays as it is from step to step."""
         n = max(1, len(self._params))
         self._packed = Packed.of(self._where, self._schedules)
-        host = {
+        host: dict[str, Any] = {
             "control": np.zeros(CONTROLS, np.int64),
             "numbers": np.zeros(NUMBERS),
             "random": np.array([0, self._seed], np.uint64),
-            "bins": np.zeros((2, BINS), np.int64),
+            "bins": np.zeros((2 * self._clips, BINS), np.int64),
+            "clips": np.zeros((self._clips, CLIP_FIELDS)),
             "inputs": self._inputs,
             "options": self._options,
             "updates": np.zeros(n, np.int64),
@@ -201,8 +231,8 @@ class StepList:
             }
             last = None if any(self._table is one.table for one in self._captured) else self._table
             table = Table.of(
-                self._checked.layout(), self._groups, self._group_of, row_lrs, pairs, self._zero_grad, self._roundings, stream,
-                last,
+                self._checked.layout(), self._groups, self._group_of, self._measuring(), self._clip_of, row_lrs, pairs,
+                self._zero_grad, self._roundings, stream, last,
             )  # fmt: skip
             if table is not self._table or self._program is None:
                 self._program = self._make_program(table)
@@ -216,6 +246,14 @@ class StepList:
                 return
         for i, pair in pairs.items():
             own_rows(self._where, self._label("grad", i), _arrays.copy(pair.indices), self._params[i])
+
+    def _measuring(self) -> list[bool]:
+        """Whether the rule of each group needs norms."""
+        families = [FAMILIES[rule] for rule in self._groups]
+        return [
+            one.measured is not None and not self._inputs[g, one.inputs._fields.index("unadapted")]
+            for g, one in enumerate(families)
+        ]
 
     def _make_program(self, table: Table) -> Program:
         rule = self._groups[0] if self._params else None
@@ -233,7 +271,9 @@ class StepList:
         found: DeviceArray | Pair = array
         return found
 
-    def run(self, grads: list[Any] | None, grad_scale: Any, prepare: Callable[[], None] | None = None) -> None:
+    def run(
+        self, grads: list[Any] | None, grad_scale: Any, prepare: Callable[[], None] | None = None
+    ) -> list[tuple[int, int, float]] | None:
         """One step with these gradients (None: the bound ones), after a call of `prepare`."""
         with self._turns:
             if prepare is not None:
@@ -246,6 +286,27 @@ class StepList:
                 if address_of() != address:
                     raise ValueError(_core.moved(self._where, self._label(kind, i), "make another optimizer"))
             self._launch(self._table, grad_scale)
+            # All launches are out: whatever comes between, a step that counts is done.
+            if self._error_if_nonfinite and self._read("control")[CONTROL_SKIPS] == NOT_FINITE:
+                return self._nonfinite()
+            return None
+
+    def _nonfinite(self) -> list[tuple[int, int, float]]:
+        """`_core.StepList.nonfinite`, of gradients that are brought to the CPU one by one."""
+        found = []
+        for i, grad in enumerate(self._grads):
+            if grad is None:
+                continue
+            array = self._as_device_array(i, grad)
+            values = (
+                (_arrays.copy(array.indices), _arrays.copy(array.values)) if isinstance(array, Pair) else _arrays.copy(array)
+            )
+            param = np.empty_like(np.ndarray.view(self._params[i], np.ndarray))
+            made_of = StepTensors(self._where, self._label, [param], ["sgd"], [0], {}, halves=self._halves)
+            alone = _core.StepList(made_of._replace(as_gradient=partial(as_gradient, True, self._halves)))
+            alone.bind([values])
+            found += [(i, element, value) for _, element, value in alone.nonfinite()]
+        return found
 
     def _launch(self, table: Table, grad_scale: Any) -> None:
         scale, scale_address = grad_scale, 0
@@ -260,7 +321,10 @@ class StepList:
             scale, scale_address = 1.0, array.address
         with on_device(self._device_id):
             stream = self._stream()
-            if self._program is None:
+            if self._error_if_nonfinite and is_captured(stream):
+                wanted = "error_if_nonfinite must be False while a CUDA graph is captured"
+                raise RuntimeError(f"{self._where}: {wanted}: it waits for the device's answer")
+            if self._program is None or self._program.wants_norm != self._wants_norm:
                 self._refuse_capture(stream, "a change of schedules cannot take effect")
                 self._program = self._make_program(table)
             if is_captured(stream):

@@ -15,7 +15,7 @@ from lrkern import rules
 from lrkern.numba import c, plans, update
 from lrkern.numba.arrays import cached
 from lrkern.numba.backend import BACKEND
-from lrkern.numba.checks import alike, alike_or_none, counted, fine, flag, share
+from lrkern.numba.checks import alike, alike_or_none, counted, fine, flag, share, squares_of
 from lrkern.numba.plateau import PlateauState, after, first_state, run
 from lrkern.numba.plateau_arguments import checked, dialect_number
 
@@ -204,6 +204,13 @@ def plateau(
 
 # ----------------------------------------------------------------------------------------------------------------- steps
 
+_adam_states, _adamw_states = (
+    squares_of(where, "exp_avg", "exp_avg_sq", "max_exp_avg_sq") for where in ("adam_step", "adamw_step")
+)
+_rmsprop_states = squares_of("rmsprop_step", "square_avg", "grad_avg", "momentum_buffer", centered_by=1)
+_adagrad_states = squares_of("adagrad_step", "sum")
+_lamb_states = squares_of("lamb_step", "exp_avg", "exp_avg_sq")
+
 
 @cached
 def sgd_step(
@@ -224,15 +231,16 @@ def sgd_step(
 
     Args:
         param, grad, momentum_buffer: arrays of one shape, all C-contiguous or all Fortran-contiguous; float64, float32, or
-            16-bit floats as their bits: bfloat16 as uint16, float16 as int16 (`array.view(np.int16)`). Nothing that is
-            written may share memory with anything else: that is not looked at. An array of a subclass is taken for the
-            memory that it has: compiled code sees no mask and no method.
+            16-bit floats as their bits: bfloat16 as uint16, float16 as int16 (`array.view(np.int16)`). States of rules that
+            divide by the root of squares (Adam, AdamW, RMSprop, Adagrad, LAMB) must not be float16, in which small squares
+            are 0, nor, in centered RMSprop, bfloat16. Nothing that is written may share memory with anything else: that is not
+            looked at. An array of a subclass is taken for the memory that it has: compiled code sees no mask and no method.
         lr, ...: as in `lrkern.sgd_step`; `lr` has to be given. By position or by name: Numba knows no others.
 
     Raises:
         ValueError: a number out of range; a shape or memory order that differs; no gradient, or no buffer where momentum > 0.
             Nothing has been written then.
-        TypingError: arrays of other kinds, when it is compiled.
+        TypingError: arrays of other kinds, or states in 16 bits that cannot be, when it is compiled.
 
     >>> import numpy as np, lrkern.numba as ln
     >>> p, g, b = np.array([1.0, 2.0]), np.array([0.5, -0.5]), np.zeros(2)
@@ -301,6 +309,7 @@ def adam_step(
     array([0.75, 2.25])
     """
     h = _adam_inputs(lr, weight_decay, 0.0, maximize, beta1, beta2, eps, max_exp_avg_sq, eps_inside, convention, 0.0, count)
+    _adam_states(exp_avg, exp_avg_sq, max_exp_avg_sq)
     if not (alike(param, grad) and alike(param, exp_avg) and alike(param, exp_avg_sq)):
         raise ValueError("adam_step: grad, exp_avg and exp_avg_sq must have the shape and memory order of param")
     if not alike_or_none(param, max_exp_avg_sq):
@@ -350,6 +359,7 @@ def adamw_step(
         flag(decay_after),
         count,
     )
+    _adamw_states(exp_avg, exp_avg_sq, max_exp_avg_sq)
     if not (alike(param, grad) and alike(param, exp_avg) and alike(param, exp_avg_sq)):
         raise ValueError("adamw_step: grad, exp_avg and exp_avg_sq must have the shape and memory order of param")
     if not alike_or_none(param, max_exp_avg_sq):
@@ -435,6 +445,7 @@ def rmsprop_step(
         raise ValueError("rmsprop_step: convention must be 'torch' or 'keras'")
     if momentum_buffer is None and momentum != 0:
         raise ValueError("rmsprop_step: momentum_buffer is needed where momentum > 0")
+    _rmsprop_states(square_avg, grad_avg, momentum_buffer)
     if not (alike(param, grad) and alike(param, square_avg)):
         raise ValueError("rmsprop_step: grad and square_avg must have the shape and memory order of param")
     if not (alike_or_none(param, grad_avg) and alike_or_none(param, momentum_buffer)):
@@ -486,6 +497,7 @@ def adagrad_step(
         raise ValueError("adagrad_step: lr, lr_decay, eps and weight_decay must be finite float32 numbers >= 0")
     if not counted(count):
         raise ValueError("adagrad_step: count must be an integer from 0 to 2**53, the number of steps before this one")
+    _adagrad_states(sum)
     if not (alike(param, grad) and alike(param, sum)):
         raise ValueError("adagrad_step: grad and sum must have the shape and memory order of param")
     h = rules.AdagradInputs(
@@ -512,6 +524,7 @@ def lars_step(
     eps=0.0,
     nesterov=False,
     trust_clip=False,
+    adapt=True,
     maximize=False,
     convention="paper",
     first=False,
@@ -544,6 +557,7 @@ def lars_step(
         np.float64(convention == "optax"),
         np.float64(convention != "apex"),
         flag(trust_clip),
+        1.0 - flag(adapt),
     )
     update.step_measured(h, 1 if flag(first) else 2, param, grad, momentum_buffer, None)
 
@@ -561,6 +575,7 @@ def lamb_step(
     eps=1e-6,
     weight_decay=0.0,
     bias_correction=True,
+    adapt=True,
     maximize=False,
 ):
     """`lrkern.lamb_step`, with its formula and its arguments; arrays as in `sgd_step`.
@@ -579,6 +594,7 @@ def lamb_step(
         raise ValueError("lamb_step: beta1 and beta2 must be numbers >= 0 and < 1")
     if not counted(count):
         raise ValueError("lamb_step: count must be an integer from 0 to 2**53, the number of steps before this one")
+    _lamb_states(exp_avg, exp_avg_sq)
     if not (alike(param, grad) and alike(param, exp_avg) and alike(param, exp_avg_sq)):
         raise ValueError("lamb_step: grad, exp_avg and exp_avg_sq must have the shape and memory order of param")
     h = rules.LAMBInputs(
@@ -591,5 +607,6 @@ def lamb_step(
         np.float64(eps),
         np.float64(weight_decay),
         flag(bias_correction),
+        1.0 - flag(adapt),
     )
     update.step_measured(h, count + 1, param, grad, exp_avg, exp_avg_sq)

@@ -10,6 +10,7 @@ from numba.extending import overload
 
 from lrkern._checks import MAX_COUNT
 from lrkern.numba.arrays import MAX, _kind, _stub
+from lrkern.optimizers.options import DIFFERENCES, SQUARES
 from lrkern.pointwise.primitives import FLAGS
 
 fine = _stub("fine")  # fine(x): whether a number can be a hyper-parameter: 0 <= x, and float32 holds it
@@ -65,3 +66,27 @@ def _alike_or_none(param, other):
     if _kind(other) == "":
         return lambda param, other: True
     return lambda param, other: alike(param, other)
+
+
+_HALVES = {"int16": "float16", "uint16": "bfloat16"}  # what carries their bits
+
+
+def squares_of(where: str, *names: str, centered_by: int | None = None) -> Any:
+    """A check of the states of these names, at most three, for a rule that divides by the root of squares, when it is compiled.
+
+    They are refused in the 16-bit floats that the functions of `lrkern` refuse. `centered_by`: where that state is there, the
+    root is that of a difference.
+    """
+    check = _stub(f"{where}'s states")
+
+    @overload(check, jit_options=FLAGS)
+    def _check(first, second=None, third=None):
+        states = (first, second, third)[: len(names)]
+        unfit = SQUARES | DIFFERENCES if centered_by is not None and _kind(states[centered_by]) else SQUARES
+        for name, state in zip(names, states, strict=True):
+            dtype = _HALVES.get(_kind(state), "")
+            if dtype in unfit:
+                raise TypingError(f"{where}: {name} must not be {dtype}, {unfit[dtype]}; got {state}, its bits")
+        return lambda first, second=None, third=None: None
+
+    return check

@@ -31,6 +31,8 @@ class Tensors(NamedTuple):
     """How many it has had."""
     norms: Any
     """Of the parameter, and of what its rule measures."""
+    factors: Any
+    """What its gradient is multiplied by."""
     inputs: Any
     weights: Any
     """Of parameters in their averages."""
@@ -86,14 +88,13 @@ def arrays_at(addresses, i, begin, size, shifted, stored):
 @pointwise
 def concealed(around):
     """The same, with numbers that no loop is relieved of: see `modes`."""
-    factor, limit, weight = hidden(around.factor), hidden(around.limit), hidden(around.weight)
-    return Pipeline(factor, limit, weight, around.zero, around.mixed, around.mixed_states)
+    return Pipeline(around.factor, hidden(around.limit), around.weight, around.zero, around.mixed, around.mixed_states)
 
 
 @pointwise
 def run_chunks(chunks, lrs, tensors, kind, around):
     """Steps chunks (tensor, begin, end, begin in the gradient)."""
-    addresses, group_of, updates, norms_of, inputs, weights = tensors  # once: each time it counts references
+    addresses, group_of, updates, norms_of, factors, inputs, weights = tensors  # once: each time it counts references
     like, stored = kind.like, kind.stored
     group, n, tensor = np.int64(-1), np.int64(-1), np.int64(-1)
     c = rounded(rules.scalars(inputs_at(kind.inputs, inputs, 0, None, 0), 1, 1.0, 1.0), like)
@@ -103,8 +104,7 @@ def run_chunks(chunks, lrs, tensors, kind, around):
             group, n, tensor = group_of[i], updates[i], i
             h = inputs_at(kind.inputs, inputs, group, lrs, k)
             c = rounded(rules.scalars(h, n + 1, norms_of[i, 0], norms_of[i, 1]), like)
-        weight = weights[group]
-        pipeline = Pipeline(around.factor, around.limit, weight, around.zero, around.mixed, around.mixed_states)
+        pipeline = Pipeline(factors[i], around.limit, weights[group], around.zero, around.mixed, around.mixed_states)
         run_range(c, like, begin, pipeline, arrays_at(addresses, i, begin, end - begin, chunks[k, 3], stored))
 
 
@@ -163,22 +163,23 @@ def square_parallel(blocks, tensors, scale, out, share, like, inputs, stored, me
 
 
 @cached
-def total(sums):
-    """`norms.sum_exactly`."""
-    return norms.sum_exactly(sums)
+def totals(sums, sets, count):
+    """The sum of the numbers of each set, rounded once; sets[k] is that of sums[k]."""
+    return norms.sum_sets_exactly(sums, sets, count)
 
 
 @pointwise
 def measure_some(blocks, tensors, kind, around, out):
     """out[0, k], out[1, k] = the sums of squares of parameters in block k, and of what their rule measures."""
-    addresses, group_of, updates, _, inputs, _ = tensors
+    addresses, group_of, updates, _, factors, inputs, _ = tensors
     lanes, others = np.empty(norms.LANES), np.empty(norms.LANES)
     for k in range(blocks.shape[0]):
         i, begin, end = blocks[k, 0], blocks[k, 1], blocks[k, 2]
         h = inputs_at(kind.inputs, inputs, group_of[i], None, 0)
         c = rounded(rules.scalars(h, updates[i] + 1, 1.0, 1.0), kind.like)
         arrays = arrays_at(addresses, i, begin, end - begin, begin, kind.stored)
-        out[0, k], out[1, k] = measure_block(c, kind.like, around, arrays, lanes, others)
+        pipeline = Pipeline(factors[i], around.limit, around.weight, around.zero, around.mixed, around.mixed_states)
+        out[0, k], out[1, k] = measure_block(c, kind.like, pipeline, arrays, lanes, others)
 
 
 @cached

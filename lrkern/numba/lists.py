@@ -74,6 +74,7 @@ class StepList(_core.StepList):
             group_of=np.array(self.group_of, np.int64),
             updates=np.zeros(n, np.int64),
             norms=np.ones((n, 2)),
+            factors=np.ones(n),
             inputs=np.zeros((groups, FIELDS)),
             weights=np.zeros(groups),
         )
@@ -88,6 +89,14 @@ class StepList(_core.StepList):
         self._noted: list[Any] | None = None  # bound gradients whose addresses are noted already
         states = [one for kind in tensors.states.values() for one in kind if one is not None]
         self._has_narrow_states = any(one.itemsize == 2 for one in states)
+        clips_with = np.arange(groups) if tensors.clips_with is None else np.array(tensors.clips_with)
+        self._sets = {
+            "list": np.zeros(n, np.int64),
+            "group": clips_with.astype(np.int64)[self._tensors.group_of],
+            "tensor": np.arange(n),
+        }
+        """For each tensor the number of those that have a norm together, by `clip_per`."""
+        self._clip_norm = math.inf
         self._turns = Turns(tensors.where)
         self.set_options(StepOptions())
 
@@ -112,6 +121,10 @@ class StepList(_core.StepList):
         self._options = options
         self._random_params = options.rounding == "stochastic"
         self._random_states = options.state_rounding == "stochastic" and self._has_narrow_states
+
+    def set_clip_norm(self, limit: float) -> None:
+        """Set what norms are clipped to."""
+        self._clip_norm = limit
 
     def set_input(self, group: int, index: int, value: float) -> None:
         """Set an input of a group's rule."""
@@ -145,7 +158,9 @@ class StepList(_core.StepList):
             super().bind(grads)
             self._bound = self.bound
 
-    def run(self, grads: list[Any] | None, grad_scale: float, prepare: Callable[[], None] | None = None) -> None:
+    def run(
+        self, grads: list[Any] | None, grad_scale: float, prepare: Callable[[], None] | None = None
+    ) -> list[tuple[int, int, float]] | None:
         """One step with these gradients (None: the bound ones), after a call of `prepare`, which may set inputs for it."""
         with self._turns, _core.DefaultMode():
             if prepare is not None:
@@ -153,7 +168,7 @@ class StepList(_core.StepList):
             taken = self._taken(grads)
             try:
                 self.hold()
-                self._step(taken, grad_scale)
+                return self._step(taken, grad_scale)
             finally:
                 self.let_go()
 
@@ -168,30 +183,36 @@ class StepList(_core.StepList):
 
     # ---------------------------------------------------------------------------------------------------------- a step
 
-    def _step(self, grads: list[Any], grad_scale: float) -> None:
+    def _step(self, grads: list[Any], grad_scale: float) -> list[tuple[int, int, float]] | None:
         sparse: dict[int, NDArray[Any]] = {}  # kept until the step is done
         if grads is not self._noted:
             if tuple in map(type, grads):
                 sparse = {i: self._summed(i, grad) for i, grad in enumerate(grads) if type(grad) is tuple}
             self._note(grads, sparse)
-        options, factor, norm = self._options, 1 / grad_scale, math.nan
-        if options.clip_norm < math.inf or options.skip_nonfinite:
-            raw, finite = self._raw_norm()
-            norm = raw / grad_scale
+        options, norm, clips = self._options, math.nan, self._clip_norm < math.inf
+        self._tensors.factors[:] = 1 / grad_scale
+        if clips or options.skip_nonfinite or options.error_if_nonfinite:
+            sets = self._sets[options.clip_per if clips else "list"]
+            raw, finite = self._raw_norms(sets)
+            norm = float(raw[-1]) / grad_scale
+            if options.error_if_nonfinite and not finite:
+                return self.nonfinite()
             if options.skip_nonfinite and not finite:
                 if options.zero_grad:
                     _set_to_zero(grads)
                 self._norm = norm
                 self._counts[1] += 1
-                return
-            if options.clip_norm < math.inf and not norm <= options.clip_norm:
-                factor = options.clip_norm / raw
+                return None
+            if clips:
+                with np.errstate(all="ignore"):
+                    clipped = np.where(raw / grad_scale <= self._clip_norm, 1 / grad_scale, self._clip_norm / raw)
+                self._tensors.factors[:] = clipped[sets]
         mixed = None
         if self._random_params or self._random_states:
             # An int, as compiled code returns it, would come back as int64.
             mixed = np.uint64(kernels.random_seed(np.uint64(options.seed), np.uint64(self._counts[0])))
         of_params, of_states = mixed if self._random_params else None, mixed if self._random_states else None
-        around = Pipeline(factor, options.clip_value, 0.0, options.zero_grad, of_params, of_states)
+        around = Pipeline(1.0, options.clip_value, 0.0, options.zero_grad, of_params, of_states)
         for one in self._work:
             if one.kind.measures:
                 self._measure(one, around)
@@ -202,6 +223,7 @@ class StepList(_core.StepList):
         if options.zero_grad and sparse:
             _set_to_zero([grads[i] for i in sparse])
         self._norm = norm
+        return None
 
     def _run(self, work: Work, around: Pipeline, last: bool) -> None:
         lrs = None
@@ -246,7 +268,7 @@ class StepList(_core.StepList):
         found: dict[Any, list[int]] = {}
         for i in np.flatnonzero(storages[:, GRAD] != ABSENT).tolist():
             family = rules.FAMILIES[self.groups[self.group_of[i]]]
-            key = family.inputs, family.measured is not None, self.row_lrs[i] is not None, storages[i].tobytes()
+            key = family.inputs, self._measures(self.group_of[i]), self.row_lrs[i] is not None, storages[i].tobytes()
             found.setdefault(key, []).append(i)
         made = []
         for (inputs, measures, has_lrs, stored), members in found.items():
@@ -257,6 +279,13 @@ class StepList(_core.StepList):
             kind = Kind(like, inputs(*[0.0] * len(inputs._fields)), zeros, measures)
             made.append(self._cut(kind, members, has_lrs, grads, sparse))
         return made
+
+    def _measures(self, group: int) -> bool:
+        """Whether the rule of a group needs norms."""
+        family = rules.FAMILIES[self.groups[group]]
+        if family.measured is None:
+            return False
+        return not self._tensors.inputs[group, family.inputs._fields.index("unadapted")]
 
     def _cut(self, kind: Kind, members: list[int], has_lrs: bool, grads: list[Any], sparse: dict[int, NDArray[Any]]) -> Work:
         """Cut tensors into chunks: for threads, at rows with learning rates of their own; and into blocks of norms."""
@@ -291,27 +320,36 @@ class StepList(_core.StepList):
 
     # ----------------------------------------------------------------------------------------------------------- norms
 
-    def _raw_norm(self) -> tuple[float, bool]:
-        """The norm of all gradients as they are stored; whether each of them is finite."""
-        square = self._square(1.0)
-        scale = 1.0
-        if (square == math.inf or square < TINY_SUM) and any(type(one.kind.like) is np.float64 for one in self._work):
-            scale = SCALE if square < TINY_SUM else 1 / SCALE
-            square = self._square(scale)
-        return math.sqrt(square) / scale, square < math.inf
+    def _raw_norms(self, sets: Ints) -> tuple[NDArray[np.float64], bool]:
+        """The norms of the gradients of each set as they are stored, and last that of all; whether all gradients are finite."""
+        squares = self._squares(1.0, sets)
+        sums, scales = squares, np.ones(len(squares))
+        if any(type(one.kind.like) is np.float64 for one in self._work):
+            for scale, chosen in ((SCALE, squares < TINY_SUM), (1 / SCALE, squares == math.inf)):
+                if chosen.any():
+                    sums = np.where(chosen, self._squares(scale, sets), sums)
+                    scales[chosen] = scale
+        with np.errstate(all="ignore"):
+            return np.sqrt(sums) / scales, bool(sums[-1] < math.inf)
 
-    def _square(self, scale: float) -> float:
+    def _squares(self, scale: float, sets: Ints) -> NDArray[np.float64]:
+        """The sums of the squares of gradients, of each set and of all, each element multiplied by `scale`."""
         sums = np.empty(sum(len(one.blocks) for one in self._work))
+        set_of = np.empty(len(sums), np.int64)
         begin = 0
         for one in self._work:
-            out = sums[begin : begin + len(one.blocks)]
-            begin += len(out)
+            mine = slice(begin, begin + len(one.blocks))
+            begin = mine.stop
+            set_of[mine] = sets[one.blocks[:, 0]]
             if one.in_parallel:
                 with all_threads():
-                    kernels.square_parallel(one.blocks, self._tensors, scale, out, BLOCKS, *one.kind)
+                    kernels.square_parallel(one.blocks, self._tensors, scale, sums[mine], BLOCKS, *one.kind)
             else:
-                kernels.square_serial(one.blocks, self._tensors, one.kind, scale, out)
-        return float(kernels.total(sums))
+                kernels.square_serial(one.blocks, self._tensors, one.kind, scale, sums[mine])
+        of_all = kernels.totals(sums, np.zeros(len(sums), np.int64), 1)
+        count = int(sets.max(initial=-1)) + 1
+        of_sets = of_all if count == 1 else kernels.totals(sums, set_of, count)
+        return np.concatenate([of_sets, of_all])
 
     def _measure(self, work: Work, around: Pipeline) -> None:
         """The norms that the rule of these tensors asks for."""

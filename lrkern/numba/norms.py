@@ -26,6 +26,18 @@ def sum_exactly(terms):
 
 
 @pointwise
+def sum_sets_exactly(terms, sets, count):
+    """The same of each of `count` sets; sets[k] is that of terms[k]."""
+    bins = np.zeros((count, BINS), np.int64)
+    for k in range(terms.size):
+        add(bins[sets[k]], terms[k])
+    sums = np.empty(count)
+    for one in range(count):
+        sums[one] = total(bins[one])
+    return sums
+
+
+@pointwise
 def add_square(lanes, position, x):
     """Add x^2 to the lane of the element at this position of a block."""
     lanes[position] = lanes[position] + x * x

@@ -30,7 +30,10 @@ inlined = njit(forceinline=True, **FLAGS)
 
 
 class Pipeline(NamedTuple):
-    """What goes on around a rule: gradients are multiplied by `factor`, then clipped to `limit`."""
+    """What goes on around a rule: gradients are multiplied by `factor`, then clipped to `limit`.
+
+    In lists, `factor` and `weight` are those of each tensor, and what is passed on to all is not read.
+    """
 
     factor: float
     limit: float

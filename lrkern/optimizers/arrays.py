@@ -65,6 +65,19 @@ def zeros_like(param: Array, dtype: npt.DTypeLike) -> Array:
     return np.zeros_like(param, dtype, subok=False)
 
 
+def place_in(param: Array, element: int) -> tuple[int, ...]:
+    """The indices of an element of a dense array, by its number along memory.
+
+    >>> place_in(np.zeros((2, 3)), 5), place_in(np.zeros((2, 3), order="F"), 4)
+    ((1, 2), (0, 2))
+    """
+    found, left = [0] * param.ndim, element * param.itemsize
+    for axis in sorted(range(param.ndim), key=lambda axis: -param.strides[axis]):
+        if param.shape[axis] > 1:
+            found[axis], left = divmod(left, param.strides[axis])
+    return tuple(found)
+
+
 def given(array: Array) -> Array:
     """The array of the library that it comes from."""
     return array

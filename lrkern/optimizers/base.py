@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import partial
 from inspect import signature
 from types import MappingProxyType
@@ -18,7 +19,7 @@ from lrkern.optimizers import arrays as _arrays
 from lrkern.optimizers.arranged import Arranged, members
 from lrkern.optimizers.decay_masks import decaying
 from lrkern.optimizers.groups import arrange
-from lrkern.optimizers.options import MAX, OF_GROUPS, Form, Group, Options, Rule
+from lrkern.optimizers.options import MAX, OF_ALL, OF_GROUPS, Form, Group, Limit, Options, Rule
 from lrkern.optimizers.signatures import LazySignature, documented, summary
 from lrkern.optimizers.state import Resumable
 
@@ -31,14 +32,17 @@ Hyper = SupportsFloat | Callable[[int], SupportsFloat]
 """A hyper-parameter: a number (or an array of one), or a schedule that gives one for each step."""
 
 _SMALLEST_SCALE = 2.0**-126
+_NAMED = 3  # arrays, in an error that is about many
 
 
 class Shared(TypedDict, total=False):
     """Options of every optimizer: see `Optimizer`."""
 
-    clip_norm: float | None
+    clip_norm: Hyper | None
+    clip_per: str
     clip_value: float | None
     skip_nonfinite: bool
+    error_if_nonfinite: bool
     ema: Hyper | None
     decay_mask: Any
     copy_to: Any
@@ -53,8 +57,10 @@ class Shared(TypedDict, total=False):
 
 DEFAULTS: Shared = {
     "clip_norm": None,
+    "clip_per": "list",
     "clip_value": None,
     "skip_nonfinite": False,
+    "error_if_nonfinite": False,
     "ema": None,
     "decay_mask": None,
     "copy_to": None,
@@ -148,9 +154,13 @@ class Optimizer(Resumable):
             axes), writable, without overlaps, and not resized or replaced later, which the next step refuses. Or a list
             of groups: dicts with such `params` and options of their own (`{"params": [...], "lr": 0.1}`); what is
             given for each array is then a list with one entry for each group.
-        clip_norm: scale all gradients together so that their norm is at most this.
+        clip_norm: scale all gradients together so that their norm is at most this: a number > 0, or a schedule.
+        clip_per: whose gradients `clip_norm` scales together, by a norm of their own: those of the whole "list", of each
+            "group", or of each "tensor".
         clip_value: clip each element of the gradients to this size.
         skip_nonfinite: skip a step in which a gradient is infinite or NaN.
+        error_if_nonfinite: raise a ValueError at such a step, which names the gradients; nothing is written then. On a CUDA
+            device each step waits for the answer. Not together with `skip_nonfinite`.
         ema: keep an exponential moving average of the parameters, with this decay (a number in 0..1, or a schedule).
         decay_mask: which arrays weight decay is for, where it is not for all: a function of name and array
             (`lambda name, array: array.ndim > 1`; names are keys of a dict, or places in a list), or True and False
@@ -196,7 +206,7 @@ class Optimizer(Resumable):
         self._where_step = f"{self._name}.step"
         self._steps_before = 0
         self._read_shared(shared)
-        self._options, self._shared = options, shared
+        self._options = options
         self._frozen: frozenset[int] = frozenset()
         structure, of, own = arrange(self._name, params)
         self._backend = backends.choose(self._name, shared.get("backend"), *structure.arrays)
@@ -218,15 +228,16 @@ class Optimizer(Resumable):
                 from lrkern.optimizers.option_names import unknown_option
 
                 raise unknown_option(name, key, name, list(signature(type(self)).parameters)[1:])
-        clip_norm, clip_value = (
-            math.inf
-            if (value := _checks.single(shared.get(key))) is None
-            else _checks.real(name, key, value, above=0.0, high=MAX)
-            for key in ("clip_norm", "clip_value")
+        clip_per = _checks.choice(name, "clip_per", shared.get("clip_per", "list"), ("list", "group", "tensor"))
+        clip_value = _checks.single(shared.get("clip_value"))
+        clip_value = math.inf if clip_value is None else _checks.real(name, "clip_value", clip_value, above=0.0, high=MAX)
+        skip_nonfinite, error_if_nonfinite, zero_grad, halves = (
+            _checks.flag(name, key, shared.get(key, False))
+            for key in ("skip_nonfinite", "error_if_nonfinite", "zero_grad", "uint16_as_bfloat16")
         )
-        skip_nonfinite, zero_grad, halves = (
-            _checks.flag(name, key, shared.get(key, False)) for key in ("skip_nonfinite", "zero_grad", "uint16_as_bfloat16")
-        )
+        if skip_nonfinite and error_if_nonfinite:
+            wanted = "must not both be True: a step with such gradients is skipped, or an error"
+            raise ValueError(f"{name}: skip_nonfinite and error_if_nonfinite {wanted}")
         rounding = _checks.choice(name, "rounding", shared.get("rounding", "nearest"), ("nearest", "stochastic", "split"))
         state_rounding = _checks.choice(
             name, "state_rounding", shared.get("state_rounding", "stochastic"), ("stochastic", "nearest")
@@ -234,8 +245,11 @@ class Optimizer(Resumable):
         seed = _checks.count(name, "seed", shared.get("seed", 0), high=2**64 - 1)
         self._halves, self._splits = halves, rounding == "split"
         self._state_dtype = _arrays.state_dtype(name, shared.get("state_dtype"), halves)
-        self._wants_norm = skip_nonfinite or clip_norm < math.inf
-        self._step_options = StepOptions(clip_norm, clip_value, skip_nonfinite, zero_grad, rounding, state_rounding, seed)
+        self._step_options = StepOptions(
+            clip_value, clip_per, skip_nonfinite, error_if_nonfinite, zero_grad, rounding, state_rounding, seed
+        )
+        self._shared = {**shared}
+        self._limit = Limit(name, shared.get("clip_norm"))
 
     def _check_state_dtype(self, form: Form) -> None:
         dtype = self._state_dtype
@@ -263,6 +277,7 @@ class Optimizer(Resumable):
         variants = [group.form.variant for group in arranged.groups]
         # Before arrays are made like what is no array.
         made_of = StepTensors(self._name, label, params, variants, arranged.group_of, {}, halves=self._halves)
+        made_of = made_of._replace(clips_with=[part[0] for part in arranged.parts for _ in part])
         self._backend.StepList(made_of)
 
         groups = [arranged.groups[g] for g in arranged.group_of]
@@ -299,7 +314,9 @@ class Optimizer(Resumable):
             arrays.fill(array, self._initial[state], self._halves)
         return array
 
-    def _take(self, arranged: Arranged, kept: dict[str, list[Any]], tensors: Steps, live: list[tuple[int, Group]]) -> None:
+    def _take(
+        self, arranged: Arranged, kept: dict[str, list[Any]], tensors: Steps, live: list[tuple[int, Group | Limit]]
+    ) -> None:
         self._arranged, self._kept, self._tensors, self._live = arranged, kept, tensors, live
         # What was bound; a device goes on with whatever gradients it has been given.
         self._bound: list[Any] | None = [] if self._backend.evaluates else None
@@ -324,14 +341,17 @@ class Optimizer(Resumable):
             raise ValueError(f"{self._name}: {label} must be {wanted}")
         return lrs
 
-    def _apply(self, arranged: Arranged, tensors: Any) -> list[tuple[int, Group]]:
-        """Give a list the numbers that stay; the groups that have others at each step."""
+    def _apply(self, arranged: Arranged, tensors: Any) -> list[tuple[int, Group | Limit]]:
+        """Give a list the numbers that stay; the groups, and the limit, that have others at each step."""
         for g, group in enumerate(arranged.groups):
             group.apply(tensors, g)
+        self._limit.apply(tensors)
         if not self._backend.evaluates:
-            return [(g, group) for g, group in enumerate(arranged.groups) if group.is_live]
+            every: list[Group | Limit] = [*arranged.groups, self._limit]
+            return [(g, one) for g, one in enumerate(every) if one.is_live]
         for g, group in enumerate(arranged.groups):
             group.hand_over(tensors, g)
+        self._limit.hand_over(tensors)
         tensors.publish()
         return []
 
@@ -381,6 +401,7 @@ class Optimizer(Resumable):
         Raises:
             TypeError, ValueError: a gradient that does not fit; nothing has been written then. (On a CUDA device, whoever reads
                 the count next is told of indices that are no rows.)
+            ValueError: with `error_if_nonfinite`, a gradient is infinite or NaN; nothing has been written then.
             RuntimeError: another thread is in the middle of a step.
         """
         found = None
@@ -392,16 +413,27 @@ class Optimizer(Resumable):
             grad_scale = _checks.single(grad_scale)
             grad_scale = _checks.real(self._where_step, "grad_scale", grad_scale, low=_SMALLEST_SCALE, high=MAX)
         if self._live:
-            self._tensors.run(found, grad_scale, self._refresh)
+            nonfinite = self._tensors.run(found, grad_scale, self._refresh)
         else:
-            self._tensors.run(found, grad_scale)
+            nonfinite = self._tensors.run(found, grad_scale)
         if grads is not None and self._bound is not None:
             self._bound = given if self._backend.evaluates else None
+        if nonfinite is not None:
+            raise self._nonfinite_error(nonfinite)
+
+    def _nonfinite_error(self, found: list[tuple[int, int, float]]) -> ValueError:
+        """What `error_if_nonfinite` says of gradients: (array, number of its first element that is not finite, what it is)."""
+        own, parts = self._arranged, []
+        for i, element, value in found[:_NAMED]:
+            place = _arrays.place_in(own.params[i], element)
+            parts.append(f"{value} in {own.structure.label('grad', i)}{f' at {list(place)}' if place else ''}")
+        more = f" and in {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+        return ValueError(f"{self._where_step}: grads must be finite, for error_if_nonfinite; got {', '.join(parts)}{more}")
 
     def _refresh(self) -> None:
         """Give the list what schedules have for the next step."""
-        for g, group in self._live:
-            group.refresh(self._tensors, g, self._tensors.count)
+        for g, one in self._live:
+            one.refresh(self._tensors, g, self._tensors.count)
 
     @property
     def count(self) -> int:
@@ -420,11 +452,17 @@ class Optimizer(Resumable):
 
     @property
     def grad_norm(self) -> float | None:
-        """Norm of all gradients of the last step, before clipping; None unless clip_norm or skip_nonfinite asks for it.
+        """Norm of all gradients of the last step, before clipping, whatever `clip_per` is.
 
-        None also before the first step, here or since a state was loaded.
+        None unless clip_norm, skip_nonfinite or error_if_nonfinite asks for it; None also before the first step, here or since
+        a state was loaded or clip_norm came.
         """
         return self._tensors.grad_norm if self._wants_norm and self.count + self.skipped != self._steps_before else None
+
+    @property
+    def _wants_norm(self) -> bool:
+        options = self._step_options
+        return self._limit.value is not None or options.skip_nonfinite or options.error_if_nonfinite
 
     @property
     def lr(self) -> Any:
@@ -442,6 +480,8 @@ class Optimizer(Resumable):
     def set(self, name: str, value: Any, group: int | None = None) -> None:
         """Change a hyper-parameter, to a number or a schedule: of one group, or of all.
 
+        `clip_norm`, which is one for all groups, can be changed, too; None stops the clipping.
+
         Whether a state is kept does not change any more: momentum cannot be switched on or off here.
 
         Raises:
@@ -452,6 +492,12 @@ class Optimizer(Resumable):
 
     def _set(self, name: str, value: Any, group: int | None) -> None:
         where = f"{self._name}.set"
+        if isinstance(name, str) and name in OF_ALL:
+            if group is not None:
+                wanted = f"must be left out, as {name} is one for all groups"
+                raise ValueError(f"{where}: group {wanted}; got {_checks.describe(group)}")
+            self._change([], Limit(where, value))
+            return
         chosen = range(len(self._arranged.groups)) if group is None else self._part(where, group)
         groups = [self._arranged.groups[g] for g in chosen]
         self._change([(one, one.changed(where, name, value)) for one in groups])
@@ -460,14 +506,29 @@ class Optimizer(Resumable):
         parts = self._arranged.parts
         return parts[_checks.count(where, "group", group, high=len(parts) - 1)]
 
-    def _change(self, changes: list[tuple[Group, Options]]) -> None:
-        """Give groups other options, which have been checked."""
+    def _change(self, changes: list[tuple[Group, Options]], limit: Limit | None = None) -> None:
+        """Give groups other options, and norms another limit, which have been checked."""
+        had_norm, before = self._wants_norm, ([(one, one.copied_options()) for one, _ in changes], self._limit)
+        self._exchange(changes, self._limit if limit is None else limit)
+        try:
+            self._live = self._apply(self._arranged, self._tensors)
+        except BaseException:  # of a device, which takes no functions, and nothing while a graph is captured
+            self._exchange(*before)
+            with suppress(TypeError, RuntimeError):
+                self._apply(self._arranged, self._tensors)
+            raise
+        self._shared["clip_norm"] = self._limit.value
+        if self._wants_norm and not had_norm:
+            self._steps_before = self.count + self.skipped
+
+    def _exchange(self, changes: list[tuple[Group, Options]], limit: Limit) -> None:
         for one, options in changes:
             if isinstance(options["lr"], np.ndarray):  # C reads the array that it was given
                 one.options["lr"][...] = options["lr"]
                 options["lr"] = one.options["lr"]
             one.options = options
-        self._live = self._apply(self._arranged, self._tensors)
+        limit.where = self._name
+        self._limit = limit
 
     # ----------------------------------------------------------------------------------------------------------- groups
 

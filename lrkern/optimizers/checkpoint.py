@@ -9,7 +9,7 @@ import numpy as np
 
 from lrkern import _checks
 from lrkern.optimizers.groups import unique
-from lrkern.optimizers.options import Group
+from lrkern.optimizers.options import OF_ALL, Group
 from lrkern.optimizers.resume import Saved
 from lrkern.schedules.expression import Schedule
 
@@ -25,11 +25,16 @@ def hypers(group: Group, key: str, arrays: dict[str, Any]) -> dict[str, Any]:
         if isinstance(value, np.ndarray):
             arrays[key] = value
             found[name] = {"array": key}
-        elif isinstance(value, Schedule):
-            found[name] = {"schedule": value.to_dict()}
-        elif not callable(value):
-            found[name] = value
+        else:
+            found |= plain_value(name, value)
     return found
+
+
+def plain_value(name: str, value: Any) -> dict[str, Any]:
+    """A number, schedule or None under its name, as a file holds it; nothing of a function."""
+    if isinstance(value, Schedule):
+        return {name: {"schedule": value.to_dict()}}
+    return {} if callable(value) else {name: value}
 
 
 def placed(
@@ -70,6 +75,7 @@ def add_parameters(where: str, path: str | PathLike[str], saved: Saved, plain: d
         }
         for g, group in enumerate(groups)
     ]
+    saved.of_all = {name: _value(f"{where}: {path}: {name}", plain[name], plain["arrays"]) for name in OF_ALL if name in plain}
 
 
 def _value(what: str, value: Any, arrays: dict[str, Any]) -> Any:

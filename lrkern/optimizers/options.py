@@ -32,8 +32,14 @@ weight = _core.Range(0.0, 1.0)
 OF_GROUPS = ("ema", "decay_mask")
 """Options of groups that are none of a rule."""
 
+OF_ALL = ("clip_norm",)
+"""What `set` changes for all groups together."""
+
 SQUARES = {"float16": "in which squares of gradients below 2e-4 are 0 and steps explode: bfloat16 holds them"}
 """What is unfit for states that the root is taken of."""
+
+DIFFERENCES = {"bfloat16": "in which the difference of averages that centered divides by is lost, and steps explode"}
+"""What is unfit, too, where it is taken of the difference of two."""
 
 BASICS = {"lr": nonnegative, "weight_decay": nonnegative}
 """Hyper-parameters that every rule has."""
@@ -171,7 +177,7 @@ class Group:
         if not isinstance(name, str) or name not in self.rule.hypers:
             from lrkern.optimizers.option_names import hint
 
-            names = list(self.rule.hypers)
+            names = [*self.rule.hypers, *OF_ALL]
             got = f"{_checks.describe(name)}{hint(name, names)}"
             raise TypeError(f"{where}: name must be one of {', '.join(names)}; got {got}")
         options = self.rule.read(where, {**(options or self.options), name: value})
@@ -188,6 +194,10 @@ class Group:
             raise ValueError(f"{where}: {name} cannot change {change}: other states would be needed")
         self._check_shrinkage(options)
         return options
+
+    def copied_options(self) -> Options:
+        """The options; nothing that changes them changes these."""
+        return {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in self.options.items()}
 
     def _check_shrinkage(self, options: Options) -> None:
         """Raises where the numbers among the options shrink too much; schedules are looked at when they give theirs."""
@@ -237,6 +247,36 @@ class Group:
         if callable(value):
             return self._checked(name, value(count), count)
         return value.copy() if isinstance(value, np.ndarray) else value  # C reads the array itself
+
+
+class Limit:
+    """What norms of gradients are clipped to: a number, a schedule, or None."""
+
+    def __init__(self, where: str, value: Any) -> None:
+        self.where = where
+        self.value: Any = value if value is None or callable(value) else self._checked(where, value)
+
+    @staticmethod
+    def _checked(where: str, value: Any) -> float:
+        return _checks.real(where, "clip_norm", _checks.single(value), above=0.0, high=MAX)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it is a schedule."""
+        return callable(self.value)
+
+    def apply(self, tensors: Steps) -> None:
+        """Give a list the number; of a schedule, until it is told more, nothing but that norms are asked for."""
+        tensors.set_clip_norm(np.inf if self.value is None else MAX if self.is_live else self.value)
+
+    def hand_over(self, tensors: Any) -> None:
+        """Give the schedule itself to a list that evaluates it."""
+        if self.is_live:
+            tensors.set_schedule(0, None, "clip_norm", self.value)
+
+    def refresh(self, tensors: Steps, index: int, count: int) -> None:
+        """Give a list the value that the schedule has at a step."""
+        tensors.set_clip_norm(self._checked(f"{self.where}, step {count}", self.value(count)))
 
 
 def _floats(where: str, lrs: Any) -> Any:

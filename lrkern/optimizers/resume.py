@@ -38,6 +38,8 @@ class Saved:
     params: dict[str, Any] | None = None
     hypers: list[dict[str, Any]] | None = field(default=None)
     """Of each group, where they are to be loaded."""
+    of_all: dict[str, Any] = field(default_factory=dict)
+    """Those of all groups together."""
 
 
 @dataclass

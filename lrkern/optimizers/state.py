@@ -11,7 +11,7 @@ from lrkern import _checks
 from lrkern.backends import Backend
 from lrkern.optimizers import arrays as _arrays
 from lrkern.optimizers.arranged import Arranged
-from lrkern.optimizers.options import Group, Options, Rule
+from lrkern.optimizers.options import Group, Limit, Options, Rule
 
 if TYPE_CHECKING:
     from lrkern._core import Steps
@@ -31,6 +31,7 @@ class Resumable:
     _backend: Backend
     _halves: bool
     _steps_before: int
+    _limit: Limit
 
     if TYPE_CHECKING:
 
@@ -38,7 +39,7 @@ class Resumable:
         def count(self) -> int: ...
         @property
         def skipped(self) -> int: ...
-        def _change(self, changes: list[tuple[Group, Options]]) -> None: ...
+        def _change(self, changes: list[tuple[Group, Options]], limit: Limit | None = None) -> None: ...
 
     def __reduce__(self) -> Any:
         raise TypeError(
@@ -122,14 +123,15 @@ class Resumable:
         kept = Kept(own.structure.label, own.places(), self._kept, self._rule.states, own.params, updates)
         loaded = fit(where, kept, saved, strict)
         changes = self._changes(where, saved.hypers, loaded.unloaded, strict)
+        limit = Limit(where, saved.of_all["clip_norm"]) if "clip_norm" in saved.of_all else None
         if loaded.begun:
             loaded.pairs.extend(self._tensors.alone(partial(self._begun, loaded.begun, loaded.pairs)))
         self._tensors.restore(loaded.updates, saved.count, saved.skipped, loaded.pairs)
         self._steps_before = saved.count + saved.skipped
         if own.has_copies:
             self._tensors.alone(self._tensors.write_copies)
-        if changes:
-            self._change(changes)
+        if changes or limit is not None:
+            self._change(changes, limit)
         return loaded.unloaded
 
     def _begun(self, begun: list[int], pairs: list[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
@@ -166,9 +168,9 @@ class Resumable:
 
         Args:
             path: of the file.
-            parameters: True writes a checkpoint, all that a run goes on from: the parameters as well, and the
-                hyper-parameters of each group, schedules included. Functions that are no `Schedule` it cannot hold: there
-                `load` keeps what the optimizer was made with. Without it, save parameters along with the file.
+            parameters: True writes a checkpoint, all that a run goes on from: the parameters as well, the
+                hyper-parameters of each group and `clip_norm`, schedules included. Functions that are no `Schedule` it cannot
+                hold: there `load` keeps what the optimizer was made with. Without it, save parameters along with the file.
 
         Raises:
             OSError: the file cannot be written, or the path is a directory, a device or a FIFO.
@@ -209,6 +211,7 @@ class Resumable:
         if parameters:
             groups = [self._arranged.groups[part[0]] for part in self._arranged.parts]
             plain["groups"] = [_checkpoint.hypers(group, f"lr/{g}", arrays) for g, group in enumerate(groups)]
+            plain |= _checkpoint.plain_value("clip_norm", self._limit.value)
         state_files.save(f"{self._name}.save", path, arrays, plain)
 
     def load(self, path: str | PathLike[str], *, parameters: bool = False, strict: bool = True) -> Unloaded:

@@ -20,7 +20,7 @@ lrk_step_options lrk_step_defaults(void)
 
 lrk_status lrk_step_list_init(lrk_step_list *list, int64_t count, int64_t n_groups)
 {
-    const size_t room = (size_t)count + 1;
+    const size_t room = (size_t)count + 1, clips = (size_t)(count > n_groups ? count : n_groups) + 1;
     *list = (lrk_step_list){
         .tensors = calloc(room, sizeof *list->tensors),
         .updates = calloc(room, sizeof *list->updates),
@@ -29,13 +29,17 @@ lrk_status lrk_step_list_init(lrk_step_list *list, int64_t count, int64_t n_grou
         .n_groups = n_groups,
         .starts = calloc(room, sizeof *list->starts),
         .blocks = calloc(room, sizeof *list->blocks),
+        .clips = calloc(clips, sizeof *list->clips),
         .written = calloc(room * LRK_MAX_WRITTEN, sizeof *list->written),
     };
-    if (list->tensors != NULL && list->updates != NULL && list->groups != NULL && list->starts != NULL &&
-        list->blocks != NULL && list->written != NULL)
-        return LRK_OK;
-    lrk_step_list_free(list);
-    return LRK_ERROR_MEMORY;
+    if (list->tensors == NULL || list->updates == NULL || list->groups == NULL || list->starts == NULL ||
+        list->blocks == NULL || list->clips == NULL || list->written == NULL) {
+        lrk_step_list_free(list);
+        return LRK_ERROR_MEMORY;
+    }
+    for (int64_t g = 0; g < n_groups; g++)
+        list->groups[g].clips_with = (int32_t)g;
+    return LRK_OK;
 }
 
 void lrk_step_list_free(lrk_step_list *list)
@@ -46,6 +50,7 @@ void lrk_step_list_free(lrk_step_list *list)
     free(list->starts);
     free(list->blocks);
     free(list->sums);
+    free(list->clips);
     free(list->written);
     *list = (lrk_step_list){0};
 }
@@ -83,8 +88,6 @@ static bool is_plain(const lrk_step_list *list, const lrk_step_tensor *tensor)
 
 int64_t lrk_step_list_seal(lrk_step_list *list, int64_t *other)
 {
-    for (int64_t g = 0; g < list->n_groups; g++)
-        list->groups[g].measures = lrk_rule_measures(list->groups[g].rule);
     list->n_written = 0;
     for (int64_t i = 0; i < list->count; i++) {
         lrk_step_tensor *const tensor = &list->tensors[i];

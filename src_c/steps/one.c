@@ -9,6 +9,7 @@ static lrk_status run_one(lrk_rule rule, const void *inputs, size_t inputs_size,
 {
     lrk_step_group group = {.rule = rule};
     int64_t starts[2], blocks[2], other;
+    lrk_step_clip clips[1];
     lrk_step_span written[LRK_MAX_WRITTEN];
     lrk_step_list list = {
         .tensors = &tensor,
@@ -18,6 +19,7 @@ static lrk_status run_one(lrk_rule rule, const void *inputs, size_t inputs_size,
         .n_groups = 1,
         .starts = starts,
         .blocks = blocks,
+        .clips = clips,
         .written = written,
     };
     memcpy(group.inputs, inputs, inputs_size);

@@ -35,10 +35,8 @@ typedef struct job {
     const lrk_step_options *options;
     const lrk_step_kernels *kernels;
     int64_t piece;
-    double factor; /* of gradients */
+    lrk_clip_per per; /* whose gradients are multiplied by a factor of their own */
     double scale; /* of what a norm is taken of */
-    bool prepares; /* gradients are not used as they are */
-    bool bare; /* nothing but the rule */
 } job;
 
 /* One element of staging memory is as large as any. The rest keeps buffers from falling on the same cache sets. */
@@ -60,6 +58,26 @@ static void *at(const lrk_step_tensor *tensor, int role, int64_t element)
 {
     char *const data = tensor->data[role];
     return data == NULL ? NULL : data + element * lrk_storage_bytes((lrk_storage)tensor->type[role]);
+}
+
+/* The place in list->clips of the gradients that a tensor's have a factor with. */
+static int64_t clip_of(const job *j, const lrk_step_tensor *tensor)
+{
+    if (j->per == LRK_CLIP_LIST)
+        return 0;
+    return 1 + (j->per == LRK_CLIP_GROUP ? j->list->groups[tensor->group].clips_with : tensor - j->list->tensors);
+}
+
+/* What the gradients of a tensor are multiplied by. */
+static double factor_of(const job *j, const lrk_step_tensor *tensor)
+{
+    return j->list->clips[clip_of(j, tensor)].factor;
+}
+
+/* Whether they are used otherwise than as they are. */
+static bool prepares(const job *j, const lrk_step_tensor *tensor)
+{
+    return j->options->clip_value < HUGE_VAL || factor_of(j, tensor) != 1;
 }
 
 /* ---- Scalars */
@@ -165,15 +183,15 @@ static const void *raw_gradient(const block *b, workspace *w)
 /* The gradient in T, scaled and clipped. */
 static const void *gradient(const job *j, const block *b, workspace *w)
 {
-    const double limit = j->options->clip_value;
-    if (!j->prepares)
+    const double limit = j->options->clip_value, factor = factor_of(j, b->tensor);
+    if (!prepares(j, b->tensor))
         return raw_gradient(b, w);
     if (b->tensor->sparse == NULL) {
         lrk_step_prepare *const prepare = b->kernels->prepare[b->tensor->type[LRK_GRAD]];
-        prepare(b->size, b->ahead, at(b->tensor, LRK_GRAD, b->begin), w->grad.bytes, j->factor, limit);
+        prepare(b->size, b->ahead, at(b->tensor, LRK_GRAD, b->begin), w->grad.bytes, factor, limit);
         return w->grad.bytes;
     }
-    b->kernels->prepare[b->type](b->size, 0, sum_rows(b, w), w->term.bytes, j->factor, limit);
+    b->kernels->prepare[b->type](b->size, 0, sum_rows(b, w), w->term.bytes, factor, limit);
     return w->term.bytes;
 }
 
@@ -313,8 +331,8 @@ static void run_bare(const job *j, const lrk_step_tensor *tensor, const void *co
 /* Elements [from, to) of those that the step works on. */
 static void run_range(const job *j, workspace *w, const lrk_step_tensor *tensor, int64_t from, int64_t to)
 {
-    const bool sparse = tensor->sparse != NULL;
-    if (j->bare && tensor->plain && !sparse && tensor->type[LRK_GRAD] == tensor->type[LRK_PARAM]) {
+    const bool sparse = tensor->sparse != NULL, bare = !j->options->zero_grad && !prepares(j, tensor);
+    if (bare && tensor->plain && !sparse && tensor->type[LRK_GRAD] == tensor->type[LRK_PARAM]) {
         const void *const coefs = coefs_of(j, w, tensor);
         const int64_t head = to - from < ALIGN_FROM ? 0 : to_line(tensor, from);
         if (head > 0)
@@ -442,9 +460,17 @@ static void visit_blocks(const job *j, int64_t piece, void (*visit)(const job *j
         }
 }
 
+/* Whether a norm is taken of elements multiplied by `scale`. */
+static bool is_taken(const lrk_step_clip *clip, double scale)
+{
+    return scale == 1 || (scale > 1 ? clip->square < TINY_SUM : clip->square == HUGE_VAL);
+}
+
 static void sum_gradient(const job *j, workspace *w, const block *b, int64_t k)
 {
-    j->list->sums[k] = b->kernels->norm(b->size, b->ahead, raw_gradient(b, w), j->scale);
+    const lrk_step_clip *const clips = j->list->clips;
+    if (is_taken(&clips[0], j->scale) || is_taken(&clips[clip_of(j, b->tensor)], j->scale))
+        j->list->sums[k] = b->kernels->norm(b->size, b->ahead, raw_gradient(b, w), j->scale);
 }
 
 static void sum_gradients(void *ctx, int64_t piece)
@@ -455,9 +481,10 @@ static void sum_gradients(void *ctx, int64_t piece)
 static void sum_measured(const job *j, workspace *w, const block *b, int64_t k)
 {
     const lrk_step_tensor *const tensor = b->tensor;
-    lrk_step_measure *const measure = b->kernels->measure[j->list->groups[tensor->group].rule];
-    if (measure == NULL)
+    const lrk_step_group *const group = &j->list->groups[tensor->group];
+    if (!group->measures)
         return;
+    lrk_step_measure *const measure = b->kernels->measure[group->rule];
     const void *const grad = gradient(j, b, w), *const param = parameter(j, b, w), *const coefs = coefs_of(j, w, tensor);
     void *states[LRK_MAX_STATES];
     load_states(b, w, states);
@@ -505,27 +532,65 @@ static double total_of(const double *sums, int64_t first, int64_t count, int64_t
     return lrk_sum_round(&total);
 }
 
-/* The sum of the squares of all gradients, each multiplied by `scale`. */
-static double square_of_gradients(job *j, double scale)
+/* Notes the sum of squares of elements that were multiplied by `scale`. */
+static void note(lrk_step_clip *clip, double square, double scale)
 {
-    j->scale = scale;
-    run_norms(j, sum_gradients);
-    return total_of(j->list->sums, 0, j->list->blocks[j->list->count], 1);
+    if (!is_taken(clip, scale))
+        return;
+    if (scale == 1)
+        clip->square = square;
+    clip->norm = __builtin_sqrt(square) / scale;
+    clip->finite = square < HUGE_VAL;
 }
 
-/* The norm of all gradients, as they are stored. *finite: whether each of them is. */
-static double raw_norm(job *j, bool *finite)
+/* The sums of squares of groups. False without memory. */
+static bool note_groups(const job *j)
 {
-    bool doubles = false;
-    for (int64_t i = 0; i < j->list->count; i++)
-        doubles |= j->list->tensors[i].data[LRK_GRAD] != NULL && j->list->tensors[i].type[LRK_PARAM] == LRK_F64;
-    double scale = 1, square = square_of_gradients(j, scale);
-    if (doubles && (square == HUGE_VAL || square < TINY_SUM)) {
-        scale = square < TINY_SUM ? SCALE : 1 / SCALE;
-        square = square_of_gradients(j, scale);
+    const lrk_step_list *const list = j->list;
+    lrk_exact_sum *const totals = calloc((size_t)list->n_groups + 1, sizeof *totals);
+    if (totals == NULL)
+        return false;
+    for (int64_t i = 0; i < list->count; i++)
+        for (int64_t k = list->blocks[i]; k < list->blocks[i + 1]; k++)
+            lrk_sum_add(&totals[list->groups[list->tensors[i].group].clips_with], list->sums[k]);
+    for (int64_t g = 0; g < list->n_groups; g++)
+        note(&list->clips[1 + g], lrk_sum_round(&totals[g]), j->scale);
+    free(totals);
+    return true;
+}
+
+/* Takes the norms of those gradients that have them taken of elements multiplied by `scale`. False without memory. */
+static bool take_norms(job *j, double scale)
+{
+    const lrk_step_list *const list = j->list;
+    j->scale = scale;
+    run_norms(j, sum_gradients);
+    note(&list->clips[0], total_of(list->sums, 0, list->blocks[list->count], 1), scale);
+    for (int64_t i = 0; i < list->count && j->per == LRK_CLIP_TENSOR; i++)
+        note(&list->clips[1 + i], total_of(list->sums, list->blocks[i], list->blocks[i + 1] - list->blocks[i], 1), scale);
+    return j->per != LRK_CLIP_GROUP || note_groups(j);
+}
+
+/* How many places of list->clips are used. */
+static int64_t count_clips(const job *j)
+{
+    return 1 + (j->per == LRK_CLIP_LIST ? 0 : j->per == LRK_CLIP_GROUP ? j->list->n_groups : j->list->count);
+}
+
+/* The norm of all gradients, as they are stored, and those that clip_per asks for. False without memory. */
+static bool take_all_norms(job *j)
+{
+    const lrk_step_list *const list = j->list;
+    bool doubles = false, tiny = false, huge = false;
+    for (int64_t i = 0; i < list->count; i++)
+        doubles |= list->tensors[i].data[LRK_GRAD] != NULL && list->tensors[i].type[LRK_PARAM] == LRK_F64;
+    if (!take_norms(j, 1))
+        return false;
+    for (int64_t c = 0; c < count_clips(j) && doubles; c++) {
+        tiny |= is_taken(&list->clips[c], SCALE);
+        huge |= is_taken(&list->clips[c], 1 / SCALE);
     }
-    *finite = square < HUGE_VAL;
-    return __builtin_sqrt(square) / scale;
+    return (!tiny || take_norms(j, SCALE)) && (!huge || take_norms(j, 1 / SCALE));
 }
 
 /* Sets the norms of tensors whose rules ask for them. */
@@ -557,12 +622,15 @@ static void zero_gradients(const lrk_step_list *list)
     }
 }
 
-static bool any_measures(const lrk_step_list *list)
+/* Whether any group measures; each is told whether it does. */
+static bool find_measures(const lrk_step_list *list)
 {
-    for (int64_t g = 0; g < list->n_groups; g++)
-        if (list->groups[g].measures)
-            return true;
-    return false;
+    bool any = false;
+    for (int64_t g = 0; g < list->n_groups; g++) {
+        lrk_step_group *const group = &list->groups[g];
+        any |= group->measures = lrk_rule_measures(group->rule, group->inputs);
+    }
+    return any;
 }
 
 static void copy_tensor(void *ctx, int64_t index)
@@ -591,34 +659,74 @@ void lrk_step_copy(lrk_step_list *list)
     lrk_parallel(list->count, copy_tensor, &j);
 }
 
+/* What gradients are multiplied by. */
+static void set_factors(const job *j, bool clips)
+{
+    const double grad_scale = j->options->grad_scale, limit = j->options->clip_norm;
+    for (int64_t c = 0; c < count_clips(j); c++) {
+        lrk_step_clip *const clip = &j->list->clips[c];
+        clip->factor = clips && !(clip->norm / grad_scale <= limit) ? limit / clip->norm : 1 / grad_scale;
+    }
+}
+
 lrk_step_result lrk_step_run(lrk_step_list *list, const lrk_step_options *options)
 {
     LRK_FP_DEFAULT_HERE;
     const lrk_kernels *const active = lrk_active();
-    const bool clips = options->clip_norm < HUGE_VAL, measures = any_measures(list);
+    const bool clips = options->clip_norm < HUGE_VAL, measures = find_measures(list);
+    const bool wants_norm = clips || options->skip_nonfinite || options->error_if_nonfinite;
     lrk_step_result result = {.isa = active->isa, .grad_norm = NAN};
-    job j = {.list = list, .options = options, .kernels = active->steps, .factor = 1 / options->grad_scale};
-    if ((clips || options->skip_nonfinite || measures) && !make_blocks(list))
+    job j = {
+        .list = list,
+        .options = options,
+        .kernels = active->steps,
+        .per = clips ? options->clip_per : LRK_CLIP_LIST,
+    };
+    if ((wants_norm || measures) && !make_blocks(list))
         return (lrk_step_result){0};
-    if (clips || options->skip_nonfinite) {
-        bool finite;
-        const double raw = raw_norm(&j, &finite);
-        result.grad_norm = raw / options->grad_scale;
-        if (options->skip_nonfinite && !finite) {
-            result.skipped = true;
-            if (options->zero_grad)
-                zero_gradients(list);
+    if (wants_norm) {
+        if (!take_all_norms(&j))
+            return (lrk_step_result){0};
+        result.grad_norm = list->clips[0].norm / options->grad_scale;
+        result.refused = options->error_if_nonfinite && !list->clips[0].finite;
+        result.skipped = !result.refused && options->skip_nonfinite && !list->clips[0].finite;
+        if (result.skipped && options->zero_grad)
+            zero_gradients(list);
+        if (result.skipped || result.refused)
             return result;
-        }
-        if (clips && !(result.grad_norm <= options->clip_norm))
-            j.factor = options->clip_norm / raw;
     }
-    j.prepares = j.factor != 1 || options->clip_value < HUGE_VAL;
-    j.bare = !j.prepares && !options->zero_grad;
+    set_factors(&j, clips);
     if (measures)
         measure(&j);
     run_pieces(&j);
     for (int64_t i = 0; i < list->count; i++)
         list->updates[i] += list->tensors[i].data[LRK_GRAD] != NULL;
     return result;
+}
+
+int64_t lrk_step_nonfinite(const lrk_step_list *list, int64_t index, double *value)
+{
+    LRK_FP_DEFAULT_HERE;
+    const lrk_step_tensor *const tensor = &list->tensors[index];
+    const job j = {.kernels = lrk_active()->steps};
+    if (tensor->data[LRK_GRAD] == NULL)
+        return -1;
+    workspace w;
+    const int64_t blocks = blocks_per_row(tensor) * (tensor->sparse == NULL ? 1 : tensor->sparse->count);
+    for (int64_t k = 0; k < blocks; k++) {
+        const block b = norm_block(&j, tensor, k);
+        const char *const grad = raw_gradient(&b, &w);
+        for (int64_t i = 0; i < b.size; i++) {
+            float single = 0;
+            if (b.type == LRK_F64) {
+                memcpy(value, grad + i * (int64_t)sizeof *value, sizeof *value);
+            } else {
+                memcpy(&single, grad + i * (int64_t)sizeof single, sizeof single);
+                *value = single;
+            }
+            if (!(__builtin_fabs(*value) < HUGE_VAL))
+                return b.begin + i;
+        }
+    }
+    return -1;
 }

@@ -48,7 +48,8 @@ static inline lrk_storage lrk_step_computed_in(const lrk_step_tensor *tensor)
     return tensor->type[LRK_PARAM] == LRK_F64 ? LRK_F64 : LRK_F32;
 }
 
-bool lrk_rule_measures(lrk_rule rule);
+/* Whether a rule with these inputs needs norms. */
+bool lrk_rule_measures(lrk_rule rule, const double *inputs);
 
 /* The scalars of update number n of a tensor. Returns how many there are. */
 int lrk_rule_scalars(lrk_rule rule, const double *inputs, int64_t n, const lrk_step_norms *norms, double *coefs);

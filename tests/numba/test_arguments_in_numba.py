@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numba.core.dispatcher import Dispatcher
+from numba.core.errors import TypingError
 
 import lrkern as lk
 import lrkern.numba as ln
@@ -166,3 +167,45 @@ def test_a_compiler_that_is_missing_is_told():
     program = "import sys; sys.modules['numba'] = None; import lrkern.numba"
     done = run(program)
     assert done.stderr.endswith("ImportError: lrkern.numba needs numba: pip install 'lrkern[numba]'\n")
+
+
+SQUARES = [  # states, and in which 16 bits which of them cannot be
+    ("adam_step", ["exp_avg", "exp_avg_sq", "max_exp_avg_sq"], {"count": 0}, ["float16"]),
+    ("adamw_step", ["exp_avg", "exp_avg_sq"], {"count": 0}, ["float16"]),
+    ("rmsprop_step", ["square_avg"], {}, ["float16"]),
+    ("rmsprop_step", ["square_avg", "grad_avg"], {}, ["float16", "bfloat16"]),
+    ("adagrad_step", ["sum"], {"count": 0}, ["float16"]),
+    ("lamb_step", ["exp_avg", "exp_avg_sq"], {"count": 0}, ["float16"]),
+]
+
+
+@pytest.mark.parametrize(("name", "states", "more", "unfit"), SQUARES, ids=str)
+def test_squares_are_in_no_16_bits_that_lose_them(name, states, more, unfit):
+    """What the namesakes in lrkern refuse, in their words; bfloat16 where they take it."""
+    carriers = {"float16": np.int16, "bfloat16": np.uint16}
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    dtypes = {"float16": np.dtype(np.float16), "bfloat16": np.dtype(ml_dtypes.bfloat16)}
+    for dtype in ("float16", "bfloat16"):
+        for k, state in enumerate(states):
+            p, g = np.ones(3, np.float32), np.full(3, 1e-4, np.float32)
+            arrays = [np.zeros(3, dtypes[dtype] if i == k else np.float32) for i in range(len(states))]
+            bits = [one.view(carriers[dtype]) if i == k else one for i, one in enumerate(arrays)]
+            if dtype not in unfit:
+                getattr(ln, name)(p, g, *bits, lr=0.1, **more)
+                assert (p != 1).all()
+                assert np.isfinite(p).all()
+                continue
+            with pytest.raises(TypeError, match=f"^{name}: {state} must not be {dtype}, ") as theirs:
+                getattr(lk, name)(p, g, *arrays, lr=0.1, **more)
+            with pytest.raises(TypingError) as mine:
+                getattr(ln, name)(p, g, *bits, lr=0.1, **more)
+            assert str(theirs.value) in str(mine.value)
+            assert (p == 1).all()
+
+
+def test_float16_holds_what_is_no_square():
+    p, g, b = np.ones(3, np.float32), np.ones(3, np.float32), np.zeros(3, np.int16)
+    ln.sgd_step(p, g, b, lr=0.5, momentum=0.5, first=True)
+    ln.lion_step(p, g, b, lr=0.5)
+    ln.lars_step(p, g, b, lr=0.5)
+    assert b.all()

@@ -33,6 +33,7 @@ AROUND = [
     {},
     {"clip_norm": 0.5, "ema": 0.9, "zero_grad": True},
     {"clip_value": 0.25, "skip_nonfinite": True},
+    {"clip_norm": lk.linear(0.5, 0.25, 3), "clip_per": "tensor", "ema": 0.9, "error_if_nonfinite": True},
 ]
 CASES = [(name, options) for name, tries in cases.OPTIMIZERS.items() for options in tries]
 

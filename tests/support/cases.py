@@ -452,8 +452,13 @@ OPTIMIZERS = {
         {"lr": 0.5, "weight_decay": 0.1, "convention": "optax", "nesterov": True, "eps": 1e-3, "trust": 0.1},
         {"lr": 0.5, "weight_decay": 0.1, "convention": "apex", "maximize": True, "momentum": 0.5},
         {"lr": 0.5, "momentum": 0.0},
+        {"lr": 0.1, "weight_decay": 0.1, "convention": "apex", "adapt": False},
     ],
-    "LAMB": [{"lr": 0.01}, {"lr": 0.01, "weight_decay": 0.1, "bias_correction": False, "maximize": True}],
+    "LAMB": [
+        {"lr": 0.01},
+        {"lr": 0.01, "weight_decay": 0.1, "bias_correction": False, "maximize": True},
+        {"lr": 0.01, "weight_decay": 0.1, "adapt": False},
+    ],
 }
 
 # Optimizer -> options, peak learning rate and number of steps with which it comes down to a minimum.

@@ -332,7 +332,9 @@ def lars(o: Update, p: Array, d: Array, states: States) -> Array:
     apex = o.convention == "apex"
     decayed = add_decay(o.rounded(o.weight_decay), p, d)
     P, M = norm(p), norm(decayed if o.convention == "optax" else d)
-    if P != 0 and M != 0:
+    if not o.adapt:
+        ratio = np.float64(1.0)
+    elif P != 0 and M != 0:
         below = M if o.convention == "optax" else M + o.weight_decay * P
         ratio = quotient_of_norms(o.trust * P, below + o.eps)
         if o.trust_clip:
@@ -363,7 +365,7 @@ def lamb(o: Update, p: Array, d: Array, states: States) -> Array:
     u = i * (m / fma(np.sqrt(v), r, o.rounded(o.eps)))
     u = fma(decay, p, u) if decay != 0 else u
     P, U = norm(p), norm(u)
-    step = quotient_of_norms(o.lr * P, U) if P != 0 and U != 0 else o.lr
+    step = quotient_of_norms(o.lr * P, U) if o.adapt and P != 0 and U != 0 else o.lr
     return fma(-o.rounded(step), u, p)
 
 
@@ -400,6 +402,7 @@ class Tensor:
     """A parameter and what is kept for it, as stored, flat in the order of memory."""
 
     param: Array
+    group: int
     options: dict[str, Any]
     row_length: int
     states: States
@@ -456,9 +459,11 @@ class Optimizer:
         name: str,
         params: Sequence[Any],
         *,
-        clip_norm: float | None = None,
+        clip_norm: Any = None,
+        clip_per: str = "list",
         clip_value: float | None = None,
         skip_nonfinite: bool = False,
+        error_if_nonfinite: bool = False,
         copy_to: Sequence[Any] | None = None,
         zero_grad: bool = False,
         state_dtype: Any = None,
@@ -469,26 +474,27 @@ class Optimizer:
     ) -> None:
         self.name = name
         self.rule, self.states = RULES[name]
-        self.clip_norm, self.clip_value = clip_norm, clip_value
-        self.skip_nonfinite, self.zero_grad = skip_nonfinite, zero_grad
+        self.clip_norm, self.clip_per, self.clip_value = clip_norm, clip_per, clip_value
+        self.skip_nonfinite, self.error_if_nonfinite, self.zero_grad = skip_nonfinite, error_if_nonfinite, zero_grad
         self.rounding, self.state_rounding, self.seed = rounding, state_rounding, seed
         self.count = self.skipped = 0
         self.grad_norm: float | None = None
         self.tensors = []
-        for group in params if params and isinstance(params[0], dict) else [{"params": params}]:
+        for g, group in enumerate(params if params and isinstance(params[0], dict) else [{"params": params}]):
             own = {**options, **group}
             for param in own.pop("params"):
-                self.tensors.append(self._make_tensor(name, param, own, state_dtype))
+                self.tensors.append(self._make_tensor(name, param, g, own, state_dtype))
         for tensor, copy in zip(self.tensors, copy_to or [], strict=bool(copy_to)):
             if copy is not None:
                 tensor.copy = to_nearest(tensor.load_param(np.arange(tensor.param.size)), copy.dtype)
 
-    def _make_tensor(self, name: str, param: Array, options: dict[str, Any], state_dtype: Any) -> Tensor:
+    def _make_tensor(self, name: str, param: Array, group: int, options: dict[str, Any], state_dtype: Any) -> Tensor:
         flat = np.ravel(param, order="K").copy()
         t = computed_in(flat.dtype)
         start = to_nearest(np.full(flat.shape, options.get("initial_accumulator", 0.0), t), np.dtype(state_dtype or t))
         return Tensor(
             flat,
+            group,
             options,
             row_length=flat.size // max(param.shape[0], 1) if param.ndim else 1,
             states={state: start.copy() for state in kept_states(name, options)},
@@ -504,21 +510,34 @@ class Optimizer:
     def _step(self, grads: Sequence[Any], grad_scale: np.float64) -> None:
         pairs = [(tensor, grad) for tensor, grad in zip(self.tensors, grads, strict=True) if grad is not None]
         read = [read_gradient(tensor, grad) for tensor, grad in pairs]
-        s = 1 / grad_scale
-        if self.clip_norm is not None or self.skip_nonfinite:
-            raw_norm = norm_of_gradients([piece for one in read for piece in one.pieces])
-            self.grad_norm = float(raw_norm / grad_scale)
-            if self.clip_norm is not None and not self.grad_norm <= self.clip_norm:
-                s = self.clip_norm / raw_norm
-        if self.skip_nonfinite and not all(np.all(np.isfinite(one.values)) for one in read):
+        is_finite = all(np.all(np.isfinite(one.values)) for one in read)
+        if self.error_if_nonfinite and not is_finite:
+            raise ValueError("a gradient is not finite")
+        if self.clip_norm is not None or self.skip_nonfinite or self.error_if_nonfinite:
+            self.grad_norm = float(norm_of_gradients([piece for one in read for piece in one.pieces]) / grad_scale)
+        if self.skip_nonfinite and not is_finite:
             self.skipped += 1
         else:
-            for one in read:
+            for one, s in zip(read, self._scales(read, grad_scale), strict=True):
                 self._step_tensor(one, s)
             self.count += 1
         if self.zero_grad:
             for one in read:
                 stored_values(one.given)[...] = 0
+
+    def _scales(self, read: Sequence[Gradient], grad_scale: np.float64) -> list[Scalar]:
+        """s, for each tensor."""
+        if self.clip_norm is None:
+            return [1 / grad_scale] * len(read)
+        clip_norm = np.float64(self.clip_norm(self.count) if callable(self.clip_norm) else self.clip_norm)
+        of_each = {"list": [0] * len(read), "group": [one.tensor.group for one in read], "tensor": list(range(len(read)))}
+        numbers = of_each[self.clip_per]
+        scales = {}
+        for number in set(numbers):
+            pieces = [piece for one, its in zip(read, numbers, strict=True) if its == number for piece in one.pieces]
+            raw_norm = norm_of_gradients(pieces)
+            scales[number] = 1 / grad_scale if raw_norm / grad_scale <= clip_norm else clip_norm / raw_norm
+        return [scales[number] for number in numbers]
 
     def _step_tensor(self, grad: Gradient, s: Scalar) -> None:
         tensor, chosen, g, t = grad.tensor, grad.chosen, grad.values, grad.tensor.t

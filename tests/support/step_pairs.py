@@ -45,7 +45,8 @@ class Pair:
         self.found: list[tuple[str, list[Any], list[Any] | None, Any]] = []
         for isa in lk.isas():
             own, copies = copied(params), None if copy_to is None else copied(copy_to)
-            self.found.append((isa, own, copies, getattr(lk, name)(own, copy_to=copies, **options)))
+            given = None if copies is None else self.nested(copies)
+            self.found.append((isa, own, copies, getattr(lk, name)(own, copy_to=given, **options)))
 
     def load(self, count: int, updates: int, fill: Sequence[Array] | None = None) -> None:
         """Go on at a later step, with states of which each array holds as many as it can of `fill`'s, if given."""
@@ -64,6 +65,13 @@ class Pair:
                 ]
             opt.load_state_dict(state)
 
+    def nested(self, grads: Sequence[Any]) -> list[Any]:
+        """A flat list in the structure of the parameters."""
+        if not any(isinstance(one, dict) for one in self.params):
+            return list(grads)
+        left = iter(grads)
+        return [[next(left) for _ in group["params"]] for group in self.params]
+
     def step(self, grads: Sequence[Any], grad_scale: float = 1.0) -> None:
         """One step of each, on gradients of their own (pairs of indices and values too)."""
 
@@ -75,7 +83,7 @@ class Pair:
         for isa, _, _, opt in self.found:
             given = own()
             with lk.use_isa(isa):
-                opt.step(given, grad_scale=grad_scale)
+                opt.step(self.nested(given), grad_scale=grad_scale)
             for i, (one, other) in enumerate(zip(given, expected, strict=True)):
                 if one is not None:
                     assert_same_bits(reference.stored_values(one), reference.stored_values(other), f"{isa}: grads[{i}]")

@@ -150,6 +150,20 @@ static void make(fuzz_step_job *job, const fuzz_bytes *given, fuzz_bytes *rest, 
     fuzz_step_job_make(job, rest, prints);
 }
 
+/* A step is refused if and only if some gradient is not finite, which is still there to be found. */
+static void check_nonfinite(const lrk_step_list *list, const lrk_step_options *options, const lrk_step_result *result,
+                            fuzz_record *record)
+{
+    bool any = false;
+    for (int64_t i = 0; i < list->count; i++) {
+        double value;
+        const int64_t element = lrk_step_nonfinite(list, i, &value);
+        fuzz_note(record, "not finite", i, (uint64_t)element);
+        any |= element >= 0;
+    }
+    FUZZ_CHECK(result->refused == (options->error_if_nonfinite && any), "not finite: %d, refused: %d", any, result->refused);
+}
+
 static void run_list(fuzz_step_job *job, fuzz_record *record)
 {
     fuzz_step_job_gradients(job);
@@ -157,6 +171,8 @@ static void run_list(fuzz_step_job *job, fuzz_record *record)
         const lrk_step_result result = lrk_step_run(&job->list, &job->options);
         FUZZ_CHECK(result.isa == lrk_active_isa(), "another ISA ran");
         fuzz_note(record, "skipped", step, result.skipped);
+        fuzz_note(record, "refused", step, result.refused);
+        check_nonfinite(&job->list, &job->options, &result, record);
         fuzz_note_double(record, "grad_norm", step, result.grad_norm);
         note_arrays(job, record);
     }
