@@ -2,7 +2,8 @@
 
 That is `n_steps` or `current_step`, the number of calls, where it counts calls; `num_updates` or `current_epoch` where it is
 told. Recipes call most of them after an update: the first update then has the optimizer's own rate, and update number t from 0
-the value of step t. `NewBobScheduler` follows a metric: it is the dialect "speechbrain" of `lrkern.plateau`.
+the value of step t. `NewBobScheduler` and `ReduceLROnPlateau` follow a metric:
+they are the dialects "speechbrain" and "speechbrain_plateau" of `lrkern.plateau`.
 """
 
 from __future__ import annotations
