@@ -52,7 +52,7 @@ def fine_unit(length: Fraction) -> int:
 
 
 def wave(high: float, low: float, half: Length) -> Schedule:
-    """low + (high - low)(1 + cos(pi t/half))/2 for ever."""
+    """low + (high - low)(1 + cos(pi t/half))/2; never ends."""
 
     def waves(steps: int) -> Schedule:
         return join([schedules.cosine(high, low, steps), schedules.cosine(low, high, steps)], [steps]).repeat(2 * steps)
@@ -86,7 +86,7 @@ def sequence(parts: Sequence[Schedule], boundaries: Sequence[float], side: str |
 
 
 def always(s: Schedule) -> Schedule:
-    """s(0) for ever, to more digits than a float of it has."""
+    """s(0) at every step, to more digits than a float of it has."""
     return s.staircase(MAX_COUNT)
 
 
@@ -96,7 +96,7 @@ def counted(steps: int) -> Schedule:
 
 
 def inverse_root(start: float, x: float) -> Schedule:
-    """start/sqrt(x) for ever, x > 0."""
+    """start/sqrt(x) at every step, x > 0."""
     return always(schedules.exponential(start, x, 2).shift(-1)) / x
 
 

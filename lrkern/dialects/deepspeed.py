@@ -166,9 +166,9 @@ def OneCycleMomentum(
 
     After the cycle it is cycle_max_mom (1 + decay_mom_rate k/decay_step_size), k steps later, without a limit.
 
-    Args: those of `OneCycle`; with `cycle_momentum=False` there is none, a ValueError.
+    Args: those of `OneCycle`; `cycle_momentum=False` is a ValueError, as there is no momentum then.
 
-    Source: deepspeed OneCycle, which sets cycle_min_mom for the very first update and the second beta to 0.99 for ever.
+    Source: deepspeed OneCycle, which sets cycle_min_mom for the very first update, and the second beta to 0.99 throughout.
 
     >>> OneCycleMomentum(0.0, 1.0, cycle_first_step_size=2).table(5)
     array([0.9 , 0.85, 0.8 , 0.85, 0.9 ])

@@ -37,7 +37,7 @@ def OptimizerParamScheduler(
 
     With r from 0 to 1 between the two, min_lr + (max_lr - min_lr) times: 1 - r, (1 + cos(pi r))/2; "WSD": 1, and in the last
     wsd_decay_steps, r counted in them, 1 - r, (1 + cos(pi r))/2, 2 2^-r - 1 or 1 - sqrt(r). "inverse-square-root":
-    max(min_lr, max_lr sqrt(lr_warmup_steps/t)); "constant": max_lr for ever.
+    max(min_lr, max_lr sqrt(lr_warmup_steps/t)); "constant": max_lr.
 
     Args:
         init_lr, max_lr, min_lr: init_lr <= max_lr, 0 <= min_lr <= max_lr.

@@ -248,7 +248,7 @@ def MultiplicativeDecay(learning_rate: float, lr_lambda: Callable[[int], float],
 
 
 def CosineAnnealingDecay(learning_rate: float, T_max: int, eta_min: float = 0.0) -> Schedule:
-    """eta_min + (learning_rate - eta_min)(1 + cos(pi t/T_max))/2: after T_max steps it rises again, and so on for ever.
+    """eta_min + (learning_rate - eta_min)(1 + cos(pi t/T_max))/2: after T_max steps it rises again, and so on.
 
     Args:
         learning_rate: >= 0.

@@ -196,7 +196,7 @@ def LinearNoamScheduler(lr_initial: float, n_warmup_steps: int, n_keep_steps: in
 
 
 def CyclicCosineScheduler(n_warmup_steps: int, lr_initial: float, total_steps: int = 100000) -> Schedule:
-    """lr_initial (1 + cos(pi (t - n_warmup_steps)/total_steps))/2, for ever.
+    """lr_initial (1 + cos(pi (t - n_warmup_steps)/total_steps))/2; never ends.
 
     Args:
         n_warmup_steps: where the top is, >= 0; the steps before it are on the wave, too.

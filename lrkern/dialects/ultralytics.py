@@ -24,7 +24,7 @@ class Rates(NamedTuple):
 
 
 def one_cycle(y1: float = 0.0, y2: float = 1.0, steps: int = 100) -> Schedule:
-    """y1 + (y2 - y1)(1 - cos(pi t/steps))/2: after `steps` steps it goes back, and so on for ever.
+    """y1 + (y2 - y1)(1 - cos(pi t/steps))/2: after `steps` steps it goes back, and so on.
 
     Args:
         y1, y2: the ends.
