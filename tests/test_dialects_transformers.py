@@ -95,6 +95,7 @@ def enter():
                 options = {"warmup_type": up, "decay_type": down, "min_lr_ratio": low}
                 case(H.get_wsd_schedule(b, w, d, num_stable_steps=stable, **options), after)
                 assert H.get_wsd_schedule(b, w, d, w + stable + d, **options) == CASES[-1][0]
+                assert H.get_wsd_schedule(b, w, d, w + stable + d, stable, **options) == CASES[-1][0]
 
 
 enter()
@@ -153,6 +154,16 @@ BAD = [
         lambda: H.get_cosine_with_min_lr_schedule_with_warmup(0.1, 1, 3),
         ValueError,
         "one of min_lr and min_lr_rate must be given",
+    ),
+    (
+        lambda: H.get_wsd_schedule(0.1, 10, 20, 100, 30),
+        ValueError,
+        "transformers.get_wsd_schedule: num_training_steps must be 60, that of all phases, or left out; got 100 (int)",
+    ),
+    (
+        lambda: H.get_scheduler("warmup_stable_decay", 0.1, 10, 100, {"num_decay_steps": 20, "num_stable_steps": 30}),
+        ValueError,
+        "transformers.get_scheduler: num_training_steps must be 60, that of all phases, or left out; got 100 (int)",
     ),
     (lambda: H.get_wsd_schedule(0.1, 1, 3), ValueError, "num_training_steps or num_stable_steps must be given; got None"),
     (lambda: H.get_wsd_schedule(0.1, 5, 6, 10), ValueError, "num_training_steps must be >= 11, warm-up and decay; got 10"),

@@ -40,9 +40,15 @@ def constant(where: str, base_lr: float, num_warmup_steps: int = 0) -> Schedule:
     return run.then(schedules.constant(run.base_lr))
 
 
-def linear(where: str, base_lr: float, num_warmup_steps: int, num_training_steps: int) -> Schedule:
+def linear(
+    where: str, base_lr: float, num_warmup_steps: int, num_training_steps: int, f_min: float = 0.0, f_max: float = 1.0
+) -> Schedule:
     run = Run(where, base_lr, num_warmup_steps, num_training_steps)
-    return run.then(schedules.linear(run.base_lr, 0.0, run.decay))
+    last, top = real(where, "f_min", f_min), real(where, "f_max", f_max)
+    if (last, top) == (0.0, 1.0):
+        return run.then(schedules.linear(run.base_lr, 0.0, run.decay))
+    fall = schedules.linear(top, last, run.decay)
+    return run.base_lr * (join([schedules.linear(0.0, top, run.warmup), fall], [run.warmup]) if run.warmup else fall)
 
 
 def cosine(where: str, base_lr: float, num_warmup_steps: int, num_training_steps: int, num_cycles: float) -> Schedule:

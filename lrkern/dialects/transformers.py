@@ -263,13 +263,13 @@ def get_wsd_schedule(
 
     Args:
         num_warmup_steps, num_decay_steps: >= 0.
-        num_training_steps: of all three phases together; num_stable_steps takes precedence.
-        num_stable_steps: >= 0.
+        num_training_steps: of all three phases together.
+        num_stable_steps: >= 0; may be left out, or num_training_steps may.
         warmup_type, decay_type: "linear", "cosine" or "1-sqrt".
         min_lr_ratio: >= 0.
         num_cycles: waves of a cosine decay, >= 0.
 
-    Source: transformers get_wsd_schedule.
+    Source: transformers get_wsd_schedule, which warns where both are given, and takes num_stable_steps.
 
     >>> get_wsd_schedule(10.0, 2, 2, num_stable_steps=2, min_lr_ratio=0.1).table(7).round(4)
     array([ 1. ,  5.5, 10. , 10. , 10. ,  5.5,  1. ])
@@ -286,6 +286,11 @@ def get_wsd_schedule(
         stable = steps - warmup - decay
     else:
         stable = count(where, "num_stable_steps", num_stable_steps)
+        whole = warmup + stable + decay
+        if num_training_steps is not None and count(where, "num_training_steps", num_training_steps) != whole:
+            raise ValueError(
+                f"{where}: num_training_steps must be {whole}, that of all phases, or left out; got {describe(num_training_steps)}"
+            )
     kinds = ("linear", "cosine", "1-sqrt")
     choice(where, "warmup_type", warmup_type, kinds)
     choice(where, "decay_type", decay_type, kinds)
