@@ -40,7 +40,7 @@ def enter():
     case(H.get_constant_schedule(b), lambda t: exact(b))
     for w in (0, 1, 10):
         case(H.get_constant_schedule_with_warmup(b, w), factor(w, lambda s: 1))
-    for w, n in [(10, 100), (0, 50), (7, 7), (0, 0), (20, 10)]:
+    for w, n in [(10, 100), (0, 50), (1, 9), (7, 7), (0, 0), (20, 10)]:
         d = max(n - w, 1)
         case(H.get_linear_schedule_with_warmup(b, w, n), factor(w, lambda s, w=w, n=n, d=d: max(0, Fraction(n - w - s, d))))
         for cycles in (0.5, 1.0, 2, 0.0, 1.5, 0.3):

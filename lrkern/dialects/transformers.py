@@ -223,7 +223,8 @@ def get_cosine_with_min_lr_schedule_with_warmup_lr_rate(
         num_cycles: waves, >= 0.
         last_epoch: ignored.
         min_lr, min_lr_rate: the floor itself, >= 0, or its ratio to base_lr; one of them.
-        warmup_lr_rate: the warm-up runs from this ratio at t = 0 to 1 at t = num_warmup_steps - 1 instead.
+        warmup_lr_rate: the warm-up runs from this ratio at t = 0 to 1 at t = num_warmup_steps - 1 instead; at t = 1 where that
+            is 0.
 
     Source: transformers get_cosine_with_min_lr_schedule_with_warmup_lr_rate.
 
@@ -239,8 +240,7 @@ def get_cosine_with_min_lr_schedule_with_warmup_lr_rate(
         rise = base_lr * counted(warmup)
     else:
         first = real(where, "warmup_lr_rate", warmup_lr_rate, low=0.0)
-        # One step of warm-up has no way to go: transformers gives its beginning.
-        way = (schedules.constant(1.0) - first) * schedules.line(0.0, 1.0, warmup - 1) if warmup > 1 else 0.0
+        way = (schedules.constant(1.0) - first) * schedules.line(0.0, 1.0, max(warmup - 1, 1))
         rise = base_lr * (schedules.constant(first) + way)
     return join([rise, fall], [warmup]) if warmup else fall
 
