@@ -137,6 +137,16 @@ def test_published(schedule, values):
 
 
 BAD = [
+    (  # a ValueError, as there
+        lambda: H.get_wsd_schedule(0.1, 1, 2, 9, warmup_type=None),
+        ValueError,
+        "transformers.get_wsd_schedule: warmup_type must be 'linear', 'cosine' or '1-sqrt'; got None",
+    ),
+    (
+        lambda: H.get_wsd_schedule(0.1, 1, 2, 9, decay_type=3),
+        ValueError,
+        "transformers.get_wsd_schedule: decay_type must be 'linear', 'cosine' or '1-sqrt'; got 3 (int)",
+    ),
     (
         lambda: H.get_constant_schedule(None),
         TypeError,

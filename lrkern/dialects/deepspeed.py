@@ -11,7 +11,7 @@ from fractions import Fraction
 from lrkern import schedules
 from lrkern._budget import spend
 from lrkern._checks import choice, count, flag, real
-from lrkern.dialects._parts import moment, sequence
+from lrkern.dialects._parts import moment, sequence, value_errors
 from lrkern.expression import Schedule, join
 
 __all__ = ["LRRangeTest", "OneCycle", "OneCycleMomentum", "WarmupCosineLR", "WarmupDecayLR", "WarmupLR"]
@@ -19,7 +19,8 @@ __all__ = ["LRRangeTest", "OneCycle", "OneCycleMomentum", "WarmupCosineLR", "War
 
 def _warmup(where: str, low: float, high: float, warmup_num_steps: int, warmup_type: str) -> tuple[Schedule, int]:
     """The rise from low to high and its length: DeepSpeed makes it two steps at least."""
-    steps = max(2, count(where, "warmup_num_steps", warmup_num_steps, low=1))
+    with value_errors():
+        steps = max(2, count(where, "warmup_num_steps", warmup_num_steps, low=1))
     if choice(where, "warmup_type", warmup_type, ("log", "linear")) == "linear":
         return schedules.linear(low, high, steps), steps
     # along the logarithm the top is reached one step before the end
@@ -230,6 +231,7 @@ def LRRangeTest(
         real(where, "lr_range_test_min_lr", lr_range_test_min_lr),
         real(where, "lr_range_test_step_rate", lr_range_test_step_rate),
     )
-    every = count(where, "lr_range_test_step_size", lr_range_test_step_size, low=1)
+    with value_errors():
+        every = count(where, "lr_range_test_step_size", lr_range_test_step_size, low=1)
     growth = start * schedules.line(1.0, rate, every)
     return growth.staircase(every) if flag(where, "lr_range_test_staircase", lr_range_test_staircase) else growth

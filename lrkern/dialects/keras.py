@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 from lrkern import schedules
 from lrkern._checks import count, flag, real, reals, times
-from lrkern.dialects._cycles import longer_each_time
-from lrkern.dialects._parts import called, placed
+from lrkern.dialects._cycles import exact, longer_each_time
+from lrkern.dialects._parts import called, placed, stretched
 from lrkern.expression import Schedule, join
 
 __all__ = [
@@ -91,7 +91,7 @@ def PolynomialDecay(
 
     Args:
         initial_learning_rate, end_learning_rate: the ends.
-        decay_steps: > 0; an integer with `cycle`.
+        decay_steps: > 0.
         power: > 0.
         name: ignored.
 
@@ -107,7 +107,10 @@ def PolynomialDecay(
     if not flag(where, "cycle", cycle):
         decay_steps = real(where, "decay_steps", decay_steps, above=0.0)
         return placed(lambda steps: schedules.polynomial(start, end, steps, power), decay_steps)
-    return longer_each_time(start, end, count(where, "decay_steps", decay_steps, low=1), power)
+    length = exact(real(where, "decay_steps", decay_steps, above=0.0))
+    if isinstance(length, int):
+        return longer_each_time(start, end, length, power)
+    return stretched(longer_each_time(start, end, 1, power), length)
 
 
 def InverseTimeDecay(

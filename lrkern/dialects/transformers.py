@@ -13,7 +13,7 @@ from typing import Any
 from lrkern import schedules
 from lrkern._checks import choice, count, describe, real
 from lrkern.dialects import _hugging_face as shared
-from lrkern.dialects._parts import called, counted, held
+from lrkern.dialects._parts import called, counted, held, value_errors
 from lrkern.expression import Schedule, join
 
 __all__ = [
@@ -292,8 +292,9 @@ def get_wsd_schedule(
                 f"{where}: num_training_steps must be {whole}, that of all phases, or left out; got {describe(num_training_steps)}"
             )
     kinds = ("linear", "cosine", "1-sqrt")
-    choice(where, "warmup_type", warmup_type, kinds)
-    choice(where, "decay_type", decay_type, kinds)
+    with value_errors():
+        choice(where, "warmup_type", warmup_type, kinds)
+        choice(where, "decay_type", decay_type, kinds)
     low = real(where, "min_lr_ratio", min_lr_ratio, low=0.0)
     rises: dict[str, Callable[[], Schedule]] = {
         "linear": lambda: schedules.linear(low, 1.0, warmup),
