@@ -241,7 +241,12 @@ class _Picture:
         bar.minorticks_off()
         bar.outline.set_visible(False)
         if common:
-            self.bar.set_ylabel(shorten(common, min(44, max(int(high / _CHARACTER), 9))), fontsize="x-small", color=_look.ink(), **_look.code_text())
+            self.bar.set_ylabel(
+                shorten(common, min(44, max(int(high / _CHARACTER), 9))),
+                fontsize="x-small",
+                color=_look.ink(),
+                **_look.code_text(),
+            )
 
     def _draw_legend(self, named: list[Any]) -> None:
         ax = self.ax

@@ -82,7 +82,9 @@ def test_formula_of_fine_tuning(case):
         checks.assert_ordinary(schedule)
 
 
-@pytest.mark.parametrize("case", [{"num_steps": 467}, {"num_steps": 1}, {"num_steps": 7, "init_lr_frac": 1.0, "weight_decay": 0.1}])
+@pytest.mark.parametrize(
+    "case", [{"num_steps": 467}, {"num_steps": 1}, {"num_steps": 7, "init_lr_frac": 1.0, "weight_decay": 0.1}]
+)
 def test_formula_of_reinforcement_learning(case):
     given = {"init_lr_frac": 0.05, "weight_decay": 0.0} | case
     lr, momentum, decay = N.chat_rl(**case)
@@ -99,7 +101,11 @@ BAD = [
     (lambda: N.chat_sft(0), ValueError, f"{SFT_NAME}: num_iterations must be an integer >= 1; got 0"),
     (lambda: N.chat_sft(-1), ValueError, f"{SFT_NAME}: num_iterations must be an integer >= 1; got -1"),
     (lambda: N.chat_sft(9, 0), ValueError, f"{SFT_NAME}: grad_accum_steps must be an integer >= 1; got 0"),
-    (lambda: N.chat_sft(9, warmup_ratio=2), ValueError, f"{SFT_NAME}: warmup_ratio must be a finite number >= 0 and <= 1; got 2"),
+    (
+        lambda: N.chat_sft(9, warmup_ratio=2),
+        ValueError,
+        f"{SFT_NAME}: warmup_ratio must be a finite number >= 0 and <= 1; got 2",
+    ),
     (lambda: N.chat_sft(9, final_lr_frac="x"), TypeError, f"{SFT_NAME}: final_lr_frac must be a finite number; got 'x'"),
     (lambda: N.chat_rl(0), ValueError, f"{RL_NAME}: num_steps must be an integer >= 1; got 0"),
     (lambda: N.chat_rl(9, weight_decay=None), TypeError, f"{RL_NAME}: weight_decay must be a finite number; got None"),

@@ -441,7 +441,9 @@ def overlapping(texts):
     return [(a, b) for a, b in pairwise(boxes) if a.overlaps(b)]
 
 
-@pytest.mark.parametrize(("size", "font"), [((7.2, 3.4), 10), ((3.0, 2.0), 10), ((3.0, 2.2), 16), ((4.0, 3.0), 20), ((2.4, 1.8), 10)])
+@pytest.mark.parametrize(
+    ("size", "font"), [((7.2, 3.4), 10), ((3.0, 2.0), 10), ((3.0, 2.2), 16), ((4.0, 3.0), 20), ((2.4, 1.8), 10)]
+)
 @pytest.mark.parametrize("n", [1, 12, 60])
 def test_numbers_at_axes_do_not_overlap(n, size, font):
     """However small the picture and large the font."""

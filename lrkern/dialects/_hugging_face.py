@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from lrkern import schedules
-from lrkern._checks import count, real
+from lrkern._checks import count, describe, real
 from lrkern.dialects._parts import called, equal_cycles, held, wave
 from lrkern.expression import Schedule, join
 
@@ -31,6 +31,8 @@ def cycles(where: str, high: float, low: float, steps: int, num_cycles: float) -
         return wave(high, low, steps)
     if not num_cycles:
         return schedules.constant(high)
+    if not 1e-9 <= num_cycles <= 1e9:
+        raise ValueError(f"{where}: num_cycles must be 0, or from 1e-9 to 1e9; got {describe(num_cycles)}")
     with called(where):
         return wave(high, low, steps / (2 * Fraction(num_cycles)))
 

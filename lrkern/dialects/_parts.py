@@ -38,6 +38,14 @@ def placed(ramp: Ramp, length: Length, offset: Length = 0) -> Schedule:
     return curve.stretch(1.0 / unit) if unit.bit_count() == 1 else curve.stretch(1, unit)
 
 
+def span(where: str, name: str, value: object) -> float:
+    """A length in steps, > 0, that need not be whole; not so short or long that schedules cannot hold it."""
+    length = real(where, name, value, above=0.0)
+    if not 2.0**-50 <= length <= MAX_COUNT:
+        raise ValueError(f"{where}: {name} must be from 2^-50 to 2^53 steps; got {describe(value)}")
+    return length
+
+
 def stretched(s: Schedule, factor: Fraction) -> Schedule:
     """s.stretch(factor), by the nearest float64 where stretches cannot hold it."""
     try:
@@ -171,7 +179,12 @@ def products(start: float, factors: Sequence[float]) -> list[float]:
     value, levels = Fraction(start), [start]
     for factor in factors:
         value *= Fraction(factor)
-        levels.append(float(value))
+        try:
+            levels.append(float(value))
+        except OverflowError:
+            raise OverflowError(
+                f"schedule: level {len(levels)}, after so many changes, is beyond the range of float64"
+            ) from None
     return levels
 
 

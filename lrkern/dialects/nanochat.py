@@ -76,9 +76,9 @@ def chat_sft(
     """Three schedules: `lr_multiplier` of every group's own rate; `momentum` and `weight_decay` of Muon.
 
     The loop counts micro-batches, and one is fetched ahead: at update t, with A = grad_accum_steps and N = num_iterations, its
-    progress is p = (1 + A (t + 1))/N. lr_multiplier is init_lr_frac times: (p + 1e-8)/warmup_ratio before p = warmup_ratio; 1 up
-    to p = 1 - warmdown_ratio; from there linearly down to final_lr_frac at p = 1, held. momentum is 0.85 + 0.1 t/300, then 0.95;
-    weight_decay is 0.
+    progress is p = (1 + A (t + 1))/N. lr_multiplier is init_lr_frac times: (p + 1e-8)/warmup_ratio before p = warmup_ratio; 1
+    up to p = 1 - warmdown_ratio; from there linearly down to final_lr_frac at p = 1, held. momentum is 0.85 + 0.1 t/300, then
+    0.95; weight_decay is 0.
 
     Args:
         num_iterations: N >= 1, in micro-batches. Where nanochat takes a whole epoch, p is the share of the data that has been

@@ -132,7 +132,7 @@ def PolynomialDecay(
     """
     where = "paddle.PolynomialDecay"
     start, end = _rate(where, learning_rate), real(where, "end_lr", end_lr)
-    steps, power = count(where, "decay_steps", decay_steps, low=1), real(where, "power", power, above=0.0)
+    steps, power = count(where, "decay_steps", decay_steps, low=1), real(where, "power", power, above=0.0, high=1e6)
     return (longer_each_time if flag(where, "cycle", cycle) else schedules.polynomial)(start, end, steps, power)
 
 

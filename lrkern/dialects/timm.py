@@ -13,7 +13,7 @@ from fractions import Fraction
 from lrkern import schedules
 from lrkern._budget import spend
 from lrkern._checks import MAX_COUNT, choice, count, counts, describe, flag, real, single
-from lrkern.dialects._parts import called, held, powers, value_errors
+from lrkern.dialects._parts import called, held, powers, span, value_errors
 from lrkern.dialects._timm_noise import noise
 from lrkern.expression import Schedule, join
 
@@ -258,7 +258,7 @@ def StepLRScheduler(
     """
     where = "timm.StepLRScheduler"
     base = real(where, "base_lr", base_lr)
-    every, rate = real(where, "decay_t", decay_t, above=0.0), real(where, "decay_rate", decay_rate, above=0.0)
+    every, rate = span(where, "decay_t", decay_t), real(where, "decay_rate", decay_rate, above=0.0)
     s = schedules.step_decay(base, rate, 1).stretch(every)
     s = _warmed(where, s, base, warmup_t, warmup_lr_init, warmup_prefix)
     return _noisy(where, s, noise_range_t, noise_pct, noise_std, noise_seed, steps)

@@ -13,7 +13,7 @@ from lrkern import schedules
 from lrkern._budget import spend
 from lrkern._checks import choice, count, counts, describe, flag, real, single
 from lrkern.dialects._cycles import Phase, cyclic, one_cycle
-from lrkern.dialects._parts import between, from_calls, powers, value_errors, wave
+from lrkern.dialects._parts import between, from_calls, powers, span, value_errors, wave
 from lrkern.expression import Schedule, join, multiply, schedule
 
 __all__ = [
@@ -209,7 +209,7 @@ def CosineAnnealingLR(base_lr: float, T_max: float, eta_min: float = 0.0) -> Sch
     """
     where = "torch.CosineAnnealingLR"
     base_lr, eta_min = real(where, "base_lr", base_lr), real(where, "eta_min", eta_min)
-    return wave(base_lr, eta_min, real(where, "T_max", T_max, above=0.0))
+    return wave(base_lr, eta_min, span(where, "T_max", T_max))
 
 
 def CosineAnnealingWarmRestarts(base_lr: float, T_0: int, T_mult: int = 1, eta_min: float = 0.0) -> Schedule:

@@ -288,9 +288,8 @@ def get_wsd_schedule(
         stable = count(where, "num_stable_steps", num_stable_steps)
         whole = warmup + stable + decay
         if num_training_steps is not None and count(where, "num_training_steps", num_training_steps) != whole:
-            raise ValueError(
-                f"{where}: num_training_steps must be {whole}, that of all phases, or left out; got {describe(num_training_steps)}"
-            )
+            got = describe(num_training_steps)
+            raise ValueError(f"{where}: num_training_steps must be {whole}, that of all phases, or left out; got {got}")
     kinds = ("linear", "cosine", "1-sqrt")
     with value_errors():
         choice(where, "warmup_type", warmup_type, kinds)
