@@ -32,13 +32,14 @@ def isa_flags() -> dict[str, list[str]]:
 def c_sources() -> dict[str, list[str]]:
     """C sources of this build -> their own flags."""
     isas = isa_flags()
-    common = {str(path): [] for path in sorted(Path("src_c").glob("*.c")) if not path.name.startswith("isa_")}
-    return common | {f"src_c/isa_{isa}.c": flags for isa, flags in isas.items()}
+    of_an_isa = {f"src_c/isa/{isa}.c" for isa in FLAGS["ISAS_all"]}
+    common = {str(path): [] for path in sorted(Path("src_c").glob("*/*.c")) if str(path) not in of_an_isa}
+    return common | {f"src_c/isa/{isa}.c": flags for isa, flags in isas.items()}
 
 
 def headers() -> list[str]:
-    """Every file that an object of src_c depends on, but for its source."""
-    return sorted(str(path) for pattern in ("*.h", "*.inc", "*.def", "flags.mk") for path in Path("src_c").glob(pattern))
+    """Every file that an object of src_c depends on, except its source."""
+    return sorted(str(path) for pattern in ("*.h", "*.inc", "*.def", "flags.mk") for path in Path("src_c").rglob(pattern))
 
 
 class BuildExt(build_ext):
@@ -74,7 +75,7 @@ core = Extension(
     ["lrkern/_core.pyx"],
     include_dirs=["src_c", numpy.get_include()],
     define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION"), ("NPY_TARGET_VERSION", "NPY_2_0_API_VERSION")],
-    depends=[*headers(), *c_sources(), *(str(path) for kind in ("pxi", "pxd") for path in Path("lrkern").glob(f"*.{kind}"))],
+    depends=[*headers(), *c_sources(), "lrkern/_core.pxd", *map(str, Path("lrkern/binding").glob("*.pxi"))],
     extra_compile_args=["-O2", "-fvisibility=hidden", "-pthread"],
     extra_link_args=["-pthread", *FLAGS.get(f"LINK_FLAGS_{platform.system()}", [])],
     libraries=["m"],

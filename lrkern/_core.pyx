@@ -14,7 +14,7 @@ cdef extern from "lrkern.h" nogil:
     int lrk_set_threads(int n)
     int lrk_get_threads()
 
-cdef extern from "dispatch.h" nogil:
+cdef extern from "isa/dispatch.h" nogil:
     ctypedef struct lrk_plan_kernels:
         int lanes
     ctypedef struct lrk_kernels:
@@ -22,7 +22,7 @@ cdef extern from "dispatch.h" nogil:
         const lrk_plan_kernels *plan
     const lrk_kernels *lrk_active()
 
-cdef extern from "threads.h" nogil:
+cdef extern from "runtime/threads.h" nogil:
     const char *lrk_threads_bad_variable()
 
 
@@ -72,11 +72,14 @@ def _choose_from_environment():
 
 _choose_from_environment()
 
-include "_capi.pxi"
-include "_mode.pxi"
-include "_plan.pxi"
-include "_scan.pxi"
-include "_dlpack.pxi"
-include "_memory.pxi"
-include "_options.pxi"
-include "_steps.pxi"
+# Checks and errors in words, which modules above this one bring: `_checks` and `optimizers.arrays`.
+HOOKS = {}
+
+include "binding/c_api.pxi"
+include "binding/mode.pxi"
+include "binding/plan.pxi"
+include "binding/scan.pxi"
+include "binding/dlpack.pxi"
+include "binding/memory.pxi"
+include "binding/options.pxi"
+include "binding/steps.pxi"

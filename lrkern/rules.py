@@ -1,4 +1,4 @@
-"""The rules of the optimizers, one element at a time: one text for Numba and CUDA, the twin of src_c/rules.def.
+"""The rules of the optimizers, one element at a time: one text for Numba and CUDA, the twin of src_c/steps/rules.def.
 
 docs/steps.md ("Rules", "Words") defines what is computed here. A family of rules has
 
@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 from numba.extending import overload
 
-from lrkern._jit import FLAGS, fma, number, pointwise, product, sqrt
+from lrkern.pointwise.primitives import FLAGS, fma, number, pointwise, product, sqrt
 
 LARGEST = 2.0**128 - 2.0**104
 

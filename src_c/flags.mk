@@ -8,7 +8,9 @@ WARNING_FLAGS = -Wall -Wextra -Wconversion -Werror
 # Functions of the library call each other, whatever else of that name is loaded.
 LINK_FLAGS_Linux = -Wl,-Bsymbolic-functions
 
-# Per machine: the ISAs that it can have, narrowest first, and the flags of isa_<name>.c.
+ISAS_all = scalar avx2 avx512 neon
+
+# Per machine: the ISAs that it can have, narrowest first, and the flags of isa/<name>.c.
 ISAS_x86_64 = scalar avx2 avx512
 FLAGS_x86_64_scalar = -march=x86-64
 FLAGS_x86_64_avx2 = -march=x86-64 -mavx2 -mfma

@@ -1,6 +1,6 @@
-"""Write src_c/ddtables.inc: the double-double constants of src_c/ddmath.inc, from mpmath at 60 digits.
+"""Write src_c/arithmetic/ddtables.inc: the double-double constants of ddmath.inc, from mpmath at 60 digits.
 
-Run it after changing a table's size here and in ddmath.inc: `python tools/make_ddtables.py > src_c/ddtables.inc`.
+Run it after changing a table's size here and in ddmath.inc: `python tools/make_ddtables.py > src_c/arithmetic/ddtables.inc`.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from lrkern._jit import pointwise
 from lrkern.cuda._platform import device
+from lrkern.pointwise.primitives import pointwise
 
 # Rows of `tensors`: the addresses of its arrays by C's roles, then
 ROLES = 8

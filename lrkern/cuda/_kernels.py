@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lrkern import _core
-from lrkern._jit import fma, pointwise
 from lrkern.cuda import _elements, _rows
 from lrkern.cuda._fields import (
     ADDRESSES,
@@ -35,6 +34,7 @@ from lrkern.cuda._fields import (
     writer_of_scalars,
 )
 from lrkern.cuda._platform import CHUNK, WIDEST, cuda, device, kernel, load
+from lrkern.pointwise.primitives import fma, pointwise
 from lrkern.rules import FAMILIES
 
 PARAM, GRAD, STATE, EMA, COPY, REMAINDER = _core.ROLES.values()

@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from lrkern._exact_sum import BINS, parts, total
-from lrkern._jit import pointwise, product, sqrt
 from lrkern.cuda import _elements, _rows
 from lrkern.cuda._fields import ADDRESSES, FACTOR, FIRST_ENTRY, LIMIT, RESCALE, ROW_SIZE, SIZE, WIDE, reader_of_scalars
 from lrkern.cuda._kernels import GRAD, STATE, Layout, param_access, prepared
 from lrkern.cuda._platform import THREADS, atomic_add, cuda, device, kernel, types
 from lrkern.cuda._words import native
+from lrkern.pointwise.exact_sum import BINS, parts, total
+from lrkern.pointwise.primitives import pointwise, product, sqrt
 from lrkern.rules import FAMILIES
 
 BLOCK = 1024

@@ -8,10 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from lrkern._exact_sum import BINS, total
-from lrkern._jit import pointwise
-from lrkern._pieces import at_integer
-from lrkern._storage import random_seed
 from lrkern.cuda._fields import (
     CONTROL_COUNT,
     CONTROL_REFUSED,
@@ -35,8 +31,12 @@ from lrkern.cuda._fields import (
 from lrkern.cuda._norms import root
 from lrkern.cuda._platform import cuda, kernel, load, types
 from lrkern.cuda._words import native
-from lrkern.plan import Plan
+from lrkern.pointwise.exact_sum import BINS, total
+from lrkern.pointwise.plan_eval import at_integer
+from lrkern.pointwise.primitives import pointwise
+from lrkern.pointwise.storage import random_seed
 from lrkern.rules import FAMILIES
+from lrkern.schedules.plan import Plan
 
 # Rows of `live`: the input of a group that a schedule gives, and where its plan lies.
 LIVE_GROUP, LIVE_PLACE, LIVE_BREAKS, LIVE_PIECES, LIVE_COUNT, LIVE_TAIL, LIVE_PERIOD = range(7)

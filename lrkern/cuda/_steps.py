@@ -9,10 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from lrkern import _core
-from lrkern._arrays import own_rows
 from lrkern._checks import describe
-from lrkern._exact_sum import BINS
-from lrkern._turns import Turns
 from lrkern.backends import StepOptions, StepTensors
 from lrkern.cuda import _arrays
 from lrkern.cuda._arrays import DeviceArray, Pair
@@ -32,6 +29,9 @@ from lrkern.cuda._plans import Packed
 from lrkern.cuda._platform import current_stream, is_captured, on_device, read_back, to_device, write_over
 from lrkern.cuda._program import Program
 from lrkern.cuda._table import Table
+from lrkern.optimizers.arrays import own_rows
+from lrkern.optimizers.turns import Turns
+from lrkern.pointwise.exact_sum import BINS
 from lrkern.rules import FAMILIES
 
 T = TypeVar("T")
@@ -343,7 +343,7 @@ _NONE = np.empty(0, np.int64)
 
 
 def _rows_for_c(where: str, name: str, grad: Any, param: DeviceArray, written: bool) -> Any:
-    """A pair in the form of `lrkern._arrays.as_sparse_gradient`, for the C list to check its values: it sees no rows."""
+    """A pair in the form of `optimizers.arrays.as_sparse_gradient`, for the C list to check its values: it sees no rows."""
     return (grad.values, _NONE, _NONE, _NONE) if isinstance(grad, Pair) else grad
 
 

@@ -9,7 +9,7 @@ from math import floor, lcm
 from lrkern import schedules
 from lrkern._checks import MAX_COUNT, choice, count, real
 from lrkern.dialects._parts import fine_unit, from_calls, moment, placed, sequence, span, stretched, value_errors
-from lrkern.expression import Schedule, join
+from lrkern.schedules.expression import Schedule, join
 
 
 def cyclic(

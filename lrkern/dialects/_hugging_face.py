@@ -7,7 +7,7 @@ from fractions import Fraction
 from lrkern import schedules
 from lrkern._checks import count, describe, real
 from lrkern.dialects._parts import called, equal_cycles, held, wave
-from lrkern.expression import Schedule, join
+from lrkern.schedules.expression import Schedule, join
 
 
 class Run:

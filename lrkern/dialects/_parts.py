@@ -9,9 +9,9 @@ from fractions import Fraction
 from math import floor, lcm
 
 from lrkern import schedules
-from lrkern._budget import spend
 from lrkern._checks import MAX_COUNT, count, describe, real, single
-from lrkern.expression import Schedule, join
+from lrkern.schedules.budget import spend
+from lrkern.schedules.expression import Schedule, join
 
 _FINEST = 2**52  # the longest curve in fine steps
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from lrkern import schedules
 from lrkern._checks import MAX_COUNT, count, describe, flag, real
 from lrkern.dialects._parts import powers, sequence
-from lrkern.expression import Schedule, join
+from lrkern.schedules.expression import Schedule, join
 
 __all__ = [
     "ConstantScheduler",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from lrkern import schedules
 from lrkern._checks import choice, count, describe, real
 from lrkern.dialects import _hugging_face as shared
-from lrkern.expression import Schedule
+from lrkern.schedules.expression import Schedule
 
 __all__ = [
     "get_constant_schedule",

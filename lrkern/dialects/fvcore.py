@@ -13,7 +13,7 @@ from itertools import pairwise
 from lrkern import schedules
 from lrkern._checks import choice, count, counts, describe, real, reals
 from lrkern.dialects._parts import moment, powers, sequence, value_errors
-from lrkern.expression import Schedule, schedule
+from lrkern.schedules.expression import Schedule, schedule
 
 __all__ = [
     "CompositeParamScheduler",

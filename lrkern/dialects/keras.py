@@ -11,7 +11,7 @@ from lrkern import schedules
 from lrkern._checks import count, flag, real, reals, times
 from lrkern.dialects._cycles import exact, longer_each_time
 from lrkern.dialects._parts import called, placed, span, stretched
-from lrkern.expression import Schedule, join
+from lrkern.schedules.expression import Schedule, join
 
 __all__ = [
     "CosineDecay",

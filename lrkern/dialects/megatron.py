@@ -9,7 +9,7 @@ from __future__ import annotations
 from lrkern import schedules
 from lrkern._checks import choice, count, describe, flag, real
 from lrkern.dialects._parts import held
-from lrkern.expression import Schedule, join
+from lrkern.schedules.expression import Schedule, join
 
 __all__ = ["OptimizerParamScheduler", "OptimizerParamSchedulerWeightDecay"]
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from lrkern import schedules
 from lrkern._checks import count, real
 from lrkern.dialects._parts import counted, held, moment
-from lrkern.expression import Schedule, join
+from lrkern.schedules.expression import Schedule, join
 
 __all__ = ["base_train", "chat_rl", "chat_sft"]
 

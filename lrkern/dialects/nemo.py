@@ -11,7 +11,7 @@ from lrkern import schedules
 from lrkern._checks import count, describe, flag, real
 from lrkern.dialects._cycles import longer_each_time
 from lrkern.dialects._parts import held, inverse_root
-from lrkern.expression import Schedule, join
+from lrkern.schedules.expression import Schedule, join
 
 __all__ = [
     "CosineAnnealing",

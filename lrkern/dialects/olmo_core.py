@@ -16,7 +16,7 @@ from typing import Any
 from lrkern import schedules
 from lrkern._checks import choice, count, describe, real, reals
 from lrkern.dialects._parts import between, check_keywords, held, sequence
-from lrkern.expression import Schedule, join
+from lrkern.schedules.expression import Schedule, join
 
 __all__ = [
     "WSD",

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from lrkern import recipes, schedules
+from lrkern import schedules
 from lrkern._checks import choice, count, describe, flag, real
 from lrkern.dialects._parts import between, called, check_keywords, products, value_errors
-from lrkern.expression import Schedule, join
+from lrkern.schedules import recipes
+from lrkern.schedules.expression import Schedule, join
 
 __all__ = [
     "constant_schedule",

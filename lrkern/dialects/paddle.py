@@ -13,7 +13,7 @@ from lrkern._checks import choice, count, counts, describe, flag, real, reals
 from lrkern.dialects import torch
 from lrkern.dialects._cycles import Phase, cyclic, longer_each_time, one_cycle
 from lrkern.dialects._parts import between, called, exponential_of, inverse_root, powers, wave
-from lrkern.expression import Schedule, join
+from lrkern.schedules.expression import Schedule, join
 
 __all__ = [
     "CosineAnnealingDecay",

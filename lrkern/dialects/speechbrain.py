@@ -16,7 +16,7 @@ from lrkern._checks import count, counts, describe, real, reals
 from lrkern.dialects import _hugging_face
 from lrkern.dialects._cycles import cyclic
 from lrkern.dialects._parts import inverse_root, products, span, wave
-from lrkern.expression import Schedule, join
+from lrkern.schedules.expression import Schedule, join
 
 __all__ = [
     "CyclicCosineScheduler",

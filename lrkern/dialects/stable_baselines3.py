@@ -12,7 +12,7 @@ from fractions import Fraction
 from lrkern import schedules
 from lrkern._checks import MAX_COUNT, count, describe, real
 from lrkern.dialects._parts import from_calls
-from lrkern.expression import Schedule
+from lrkern.schedules.expression import Schedule
 
 __all__ = ["ConstantSchedule", "FloatSchedule", "LinearSchedule"]
 

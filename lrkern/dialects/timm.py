@@ -11,11 +11,11 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 from lrkern import schedules
-from lrkern._budget import spend
 from lrkern._checks import MAX_COUNT, choice, count, counts, describe, flag, real, single
 from lrkern.dialects._parts import called, held, powers, span, value_errors
 from lrkern.dialects._timm_noise import noise
-from lrkern.expression import Schedule, join
+from lrkern.schedules.budget import spend
+from lrkern.schedules.expression import Schedule, join
 
 __all__ = [
     "CosineLRScheduler",

@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 from lrkern import schedules
-from lrkern._budget import spend
 from lrkern._checks import choice, count, counts, describe, flag, real, single
 from lrkern.dialects._cycles import Phase, cyclic, one_cycle
 from lrkern.dialects._parts import between, from_calls, powers, span, value_errors, wave
-from lrkern.expression import Schedule, join, multiply, schedule
+from lrkern.schedules.budget import spend
+from lrkern.schedules.expression import Schedule, join, multiply, schedule
 
 __all__ = [
     "SWALR",

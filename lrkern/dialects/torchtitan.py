@@ -5,7 +5,7 @@ from __future__ import annotations
 from lrkern import schedules
 from lrkern._checks import choice, count, real
 from lrkern.dialects._parts import counted
-from lrkern.expression import Schedule, join
+from lrkern.schedules.expression import Schedule, join
 
 __all__ = ["LRSchedulersContainer"]
 

@@ -14,7 +14,7 @@ from lrkern import schedules
 from lrkern._checks import choice, count, describe, real
 from lrkern.dialects import _hugging_face as shared
 from lrkern.dialects._parts import called, counted, held, value_errors
-from lrkern.expression import Schedule, join
+from lrkern.schedules.expression import Schedule, join
 
 __all__ = [
     "get_adafactor_schedule",

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from lrkern import schedules
 from lrkern._checks import count, flag, real
 from lrkern.dialects._parts import wave
-from lrkern.expression import Schedule
+from lrkern.schedules.expression import Schedule
 
 __all__ = ["BaseTrainer", "one_cycle", "setup_scheduler"]
 

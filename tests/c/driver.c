@@ -21,10 +21,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "dispatch.h"
+#include "isa/dispatch.h"
 #include "lrkern.h"
-#include "steps.h"
-#include "threads.h"
+#include "steps/steps.h"
+#include "runtime/threads.h"
 
 /* ---- the program */
 

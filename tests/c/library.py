@@ -40,4 +40,4 @@ def objects(cc: list[str], folder: Path, flags: list[str], strict: bool = True) 
         "objects",
     ]
     subprocess.run(make, check=True, env={**os.environ, "LRKERN_WERROR": str(int(strict))})
-    return sorted(map(str, folder.glob("*.o")))
+    return sorted(map(str, folder.glob("*/*.o")))

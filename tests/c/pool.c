@@ -7,7 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "threads.h"
+#include "runtime/threads.h"
 
 #define CHECK(condition) \
     do { \

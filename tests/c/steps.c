@@ -1,6 +1,6 @@
 /* Prints one hash of many steps: every rule, storage, option of the pipeline, sizes around vector widths, rows, threads.
    Built without Python, by any compiler for any machine, it must print the same, and the sanitizers must see nothing wrong:
-   see test_steps_native.py. Kernels come from steps.inc as the compiler's flags allow.
+   see test_native_steps.py. Kernels come from steps.inc as the compiler's flags allow.
 
        steps             the hash
        steps together    the same from several threads at once, and from forks unless `no-fork` follows
@@ -13,12 +13,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "dispatch.h"
-#include "threads.h"
+#include "isa/dispatch.h"
+#include "runtime/threads.h"
 
 #define NATIVE(stem) stem##_native
 #define LRK_NAME(stem) NATIVE(stem)
-#include "steps.inc"
+#include "steps/steps.inc"
 
 static const lrk_kernels kernels = {.isa = "native", .steps = &lrk_step_table};
 

@@ -22,8 +22,8 @@ from device_steps import BF16, CHUNK, MARKS, Foreign, bits, compare, host, in_ei
 
 import lrkern as lk
 import lrkern.cuda
-from lrkern._exact_sum import BINS, add, total
 from lrkern.cuda._platform import COMPILER, cuda
+from lrkern.pointwise.exact_sum import BINS, add, total
 
 pytestmark = MARKS
 

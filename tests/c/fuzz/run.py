@@ -48,7 +48,7 @@ def build(cc: list[str], names: list[str], fuzzer: bool) -> dict[str, Path]:
     """The harnesses as programs, with libFuzzer or with a main that reads files."""
     flags = [*library.sanitizer_flags(SANITIZERS), *([COVERAGE] if fuzzer else [])]
     folder = BUILD / f"{Path(cc[0]).name}-{library.machine_of(cc)}-{'fuzzer' if fuzzer else 'replay'}"
-    objects = library.objects(cc, folder, flags, strict=not fuzzer)
+    objects = library.objects(cc, folder / "objects", flags, strict=not fuzzer)
     programs = {}
     for name in names:
         sources = [str(HERE / f"{source}.c") for source in [*HARNESSES[name][0], *([] if fuzzer else ["replay"])]]

@@ -7,7 +7,7 @@
 #include "harness.h"
 #include "record.h"
 #include "report.h"
-#include "scan.h"
+#include "scan/scan.h"
 
 enum { MAX_STEPS = 400, MAX_RUNS = 70, MANY_RUNS = 200 }; /* many runs of MAX_STEPS are enough for two threads */
 

@@ -3,7 +3,7 @@
 #define LRK_FUZZ_STEP_JOB_H
 
 #include "decode.h"
-#include "steps.h"
+#include "steps/steps.h"
 
 enum { FUZZ_TENSORS = 4, FUZZ_GROUPS = 2 };
 

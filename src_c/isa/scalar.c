@@ -1,0 +1,3 @@
+#define LRK_ISA scalar
+#define LRK_SIMD_SCALAR
+#include "isa/all.inc"

@@ -1,3 +1,0 @@
-#define LRK_ISA scalar
-#define LRK_SIMD_SCALAR
-#include "isa.inc"

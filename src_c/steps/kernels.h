@@ -1,0 +1,74 @@
+/* The step kernels of one ISA, filled by steps.inc. */
+#ifndef LRK_STEPS_KERNELS_H
+#define LRK_STEPS_KERNELS_H
+
+#include "steps/steps.h"
+
+enum { LRK_CACHE_LINE = 64 };
+
+/* Asks the memory for `bytes` that lie `offset` after the start of an array, be they in it or not. */
+static inline void lrk_ask(const void *array, int64_t offset, int64_t bytes)
+{
+    const uintptr_t first = (uintptr_t)array + (uintptr_t)offset;
+    for (int64_t k = 0; k < bytes; k += LRK_CACHE_LINE)
+        __builtin_prefetch((const void *)(first + (uintptr_t)k), 1, 3);
+}
+
+/* Keys of the random bits of a run of elements that have the upper halves of their numbers in common. */
+typedef struct lrk_step_random {
+    uint32_t low, high;
+    uint32_t first; /* lower half of the first element's number */
+} lrk_step_random;
+
+/* Those with `ahead` ask the memory for the elements that many after each of theirs. */
+
+/* How a kernel finds parameters and states. */
+typedef enum lrk_step_kept {
+    LRK_IN_T, /* as they are computed */
+    LRK_IN_BF16,
+    LRK_IN_SPLIT, /* parameters only */
+    LRK_N_KEPT,
+    LRK_STAGED = LRK_N_KEPT /* any other way: copied to memory in T, and back */
+} lrk_step_kept;
+
+/* `size` elements are updated. `remainder`: of split parameters. `coefs`: the family's scalars in T. `random`: of each state,
+   which are rounded stochastically where they are found in bfloat16. */
+typedef void lrk_step_update(int64_t size, int64_t ahead, void *restrict param, void *restrict remainder,
+                             const void *restrict grad, void *restrict state0, void *restrict state1, void *restrict state2,
+                             const void *restrict coefs, const lrk_step_random *restrict random);
+/* What the rule measures goes to `out`, in T. States are changed. */
+typedef void lrk_step_measure(int64_t size, int64_t ahead, const void *restrict param, const void *restrict grad,
+                              void *restrict state0, void *restrict state1, void *restrict state2, const void *restrict coefs,
+                              void *restrict out);
+typedef void lrk_step_load(int64_t size, int64_t ahead, const void *restrict in, void *restrict out);
+/* in * factor, then between -limit and limit, in T. */
+typedef void lrk_step_prepare(int64_t size, int64_t ahead, const void *restrict in, void *restrict out, double factor,
+                              double limit);
+typedef void lrk_step_store(int64_t size, int64_t ahead, const void *restrict in, void *restrict out);
+typedef void lrk_step_store_random(int64_t size, const void *restrict in, void *restrict out, lrk_step_random random);
+typedef void lrk_step_average(int64_t size, int64_t ahead, void *restrict average, const void *restrict param, double weight);
+typedef void lrk_step_add(int64_t size, void *restrict sum, const void *restrict term);
+/* Sum of squares of up to LRK_NORM_BLOCK elements, each multiplied by `scale`. */
+typedef double lrk_step_norm(int64_t size, int64_t ahead, const void *restrict in, double scale);
+
+/* For tensors computed in one type. */
+typedef struct lrk_step_computed {
+    lrk_step_update *update[LRK_N_KEPT][LRK_N_KEPT][LRK_N_RULES]; /* by parameters and states; NULL: stage them */
+    lrk_step_measure *measure[LRK_N_RULES]; /* NULL: the rule needs no norms */
+    lrk_step_load *load[LRK_N_STORAGES];
+    lrk_step_prepare *prepare[LRK_N_STORAGES];
+    lrk_step_store *store[LRK_N_STORAGES];
+    lrk_step_store_random *store_random[LRK_N_STORAGES]; /* NULL: storage that is not rounded this way */
+    lrk_step_average *average;
+    lrk_step_add *add;
+    lrk_step_norm *norm;
+} lrk_step_computed;
+
+typedef struct lrk_step_kernels {
+    const lrk_step_computed *computed[LRK_N_COMPUTED];
+    void (*load_split)(int64_t size, int64_t ahead, const void *restrict param, const void *restrict remainder,
+                       void *restrict out);
+    void (*store_split)(int64_t size, const void *restrict in, void *restrict param, void *restrict remainder);
+} lrk_step_kernels;
+
+#endif

@@ -1,0 +1,56 @@
+/* What the parts of the steps share among themselves; lrkern_steps.h is what they offer. */
+#ifndef LRK_STEPS_H
+#define LRK_STEPS_H
+
+#include "lrkern_steps.h"
+
+/* LRK_RULE_<rule> and LRK_N_RULES, from rules.def. */
+#define LRK_RULE(rule, ...) LRK_RULE_##rule,
+enum {
+#include "steps/rules.def"
+    LRK_N_RULES
+};
+
+enum { LRK_N_COMPUTED = 2, LRK_MAX_COEFS = 16 };
+
+/* The learning rate's place among the inputs of every rule. */
+enum { LRK_INPUT_LR = 0 };
+
+/* Elements per block of a norm. */
+enum { LRK_NORM_BLOCK = 1024 };
+
+/* Arrays of a tensor that may be written besides its gradient. */
+enum { LRK_MAX_WRITTEN = LRK_N_ROLES - 1 };
+
+/* Sorts spans. Returns -1, or the tensor of one that overlaps one of tensor *other. */
+int64_t lrk_step_spans_clash(lrk_step_span *spans, int64_t count, int64_t *other);
+
+/* Bytes of an element. */
+static inline int64_t lrk_storage_bytes(lrk_storage type)
+{
+    return type == LRK_F64 ? 8 : type == LRK_F32 ? 4 : 2;
+}
+
+static inline int64_t lrk_step_bytes(const lrk_step_tensor *tensor, int role)
+{
+    return tensor->size * lrk_storage_bytes((lrk_storage)tensor->type[role]);
+}
+
+/* Elements that a step works on. */
+static inline int64_t lrk_step_active(const lrk_step_tensor *tensor)
+{
+    return tensor->sparse == NULL ? tensor->size : tensor->sparse->count * tensor->width;
+}
+
+/* What a tensor is computed in. */
+static inline lrk_storage lrk_step_computed_in(const lrk_step_tensor *tensor)
+{
+    return tensor->type[LRK_PARAM] == LRK_F64 ? LRK_F64 : LRK_F32;
+}
+
+bool lrk_rule_measures(lrk_rule rule);
+
+/* The scalars of update number n of a tensor. Returns how many there are. */
+int lrk_rule_scalars(lrk_rule rule, const double *inputs, int64_t n, const lrk_step_norms *norms, double *coefs);
+
+#endif
