@@ -256,9 +256,10 @@ class Reader:
         function = find_in_dialect(dialect, name)
         if function is None:
             raise ValueError(f"parse: {_short(name)} is not a schedule of lrkern.dialects.{dialect}")
-        made: Any = self._called(f"{dialect}.{name}", function, [])
-        if isinstance(made, tuple) and hasattr(made, "_fields"):
-            return self._one_of(f"{dialect}.{name}", made)
+        made = self._called(f"{dialect}.{name}", function, [])
+        several: Any = made
+        if isinstance(several, tuple) and hasattr(several, "_fields"):
+            return self._one_of(f"{dialect}.{name}", several)
         if not isinstance(made, Expression):
             raise self._fail(f"{dialect}.{name} gives no schedule, but {describe(made)}: it is not allowed", at)
         return made
