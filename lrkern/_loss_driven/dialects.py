@@ -143,6 +143,11 @@ DIALECTS = {
     "speechbrain": Dialect(
         {"factor": (_FACTOR, 0.5), "patience": (_COUNT, 0), "threshold": (_THRESHOLD, 0.0025)}, lambda given: "newbob"
     ),
+    "speechbrain_plateau": Dialect(
+        {"factor": (_FACTOR, 0.5), "patience": (_COUNT, 2), "min_lr": (LR, 1e-8), "warmup": (_COUNT, 65)},
+        lambda given: "anchor",
+        best=99999.0,
+    ),
 }
 _ABOVE_ONE = Number(above=1.0)
 KL_DIALECTS = {
@@ -188,7 +193,7 @@ def kernel_params(dialect: str, given: dict[str, Any]) -> dict[str, Floats]:
     """The kernel's parameters, LRK_SCAN_PARAMS in src_c/scan/scan.h. `_numba.plateau.first_state` says it to compiled code."""
     zero = np.zeros(())
     params = {name: zero if given.get(name) is None else zero + given[name] for name in _core.SCAN_PARAMS}
-    threshold = given["threshold"]
+    threshold = given.get("threshold", zero)
     if dialect in KL_DIALECTS:
         params["slope"], params["margin"] = threshold * given["kl_factor"], threshold / given["kl_factor"]
         params["factor"] = given["lr_factor"]

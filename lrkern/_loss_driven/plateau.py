@@ -135,14 +135,16 @@ def plateau(
         factor: 0 <= factor < 1 ("optax", "transformers": > 0; "speechbrain": `annealing_factor`).
         patience: an integer >= 0.
         threshold: >= 0 ("optax": `rtol`, at most 1; "keras": `min_delta`; "speechbrain": `improvement_threshold`).
-        threshold_mode: "rel": a part of the best metric; "abs": a difference. Not in "keras" (abs), "optax" (rel) and
-            "speechbrain" (a part of the metric before).
-        mode: "min": small metrics are good; "max": large ones. Not in "optax" and "speechbrain" (min).
-        cooldown: an integer >= 0. Not in "speechbrain".
+            Not in "speechbrain_plateau".
+        threshold_mode: "rel": a part of the best metric; "abs": a difference. Not in "keras" (abs), "optax" (rel) and the two
+            of speechbrain ("speechbrain": a part of the metric before).
+        mode: "min": small metrics are good; "max": large ones. Not in "optax" and the two of speechbrain (min).
+        cooldown: an integer >= 0. Not in the two of speechbrain.
         min_lr: >= 0. Not in "optax", "speechbrain".
-        eps: lr stays where it would change by no more, >= 0. Not in "keras", "optax", "speechbrain".
-        dialect: "torch", "keras", "optax", "mmengine", "timm", "transformers", "paddle" or "speechbrain" (its NewBob): whose
-            rules and defaults hold. An argument that is None has the dialect's default.
+        eps: lr stays where it would change by no more, >= 0. Not in "keras", "optax" and the two of speechbrain.
+        dialect: "torch", "keras", "optax", "mmengine", "timm", "transformers", "paddle", "speechbrain" (its NewBob) or
+            "speechbrain_plateau" (its ReduceLROnPlateau): whose rules and defaults hold. An argument that is None has the
+            dialect's default.
         out: C-contiguous float64 of the shape of `metrics`, to be filled; must not overlap `metrics`.
         backend: "c" (what None means, too) or "numba", with the same bits.
         precision: "keras", "optax": "float32" (default) or "float64", the type of their variables.
@@ -151,6 +153,7 @@ def plateau(
         max_lr, warmup, reset_start, window: "transformers": the largest lr; metrics not looked at after a rise; starts
             anew after so many decisions at min_lr; mean over so many latest metrics (an int, the same for all runs; None: no
             mean).
+        warmup: "speechbrain_plateau": `dont_halve_until_epoch`, so many metrics first that change nothing.
         warmup, warmup_lr: "timm": linear warm-up from warmup_lr over so many metrics (an int, the same for all runs).
         begin, end: "mmengine": looks at metrics of epochs begin <= epoch < end only, counted from 1 (ints; None: no end).
 
@@ -175,7 +178,7 @@ def plateau(
     Source:
         torch.optim.lr_scheduler.ReduceLROnPlateau, keras.callbacks.ReduceLROnPlateau, optax.contrib.reduce_on_plateau,
         mmengine.optim.ReduceOnPlateauLR, timm.scheduler.PlateauLRScheduler; transformers.GreedyLR, arXiv 2512.14527;
-        paddle.optimizer.lr.ReduceOnPlateau, speechbrain.nnet.schedulers.NewBobScheduler.
+        paddle.optimizer.lr.ReduceOnPlateau, speechbrain.nnet.schedulers.NewBobScheduler, ReduceLROnPlateau.
     """
     options = _options(locals(), more)
     with _core.DefaultMode():

@@ -224,7 +224,15 @@ def bench(arguments: tuple[str, ...]) -> int:
 
 def _operand(text: str, column: str | None) -> tuple[Any, int | None]:
     """A schedule or the values in a file, and the first step where the file tells it."""
-    return value_files.read(text, column) if value_files.kind_of(text) in value_files.READ else (lk.parse(text), None)
+    kinds = value_files.READ
+    if value_files.kind_of(text) in kinds:
+        return value_files.read(text, column)
+    try:
+        return lk.parse(text), None
+    except ValueError:
+        if not os.path.isfile(text):
+            raise
+        raise ValueError(f"compare: {text} must end in {', '.join(kinds[:-1])} or {kinds[-1]} to be read as a file") from None
 
 
 def _check_picture(out: str) -> None:

@@ -199,7 +199,7 @@ def PowerLR(
     fall = _length(where, "decay", run.steps, decay, decay_steps, decay_fraction)
     if run.warmup + fall > run.steps:
         raise ValueError(f"{where}: warmup and decay must fit into max_steps = {run.steps}; got {run.warmup} and {fall}")
-    curve = schedules.inverse_power(run.lr, run.warmup, -real(where, "b", b, below=0.0))
+    curve = schedules.inverse_power(run.lr, run.warmup, -real(where, "b", b, low=-1e6, below=0.0))
     s = run.then(curve)
     return run.decay(s, fall, decay_min_lr, s(run.steps - fall))
 

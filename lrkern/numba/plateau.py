@@ -10,6 +10,7 @@ import numpy as np
 from lrkern._loss_driven.dialects import DIALECTS
 from lrkern.numba.plateau_arguments import NAMES, NONE
 from lrkern.numba.scan_rules import (
+    Anchor,
     Greedy,
     Keras,
     NewBob,
@@ -18,6 +19,7 @@ from lrkern.numba.scan_rules import (
     ScanParams,
     ScanState,
     Torch,
+    anchor,
     follow,
     greedy,
     in_single,
@@ -31,7 +33,7 @@ from lrkern.pointwise.primitives import pointwise
 
 MMENGINE, TIMM = NAMES.index("mmengine"), NAMES.index("timm")
 KERAS, OPTAX, GREEDY = NAMES.index("keras"), NAMES.index("optax"), NAMES.index("transformers")
-PADDLE, NEWBOB = NAMES.index("paddle"), NAMES.index("speechbrain")
+PADDLE, NEWBOB, ANCHOR = NAMES.index("paddle"), NAMES.index("speechbrain"), NAMES.index("speechbrain_plateau")
 BEST = tuple(one.best for one in DIALECTS.values())
 """What the first metric has to beat."""
 
@@ -83,7 +85,7 @@ class PlateauState(NamedTuple):
 
 @pointwise
 def first_state(d, given):
-    """Before the first metric; `given`: a `Given` of dialect d. Twin of `_plateau_dialects.kernel_params`."""
+    """Before the first metric; `given`: a `Given` of dialect d. Twin of `_loss_driven.dialects.kernel_params`."""
     if d == MMENGINE and given.end != NONE and given.end <= given.begin:
         raise ValueError("plateau: end must be larger than begin")
     if d == OPTAX and given.threshold == 0.0 and given.atol == 0.0:
@@ -133,6 +135,8 @@ def next_state(s, x, delayed):
         return paddle(Paddle(s.flag), s, s, x, delayed)
     if s.dialect == NEWBOB:
         return newbob(NewBob(False), s, s, x, delayed)
+    if s.dialect == ANCHOR:
+        return anchor(Anchor(False), s, s, x, delayed)
     return torch(Torch(False), s, s, x, delayed)
 
 
@@ -173,6 +177,8 @@ def watch(s, metrics, lr):
         carried = follow(Paddle(s.flag), p, carried, s.sign, metrics, metrics, 0, lr)
     elif s.dialect == NEWBOB:
         carried = follow(NewBob(False), p, carried, s.sign, metrics, metrics, 0, lr)
+    elif s.dialect == ANCHOR:
+        carried = follow(Anchor(False), p, carried, s.sign, metrics, metrics, 0, lr)
     else:
         carried = follow(Torch(False), p, carried, s.sign, metrics, metrics, 0, lr)
     return carried.lr

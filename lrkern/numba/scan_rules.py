@@ -287,6 +287,35 @@ def newbob(kind, p, s, x, delayed):
     )
 
 
+class Anchor(NamedTuple):
+    """speechbrain_plateau."""
+
+    flag: bool = False
+
+
+@pointwise
+def anchor(kind, p, s, x, delayed):
+    """The first `warmup` metrics only become the best one, whatever they are; after them one that is no worse does.
+
+    A NaN, which is neither better nor worse, fires at once. lr is never below min_lr.
+    """
+    good = (s.summed < p.warmup) | (x <= s.best)
+    waits = (not good) & (x > s.best) & (s.bad < p.patience)
+    moved = pick(good | waits, s.lr, s.lr * p.factor)
+    return ScanState(
+        lr=pick(p.min_lr > moved, p.min_lr, moved),
+        scale=s.scale,
+        best=pick(good, x, s.best),
+        bad=pick(waits, s.bad + 1.0, 0.0),
+        good=s.good,
+        cooling=s.cooling,
+        warming=s.warming,
+        resets=s.resets,
+        sum=s.sum,
+        summed=s.summed + 1.0,
+    )
+
+
 class KL(NamedTuple):
     """skrl, rsl_rl; flag: 0 does not count as small."""
 
@@ -315,7 +344,7 @@ def kl(kind, p, s, x, delayed):
     )
 
 
-RULES = {Torch: torch, Keras: keras, Optax: optax, Greedy: greedy, Paddle: paddle, NewBob: newbob, KL: kl}
+RULES = {Torch: torch, Keras: keras, Optax: optax, Greedy: greedy, Paddle: paddle, NewBob: newbob, Anchor: anchor, KL: kl}
 KINDS = {
     "torch": Torch(),
     "keras_f32": Keras(True),
@@ -327,6 +356,7 @@ KINDS = {
     "paddle_abs": Paddle(False),
     "paddle_rel": Paddle(True),
     "newbob": NewBob(),
+    "anchor": Anchor(),
     "kl": KL(False),
     "kl_positive": KL(True),
 }

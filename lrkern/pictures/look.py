@@ -18,6 +18,7 @@ COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#00
 DASHES = ("-", "--", ":", "-.")  # once the colours have been used up
 _INK, _LINE = "#334155", "#64748b"
 _LEAST_CONTRAST = 1.6
+_TICK = 0.4  # inches: the room of a number below the axis
 
 
 def setting(name: str, own: Any) -> Any:
@@ -108,7 +109,8 @@ def style(ax: Axes, xlabel: str, ylabel: str) -> None:
         ax.spines[side].set_visible(False)
     for side in ("left", "bottom"):
         ax.spines[side].set_color(setting("axes.edgecolor", _LINE))
-    ax.xaxis.set_major_locator(ticker.MaxNLocator(nbins=8, steps=[1, 2, 5, 10], integer=True))
+    wide = ax.get_window_extent().width / ax.figure.dpi / scale()
+    ax.xaxis.set_major_locator(ticker.MaxNLocator(nbins=min(max(int(wide / _TICK), 1), 8), steps=[1, 2, 5, 10], integer=True))
     ax.xaxis.set_major_formatter(ticker.EngFormatter(sep=""))
     if ax.get_yscale() == "linear":
         ax.yaxis.set_major_formatter(ticker.FuncFormatter(partial(_tick, ax)))

@@ -32,7 +32,7 @@ _LARGEST = {"linear": 1e307, "symlog": 1e307, "log": 1e150}
 _MARK, _ALONE = "lrkern-mark", "lrkern-alone"
 _MANY = 8  # more curves than these are told apart by a colour map
 _MANY_MARKS = 16  # of many curves; more of them mark nothing
-_BAR_TICKS = 16  # of more curves every so many has a text
+_BAR_TICKS, _BAR_TICK = 16, 0.16  # of more curves every so many has a text; inches for each
 _WIDTH, _HEIGHT, _LINE_HEIGHT = 7.2, 3.4, 0.17  # inches
 _CHARACTER = 0.075  # inches: the width of one in a legend, or a little more
 
@@ -228,7 +228,9 @@ class _Picture:
         ax, n = self.ax, len(self.colored)
         common, own = differences([curve.get_label() for curve in self.colored])
         colors = mpl.cm.ScalarMappable(mpl.colors.BoundaryNorm(np.arange(n + 1) - 0.5, n), _look.color_map(ax, n))
-        shown = range(n) if n <= _BAR_TICKS else np.rint(np.linspace(0, n - 1, _BAR_TICKS // 2)).astype(int).tolist()
+        high = ax.get_window_extent().height / ax.figure.dpi / _look.scale()
+        room = min(max(int(high / _BAR_TICK), 2), _BAR_TICKS)
+        shown = range(n) if n <= room else np.rint(np.linspace(0, n - 1, max(room // 2, 2))).astype(int).tolist()
         place: dict[str, Any] = {"ax": ax, "pad": 0.02, "aspect": 30} if self.bar is None else {"cax": self.bar}
         bar = ax.figure.colorbar(colors, ticks=shown, **place)
         self.bar = bar.ax
@@ -239,7 +241,12 @@ class _Picture:
         bar.minorticks_off()
         bar.outline.set_visible(False)
         if common:
-            self.bar.set_ylabel(shorten(common, 44), fontsize="x-small", color=_look.ink(), **_look.code_text())
+            self.bar.set_ylabel(
+                shorten(common, min(44, max(int(high / _CHARACTER), 9))),
+                fontsize="x-small",
+                color=_look.ink(),
+                **_look.code_text(),
+            )
 
     def _draw_legend(self, named: list[Any]) -> None:
         ax = self.ax

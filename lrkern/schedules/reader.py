@@ -2,7 +2,8 @@
 
     expression  signs operand, or two expressions with + - * / ** between them, binding as in Python
     operand     number | text | True | False | None | (expression) | [expression, ...] | (expression, ...)
-                | {expression: expression, ...} | name(arguments) | dialect.name(arguments) | operand.name(arguments)
+                | {expression: expression, ...} | name(arguments) | dialect.name(arguments)
+                | dialect.name(arguments).name | operand.name(arguments)
     arguments   expression, ..., name=expression, ...
 
 Values are made while the text is read, in time proportional to its length: it is cut into tokens by one regular expression,
@@ -256,9 +257,23 @@ class Reader:
         if function is None:
             raise ValueError(f"parse: {_short(name)} is not a schedule of lrkern.dialects.{dialect}")
         made = self._called(f"{dialect}.{name}", function, [])
+        several: Any = made
+        if isinstance(several, tuple) and hasattr(several, "_fields"):
+            return self._one_of(f"{dialect}.{name}", several)
         if not isinstance(made, Expression):
             raise self._fail(f"{dialect}.{name} gives no schedule, but {describe(made)}: it is not allowed", at)
         return made
+
+    def _one_of(self, where: str, made: Any) -> Schedule:
+        """One of several schedules that a dialect gives together, by its name; the next token is the dot."""
+        at, names = self._next, tuple(made._fields)
+        field = self._tokens[at + 1] if self._tokens[at] == "." else ""
+        if field not in names or self._tokens[at + 2] == "(":
+            one = " or ".join([", ".join(f".{name}" for name in names[:-1]), f".{names[-1]}"])
+            raise self._fail(f"{where} gives {len(names)} schedules: write {one} after it to take one", at)
+        self._next = at + 2
+        one_of_them: Schedule = getattr(made, field)
+        return one_of_them
 
     def _method(self, target: Any, begin: int) -> Schedule:
         """The call of a method; the next token is the dot."""

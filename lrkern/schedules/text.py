@@ -63,7 +63,8 @@ def parse(text: str) -> Schedule:
     """Read a schedule from text: calls of curves, `join` and dialects, methods of schedules, + - * / and numbers; nothing else.
 
     A dialect is called with its module, ``torch.StepLR(0.1, 30)``, and with what can be written: numbers, texts, lists, dicts,
-    schedules. It gives the schedule that it gives in Python, made of curves, which is how `repr` writes it.
+    schedules. It gives the schedule that it gives in Python, made of curves, which is how `repr` writes it. Where it gives
+    several, one is taken by its name: ``ultralytics.BaseTrainer(100, 500).momentum``.
 
     Any text takes at most about a second per million characters.
 

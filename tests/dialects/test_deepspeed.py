@@ -109,6 +109,16 @@ def test_first_rate_twice():
 
 
 BAD = [
+    (  # a ValueError, as there
+        lambda: D.WarmupLR(0.1, warmup_num_steps=1.5),
+        ValueError,
+        "deepspeed.WarmupLR: warmup_num_steps must be an integer >= 1; got 1.5 (float)",
+    ),
+    (
+        lambda: D.LRRangeTest(lr_range_test_step_size=None),
+        ValueError,
+        "deepspeed.LRRangeTest: lr_range_test_step_size must be an integer >= 1; got None",
+    ),
     (
         lambda: D.WarmupLR(0.1, warmup_num_steps=0),
         ValueError,

@@ -1,6 +1,7 @@
 """dialects.diffusers against its formulas; what it shares with transformers has the values tested there."""
 
 import inspect
+from fractions import Fraction
 
 import dialect_checks as checks
 import pytest
@@ -24,7 +25,23 @@ def test_what_transformers_has_too(name, args):
     schedule = getattr(D, name)(*args)
     assert schedule == getattr(H, name)(*args)
     checks.assert_ordinary(schedule)
-    assert inspect.signature(getattr(D, name)) == inspect.signature(getattr(H, name))
+    ours, theirs = (inspect.signature(getattr(module, name)).parameters for module in (D, H))
+    assert list(ours.values())[: len(theirs)] == list(theirs.values())
+
+
+@pytest.mark.parametrize("args", [(7, 40, -1, 0.1, 0.9), (0, 9, -1, 0.25, 1.0), (5, 5, -1, 0.2, 1.5), (9, 4, -1, 0.0, 0.7)])
+def test_linear_between_two_factors(args):
+    warmup, total, _, last, top = args
+    low, high, base = exact(last), exact(top), exact(0.3)
+
+    def formula(t):
+        if t < warmup:
+            return base * high * t / warmup
+        return base * (low + (high - low) * max(Fraction(0), Fraction(total - t) / max(total - warmup, 1)))
+
+    schedule = D.get_linear_schedule_with_warmup(0.3, *args)
+    checks.assert_follows(schedule, formula, range(50))
+    checks.assert_ordinary(schedule)
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,8 @@ def test_random_arguments(seed):
     compare("get_constant_schedule", base)
     compare("get_constant_schedule_with_warmup", base, warmup)
     compare("get_linear_schedule_with_warmup", base, warmup, total)
+    factors = {"f_min": float(rng.uniform(0, 0.5)), "f_max": float(rng.uniform(0.5, 1.5))}
+    compare("get_linear_schedule_with_warmup", base, warmup, total, **factors)
     compare("get_cosine_schedule_with_warmup", base, warmup, total, float(rng.choice([0.5, 1.0, rng.uniform(0.1, 3)])))
     end, power = base * float(rng.uniform(0, 0.3)), float(rng.uniform(0.3, 3))
     compare("get_polynomial_decay_schedule_with_warmup", base, warmup, total, end, power)

@@ -6,6 +6,7 @@ import importlib
 import inspect
 import pkgutil
 import random
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -107,6 +108,37 @@ def test_errors_name_the_function_that_was_called(seed):
             # "schedule: " is what any expression may say that comes to lie beyond 2^53 steps
             assert text.startswith((f"{module.removeprefix('lrkern.dialects.')}.{name}: ", "schedule: ")), (text, args, kwargs)
     assert refused > 30
+
+
+EXTREME = [None, "x", b"x", True, [object()], {}, (1, "a"), object(), -1, 10**30, -(10**30), 1e308, -1e308, 1e-320]
+EXTREME += [float("nan"), float("inf"), -float("inf")]
+
+
+@pytest.mark.parametrize("dialect", sorted({module for module, _, _ in CALLS}))
+def test_errors_name_an_argument(dialect):
+    """Every argument of every example replaced by what it can hardly be: the error is of the function, and of an argument."""
+    names = {**vars(lk), **vars(importlib.import_module(dialect))}
+    for module, name, call in CALLS:
+        function = names.get(name)
+        if module != dialect or any(isinstance(one, ast.Name) for one in ast.walk(call) if one is not call.func):
+            continue
+        parameters = inspect.signature(function).parameters
+        given = inspect.signature(function).bind(
+            *(eval(ast.unparse(one), names) for one in call.args),
+            **{one.arg: eval(ast.unparse(one.value), names) for one in call.keywords},
+        )
+        for parameter in parameters:
+            for value in EXTREME:
+                arguments = given.arguments | {parameter: value}
+                try:
+                    function(**arguments)
+                except OverflowError as error:
+                    assert "beyond the range of float64" in str(error), (name, parameter, value, error)
+                except (TypeError, ValueError) as error:
+                    before, _, text = str(error).partition(": ")
+                    assert before == f"{dialect.removeprefix('lrkern.dialects.')}.{name}", (parameter, value, error)
+                    told = {*parameters, "min_lr", "min_lr_rate"}  # these are told of by transformers.get_scheduler
+                    assert any(re.search(rf"\b{one}\b", text) for one in told), (name, parameter, value, error)
 
 
 def test_no_peer_is_imported():

@@ -99,6 +99,11 @@ def test_no_early_boundary():
 
 
 BAD = [
+    (  # a ValueError, as there
+        lambda: F.MultiStepParamScheduler([1.0, 0.5], 9, 3),
+        ValueError,
+        "fvcore.MultiStepParamScheduler: milestones must be a sequence of integers; got 3 (int)",
+    ),
     (
         lambda: F.CosineParamScheduler(0.1, 0.0, steps=0),
         ValueError,

@@ -33,8 +33,7 @@ def enter():
                 real(exact(end)) + real(b - exact(end)) * checks.power(1 - min(t / exact(d), Fraction(1)), p)
             ),
         )
-        if d != 12.5:
-            case(K.PolynomialDecay(0.1, d, end, p, cycle=True), lambda t, d=d, end=end, p=p: cycling(t, d, end, p))
+        case(K.PolynomialDecay(0.1, d, end, p, cycle=True), lambda t, d=d, end=end, p=p: cycling(t, exact(d), end, p))
     for d, alpha in [(100, 0.0), (30, 0.1), (12.5, 0.3)]:
         fall = lambda s, d=d, alpha=alpha: checks.cosine(1, exact(alpha), min(s / exact(d), Fraction(1)))  # noqa: E731
         case(K.CosineDecay(0.1, d, alpha), lambda t, fall=fall: real(b) * fall(Fraction(t)))
@@ -49,7 +48,7 @@ def enter():
 
 
 def cycling(t, every, end, power):
-    horizon = every * max(math.ceil(Fraction(t, every)), 1)
+    horizon = every * max(math.ceil(Fraction(t) / every), 1)
     left = checks.power(1 - Fraction(t, horizon), power)
     return real(exact(end)) + real(exact(0.1) - exact(end)) * left, real(exact(0.1))
 
@@ -108,7 +107,7 @@ BAD = [
     (lambda: K.ExponentialDecay(0.1, 3, 0.5, 1), TypeError, "keras.ExponentialDecay: staircase must be True or False; got 1"),
     (lambda: K.PiecewiseConstantDecay([1], [1.0]), ValueError, "values must be one more than the 1 boundaries; got 1"),
     (lambda: K.PiecewiseConstantDecay([3, 1], [1, 2, 3]), ValueError, "boundaries must not decrease; got 3 (int) before 1"),
-    (lambda: K.PolynomialDecay(0.1, 2.5, cycle=True), TypeError, "decay_steps must be an integer >= 1; got 2.5"),
+    (lambda: K.PolynomialDecay(0.1, 0, cycle=True), ValueError, "decay_steps must be a finite number > 0; got 0"),
     (
         lambda: K.InverseTimeDecay(0.1, 3, -1),
         ValueError,

@@ -57,6 +57,7 @@ def test_random_arguments(seed):
     compare("PolynomialDecay", a, steps, b, power, terms=a + b)
     # with cycle 1 - p is left over from 1: a power below 1 makes much of what was rounded there
     compare("PolynomialDecay", a, steps, b, max(power, 1.0), cycle=True, terms=a + b)
+    compare("PolynomialDecay", a, steps + 0.375, b, max(power, 1.0), cycle=True, terms=a + b)
     alpha = float(rng.uniform(0, 0.5))
     compare("CosineDecay", a, steps, alpha, terms=a)
     compare("CosineDecay", b, steps, alpha, warmup_target=a, warmup_steps=int(rng.integers(1, 40)), terms=a + b)

@@ -69,6 +69,11 @@ def test_samples():
 
 BAD = [
     (
+        lambda: G.OptimizerParamScheduler(0.1, 0.2, 0.0, 1, 9, "linear", override_opt_param_scheduler=True),
+        ValueError,
+        "megatron.OptimizerParamScheduler: use_checkpoint and override_opt_param_scheduler must not both be True",
+    ),
+    (
         lambda: G.OptimizerParamScheduler(0.2, 0.1, 0.0, 1, 9, "linear"),
         ValueError,
         "init_lr must be a finite number <= 0.1; got 0.2",

@@ -203,7 +203,11 @@ BAD = [
     (lambda: O.WSD(0.1, 9, warmup=1, decay=10, decay_fraction=None), ValueError, "WSD: decay must be <= max_steps = 9; got 10"),
     (lambda: O.WSD(0.1, 9, warmup_fraction=1.5), ValueError, "warmup_fraction must be a finite number >= 0 and <= 1; got 1.5"),
     (lambda: O.PowerLR(0.1, 9, warmup=0), ValueError, "olmo_core.PowerLR: warmup must be an integer >= 1, it is what t is"),
-    (lambda: O.PowerLR(0.1, 9, warmup=1, b=0.5), ValueError, "olmo_core.PowerLR: b must be a finite number < 0; got 0.5"),
+    (
+        lambda: O.PowerLR(0.1, 9, warmup=1, b=0.5),
+        ValueError,
+        "olmo_core.PowerLR: b must be a finite number >= -1e+06 and < 0; got 0.5",
+    ),
     (lambda: O.PowerLR(0.1, 9, warmup=9), ValueError, "PowerLR: warmup and decay must fit into max_steps = 9; got 9 and 1"),
     (lambda: O.InvSqrtWithWarmup(0.1, 9, warmup=0), ValueError, "olmo_core.InvSqrtWithWarmup: warmup must be an integer >= 1"),
     (

@@ -61,6 +61,11 @@ def test_the_examples_of_every_dialect(module, name, call):
     if "lambda" in text:
         with pytest.raises(ValueError, match=r"^parse: 'lambda' is not allowed here"):
             lk.parse(text)
+    elif isinstance(wanted, tuple):
+        with pytest.raises(ValueError, match=rf"^parse: [a-z_]+\.{name} gives 3 schedules: write \.{wanted._fields[0]}, "):
+            lk.parse(text)
+        for field, one in wanted._asdict().items():
+            assert lk.parse(f"0.5 * {text}.{field}.warmup(3)") == 0.5 * one.warmup(3)
     elif not isinstance(wanted, lk.Schedule):
         with pytest.raises(ValueError, match=rf"^parse: [a-z_]+\.{name} gives no schedule, but "):
             lk.parse(text)
@@ -110,6 +115,15 @@ def test_arguments_may_be_whatever_can_be_written():
         ("os.system('true')", "parse: 'os' is not a value; curves are called"),
         ("torch.StepLR(0.1)", "parse: torch.StepLR: missing a required argument: 'step_size'"),
         ("torch.StepLR(0.1, size=3)", "parse: torch.StepLR: missing a required argument: 'step_size'"),
+        (
+            "nanochat.chat_rl(9).lr",
+            "parse: nanochat.chat_rl gives 3 schedules: write .lr_multiplier, .momentum or .weight_decay after it to take one "
+            "(column 20)",
+        ),
+        ("nanochat.chat_rl(9).momentum(3)", "parse: nanochat.chat_rl gives 3 schedules: write .lr_multiplier, "),
+        ("nanochat.chat_rl(9)._fields", "parse: nanochat.chat_rl gives 3 schedules: write .lr_multiplier, "),
+        ("nanochat.chat_rl(9).warmup(3)", "parse: nanochat.chat_rl gives 3 schedules: write .lr_multiplier, "),
+        ("nanochat.chat_rl(9).momentum.momentum", "parse: 'momentum' is not a method of schedules"),
         ("torch.StepLR(0.1, 30, x=3)", "parse: torch.StepLR: got an unexpected keyword argument 'x'"),
         ("torch.StepLR(0.1, 0)", "torch.StepLR: step_size must be an integer >= 1; got 0 (int)"),
         ("torch.StepLR(0.1, 30).StepLR(1)", "parse: 'StepLR' is not a method of schedules"),

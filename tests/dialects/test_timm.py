@@ -144,6 +144,11 @@ def test_the_last_cycle_ends_between_steps():
 
 
 BAD = [
+    (  # a ValueError, as there
+        lambda: M.WSDLRScheduler(0.1, 9, 2, stable_fn=None),
+        ValueError,
+        "timm.WSDLRScheduler: stable_fn must be 'constant', 'rsqrt' or 'power'; got None",
+    ),
     (lambda: M.CosineLRScheduler(0.1, 0), ValueError, "timm.CosineLRScheduler: t_initial must be an integer >= 1; got 0"),
     (
         lambda: M.CosineLRScheduler(0.1, 9, -1),

@@ -40,7 +40,7 @@ def enter():
     case(H.get_constant_schedule(b), lambda t: exact(b))
     for w in (0, 1, 10):
         case(H.get_constant_schedule_with_warmup(b, w), factor(w, lambda s: 1))
-    for w, n in [(10, 100), (0, 50), (7, 7), (0, 0), (20, 10)]:
+    for w, n in [(10, 100), (0, 50), (1, 9), (7, 7), (0, 0), (20, 10)]:
         d = max(n - w, 1)
         case(H.get_linear_schedule_with_warmup(b, w, n), factor(w, lambda s, w=w, n=n, d=d: max(0, Fraction(n - w - s, d))))
         for cycles in (0.5, 1.0, 2, 0.0, 1.5, 0.3):
@@ -95,6 +95,7 @@ def enter():
                 options = {"warmup_type": up, "decay_type": down, "min_lr_ratio": low}
                 case(H.get_wsd_schedule(b, w, d, num_stable_steps=stable, **options), after)
                 assert H.get_wsd_schedule(b, w, d, w + stable + d, **options) == CASES[-1][0]
+                assert H.get_wsd_schedule(b, w, d, w + stable + d, stable, **options) == CASES[-1][0]
 
 
 enter()
@@ -136,6 +137,16 @@ def test_published(schedule, values):
 
 
 BAD = [
+    (  # a ValueError, as there
+        lambda: H.get_wsd_schedule(0.1, 1, 2, 9, warmup_type=None),
+        ValueError,
+        "transformers.get_wsd_schedule: warmup_type must be 'linear', 'cosine' or '1-sqrt'; got None",
+    ),
+    (
+        lambda: H.get_wsd_schedule(0.1, 1, 2, 9, decay_type=3),
+        ValueError,
+        "transformers.get_wsd_schedule: decay_type must be 'linear', 'cosine' or '1-sqrt'; got 3 (int)",
+    ),
     (
         lambda: H.get_constant_schedule(None),
         TypeError,
@@ -153,6 +164,16 @@ BAD = [
         lambda: H.get_cosine_with_min_lr_schedule_with_warmup(0.1, 1, 3),
         ValueError,
         "one of min_lr and min_lr_rate must be given",
+    ),
+    (
+        lambda: H.get_wsd_schedule(0.1, 10, 20, 100, 30),
+        ValueError,
+        "transformers.get_wsd_schedule: num_training_steps must be 60, that of all phases, or left out; got 100 (int)",
+    ),
+    (
+        lambda: H.get_scheduler("warmup_stable_decay", 0.1, 10, 100, {"num_decay_steps": 20, "num_stable_steps": 30}),
+        ValueError,
+        "transformers.get_scheduler: num_training_steps must be 60, that of all phases, or left out; got 100 (int)",
     ),
     (lambda: H.get_wsd_schedule(0.1, 1, 3), ValueError, "num_training_steps or num_stable_steps must be given; got None"),
     (lambda: H.get_wsd_schedule(0.1, 5, 6, 10), ValueError, "num_training_steps must be >= 11, warm-up and decay; got 10"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import os
 import textwrap
 import types
@@ -149,12 +150,29 @@ def paddle_steps(lr: float, eps: float = 1e-8, **options: Any) -> Step:
 PADDLE = ["paddle.base.data_feeder", "paddle.base.framework", "paddle.base.layer_helper"]
 
 
-def speechbrain_steps(lr: float, factor: float = 0.5, threshold: float = 0.0025, patience: int = 0) -> Step:
+def speechbrain_schedulers() -> types.ModuleType:
     same = lambda x: x  # noqa: E731
     hooks = types.SimpleNamespace(register_checkpoint_hooks=same, mark_as_saver=same, mark_as_loader=same)
     stand_ins = {"speechbrain.utils": {"checkpoints": hooks}, "speechbrain.utils.logger": ...}
-    scheduler = alone.load("speechbrain.nnet.schedulers", **stand_ins).NewBobScheduler(lr, factor, threshold, patience)
+    return alone.load("speechbrain.nnet.schedulers", **stand_ins)
+
+
+def speechbrain_steps(lr: float, factor: float = 0.5, threshold: float = 0.0025, patience: int = 0) -> Step:
+    scheduler = speechbrain_schedulers().NewBobScheduler(lr, factor, threshold, patience)
     return lambda metric: float(scheduler(metric)[1])
+
+
+def speechbrain_plateau_steps(
+    lr: float, factor: float = 0.5, patience: int = 2, min_lr: float = 1e-8, warmup: int = 65
+) -> Step:
+    scheduler = speechbrain_schedulers().ReduceLROnPlateau(min_lr, factor, patience, warmup)
+    optimizer, epochs = types.SimpleNamespace(param_groups=[{"lr": lr}]), itertools.count(1)
+
+    def step(metric: float) -> float:
+        optimizer.param_groups[0]["lr"] = scheduler([optimizer], next(epochs), metric)[1]
+        return float(optimizer.param_groups[0]["lr"])
+
+    return step
 
 
 PEERS: dict[str, Callable[..., Step]] = {
@@ -166,6 +184,7 @@ PEERS: dict[str, Callable[..., Step]] = {
     "optax": optax_steps,
     "paddle": paddle_steps,
     "speechbrain": speechbrain_steps,
+    "speechbrain_plateau": speechbrain_plateau_steps,
 }
 
 
@@ -181,6 +200,9 @@ def random_options(dialect: str, rng: np.random.Generator) -> dict[str, Any]:
     }
     if dialect == "speechbrain":
         del options["cooldown"], options["mode"], options["min_lr"]
+    if dialect == "speechbrain_plateau":
+        del options["cooldown"], options["mode"], options["threshold"]
+        options |= {"warmup": int(rng.integers(0, 9))}
     if dialect in ("torch", "mmengine", "transformers", "paddle"):
         options["threshold_mode"] = str(rng.choice(["rel", "abs"]))
         options["eps"] = float(rng.choice([1e-8, 0.003]))

@@ -53,6 +53,7 @@ SOME = [
     ("transformers", {"patience": 1, "window": 70, "min_lr": 0.05, "factor": 0.8}),
     ("paddle", {"patience": 1, "cooldown": 2, "factor": 0.7, "threshold_mode": "abs", "mode": "max"}),
     ("speechbrain", {"patience": 1, "factor": 0.7}),
+    ("speechbrain_plateau", {"patience": 1, "factor": 0.7, "warmup": 2, "min_lr": 0.01}),
 ]
 
 
@@ -220,7 +221,7 @@ def test_the_start_has_no_default():
 
 
 def test_arguments_that_a_dialect_does_not_have():
-    with pytest.raises(ValueError, match=r"^plateau: dialect must be 'torch', 'keras', .* or 'speechbrain'$"):
+    with pytest.raises(ValueError, match=r"^plateau: dialect must be 'torch', 'keras', .* or 'speechbrain_plateau'$"):
         ln.plateau_start(0.1, dialect="pytorch")
     with pytest.raises(
         TypeError, match=r"^plateau: dialect 'keras' has no argument eps; it has factor, patience, threshold, mode"

@@ -438,6 +438,16 @@ def test_a_file_that_is_no_good_is_wrong_use(run, name, content):
         assert len(err) < 600
 
 
+def test_a_file_of_another_kind_is_no_expression(run):
+    for name in ("log.tsv", "log", "log.CSVX"):
+        Path(name).write_text("step\tlr\n0\t0.1\n")
+        code, out, err = run("compare", SCHEDULE, name)
+        assert (code, out) == (2, "")
+        assert err == f"lrkern: compare: {name} must end in .npy, .csv, .txt or .json to be read as a file\n"
+    Path("linear(1, 0, 4)").write_text("not read")
+    assert run("compare", "linear(1, 0, 4)", "linear(1, 0, 4)", "-n", "3")[0] == 0
+
+
 def test_files_that_cannot_be_opened_are_wrong_use(run):
     os.mkdir("folder.csv")
     for name, message in (("folder.csv", "[Errno 21] Is a directory"), ("absent.json", "[Errno 2] No such file or directory")):

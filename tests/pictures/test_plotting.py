@@ -438,6 +438,30 @@ def test_many_curves_have_a_bar_of_colours(n):
     assert marks(axes) == ([100, 1100], ["100", "1,100"])
 
 
+def overlapping(texts):
+    """Pairs of neighbouring texts that overlap."""
+    boxes = [text.get_window_extent() for text in texts if text.get_text() and text.get_visible()]
+    return [(a, b) for a, b in pairwise(boxes) if a.overlaps(b)]
+
+
+@pytest.mark.parametrize(
+    ("size", "font"), [((7.2, 3.4), 10), ((3.0, 2.0), 10), ((3.0, 2.2), 16), ((4.0, 3.0), 20), ((2.4, 1.8), 10)]
+)
+@pytest.mark.parametrize("n", [1, 12, 60])
+def test_numbers_at_axes_do_not_overlap(n, size, font):
+    """However small the picture and large the font."""
+    with mpl.rc_context({"figure.figsize": size, "font.size": font}):
+        axes = lk.plot(sweep(n))
+        axes.figure.canvas.draw()
+        left, right = axes.get_xlim()
+        below = [text for tick, text in zip(axes.get_xticks(), axes.get_xticklabels(), strict=True) if left <= tick <= right]
+        assert len(below) >= 2
+        assert not overlapping(below)
+        for bar in axes.figure.axes[1:]:
+            assert len(bar.get_yticklabels()) >= 2
+            assert not overlapping(bar.get_yticklabels())
+
+
 def test_curves_of_several_calls_get_a_bar_when_they_are_many():
     axes = pyplot.figure().subplots()
     (by_hand,) = axes.plot([0, 1000], [0.05, 0.05], color="red", label="by hand")

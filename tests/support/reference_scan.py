@@ -45,6 +45,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 
 
 DEFAULTS |= {"paddle": TORCH, "speechbrain": {"factor": 0.5, "patience": 0, "threshold": 0.0025}}
+DEFAULTS |= {"speechbrain_plateau": {"factor": 0.5, "patience": 2, "min_lr": 1e-8, "warmup": 65}}
 KL: dict[str, dict[str, Any]] = {
     "skrl": {"threshold": 0.008, "min_lr": 1e-6, "max_lr": 1e-2, "kl_factor": 2.0, "lr_factor": 1.5, "precision": "float32"},
     "rsl_rl": {"threshold": 0.01, "min_lr": 1e-5, "max_lr": 1e-2, "kl_factor": 2.0, "lr_factor": 1.5, "precision": "float32"},
@@ -232,6 +233,23 @@ def speechbrain(metrics: list[float], lr: float, o: dict[str, Any]) -> list[floa
     return rates
 
 
+def speechbrain_plateau(metrics: list[float], lr: float, o: dict[str, Any]) -> list[float]:
+    best, bad, rates = 99999.0, 0, []
+    for epoch, metric in enumerate(metrics, 1):
+        if epoch <= o["warmup"]:
+            best = metric
+        elif metric <= best:
+            best, bad = metric, 0
+        elif metric > best and bad < o["patience"]:
+            bad += 1
+        else:
+            lr, bad = lr * o["factor"], 0
+        if o["min_lr"] > lr:
+            lr = o["min_lr"]
+        rates.append(lr)
+    return rates
+
+
 def kl_adaptive(metrics: Any, lr: float, dialect: str, **options: Any) -> np.ndarray:
     """The learning rates of one run."""
     o = KL[dialect] | options
@@ -255,6 +273,7 @@ RULES = {
     "transformers": transformers,
     "paddle": paddle,
     "speechbrain": speechbrain,
+    "speechbrain_plateau": speechbrain_plateau,
 }
 
 
