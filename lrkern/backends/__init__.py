@@ -7,13 +7,11 @@ what would help.
 
 from __future__ import annotations
 
-import math
 import os
 import re
 import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -22,9 +20,9 @@ from numpy.typing import NDArray
 from lrkern import _checks
 from lrkern._optional import installed
 from lrkern.backends.cuda_compiler import EXTRAS, chosen, simulated
+from lrkern.backends.engine import ArrayLibrary, Engine, StepTensors
 
 if TYPE_CHECKING:
-    from lrkern._core import Steps
     from lrkern.schedules.expression import Schedule
 
 _MODULES = {"c": "lrkern.backends.c", "numba": "lrkern.numba", "cuda": "lrkern.cuda"}
@@ -36,46 +34,6 @@ NAMES = tuple(_MODULES)
 _DLPACK_CUDA = (2, 13)
 
 
-class StepTensors(NamedTuple):
-    """What a list of tensors is made from; see `_core.StepList` in `_steps.pxi`."""
-
-    where: str
-    """The function, in errors."""
-    label: Callable[[str, int], str]
-    """label(kind, index) names an array: kind is "param", "grad" or one of those below."""
-    params: list[Any]
-    groups: list[str]
-    """Each group's rule."""
-    group_of: list[int]
-    """Each parameter's group."""
-    states: dict[str, list[Any]]
-    """The arrays of each kind of state, in the order of the rule: lists as long as `params`, None for none."""
-    others: dict[str, list[Any]] = {}  # noqa: RUF012 (nobody writes to it)
-    """The same, of "ema_param", "copy_to" and "remainder"."""
-    row_lrs: list[Any] | None = None
-    """For each parameter float64 numbers, one per row, or None."""
-    halves: bool = False
-    """Whether uint16 arrays hold bfloat16."""
-    as_gradient: Callable[[str, str, Any, Any, bool], Any] | None = None
-    owns_states: bool = False
-    """Whether states were made by lrkern, as averages and remainders are."""
-    clips_with: list[int] | None = None
-    """For each group the one in whose norm its gradients are where each group has a norm of its own; None: itself."""
-
-
-class StepOptions(NamedTuple):
-    """What steps do around the rule, but for `clip_norm`, which may change. Clipping at infinity is none."""
-
-    clip_value: float = math.inf
-    clip_per: str = "list"
-    skip_nonfinite: bool = False
-    error_if_nonfinite: bool = False
-    zero_grad: bool = False
-    rounding: str = "nearest"
-    state_rounding: str = "nearest"
-    seed: int = 0
-
-
 class Backend(NamedTuple):
     """What a backend brings. Numbers have been checked; `dtype` and arrays, which differ from backend to backend, have not."""
 
@@ -83,15 +41,15 @@ class Backend(NamedTuple):
     """table(schedule, n, start, dtype, out): `Schedule.table`."""
     tables: Callable[[list[Schedule], int, int, Any, Any], NDArray[Any]]
     """tables(schedules, n, start, dtype, out): `lrkern.tables`."""
-    StepList: Callable[[StepTensors], Steps]
-    """Makes a list of tensors, which steps them."""
-    arrays: ModuleType
-    """What steps need to know of arrays: a module with the functions of `lrkern.optimizers.arrays` that optimizers call."""
+    StepList: Callable[[StepTensors], Engine]
+    """Makes an engine, which steps a list of tensors."""
+    arrays: ArrayLibrary
+    """What steps need to know of its arrays."""
     scans: Mapping[str, Callable[..., str]]
     """The recurrences that it has: those of `_core.SCAN_RULES`, which do what `_core.scan` does with its other arguments, and
     "loss_driven", which is `_core.loss_driven_scan`."""
-    evaluates: bool = False
-    """Its StepList evaluates schedules itself: it has `set_schedule` and `publish`, and is not told values step by step."""
+    on_device: bool = False
+    """Whether its steps run on a device: counts have to be asked for, bound gradients stay bound."""
 
 
 class Status(NamedTuple):

@@ -1,223 +1,28 @@
-# Fused optimizer steps: lists of NumPy arrays, checked here, stepped by src_c/steps/steps.c.
-
-from cpython.pythread cimport (
-    NOWAIT_LOCK,
-    PyThread_acquire_lock,
-    PyThread_allocate_lock,
-    PyThread_free_lock,
-    PyThread_get_thread_ident,
-    PyThread_release_lock,
-    PyThread_type_lock,
-)
-from cpython.type cimport PyType_IsSubtype
-from cpython.weakref cimport PyWeakref_NewRef
-from libc.stdint cimport INT64_MAX, int16_t, int64_t, uint64_t, uintptr_t
-from libc.stdlib cimport calloc, free
-
-cdef extern from "numpy/ndarraytypes.h":
-    const int NPY_HALF, NPY_USERDEF
-
-
-cdef extern from "steps/steps.h" nogil:
-    const int LRK_N_RULES, LRK_MAX_STATES, LRK_MAX_INPUTS, LRK_N_ROLES
-
-    ctypedef struct lrk_step_span:
-        uintptr_t begin, end
-        int64_t tensor
-
-    int64_t lrk_step_spans_clash(lrk_step_span *spans, int64_t count, int64_t *other)
-    int64_t lrk_storage_bytes(int type)
-    const char *lrk_rule_name(lrk_rule rule)
-    const char *lrk_rule_inputs(lrk_rule rule)
-
-
-# name of a rule -> names of its inputs, in the order that C expects
-RULES = {lrk_rule_name(rule).decode(): tuple(lrk_rule_inputs(rule).decode().split()) for rule in range(LRK_N_RULES)}
-
-cdef dict RULE_NUMBERS = {name: number for number, name in enumerate(RULES)}
-# arrays and storages, as C and `StepList.layout` number them; the states follow the first one
-ROLES = {
-    "param": LRK_PARAM, "grad": LRK_GRAD, "state": LRK_STATE, "ema_param": LRK_EMA, "copy_to": LRK_COPY,
-    "remainder": LRK_REMAINDER,
-}
-STORAGES = {"float32": LRK_F32, "float64": LRK_F64, "bfloat16": LRK_BF16, "float16": LRK_F16}
+# Fused optimizer steps in C: src_c/steps/steps.c steps the tensors that a TensorList has checked.
 
 cdef dict CLIPS_PER = {"list": LRK_CLIP_LIST, "group": LRK_CLIP_GROUP, "tensor": LRK_CLIP_TENSOR}
 cdef dict ROUNDINGS = {"nearest": LRK_NEAREST, "stochastic": LRK_STOCHASTIC, "split": LRK_SPLIT}
 
-# NumPy's number for ml_dtypes' bfloat16, once it has been met.
-cdef int bfloat16_number = -1
-
-cdef type MaskedArray = np.ma.MaskedArray
-
-
-cdef int storage_of(cnp.ndarray array, bint halves) except -2:
-    """How the elements of an array are stored, or -1 if no step can work on them. `halves`: uint16 holds bfloat16."""
-    global bfloat16_number
-    cdef int number = cnp.PyArray_TYPE(array)
-    if not cnp.PyArray_ISNOTSWAPPED(array):
-        return -1
-    if not cnp.PyArray_CheckExact(array) and PyType_IsSubtype(type(array), MaskedArray):
-        return -1
-    if number == cnp.NPY_FLOAT:
-        return LRK_F32
-    if number == cnp.NPY_DOUBLE:
-        return LRK_F64
-    if number == NPY_HALF:
-        return LRK_F16
-    if number == bfloat16_number or (halves and number == cnp.NPY_USHORT):
-        return LRK_BF16
-    if number >= NPY_USERDEF and cnp.PyArray_ITEMSIZE(array) == 2 and array.descr.name == "bfloat16":
-        bfloat16_number = number
-        return LRK_BF16
-    return -1
-
-
-cdef bint is_dense(cnp.ndarray array):
-    """Whether the elements lie in memory one after the other, in whatever order of the axes."""
-    if cnp.PyArray_IS_C_CONTIGUOUS(array) or cnp.PyArray_IS_F_CONTIGUOUS(array):
-        return True
-    cdef cnp.npy_intp expected = cnp.PyArray_ITEMSIZE(array)
-    cdef int axis, step
-    for step in range(cnp.PyArray_NDIM(array)):
-        # The axis whose neighbours are `expected` bytes apart; axes of length 1 lie anywhere.
-        for axis in range(cnp.PyArray_NDIM(array)):
-            if cnp.PyArray_DIM(array, axis) > 1 and cnp.PyArray_STRIDE(array, axis) == expected:
-                expected *= cnp.PyArray_DIM(array, axis)
-                break
-    return expected == cnp.PyArray_ITEMSIZE(array) * cnp.PyArray_SIZE(array)
-
-
-cdef bint lies_like(cnp.ndarray array, cnp.ndarray param):
-    """Whether element i of one is element i of the other, counted along memory; `param` is dense."""
-    cdef int axis
-    if not cnp.PyArray_SAMESHAPE(array, param):
-        return False
-    if cnp.PyArray_IS_C_CONTIGUOUS(array) and cnp.PyArray_IS_C_CONTIGUOUS(param):
-        return True
-    for axis in range(cnp.PyArray_NDIM(param)):
-        if cnp.PyArray_DIM(param, axis) > 1 and (
-            cnp.PyArray_STRIDE(array, axis) * cnp.PyArray_ITEMSIZE(param)
-            != cnp.PyArray_STRIDE(param, axis) * cnp.PyArray_ITEMSIZE(array)
-        ):
-            return False
-    return True
-
-
-cdef inline bint fits_along(cnp.ndarray array, cnp.ndarray param, int64_t size):
-    """Whether C can read an array element by element along with a parameter of that size, which may have been reshaped since."""
-    return lies_like(array, param) and is_dense(array) and size_of(fields_of(array)) == size
-
-
-cdef struct gradient:
-    void *data
-    int type
-    bint is_sparse
-    lrk_step_sparse sparse
-
-
-cdef const int64_t *integers_of(cnp.ndarray array) except? NULL:
-    """The elements of an array that lrkern has made."""
-    assert cnp.PyArray_TYPE(array) == cnp.NPY_INT64 and cnp.PyArray_ISCARRAY_RO(array)
-    return <const int64_t *>cnp.PyArray_DATA(array)
-
 
 cdef class StepList:
-    """The tensors of an optimizer: parameters and all that is written along with them checked when made, gradients when they come.
+    """The C engine: steps a list of tensors. See `lrkern.backends.engine.Engine`."""
 
-    Made from a `lrkern.backends.StepTensors`, which says what is what.
-    """
-
-    cdef lrk_step_list list
+    cdef readonly TensorList tensors
+    cdef lrk_step_list *list  # of those tensors
     cdef lrk_step_options options
-    cdef gradient *staged
-    cdef lrk_step_sparse *sparse
-    cdef lrk_step_span *spans
-    cdef readonly object where
-    cdef object label, as_gradient
-    cdef readonly list params, groups, group_of, row_lrs
-    cdef dict written  # kind -> arrays
-    cdef readonly list bound  # keeps bound gradients alive
-    cdef Places places, bound_places, passing_places  # of all but gradients; of bound gradients; of those of a step
-    cdef list pins  # weak references to arrays that lrkern has made: NumPy resizes none that has one
-    cdef bint halves, any_sparse
-    cdef unsigned long stepping  # the thread that has the lock
+    cdef LiveInputs live
     cdef readonly double grad_norm
     cdef readonly int64_t count, skipped
     cdef const char *isa
-    cdef PyThread_type_lock lock
-
-    def __cinit__(self):
-        self.lock = PyThread_allocate_lock()
-        if self.lock == NULL:
-            raise MemoryError
 
     def __init__(self, tensors):
-        if self.params is not None:
-            raise RuntimeError("a StepList is made once")
-        cdef list params, groups, group_of, row_lrs, clips_with
-        cdef dict states, others
-        cdef bint owns_states
-        (
-            self.where, self.label, params, groups, group_of, states, others, row_lrs, self.halves, self.as_gradient, owns_states,
-            clips_with,
-        ) = tensors
-        cdef int64_t i, other, n = len(params)
-        cdef int s
-        cdef cnp.ndarray array
-        cdef lrk_step_tensor *tensor
-        self.params, self.groups, self.group_of, self.row_lrs = list(params), groups, group_of, row_lrs or [None] * n
-        self.written = states | others
-        for arrays in self.written.values():
-            if len(arrays) != n:
-                raise ValueError("states must have one list per kind, each as long as params")
-        if len(states) > LRK_MAX_STATES or len(group_of) != n:
-            raise ValueError("states must be few, group_of as long as params")
-        self.staged = <gradient *>calloc(n + 1, sizeof(gradient))
-        self.spans = <lrk_step_span *>calloc(n + 1, sizeof(lrk_step_span))
-        self.sparse = <lrk_step_sparse *>calloc(n + 1, sizeof(lrk_step_sparse))
-        if self.staged == NULL or self.spans == NULL or self.sparse == NULL or lrk_step_list_init(&self.list, n, len(groups)) != LRK_OK:
-            raise MemoryError
-        for i in range(self.list.n_groups):
-            self.list.groups[i].rule = RULE_NUMBERS[groups[i]]
-            if clips_with is not None:
-                assert 0 <= clips_with[i] < self.list.n_groups
-                self.list.groups[i].clips_with = clips_with[i]
-        self.places, self.pins = Places.__new__(Places, n * LRK_N_ROLES), []
-        self.passing_places = Places.__new__(Places, n)
-        for i in range(n):
-            if not self._fits(self.params[i]):
-                self._refuse("param", i, self.params[i])
-            array = <cnp.ndarray>self.params[i]
-            self._note("param", i, array)
-            tensor = &self.list.tensors[i]
-            tensor.data[LRK_PARAM] = cnp.PyArray_DATA(array)
-            tensor.type[LRK_PARAM] = storage_of(array, self.halves)
-            tensor.size = cnp.PyArray_SIZE(array)
-            tensor.width = 1 if array.ndim == 0 else tensor.size // max(1, array.shape[0])
-            tensor.group = group_of[i]
-            s = LRK_STATE
-            for kind, arrays in states.items():
-                self._written(kind, s, i, arrays[i], owns_states)
-                s += 1
-            for kind, arrays in others.items():
-                self._written(kind, ROLES[kind], i, arrays[i], kind != "copy_to")
-            if self.row_lrs[i] is not None:
-                self._take_row_lrs(i, self.row_lrs[i])
-        i = lrk_step_list_seal(&self.list, &other)
-        if i >= 0:
-            self._refuse_overlap([i, other], [])
+        self._begin(TensorList(*tensors))
+
+    cdef _begin(self, TensorList tensors):
+        self.tensors, self.list, self.live = tensors, &tensors.list, None
         self.options = lrk_step_options(
             1, INFINITY, INFINITY, LRK_CLIP_LIST, False, False, False, LRK_NEAREST, LRK_NEAREST, 0, 0
         )
-
-    def __dealloc__(self):
-        lrk_step_list_free(&self.list)
-        free(self.staged)
-        free(self.spans)
-        free(self.sparse)
-        if self.lock != NULL:
-            PyThread_free_lock(self.lock)
 
     @property
     def isa(self):
@@ -226,39 +31,42 @@ cdef class StepList:
 
     def set_options(self, options):
         """What steps do around the rule: a `lrkern.backends.StepOptions`."""
+        self.tensors.zero_grad = options.zero_grad
         self.options = lrk_step_options(
             1, self.options.clip_norm, options.clip_value, CLIPS_PER[options.clip_per], options.skip_nonfinite,
             options.error_if_nonfinite, options.zero_grad, ROUNDINGS[options.rounding], ROUNDINGS[options.state_rounding],
             options.seed, 0,
         )
 
-    def set_clip_norm(self, double limit):
-        """Set what norms are clipped to; infinity: they are not."""
-        self.options.clip_norm = limit
-
     def set_input(self, int64_t group, int index, double value):
         """Set an input of a group's rule, by its place in RULES."""
         assert 0 <= group < self.list.n_groups and 0 <= index < LRK_MAX_INPUTS
+        self._forget(group, index)
         self.list.groups[group].inputs[index] = value
 
     def set_ema(self, int64_t group, double decay):
         """Set the decay of a group's averages."""
         assert 0 <= group < self.list.n_groups
+        self._forget(group, EMA)
         self.list.groups[group].ema = decay
 
-    def layout(self):
-        """(addresses, storages, sizes) for kernels of another kind: a row for each tensor, a column for each role; 0 for no array."""
-        cdef int64_t i
-        cdef int role
-        cdef int64_t[:, ::1] addresses = np.zeros((self.list.count, LRK_N_ROLES), np.int64)
-        cdef uint8_t[:, ::1] storages = np.zeros((self.list.count, LRK_N_ROLES), np.uint8)
-        cdef int64_t[::1] sizes = np.zeros(self.list.count, np.int64)
-        for i in range(self.list.count):
-            sizes[i] = self.list.tensors[i].size
-            for role in range(LRK_N_ROLES):
-                addresses[i, role] = <int64_t><uintptr_t>self.list.tensors[i].data[role]
-                storages[i, role] = self.list.tensors[i].type[role]
-        return np.asarray(addresses), np.asarray(storages), np.asarray(sizes)
+    def set_clip_norm(self, double limit):
+        """Set what norms are clipped to; infinity: they are not."""
+        self._forget(0, CLIP_NORM)
+        self.options.clip_norm = limit
+
+    def set_schedule(self, int64_t group, index, name, schedule, check):
+        """Let a schedule give an input at each step; without an `index` it is that of the name, "ema" or "clip_norm"."""
+        if self.live is None:
+            self.live = LiveInputs(self.tensors)
+        self.live.add(group, index, name, schedule, check)
+
+    cdef _forget(self, int64_t group, int place):
+        if self.live is not None:
+            self.live.remove(group, place)
+
+    def publish(self):
+        """Nothing: what has been set is read by the next step."""
 
     def get_updates(self):
         """For each tensor, how many updates it has had."""
@@ -266,317 +74,91 @@ cdef class StepList:
 
     def alone(self, function):
         """What a function returns, called while no other thread can step."""
-        self._acquire(None)
+        with self.tensors:
+            return function()
+
+    def held(self, function):
+        """The same, called by `alone`'s function, while arrays are known to be where they were."""
+        self.tensors.hold_all()
         try:
-            self.stepping = PyThread_get_thread_ident()
             return function()
         finally:
-            self._release()
+            self.tensors.let_go_of_all()
 
     def restore(self, list updates, int64_t count, int64_t skipped, list arrays):
         """Go back to these counts, and copy the second array of each pair of `arrays` into the first."""
-        self._acquire(updates)
-        try:
-            held = [hold(self.where, "state", saved) for _, saved in arrays]
-            self._hold()
-            for own, saved in arrays:
-                own[...] = saved
+        if len(updates) != self.list.count:
+            raise ValueError("updates must be as many as params")
+        with self.tensors:
+            self.tensors.overwrite(arrays)
             for i in range(self.list.count):
                 self.list.updates[i] = updates[i]
             self.count, self.skipped = count, skipped
-        finally:
-            self._release()
 
     def write_copies(self):
         """Write the arrays of "copy_to" as a step would, with the parameters as they are. Called while no other thread can step."""
-        with nogil:
-            lrk_step_copy(&self.list)
+        self.tensors.write_copies()
 
     def bind(self, list grads):
-        """Check the gradients, and keep the list for steps that are given none."""
-        cdef Places places
-        self._acquire(grads)
+        """Check the gradients, and keep them for steps that are given none."""
+        self.tensors.acquire()
         try:
-            places = Places.__new__(Places, self.list.count)
-            self.bound, self.bound_places = self._take(grads, places), places
+            self.tensors.bind(grads)
         finally:
-            self._release()
+            self.tensors.release()
 
-    def run(self, list grads, double grad_scale, prepare=None):
-        """One step with these gradients (None: the bound ones), after a call of `prepare`, which may set inputs for it.
+    def run(self, list grads, double grad_scale):
+        """One step with these gradients (None: the bound ones), and with what schedules give for it.
 
-        It is counted here and not by the caller: between this and a line of Python, Ctrl-C could come. For the same reason
-        `prepare` is called here: no step of another thread comes between.
+        It is counted here and not by the caller: between this and a line of Python, Ctrl-C could come.
 
-        Returns what `nonfinite` does where the step was refused for that and has done nothing, else None.
+        Returns what `TensorList.nonfinite` does where the step was refused for that and has done nothing, else None.
         """
         cdef lrk_step_result result
-        self._acquire(grads)
+        cdef TensorList tensors = self.tensors
+        tensors.acquire()
         try:
-            if prepare is not None:
-                self.stepping = PyThread_get_thread_ident()
-                prepare()
+            if self.live is not None:
+                self._refresh()
             if grads is not None:
-                kept = self._take(grads, self.passing_places)
-                self.bound, self.bound_places = None, None
-            elif self.bound is None:
-                raise ValueError(f"{self.where}: grads are needed: pass them to step(), or bind() them before")
+                kept = tensors.take(grads)
+            elif tensors.bound is None:
+                raise ValueError(f"{tensors.where}: grads are needed: pass them to step(), or bind() them before")
             self.options.grad_scale = grad_scale
             self.options.step = <uint64_t>self.count
-            self._hold()
+            tensors.hold_all()
             with nogil:
-                result = lrk_step_run(&self.list, &self.options)
+                result = lrk_step_run(self.list, &self.options)
             if result.isa == NULL:
                 raise MemoryError
             self.isa = result.isa
             if result.refused:
-                return self.nonfinite()
+                return tensors.nonfinite()
             self.grad_norm = result.grad_norm
             if result.skipped:
                 self.skipped += 1
             else:
                 self.count += 1
         finally:
-            self._release()
+            tensors.release()
 
-    def nonfinite(self):
-        """The tensors whose gradients are not finite: (tensor, place in the parameter's memory, value) of each's first element."""
-        cdef int64_t i, element
-        cdef double value = 0
-        cdef list found = []
-        for i in range(self.list.count):
-            element = lrk_step_nonfinite(&self.list, i, &value)
-            if element >= 0:
-                found.append((i, element, value))
-        return found
-
-    def hold(self):
-        """See that all arrays are where they were, and keep there what can be kept, until `let_go`: for kernels of another kind."""
-        self._hold()
-
-    def let_go(self):
-        """Give back what is held."""
-        self._let_go()
-
-    cdef bint _hold(self) except -1:
-        """See that all arrays, those of bound gradients included, are where they were; what can be held is held until `_let_go`."""
-        cdef Places bound = self.bound_places
-        if self.places.loans is not None:
-            self._refuse_moved(self.places.take())
-        if bound is not None and bound.loans is not None:
-            self._refuse_moved(bound.take())
-        # After all that may run somebody's code.
-        self._look(self.places)
-        if bound is not None:
-            self._look(bound)
-        return True
-
-    cdef inline bint _look(self, Places places) except -1:
-        cdef int64_t i = places.moved()
-        if i >= 0:
-            self._refuse_moved(places.name_of(i))
-        return True
-
-    cdef void _let_go(self) noexcept:
-        if self.places.loans is not None:
-            self.places.give_back()
-        if self.passing_places.count > 0 or self.passing_places.loans is not None:
-            self.passing_places.clear()
-        if self.bound_places is not None and self.bound_places.loans is not None:
-            self.bound_places.give_back()
-
-    cdef _refuse_what_moved(self):
-        """Raises where another array than a gradient is not where it was."""
-        if self.places.loans is not None:
-            self._refuse_moved(self.places.take())
-        self._look(self.places)
-
-    cdef _refuse_moved(self, tuple array):
-        if array is not None:
-            again = "bind it again" if array[0] == "grad" else "make another optimizer"
-            raise ValueError(moved(self.where, self.label(*array), again))
-
-    cdef _acquire(self, list values):
-        """Lock out other threads; `values` are to be one per tensor."""
-        if self.params is None or (values is not None and len(values) != len(self.params)):
-            raise ValueError("values must be as many as params")
-        if not PyThread_acquire_lock(self.lock, NOWAIT_LOCK):
-            if self.stepping == PyThread_get_thread_ident():
-                raise RuntimeError(f"{self.where}: what a step of an optimizer calls must not call the optimizer itself")
-            raise RuntimeError(f"{self.where}: another thread is in the middle of a step of this optimizer, or copies its state")
-
-    cdef void _release(self) noexcept:
-        self._let_go()
-        self.stepping = 0
-        PyThread_release_lock(self.lock)
-
-    cdef bint _fits(self, object array) except -1:
-        return (
-            cnp.PyArray_Check(array)
-            and storage_of(<cnp.ndarray>array, self.halves) >= 0
-            and cnp.PyArray_ISWRITEABLE(<cnp.ndarray>array)
-            and is_dense(<cnp.ndarray>array)
-        )
-
-    cdef _written(self, kind, int role, int64_t index, array, bint is_own):
-        """Note an array, or None, that a step writes besides the parameter. `is_own`: lrkern has made it."""
-        cdef lrk_step_tensor *tensor = &self.list.tensors[index]
-        if array is None:
-            return
-        tensor.data[role] = cnp.PyArray_DATA(<cnp.ndarray>array) if cnp.PyArray_Check(array) else NULL
-        if role == LRK_REMAINDER:  # made by the optimizer, and of no float type
-            tensor.type[role] = LRK_BF16
-            self.pins.append(PyWeakref_NewRef(array, None))
-            return
-        if not self._fits(array) or not lies_like(<cnp.ndarray>array, <cnp.ndarray>self.params[index]):
-            self._refuse(kind, index, array)
-        tensor.type[role] = storage_of(<cnp.ndarray>array, self.halves)
-        if is_own:
-            self.pins.append(PyWeakref_NewRef(array, None))
-        else:
-            self._note(kind, index, <cnp.ndarray>array)
-
-    cdef _note(self, kind, int64_t index, cnp.ndarray array):
-        """Remember where the memory of an array is, for steps to see that it stays there."""
-        if not self.places.add(array, kind, index):
-            raise ValueError(f"{self.where}: {self.label(kind, index)} must be in memory that is there; {GONE}")
-
-    cdef _take_row_lrs(self, int64_t index, cnp.ndarray lrs):
-        """Note the learning rates of rows."""
-        cdef lrk_step_tensor *tensor = &self.list.tensors[index]
-        cdef int64_t size = cnp.PyArray_SIZE(lrs)
-        if cnp.PyArray_TYPE(lrs) != cnp.NPY_DOUBLE or not cnp.PyArray_ISCARRAY_RO(lrs) or size * tensor.width != tensor.size:
-            raise ValueError(f"{self.where}: row_lrs must be float64, one for each row")
-        tensor.row_lrs = <const double *>cnp.PyArray_DATA(lrs)
-        self.pins.append(PyWeakref_NewRef(lrs, None))
-
-    cdef list _take(self, list grads, Places places):
-        """Check all gradients, then make the C list use them. Returns what must stay alive."""
-        cdef int64_t i, other, n = self.list.count, n_spans = 0, bytes
-        cdef lrk_step_tensor *tensor
-        cdef gradient *staged
-        cdef cnp.ndarray array
-        cdef bint sparse = False, zero = self.options.zero_grad
-        cdef list kept = self._as_arrays(grads, places)
-        for i in range(n):  # runs nobody's code, so that what is checked here is what C reads
-            tensor = &self.list.tensors[i]
-            staged = &self.staged[i]
-            staged.data = NULL
-            staged.is_sparse = False
-            grad = kept[i]
-            if grad is None:
-                continue
-            if type(grad) is tuple:
-                staged.is_sparse = sparse = True
-                grad = (<tuple>grad)[0]
-            array = <cnp.ndarray>grad
-            staged.type = storage_of(array, self.halves)
-            if (
-                staged.type < 0
-                or (zero and not cnp.PyArray_ISWRITEABLE(array))
-                or (not staged.is_sparse and not fits_along(array, <cnp.ndarray>self.params[i], tensor.size))
-            ):
-                self._refuse("grad", i, grad)
-            if staged.is_sparse:
-                self._take_rows(i, kept[i])
-            if not cnp.PyArray_CHKFLAGS(array, cnp.NPY_ARRAY_OWNDATA) and not is_within(array, lender_of(array)):
-                self._refuse_gone(i)
-            staged.data = cnp.PyArray_DATA(array)
-            bytes = cnp.PyArray_NBYTES(array)
-            # What has been checked at the last step, and has as many elements as then.
-            if (
-                staged.data != tensor.data[LRK_GRAD] or staged.type != tensor.type[LRK_GRAD]
-                or staged.is_sparse or tensor.sparse != NULL
-            ):
-                other = lrk_step_list_hit(&self.list, staged.data, bytes)
-                if other >= 0:
-                    self._refuse_overlap([other], [(i, grad)])
-            if zero and bytes > 0:
-                self.spans[n_spans] = lrk_step_span(<uintptr_t>staged.data, <uintptr_t>staged.data + bytes, i)
-                n_spans += 1
-        if n_spans > 0:
-            i = lrk_step_spans_clash(self.spans, n_spans, &other)
-            if i >= 0:
-                self._refuse_overlap([], [(one, self._values(kept[one])) for one in sorted((i, other))])
-        for i in range(n):
-            tensor, staged = &self.list.tensors[i], &self.staged[i]
-            tensor.data[LRK_GRAD] = staged.data
-            tensor.type[LRK_GRAD] = staged.type
-            self.sparse[i] = staged.sparse
-            tensor.sparse = &self.sparse[i] if staged.is_sparse else NULL
-        if sparse or self.any_sparse:
-            lrk_step_list_weigh(&self.list)
-            self.any_sparse = sparse
-        return kept
-
-    cdef list _as_arrays(self, list grads, Places places):
-        """The gradients as arrays of NumPy's own class, or tuples of such; their memory, where it is lent, is held."""
-        cdef list kept = grads
-        cdef cnp.ndarray array
-        cdef int64_t i
-        places.clear()
-        for i in range(len(grads)):
-            grad = grads[i]
-            if grad is None:
-                continue
-            if not cnp.PyArray_CheckExact(grad):
-                if kept is grads:
-                    kept = list(grads)
-                    self.stepping = PyThread_get_thread_ident()
-                kept[i] = self.as_gradient(self.where, self.label("grad", i), grad, self.params[i], self.options.zero_grad)
-                if kept[i] is None:
-                    self._refuse("grad", i, grad)
-                grad = self._values(kept[i])
-            array = <cnp.ndarray?>grad
-            if places is self.passing_places and cnp.PyArray_CHKFLAGS(array, cnp.NPY_ARRAY_OWNDATA):
-                continue  # looked at once more below, and then used at once
-            if not places.add(array, "grad", i):
-                self._refuse_gone(i)
-        return kept
-
-    cdef _refuse_gone(self, int64_t index):
-        raise ValueError(f"{self.where}: {self.label('grad', index)} must be in memory that is there; {GONE}")
-
-    cdef _take_rows(self, int64_t index, tuple rows):
-        """Note the rows of a sparse gradient (values, index, begin, order), and see that they are within the parameter."""
-        cdef lrk_step_tensor *tensor = &self.list.tensors[index]
-        cdef lrk_step_sparse *sparse = &self.staged[index].sparse
-        cdef cnp.ndarray values = <cnp.ndarray?>rows[0]
-        cdef int64_t k, n_rows = tensor.size // tensor.width if tensor.width > 0 else INT64_MAX, entries = len(rows[3])
-        cdef bint fits
-        sparse.count = len(rows[1])
-        sparse.index, sparse.begin, sparse.order = integers_of(rows[1]), integers_of(rows[2]), integers_of(rows[3])
-        if sparse.count == 0:
-            return
-        fits = cnp.PyArray_IS_C_CONTIGUOUS(values) and cnp.PyArray_SIZE(values) == entries * tensor.width
-        fits = fits and len(rows[2]) == sparse.count + 1
-        for k in range(sparse.count if fits else 0):
-            fits = fits and 0 <= sparse.index[k] < n_rows and 0 <= sparse.begin[k] <= sparse.begin[k + 1] <= entries
-        for k in range(entries if fits else 0):
-            fits = fits and 0 <= sparse.order[k] < entries
-        if not fits:
-            self._refuse_what_moved()
-            wanted = f"rows in 0..{n_rows - 1} and C-contiguous values of {tensor.width} elements for each"
-            raise ValueError(f"{self.where}: {self.label('grad', index)} must be {wanted}")
-
-    cdef _values(self, grad):
-        return grad[0] if type(grad) is tuple else grad
-
-    cdef _refuse(self, kind, index, array):
-        self._refuse_what_moved()  # like which the array may well be
-        like = None if kind == "param" else self.params[index]
-        raise HOOKS["array_error"](
-            self.where, self.label(kind, index), array, written=kind != "grad" or self.options.zero_grad, like=like,
-            like_name=self.label("param", index), halves=self.halves,
-        )
-
-    cdef _refuse_overlap(self, tensors, grads):
-        arrays = []
-        for i in sorted(set(tensors)):
-            arrays.append((self.label("param", i), self.params[i], True))
-            arrays.extend((self.label(kind, i), one[i], True) for kind, one in self.written.items() if one[i] is not None)
-        arrays.extend((self.label("grad", i), one, self.options.zero_grad) for i, one in grads)
-        raise HOOKS["overlap_error"](self.where, arrays)
+    cdef _refresh(self):
+        """Take what schedules give for the next step."""
+        cdef LiveInput one
+        cdef double value
+        cdef double *inputs
+        cdef int64_t group
+        for one in self.live.inputs:
+            value = one.at(self.tensors, self.count)
+            if one.place == EMA:
+                self.list.groups[one.group].ema = value
+            elif one.place == CLIP_NORM:
+                self.options.clip_norm = value
+            else:
+                self.list.groups[one.group].inputs[one.place] = value
+        for group in self.live.shrinking:
+            inputs = self.list.groups[group].inputs
+            self.live.check(group, inputs[LR], inputs[WEIGHT_DECAY], inputs[DECOUPLED] != 0)
 
 
 def own_name(kind, index):
@@ -585,12 +167,12 @@ def own_name(kind, index):
 
 
 def step_once(where, form, dict options, param, grad, dict states, int64_t update, needed, arrays):
-    """One step of one tensor, its update of this number from 0. `form` is a `_rule.Form`, `options` those it was made of.
+    """One step of one tensor, its update of this number from 0. `form` is an `options.Form`, `options` those it was made of.
 
-    `needed` says when a state that is missing is needed, `arrays` is the module `_arrays`.
+    `needed` says when a state that is missing is needed, `arrays` is the array library of the backend.
     """
     cdef dict kept = {}
-    cdef StepList tensors
+    cdef StepList tensors = StepList.__new__(StepList)
     cdef int place = 0
     for name, state in states.items():
         if name not in form.states:
@@ -603,8 +185,8 @@ def step_once(where, form, dict options, param, grad, dict states, int64_t updat
     if not cnp.PyArray_CheckExact(param):
         param = arrays.as_array(where, "param", param, written=True)
     # The fields of a StepTensors, in their order: to make one would take longer than a small step.
-    tensors = StepList(
-        (where, own_name, [param], [form.variant], [0], kept, {}, None, False, arrays.as_dense_gradient, False, None)
+    tensors._begin(
+        TensorList(where, own_name, [param], [form.variant], [0], kept, NO_ARRAYS, None, False, arrays.as_dense_gradient, False)
     )
     for _, hyper, constant in <tuple>form.inputs:
         tensors.list.groups[0].inputs[place] = options[hyper] if hyper else constant

@@ -11,7 +11,7 @@ import numpy as np
 
 from lrkern import _core
 from lrkern._checks import describe
-from lrkern.backends import StepOptions, StepTensors
+from lrkern.backends.engine import Check, StepOptions, StepTensors
 from lrkern.cuda import _arrays
 from lrkern.cuda._arrays import DeviceArray, Pair
 from lrkern.cuda._fields import (
@@ -36,7 +36,6 @@ from lrkern.cuda._program import Program
 from lrkern.cuda._scalars import CLIP_VALUE, ERROR_IF_NONFINITE, OPTIONS, SKIP_NONFINITE, WANTS_NORM
 from lrkern.cuda._table import Table
 from lrkern.optimizers.arrays import as_gradient, own_rows
-from lrkern.optimizers.turns import Turns
 from lrkern.pointwise.exact_sum import BINS
 from lrkern.rules import FAMILIES
 
@@ -44,7 +43,7 @@ T = TypeVar("T")
 
 
 class StepList:
-    """The tensors of an optimizer on a device; the interface of `_core.StepList`.
+    """The tensors of an optimizer on a device. See `lrkern.backends.engine.Engine`.
 
     Counters, hyper-parameters, plans of schedules, addresses and whatever a step decides are in the device's memory: a step
     launches kernels on the current stream, and nothing else. So a CUDA graph that captures one goes on with the schedule.
@@ -53,7 +52,7 @@ class StepList:
     def __init__(self, tensors: StepTensors) -> None:
         self._where, self._label, self._params, self._groups = tensors.where, tensors.label, tensors.params, tensors.groups
         self._as_gradient = tensors.as_gradient or _arrays.as_dense_gradient
-        self._checked = _core.StepList(tensors._replace(row_lrs=None, as_gradient=_rows_for_c))
+        self._checked = _core.TensorList(*tensors._replace(row_lrs=None, as_gradient=_rows_for_c))
         kept = (tensors.states | tensors.others).values()
         self._find_device([*tensors.params, *(one for kind in kept for one in kind if one is not None)])
         self._homes = [
@@ -89,7 +88,6 @@ class StepList:
         self._on_device: dict[str, Any] = {}
         self._packed = Packed.of(tensors.where, {})
         self._plans: tuple[Any, ...] = ()
-        self._turns = Turns(tensors.where)
 
     def _find_device(self, arrays: list[DeviceArray]) -> None:
         """All arrays on one device, whose library says what stream is current."""
@@ -107,7 +105,7 @@ class StepList:
 
     def set_options(self, options: StepOptions) -> None:
         """What steps do around the rule."""
-        self._checked.set_options(options)
+        self._checked.zero_grad = options.zero_grad
         self._checks_finite, self._error_if_nonfinite = options.skip_nonfinite, options.error_if_nonfinite
         self._options[[CLIP_VALUE, SKIP_NONFINITE, ERROR_IF_NONFINITE]] = (
             options.clip_value, options.skip_nonfinite, options.error_if_nonfinite,
@@ -141,7 +139,7 @@ class StepList:
         """Set the decay of a group's averages; `publish` makes it known."""
         self.set_input(group, EMA_DECAY, decay)
 
-    def set_schedule(self, group: int, index: int | None, name: str, schedule: Any) -> None:
+    def set_schedule(self, group: int, index: int | None, name: str, schedule: Any, check: Check) -> None:
         """Let a schedule give an input (None: "ema" or "clip_norm"); `publish` makes it known."""
         place = {"ema": EMA_DECAY, "clip_norm": CLIP_NORM}[name] if index is None else index
         self._schedules[group, place] = (name, schedule)
@@ -201,7 +199,7 @@ class StepList:
 
     def bind(self, grads: list[Any]) -> None:
         """Check the gradients, and keep them for steps that are given none."""
-        with self._turns:
+        with self._checked:
             self._take(grads, binds=True)
 
     def _take(self, grads: list[Any], binds: bool = False) -> None:
@@ -271,13 +269,9 @@ class StepList:
         found: DeviceArray | Pair = array
         return found
 
-    def run(
-        self, grads: list[Any] | None, grad_scale: Any, prepare: Callable[[], None] | None = None
-    ) -> list[tuple[int, int, float]] | None:
-        """One step with these gradients (None: the bound ones), after a call of `prepare`."""
-        with self._turns:
-            if prepare is not None:
-                prepare()
+    def run(self, grads: list[Any] | None, grad_scale: Any) -> list[tuple[int, int, float]] | None:
+        """One step with these gradients (None: the bound ones)."""
+        with self._checked:
             if grads is not None:
                 self._take(grads)
             if self._table is None:
@@ -292,7 +286,7 @@ class StepList:
             return None
 
     def _nonfinite(self) -> list[tuple[int, int, float]]:
-        """`_core.StepList.nonfinite`, of gradients that are brought to the CPU one by one."""
+        """`_core.TensorList.nonfinite`, of gradients that are brought to the CPU one by one."""
         found = []
         for i, grad in enumerate(self._grads):
             if grad is None:
@@ -303,7 +297,7 @@ class StepList:
             )
             param = np.empty_like(np.ndarray.view(self._params[i], np.ndarray))
             made_of = StepTensors(self._where, self._label, [param], ["sgd"], [0], {}, halves=self._halves)
-            alone = _core.StepList(made_of._replace(as_gradient=partial(as_gradient, True, self._halves)))
+            alone = _core.TensorList(*made_of._replace(as_gradient=partial(as_gradient, True, self._halves)))
             alone.bind([values])
             found += [(i, element, value) for _, element, value in alone.nonfinite()]
         return found
@@ -380,12 +374,16 @@ class StepList:
 
         What it reads of the device comes after all steps so far, on their stream.
         """
-        with self._turns:
+        with self._checked:
             return function()
+
+    def held(self, function: Callable[[], T]) -> T:
+        """The same; arrays of a device stay where they are."""
+        return function()
 
     def restore(self, updates: list[int], count: int, skipped: int, arrays: list[tuple[Any, Any]]) -> None:
         """Go back to these counts, and copy the second array of each pair into the first."""
-        with self._turns:
+        with self._checked:
             self._restore(updates, count, skipped, arrays)
 
     def _restore(self, updates: list[int], count: int, skipped: int, arrays: list[tuple[Any, Any]]) -> None:

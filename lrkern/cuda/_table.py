@@ -67,7 +67,7 @@ class Table:
         stream: int,
         last: Table | None,
     ) -> Table:
-        """From what `_core.StepList.layout` tells; tensors without a gradient, and empty ones, get no chunks.
+        """From what `_core.TensorList.layout` tells; tensors without a gradient, and empty ones, get no chunks.
 
         `measuring`: which groups need norms. `clip_of`: for each tensor the row of `clips`. `row_lrs`: for tensors that have
         them, the address of their learning rates, and how many. `pairs`: the gradients given as (indices, values). `roundings`:

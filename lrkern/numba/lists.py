@@ -1,4 +1,4 @@
-"""Lists of tensors: what `_core.StepList` does, checks included, with compiled Python in the place of C."""
+"""The Numba engine: what `_core.StepList` does, with compiled Python in the place of C."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrkern import _core, rules
-from lrkern.backends import StepOptions, StepTensors
+from lrkern.backends.engine import Check, StepOptions, StepTensors
 from lrkern.numba import kernels, norms
 from lrkern.numba.kernels import GRAD, PARAM, Kind, Tensors
 from lrkern.numba.threads import PIECES_PER_THREAD, all_threads
 from lrkern.numba.update import Arrays, Pipeline
-from lrkern.optimizers.turns import Turns
+
+EMA, CLIP_NORM = _core.PLACES["ema"], _core.PLACES["clip_norm"]
 
 Ints = NDArray[np.int64]
 T = TypeVar("T")
@@ -60,32 +61,32 @@ class Work:
         return self.is_large and _core.get_threads() > 1
 
 
-class StepList(_core.StepList):
-    """As `_core.StepList`, which checks all arguments."""
+class StepList:
+    """Steps a list of tensors. See `lrkern.backends.engine.Engine`."""
 
     def __init__(self, tensors: StepTensors) -> None:
-        super().__init__(tensors)
+        self.tensors = _core.TensorList(*tensors)
+        self._live = _core.LiveInputs(self.tensors)
         # As they are now: a user may give an array another shape later.
-        self._sizes = [param.size for param in self.params]
-        self._widths = [math.prod(param.shape[1:]) for param in self.params]
-        n, groups = len(self.params), len(self.groups)
+        self._sizes = [param.size for param in tensors.params]
+        self._widths = [math.prod(param.shape[1:]) for param in tensors.params]
+        n, groups = len(tensors.params), len(tensors.groups)
         self._tensors = Tensors(
             addresses=np.zeros((n, kernels.ROLES), np.int64),
-            group_of=np.array(self.group_of, np.int64),
+            group_of=np.array(tensors.group_of, np.int64),
             updates=np.zeros(n, np.int64),
             norms=np.ones((n, 2)),
             factors=np.ones(n),
             inputs=np.zeros((groups, FIELDS)),
             weights=np.zeros(groups),
         )
-        for g, rule in enumerate(self.groups):
+        for g, rule in enumerate(tensors.groups):
             if rule == "sgd_momentum":
                 self._tensors.inputs[g, rules.SGDInputs._fields.index("with_momentum")] = 1.0
         self._counts = np.zeros(2, np.int64)  # steps done, steps skipped
         self._norm = math.nan
         self._storages = np.empty(0, np.uint8)  # for which `_work` was laid out
         self._work: list[Work] = []
-        self._bound: list[Any] | None = None
         self._noted: list[Any] | None = None  # bound gradients whose addresses are noted already
         states = [one for kind in tensors.states.values() for one in kind if one is not None]
         self._has_narrow_states = any(one.itemsize == 2 for one in states)
@@ -97,7 +98,6 @@ class StepList(_core.StepList):
         }
         """For each tensor the number of those that have a norm together, by `clip_per`."""
         self._clip_norm = math.inf
-        self._turns = Turns(tensors.where)
         self.set_options(StepOptions())
 
     @property
@@ -117,23 +117,33 @@ class StepList(_core.StepList):
 
     def set_options(self, options: StepOptions) -> None:
         """What steps do around the rule."""
-        super().set_options(options)
+        self.tensors.zero_grad = options.zero_grad
         self._options = options
         self._random_params = options.rounding == "stochastic"
         self._random_states = options.state_rounding == "stochastic" and self._has_narrow_states
 
     def set_clip_norm(self, limit: float) -> None:
         """Set what norms are clipped to."""
+        self._live.remove(0, CLIP_NORM)
         self._clip_norm = limit
 
     def set_input(self, group: int, index: int, value: float) -> None:
         """Set an input of a group's rule."""
+        self._live.remove(group, index)
         self._tensors.inputs[group, index] = value
 
     def set_ema(self, group: int, decay: float) -> None:
         """Set the decay of a group's averages."""
+        self._live.remove(group, EMA)
         with _core.DefaultMode():
             self._tensors.weights[group] = 1 - decay
+
+    def set_schedule(self, group: int, index: int | None, name: str, schedule: Any, check: Check) -> None:
+        """Let a schedule give an input at each step."""
+        self._live.add(group, index, name, schedule, check)
+
+    def publish(self) -> None:
+        """Nothing: what has been set is read by the next step."""
 
     def get_updates(self) -> list[int]:
         """For each tensor, how many updates it has had."""
@@ -142,44 +152,55 @@ class StepList(_core.StepList):
 
     def alone(self, function: Callable[[], T]) -> T:
         """What a function returns, called while no other thread can step."""
-        with self._turns:
+        with self.tensors:
             return function()
+
+    def held(self, function: Callable[[], T]) -> T:
+        """The same, within `alone`, while arrays are known to be where they were."""
+        self.tensors.hold()
+        try:
+            return function()
+        finally:
+            self.tensors.let_go()
 
     def restore(self, updates: list[int], count: int, skipped: int, arrays: list[tuple[Any, Any]]) -> None:
         """Go back to these counts, and copy arrays."""
-        with self._turns:
-            super().restore(updates, count, skipped, arrays)
+        with self.tensors:
+            self.tensors.overwrite(arrays)
             self._tensors.updates[:] = updates
             self._counts[:] = count, skipped
 
+    def write_copies(self) -> None:
+        """Write the arrays of "copy_to" as a step would, with the parameters as they are."""
+        self.tensors.write_copies()
+
     def bind(self, grads: list[Any]) -> None:
         """Check the gradients, and keep them for steps that are given none."""
-        with self._turns:
-            super().bind(grads)
-            self._bound = self.bound
+        with self.tensors:
+            self.tensors.bind(grads)
 
-    def run(
-        self, grads: list[Any] | None, grad_scale: float, prepare: Callable[[], None] | None = None
-    ) -> list[tuple[int, int, float]] | None:
-        """One step with these gradients (None: the bound ones), after a call of `prepare`, which may set inputs for it."""
-        with self._turns, _core.DefaultMode():
-            if prepare is not None:
-                prepare()
-            taken = self._taken(grads)
-            try:
-                self.hold()
-                return self._step(taken, grad_scale)
-            finally:
-                self.let_go()
+    def run(self, grads: list[Any] | None, grad_scale: float) -> list[tuple[int, int, float]] | None:
+        """One step with these gradients (None: the bound ones), and with what schedules give for it."""
+        with self.tensors as tensors, _core.DefaultMode():
+            self._refresh()
+            taken = tensors.bound if grads is None else tensors.take(grads)
+            if taken is None:
+                raise ValueError(f"{tensors.where}: grads are needed: pass them to step(), or bind() them before")
+            tensors.hold()
+            return self._step(taken, grad_scale)
 
-    def _taken(self, grads: list[Any] | None) -> list[Any]:
-        if grads is not None:
-            super().bind(grads)
-            self._bound = None
-            return self.bound
-        if self._bound is None:
-            raise ValueError(f"{self.where}: grads are needed: pass them to step(), or bind() them before")
-        return self._bound
+    def _refresh(self) -> None:
+        inputs = self._tensors.inputs
+        for group, place, value in self._live.at(self.count):
+            if place == EMA:
+                self._tensors.weights[group] = 1 - value
+            elif place == CLIP_NORM:
+                self._clip_norm = value
+            else:
+                inputs[group, place] = value
+        for group in self._live.shrinking:
+            lr, decay, decoupled = inputs[group, :3].tolist()
+            self._live.check(group, lr, decay, decoupled != 0)
 
     # ---------------------------------------------------------------------------------------------------------- a step
 
@@ -196,7 +217,7 @@ class StepList(_core.StepList):
             raw, finite = self._raw_norms(sets)
             norm = float(raw[-1]) / grad_scale
             if options.error_if_nonfinite and not finite:
-                return self.nonfinite()
+                return self.tensors.nonfinite()
             if options.skip_nonfinite and not finite:
                 if options.zero_grad:
                     _set_to_zero(grads)
@@ -228,7 +249,7 @@ class StepList(_core.StepList):
     def _run(self, work: Work, around: Pipeline, last: bool) -> None:
         lrs = None
         if work.rows is not None:
-            lrs = np.array([self.row_lrs[i][row] for (i, *_), row in zip(work.chunks, work.rows, strict=True)])
+            lrs = np.array([self.tensors.row_lrs[i][row] for (i, *_), row in zip(work.chunks, work.rows, strict=True)])
         counts = self._counts if last else np.zeros(2, np.int64)
         if work.in_parallel:
             with all_threads() as threads:
@@ -243,7 +264,7 @@ class StepList(_core.StepList):
         """A sparse gradient with the rows of one index added, in T."""
         values, index, begin, order = grad
         width = self._widths[i]
-        out = np.empty((len(index), width), np.float64 if self.params[i].dtype == np.float64 else np.float32)
+        out = np.empty((len(index), width), np.float64 if self.tensors.params[i].dtype == np.float64 else np.float32)
         rows = values.reshape(len(order), width)
         if rows.itemsize == 2:
             rows = rows.view(np.int16 if rows.dtype == np.float16 else np.uint16)
@@ -252,7 +273,7 @@ class StepList(_core.StepList):
 
     def _note(self, grads: list[Any], sparse: dict[int, NDArray[Any]]) -> None:
         """Note the addresses of these gradients, which C has checked, and the work that a step with them is."""
-        addresses, storages, _ = self.layout()
+        addresses, storages, _ = self.tensors.layout()
         for i, rows in sparse.items():
             addresses[i, GRAD], storages[i, GRAD] = rows.ctypes.data, _core.STORAGES[rows.dtype.name]
         self._tensors.addresses[:] = addresses
@@ -262,13 +283,14 @@ class StepList(_core.StepList):
         if sparse or not np.array_equal(storages, self._storages):
             self._work = self._laid_out(storages, grads, sparse)
             self._storages = storages if not sparse else np.empty(0, np.uint8)
-        self._noted = grads if grads is self._bound and not sparse else None
+        self._noted = grads if grads is self.tensors.bound and not sparse else None
 
     def _laid_out(self, storages: NDArray[np.uint8], grads: list[Any], sparse: dict[int, NDArray[Any]]) -> list[Work]:
         found: dict[Any, list[int]] = {}
+        groups, group_of = self.tensors.groups, self.tensors.group_of
         for i in np.flatnonzero(storages[:, GRAD] != ABSENT).tolist():
-            family = rules.FAMILIES[self.groups[self.group_of[i]]]
-            key = family.inputs, self._measures(self.group_of[i]), self.row_lrs[i] is not None, storages[i].tobytes()
+            family = rules.FAMILIES[groups[group_of[i]]]
+            key = family.inputs, self._measures(group_of[i]), self.tensors.row_lrs[i] is not None, storages[i].tobytes()
             found.setdefault(key, []).append(i)
         made = []
         for (inputs, measures, has_lrs, stored), members in found.items():
@@ -282,7 +304,7 @@ class StepList(_core.StepList):
 
     def _measures(self, group: int) -> bool:
         """Whether the rule of a group needs norms."""
-        family = rules.FAMILIES[self.groups[group]]
+        family = rules.FAMILIES[self.tensors.groups[group]]
         if family.measured is None:
             return False
         return not self._tensors.inputs[group, family.inputs._fields.index("unadapted")]
@@ -294,7 +316,7 @@ class StepList(_core.StepList):
         piece = min(max(total // (_core.get_threads() * PIECES_PER_THREAD), LEAST), MOST) // item
         chunks, rows, blocks = [], [], []
         for i in members:
-            size, lrs, width = self._sizes[i], self.row_lrs[i], self._widths[i]
+            size, lrs, width = self._sizes[i], self.tensors.row_lrs[i], self._widths[i]
             if i in sparse:
                 runs = [(row, row * width, (row + 1) * width, k * width) for k, row in enumerate(grads[i][1].tolist())]
             elif lrs is not None:

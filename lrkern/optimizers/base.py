@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lrkern import _checks, _core, backends
-from lrkern.backends import StepOptions, StepTensors
+from lrkern.backends.engine import StepOptions, StepTensors
 from lrkern.optimizers import arrays as _arrays
 from lrkern.optimizers.arranged import Arranged, members
 from lrkern.optimizers.decay_masks import decaying
@@ -24,7 +24,7 @@ from lrkern.optimizers.signatures import LazySignature, documented, summary
 from lrkern.optimizers.state import Resumable
 
 if TYPE_CHECKING:
-    from lrkern._core import Steps
+    from lrkern.backends.engine import Engine
 
 Arrays = Mapping[Any, Any] | Iterable[Any]
 Grads = Mapping[Any, Any] | Iterable[Any]
@@ -219,7 +219,8 @@ class Optimizer(Resumable):
             copies = self._as_arrays(self._name, "copy_to", structure.label, copies)
         arranged = Arranged(structure, found, groups, parts, members(of, parts, decays), copies)
         kept, tensors = self._make_list(arranged, {})
-        self._take(arranged, kept, tensors, self._apply(arranged, tensors))
+        self._apply(arranged, tensors)
+        self._take(arranged, kept, tensors)
 
     def _read_shared(self, shared: Shared) -> None:
         name = self._name
@@ -271,7 +272,7 @@ class Optimizer(Resumable):
                 self._check_state_dtype(groups[-1].form)
         return groups, parts
 
-    def _make_list(self, arranged: Arranged, kept: Mapping[str, list[Any]]) -> tuple[dict[str, list[Any]], Steps]:
+    def _make_list(self, arranged: Arranged, kept: Mapping[str, list[Any]]) -> tuple[dict[str, list[Any]], Engine]:
         """What is kept for each parameter, which there may be of the first ones already, and the list that steps them."""
         arrays, label, params = self._backend.arrays, arranged.structure.label, arranged.params
         variants = [group.form.variant for group in arranged.groups]
@@ -314,12 +315,10 @@ class Optimizer(Resumable):
             arrays.fill(array, self._initial[state], self._halves)
         return array
 
-    def _take(
-        self, arranged: Arranged, kept: dict[str, list[Any]], tensors: Steps, live: list[tuple[int, Group | Limit]]
-    ) -> None:
-        self._arranged, self._kept, self._tensors, self._live = arranged, kept, tensors, live
+    def _take(self, arranged: Arranged, kept: dict[str, list[Any]], tensors: Engine) -> None:
+        self._arranged, self._kept, self._tensors = arranged, kept, tensors
         # What was bound; a device goes on with whatever gradients it has been given.
-        self._bound: list[Any] | None = [] if self._backend.evaluates else None
+        self._bound: list[Any] | None = [] if self._backend.on_device else None
         if arranged.has_copies:
             tensors.write_copies()
 
@@ -341,19 +340,12 @@ class Optimizer(Resumable):
             raise ValueError(f"{self._name}: {label} must be {wanted}")
         return lrs
 
-    def _apply(self, arranged: Arranged, tensors: Any) -> list[tuple[int, Group | Limit]]:
-        """Give a list the numbers that stay; the groups, and the limit, that have others at each step."""
+    def _apply(self, arranged: Arranged, tensors: Engine) -> None:
+        """Give an engine the numbers that stay, and the schedules, which it evaluates at each step."""
         for g, group in enumerate(arranged.groups):
             group.apply(tensors, g)
         self._limit.apply(tensors)
-        if not self._backend.evaluates:
-            every: list[Group | Limit] = [*arranged.groups, self._limit]
-            return [(g, one) for g, one in enumerate(every) if one.is_live]
-        for g, group in enumerate(arranged.groups):
-            group.hand_over(tensors, g)
-        self._limit.hand_over(tensors)
         tensors.publish()
-        return []
 
     # ------------------------------------------------------------------------------------------------------------ steps
 
@@ -412,12 +404,9 @@ class Optimizer(Resumable):
         if (type(grad_scale) is not float or grad_scale != 1.0) and not backends.on_device(grad_scale):
             grad_scale = _checks.single(grad_scale)
             grad_scale = _checks.real(self._where_step, "grad_scale", grad_scale, low=_SMALLEST_SCALE, high=MAX)
-        if self._live:
-            nonfinite = self._tensors.run(found, grad_scale, self._refresh)
-        else:
-            nonfinite = self._tensors.run(found, grad_scale)
+        nonfinite = self._tensors.run(found, grad_scale)
         if grads is not None and self._bound is not None:
-            self._bound = given if self._backend.evaluates else None
+            self._bound = given if self._backend.on_device else None
         if nonfinite is not None:
             raise self._nonfinite_error(nonfinite)
 
@@ -429,11 +418,6 @@ class Optimizer(Resumable):
             parts.append(f"{value} in {own.structure.label('grad', i)}{f' at {list(place)}' if place else ''}")
         more = f" and in {len(found) - _NAMED} more" if len(found) > _NAMED else ""
         return ValueError(f"{self._where_step}: grads must be finite, for error_if_nonfinite; got {', '.join(parts)}{more}")
-
-    def _refresh(self) -> None:
-        """Give the list what schedules have for the next step."""
-        for g, one in self._live:
-            one.refresh(self._tensors, g, self._tensors.count)
 
     @property
     def count(self) -> int:
@@ -511,7 +495,7 @@ class Optimizer(Resumable):
         had_norm, before = self._wants_norm, ([(one, one.copied_options()) for one, _ in changes], self._limit)
         self._exchange(changes, self._limit if limit is None else limit)
         try:
-            self._live = self._apply(self._arranged, self._tensors)
+            self._apply(self._arranged, self._tensors)
         except BaseException:  # of a device, which takes no functions, and nothing while a graph is captured
             self._exchange(*before)
             with suppress(TypeError, RuntimeError):
@@ -527,7 +511,6 @@ class Optimizer(Resumable):
                 one.options["lr"][...] = options["lr"]
                 options["lr"] = one.options["lr"]
             one.options = options
-        limit.where = self._name
         self._limit = limit
 
     # ----------------------------------------------------------------------------------------------------------- groups
@@ -584,9 +567,9 @@ class Optimizer(Resumable):
         )
         count, skipped = self.count, self.skipped
         kept, tensors = self._make_list(arranged, self._kept)
-        live = self._apply(arranged, tensors)
+        self._apply(arranged, tensors)
         tensors.restore([*self._tensors.get_updates(), *[0] * new.size], count, skipped, [])
-        self._take(arranged, kept, tensors, live)
+        self._take(arranged, kept, tensors)
         self._steps_before = count + skipped
 
     def freeze(self, group: int) -> None:
@@ -637,7 +620,7 @@ class Optimizer(Resumable):
         sizes = [
             sum(param.size for param, of in zip(own.params, own.group_of, strict=True) if of in part) for part in own.parts
         ]
-        count = None if self._backend.evaluates else self._tensors.count  # which a device would have to be asked for
+        count = None if self._backend.on_device else self._tensors.count  # which a device would have to be asked for
         return summary(type(self), count, len(own.params), sizes, options, self._shared, self._frozen)
 
     @property

@@ -12,12 +12,12 @@ import numpy as np
 from lrkern import _checks, _core
 
 if TYPE_CHECKING:
-    from lrkern._core import Steps
+    from lrkern.backends.engine import Engine
 
 Options = dict[str, Any]
 
 # Scalars are rounded to the type that a tensor is computed in: this is what float32 holds.
-MAX = float(np.finfo(np.float32).max)
+MAX = _core.MAX_FLOAT32
 
 
 nonnegative = _core.Range(0.0, MAX)
@@ -67,11 +67,8 @@ class Form:
 
     def check_shrinkage(self, where: str, lr: Any, decay: float) -> None:
         """Raises where lr weight_decay is too large; lr may be an array."""
-        if not self.shrinks:
-            return
-        lr = np.max(lr, initial=0.0) if type(lr) is np.ndarray else lr
-        if lr * decay > MAX:
-            raise ValueError(f"{where}: lr * weight_decay must be at most {MAX:g}; got lr={lr}, weight_decay={decay}")
+        if self.shrinks:
+            _core.check_shrinkage(where, np.max(lr, initial=0.0) if type(lr) is np.ndarray else lr, decay)
 
 
 @dataclass(frozen=True)
@@ -204,36 +201,18 @@ class Group:
         lr, decay = [0.0 if callable(options[key]) else options[key] for key in ("lr", "weight_decay")]
         self.form.check_shrinkage(self.where, lr, decay)
 
-    def apply(self, tensors: Steps, index: int) -> None:
-        """Give C the numbers of this group, and note what schedules have to give at each step."""
-        values = [self.options[hyper] if hyper else constant for _, hyper, constant in self.form.inputs]
-        self.live = [(k, self.form.inputs[k][1], value) for k, value in enumerate(values) if callable(value)]
-        self.numbers = [0.0 if callable(value) else value for value in values]
-        for place, value in enumerate(self.numbers):
-            tensors.set_input(index, place, 0.0 if isinstance(value, np.ndarray) else value)
-        if self.ema is not None and not callable(self.ema):
+    def apply(self, tensors: Engine, index: int) -> None:
+        """Give an engine the numbers of this group, and the schedules that give the others."""
+        for place, (_, hyper, constant) in enumerate(self.form.inputs):
+            value = self.options[hyper] if hyper else constant
+            if callable(value):
+                tensors.set_schedule(index, place, hyper, value, self.rule.hypers[hyper])
+            else:
+                tensors.set_input(index, place, 0.0 if isinstance(value, np.ndarray) else value)
+        if callable(self.ema):
+            tensors.set_schedule(index, None, "ema", self.ema, weight)
+        elif self.ema is not None:
             tensors.set_ema(index, self.ema)
-
-    def hand_over(self, tensors: Any, index: int) -> None:
-        """Give the schedules themselves to a list that evaluates them."""
-        for place, name, schedule in self.live:
-            tensors.set_schedule(index, place, name, schedule)
-        if callable(self.ema):
-            tensors.set_schedule(index, None, "ema", self.ema)
-
-    @property
-    def is_live(self) -> bool:
-        """Whether something is a schedule."""
-        return bool(self.live) or callable(self.ema)
-
-    def refresh(self, tensors: Steps, index: int, count: int) -> None:
-        """Give C the values that the schedules have at a step."""
-        for place, name, schedule in self.live:
-            self.numbers[place] = value = self._checked(name, schedule(count), count)
-            tensors.set_input(index, place, value)
-        self.form.check_shrinkage(self.where, *self.numbers[:2])
-        if callable(self.ema):
-            tensors.set_ema(index, weight(f"{self.where}, step {count}", "ema", self.ema(count)))
 
     def _checked(self, name: str, value: Any, count: int) -> float:
         try:
@@ -253,30 +232,19 @@ class Limit:
     """What norms of gradients are clipped to: a number, a schedule, or None."""
 
     def __init__(self, where: str, value: Any) -> None:
-        self.where = where
-        self.value: Any = value if value is None or callable(value) else self._checked(where, value)
+        self.value: Any = value if value is None or callable(value) else _limit(where, "clip_norm", value)
 
-    @staticmethod
-    def _checked(where: str, value: Any) -> float:
-        return _checks.real(where, "clip_norm", _checks.single(value), above=0.0, high=MAX)
+    def apply(self, tensors: Engine) -> None:
+        """Give an engine the number, or the schedule."""
+        if callable(self.value):
+            tensors.set_clip_norm(MAX)  # norms are asked for from the first step on
+            tensors.set_schedule(0, None, "clip_norm", self.value, _limit)
+        else:
+            tensors.set_clip_norm(np.inf if self.value is None else self.value)
 
-    @property
-    def is_live(self) -> bool:
-        """Whether it is a schedule."""
-        return callable(self.value)
 
-    def apply(self, tensors: Steps) -> None:
-        """Give a list the number; of a schedule, until it is told more, nothing but that norms are asked for."""
-        tensors.set_clip_norm(np.inf if self.value is None else MAX if self.is_live else self.value)
-
-    def hand_over(self, tensors: Any) -> None:
-        """Give the schedule itself to a list that evaluates it."""
-        if self.is_live:
-            tensors.set_schedule(0, None, "clip_norm", self.value)
-
-    def refresh(self, tensors: Steps, index: int, count: int) -> None:
-        """Give a list the value that the schedule has at a step."""
-        tensors.set_clip_norm(self._checked(f"{self.where}, step {count}", self.value(count)))
+def _limit(where: str, name: str, value: Any) -> float:
+    return _checks.real(where, name, _checks.single(value), above=0.0, high=MAX)
 
 
 def _floats(where: str, lrs: Any) -> Any:

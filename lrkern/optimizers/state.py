@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from os import PathLike
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from lrkern import _checks
 from lrkern.backends import Backend
@@ -14,10 +14,8 @@ from lrkern.optimizers.arranged import Arranged
 from lrkern.optimizers.options import Group, Limit, Options, Rule
 
 if TYPE_CHECKING:
-    from lrkern._core import Steps
+    from lrkern.backends.engine import Engine
     from lrkern.optimizers.resume import Saved, Unloaded
-
-_T = TypeVar("_T")
 
 
 class Resumable:
@@ -27,7 +25,7 @@ class Resumable:
     _name: str
     _arranged: Arranged
     _kept: dict[str, list[Any]]
-    _tensors: Steps
+    _tensors: Engine
     _backend: Backend
     _halves: bool
     _steps_before: int
@@ -145,18 +143,7 @@ class Resumable:
                 return _arrays.in_computed_type(of_params[id(param)], self._halves)
             return arrays.in_cpu_memory(arrays.in_computed_type(param, self._halves))
 
-        return self._held(lambda: [(self._kept["ema_param"][i], first(i)) for i in begun])
-
-    def _held(self, function: Callable[[], _T]) -> _T:
-        """What a function returns that reads parameters, while they are known to be where they were."""
-        tensors: Any = self._tensors
-        if not hasattr(tensors, "hold"):  # of a device
-            return function()
-        tensors.hold()
-        try:
-            return function()
-        finally:
-            tensors.let_go()
+        return self._tensors.held(lambda: [(self._kept["ema_param"][i], first(i)) for i in begun])
 
     # ------------------------------------------------------------------------------------------------------------ files
 
@@ -190,7 +177,7 @@ class Resumable:
             (np.True_, 1, True)
         """
         parameters = _checks.flag(f"{self._name}.save", "parameters", parameters)
-        self._tensors.alone(partial(self._held, partial(self._save, path, parameters)))
+        self._tensors.alone(partial(self._tensors.held, partial(self._save, path, parameters)))
 
     def _save(self, path: str | PathLike[str], parameters: bool) -> None:
         from lrkern.optimizers import checkpoint as _checkpoint
