@@ -721,6 +721,7 @@ def test_what_is_not_finite_is_an_error(bad):
         rng.standard_normal(shape).astype(dtype) for shape, dtype in zip(shapes, (np.float32, BF16, np.float64), strict=True)
     ]
     good = [rng.standard_normal(shape).astype(np.float32) for shape in shapes]
+    good[1] = good[1].astype(BF16)
     wrong = [one.copy() for one in good]
     wrong[1][2, 3] = bad
     wrong[2] = np.array([3, 1, 3]), np.full((3, 2), 1.7e308)
