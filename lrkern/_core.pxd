@@ -187,9 +187,9 @@ cdef int lrk_rule_input(lrk_rule rule, const char *name) noexcept nogil
 cdef lrk_step_options lrk_step_defaults() noexcept nogil
 cdef lrk_status lrk_step_list_init(lrk_step_list *list, int64_t count, int64_t n_groups) noexcept nogil
 cdef void lrk_step_list_free(lrk_step_list *list) noexcept nogil
-cdef int64_t lrk_step_list_seal(lrk_step_list *list, int64_t *other) noexcept nogil
-cdef int64_t lrk_step_list_hit(const lrk_step_list *list, const void *address, int64_t bytes) noexcept nogil
-cdef void lrk_step_list_weigh(lrk_step_list *list) noexcept nogil
+cdef int64_t lrk_step_list_finalize(lrk_step_list *list, int64_t *other) noexcept nogil
+cdef int64_t lrk_step_list_find_overlap(const lrk_step_list *list, const void *address, int64_t bytes) noexcept nogil
+cdef void lrk_step_list_balance(lrk_step_list *list) noexcept nogil
 cdef void lrk_step_copy(lrk_step_list *list) noexcept nogil
 cdef lrk_step_result lrk_step_run(lrk_step_list *list, const lrk_step_options *options) noexcept nogil
 cdef int64_t lrk_step_nonfinite(const lrk_step_list *list, int64_t tensor, double *value) noexcept nogil

@@ -119,7 +119,7 @@ LRK_API int lrk_rule_states(lrk_rule rule);
 
 /* ---- Lists of tensors
  *
- * lrk_step_list_init; fill in tensors, but for gradients, and groups; lrk_step_list_seal; then for each step set the gradients
+ * lrk_step_list_init; fill in tensors, but for gradients, and groups; lrk_step_list_finalize; then for each step set the gradients
  * and call lrk_step_run; at the end lrk_step_list_free, which frees no array of yours. One thread at a time may use a list. */
 
 /* How elements are stored, and (the first two) what they are computed in: float64 parameters in float64, all others in float32. */
@@ -159,7 +159,7 @@ typedef struct lrk_step_tensor {
     int64_t size;
     uint8_t type[LRK_N_ROLES]; /* lrk_storage */
     int32_t group;
-    bool plain; /* set by lrk_step_list_seal: stored as it is computed, and nothing but states to keep */
+    bool plain; /* set by lrk_step_list_finalize: stored as it is computed, and nothing but states to keep */
     const double *row_lrs; /* one learning rate for each row, or NULL */
     const lrk_step_sparse *sparse; /* NULL: the gradient is dense */
     int64_t width; /* elements of a row, where row_lrs or sparse is there */
@@ -233,13 +233,13 @@ LRK_API void lrk_step_list_free(lrk_step_list *list);
 
 /* Readies a list whose tensors have all but their gradients. Returns -1, or the index of a tensor with a written array
  * that overlaps one of tensor *other: then the list cannot be used. */
-LRK_API int64_t lrk_step_list_seal(lrk_step_list *list, int64_t *other);
+LRK_API int64_t lrk_step_list_finalize(lrk_step_list *list, int64_t *other);
 
 /* -1, or the index of a tensor with a written array that overlaps these bytes, a gradient's say. */
-LRK_API int64_t lrk_step_list_hit(const lrk_step_list *list, const void *address, int64_t bytes);
+LRK_API int64_t lrk_step_list_find_overlap(const lrk_step_list *list, const void *address, int64_t bytes);
 
 /* Shares the work out anew: needed after gradients became sparse or dense. */
-LRK_API void lrk_step_list_weigh(lrk_step_list *list);
+LRK_API void lrk_step_list_balance(lrk_step_list *list);
 
 /* Writes each LRK_COPY from its parameter, as a step does: for parameters that have changed otherwise. */
 LRK_API void lrk_step_copy(lrk_step_list *list);

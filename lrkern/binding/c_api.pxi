@@ -25,9 +25,9 @@ cdef extern from "lrkern_steps.h" nogil:
     lrk_step_options c_step_defaults "lrk_step_defaults"(...)
     lrk_status c_step_list_init "lrk_step_list_init"(...)
     void c_step_list_free "lrk_step_list_free"(...)
-    int64_t c_step_list_seal "lrk_step_list_seal"(...)
-    int64_t c_step_list_hit "lrk_step_list_hit"(...)
-    void c_step_list_weigh "lrk_step_list_weigh"(...)
+    int64_t c_step_list_seal "lrk_step_list_finalize"(...)
+    int64_t c_step_list_hit "lrk_step_list_find_overlap"(...)
+    void c_step_list_weigh "lrk_step_list_balance"(...)
     void c_step_copy "lrk_step_copy"(...)
     lrk_step_result c_step_run "lrk_step_run"(...)
     int64_t c_step_nonfinite "lrk_step_nonfinite"(...)
@@ -167,15 +167,15 @@ cdef void lrk_step_list_free(lrk_step_list *list) noexcept nogil:
     c_step_list_free(list)
 
 
-cdef int64_t lrk_step_list_seal(lrk_step_list *list, int64_t *other) noexcept nogil:
+cdef int64_t lrk_step_list_finalize(lrk_step_list *list, int64_t *other) noexcept nogil:
     return c_step_list_seal(list, other)
 
 
-cdef int64_t lrk_step_list_hit(const lrk_step_list *list, const void *address, int64_t bytes) noexcept nogil:
+cdef int64_t lrk_step_list_find_overlap(const lrk_step_list *list, const void *address, int64_t bytes) noexcept nogil:
     return c_step_list_hit(list, address, bytes)
 
 
-cdef void lrk_step_list_weigh(lrk_step_list *list) noexcept nogil:
+cdef void lrk_step_list_balance(lrk_step_list *list) noexcept nogil:
     c_step_list_weigh(list)
 
 

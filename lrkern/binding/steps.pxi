@@ -1,4 +1,4 @@
-# Fused optimizer steps in C: src_c/steps/steps.c steps the tensors that a TensorList has checked.
+# Fused optimizer steps in C: src_c/steps/run.c steps the tensors that a TensorList has checked.
 
 cdef dict CLIPS_PER = {"list": LRK_CLIP_LIST, "group": LRK_CLIP_GROUP, "tensor": LRK_CLIP_TENSOR}
 cdef dict ROUNDINGS = {"nearest": LRK_NEAREST, "stochastic": LRK_STOCHASTIC, "split": LRK_SPLIT}

@@ -21,7 +21,7 @@ cdef extern from "steps/steps.h" nogil:
         uintptr_t begin, end
         int64_t tensor
 
-    int64_t lrk_step_spans_clash(lrk_step_span *spans, int64_t count, int64_t *other)
+    int64_t lrk_step_spans_overlap(lrk_step_span *spans, int64_t count, int64_t *other)
     int64_t lrk_storage_bytes(int type)
     const char *lrk_rule_name(lrk_rule rule)
     const char *lrk_rule_inputs(lrk_rule rule)
@@ -126,7 +126,7 @@ cdef class TensorList:
                 self._written(kind, ROLES[kind], i, arrays[i], kind != "copy_to")
             if self.row_lrs[i] is not None:
                 self._take_row_lrs(i, self.row_lrs[i])
-        i = lrk_step_list_seal(&self.list, &other)
+        i = lrk_step_list_finalize(&self.list, &other)
         if i >= 0:
             self._refuse_overlap([i, other], [])
 
@@ -352,14 +352,14 @@ cdef class TensorList:
                 staged.data != tensor.data[LRK_GRAD] or staged.type != tensor.type[LRK_GRAD]
                 or staged.is_sparse or tensor.sparse != NULL
             ):
-                other = lrk_step_list_hit(&self.list, staged.data, bytes)
+                other = lrk_step_list_find_overlap(&self.list, staged.data, bytes)
                 if other >= 0:
                     self._refuse_overlap([other], [(i, grad)])
             if zero and bytes > 0:
                 self.spans[n_spans] = lrk_step_span(<uintptr_t>staged.data, <uintptr_t>staged.data + bytes, i)
                 n_spans += 1
         if n_spans > 0:
-            i = lrk_step_spans_clash(self.spans, n_spans, &other)
+            i = lrk_step_spans_overlap(self.spans, n_spans, &other)
             if i >= 0:
                 self._refuse_overlap([], [(one, self._values(kept[one])) for one in sorted((i, other))])
         for i in range(n):
@@ -369,7 +369,7 @@ cdef class TensorList:
             self.sparse[i] = staged.sparse
             tensor.sparse = &self.sparse[i] if staged.is_sparse else NULL
         if sparse or self.any_sparse:
-            lrk_step_list_weigh(&self.list)
+            lrk_step_list_balance(&self.list)
             self.any_sparse = sparse
         return kept
 

@@ -233,7 +233,7 @@ def _array_at(address, begin, size, like):
 CACHE_LINE = 64  # bytes
 
 
-def emit_ask(builder, pointer, size):
+def emit_prefetch(builder, pointer, size):
     """Have the memory bring `size` bytes, there or not."""
     number = ir.IntType(32)
     kind = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, number, number, number])
@@ -248,7 +248,7 @@ def emit_ask(builder, pointer, size):
 def _ask_of_array(typing_context, array, i):
     def code(context, builder, signature, arguments):
         data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
-        emit_ask(builder, builder.gep(data, [arguments[1]]), STRIDE * array.dtype.bitwidth // 8)
+        emit_prefetch(builder, builder.gep(data, [arguments[1]]), STRIDE * array.dtype.bitwidth // 8)
         return context.get_dummy_value()
 
     return types.void(array, types.intp), code

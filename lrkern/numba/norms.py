@@ -8,7 +8,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
-from lrkern.numba.arrays import _stub, emit_ask, load
+from lrkern.numba.arrays import _stub, emit_prefetch, load
 from lrkern.pointwise.exact_sum import BINS, add, total
 from lrkern.pointwise.primitives import FLAGS, pointwise
 
@@ -79,7 +79,7 @@ def _add_rows_as_vectors(typing_context, values, scale, lanes):
         rows = builder.udiv(builder.extract_value(numbers.shape, 0), index(LANES))
         with cgutils.for_range(builder, rows) as loop:
             at = builder.gep(numbers.data, [builder.mul(loop.index, index(LANES))])
-            emit_ask(builder, builder.gep(at, [index(BLOCK)]), LANES * item)
+            emit_prefetch(builder, builder.gep(at, [index(BLOCK)]), LANES * item)
             x = builder.load(builder.bitcast(at, row.as_pointer()), align=item)
             x = builder.fmul(x if item == 8 else builder.fpext(x, vector), scales)
             builder.store(builder.fadd(builder.load(sums_so_far, align=8), builder.fmul(x, x)), sums_so_far, align=8)

@@ -61,7 +61,7 @@ static int compare_spans(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-int64_t lrk_step_spans_clash(lrk_step_span *spans, int64_t count, int64_t *other)
+int64_t lrk_step_spans_overlap(lrk_step_span *spans, int64_t count, int64_t *other)
 {
     /* In ascending order, spans are apart if and only if neighbours are. */
     qsort(spans, (size_t)count, sizeof *spans, compare_spans);
@@ -86,7 +86,7 @@ static bool is_plain(const lrk_step_list *list, const lrk_step_tensor *tensor)
     return plain;
 }
 
-int64_t lrk_step_list_seal(lrk_step_list *list, int64_t *other)
+int64_t lrk_step_list_finalize(lrk_step_list *list, int64_t *other)
 {
     list->n_written = 0;
     for (int64_t i = 0; i < list->count; i++) {
@@ -98,11 +98,11 @@ int64_t lrk_step_list_seal(lrk_step_list *list, int64_t *other)
                 list->written[list->n_written++] = (lrk_step_span){begin, begin + (uintptr_t)lrk_step_bytes(tensor, role), i};
         }
     }
-    lrk_step_list_weigh(list);
-    return lrk_step_spans_clash(list->written, list->n_written, other);
+    lrk_step_list_balance(list);
+    return lrk_step_spans_overlap(list->written, list->n_written, other);
 }
 
-void lrk_step_list_weigh(lrk_step_list *list)
+void lrk_step_list_balance(lrk_step_list *list)
 {
     int64_t total = 0;
     for (int64_t i = 0; i < list->count; i++) {
@@ -113,7 +113,7 @@ void lrk_step_list_weigh(lrk_step_list *list)
     list->starts[list->count] = total;
 }
 
-int64_t lrk_step_list_hit(const lrk_step_list *list, const void *address, int64_t bytes)
+int64_t lrk_step_list_find_overlap(const lrk_step_list *list, const void *address, int64_t bytes)
 {
     const uintptr_t begin = (uintptr_t)address;
     int64_t low = 0, high = list->n_written; /* the first span that ends after `begin` */

@@ -23,7 +23,8 @@ static lrk_status run_one(lrk_rule rule, const void *inputs, size_t inputs_size,
         .written = written,
     };
     memcpy(group.inputs, inputs, inputs_size);
-    if (lrk_step_list_seal(&list, &other) >= 0 || lrk_step_list_hit(&list, grad, lrk_step_bytes(&tensor, LRK_GRAD)) >= 0)
+    if (lrk_step_list_finalize(&list, &other) >= 0 ||
+        lrk_step_list_find_overlap(&list, grad, lrk_step_bytes(&tensor, LRK_GRAD)) >= 0)
         return LRK_ERROR_OVERLAP;
     tensor.data[LRK_GRAD] = (void *)(uintptr_t)grad; /* only read: nothing asks for it to be zeroed */
     const lrk_step_options plain = lrk_step_defaults();

@@ -23,7 +23,7 @@ enum { LRK_NORM_BLOCK = 1024 };
 enum { LRK_MAX_WRITTEN = LRK_N_ROLES - 1 };
 
 /* Sorts spans. Returns -1, or the tensor of one that overlaps one of tensor *other. */
-int64_t lrk_step_spans_clash(lrk_step_span *spans, int64_t count, int64_t *other);
+int64_t lrk_step_spans_overlap(lrk_step_span *spans, int64_t count, int64_t *other);
 
 /* Bytes of an element. */
 static inline int64_t lrk_storage_bytes(lrk_storage type)

@@ -268,7 +268,7 @@ static void run_case(run *r, lrk_rule rule, lrk_storage type, int64_t largest)
         }
     }
     int64_t other;
-    if (lrk_step_list_seal(&list, &other) >= 0)
+    if (lrk_step_list_finalize(&list, &other) >= 0)
         abort();
     for (int t = 0; t < TENSORS; t++) {
         lrk_step_tensor *const one = &list.tensors[t];
@@ -283,7 +283,7 @@ static void run_case(run *r, lrk_rule rule, lrk_storage type, int64_t largest)
     }
     if (below(r, 4) == 0)
         put(own[0].arrays[LRK_GRAD].data, own[0].arrays[LRK_GRAD].type, 0, 1e300);
-    lrk_step_list_weigh(&list);
+    lrk_step_list_balance(&list);
     for (options.step = 0; options.step < STEPS; options.step++) {
         const lrk_step_result result = lrk_step_run(&list, &options);
         if (result.isa == NULL)
@@ -312,7 +312,7 @@ static void run_nothing(void)
             if (lrk_step_list_init(&list, count, 1) < 0)
                 abort();
             list.groups[0].rule = rule;
-            if (lrk_step_list_seal(&list, &other) >= 0 || lrk_step_run(&list, &options).grad_norm != 0)
+            if (lrk_step_list_finalize(&list, &other) >= 0 || lrk_step_run(&list, &options).grad_norm != 0)
                 abort();
             lrk_step_list_free(&list);
         }

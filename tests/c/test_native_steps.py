@@ -16,7 +16,10 @@ SOURCES = [
     str(ROOT / name)
     for name in (
         "tests/c/steps.c",
-        "src_c/steps/steps.c",
+        "src_c/steps/run.c",
+        "src_c/steps/block.c",
+        "src_c/steps/pieces.c",
+        "src_c/steps/norms.c",
         "src_c/steps/list.c",
         "src_c/steps/scalars.c",
         "src_c/arithmetic/exact_sum.c",

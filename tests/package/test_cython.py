@@ -60,9 +60,9 @@ def hits(size_t param, size_t other):
         raise MemoryError
     one.groups[0].rule = lrk_rule_find("sgd")
     one.tensors[0].data[LRK_PARAM], one.tensors[0].type[LRK_PARAM], one.tensors[0].size = <void *>param, LRK_F64, 4
-    hit = lrk_step_list_seal(&one, &clash)
-    lrk_step_list_weigh(&one)
-    hit = lrk_step_list_hit(&one, <const void *>other, 8) if hit < 0 else -2
+    hit = lrk_step_list_finalize(&one, &clash)
+    lrk_step_list_balance(&one)
+    hit = lrk_step_list_find_overlap(&one, <const void *>other, 8) if hit < 0 else -2
     lrk_step_list_free(&one)
     return hit
 

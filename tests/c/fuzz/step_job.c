@@ -274,7 +274,7 @@ void fuzz_step_job_gradients(fuzz_step_job *job)
 {
     for (int64_t i = 0; i < job->list.count; i++)
         job->list.tensors[i].data[LRK_GRAD] = job->tensors[i].has_gradient ? job->tensors[i].arrays[LRK_GRAD].data : NULL;
-    lrk_step_list_weigh(&job->list);
+    lrk_step_list_balance(&job->list);
 }
 
 void fuzz_step_job_free(fuzz_step_job *job)
