@@ -52,6 +52,18 @@ def fill_rows(schedules: list[Any], out: NDArray[Any], start: int) -> None: ...
 
 HOOKS: dict[str, Callable[..., Any]]
 
+PIECES_PER_THREAD: int
+STEP_SERIAL_BELOW: int
+STEP_MIN_PIECE: int
+STEP_MAX_PIECE: int
+NORM_BLOCKS_PER_PIECE: int
+FILL_SERIAL_BELOW: int
+FILL_MIN_TASK: int
+SCAN_MIN_TASK: int
+NORM_BLOCK: int
+NORM_TINY_SUM: float
+NORM_SCALE: float
+
 class Expression:
     node: Node
     name: str

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from lrkern import _core
 from lrkern.cuda import _elements, _rows
 from lrkern.cuda._fields import (
     ADDRESSES,
@@ -25,22 +26,22 @@ from lrkern.cuda._fields import (
     WIDE,
     reader_of_scalars,
 )
-from lrkern.cuda._kernels import GRAD, STATE, Layout, param_access, prepared
+from lrkern.cuda._kernels import GRAD, STATE, Layout, param_access
 from lrkern.cuda._platform import THREADS, atomic_add, cuda, device, kernel, types
 from lrkern.cuda._words import native
 from lrkern.pointwise.exact_sum import BINS, parts, total
+from lrkern.pointwise.pipeline import prepared
 from lrkern.pointwise.primitives import pointwise, product, sqrt
 from lrkern.rules import FAMILIES
 
-BLOCK = 1024
+BLOCK = _core.NORM_BLOCK
 CHUNK = THREADS // 4 * BLOCK
 """Elements that a thread block takes the norm of."""
 
 _LANES = 4
 _SUMS = THREADS * _LANES
 
-TINY_SUM, SCALE = 2.0**-900, 2.0**600
-"""Squares of float64 that sum up to less than this, or to infinity, are taken again of elements times SCALE or 1/SCALE."""
+TINY_SUM, SCALE = _core.NORM_TINY_SUM, _core.NORM_SCALE
 
 
 @pointwise

@@ -21,7 +21,7 @@ from numba.extending import intrinsic, overload
 
 from lrkern._checks import is_array
 from lrkern.pointwise import storage
-from lrkern.pointwise.primitives import FLAGS, FLOATS, number
+from lrkern.pointwise.primitives import FLAGS, FLOATS, number, word
 
 MAX = float(np.finfo(np.float32).max)
 """Scalars are rounded to T: this is what float32 holds."""
@@ -84,23 +84,15 @@ def _where_there_is_room(save: Callable[..., None]) -> Callable[..., None]:
     return save_or_not
 
 
-def _stub(name):
-    def stub(*arguments):
-        raise NotImplementedError(f"{name} is for compiled code only")
-
-    stub.__name__ = stub.__qualname__ = name
-    return stub
-
-
-zero_of = _stub("zero_of")  # zero_of(param): 0 in T
-flat = _stub("flat")  # flat(array): its elements in the order in which they lie in memory
-load = _stub("load")  # load(array, i, like): element i in T
-store = _stub("store")  # store(array, i, x): x rounded to nearest
-store_random = _stub("store_random")  # store_random(array, i, x, key, element): rounded stochastically
-part = _stub("part")  # part(array, begin, size)
-array_at = _stub("array_at")  # array_at(address, begin, size, like): elements of the type of `like`, a number or None
-ask = _stub("ask")  # ask(array, i): have the memory bring STRIDE elements from i on, there or not
-narrowed = _stub("narrowed")  # narrowed(x): a float32 that 16-bit formats round as they would round x
+zero_of = word("zero_of")  # zero_of(param): 0 in T
+flat = word("flat")  # flat(array): its elements in the order in which they lie in memory
+load = word("load")  # load(array, i, like): element i in T
+store = word("store")  # store(array, i, x): x rounded to nearest
+store_random = word("store_random")  # store_random(array, i, x, key, element): rounded stochastically
+part = word("part")  # part(array, begin, size)
+array_at = word("array_at")  # array_at(address, begin, size, like): elements of the type of `like`, a number or None
+ask = word("ask")  # ask(array, i): have the memory bring STRIDE elements from i on, there or not
+narrowed = word("narrowed")  # narrowed(x): a float32 that 16-bit formats round as they would round x
 
 STRIDE = 32
 """Elements of inner loops of fixed length, which become vector code; between these the memory is asked for others. Only so:

@@ -12,15 +12,12 @@ from lrkern._checks import table_output
 from lrkern.backends import Backend
 from lrkern.numba import plans, scan
 from lrkern.numba.lists import StepList
-from lrkern.numba.threads import PIECES_PER_THREAD, all_threads
+from lrkern.numba.threads import all_threads
 from lrkern.optimizers import arrays
 from lrkern.schedules.plan import Plan
 
 if TYPE_CHECKING:
     from lrkern.schedules.expression import Schedule
-
-# Elements of tables: below which threads do not pay, and that a thread takes at least.
-SERIAL, LEAST = 1 << 14, 1 << 15
 
 
 def _plans(schedule: Schedule, start: int, stop: int) -> Iterator[tuple[Plan, int, int]]:
@@ -47,11 +44,11 @@ def _fill(schedule: Schedule, out: NDArray[Any], start: int) -> None:
 def _fill_by_default(schedule: Schedule, out: NDArray[Any], start: int) -> None:
     for plan, begin, end in _plans(schedule, start, start + out.size):
         wanted = out[begin - start : end - start]
-        if wanted.size < SERIAL or _core.get_threads() == 1:
+        if wanted.size < _core.FILL_SERIAL_BELOW or _core.get_threads() == 1:
             plans.fill_run(plan, wanted, begin)
         else:
             with all_threads() as threads:
-                share = -(-max(wanted.size // (threads * PIECES_PER_THREAD), LEAST) // 64) * 64
+                share = -(-max(wanted.size // (threads * _core.PIECES_PER_THREAD), _core.FILL_MIN_TASK) // 64) * 64
                 plans.fill_parallel(plan, wanted, begin, share)
 
 

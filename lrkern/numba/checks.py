@@ -9,16 +9,16 @@ from numba.core.errors import TypingError
 from numba.extending import overload
 
 from lrkern._checks import MAX_COUNT
-from lrkern.numba.arrays import MAX, _kind, _stub
+from lrkern.numba.arrays import MAX, _kind
 from lrkern.optimizers.options import DIFFERENCES, SQUARES
-from lrkern.pointwise.primitives import FLAGS
+from lrkern.pointwise.primitives import FLAGS, word
 
-fine = _stub("fine")  # fine(x): whether a number can be a hyper-parameter: 0 <= x, and float32 holds it
-share = _stub("share")  # share(x): whether 0 <= x < 1
-counted = _stub("counted")  # counted(x): whether an integer is a count: 0 <= x <= 2^53
-flag = _stub("flag")  # flag(x): 1.0 for True, 0.0 for False
-alike = _stub("alike")  # alike(param, other): whether another array has the shape and the memory order of the parameter
-alike_or_none = _stub("alike_or_none")  # the same, of an array that need not be there
+fine = word("fine")  # fine(x): whether a number can be a hyper-parameter: 0 <= x, and float32 holds it
+share = word("share")  # share(x): whether 0 <= x < 1
+counted = word("counted")  # counted(x): whether an integer is a count: 0 <= x <= 2^53
+flag = word("flag")  # flag(x): 1.0 for True, 0.0 for False
+alike = word("alike")  # alike(param, other): whether another array has the shape and the memory order of the parameter
+alike_or_none = word("alike_or_none")  # the same, of an array that need not be there
 
 
 def only_numbers(x: Any) -> None:
@@ -77,7 +77,7 @@ def squares_of(where: str, *names: str, centered_by: int | None = None) -> Any:
     They are refused in the 16-bit floats that the functions of `lrkern` refuse. `centered_by`: where that state is there, the
     root is that of a difference.
     """
-    check = _stub(f"{where}'s states")
+    check = word(f"{where}'s states")
 
     @overload(check, jit_options=FLAGS)
     def _check(first, second=None, third=None):

@@ -11,11 +11,11 @@ from numba.extending import overload
 
 from lrkern import _core, rules
 from lrkern.numba import norms
-from lrkern.numba.arrays import _stub, array_at, cached, load, part, zero_of
+from lrkern.numba.arrays import array_at, cached, load, part, zero_of
 from lrkern.numba.modes import enter, hidden, leave
 from lrkern.numba.update import Arrays, Pipeline, measure_block, run_range
 from lrkern.pointwise import storage
-from lrkern.pointwise.primitives import FLAGS, pointwise, rounded
+from lrkern.pointwise.primitives import FLAGS, pointwise, rounded, word
 
 PARAM, GRAD, STATE, AVERAGE, COPY, REMAINDER = _core.ROLES.values()
 ROLES = REMAINDER + 1
@@ -54,7 +54,7 @@ class Kind(NamedTuple):
     """Whether the rule asks for norms."""
 
 
-inputs_at = _stub("inputs_at")  # inputs_at(like, inputs, group, lrs, k): a row as the rule's inputs; lrs[k], if any, is its lr
+inputs_at = word("inputs_at")  # inputs_at(like, inputs, group, lrs, k): a row as the rule's inputs; lrs[k], if any, is its lr
 
 
 @overload(inputs_at, jit_options=FLAGS)

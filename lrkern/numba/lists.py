@@ -14,7 +14,7 @@ from lrkern import _core, rules
 from lrkern.backends.engine import Check, StepOptions, StepTensors
 from lrkern.numba import kernels, norms
 from lrkern.numba.kernels import GRAD, PARAM, Kind, Tensors
-from lrkern.numba.threads import PIECES_PER_THREAD, all_threads
+from lrkern.numba.threads import all_threads
 from lrkern.numba.update import Arrays, Pipeline
 
 EMA, CLIP_NORM = _core.PLACES["ema"], _core.PLACES["clip_norm"]
@@ -22,13 +22,7 @@ EMA, CLIP_NORM = _core.PLACES["ema"], _core.PLACES["clip_norm"]
 Ints = NDArray[np.int64]
 T = TypeVar("T")
 
-# Bytes of parameters: below which threads do not pay; of a piece that a thread takes.
-SERIAL, LEAST, MOST = 256 << 10, 32 << 10, 1 << 20
 TENSOR_COST = 64  # a chunk costs about what this many bytes do
-BLOCKS = 64  # blocks of a norm that a thread takes at a time
-
-TINY_SUM, SCALE = 2.0**-900, 2.0**600
-"""Norms of float64 beyond these lose digits to overflow and underflow of squares, and are taken of scaled elements."""
 
 FIELDS = max(len(family.inputs._fields) for family in rules.FAMILIES.values())
 
@@ -253,7 +247,7 @@ class StepList:
         counts = self._counts if last else np.zeros(2, np.int64)
         if work.in_parallel:
             with all_threads() as threads:
-                share = -(-len(work.chunks) // (threads * PIECES_PER_THREAD))
+                share = -(-len(work.chunks) // (threads * _core.PIECES_PER_THREAD))
                 kernels.run_parallel(counts, work.members, share, work.chunks, lrs, self._tensors, around, *work.kind)
         else:
             kernels.run_serial(counts, work.members, work.chunks, lrs, self._tensors, work.kind, around)
@@ -313,7 +307,10 @@ class StepList:
         """Cut tensors into chunks: for threads, at rows with learning rates of their own; and into blocks of norms."""
         item = kind.stored.param.itemsize
         total = sum(sparse[i].size if i in sparse else self._sizes[i] for i in members) * item
-        piece = min(max(total // (_core.get_threads() * PIECES_PER_THREAD), LEAST), MOST) // item
+        piece = (
+            min(max(total // (_core.get_threads() * _core.PIECES_PER_THREAD), _core.STEP_MIN_PIECE), _core.STEP_MAX_PIECE)
+            // item
+        )
         chunks, rows, blocks = [], [], []
         for i in members:
             size, lrs, width = self._sizes[i], self.tensors.row_lrs[i], self._widths[i]
@@ -334,7 +331,7 @@ class StepList:
         return Work(
             kind,
             np.array(members, np.int64),
-            total + TENSOR_COST * len(chunks) >= SERIAL,
+            total + TENSOR_COST * len(chunks) >= _core.STEP_SERIAL_BELOW,
             np.array(chunks, np.int64).reshape(len(chunks), 4),
             rows if has_lrs else None,
             np.array(blocks, np.int64).reshape(len(blocks), 3),
@@ -347,7 +344,10 @@ class StepList:
         squares = self._squares(1.0, sets)
         sums, scales = squares, np.ones(len(squares))
         if any(type(one.kind.like) is np.float64 for one in self._work):
-            for scale, chosen in ((SCALE, squares < TINY_SUM), (1 / SCALE, squares == math.inf)):
+            for scale, chosen in (
+                (_core.NORM_SCALE, squares < _core.NORM_TINY_SUM),
+                (1 / _core.NORM_SCALE, squares == math.inf),
+            ):
                 if chosen.any():
                     sums = np.where(chosen, self._squares(scale, sets), sums)
                     scales[chosen] = scale
@@ -365,7 +365,9 @@ class StepList:
             set_of[mine] = sets[one.blocks[:, 0]]
             if one.in_parallel:
                 with all_threads():
-                    kernels.square_parallel(one.blocks, self._tensors, scale, sums[mine], BLOCKS, *one.kind)
+                    kernels.square_parallel(
+                        one.blocks, self._tensors, scale, sums[mine], _core.NORM_BLOCKS_PER_PIECE, *one.kind
+                    )
             else:
                 kernels.square_serial(one.blocks, self._tensors, one.kind, scale, sums[mine])
         of_all = kernels.totals(sums, np.zeros(len(sums), np.int64), 1)
@@ -378,7 +380,7 @@ class StepList:
         sums = np.empty((2, len(work.blocks)))
         if work.in_parallel:
             with all_threads():
-                kernels.measure_parallel(work.blocks, self._tensors, around, sums, BLOCKS, *work.kind)
+                kernels.measure_parallel(work.blocks, self._tensors, around, sums, _core.NORM_BLOCKS_PER_PIECE, *work.kind)
         else:
             kernels.measure_serial(work.blocks, self._tensors, work.kind, around, sums)
         kernels.take_norms(work.blocks, work.members, sums, self._tensors.norms)

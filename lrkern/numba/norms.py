@@ -8,11 +8,12 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
-from lrkern.numba.arrays import _stub, emit_prefetch, load
+from lrkern import _core
+from lrkern.numba.arrays import emit_prefetch, load
 from lrkern.pointwise.exact_sum import BINS, add, total
-from lrkern.pointwise.primitives import FLAGS, pointwise
+from lrkern.pointwise.primitives import FLAGS, pointwise, word
 
-BLOCK = 1024  # elements
+BLOCK = _core.NORM_BLOCK  # elements
 LANES = 16
 
 
@@ -54,7 +55,7 @@ def folded(lanes):
     return lanes[0]
 
 
-add_rows = _stub("add_rows")  # add_rows(values, like, scale, lanes): add the squares of all whole rows of LANES elements
+add_rows = word("add_rows")  # add_rows(values, like, scale, lanes): add the squares of all whole rows of LANES elements
 
 
 @intrinsic

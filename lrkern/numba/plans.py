@@ -9,15 +9,15 @@ from numba import prange, types
 from numba.core.errors import TypingError
 from numba.extending import overload
 
-from lrkern.numba.arrays import STRIDE, _stub, cached, only_writable
+from lrkern.numba.arrays import STRIDE, cached, only_writable
 from lrkern.numba.modes import enter, leave
 from lrkern.pointwise import plan_eval
-from lrkern.pointwise.primitives import FLAGS, pointwise
+from lrkern.pointwise.primitives import FLAGS, pointwise, word
 
 COPIED = 4096  # elements of short cycles that are filled once and copied
 
-value_at = _stub("value_at")  # value_at(plan, step): by the type of the step
-fill_from = _stub("fill_from")  # fill_from(plan, out, start): `fill_run` from an integer, or from a float
+value_at = word("value_at")  # value_at(plan, step): by the type of the step
+fill_from = word("fill_from")  # fill_from(plan, out, start): `fill_run` from an integer, or from a float
 
 
 @overload(value_at, jit_options=FLAGS)

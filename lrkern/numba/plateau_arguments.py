@@ -16,8 +16,7 @@ from lrkern import _checks
 from lrkern._checks import MAX_COUNT
 from lrkern._loss_driven.dialects import DIALECTS
 from lrkern._loss_driven.runs import LR, Number
-from lrkern.numba.arrays import _stub
-from lrkern.pointwise.primitives import FLAGS
+from lrkern.pointwise.primitives import FLAGS, word
 
 NAMES = tuple(DIALECTS)
 ARGUMENTS = ("start", *dict.fromkeys(name for dialect in DIALECTS.values() for name in dialect.arguments))
@@ -72,9 +71,9 @@ for _d, _dialect in enumerate(DIALECTS.values()):
 TEXTS = tuple(_texts)
 UNKNOWN = _text(_checks.choice, "plateau", "dialect", "", NAMES)
 
-dialect_number = _stub("dialect_number")  # dialect_number(dialect): its place in NAMES
-checked = _stub("checked")  # checked(d, values): all arguments of dialect d, a tuple in the order of ARGUMENTS, as a `Given`
-argument = _stub("argument")  # argument(d, j, value): argument j of dialect d as a float, its default for None
+dialect_number = word("dialect_number")  # dialect_number(dialect): its place in NAMES
+checked = word("checked")  # checked(d, values): all arguments of dialect d, a tuple in the order of ARGUMENTS, as a `Given`
+argument = word("argument")  # argument(d, j, value): argument j of dialect d as a float, its default for None
 
 
 @overload(dialect_number, jit_options=FLAGS)
@@ -134,7 +133,7 @@ def _argument(d, j, value):
     raise TypingError(f"lrkern: an argument of plateau must be an integer, a float or a string; got {value}")
 
 
-_check_that_it_has = _stub("_check_that_it_has")
+_check_that_it_has = word("_check_that_it_has")
 
 
 @overload(_check_that_it_has, jit_options=FLAGS)

@@ -31,9 +31,6 @@ BLOCK = 64
 FEW = 8
 """Runs that are done one by one: that many take as long as LANES side by side."""
 
-SERIAL = 1 << 15
-"""Metrics below which threads do not pay, and that a thread takes at least."""
-
 # Where rows of lanes begin in scratch memory, and its size. These places are fixed: so the compiler sees that they are apart.
 STATES = len(ScanParams._fields)
 METRIC = STATES + len(ScanState._fields)
@@ -225,9 +222,9 @@ def scan(
     states = np.array([state[name] for name in ScanState._fields])
     work = runs, steps, sign, given, states, _rows(metrics), _rows(delayed), delay, _rows(lr)
     groups = -(-runs // LANES)
-    if groups > 1 and metrics.size >= 2 * SERIAL and _core.get_threads() > 1:
+    if groups > 1 and metrics.size >= 2 * _core.SCAN_MIN_TASK and _core.get_threads() > 1:
         with all_threads():
-            scan_parallel(KINDS[rule], groups, SERIAL // (LANES * steps) + 1, *work)
+            scan_parallel(KINDS[rule], groups, _core.SCAN_MIN_TASK // (LANES * steps) + 1, *work)
     else:
         scan_serial(KINDS[rule], groups, *work)
     for name, row in zip(ScanState._fields, states, strict=True):
@@ -272,7 +269,7 @@ def loss_driven(losses: NDArray[Any], tables: NDArray[np.float64], table_of: NDA
     work = runs, steps, _rows(losses), tables, table_of, _rows(lr)
     if losses.size == 0:
         return "numba"
-    if runs > 1 and losses.size >= 2 * SERIAL and _core.get_threads() > 1:
+    if runs > 1 and losses.size >= 2 * _core.SCAN_MIN_TASK and _core.get_threads() > 1:
         with all_threads():
             drive_parallel(*work)
     else:

@@ -14,8 +14,7 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic, overload
 
-from lrkern.numba.arrays import _stub
-from lrkern.pointwise.primitives import FLAGS, pointwise
+from lrkern.pointwise.primitives import FLAGS, pointwise, word
 
 
 class ScanParams(NamedTuple):
@@ -362,7 +361,7 @@ KINDS = {
 }
 """Those of `_core.SCAN_RULES`."""
 
-advance = _stub("advance")  # advance(kind, p, s, x, delayed): the state after one more metric, by the rule of the kind
+advance = word("advance")  # advance(kind, p, s, x, delayed): the state after one more metric, by the rule of the kind
 
 
 @overload(advance, jit_options=FLAGS)

@@ -10,9 +10,6 @@ import numba
 
 from lrkern import _core
 
-PIECES_PER_THREAD = 8
-"""Several, so that one that comes late costs little."""
-
 _entered = threading.Lock()
 
 

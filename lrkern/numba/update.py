@@ -12,11 +12,12 @@ from numba import njit, types
 from numba.extending import overload
 
 from lrkern import rules
-from lrkern.numba.arrays import STRIDE, _stub, ask, cached, flat, load, part, store, store_random, zero_of
+from lrkern.numba.arrays import STRIDE, ask, cached, flat, load, part, store, store_random, zero_of
 from lrkern.numba.norms import BLOCK, LANES, add_square, folded
 from lrkern.pointwise import storage
 from lrkern.pointwise.exact_sum import BINS, add, total
-from lrkern.pointwise.primitives import FLAGS, fma, number, pointwise, rounded
+from lrkern.pointwise.pipeline import averaged, prepared
+from lrkern.pointwise.primitives import FLAGS, number, pointwise, rounded, word
 
 AHEAD = 512
 """Elements from those at work to those that the memory is asked for."""
@@ -56,10 +57,10 @@ class Arrays(NamedTuple):
     remainder: Any
 
 
-load_param = _stub("load_param")  # load_param(param, remainder, i, like)
-store_param = _stub("store_param")  # store_param(param, remainder, i, x, key, element)
-store_state = _stub("store_state")  # store_state(state, i, x, key, element)
-key_of = _stub("key_of")  # key_of(mixed, stream, element)
+load_param = word("load_param")  # load_param(param, remainder, i, like)
+store_param = word("store_param")  # store_param(param, remainder, i, x, key, element)
+store_state = word("store_state")  # store_state(state, i, x, key, element)
+key_of = word("key_of")  # key_of(mixed, stream, element)
 
 
 @overload(load_param, jit_options=FLAGS)
@@ -92,13 +93,6 @@ def _key_of(mixed, stream, element):
     if isinstance(mixed, types.NoneType):
         return lambda mixed, stream, element: None
     return lambda mixed, stream, element: storage.random_key(mixed, np.uint64(stream), np.uint64(element))
-
-
-@pointwise
-def prepared(g, factor, limit):
-    """A gradient, unscaled and clipped."""
-    y = g * factor
-    return -limit if y < -limit else limit if y > limit else y
 
 
 @pointwise
@@ -138,7 +132,7 @@ def run_one(c, like, first, around, keys, a, i):
     y = prepared(load(a.grad, i, like), factor, limit)
     x, t0, t1, t2 = rules.update(c, x, y, load(a.s0, i, like), load(a.s1, i, like), load(a.s2, i, like))
     e = load(a.average, i, like)
-    store(a.average, i, fma(weight, x - e, e))
+    store(a.average, i, averaged(e, x, weight))
     store(a.copy, i, x)
     store_param(a.param, a.remainder, i, x, keys[0], element)
     store_state(a.s0, i, t0, keys[1], element)

@@ -43,24 +43,27 @@ u32 = np.uint32
 FLOATS = {"float32": np.float32, "float64": np.float64}
 
 
-def _stub(name: str, signature: str) -> Callable[..., Any]:
+def word(name: str, signature: str = "") -> Callable[..., Any]:
+    """A function that compiled code knows by an overload; Python cannot call it."""
+
     def stub(*arguments: Any) -> Any:
         raise NotImplementedError(f"{name} is for compiled code only")
 
     stub.__name__ = stub.__qualname__ = name
-    stub.__doc__ = f"{name}({signature}): see the module."
+    if signature:
+        stub.__doc__ = f"{name}({signature}): see the module."
     return stub
 
 
-fma = _stub("fma", "a, b, c")
-product = _stub("product", "a, b")
-sqrt = _stub("sqrt", "x")
-number = _stub("number", "x, like")
-bits32 = _stub("bits32", "x")
-float32_of = _stub("float32_of", "bits")
-bits64 = _stub("bits64", "x")
-float64_of = _stub("float64_of", "bits")
-rounded = _stub("rounded", "c, like")
+fma = word("fma", "a, b, c")
+product = word("product", "a, b")
+sqrt = word("sqrt", "x")
+number = word("number", "x, like")
+bits32 = word("bits32", "x")
+float32_of = word("float32_of", "bits")
+bits64 = word("bits64", "x")
+float64_of = word("float64_of", "bits")
+rounded = word("rounded", "c, like")
 
 
 def number_impl(x, like):

@@ -5,10 +5,8 @@
 
 #include "isa/dispatch.h"
 #include "runtime/fpenv.h"
+#include "runtime/policy.h"
 #include "runtime/threads.h"
-
-/* A task has at least so many metrics: with fewer, the calling thread would be finished before another one is at work. */
-enum { TASK_METRICS = 1 << 15 };
 
 enum { LANES = LRK_SCAN_LANES, BLOCK = LRK_SCAN_BLOCK };
 
@@ -141,7 +139,7 @@ const char *lrk_scan_run(const lrk_scan *scan)
         .scan = scan,
         .advance = kernels->scan->advance[scan->rule],
         .groups = (scan->runs - 1) / LANES + 1,
-        .groups_per_task = TASK_METRICS / LANES / scan->steps + 1,
+        .groups_per_task = LRK_SCAN_MIN_TASK / LANES / scan->steps + 1,
     };
     lrk_parallel((j.groups - 1) / j.groups_per_task + 1, advance_task, &j);
     return kernels->isa;
@@ -179,7 +177,7 @@ const char *lrk_loss_driven_run(int64_t runs, int64_t steps, lrk_scan_rows losse
     loss_driven_job j = {
         .runs = runs,
         .steps = steps,
-        .runs_per_task = TASK_METRICS / steps + 1,
+        .runs_per_task = LRK_SCAN_MIN_TASK / steps + 1,
         .losses = losses,
         .tables = tables,
         .table_of = table_of,

@@ -8,15 +8,14 @@
 #include "isa/dispatch.h"
 #include "schedule/expr.h"
 #include "runtime/fpenv.h"
+#include "runtime/policy.h"
 #include "runtime/stores.h"
 #include "runtime/threads.h"
 
 enum {
     STAGE = 1024,             /* elements staged in L1 where pieces are too short to stream by themselves */
     STAGE_SHORTEST = 256,     /* pieces of at least that many steps are streamed straight */
-    CYCLE_BUFFER = 4096,      /* elements of a short cycle that is filled once and copied */
-    TASK = 1 << 15,           /* elements of a task, at least */
-    SERIAL = 1 << 14          /* elements below which threads do not pay */
+    CYCLE_BUFFER = 4096       /* elements of a short cycle that is filled once and copied */
 };
 
 static size_t size_of(lrk_dtype dtype)
@@ -443,14 +442,14 @@ static lrk_status run_fill(fill_job *job)
     if (total == 0)
         return LRK_OK;
     atomic_init(&job->overflow, INT64_MAX);
-    const int threads = total < SERIAL ? 1 : lrk_get_threads();
+    const int threads = total < LRK_FILL_SERIAL_BELOW ? 1 : lrk_get_threads();
     job->stores = lrk_stores_for(threads, total * (int64_t)size_of(job->dtype));
     if (job->stores == LRK_STORES_UNKNOWN && job->n_rows > 1)
         job->stores = LRK_STORES_STREAM; /* rows of different cost say nothing */
     job->turn = 2 * threads;
-    /* About eight tasks a thread, so that a slow one does not hold up the end; of small jobs one each. */
-    int64_t share = total / (threads * 8);
-    if (share < TASK)
+    /* Several tasks a thread; of small jobs one each. */
+    int64_t share = total / (threads * LRK_PIECES_PER_THREAD);
+    if (share < LRK_FILL_MIN_TASK)
         share = (total + threads - 1) / threads;
     if (share < job->n) {
         job->rows_per_task = 1;
@@ -536,7 +535,7 @@ lrk_status lrk_lookup(const lrk_expr *e, const lrk_plan *plan, const int64_t *st
 {
     lookup_job job = {.e = e, .plan = plan, .steps = steps, .n = n, .out = out};
     atomic_init(&job.overflow, INT64_MAX);
-    job.share = n < SERIAL ? n : TASK / 4;
+    job.share = n < LRK_FILL_SERIAL_BELOW ? n : LRK_FILL_MIN_TASK / 4;
     if (n > 0)
         lrk_parallel((n + job.share - 1) / job.share, lookup_task, &job);
     *overflow_at = atomic_load(&job.overflow);

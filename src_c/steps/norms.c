@@ -4,14 +4,12 @@
 
 #include "arithmetic/exact_sum.h"
 #include "runtime/fpenv.h"
+#include "runtime/policy.h"
 #include "runtime/threads.h"
 #include "steps/parts.h"
 
 /* Norms of float64 beyond these lose digits to overflow and underflow of squares, and are taken of scaled elements. */
-static const double TINY_SUM = 0x1p-900, SCALE = 0x1p600;
-
-/* Blocks of a norm that a thread takes at a time. */
-enum { BLOCKS_PER_PIECE = 64 };
+static const double TINY_SUM = LRK_NORM_TINY_SUM, SCALE = LRK_NORM_SCALE;
 
 /* Blocks per row of a sparse gradient, or of the whole tensor. */
 static int64_t blocks_per_row(const lrk_step_tensor *tensor)
@@ -45,11 +43,11 @@ static void visit_blocks(const lrk_step_job *j, int64_t piece,
 {
     const lrk_step_list *const list = j->list;
     const int64_t total = list->blocks[list->count];
-    const int64_t end = (piece + 1) * BLOCKS_PER_PIECE < total ? (piece + 1) * BLOCKS_PER_PIECE : total;
+    const int64_t end = (piece + 1) * LRK_NORM_BLOCKS_PER_PIECE < total ? (piece + 1) * LRK_NORM_BLOCKS_PER_PIECE : total;
     lrk_step_workspace w;
     w.tensor = NULL;
     w.cleared = false;
-    int64_t k = piece * BLOCKS_PER_PIECE;
+    int64_t k = piece * LRK_NORM_BLOCKS_PER_PIECE;
     for (int64_t i = lrk_step_range_at(list->blocks, list->count, k); k < end; i++)
         for (; k < end && k < list->blocks[i + 1]; k++) {
             const lrk_step_block b = norm_block(j, &list->tensors[i], k - list->blocks[i]);
@@ -116,7 +114,7 @@ bool lrk_step_make_blocks(lrk_step_list *list)
 
 static void run_norms(lrk_step_job *j, void (*task)(void *ctx, int64_t piece))
 {
-    lrk_parallel((j->list->blocks[j->list->count] + BLOCKS_PER_PIECE - 1) / BLOCKS_PER_PIECE, task, j);
+    lrk_parallel((j->list->blocks[j->list->count] + LRK_NORM_BLOCKS_PER_PIECE - 1) / LRK_NORM_BLOCKS_PER_PIECE, task, j);
 }
 
 /* The exact sum of every `stride`-th of these from sums[first] on, `count` of them, rounded once. Where nothing is to be added there

@@ -1,14 +1,7 @@
 /* The work of a step in pieces, which threads share: each cut into blocks, or one call of the rule where nothing else is asked. */
+#include "runtime/policy.h"
 #include "runtime/threads.h"
 #include "steps/parts.h"
-
-/* Less than this many bytes of parameters is done by the calling thread alone: it would be finished before another one is at
-   work. */
-enum { SERIAL_BELOW = 256 << 10 };
-
-/* Work is handed out in pieces: several per thread, so that one that comes late costs little, and none so
-   small that handing out shows. */
-enum { PIECES_PER_THREAD = 8, MIN_PIECE = 32 << 10, MAX_PIECE = 1 << 20 };
 
 /* From this many elements on, vector code is so much faster within cache lines that the elements before the first
    line get a call of their own. */
@@ -130,13 +123,15 @@ static void run_piece(void *ctx, int64_t index)
 void lrk_step_run_pieces(lrk_step_job *j)
 {
     const int64_t total = j->list->starts[j->list->count];
-    const int64_t threads = total < SERIAL_BELOW ? 1 : lrk_get_threads();
+    const int64_t threads = total < LRK_STEP_SERIAL_BELOW ? 1 : lrk_get_threads();
     if (total == 0)
         return;
     j->piece = total;
     if (threads > 1) {
-        j->piece = total / (threads * PIECES_PER_THREAD);
-        j->piece = j->piece < MIN_PIECE ? MIN_PIECE : j->piece > MAX_PIECE ? MAX_PIECE : j->piece;
+        j->piece = total / (threads * LRK_PIECES_PER_THREAD);
+        j->piece = j->piece < LRK_STEP_MIN_PIECE   ? LRK_STEP_MIN_PIECE
+                   : j->piece > LRK_STEP_MAX_PIECE ? LRK_STEP_MAX_PIECE
+                                                   : j->piece;
     }
     lrk_parallel((total - 1) / j->piece + 1, run_piece, j);
 }

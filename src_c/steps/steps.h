@@ -19,6 +19,10 @@ enum { LRK_INPUT_LR = 0 };
 /* Elements per block of a norm. */
 enum { LRK_NORM_BLOCK = 1024 };
 
+/* Sums of squares of float64 below the first, or that overflow, are taken again of elements multiplied or divided by the second. */
+#define LRK_NORM_TINY_SUM 0x1p-900
+#define LRK_NORM_SCALE 0x1p600
+
 /* Arrays of a tensor that may be written besides its gradient. */
 enum { LRK_MAX_WRITTEN = LRK_N_ROLES - 1 };
 

@@ -368,14 +368,14 @@ def test_limits_go_on_after_a_resume(per: str, backend: str, tmp_path: Path) -> 
 
 
 def test_a_limit_in_a_file_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from lrkern import _checkpoint
+    from lrkern.optimizers import checkpoint
 
     p = np.ones(2)
     opt = lk.SGD([p], 0.1, clip_norm=1.0)
     for wrong in (-1.0, "1", {"array": "lr/7"}, {"schedule": 3}, [1.0]):
         with monkeypatch.context() as patch:
             patch.setattr(
-                _checkpoint, "plain_value", lambda name, value, wrong=wrong: {name: wrong if name == "clip_norm" else value}
+                checkpoint, "plain_value", lambda name, value, wrong=wrong: {name: wrong if name == "clip_norm" else value}
             )
             opt.save(tmp_path / "file", parameters=True)
         before = everything(opt, [p]), repr(opt)
