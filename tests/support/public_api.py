@@ -1,4 +1,4 @@
-"""The public names of lrkern and how they are called, as lines of text: golden/public_api.txt. test_public_api.py compares them.
+"""The public names of lrkern and their arguments, as lines of text: golden/public_api.txt. test_public_api.py compares them.
 
 python tests/support/public_api.py --write    # after a wanted change
 """
