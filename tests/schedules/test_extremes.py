@@ -108,6 +108,15 @@ def test_rates_gains_and_lengths_at_the_ends_of_float64(text):
                 ulp.nearest(exact.at(t))
 
 
+@pytest.mark.parametrize("rate", ["2e-307", TINY])
+def test_a_clock_that_all_but_stands_still_hides_no_boundary_beside_it(rate):
+    text = f"piecewise([3.0, 1.0], [7]).repeat(30) + linear(1.0, 0.5, 2**53).of(line(1.0, {rate}))"
+    schedule, exact = lk.parse(text), oracle.evaluate(text)
+    assert schedule.table(99).tolist() == [schedule(t) for t in range(99)]
+    for t, value in enumerate(schedule.table(99)):
+        assert ulp.ulp_error(value, exact.at(t)) <= cases.MAX_ULP, (text, t)
+
+
 @pytest.mark.parametrize(
     ("text", "steps"),
     [

@@ -14,8 +14,8 @@
 /* Steps of a small table and of a large one, which is enough for two threads; steps that are compiled one by one. */
 enum { SMALL = 250, LARGE = 17000, SINGLE = 12, FAR = 6 };
 
-/* Pieces. */
-enum { NEAR = 300 };
+/* Pieces: up to a single step; of a large table. */
+enum { NEAR = 300, LARGE_PIECES = 500 };
 
 typedef struct job {
     int64_t start, n, horizon, max_pieces, ahead, cut, far[FAR];
@@ -220,18 +220,32 @@ static void note_plan(fuzz_record *record, const lrk_plan *plan)
 }
 
 /* Where the segment of step t begins, and whether so few pieces lie between that a fuzzer has time for them: a single value is
- * compiled from there, and may take 2^16 of them. */
+ * compiled from there, and may take 2^16 of them. Behind a step that has no value every one is a piece, until all is well. */
 static bool is_near(const lrk_expr *e, int64_t t, int64_t *begin)
 {
     int64_t end;
+    double value;
     lrk_plan plan;
     lrk_expr_segment(e, t, begin, &end);
     FUZZ_CHECK(0 <= *begin && *begin <= t && t < end, "segment [%lld, %lld) of step %lld", (long long)*begin, (long long)end,
                (long long)t);
     FUZZ_CHECK(lrk_plan_compile_part(e, *begin, t + 1, NEAR, &plan) == LRK_OK, "no part");
-    const bool near = plan.n_pieces < NEAR;
+    const bool few = plan.n_pieces < NEAR, walks_all = plan.overflow_at < 0 || t - plan.overflow_at < NEAR;
     lrk_plan_free(&plan);
-    return near;
+    return few && (walks_all || lrk_expr_value(e, (double)t, &value) == LRK_ERROR_OVERFLOW);
+}
+
+/* A large table of very many pieces takes a hundred times as long as all else, and is checked as a small one is. */
+static void shorten(const lrk_expr *e, job *j)
+{
+    lrk_plan plan;
+    FUZZ_CHECK(lrk_plan_compile_part(e, j->start, j->start + j->n, LARGE_PIECES, &plan) == LRK_OK, "no part");
+    if (j->large && plan.n_pieces == LARGE_PIECES) {
+        j->large = false;
+        j->n = SMALL;
+        j->cut = j->cut < SMALL ? j->cut : SMALL;
+    }
+    lrk_plan_free(&plan);
 }
 
 static void note_far(fuzz_record *record, const lrk_expr *e, const lrk_plan *plan, const job *j)
@@ -267,6 +281,7 @@ static void observe(const void *context, fuzz_record *record)
     int64_t begin;
     if (!is_near(node.e, own.start, &begin))
         own.start = begin;
+    shorten(node.e, &own);
     const table whole = fill(node.e, NULL, j->start, j->n, "table");
     for (int64_t i = 0; i < whole.good; i++)
         fuzz_note_double(record, "table", j->start + i, whole.values[i]);
