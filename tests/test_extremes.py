@@ -129,6 +129,9 @@ def test_a_clock_that_all_but_stands_still_hides_no_boundary_beside_it(rate):
         ("tanh(1.0, 0.0, 2).restarts(1.5).stretch(1, 16777200)", [8814208905785995]),
         ("cosine(1.0, 0.1, 1).restarts(0.3).stretch(7).shift(2)", range(20)),
         ("tanh(100000.0, 0.0, 1).restarts(0.5)", [2, 3, 10]),
+        (f"linear(1.0, 0.5, 2).restarts({HUGE})", [1, 2, 3, 10**12]),
+        (f"cosine(-2.0, 0.5, 1).restarts({HUGE}, 0.25, warmup=1, warmup_start=3.0)", range(6)),
+        ("linear(1.0, 0.5, 2).restarts(1e250, 0.25, warmup=1) * linear(3.0, 2.0, 2).repeat(2)", range(9)),
     ],
 )
 def test_restarts_next_to_their_limit(text, steps):
