@@ -39,6 +39,10 @@ def assert_value(text, step):
         ("(cosine(1.0, -1e-20, 10**6) * linear(1.0, 0.5, 10**6)).stretch(3)", [3 * 10**6 - 1, 3 * 10**6 - 7]),
         ("polynomial(1e-300, 1e300, 10, 1.0, 590.0)", [1]),
         ("cosine(1.0, 0.1, 50, 1000.0).restarts(1.1, 1e3)", [10**12]),
+        ("polynomial(0.0, 1e300, 2**33, 7e-304)", [1, 1863, 2**32, 2**33 - 1]),
+        ("polynomial(1e-9, 1e300, 2**33, 7e-304)", [1, 1863, 2**32, 2**33 - 1]),
+        ("polynomial(0.0, 1.0, 2**33, 7e-304)", [1863, 2**32, 2**33 - 1]),
+        ("polynomial(-1e-5, 1e300, 2**33, 5e-320, 3.0)", [1863, 2**32, 2**33 - 1]),
     ],
 )
 def test_the_smaller_of_two_ends_has_all_its_digits_where_it_is_the_larger_term(text, steps):
