@@ -121,6 +121,26 @@ def test_a_clock_that_all_but_stands_still_hides_no_boundary_beside_it(rate):
         assert ulp.ulp_error(value, exact.at(t)) <= cases.MAX_ULP, (text, t)
 
 
+@pytest.mark.parametrize("zero", [1, 4, 9, 19, 41, 87])  # centres of pieces that are tried
+def test_powers_of_a_line_around_its_zero(zero):
+    squared = f"line(-{zero}.0, 1.0) ** 2"
+    fourth = f"({squared}) ** 2"
+    eighth, sixth = f"({fourth}) ** 2", f"({fourth}) * ({squared})"
+    powers = [f"({eighth}) ** 2", f"(({sixth}) + 1e9) ** 2", f"(({eighth}) + 1e12) ** 2", f"(({fourth}) + 1e6) ** -0.5"]
+    for text in powers:
+        exact = oracle.evaluate(text)
+        for t, value in enumerate(lk.parse(text).table(2 * zero + 3)):
+            assert ulp.ulp_error(value, exact.at(t)) <= cases.MAX_ULP, (text, t)
+
+
+def test_powers_of_a_start_that_is_lost_next_to_a_slope():
+    steep = lk.line(7.0, 156.0, 5e-324)
+    for _ in range(4):
+        steep = steep**2
+    rate = (steep**3) ** -1
+    assert rate.table(2).tolist() == [ulp.nearest(1 / cases.mp.mpf(7) ** 48), 0.0]
+
+
 @pytest.mark.parametrize(
     ("text", "steps"),
     [
