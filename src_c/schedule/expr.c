@@ -76,11 +76,54 @@ static const lrk_compiler_kernels *compiler(void)
     return lrk_active()->compiler;
 }
 
+/* Whether values are a straight line (1) or constant (2) within each segment, whatever the numbers: what only rounds to a line
+ * somewhere is none. Nor is a line that is clipped, which turns within its segment. */
+static int straightness(const lrk_expr *e)
+{
+    int least = 2;
+    for (int64_t i = 0; i < e->n_parts; i++)
+        least = e->parts[i]->straight < least ? e->parts[i]->straight : least;
+    switch (e->kind) {
+    case LRK_KIND_CONSTANT:
+    case LRK_KIND_TABLE:
+    case LRK_KIND_NOISE:
+    case LRK_KIND_STAIRCASE:
+    case LRK_KIND_FRACTAL:
+        return 2;
+    case LRK_KIND_LINE:
+        return 1;
+    case LRK_KIND_RAMP:
+        return e->n == 0 ? 2 : e->a == 1.0 && (e->shape == LRK_SHAPE_RISE || (e->shape == LRK_SHAPE_FALL && e->b == 1.0));
+    case LRK_KIND_POWER_LAW:
+        return e->a == 1.0;
+    case LRK_KIND_EXPONENTIAL:
+        return 0;
+    case LRK_KIND_PRODUCT:
+        return e->parts[0]->straight == 2 || e->parts[1]->straight == 2 ? least : 0;
+    case LRK_KIND_QUOTIENT:
+        return e->parts[1]->straight == 2 ? least : 0;
+    case LRK_KIND_POWER:
+    case LRK_KIND_CLIP:
+        return least == 2 ? 2 : 0;
+    case LRK_KIND_SUM:
+    case LRK_KIND_SHIFT:
+    case LRK_KIND_STRETCH:
+    case LRK_KIND_COMPOSITION:
+    case LRK_KIND_JOIN:
+    case LRK_KIND_REPEAT:
+    case LRK_KIND_RESTARTS:
+        return least;
+    }
+    return 0;
+}
+
 /* What every constructor returns. */
 static lrk_expr *finished(lrk_expr *e)
 {
-    if (e)
+    if (e) {
+        e->straight = straightness(e);
         compiler()->find_repetition(e);
+    }
     return e;
 }
 

@@ -44,6 +44,7 @@ struct lrk_expr {
     uint64_t id; /* never used twice */
     lrk_kind kind;
     int monotone; /* within each of its segments */
+    int straight; /* within each of its segments: a straight line; 2: constant */
     int64_t size;
     double fastest; /* most steps of local time, anywhere inside, that one step of this node takes */
     int64_t n_parts;

@@ -122,6 +122,9 @@ static lrk_status compile_pieces(const lrk_expr *e, int64_t start, int64_t horiz
             plan->overflow_at = end > t ? end - 1 : t;
             break;
         }
+        /* The first of a cycle may reach back to the last step of the cycle before, which has a piece of its own. */
+        if (plan->n_pieces > 0)
+            plan->pieces[plan->n_pieces].begin = t;
         plan->n_pieces++;
         t = end < k.cycle_end ? end : k.cycle_end;
     }

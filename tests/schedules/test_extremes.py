@@ -39,6 +39,10 @@ def assert_value(text, step):
         ("(cosine(1.0, -1e-20, 10**6) * linear(1.0, 0.5, 10**6)).stretch(3)", [3 * 10**6 - 1, 3 * 10**6 - 7]),
         ("polynomial(1e-300, 1e300, 10, 1.0, 590.0)", [1]),
         ("cosine(1.0, 0.1, 50, 1000.0).restarts(1.1, 1e3)", [10**12]),
+        ("polynomial(0.0, 1e300, 2**33, 7e-304)", [1, 1863, 2**32, 2**33 - 1]),
+        ("polynomial(1e-9, 1e300, 2**33, 7e-304)", [1, 1863, 2**32, 2**33 - 1]),
+        ("polynomial(0.0, 1.0, 2**33, 7e-304)", [1863, 2**32, 2**33 - 1]),
+        ("polynomial(-1e-5, 1e300, 2**33, 5e-320, 3.0)", [1863, 2**32, 2**33 - 1]),
     ],
 )
 def test_the_smaller_of_two_ends_has_all_its_digits_where_it_is_the_larger_term(text, steps):
@@ -117,6 +121,26 @@ def test_a_clock_that_all_but_stands_still_hides_no_boundary_beside_it(rate):
         assert ulp.ulp_error(value, exact.at(t)) <= cases.MAX_ULP, (text, t)
 
 
+@pytest.mark.parametrize("zero", [1, 4, 9, 19, 41, 87])  # centres of pieces that are tried
+def test_powers_of_a_line_around_its_zero(zero):
+    squared = f"line(-{zero}.0, 1.0) ** 2"
+    fourth = f"({squared}) ** 2"
+    eighth, sixth = f"({fourth}) ** 2", f"({fourth}) * ({squared})"
+    powers = [f"({eighth}) ** 2", f"(({sixth}) + 1e9) ** 2", f"(({eighth}) + 1e12) ** 2", f"(({fourth}) + 1e6) ** -0.5"]
+    for text in powers:
+        exact = oracle.evaluate(text)
+        for t, value in enumerate(lk.parse(text).table(2 * zero + 3)):
+            assert ulp.ulp_error(value, exact.at(t)) <= cases.MAX_ULP, (text, t)
+
+
+def test_powers_of_a_start_that_is_lost_next_to_a_slope():
+    steep = lk.line(7.0, 156.0, 5e-324)
+    for _ in range(4):
+        steep = steep**2
+    rate = (steep**3) ** -1
+    assert rate.table(2).tolist() == [ulp.nearest(1 / cases.mp.mpf(7) ** 48), 0.0]
+
+
 @pytest.mark.parametrize(
     ("text", "steps"),
     [
@@ -129,6 +153,9 @@ def test_a_clock_that_all_but_stands_still_hides_no_boundary_beside_it(rate):
         ("tanh(1.0, 0.0, 2).restarts(1.5).stretch(1, 16777200)", [8814208905785995]),
         ("cosine(1.0, 0.1, 1).restarts(0.3).stretch(7).shift(2)", range(20)),
         ("tanh(100000.0, 0.0, 1).restarts(0.5)", [2, 3, 10]),
+        (f"linear(1.0, 0.5, 2).restarts({HUGE})", [1, 2, 3, 10**12]),
+        (f"cosine(-2.0, 0.5, 1).restarts({HUGE}, 0.25, warmup=1, warmup_start=3.0)", range(6)),
+        ("linear(1.0, 0.5, 2).restarts(1e250, 0.25, warmup=1) * linear(3.0, 2.0, 2).repeat(2)", range(9)),
     ],
 )
 def test_restarts_next_to_their_limit(text, steps):
