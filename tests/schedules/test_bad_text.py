@@ -192,7 +192,7 @@ def test_nodes_are_nodes(node):
         ("constant(1.0) // 3", "parse: '/' is not allowed here (column 16)"),
         ("constant(b'1')", "parse: 'b' is not a value; curves are called, as in cosine(0.1, 0.0, 1000)"),
         ("constant('1)", "parse: the quote ' is not closed (column 10)"),
-        ("constant('\\q')", r"parse: '\\q' in a text is not allowed (column 10)"),
+        ("constant('\\q')", r"parse: '\\q' in a string is not allowed (column 10)"),
         ("constant('a' 'b')", "parse: \"'b'\" is not allowed here (column 14)"),
         ("constant(012)", "parse: '012' is not a number (column 10)"),
         ("constant(1.5.2)", "parse: '1.5.2' is not a number (column 10)"),
@@ -201,12 +201,12 @@ def test_nodes_are_nodes(node):
         ("constant(1.0).steps", "parse: 'steps' is not a method of schedules"),
         ("constant(1.0).warmup", "parse: the text ends where more is expected (column 21)"),
         ("[constant(1.0)].warmup(1)", "parse: a method of [constant(1.0)] (list) is not allowed (column 1)"),
-        ("constant(value=1.0, 2.0)", "parse: an argument without a name after one with a name is not allowed (column 21)"),
+        ("constant(value=1.0, 2.0)", "parse: a positional argument after a keyword argument is not allowed (column 21)"),
         ("constant(value=1.0, value=2.0)", "parse: giving 'value' twice is not allowed (column 21)"),
         ("constant('a' + 1)", "parse: arithmetic with 'a' (str) is not allowed (column 10)"),
         ("constant(1 + True)", "parse: arithmetic with True (bool) is not allowed (column 14)"),
         ("constant(1 / 0)", "parse: division by zero (column 12)"),
-        ("constant(2**0.5)", "parse: ** with anything but integers (base up to 1000, exponent from 0 to 60) is not"),
+        ("constant(2**0.5)", "parse: ** is only allowed between integers (base up to 1000, exponent from 0 to 60)"),
         ("constant(" + "9" * 300 + "*" + "9" * 300 + ")", "parse: an integer of more than 310 digits is not allowed (column"),
         ("constant(" + "9" * 400 + ")", "parse: '9999"),
         ("-" * 600 + "constant(1.0)", "schedule: expressions may be nested 100 deep at most; got 101"),
@@ -226,7 +226,7 @@ def test_parse_tells_when_the_stack_is_full():
     def with_frames(n):
         return with_frames(n - 1) if n else lk.parse("[" * 90 + "]" * 90)
 
-    with pytest.raises(ValueError, match=r"^parse: Python's stack is full before the expression is read$"):
+    with pytest.raises(ValueError, match=r"^parse: the expression is nested too deeply for Python's stack$"):
         with_frames(sys.getrecursionlimit() - len(inspect.stack()) - 60)
 
 
