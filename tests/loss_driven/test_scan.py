@@ -426,7 +426,7 @@ KL_BAD = [
     (
         lambda: lk.KLAdaptive(0.1).load_state_dict({}),
         ValueError,
-        "KLAdaptive.load_state_dict: state must be what state_dict gave",
+        "KLAdaptive.load_state_dict: state must be what state_dict returned",
     ),
 ]
 
