@@ -23,7 +23,7 @@ def read(path: Path) -> tuple[list[Result], dict[str, Any]]:
 
 
 def markdown(results: list[Result], machine: dict[str, Any]) -> str:
-    """Both tables and where they come from."""
+    """Both tables, and the description of the machine."""
     return "\n\n".join(
         [
             report.markdown(report.HEAD, report.lines(results)),
