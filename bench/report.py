@@ -6,12 +6,12 @@ import importlib
 from collections.abc import Iterable
 from typing import Any
 
-from bench.bars import LINES, Line
 from bench.curves import CURVES
 from bench.limits import STREAMING
 from bench.race import Result
+from bench.targets import LINES, Line
 
-HEAD = ["what", "worst of", "lrkern", "against", "theirs", "ratio", "bar", "met"]
+HEAD = ["what", "worst of", "lrkern", "against", "theirs", "ratio", "target", "met"]
 CURVE_HEAD = [
     "schedule",
     "fill, ns/step",
@@ -49,7 +49,7 @@ def own(line: Line, result: Result) -> str:
     return f"{seconds(result.time)}/{line.unit}"
 
 
-def bar(line: Line, result: Result) -> str:
+def target(line: Line, result: Result) -> str:
     """The target."""
     if line.at_least is not None:
         return f">= {line.at_least:,g}x"
@@ -68,7 +68,7 @@ def lines(results: list[Result]) -> list[list[str]]:
         theirs = seconds(result.rivals[line.rival]) if line.rival else ""
         ratio = f"{number(result.ratio(line.rival))}x" if line.rival else ""
         case = f"{result.case} ({count})" if count > 1 else ""
-        cells = [line.label, case, own(line, result), line.rival, theirs, ratio, bar(line, result)]
+        cells = [line.label, case, own(line, result), line.rival, theirs, ratio, target(line, result)]
         table.append([*cells, MET[line.met(result)]])
     return table
 
