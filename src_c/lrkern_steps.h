@@ -119,7 +119,7 @@ LRK_API int lrk_rule_states(lrk_rule rule);
 
 /* ---- Lists of tensors
  *
- * lrk_step_list_init; fill in tensors, but for gradients, and groups; lrk_step_list_finalize; then for each step set the gradients
+ * lrk_step_list_init; fill in tensors, except gradients, and groups; lrk_step_list_finalize; then for each step set the gradients
  * and call lrk_step_run; at the end lrk_step_list_free, which frees no array of yours. One thread at a time may use a list. */
 
 /* Storage types of elements. Float64 parameters are computed in float64, all others in float32. */
@@ -238,7 +238,7 @@ LRK_API int64_t lrk_step_list_finalize(lrk_step_list *list, int64_t *other);
 /* -1, or the index of a tensor with a written array that overlaps these bytes, a gradient's say. */
 LRK_API int64_t lrk_step_list_find_overlap(const lrk_step_list *list, const void *address, int64_t bytes);
 
-/* Shares the work out anew: needed after gradients became sparse or dense. */
+/* Redistributes the work: needed after gradients became sparse or dense. */
 LRK_API void lrk_step_list_balance(lrk_step_list *list);
 
 /* Writes each LRK_COPY from its parameter, as a step does: for parameters that have changed otherwise. */

@@ -1,4 +1,4 @@
-"""`plateau` against the peers' own objects, metric by metric, to the last bit: random arguments, ties, NaNs, infinities."""
+"""`plateau` against the peers' own objects, metric by metric, bit for bit: random arguments, ties, NaNs, infinities."""
 
 from __future__ import annotations
 
@@ -189,7 +189,7 @@ PEERS: dict[str, Callable[..., Step]] = {
 
 
 def random_options(dialect: str, rng: np.random.Generator) -> dict[str, Any]:
-    """Some arguments of a dialect."""
+    """Random arguments of a dialect."""
     options: dict[str, Any] = {
         "factor": float(rng.uniform(0.1, 0.95)),
         "patience": int(rng.integers(0, 4)),
@@ -260,7 +260,7 @@ def test_random_arguments(dialect: str) -> None:
 
 
 def kl_steps(lr: float, dialect: str, **options: Any) -> Step:
-    """skrl's own object; rsl_rl has the rule in the middle of an update, where its text is."""
+    """skrl's own object; rsl_rl has the rule inside its update, so its source is executed."""
     torch = pytest.importorskip("torch")
     if dialect == "skrl":
         optimizer = parameter(lr)

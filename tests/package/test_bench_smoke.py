@@ -1,4 +1,4 @@
-"""The benchmark's pieces run: limits do what they say, one case of every row; its table covers the package."""
+"""The benchmark's parts run: the limits' kernels work, one case of every row runs, and the table covers the package."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ needs_compiler = pytest.mark.skipif(limits.compiler() is None, reason="the limit
 
 @pytest.fixture(autouse=True)
 def _without_peers(monkeypatch):
-    """Peers compile for long; a row is the same without them."""
+    """Without the peers, which take long to compile."""
     monkeypatch.setattr(peers, "module", lambda name: None)
 
 
@@ -55,7 +55,7 @@ def test_copy():
 
 
 def words(count):
-    """Arrays of a size that is no whole number of blocks, off the cache line."""
+    """Arrays not aligned to cache lines, whose size is not a multiple of the block."""
     return [np.random.default_rng(i).integers(1, 2**31, 200_001, np.uint32)[1:] for i in range(count)]
 
 

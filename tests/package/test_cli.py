@@ -1,4 +1,4 @@
-"""The command line: what it prints and writes, and that wrong use ends in one line and exit code 2."""
+"""The command line: its output and files; wrong use gives one line and exit code 2."""
 
 import csv
 import io
@@ -457,7 +457,7 @@ def test_files_that_cannot_be_opened_are_wrong_use(run):
 
 
 def test_random_files(run, capsys):
-    """Files with something changed in them: an exit code that says what is, and one line where they cannot be read."""
+    """Mutated files: the right exit code, and one line if they cannot be read."""
     draw = random.Random(17 if EXAMPLES is None else None)
     whole = {"t.npy": npy(np.linspace(1.0, 0.0, 20))}
     for name in ("t.csv", "t.txt"):

@@ -1,4 +1,4 @@
-"""Pictures: what is drawn is the schedule, peaks included; joints are marked; the defaults show it whole."""
+"""Plots: they show the schedule, peaks included; joints are marked; the defaults show all of it."""
 
 import gc
 import json
@@ -42,7 +42,7 @@ def curves(axes):
 
 
 def marks(axes):
-    """Steps of the thin lines, and the texts above them."""
+    """The steps of the thin lines, and the texts above them."""
     found = [line.get_xdata()[0] for line in axes.lines if line.get_gid() == "lrkern-mark"]
     return found, [text.get_text() for text in axes.texts]
 
@@ -254,7 +254,7 @@ def test_many_lines_differ_in_colour_or_dashes():
     assert len(axes.figure.axes) == 1
 
 
-def test_colours_are_told_apart_by_everybody():
+def test_colours_are_safe_for_the_colour_blind():
     """By luminance alone most neighbours differ, and all by it or by hue after the loss of red against green."""
     to_lms = np.array([[17.8824, 43.5161, 4.11935], [3.45565, 27.1554, 3.86714], [0.0299566, 0.184309, 1.46709]])
     blind = np.array([[1, 0, 0], [0.494207, 0, 1.24827], [0, 0, 1]])  # deuteranopes, after Vienot et al. 1999
@@ -449,7 +449,7 @@ def overlapping(texts):
 )
 @pytest.mark.parametrize("n", [1, 12, 60])
 def test_numbers_at_axes_do_not_overlap(n, size, font):
-    """However small the picture and large the font."""
+    """For any size of picture and font."""
     with mpl.rc_context({"figure.figsize": size, "font.size": font}):
         axes = lk.plot(sweep(n))
         axes.figure.canvas.draw()
@@ -565,7 +565,7 @@ def test_labels_of_long_expressions_are_short():
 
 
 class Tensor:
-    """A tensor that belongs to a graph."""
+    """A tensor that is part of a graph."""
 
     def __init__(self, values, detached=False):
         self.values, self.detached = values, detached
@@ -913,7 +913,7 @@ def test_terminal_picture_keeps_peaks():
 
 
 def picture_of(*arguments, **env):
-    """What `lrkern plot` writes into a pipe."""
+    """The output of `lrkern plot` in a pipe."""
     done = subprocess.run(
         [sys.executable, "-m", "lrkern", "plot", *arguments],
         capture_output=True,

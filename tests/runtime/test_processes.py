@@ -1,4 +1,4 @@
-"""Schedules after a fork, in many threads at once, and built again and again."""
+"""Schedules after a fork, in many threads at once, and built repeatedly."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _threads_as_before():
 
 
 def test_fork_in_the_middle():
-    """A child made while the pool has threads fills large tables right, with threads of its own."""
+    """A child forked while the pool has threads fills large tables correctly, with its own threads."""
     lk.set_threads(2)
     schedule = lk.cosine(0.1, 0.0, 10**6).warmup(1000)
     expected = schedule.table(2_000_000)
@@ -53,7 +53,7 @@ def test_fork_in_the_middle():
 
 
 def test_fork_while_another_thread_fills():
-    """The pool may be at work at the moment of the fork; the child starts its own."""
+    """The pool may be busy at the moment of the fork; the child starts its own."""
     program = """
 import os, threading, time
 import numpy as np
@@ -83,7 +83,7 @@ print(codes)
 
 
 def test_threads_share_a_schedule():
-    """Infinite schedules whose plans grow while several threads ask for different places."""
+    """Infinite schedules whose plans grow while several threads request different steps."""
     texts = [
         "inverse_sqrt(0.1, 30)",
         "warm_restarts(0.1, 0.0, 10, 1.01, 0.999)",
@@ -108,7 +108,7 @@ def test_threads_share_a_schedule():
 
 
 def test_threads_fill_large_tables_at_once():
-    """The pool serves one caller, the others do their own work; everyone gets the right bits."""
+    """The pool serves one caller, the others do their own work; all get the right bits."""
     schedules = [lk.cosine(0.1 * (i + 1), 0.0, 10**6).warmup(100 * i) for i in range(6)]
     expected = [s.table(1_000_000) for s in schedules]
     for _ in range(3):
@@ -133,7 +133,7 @@ def test_threads_may_change_the_number_of_threads():
 
 
 def test_other_threads_run_while_steps_are_looked_up():
-    """Neither whole nor fractional steps hold the interpreter."""
+    """Neither integer nor fractional steps hold the interpreter lock."""
     schedule = lk.cosine(0.1, 0.0, 10**6)
     for steps in (np.random.default_rng(0).integers(0, 10**6, 10**7), np.random.default_rng(0).random(10**6) * 10**6):
         assert ticks_during(schedule, steps) > 10
@@ -148,7 +148,7 @@ def test_building_in_threads():
 
 
 def test_nothing_leaks():
-    """Memory stays where it was over thousands of schedules, tables and refused calls."""
+    """Memory use is constant over thousands of schedules, tables and rejected calls."""
 
     def resident():
         with open("/proc/self/statm") as file:

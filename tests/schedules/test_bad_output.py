@@ -1,4 +1,4 @@
-"""Arrays that cannot be filled, and calls that are refused: not a byte is written."""
+"""Arrays that cannot be filled, and rejected calls: nothing is written."""
 
 from __future__ import annotations
 

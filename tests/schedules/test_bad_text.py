@@ -153,7 +153,7 @@ def test_parse_calls_nothing_it_does_not_know():
 
 @pytest.mark.parametrize("node", [None, 3, lk.constant(1.0)])
 def test_nodes_are_nodes(node):
-    """The compiled part takes nothing else for one, and makes none by itself."""
+    """The compiled part rejects other objects in place of an expression, and makes none by itself."""
     good = lk.constant(1.0).node
     for call in (
         lambda: _core.add(good, node),
@@ -231,7 +231,7 @@ def test_parse_tells_when_the_stack_is_full():
 
 
 def test_as_deep_as_the_limits_allow():
-    """From a stack as full as those of training frameworks."""
+    """With a stack as deep as in training frameworks."""
 
     def with_frames(n, text):
         return with_frames(n - 1, text) if n else lk.parse(text)
@@ -244,7 +244,7 @@ def test_as_deep_as_the_limits_allow():
 
 
 def test_parse_lets_memory_errors_through(monkeypatch):
-    """They say nothing of how deep the text is nested."""
+    """They do not depend on how deep the text is nested."""
 
     def full(self, period, times=None, gain=1.0):
         raise MemoryError("no memory for it")
@@ -363,7 +363,7 @@ PIECES += [
 
 @pytest.mark.filterwarnings("error")
 def test_random_text():
-    """Expressions with pieces put in, taken out and doubled, and pieces in any order: an error, or the schedule of its repr."""
+    """Mutated expressions, and tokens in random order: an error, or a schedule that its repr rebuilds."""
     draw = random.Random(11 if EXAMPLES is None else None)
     read = 0
     for _ in range(100 * int(EXAMPLES or 30)):

@@ -141,7 +141,7 @@ def test_odd_values_in_every_pair(x, dtype):
 
 
 def test_rounding_is_told_from_differences():
-    """NumPy's own formula is nowhere more than rounding away; half a step of warm-up is."""
+    """NumPy's formula differs by no more than rounding; half a step of warm-up differs by more."""
     t = np.arange(300)
     logged = 0.1 * (1.0 + np.cos(np.pi * t / 299)) / 2.0
     s = lk.cosine(0.1, 0.0, 299)

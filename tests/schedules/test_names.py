@@ -1,4 +1,4 @@
-"""Curves that others make: `lrkern.curve`, and packages that bring them as entry points."""
+"""Custom curves: `lrkern.curve`, and packages that provide curves as entry points."""
 
 import copy
 import json
@@ -78,7 +78,7 @@ def test_records_name_the_arguments():
 
 
 def test_depth_is_that_of_what_is_inside():
-    """Calls within calls are no way around the limit of nesting, which keeps recursion within the stack."""
+    """Nested calls count towards the limit of nesting, which keeps recursion within the stack."""
 
     @lk.curve
     def deeper(s):
@@ -227,7 +227,7 @@ cosine = curves_of_others:plateaus
 
 
 def install(folder, name, module, source, entry_points):
-    """What pip leaves of a package: a module, and a folder that says so."""
+    """An installed package as pip leaves it: a module and its metadata folder."""
     folder.mkdir(exist_ok=True)
     (folder / f"{module}.py").write_text(textwrap.dedent(source))
     about = folder / f"{name}-1.0.dist-info"
