@@ -39,43 +39,43 @@ def piece(plan, k):
 
 
 @pointwise
-def high_9(c, u):
-    """The terms of a piece of degree 9 from the quadratic one on, and the low parts of the others."""
+def horner9(c, u):
+    """Horner's scheme for degree 9: the quadratic and higher terms, plus the low parts of the constant and linear ones."""
     q = fma(fma(c[11], u, c[10]), u, c[9])
-    return high_rest(c, u, q)
+    return horner_tail(c, u, q)
 
 
 @pointwise
-def high_7(c, u):
-    """The same of degree 7: terms that are 0 change no bit."""
-    return high_rest(c, u, c[9])
+def horner7(c, u):
+    """The same for degree 7. The omitted terms are 0, so the bits are those of `horner9`."""
+    return horner_tail(c, u, c[9])
 
 
 @pointwise
-def high_rest(c, u, q):
-    """The same from the term of degree 6 on."""
+def horner_tail(c, u, q):
+    """The rest of Horner's scheme, from the coefficient of degree 6 down; q: the result so far."""
     q = fma(fma(fma(q, u, c[8]), u, c[7]), u, c[6])
     q = fma(fma(q, u, c[5]), u, c[4])
     return fma(fma(q, u, c[3]), u, c[2])
 
 
 @pointwise
-def high_1(c, u):
-    """The same of degree 1."""
+def horner1(c, u):
+    """The same for degree 1."""
     return fma(c[3], u, c[2])
 
 
 @pointwise
-def whole(c, u, q):
-    """The value of a piece at u, given its higher terms."""
+def combine(c, u, q):
+    """The value of a piece at u, given q, the result of Horner's scheme."""
     s = fma(c[1], u, c[0])
     e = fma(c[1], u, c[0] - s)
     return s + (q + e)
 
 
 @pointwise
-def whole_scaled(c, u, q):
-    """The same where coefficients are scaled up: unscale is not 1."""
+def combine_scaled(c, u, q):
+    """The same for scaled-up coefficients: unscale is not 1."""
     magic, unscale = c[13], c[14]
     s = fma(c[1], u, c[0])
     e = fma(c[1], u, c[0] - s)
@@ -87,8 +87,8 @@ def whole_scaled(c, u, q):
 @pointwise
 def value(c, u):
     """The value of a piece at u = (t - center) scale."""
-    q = high_9(c, u)
-    return whole(c, u, q) if c[14] == 1.0 else whole_scaled(c, u, q)
+    q = horner9(c, u)
+    return combine(c, u, q) if c[14] == 1.0 else combine_scaled(c, u, q)
 
 
 @pointwise
