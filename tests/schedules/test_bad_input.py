@@ -16,7 +16,7 @@ from fractions import Fraction
 import cases
 import numpy as np
 import pytest
-from refusal import Refusal
+from rejects import Rejects
 
 import lrkern as lk
 
@@ -109,7 +109,7 @@ SPOILED = list(spoiled_calls())
 )
 def test_one_argument_spoiled(name, function, bound, argument, word, exception):
     arguments = {**bound.arguments, argument: eval(word, WORDS)}
-    with Refusal(exception, name, argument):
+    with Rejects(exception, name, argument):
         function(**arguments)
 
 
@@ -421,7 +421,7 @@ BAD_CALLS = [row for row in BAD_CALLS if row[1] is not None]
 def test_bad_call(text, exception, function, argument):
     names = {**vars(lk), **WORDS, "float": float}
     # the words of curves win over those of this module
-    with Refusal(exception, function, argument):
+    with Rejects(exception, function, argument):
         eval(text, {"__builtins__": {}}, names)
 
 

@@ -13,7 +13,7 @@ import pytest
 import test_properties
 from hypothesis import given
 from hypothesis import strategies as st
-from refusal import PATIENCE
+from rejects import PATIENCE
 from test_properties import EXAMPLES
 
 import lrkern as lk
