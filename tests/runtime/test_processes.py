@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 import ulp
-from at_once import at_once, ticks_during
+from concurrency import run_concurrently, ticks_during
 
 import lrkern as lk
 
@@ -102,7 +102,7 @@ def test_threads_share_a_schedule():
                 points = schedule(np.arange(starts[i], starts[i] + 3000)).tobytes()
                 return tables[-i % 8 if i else 0], tables, points
 
-            for i, (_, tables, points) in enumerate(at_once(8, work)):
+            for i, (_, tables, points) in enumerate(run_concurrently(8, work)):
                 assert tables == [expected[(i + k) % 8] for k in range(8)], text
                 assert points == expected[i], text
 
@@ -112,7 +112,7 @@ def test_threads_fill_large_tables_at_once():
     schedules = [lk.cosine(0.1 * (i + 1), 0.0, 10**6).warmup(100 * i) for i in range(6)]
     expected = [s.table(1_000_000) for s in schedules]
     for _ in range(3):
-        rows = at_once(6, lambda i: (schedules[i].table(1_000_000), lk.tables(schedules, 50_000)))
+        rows = run_concurrently(6, lambda i: (schedules[i].table(1_000_000), lk.tables(schedules, 50_000)))
         for i, (row, grid) in enumerate(rows):
             ulp.assert_same_bits(row, expected[i])
             assert grid.tobytes() == b"".join(e[:50_000].tobytes() for e in expected)
@@ -129,7 +129,7 @@ def test_threads_may_change_the_number_of_threads():
                 return False
         return True
 
-    assert all(at_once(4, work))
+    assert all(run_concurrently(4, work))
 
 
 def test_other_threads_run_while_steps_are_looked_up():
@@ -143,7 +143,7 @@ def test_building_in_threads():
     def work(i):
         return [repr(lk.cosine(0.1, 0.0, 10 + i).warmup(k).repeat(50, 3) + 0.1) for k in range(200)]
 
-    for i, texts in enumerate(at_once(8, work)):
+    for i, texts in enumerate(run_concurrently(8, work)):
         assert texts == work(i)
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 
-def at_once(n, work):
+def run_concurrently(n, work):
     """Run work(0) .. work(n-1) in threads that start together; return the results in order."""
     barrier = threading.Barrier(n)
 
@@ -55,7 +55,7 @@ class Pause:
             thread.join()
 
 
-def assert_kept_away(optimizer, grads, state, path):
+def assert_locked(optimizer, grads, state, path):
     """Check that no method of an optimizer works, and no file appears, while another thread is in the middle of a step."""
     name = type(optimizer).__name__
     message = f"^{name}: another thread is in the middle of a step of this optimizer, or copies its state$"
