@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 
-import alone
 import dialect_checks as checks
+import isolated_import
 import numpy as np
 import pytest
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.peers
 ALONE = "diffusers"
 
 torch = pytest.importorskip("torch")
-peer = alone.load("diffusers.optimization", **{"diffusers.utils": ...})
+peer = isolated_import.load("diffusers.optimization", **{"diffusers.utils": ...})
 STEPS = 250
 
 

@@ -6,8 +6,8 @@ import enum
 import inspect
 from functools import partial
 
-import alone
 import dialect_checks as checks
+import isolated_import
 import numpy as np
 import pytest
 
@@ -27,7 +27,7 @@ class Config:
 
 NAMES = {}
 STR_ENUM = enum.StrEnum
-peer = alone.load(
+peer = isolated_import.load(
     "olmo_core.optim.scheduler",
     **{"olmo_core.config": {"Config": Config, "Registrable": type("Registrable", (), {}), "StrEnum": STR_ENUM}},
     **dict.fromkeys(["olmo_core.distributed", "olmo_core.optim.config"], ...),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import alone
 import dialect_checks as checks
+import isolated_import
 import numpy as np
 import pytest
 
@@ -20,7 +20,7 @@ class Configurable:
         pass
 
 
-peer = alone.load(
+peer = isolated_import.load(
     "torchtitan.components.optimizer.lr_scheduler",
     **{"torchtitan.config": {"Configurable": Configurable}},
     **dict.fromkeys(["torchtitan.components.optimizer.optimizer", "torchtitan.tools"], ...),
