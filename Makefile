@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 TORCH ?= torch==2.13.0
 # Peers installed with --no-deps: their schedulers do not need their dependencies. The tests that run them name them.
-ALONE ?= $(sort $(shell sed -n 's/^ALONE = "\(.*\)"$$/\1/p' tests/*/test_*_peer.py))
+NO_DEPS ?= $(sort $(shell sed -n 's/^NO_DEPS = "\(.*\)"$$/\1/p' tests/*/test_*_peer.py))
 ARGS ?=
 # Number of parallel test processes.
 JOBS ?= 2
@@ -130,7 +130,7 @@ $(VENV)/.peers: Makefile $(wildcard tests/*/test_*_peer.py) | $(VENV_MADE)
 	@echo "installing torch, JAX, optax, keras, transformers and the peers of the dialects"
 	$(PIP) '$(TORCH)' setuptools
 	$(PIP) jax optax keras transformers
-	$(PIP) --no-deps --no-build-isolation $(ALONE)
+	$(PIP) --no-deps --no-build-isolation $(NO_DEPS)
 	@touch $@
 
 $(VENV)/.cuda: pyproject.toml | $(VENV_MADE)

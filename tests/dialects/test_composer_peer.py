@@ -24,7 +24,7 @@ peer = isolated_import.load(
 )
 
 pytestmark = pytest.mark.peers
-ALONE = "mosaicml"
+NO_DEPS = "mosaicml"
 STEPS = 140
 PER_EPOCH = 20
 

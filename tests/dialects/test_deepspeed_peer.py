@@ -18,7 +18,7 @@ torch = pytest.importorskip("torch")
 peer = isolated_import.load("deepspeed.runtime.lr_schedules", **{"deepspeed.utils": {"logger": logging.getLogger("deepspeed")}})
 
 pytestmark = pytest.mark.peers
-ALONE = "deepspeed"
+NO_DEPS = "deepspeed"
 STEPS = 160
 
 

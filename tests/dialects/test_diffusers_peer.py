@@ -12,7 +12,7 @@ import pytest
 from lrkern.dialects import diffusers as D
 
 pytestmark = pytest.mark.peers
-ALONE = "diffusers"
+NO_DEPS = "diffusers"
 
 torch = pytest.importorskip("torch")
 peer = isolated_import.load("diffusers.optimization", **{"diffusers.utils": ...})

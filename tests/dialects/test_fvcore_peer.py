@@ -14,7 +14,7 @@ from lrkern.dialects import fvcore as F
 peer = isolated_import.load("fvcore.common.param_scheduler")
 
 pytestmark = pytest.mark.peers
-ALONE = "fvcore"
+NO_DEPS = "fvcore"
 
 
 def compare(ours, theirs, steps, terms=0.0, **kwargs):

@@ -20,7 +20,7 @@ peer = isolated_import.load(
 )
 
 pytestmark = pytest.mark.peers
-ALONE = "megatron-core"
+NO_DEPS = "megatron-core"
 STEPS = 200
 
 

@@ -18,7 +18,7 @@ torch = pytest.importorskip("torch")
 peer = isolated_import.mmengine_schedulers()
 
 pytestmark = pytest.mark.peers
-ALONE = "mmengine"
+NO_DEPS = "mmengine"
 STEPS = 160
 
 

@@ -12,7 +12,7 @@ import pytest
 from lrkern.dialects import nemo as N
 
 pytestmark = [pytest.mark.peers, pytest.mark.filterwarnings("ignore")]
-ALONE = "nemo_toolkit"
+NO_DEPS = "nemo_toolkit"
 
 torch = pytest.importorskip("torch")
 OTHERS = ["hydra", "omegaconf", "nemo.core.classes", "nemo.core.config", "nemo.utils"]

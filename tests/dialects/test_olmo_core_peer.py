@@ -14,7 +14,7 @@ import pytest
 from lrkern.dialects import olmo_core as O
 
 pytestmark = [pytest.mark.peers, pytest.mark.filterwarnings("ignore")]
-ALONE = "ai2-olmo-core"
+NO_DEPS = "ai2-olmo-core"
 
 pytest.importorskip("torch")
 

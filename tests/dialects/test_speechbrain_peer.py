@@ -16,7 +16,7 @@ import pytest
 from lrkern.dialects import speechbrain as S
 
 pytestmark = pytest.mark.peers
-ALONE = "speechbrain"
+NO_DEPS = "speechbrain"
 
 pytest.importorskip("torch")
 same = lambda x: x  # noqa: E731

@@ -10,7 +10,7 @@ import pytest
 from lrkern.dialects import stable_baselines3 as S
 
 pytestmark = pytest.mark.peers
-ALONE = "stable-baselines3"
+NO_DEPS = "stable-baselines3"
 
 pytest.importorskip("torch")
 OTHERS = ["gymnasium", "cloudpickle", "stable_baselines3.common.logger", "stable_baselines3.common.type_aliases"]

@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch")
 peer = isolated_import.load("timm.scheduler.scheduler_factory")
 
 pytestmark = pytest.mark.peers
-ALONE = "timm"
+NO_DEPS = "timm"
 STEPS = 160
 DRAWS = 40
 

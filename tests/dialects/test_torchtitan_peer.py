@@ -10,7 +10,7 @@ import pytest
 from lrkern.dialects import torchtitan as T
 
 pytestmark = pytest.mark.peers
-ALONE = "torchtitan"
+NO_DEPS = "torchtitan"
 
 torch = pytest.importorskip("torch")
 

@@ -12,7 +12,7 @@ import pytest
 from lrkern.dialects import ultralytics as U
 
 pytestmark = pytest.mark.peers
-ALONE = "ultralytics"
+NO_DEPS = "ultralytics"
 
 torch = pytest.importorskip("torch")
 VERSION = {"ultralytics": {"__version__": "8"}}

@@ -20,7 +20,7 @@ from ulp import assert_same_bits
 import lrkern as lk
 
 pytestmark = [pytest.mark.peers, pytest.mark.filterwarnings("ignore")]
-ALONE = "skrl rsl-rl-lib"
+NO_DEPS = "skrl rsl-rl-lib"
 
 STEPS = 120
 Step = Callable[[float], float]
