@@ -119,8 +119,9 @@ LRK_API int lrk_rule_states(lrk_rule rule);
 
 /* ---- Lists of tensors
  *
- * lrk_step_list_init; fill in tensors, except gradients, and groups; lrk_step_list_finalize; then for each step set the gradients
- * and call lrk_step_run; at the end lrk_step_list_free, which frees no array of yours. One thread at a time may use a list. */
+ * lrk_step_list_init; fill in tensors, except gradients, and groups; lrk_step_list_finalize; then for each step set gradients
+ * and call lrk_step_run; at the end lrk_step_list_free, which frees none of your arrays. One thread at a time may use a
+ * list. */
 
 /* Storage types of elements. Float64 parameters are computed in float64, all others in float32. */
 typedef enum lrk_storage { LRK_F32, LRK_F64, LRK_BF16, LRK_F16, LRK_N_STORAGES } lrk_storage;
@@ -128,7 +129,7 @@ typedef enum lrk_storage { LRK_F32, LRK_F64, LRK_BF16, LRK_F16, LRK_N_STORAGES }
 /* LRK_SPLIT: bfloat16 parameters have 16 more bits in the array LRK_REMAINDER; together they are float32. */
 typedef enum lrk_rounding { LRK_NEAREST, LRK_STOCHASTIC, LRK_SPLIT } lrk_rounding;
 
-/* Whose gradients have a norm together, which clip_norm bounds: those of the whole list, of each group, of each tensor. */
+/* The scope of the norm that clip_norm bounds: the whole list, each group or each tensor. */
 typedef enum lrk_clip_per { LRK_CLIP_LIST, LRK_CLIP_GROUP, LRK_CLIP_TENSOR } lrk_clip_per;
 
 /* The arrays of a tensor. */
@@ -231,24 +232,24 @@ typedef struct lrk_step_result {
 LRK_API lrk_status lrk_step_list_init(lrk_step_list *list, int64_t count, int64_t n_groups);
 LRK_API void lrk_step_list_free(lrk_step_list *list);
 
-/* Readies a list whose tensors have all but their gradients. Returns -1, or the index of a tensor with a written array
+/* Prepares a list whose tensors are complete except for gradients. Returns -1, or the index of a tensor with a written array
  * that overlaps one of tensor *other: then the list cannot be used. */
 LRK_API int64_t lrk_step_list_finalize(lrk_step_list *list, int64_t *other);
 
-/* -1, or the index of a tensor with a written array that overlaps these bytes, a gradient's say. */
+/* -1, or the index of a tensor with a written array that overlaps these bytes, for example a gradient's. */
 LRK_API int64_t lrk_step_list_find_overlap(const lrk_step_list *list, const void *address, int64_t bytes);
 
 /* Redistributes the work: needed after gradients became sparse or dense. */
 LRK_API void lrk_step_list_balance(lrk_step_list *list);
 
-/* Writes each LRK_COPY from its parameter, as a step does: for parameters that have changed otherwise. */
+/* Writes each LRK_COPY from its parameter, as a step does: for parameters changed outside of steps. */
 LRK_API void lrk_step_copy(lrk_step_list *list);
 
 /* One step of all tensors that have a gradient, whose counts of updates go up by one; of none if it is skipped. */
 LRK_API lrk_step_result lrk_step_run(lrk_step_list *list, const lrk_step_options *options);
 
-/* The first element of a tensor, by its place in the parameter, whose gradient is not finite in the type that the tensor is
- * computed in (rows of one index summed), and *value, what it is; -1 if there is none. For what a step has refused. */
+/* The index of the first element of a tensor's parameter whose gradient is not finite in the type of its computations (rows of
+ * the same index summed), and its *value; -1 if there is none. For gradients that a step has refused. */
 LRK_API int64_t lrk_step_nonfinite(const lrk_step_list *list, int64_t tensor, double *value);
 
 #ifdef __cplusplus

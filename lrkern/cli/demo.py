@@ -1,6 +1,6 @@
 """`lrkern demo`: a network trained on handwritten digits, with a hand-written update and with lrkern, side by side.
 
-The training itself is `examples/numpy_digits.py`, of which `lrkern/cli/digits.py` is a copy.
+The training itself is `examples/numpy_digits.py`; `lrkern/cli/digits.py` is a link to it.
 """
 
 from __future__ import annotations
