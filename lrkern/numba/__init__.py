@@ -15,7 +15,7 @@ from lrkern import rules
 from lrkern.numba import c, plans, update
 from lrkern.numba.arrays import cached
 from lrkern.numba.backend import BACKEND
-from lrkern.numba.checks import alike, alike_or_none, counted, fine, flag, share, squares_of
+from lrkern.numba.checks import flag, is_count, is_fraction, is_hyper, same_layout, same_layout_or_none, squares_of
 from lrkern.numba.plateau import PlateauState, after, first_state, run
 from lrkern.numba.plateau_arguments import checked, dialect_number
 
@@ -250,7 +250,7 @@ def sgd_step(
     """
     if lr != lr:
         raise ValueError("sgd_step: lr must be given, a finite float32 number >= 0")
-    if not (fine(lr) and fine(momentum) and fine(dampening) and fine(weight_decay)):
+    if not (is_hyper(lr) and is_hyper(momentum) and is_hyper(dampening) and is_hyper(weight_decay)):
         raise ValueError("sgd_step: lr, momentum, dampening and weight_decay must be finite float32 numbers >= 0")
     if flag(nesterov) and (momentum == 0 or dampening != 0):
         raise ValueError("sgd_step: nesterov needs momentum > 0 and dampening = 0")
@@ -261,7 +261,7 @@ def sgd_step(
         raise ValueError("sgd_step: convention 'keras' needs dampening = 0")
     if momentum_buffer is None and momentum != 0:
         raise ValueError("sgd_step: momentum_buffer is needed where momentum > 0")
-    if not (alike(param, grad) and alike_or_none(param, momentum_buffer)):
+    if not (same_layout(param, grad) and same_layout_or_none(param, momentum_buffer)):
         raise ValueError("sgd_step: grad and momentum_buffer must have the shape and memory order of param")
     h = rules.SGDInputs(
         np.float64(lr),
@@ -310,9 +310,9 @@ def adam_step(
     """
     h = _adam_inputs(lr, weight_decay, 0.0, maximize, beta1, beta2, eps, max_exp_avg_sq, eps_inside, convention, 0.0, count)
     _adam_states(exp_avg, exp_avg_sq, max_exp_avg_sq)
-    if not (alike(param, grad) and alike(param, exp_avg) and alike(param, exp_avg_sq)):
+    if not (same_layout(param, grad) and same_layout(param, exp_avg) and same_layout(param, exp_avg_sq)):
         raise ValueError("adam_step: grad, exp_avg and exp_avg_sq must have the shape and memory order of param")
-    if not alike_or_none(param, max_exp_avg_sq):
+    if not same_layout_or_none(param, max_exp_avg_sq):
         raise ValueError("adam_step: max_exp_avg_sq must have the shape and memory order of param")
     update.step(h, count + 1, param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq)
 
@@ -360,22 +360,22 @@ def adamw_step(
         count,
     )
     _adamw_states(exp_avg, exp_avg_sq, max_exp_avg_sq)
-    if not (alike(param, grad) and alike(param, exp_avg) and alike(param, exp_avg_sq)):
+    if not (same_layout(param, grad) and same_layout(param, exp_avg) and same_layout(param, exp_avg_sq)):
         raise ValueError("adamw_step: grad, exp_avg and exp_avg_sq must have the shape and memory order of param")
-    if not alike_or_none(param, max_exp_avg_sq):
+    if not same_layout_or_none(param, max_exp_avg_sq):
         raise ValueError("adamw_step: max_exp_avg_sq must have the shape and memory order of param")
     update.step(h, count + 1, param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq)
 
 
 @cached
 def _adam_inputs(lr, weight_decay, decoupled, maximize, beta1, beta2, eps, largest, eps_inside, convention, decay_after, count):
-    if not (fine(lr) and fine(eps) and fine(weight_decay)):
+    if not (is_hyper(lr) and is_hyper(eps) and is_hyper(weight_decay)):
         raise ValueError("adam_step, adamw_step: lr, eps and weight_decay must be finite float32 numbers >= 0")
-    if not (share(beta1) and share(beta2)):
+    if not (is_fraction(beta1) and is_fraction(beta2)):
         raise ValueError("adam_step, adamw_step: beta1 and beta2 must be numbers >= 0 and < 1")
     if not (convention == "torch" or convention == "keras"):
         raise ValueError("adam_step, adamw_step: convention must be 'torch' or 'keras'")
-    if not counted(count):
+    if not is_count(count):
         raise ValueError("adam_step, adamw_step: count must be an integer from 0 to 2**53, the number of steps before this one")
     return rules.AdamInputs(
         np.float64(lr),
@@ -402,11 +402,11 @@ def lion_step(param, grad, exp_avg, lr=1e-4, beta1=0.9, beta2=0.99, weight_decay
     >>> p
     array([0.75, 2.25])
     """
-    if not (fine(lr) and fine(weight_decay)):
+    if not (is_hyper(lr) and is_hyper(weight_decay)):
         raise ValueError("lion_step: lr and weight_decay must be finite float32 numbers >= 0")
-    if not (share(beta1) and share(beta2)):
+    if not (is_fraction(beta1) and is_fraction(beta2)):
         raise ValueError("lion_step: beta1 and beta2 must be numbers >= 0 and < 1")
-    if not (alike(param, grad) and alike(param, exp_avg)):
+    if not (same_layout(param, grad) and same_layout(param, exp_avg)):
         raise ValueError("lion_step: grad and exp_avg must have the shape and memory order of param")
     h = rules.LionInputs(np.float64(lr), np.float64(weight_decay), 1.0, flag(maximize), np.float64(beta1), np.float64(beta2))
     update.step(h, 1, param, grad, exp_avg, None, None)
@@ -437,18 +437,18 @@ def rmsprop_step(
     >>> p
     array([0.5, 2.5])
     """
-    if not (fine(lr) and fine(eps) and fine(momentum) and fine(weight_decay)):
+    if not (is_hyper(lr) and is_hyper(eps) and is_hyper(momentum) and is_hyper(weight_decay)):
         raise ValueError("rmsprop_step: lr, eps, momentum and weight_decay must be finite float32 numbers >= 0")
-    if not share(alpha):
+    if not is_fraction(alpha):
         raise ValueError("rmsprop_step: alpha must be a number >= 0 and < 1")
     if not (convention == "torch" or convention == "keras"):
         raise ValueError("rmsprop_step: convention must be 'torch' or 'keras'")
     if momentum_buffer is None and momentum != 0:
         raise ValueError("rmsprop_step: momentum_buffer is needed where momentum > 0")
     _rmsprop_states(square_avg, grad_avg, momentum_buffer)
-    if not (alike(param, grad) and alike(param, square_avg)):
+    if not (same_layout(param, grad) and same_layout(param, square_avg)):
         raise ValueError("rmsprop_step: grad and square_avg must have the shape and memory order of param")
-    if not (alike_or_none(param, grad_avg) and alike_or_none(param, momentum_buffer)):
+    if not (same_layout_or_none(param, grad_avg) and same_layout_or_none(param, momentum_buffer)):
         raise ValueError("rmsprop_step: grad_avg and momentum_buffer must have the shape and memory order of param")
     h = rules.RMSpropInputs(
         np.float64(lr),
@@ -493,12 +493,12 @@ def adagrad_step(
     >>> p
     array([0.75, 2.25])
     """
-    if not (fine(lr) and fine(lr_decay) and fine(eps) and fine(weight_decay)):
+    if not (is_hyper(lr) and is_hyper(lr_decay) and is_hyper(eps) and is_hyper(weight_decay)):
         raise ValueError("adagrad_step: lr, lr_decay, eps and weight_decay must be finite float32 numbers >= 0")
-    if not counted(count):
+    if not is_count(count):
         raise ValueError("adagrad_step: count must be an integer from 0 to 2**53, the number of steps before this one")
     _adagrad_states(sum)
-    if not (alike(param, grad) and alike(param, sum)):
+    if not (same_layout(param, grad) and same_layout(param, sum)):
         raise ValueError("adagrad_step: grad and sum must have the shape and memory order of param")
     h = rules.AdagradInputs(
         np.float64(lr),
@@ -539,11 +539,11 @@ def lars_step(
     """
     if lr != lr:
         raise ValueError("lars_step: lr must be given, a finite float32 number >= 0")
-    if not (fine(lr) and fine(momentum) and fine(weight_decay) and fine(trust) and fine(eps)):
+    if not (is_hyper(lr) and is_hyper(momentum) and is_hyper(weight_decay) and is_hyper(trust) and is_hyper(eps)):
         raise ValueError("lars_step: lr, momentum, weight_decay, trust and eps must be finite float32 numbers >= 0")
     if not (convention == "paper" or convention == "optax" or convention == "apex"):
         raise ValueError("lars_step: convention must be 'paper', 'optax' or 'apex'")
-    if not (alike(param, grad) and alike(param, momentum_buffer)):
+    if not (same_layout(param, grad) and same_layout(param, momentum_buffer)):
         raise ValueError("lars_step: grad and momentum_buffer must have the shape and memory order of param")
     h = rules.LARSInputs(
         np.float64(lr),
@@ -588,14 +588,14 @@ def lamb_step(
     >>> p
     array([3. , 1.5])
     """
-    if not (fine(lr) and fine(eps) and fine(weight_decay)):
+    if not (is_hyper(lr) and is_hyper(eps) and is_hyper(weight_decay)):
         raise ValueError("lamb_step: lr, eps and weight_decay must be finite float32 numbers >= 0")
-    if not (share(beta1) and share(beta2)):
+    if not (is_fraction(beta1) and is_fraction(beta2)):
         raise ValueError("lamb_step: beta1 and beta2 must be numbers >= 0 and < 1")
-    if not counted(count):
+    if not is_count(count):
         raise ValueError("lamb_step: count must be an integer from 0 to 2**53, the number of steps before this one")
     _lamb_states(exp_avg, exp_avg_sq)
-    if not (alike(param, grad) and alike(param, exp_avg) and alike(param, exp_avg_sq)):
+    if not (same_layout(param, grad) and same_layout(param, exp_avg) and same_layout(param, exp_avg_sq)):
         raise ValueError("lamb_step: grad, exp_avg and exp_avg_sq must have the shape and memory order of param")
     h = rules.LAMBInputs(
         np.float64(lr),
