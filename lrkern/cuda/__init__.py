@@ -11,7 +11,7 @@ from lrkern.cuda import _arrays, _plans
 from lrkern.cuda._plans import at, plan
 from lrkern.cuda._platform import use_stream
 from lrkern.cuda._steps import StepList
-from lrkern.cuda._words import in_type_of
+from lrkern.cuda._overloads import in_type_of
 
 __all__ = ["at", "in_type_of", "plan", "use_stream"]
 

@@ -28,7 +28,7 @@ from lrkern.cuda._fields import (
 )
 from lrkern.cuda._kernels import GRAD, STATE, Layout, param_access
 from lrkern.cuda._platform import THREADS, atomic_add, cuda, device, kernel, types
-from lrkern.cuda._words import native
+from lrkern.cuda._overloads import native
 from lrkern.pointwise.exact_sum import BINS, parts, total
 from lrkern.pointwise.pipeline import prepared
 from lrkern.pointwise.primitives import pointwise, product, sqrt

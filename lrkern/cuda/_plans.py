@@ -27,7 +27,7 @@ from lrkern.cuda._platform import (
     to_device,
     types,
 )
-from lrkern.cuda._words import native
+from lrkern.cuda._overloads import native
 from lrkern.pointwise.plan_eval import at_integer, at_real, find, piece, reduced, value
 from lrkern.schedules.expression import Schedule
 from lrkern.schedules.plan import Plan

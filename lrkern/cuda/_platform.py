@@ -1,7 +1,7 @@
 """The compiler and the machine below the kernels: the one place that knows which package provides them.
 
 Kernels use `cuda` (the module), `kernel` and `device` (the decorators), `load` and `store` (memory at an address),
-`atomic_add`, the words of `_jit` and `_words`, and nothing else of the platform. That is numba-cuda, its simulator
+`atomic_add`, those of `primitives` and `_overloads`, and nothing else of the platform. That is numba-cuda, its simulator
 (NUMBA_ENABLE_CUDASIM=1), where addresses are the CPU's, or numba-cuda-mlir: `_cuda_compiler` chooses. What they do not have in
 common is in `_numba_cuda` and `_numba_cuda_mlir`, with the same names in either:
 

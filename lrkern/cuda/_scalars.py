@@ -34,7 +34,7 @@ from lrkern.cuda._fields import (
 )
 from lrkern.cuda._norms import root
 from lrkern.cuda._platform import cuda, kernel, load, types
-from lrkern.cuda._words import native
+from lrkern.cuda._overloads import native
 from lrkern.pointwise.exact_sum import BINS, total
 from lrkern.pointwise.plan_eval import at_integer
 from lrkern.pointwise.primitives import pointwise
