@@ -13,7 +13,7 @@ import numpy as np
 
 from lrkern import _core
 from lrkern.cuda import _elements, _rows
-from lrkern.cuda._fields import (
+from lrkern.cuda._table_layout import (
     ADDRESSES,
     CONTROL_SKIPS,
     FACTOR,

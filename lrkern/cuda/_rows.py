@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from lrkern.cuda import _elements
-from lrkern.cuda._fields import (
+from lrkern.cuda._table_layout import (
     CONTROL_LAST_WRONG,
     CONTROL_WRONG,
     FIRST_ENTRY,

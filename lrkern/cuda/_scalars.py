@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lrkern.cuda._fields import (
+from lrkern.cuda._table_layout import (
     CLIP,
     CLIP_NORM,
     CONTROL_COUNT,

@@ -14,7 +14,7 @@ from lrkern._checks import describe
 from lrkern.backends.engine import Check, StepOptions, StepTensors
 from lrkern.cuda import _arrays
 from lrkern.cuda._arrays import DeviceArray, Pair
-from lrkern.cuda._fields import (
+from lrkern.cuda._table_layout import (
     CLIP_FIELDS,
     CLIP_NORM,
     COEFS,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lrkern.cuda import _elements, _norms
 from lrkern.cuda._arrays import Pair
-from lrkern.cuda._fields import (
+from lrkern.cuda._table_layout import (
     CLIP,
     FIRST_ENTRY,
     FIRST_ROW,
@@ -43,7 +43,7 @@ class Table:
     members: tuple[tuple[Layout, tuple[int, ...]], ...]
     """The tensors of each layout that are stepped."""
     tensors: Any
-    """On the device: see `_fields`."""
+    """On the device: see `_table_layout`."""
     steps: list[tuple[Layout, Any]]
     """One launch for each layout, mostly one altogether; with the map of its chunks, on the device."""
     measures: list[tuple[Layout, Any]]
