@@ -37,7 +37,7 @@ _RUNS = 2 if SIMULATED else 16
 
 
 class Packed(NamedTuple):
-    """Plans of several schedules, one after the other: rows of `live` (see `_scalars`), and the arrays of all plans."""
+    """Plans of several schedules, one after the other: rows of `live` (see `_step_scalars`), and the arrays of all plans."""
 
     live: NDArray[np.int64]
     breaks: NDArray[np.int64]

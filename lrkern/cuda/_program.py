@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from lrkern.cuda import _norms, _scalars
+from lrkern.cuda import _norms, _step_scalars
 from lrkern.cuda._kernels import make_step
 from lrkern.cuda._platform import THREADS, Launch
 from lrkern.cuda._table import Table
@@ -23,13 +23,13 @@ class Program:
         norm = _norm_of_all(table, own) if wants_norm else []
         self._before = [*table.order.launches(table.tensors, own["control"]), *norm]
         self._advance = Launch(
-            _scalars.advance, 1, own["control"], own["numbers"], own["random"], own["bins"], own["clips"], own["inputs"],
+            _step_scalars.advance, 1, own["control"], own["numbers"], own["random"], own["bins"], own["clips"], own["inputs"],
             own["options"],
             *plans, 1.0, 0, threads=min(THREADS, 64),
         )  # fmt: skip
         clips = own["clips"].shape[0] - 1
         arguments = own["numbers"], own["bins"], own["clips"], own["inputs"]
-        self._after = [Launch(_scalars.set_factors, (clips - 1) // THREADS + 1, *arguments)] if clips > 0 else []
+        self._after = [Launch(_step_scalars.set_factors, (clips - 1) // THREADS + 1, *arguments)] if clips > 0 else []
         self._after += [] if rule is None else _steps(rule, table, own)
 
     def __call__(self, stream: int, scale: float, scale_address: int) -> None:
@@ -64,7 +64,7 @@ def _steps(rule: str, table: Table, own: dict[str, Any]) -> list[Launch]:
 
     def scalars(counts: int) -> Launch:
         return Launch(
-            _scalars.make_scalars(rule), (count - 1) // THREADS + 1, tensors, own["inputs"], own["options"], own["control"],
+            _step_scalars.make_scalars(rule), (count - 1) // THREADS + 1, tensors, own["inputs"], own["options"], own["control"],
             own["clips"], own["updates"], own["norms"], own["coefs32"], own["coefs64"], counts,
         )  # fmt: skip
 

@@ -15,7 +15,7 @@ import stand_in  # before a compiler looks for a driver
 # isort: split
 from cuda.bindings import nvjitlink
 
-from lrkern.cuda import _arrays, _elements, _kernels, _norms, _plans, _rows, _scalars
+from lrkern.cuda import _arrays, _elements, _kernels, _norms, _plans, _rows, _step_scalars
 from lrkern.cuda._platform import types
 from lrkern.rules import FAMILIES
 
@@ -89,11 +89,11 @@ def signatures():
     found["merge"] = _rows.merge, (INTS2, INTS2, I64)
     for name in FAMILIES:
         arrays = INTS2, FLOATS2, FLOATS, INTS, FLOATS2, INTS, FLOATS2, types.float32[:, ::1], FLOATS2, I64
-        found[f"scalars-{name}"] = _scalars.make_scalars(name), arrays
+        found[f"scalars-{name}"] = _step_scalars.make_scalars(name), arrays
     arrays = INTS, FLOATS, U64[::1], INTS2, FLOATS2, FLOATS2, FLOATS, *PLANS, types.float64, I64
-    found["advance"] = _scalars.advance, arrays
+    found["advance"] = _step_scalars.advance, arrays
     found["judge_scale"] = _norms.judge_scale, (FLOATS2, INTS2)
-    found["set_factors"] = _scalars.set_factors, (FLOATS, INTS2, FLOATS2, FLOATS2)
+    found["set_factors"] = _step_scalars.set_factors, (FLOATS, INTS2, FLOATS2, FLOATS2)
     found["take_norms"] = _norms.take_norms, (INTS3, FLOATS2)
     for carrier in (np.float32, np.float64):
         found[f"table-{carrier.__name__}"] = _plans.make_table(carrier), (*PLANS, I64, I64, I64)
