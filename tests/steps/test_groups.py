@@ -80,12 +80,12 @@ def test_a_third_group_and_a_state(backend: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("params", "options", "error", "message"),
     [
-        ([], {}, ValueError, "params must have an array at least; got an empty list"),
+        ([], {}, ValueError, "params must contain at least one array; got an empty list"),
         (3, {}, TypeError, "params must be a dict or list of arrays"),
         ("own", {}, ValueError, r"params\[0\]\[0\] and params\[1\]\[0\] must not share memory"),
-        ("new", {"betas": 1}, TypeError, "betas is no option of a group"),
+        ("new", {"betas": 1}, TypeError, "unknown option betas: use beta1, beta2; the options of a group are"),
         ("new", {"lr": -1.0}, ValueError, "lr must be a finite number >= 0"),
-        ("new", {"lr": np.ones(7)}, ValueError, r"lr must be one number, or 3 numbers, one for each row of params\[1\]\[0\]"),
+        ("new", {"lr": np.ones(7)}, ValueError, r"lr must be one number, or 3 numbers, one per row of params\[1\]\[0\]"),
         ("new", {"copy_to": [np.zeros(2)]}, ValueError, r"copy_to\[1\]\[0\] must be .* of shape \(3,\)"),
         ("new", {"copy_to": []}, ValueError, r"copy_to\[1\] must have 1 entries like params; got 0"),
         ("new", {"decay_mask": [1]}, TypeError, r"decay_mask\[1\]\[0\] must be True or False; got 1"),

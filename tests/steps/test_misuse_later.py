@@ -271,7 +271,7 @@ def test_schedules_that_call_the_optimizer(call: str, backend: str, tmp_path: Pa
 
     opt = lk.SGD([memory.place(SIX)], lr, momentum=0.9, backend=backend)
     opt.bind([memory.place(SIX)])
-    with pytest.raises(RuntimeError, match=r"^SGD: what a step of an optimizer calls must not call the optimizer itself$"):
+    with pytest.raises(RuntimeError, match=r"^SGD: code called by a step must not use the optimizer$"):
         opt.step()
     memory.check(unchanged=True)
     assert opt.count == 0
@@ -376,7 +376,7 @@ def test_gradients_that_step(backend: str) -> None:
     acting = Acting(memory.place(SIX))
     opt = lk.SGD([memory.place(SIX)], 0.1, backend=backend)
     acting.act = lambda: opt.step([SIX])
-    with pytest.raises(TypeError, match=r"^SGD: grads\[0\] must be .*: SGD: what a step of an optimizer calls must not"):
+    with pytest.raises(TypeError, match=r"^SGD: grads\[0\] must be .*: SGD: code called by a step must not"):
         opt.step([acting])
     memory.check(unchanged=True)
     assert opt.count == 0
@@ -411,7 +411,7 @@ def test_scans_whose_numbers_act() -> None:
             whole.resize(1, refcheck=False)
             return 0.1
 
-    with pytest.raises(ValueError, match=r"^plateau: metrics must be in memory that is there"):
+    with pytest.raises(ValueError, match=r"^plateau: metrics must be in valid memory"):
         lk.plateau(whole[:99_999], Number(0.1))
 
 

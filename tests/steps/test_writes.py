@@ -86,7 +86,7 @@ def test_what_is_no_file_stays(make_it: Callable[[Path], None], kind: str, linke
     if linked:
         (tmp_path / "link").symlink_to(path)
     for name, call in (("save", opt.save), ("load", opt.load)):
-        with pytest.raises(OSError, match=rf"AdamW\.{name}: path must be that of a file; it is {kind}: '"):
+        with pytest.raises(OSError, match=rf"AdamW\.{name}: path must be that of a regular file; it is {kind}: '"):
             call(tmp_path / ("link" if linked else "state"))
     assert os.path.samestat(path.stat(), before)
     assert len(list(tmp_path.iterdir())) == 1 + linked
@@ -101,7 +101,7 @@ def test_devices_stay(tmp_path: Path) -> None:
             os.mknod(path, 0o666 | stat.S_IFCHR, os.makedev(1, 3))
         except PermissionError:
             pytest.skip("no device can be made here")
-    with pytest.raises(OSError, match=rf"AdamW\.save: path must be that of a file; it is a device: '{path}'"):
+    with pytest.raises(OSError, match=rf"AdamW\.save: path must be that of a regular file; it is a device: '{path}'"):
         opt.save(path)
     assert stat.S_ISCHR(path.stat().st_mode)
 
