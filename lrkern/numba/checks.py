@@ -74,8 +74,8 @@ _HALVES = {"int16": "float16", "uint16": "bfloat16"}  # the integer types that h
 def squares_of(where: str, *names: str, centered_by: int | None = None) -> Any:
     """A compile-time check of up to three states of a rule that divides by the root of an average of squares.
 
-    States are refused in the 16-bit types that the functions of `lrkern` refuse. `centered_by`: index of the state that, if given,
-    is subtracted under the root.
+    States are refused in the 16-bit types that the functions of `lrkern` refuse. `centered_by`: index of the state that, if
+    given, is subtracted under the root.
     """
     check = word(f"{where}'s states")
 
