@@ -9,8 +9,8 @@ import collections
 import re
 from functools import cache
 
-import numpy as np
 import fake_device  # before a compiler looks for a driver
+import numpy as np
 
 # isort: split
 from cuda.bindings import nvjitlink
