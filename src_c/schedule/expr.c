@@ -1,4 +1,4 @@
-/* Nodes of expressions: making them, counting references. What they mean as functions of time is in expr_eval.inc. */
+/* Nodes of expressions: constructors and reference counts. Their evaluation is in expr_eval.inc. */
 #include "schedule/expr.h"
 
 #include <stdlib.h>
@@ -76,7 +76,7 @@ static const lrk_compiler_kernels *compiler(void)
     return lrk_active()->compiler;
 }
 
-/* What every constructor returns. */
+/* The result of every constructor. */
 static lrk_expr *finished(lrk_expr *e)
 {
     if (e)
@@ -182,7 +182,7 @@ lrk_expr *lrk_power_law(double scale, double offset, double slope, double unit, 
         per_step.e -= top;
     }
     if (base.v.hi != 0.0 && base.e < SMALL)
-        e->end = at_start; /* a base that is none of float64 */
+        e->end = at_start; /* a base that is not representable in float64 */
     e->offset = to_dd(base);
     e->slope = to_dd(per_step);
     return finished(e);
@@ -223,7 +223,7 @@ lrk_expr *lrk_table(const double *values, int64_t n)
         return NULL;
     }
     for (int64_t i = 0; i < n; i++) {
-        e->values[i] = values[i] + 0.0; /* no -0: plans have none */
+        e->values[i] = values[i] + 0.0; /* no -0: plans do not have it */
         if (i > 0 && e->values[i] != e->values[i - 1])
             e->boundaries[e->n_boundaries++] = (double)i;
     }
@@ -288,7 +288,7 @@ lrk_expr *lrk_product(lrk_expr *a, lrk_expr *b)
         (b->kind != LRK_KIND_CONSTANT && b->kind != LRK_KIND_POWER_LAW && b->kind != LRK_KIND_LINE))
         return binary(LRK_KIND_PRODUCT, a, b);
     lrk_expr *e = new_node(b->kind, NULL, 0);
-    if (e) { /* one of the same kind */
+    if (e) { /* a node of the same kind */
         e->value = compiler()->product(a->value, b->value);
         e->end = compiler()->product(a->value, b->end);
         e->a = b->a;

@@ -13,8 +13,8 @@
 #include "runtime/threads.h"
 
 enum {
-    STAGE = 1024,             /* elements staged in L1 where pieces are too short to stream by themselves */
-    STAGE_SHORTEST = 256,     /* pieces of at least that many steps are streamed straight */
+    STAGE = 1024,             /* elements staged in L1 if pieces are too short to be streamed separately */
+    STAGE_SHORTEST = 256,     /* pieces of at least this many steps are streamed directly */
     CYCLE_BUFFER = 4096       /* elements of a short cycle that is filled once and copied */
 };
 
@@ -203,7 +203,7 @@ void lrk_plan_free(lrk_plan *plan)
     *plan = (lrk_plan){.overflow_at = -1};
 }
 
-/* Where values go: straight into the output, or, when it is streamed, short runs by way of a buffer in L1. */
+/* The destination of values: the output itself or, if it is streamed, a buffer in L1 for short runs. */
 typedef struct {
     const lrk_plan_kernels *kernels;
     char *out;
@@ -300,7 +300,7 @@ static void put_periodic(sink *s, const lrk_plan *plan, int64_t t, int64_t n)
     sink_flush(s);
     char buffer[CYCLE_BUFFER * 8];
     const int64_t phase = lrk_plan_reduce(plan, t);
-    sink whole = *s; /* small next to the work ahead */
+    sink whole = *s; /* small compared to the work */
     whole.stream = 0;
     whole.out = buffer;
     put_planned(&whole, plan, phase, last - phase);
@@ -323,7 +323,7 @@ static void put_periodic(sink *s, const lrk_plan *plan, int64_t t, int64_t n)
     }
 }
 
-/* Steps [t, t + n), compiled on the way. */
+/* Steps [t, t + n), compiled as needed. */
 static lrk_status put_walked(sink *s, const lrk_expr *e, int64_t t, int64_t n, int64_t *overflow_at)
 {
     walk k;
@@ -445,7 +445,7 @@ static lrk_status run_fill(fill_job *job)
     const int threads = total < LRK_FILL_SERIAL_BELOW ? 1 : lrk_get_threads();
     job->stores = lrk_stores_for(threads, total * (int64_t)size_of(job->dtype));
     if (job->stores == LRK_STORES_UNKNOWN && job->n_rows > 1)
-        job->stores = LRK_STORES_STREAM; /* rows of different cost say nothing */
+        job->stores = LRK_STORES_STREAM; /* rows of different cost cannot be compared */
     job->turn = 2 * threads;
     /* Several tasks a thread; of small jobs one each. */
     int64_t share = total / (threads * LRK_PIECES_PER_THREAD);
