@@ -11,7 +11,7 @@ from lrkern.schedules.expression import Schedule, join
 
 
 class Run:
-    """The arguments that all of them begin with."""
+    """The first arguments of all of them."""
 
     def __init__(self, where: str, base_lr: float, num_warmup_steps: int, num_training_steps: int = 0) -> None:
         self.where = where

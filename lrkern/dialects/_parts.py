@@ -99,7 +99,7 @@ def always(s: Schedule) -> Schedule:
 
 
 def counted(steps: int) -> Schedule:
-    """(t + 1)/steps: a warm-up that counts its steps from 1, and goes on above 1 where its last step ends."""
+    """(t + 1)/steps: a warm-up that counts its steps from 1, and exceeds 1 at the end of its last step."""
     return schedules.line(1.0, 1.0) / float(max(steps, 1))
 
 
@@ -111,7 +111,7 @@ def inverse_root(start: float, x: float) -> Schedule:
 def exponential_of(start: float, gamma: float) -> Schedule:
     """start e^(-gamma t), gamma > 0.
 
-    e is no float: 2^-(t/a) with a = ln 2/gamma rounded, times the 2^-(t/b) that makes up for the rounding.
+    e is no float: 2^-(t/a) with a = ln 2/gamma rounded, times the 2^-(t/b) that compensates for the rounding.
     """
     with localcontext() as context:
         context.prec = 60
