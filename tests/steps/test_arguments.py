@@ -31,7 +31,7 @@ class List:
 
 
 class Dict:
-    """What has keys and is no Mapping, like torch's ParameterDict."""
+    """Has keys but is not a Mapping, like torch's ParameterDict."""
 
     def __init__(self, **arrays: Any) -> None:
         self.arrays = arrays
@@ -47,7 +47,7 @@ class Dict:
 
 
 class Tensor:
-    """A tensor of another library, of which only this is asked: how many elements it has."""
+    """A tensor of another library, of which only the number of elements is read."""
 
     def __init__(self, *values: float) -> None:
         self.values = values
@@ -260,7 +260,7 @@ def test_help_tells_of_all_options(make: Any) -> None:
     signature = inspect.signature(make)
     assert {"lr", "clip_norm", "ema", "backend", *shared} <= set(signature.parameters)
     assert "shared" not in signature.parameters
-    for name, one in signature.parameters.items():  # what it says is what is done
+    for name, one in signature.parameters.items():  # the signature's defaults are those in use
         if name not in ("params", "lr", "copy_to", "clip_norm", "clip_value", "ema", "state_dtype", "backend", "decay_mask"):
             make([np.ones(1)], 0.1, **{name: one.default})
     for name in signature.parameters:

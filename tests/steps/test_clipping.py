@@ -44,7 +44,7 @@ def groups_of(dtype: Any) -> list[Any]:
 
 
 def gradients_of(params: list[Any], dtype: Any, seed: int, rows: bool) -> list[Any]:
-    """Large, small and zero ones, none at all, and some of rows."""
+    """Large, small and zero gradients, None, and sparse ones."""
     arrays = [one for group in params for one in group["params"]]
     found: list[Any] = [values(dtype, one.size, seed + i).reshape(one.shape) for i, one in enumerate(arrays)]
     found[3] *= dtype.type(2.0**-9)
@@ -210,7 +210,7 @@ def test_arrays_without_decay_are_in_their_group(per: str, backend: str) -> None
 @BACKENDS
 @pytest.mark.parametrize("per", PER)
 def test_bound_and_frozen(per: str, backend: str) -> None:
-    """A frozen group is in no norm; a group that comes later has one of its own."""
+    """A frozen group does not count in norms; a group added later has its own norm."""
     params = [[np.zeros(1)], [np.zeros(1)], [np.zeros(1)]]
     grads = [[np.array([3.0])], [np.array([4.0])], [np.array([12.0])]]
     opt = lk.SGD([{"params": one} for one in params[:2]], 1.0, clip_norm=1.0, clip_per=per, backend=backend)

@@ -1,4 +1,4 @@
-"""Files of optimizer state: whole whenever the process dies, refused wherever they are not what they should be."""
+"""Files of optimizer state: complete whenever the process dies, and refused if they are invalid."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def refuse(content: bytes, path: Path, opt: Any, what: object) -> str:
     return str(raised.value)
 
 
-# ----------------------------------------------------------------------------------------------------- what is no good
+# ------------------------------------------------------------------------------------------------------- invalid files
 
 
 def test_every_length(saved: Path) -> None:
@@ -64,7 +64,7 @@ def test_every_length(saved: Path) -> None:
 
 @pytest.mark.parametrize("mask", [0x01, 0x90])
 def test_every_flipped_byte_of_the_header(saved: Path, mask: int) -> None:
-    """Either it is an error and nothing has changed, or what it now says is a state, and that is there."""
+    """Either loading raises and changes nothing, or the damaged file is still a valid state, which is loaded."""
     whole, opt = saved.read_bytes(), make()
     before, refused = state_of(opt), 0
     end = 8 + int.from_bytes(whole[:8], "little")

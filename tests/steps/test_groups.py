@@ -1,4 +1,4 @@
-"""Groups that come later, are left alone for a while, or are kept from decay: as if each had been an optimizer of its own."""
+"""Groups that are added later, frozen for a while, or excluded from decay: as if each had its own optimizer."""
 
 from __future__ import annotations
 
@@ -207,7 +207,7 @@ def test_what_is_masked_does_not_decay(name: str, mask: Any, backend: str) -> No
 
 
 def test_masks_of_groups(tmp_path: Path) -> None:
-    """A group's own counts; a function is asked for groups that come later; places in lists are names."""
+    """A group's own mask has precedence; functions are called for groups added later; indices in lists are names."""
     arrays = [np.ones((2, 2)), np.ones(2), np.ones((2, 2)), np.ones(2), np.ones(2)]
     asked: list[Any] = []
 

@@ -25,7 +25,7 @@ class TestSkipping:
     @pytest.mark.parametrize("bad", [math.inf, -math.inf, math.nan])
     @pytest.mark.parametrize(("name", "options"), CASES, ids=str)
     def test_no_byte_changes(self, name: str, options: dict[str, Any], bad: float) -> None:
-        """Also at the first step, and whatever is on."""
+        """Also at the first step, with any options."""
         params = [normal(70, 1), normal((5, 6), 2, "f8"), np.zeros(0, "f4"), normal(9, 3, BF16)]
         copies = [np.full_like(one, 7, dtype="f2") for one in params]
         opt = getattr(lk, name)(

@@ -1,4 +1,4 @@
-"""Going on from a state: what belongs where is found by name, what does not fit is named; checkpoints with parameters."""
+"""Resuming from a state: arrays are matched by name, mismatches are named in errors; checkpoints with parameters."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_a_parameter_has_all_states_of_its_rule_or_none(how: str, tmp_path: Path
 @WAYS
 @pytest.mark.parametrize("kind", ["f8", "f4", "bfloat16", "split", "uint16"])
 def test_averages_begin_at_a_resume(how: str, kind: str, tmp_path: Path) -> None:
-    """With the parameters as they are then, not as they were when the optimizer was made."""
+    """With the current parameters, not those at the creation of the optimizer."""
     options: dict[str, Any] = {"split": {"rounding": "split"}, "uint16": {"uint16_as_bfloat16": True}}.get(kind, {})
     dtype = "f8" if kind == "f8" else "f4" if kind == "f4" else ml_dtypes.bfloat16
 

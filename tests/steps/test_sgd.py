@@ -69,7 +69,7 @@ def expected_step(
     first: bool = False,
     lr: float,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(p, b) after one step of arrays, which stay as they are."""
+    """(p, b) after one step of copies of the arrays."""
     opt = reference_steps.Optimizer(
         "SGD",
         [p],

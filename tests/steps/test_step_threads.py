@@ -96,7 +96,7 @@ class TestThreadsAndForks:
         p, g = np.zeros(n), np.ones(n)
         opt = lk.SGD([p], 1.0)
         opt.bind([g])
-        opt.step()  # the pool is there now
+        opt.step()  # the thread pool exists now
         child = os.fork()
         if child == 0:
             for _ in range(3):

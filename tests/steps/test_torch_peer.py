@@ -104,7 +104,7 @@ def test_decoupled_decay_differs_by_two_units_in_a_step(weight_decay: float) -> 
 
 
 def test_parameters_as_torch_has_them(tmp_path):
-    """Generators, lists and dicts of modules; numbers in tensors; sparse gradients, which are told what to become."""
+    """Generators, lists and dicts of modules; numbers in tensors; sparse gradients, whose error says how to convert them."""
     model = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.LayerNorm(2))
     again = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.LayerNorm(2))
     named = dict(model.named_parameters())

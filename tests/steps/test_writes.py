@@ -279,7 +279,7 @@ def test_interrupted_twice(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 @UNCLOSED
 def test_interrupted_by_a_timer(saved: Path) -> None:
-    """The same with signals, at moments that nobody chooses: no other error takes the interrupt's place."""
+    """The same with signals at arbitrary moments: no other error replaces the interrupt."""
     opt, whole, draw, hits = make(), saved.read_bytes(), random.Random(5), 0
 
     def interrupt(*_: Any) -> None:
@@ -422,7 +422,7 @@ print(last, os.listdir(os.path.dirname(path)))
 
 
 def test_killed_while_saving(tmp_path: Path) -> None:
-    """Whenever the process dies, the file is an old state or a new one, whole; what it leaves the next save removes."""
+    """Whenever the process dies, the file is a complete old or new state; the next save removes leftovers."""
     path, kills = tmp_path / "state", 60
     done = subprocess.run(
         [sys.executable, "-c", KILLER, str(path), str(kills)], capture_output=True, text=True, timeout=120, check=False
