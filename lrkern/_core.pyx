@@ -1,5 +1,5 @@
 # cython: language_level=3, binding=True, embedsignature=True, boundscheck=False
-"""Binding of src_c: the active ISA, the thread pool, plans and fused steps."""
+"""Binding of src_c: the active ISA, the thread pool, schedules, plans and fused steps."""
 
 cimport numpy as cnp
 
@@ -40,12 +40,12 @@ MAX_THREADS = LRK_MAX_THREADS
 
 
 def isas():
-    """Names of the ISAs that this build has and this machine can run, narrowest first."""
+    """Names of the ISAs that this build has and this machine supports, narrowest first."""
     return tuple([lrk_isa_name(i).decode() for i in range(lrk_isa_count())])
 
 
 def active_isa():
-    """Name of the ISA whose kernels run."""
+    """Name of the active ISA."""
     return lrk_active().isa.decode()
 
 
@@ -55,17 +55,17 @@ def active_lanes():
 
 
 def set_isa(str name):
-    """Make `name` the active ISA; False, and nothing changed, if it is not one of isas()."""
+    """Make `name` the active ISA; returns False and changes nothing if it is not one of isas()."""
     return lrk_use_isa(name.encode()) == 0
 
 
 def set_threads(int n):
-    """Let a job use up to `n` threads; False, and nothing changed, outside 1 .. MAX_THREADS."""
+    """Let a job use up to `n` threads; returns False and changes nothing outside 1 .. MAX_THREADS."""
     return lrk_set_threads(n) == 0
 
 
 def get_threads():
-    """Number of threads that a job may use."""
+    """Maximum number of threads of a job."""
     return lrk_get_threads()
 
 
@@ -82,17 +82,18 @@ def _choose_from_environment():
 
 _choose_from_environment()
 
-# How work is shared by threads: the numbers of src_c/runtime/policy.h, for engines written in Python.
+# The thread policy of src_c/runtime/policy.h, for engines written in Python.
 PIECES_PER_THREAD = LRK_PIECES_PER_THREAD
 STEP_SERIAL_BELOW, STEP_MIN_PIECE, STEP_MAX_PIECE = LRK_STEP_SERIAL_BELOW, LRK_STEP_MIN_PIECE, LRK_STEP_MAX_PIECE
 NORM_BLOCKS_PER_PIECE = LRK_NORM_BLOCKS_PER_PIECE
 FILL_SERIAL_BELOW, FILL_MIN_TASK = LRK_FILL_SERIAL_BELOW, LRK_FILL_MIN_TASK
 SCAN_MIN_TASK = LRK_SCAN_MIN_TASK
 
-# Elements of a block of a norm; sums of squares beyond which float64 norms are taken of elements scaled by the last.
+# Elements per block of a norm; the limits of the sum of squares beyond which float64 norms are computed from scaled
+# elements, and that scale.
 NORM_BLOCK, NORM_TINY_SUM, NORM_SCALE = LRK_NORM_BLOCK, LRK_NORM_TINY_SUM, LRK_NORM_SCALE
 
-# Checks and errors in words, which modules above this one bring: `_checks` and `optimizers.arrays`.
+# Checks and error texts, registered by modules above this one: `_checks` and `optimizers.arrays`.
 HOOKS = {}
 
 include "binding/c_api.pxi"

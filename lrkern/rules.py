@@ -1,17 +1,16 @@
-"""The rules of the optimizers, one element at a time: one text for Numba and CUDA, the twin of src_c/steps/rules.def.
+"""The rules of the optimizers for one element: one source for Numba and CUDA, the twin of src_c/steps/rules.def.
 
-docs/steps.md ("Rules", "Words") defines what is computed here. A family of rules has
+docs/steps.md ("Rules", "Terms") defines the computation. A family of rules has
 
-- `...Inputs`: what a step is given, all float64, in the order of rules.def (0.0 or 1.0 for a flag);
+- `...Inputs`: the inputs of a step, all float64, in the order of rules.def (0.0 or 1.0 for a flag);
 - `..._scalars(inputs, n, norm_p, norm_m)`: its `...Scalars`, float64, computed once per step; n is the number of this update,
-  from 1; the norms are those of `..._measured`, and 1.0 where the family measures nothing;
-- `..._update(c, p, g, s0, s1, s2)`: the new (p, s0, s1, s2). `c` are the scalars in T, by `_jit.rounded`; all others are
-  numbers in T: the parameter, the gradient (scaled and clipped already), the states in the order of rules.def, and any number
-  for a state that is not kept;
-- `..._measured(c, p, g, s0, s1, s2)`, in LARS and LAMB: what a norm is taken of.
+  from 1; the norms are those of `..._measured`, or 1.0 if the family measures nothing;
+- `..._update(c, p, g, s0, s1, s2)`: the new (p, s0, s1, s2). `c`: the scalars in T, by `primitives.rounded`; all others are
+  numbers in T: the parameter, the gradient (already scaled and clipped), the states in the order of rules.def, and any number
+  for a state that is not used;
+- `..._measured(c, p, g, s0, s1, s2)`, in LARS and LAMB: the element whose norm is taken.
 
-`FAMILIES` names them all. Compiled code may also call them by the type of their first argument: as `scalars`, `update` and
-`measured`.
+`FAMILIES` lists them all. In compiled code, `scalars`, `update` and `measured` dispatch on the type of their first argument.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ LARGEST = 2.0**128 - 2.0**104
 
 @pointwise
 def one_minus_power(base, n):
-    """1 - base^n, from the exact power but for about 2^-90 of it: by squaring in double-double arithmetic."""
+    """1 - base^n, from the power with a relative error of about 2^-90: by squaring in double-double arithmetic."""
     power, power_low, square, square_low = 1.0, 0.0, base, 0.0
     while True:
         if n & 1:
@@ -50,13 +49,13 @@ def one_minus_power(base, n):
 
 @pointwise
 def at_most_largest(quotient):
-    """A quotient of norms, or the largest float32 where it is beyond that: tiny gradients then stay finite."""
+    """A quotient of norms, at most the largest float32: tiny gradients then stay finite."""
     return LARGEST if quotient > LARGEST else quotient
 
 
 @pointwise
 def common_scalars(h):
-    """(sign, decay, pull), the first scalars of all families; `pull` for steps of lr."""
+    """(sign, decay, pull), the first scalars of all families; `pull` is for steps of size lr."""
     sign = -1.0 if h.maximize != 0.0 else 1.0
     decay = 0.0 if h.decoupled != 0.0 else h.weight_decay
     pull = h.weight_decay if h.decoupled != 0.0 and h.lr != 0.0 else 0.0
@@ -65,14 +64,14 @@ def common_scalars(h):
 
 @pointwise
 def decayed(c, p, g):
-    """The gradient d, with L2 weight decay in it."""
+    """The gradient d with L2 weight decay."""
     d = c.sign * g
     return d if c.decay == 0 else fma(c.decay, p, d)
 
 
 @pointwise
 def joined(c, x, p):
-    """A direction with decoupled weight decay in it, for what it is decay of."""
+    """A direction x with the decoupled weight decay of p."""
     return x if c.pull == 0 else fma(c.pull, p, x)
 
 
@@ -80,7 +79,7 @@ def joined(c, x, p):
 
 
 class SGDInputs(NamedTuple):
-    """`with_momentum`: the rule sgd_momentum; lr_inside: the buffer holds steps; zero_start: it begins at 0."""
+    """with_momentum: the rule sgd_momentum; lr_inside: the buffer contains lr; zero_start: the buffer starts at 0."""
 
     lr: float
     weight_decay: float
@@ -247,7 +246,7 @@ def lion_update(c, p, g, s0, s1, s2):
 
 
 class RMSpropInputs(NamedTuple):
-    """lr_inside: the momentum buffer holds steps."""
+    """lr_inside: the momentum buffer contains lr."""
 
     lr: float
     weight_decay: float
@@ -293,7 +292,7 @@ def rmsprop_scalars(h, n, norm_p, norm_m):
 
 @pointwise
 def rmsprop_update(c, p, g, s0, s1, s2):
-    """RMSprop: s0 averages squares, s1 gradients, s2 is the momentum buffer."""
+    """RMSprop: s0 averages squares, s1 averages gradients, s2 is the momentum buffer."""
     d = decayed(c, p, g)
     v = fma(c.w * d, d, c.alpha * s0)
     a = fma(c.alpha, s1, c.w * d)
@@ -355,7 +354,7 @@ def adagrad_update(c, p, g, s0, s1, s2):
 
 
 class LARSInputs(NamedTuple):
-    """joint: the norm is that of the gradient with the decay in it; lr_inside: 0 for LARC; unadapted: the ratio is 1."""
+    """joint: the norm is that of the gradient with weight decay; lr_inside: 0 for LARC; unadapted: the ratio is 1."""
 
     lr: float
     weight_decay: float
@@ -403,7 +402,7 @@ def lars_scalars(h, n, norm_p, norm_m):
 
 @pointwise
 def lars_measured(c, p, g, s0, s1, s2):
-    """What LARS takes the norm of."""
+    """The element whose norm LARS takes."""
     return decayed(c, p, g) if c.joint != 0 else c.sign * g
 
 
@@ -420,7 +419,7 @@ def lars_update(c, p, g, s0, s1, s2):
 
 
 class LAMBInputs(NamedTuple):
-    """pull: the weight decay, which is a part of the direction here; unadapted: the ratio of norms is 1."""
+    """pull: the weight decay, here a part of the direction; unadapted: the ratio of norms is 1."""
 
     lr: float
     weight_decay: float
@@ -474,7 +473,7 @@ def lamb_direction(c, p, g, s0, s1):
 
 @pointwise
 def lamb_measured(c, p, g, s0, s1, s2):
-    """What LAMB takes the norm of."""
+    """The element whose norm LAMB takes."""
     u, _, _ = lamb_direction(c, p, g, s0, s1)
     return u
 
@@ -491,7 +490,7 @@ def lamb_update(c, p, g, s0, s1, s2):
 
 @dataclass(frozen=True)
 class Family:
-    """Rules of rules.def that share their text here."""
+    """Rules of rules.def that share these functions."""
 
     inputs: type[Any]
     scalars: Callable[..., Any]
@@ -511,24 +510,24 @@ FAMILIES = {
     "lars": Family(LARSInputs, lars_scalars, LARSScalars, lars_update, lars_measured),
     "lamb": Family(LAMBInputs, lamb_scalars, LAMBScalars, lamb_update, lamb_measured),
 }
-"""By the names in rules.def (`_core.RULES`)."""
+"""Families by the names of rules in rules.def (`_core.RULES`)."""
 
 _BY_INPUTS = {family.inputs: family for family in FAMILIES.values()}
 _BY_SCALARS = {family.scalars_type: family for family in FAMILIES.values()}
 
 
 def scalars(h, n, norm_p, norm_m):
-    """The scalars of the family whose inputs `h` are: for compiled code only."""
+    """The scalars of the family with inputs `h`; for compiled code only."""
     raise NotImplementedError
 
 
 def update(c, p, g, s0, s1, s2):
-    """One element by the rule whose scalars `c` are: for compiled code only."""
+    """Update one element by the rule with scalars `c`; for compiled code only."""
     raise NotImplementedError
 
 
 def measured(c, p, g, s0, s1, s2):
-    """What the norm is taken of by the rule whose scalars `c` are: for compiled code only."""
+    """The element whose norm the rule with scalars `c` takes; for compiled code only."""
     raise NotImplementedError
 
 

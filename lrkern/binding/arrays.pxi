@@ -1,4 +1,4 @@
-# What steps have to know of NumPy's arrays: how elements are stored, and whether they lie along those of a parameter.
+# Properties of NumPy's arrays that steps need: the storage type, and whether the layout is that of a parameter.
 
 from cpython.type cimport PyType_IsSubtype
 
@@ -6,14 +6,14 @@ cdef extern from "numpy/ndarraytypes.h":
     const int NPY_HALF, NPY_USERDEF
 
 
-# NumPy's number for ml_dtypes' bfloat16, once it has been met.
+# NumPy's type number of ml_dtypes' bfloat16, once it has been seen.
 cdef int bfloat16_number = -1
 
 cdef type MaskedArray = np.ma.MaskedArray
 
 
 cdef int storage_of(cnp.ndarray array, bint halves) except -2:
-    """How the elements of an array are stored, or -1 if no step can work on them. `halves`: uint16 holds bfloat16."""
+    """The storage type of an array's elements, or -1 if steps do not support it. `halves`: uint16 holds bfloat16."""
     global bfloat16_number
     cdef int number = cnp.PyArray_TYPE(array)
     if not cnp.PyArray_ISNOTSWAPPED(array):
@@ -35,13 +35,13 @@ cdef int storage_of(cnp.ndarray array, bint halves) except -2:
 
 
 cdef bint is_dense(cnp.ndarray array):
-    """Whether the elements lie in memory one after the other, in whatever order of the axes."""
+    """Whether the elements are contiguous in memory, with axes in any order."""
     if cnp.PyArray_IS_C_CONTIGUOUS(array) or cnp.PyArray_IS_F_CONTIGUOUS(array):
         return True
     cdef cnp.npy_intp expected = cnp.PyArray_ITEMSIZE(array)
     cdef int axis, step
     for step in range(cnp.PyArray_NDIM(array)):
-        # The axis whose neighbours are `expected` bytes apart; axes of length 1 lie anywhere.
+        # The axis with stride `expected`; axes of length 1 may have any stride.
         for axis in range(cnp.PyArray_NDIM(array)):
             if cnp.PyArray_DIM(array, axis) > 1 and cnp.PyArray_STRIDE(array, axis) == expected:
                 expected *= cnp.PyArray_DIM(array, axis)
@@ -50,7 +50,7 @@ cdef bint is_dense(cnp.ndarray array):
 
 
 cdef bint lies_like(cnp.ndarray array, cnp.ndarray param):
-    """Whether element i of one is element i of the other, counted along memory; `param` is dense."""
+    """Whether both arrays have the same shape and memory order; `param` is dense."""
     cdef int axis
     if not cnp.PyArray_SAMESHAPE(array, param):
         return False
@@ -66,11 +66,11 @@ cdef bint lies_like(cnp.ndarray array, cnp.ndarray param):
 
 
 cdef inline bint fits_along(cnp.ndarray array, cnp.ndarray param, int64_t size):
-    """Whether C can read an array element by element along with a parameter of that size, which may have been reshaped since."""
+    """Whether C can read an array in parallel with a parameter of this size, which may have been reshaped since."""
     return lies_like(array, param) and is_dense(array) and size_of(fields_of(array)) == size
 
 
 cdef const int64_t *integers_of(cnp.ndarray array) except? NULL:
-    """The elements of an array that lrkern has made."""
+    """The elements of an array created by lrkern."""
     assert cnp.PyArray_TYPE(array) == cnp.NPY_INT64 and cnp.PyArray_ISCARRAY_RO(array)
     return <const int64_t *>cnp.PyArray_DATA(array)

@@ -1,4 +1,4 @@
-# The C functions that other Cython modules get as capsules, under their own names. See _core.pxd.
+# The C functions that are exported to other Cython modules as capsules, under their own names. See _core.pxd.
 
 cdef extern from "lrkern_steps.h" nogil:
     int c_abi_version "lrk_abi_version"(...)

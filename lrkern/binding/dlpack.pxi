@@ -1,4 +1,4 @@
-# CPU arrays of other libraries through DLPack, without a copy: NumPy's own import knows no bfloat16.
+# CPU arrays of other libraries through DLPack, without a copy. NumPy's own import does not support bfloat16.
 
 from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_IsValid, PyCapsule_SetName
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
@@ -7,7 +7,7 @@ from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 cdef extern from *:
     """
     #include <stdint.h>
-    /* The layout is DLPack's: https://dmlc.github.io/dlpack/latest/c_api.html */
+    /* The layout is that of DLPack: https://dmlc.github.io/dlpack/latest/c_api.html */
     typedef struct { void *data; int32_t device_type, device_id; int32_t ndim; uint8_t code, bits; uint16_t lanes;
                      int64_t *shape, *strides; uint64_t byte_offset; } lrk_dl_tensor;
     typedef struct lrk_dl_managed { lrk_dl_tensor tensor; void *context; void (*deleter)(struct lrk_dl_managed *); }
@@ -41,16 +41,16 @@ cdef enum:
     DL_READ_ONLY = 1
     DL_IS_COPIED = 2
 
-# Types of devices whose memory is this machine's: the CPU, and what CUDA and ROCm have pinned.
+# Device types of host memory: the CPU, and memory pinned by CUDA and ROCm.
 DLPACK_HOSTS = (1, 3, 11)
 
 
 cdef class _Capsule:
-    """Owns what a DLPack capsule holds, as long as an array looks at it."""
+    """Owns the tensor of a DLPack capsule while an array uses its memory."""
 
     cdef lrk_dl_managed *managed
     cdef lrk_dl_versioned *versioned
-    cdef object address_of  # says where the memory of the array is that it came from, None if nothing does
+    cdef object address_of  # returns the current address of the exporting array, or is None
     cdef uint64_t address
 
     def __dealloc__(self):
@@ -60,14 +60,14 @@ cdef class _Capsule:
             self.versioned.deleter(self.versioned)
 
     cdef bint is_there(self) except -1:
-        """Whether the array that it came from still has the memory that it had."""
+        """Whether the exporting array still has the same memory."""
         return self.address_of is None or self.address_of() == self.address
 
 
 def array_of_capsule(capsule, dtype_of, device_types=DLPACK_HOSTS, address_of=None):
-    """The array in a DLPack capsule; None if it cannot be one, or lies elsewhere. dtype_of(code, bits) names its dtype, or is None.
+    """The array in a DLPack capsule; None if it is unsupported or on another device. dtype_of(code, bits): its dtype, or None.
 
-    address_of(): where the memory is now, for what libraries can give other memory.
+    address_of(): the current address, for arrays whose memory their library can replace.
     """
     cdef _Capsule owner = _Capsule()
     cdef lrk_dl_tensor *tensor
@@ -101,7 +101,7 @@ def array_of_capsule(capsule, dtype_of, device_types=DLPACK_HOSTS, address_of=No
         strides[k] = 0 if tensor.strides == NULL else tensor.strides[k] * (tensor.bits // 8)
     if tensor.data == NULL and not is_empty:
         return None
-    cnp.Py_INCREF(dtype)  # the call takes a reference
+    cnp.Py_INCREF(dtype)  # the call steals a reference
     cdef cnp.ndarray array = PyArray_NewFromDescr(
         np.ndarray, dtype, tensor.ndim, shape, NULL if tensor.strides == NULL else strides,
         <char *>tensor.data + tensor.byte_offset, cnp.NPY_ARRAY_WRITEABLE if writable else 0, None,

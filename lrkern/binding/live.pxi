@@ -1,10 +1,10 @@
-# Inputs of rules that schedules give: evaluated and checked within the step, under its lock.
+# Scheduled inputs of rules: evaluated and checked within the step, under its lock.
 
 cdef enum:
     EMA = -1
     CLIP_NORM = -2
 
-# Where the values go that are no inputs of a rule.
+# Scheduled values that are not inputs of a rule.
 PLACES = {"ema": EMA, "clip_norm": CLIP_NORM}
 
 # The first inputs of every rule.
@@ -17,14 +17,14 @@ MAX_FLOAT32 = float(np.finfo(np.float32).max)
 
 
 def check_shrinkage(where, lr, decay):
-    """Raises where lr weight_decay, which is rounded to the type of a tensor, is too large for float32."""
+    """Raise if lr weight_decay, which is rounded to the type of a tensor, is too large for float32."""
     if lr * decay > MAX_FLOAT32:
         wanted = f"lr * weight_decay must be at most {MAX_FLOAT32:g}"
         raise ValueError(f"{where}: {wanted}; got lr={lr}, weight_decay={decay}")
 
 
 cdef class LiveInput:
-    """A schedule, or a function of the step, that gives one input."""
+    """One input with its schedule, or function of the step."""
 
     cdef int64_t group
     cdef int place  # of the input in RULES, or one of PLACES
@@ -47,18 +47,18 @@ cdef class LiveInput:
 
 
 cdef class LiveInputs:
-    """All inputs of an optimizer that schedules give."""
+    """All scheduled inputs of an optimizer."""
 
     cdef TensorList tensors
     cdef list inputs
-    cdef readonly list shrinking  # groups whose learning rate or weight decay is among them
+    cdef readonly list shrinking  # groups with a scheduled learning rate or weight decay
 
     def __init__(self, TensorList tensors not None):
         assert all(names[:3] == ("lr", "weight_decay", "decoupled") for names in RULES.values())
         self.tensors, self.inputs, self.shrinking = tensors, [], []
 
     def add(self, int64_t group, index, str name, schedule, check):
-        """Let a schedule give an input, in the place of another one that does; its place is `index`, or that of PLACES."""
+        """Schedule an input, replacing its previous schedule; its place is `index`, or that in PLACES."""
         cdef LiveInput made = LiveInput.__new__(LiveInput)
         made.group, made.place = group, PLACES[name] if index is None else index
         made.name, made.schedule, made.check = name, schedule, check
@@ -66,7 +66,7 @@ cdef class LiveInputs:
         self._set([*self.inputs, made])
 
     def remove(self, int64_t group, int place):
-        """Let no schedule give an input any more."""
+        """Remove the schedule of an input."""
         cdef LiveInput one
         kept = []
         for one in self.inputs:
@@ -83,7 +83,7 @@ cdef class LiveInputs:
         self.shrinking = sorted(shrinking)
 
     def at(self, int64_t count):
-        """(group, place, value) of each at a step, checked."""
+        """(group, place, value) of each at a step, with checked values."""
         cdef LiveInput one
         found = []
         for one in self.inputs:
@@ -91,7 +91,7 @@ cdef class LiveInputs:
         return found
 
     cpdef check(self, int64_t group, double lr, double decay, bint decoupled):
-        """Raises where a group, whose inputs these are at a step, would be shrunk too much."""
+        """Raise if lr weight_decay of a group at a step is too large."""
         if decoupled:
             rows = self.tensors.largest_lr(group)
             check_shrinkage(self.tensors.where, lr if rows is None else rows, decay)

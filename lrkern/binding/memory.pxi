@@ -1,4 +1,4 @@
-# Whether the memory of an array is still there: what lends it may be resized, replaced or closed behind the array's back.
+# Checks that the memory of an array is still valid: its owner may be resized, replaced or closed without the array knowing.
 
 from cpython.buffer cimport PyBUF_FULL_RO, PyBuffer_IsContiguous, PyBuffer_Release, PyObject_CheckBuffer, PyObject_GetBuffer
 from cpython.memoryview cimport PyMemoryView_Check
@@ -7,9 +7,9 @@ from cpython.ref cimport Py_DECREF, Py_INCREF
 
 
 cdef object lender_of(cnp.ndarray array):
-    """Whose memory it is: the array or one that it is a view of, another object, or None where nothing tells.
+    """The owner of an array's memory: itself, an array it is a view of, another object, or None if unknown.
 
-    Raises ValueError where a memoryview on the way has been released.
+    Raises ValueError if a memoryview in between has been released.
     """
     cdef object lender = array
     cdef PyObject *base
@@ -26,7 +26,7 @@ cdef object lender_of(cnp.ndarray array):
 
 
 cdef bint lies_within(cnp.ndarray array, const char *begin, Py_ssize_t size):
-    """Whether all elements of an array lie in this memory."""
+    """Whether all elements of an array are within this memory."""
     cdef const char *low = <const char *>cnp.PyArray_DATA(array)
     cdef const char *high = low + cnp.PyArray_ITEMSIZE(array)
     cdef cnp.npy_intp reach
@@ -42,9 +42,10 @@ cdef bint lies_within(cnp.ndarray array, const char *begin, Py_ssize_t size):
 
 @cython.final
 cdef class Loan:
-    """Memory from what is no array: a file that may be closed, a buffer that may grow, a tensor that may get other memory.
+    """Memory owned by something other than an array: a file that may be closed, a buffer that may grow, a tensor that may be
+    given other memory.
 
-    Between `take` and `give_back` it stays where it is, as far as its owner knows of buffers.
+    Between `take` and `give_back` it cannot move, if its owner supports buffers.
     """
 
     cdef object lender
@@ -63,7 +64,7 @@ cdef class Loan:
         self.give_back()
 
     cdef bint take(self) except -1:
-        """Whether the memory is still where it was."""
+        """Hold the memory; whether it is still at the same place."""
         if self.is_held:
             return True
         if type(self.lender) is _Capsule:
@@ -85,7 +86,7 @@ cdef class Loan:
 
 
 cdef Loan loan_of(cnp.ndarray array, object lender):
-    """The loan that an array with this lender needs, taken; None if it needs none. Raises ValueError if the memory is gone."""
+    """The taken loan for an array with this lender; None if none is needed. Raises ValueError if the memory is gone."""
     cdef Loan loan
     if cnp.PyArray_Check(lender) or cnp.PyArray_SIZE(array) == 0:
         return None
@@ -100,19 +101,19 @@ cdef Loan loan_of(cnp.ndarray array, object lender):
         return loan
     try:
         PyObject_GetBuffer(lender, &loan.buffer, PyBUF_FULL_RO)
-    except BufferError:  # nothing that can be asked
+    except BufferError:  # no buffer that could be held
         return None
     loan.is_held = True
     if not PyBuffer_IsContiguous(&loan.buffer, b"A"):
         return None
     loan.address, loan.size = <const char *>loan.buffer.buf, loan.buffer.len
     if not lies_within(array, loan.address, loan.size):
-        raise ValueError("the memory is elsewhere now")
+        raise ValueError("the memory has moved")
     return loan
 
 
 cdef bint is_within(cnp.ndarray array, object lender):
-    """Whether an array lies in the memory of the array that lends it, which may have been resized; True of other lenders."""
+    """Whether an array is within the memory of its lender, if that is an array, which may have been resized; else True."""
     if not cnp.PyArray_Check(lender) or lender is array or cnp.PyArray_SIZE(array) == 0:
         return True
     return lies_within(array, <const char *>cnp.PyArray_DATA(<cnp.ndarray>lender), cnp.PyArray_NBYTES(<cnp.ndarray>lender))
@@ -122,9 +123,9 @@ cdef Loan NO_LOAN = Loan.__new__(Loan)
 
 
 def hold(where, name, array):
-    """A context: the memory of an array is there, which an error says if not, and stays there. Other things are let pass.
+    """A context in which an array's memory is valid and stays in place; raises if it is not. Other values are ignored.
 
-    An array that owns its memory, or a view of one, is looked at and not held: only its `resize` can move it.
+    An array that owns its memory, or a view of one, is checked but not held: only `resize` can move it.
     """
     if not cnp.PyArray_Check(array) or cnp.PyArray_CHKFLAGS(<cnp.ndarray>array, cnp.NPY_ARRAY_OWNDATA):
         return NO_LOAN
@@ -135,14 +136,14 @@ def hold(where, name, array):
             return NO_LOAN if loan is None else loan
     except ValueError:
         pass
-    raise ValueError(f"{where}: {name} must be in memory that is there; {GONE}")
+    raise ValueError(f"{where}: {name} must be in valid memory; {GONE}")
 
 
 GONE = "what it was a view of has been closed, released or resized"
 
 
 def moved(where, name, again):
-    """What is said of an array whose memory is not what it was; `again`: what to do about it."""
+    """The error text for an array whose memory has changed; `again`: what to do about it."""
     since = "it has been resized or replaced since, or what it is a view of has been closed"
     return f"{where}: {name} must stay in its memory, but {since}: {again}"
 
@@ -156,7 +157,7 @@ cdef extern from "numpy/arrayobject.h":
 
 
 cdef struct place:
-    const array_fields *owner  # a reference, as is `kind`
+    const array_fields *owner  # an owned reference, like `kind`
     const char *data
     cnp.npy_intp size
     const void *descr
@@ -169,7 +170,7 @@ cdef inline const array_fields *fields_of(cnp.ndarray array) noexcept:
 
 
 cdef inline cnp.npy_intp size_of(const array_fields *array) noexcept nogil:
-    """How many elements there are."""
+    """The number of elements."""
     cdef cnp.npy_intp size = 1
     cdef int axis
     for axis in range(array.nd):
@@ -179,11 +180,11 @@ cdef inline cnp.npy_intp size_of(const array_fields *array) noexcept nogil:
 
 @cython.final
 cdef class Places:
-    """Where the memory of some arrays was when they were added."""
+    """The places of arrays in memory when they were added."""
 
     cdef place *places
     cdef int64_t count, room
-    cdef list loans  # [(loan, kind, index)], None for none
+    cdef list loans  # [(loan, kind, index)], or None
 
     def __cinit__(self, int64_t room):
         self.count, self.room, self.loans = 0, room, None
@@ -203,7 +204,7 @@ cdef class Places:
             Py_DECREF(<object>self.places[i].kind)
 
     cdef bint add(self, cnp.ndarray array, object kind, int64_t index) except -1:
-        """Note an array. False where its memory is not there."""
+        """Add an array. False if its memory is not valid."""
         cdef object lender
         cdef Loan loan
         if cnp.PyArray_CHKFLAGS(array, cnp.NPY_ARRAY_OWNDATA):
@@ -234,7 +235,7 @@ cdef class Places:
         self.count += 1
 
     cdef tuple take(self):
-        """Hold what is lent. Returns (kind, index) of an array whose memory is not there any more, else None."""
+        """Take all loans. Returns (kind, index) of an array whose memory is no longer valid, else None."""
         cdef Loan loan
         for loan, kind, index in self.loans:
             if not loan.take():
@@ -242,7 +243,7 @@ cdef class Places:
         return None
 
     cdef inline int64_t moved(self) noexcept nogil:
-        """The first of `places` that is not where it was, or has another size or type; -1 for none. Runs nobody's code."""
+        """The first of `places` that has moved or has another size or type; -1 for none. Runs no Python code."""
         cdef const place *one = self.places
         cdef int64_t i
         for i in range(self.count):
@@ -252,7 +253,7 @@ cdef class Places:
         return -1
 
     cdef tuple name_of(self, int64_t i):
-        """(kind, index) of one of `places`."""
+        """(kind, index) of an array in `places`."""
         return <object>self.places[i].kind, self.places[i].index
 
     cdef void give_back(self) noexcept:

@@ -1,4 +1,4 @@
-# The floating-point mode of the calling thread, for what Python and Numba compute.
+# The floating-point mode of the calling thread, for computations in Python and Numba.
 
 cdef extern from "runtime/fpenv.h" nogil:
     uint64_t lrk_fp_default()
@@ -6,7 +6,7 @@ cdef extern from "runtime/fpenv.h" nogil:
 
 
 cdef class DefaultMode:
-    """A context in which floats are rounded to nearest and denormals kept, whatever the caller's mode; C sees to it by itself."""
+    """A context with rounding to nearest and denormals, whatever the caller's mode. C sets its mode itself."""
 
     cdef uint64_t found
 

@@ -1,10 +1,10 @@
-# Options of optimizer steps, read fast where they are what nearly all are: floats, True, False, words.
+# Options of optimizer steps, with fast paths for floats, booleans and strings.
 
 from libc.math cimport INFINITY
 
 
 cdef class Range:
-    """Checks numbers: finite, low <= x <= high and x < below. Called, it is a check like those of `_checks`."""
+    """A check of numbers: finite, low <= x <= high and x < below. It is called like the checks of `_checks`."""
 
     cdef readonly double low, high, below
 
@@ -22,9 +22,9 @@ cdef class Range:
 
 
 def kinds_of(dict checks, dict options, bint checked):
-    """A key of the options: of a number whether it is 0, flags and words as they are, True for whatever else there is.
+    """A key of options: for numbers whether they are 0, flags and strings themselves, True for everything else.
 
-    None where they are not `checked` and one is something else, or a number out of range.
+    None if they are not `checked` and one has another type or is out of range.
     """
     cdef list kinds = []
     for name, check in checks.items():

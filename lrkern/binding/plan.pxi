@@ -64,15 +64,15 @@ cdef extern from "lrkern.h" nogil:
                              int64_t *overflow_row, int64_t *overflow_at)
 
 MAX_STEP = LRK_MAX_STEP
-MAX_DEPTH = 100  # brackets within brackets that an expression may take to write down
-MAX_SIZE = 1_000_000  # nodes, a shared one counted wherever it is used: the work of one evaluation
+MAX_DEPTH = 100  # levels of nested brackets in the text of an expression
+MAX_SIZE = 1_000_000  # nodes, shared ones counted at every use: the work of one evaluation
 MAX_FASTEST = 2.0**100  # steps of local time per step
-FOREVER = 2**63 - 1  # `times` of a repeat without end
+FOREVER = 2**63 - 1  # `times` of an endless repeat
 
-# Pieces that a schedule keeps compiled (136 bytes each). What lies beyond is compiled whenever it is asked for.
+# Compiled pieces that a schedule keeps (136 bytes each). Later steps are compiled at each request.
 cdef int64_t MAX_PIECES = 1 << 16
 cdef int64_t FIRST_HORIZON = 1 << 12
-# Pieces made at once for the sake of what comes after, so that most schedules are compiled a single time.
+# Pieces compiled ahead, so that most schedules are compiled only once.
 cdef int64_t PIECES_AHEAD = 64
 
 cdef dict SHAPES = {
@@ -94,12 +94,12 @@ cdef dict NOISES = {"uniform": LRK_NOISE_UNIFORM, "normal": LRK_NOISE_NORMAL}
 
 @cython.final
 cdef class Node:
-    """A node of an expression: immutable, built by the functions below from checked arguments."""
+    """A node of an expression: immutable, created by the functions below from checked arguments."""
 
     cdef lrk_expr *expr
 
     def __init__(self):
-        raise TypeError("_core: nodes are made by the functions of this module")
+        raise TypeError("_core: nodes are created by the functions of this module")
 
     def __dealloc__(self):
         lrk_expr_release(self.expr)
@@ -111,7 +111,7 @@ cdef Node wrap(lrk_expr *expr):
     cdef Node node = Node.__new__(Node)
     node.expr = expr
     if lrk_expr_size(expr) > MAX_SIZE:
-        raise ValueError(f"schedule: expressions may have {MAX_SIZE} nodes at most, shared ones counted at every use")
+        raise ValueError(f"schedule: expressions may have {MAX_SIZE} nodes at most, counting shared ones at every use")
     if lrk_expr_fastest(expr) > MAX_FASTEST:
         raise ValueError("schedule: stretches must not multiply to less than 2**-100")
     return node
@@ -155,13 +155,13 @@ def line(double start, double slope, double every):
 
 
 def table(values):
-    """values[floor(t)], then the last."""
+    """values[floor(t)], and the last one after the end."""
     cdef const double[::1] view = np.ascontiguousarray(values, np.float64)
     return wrap(lrk_table(&view[0], view.shape[0]))
 
 
 def noise(str kind, double scale, double limit, uint64_t seed):
-    """scale z, z a random number for the seed and floor(t); normal ones with |z| < limit only."""
+    """scale z, with a random number z for the seed and floor(t); for normal z, only |z| < limit."""
     return wrap(lrk_noise(<lrk_noise_kind><int>NOISES[kind], scale, limit, seed))
 
 
@@ -191,7 +191,7 @@ def composition(Node a not None, Node clock not None):
 
 
 def follow_clock(Node clock not None):
-    """(whether it is made of straight lines and never goes back: 1, or 0 if not known, or -1; the step where it does)."""
+    """(1 if the clock is piecewise linear and never decreases, 0 if unknown, else -1; the step where it decreases)."""
     cdef int64_t at = 0
     cdef int sound
     with nogil:
@@ -200,7 +200,7 @@ def follow_clock(Node clock not None):
 
 
 def clock_arrival(Node clock not None, int64_t time):
-    """The first step at which the clock shows `time` or more, or -1."""
+    """The first step at which the clock reaches `time`, or -1."""
     cdef int64_t step
     with nogil:
         step = lrk_clock_arrival(clock.expr, time)
@@ -208,7 +208,7 @@ def clock_arrival(Node clock not None, int64_t time):
 
 
 def clip(Node a not None, double low, double high):
-    """a(t), low where it is less, high where it is more."""
+    """a(t), clipped to low .. high."""
     return wrap(lrk_clip(a.expr, low, high))
 
 
@@ -223,17 +223,17 @@ def stretch(Node a not None, double factor, int64_t divisor=1):
 
 
 def staircase(Node a not None, int64_t every, bint late=False):
-    """a(every floor(t/every)); `late`: a multiple of `every` belongs to the stair that ends there."""
+    """a(every floor(t/every)); `late`: a multiple of `every` belongs to the stair before it."""
     return wrap(lrk_staircase(a.expr, every, late))
 
 
 def fractal(Node a not None, int bits):
-    """a(p(floor(t))), again and again: p is the fractal permutation of 0 ... 2^bits - 1."""
+    """a(p(floor(t))), repeated: p is the fractal permutation of 0 ... 2^bits - 1."""
     return wrap(lrk_fractal(a.expr, bits))
 
 
 def join(list nodes, list boundaries, list after=None):
-    """nodes[i](t - boundaries[i - 1]) from boundaries[i - 1] to boundaries[i]; where after[i], nodes[i] holds at that one, too."""
+    """nodes[i](t - boundaries[i - 1]) from boundaries[i - 1] to boundaries[i], which is included if after[i]."""
     cdef int64_t n = len(nodes)
     cdef lrk_expr **parts = <lrk_expr **>malloc(n * sizeof(lrk_expr *))
     cdef double *bounds = <double *>malloc(n * sizeof(double))
@@ -256,23 +256,23 @@ def join(list nodes, list boundaries, list after=None):
 
 
 def repeat(Node a not None, int64_t period, int64_t times, double gain, double power=1.0, bint late=False):
-    """gain^(power i) a(t - i period), i = min(floor(t/period), times - 1); `late`: a multiple belongs to the cycle that ends."""
+    """gain^(power i) a(t - i period), i = min(floor(t/period), times - 1); `late`: a multiple is in the cycle before."""
     return wrap(lrk_repeat(a.expr, period, times, gain, power, late))
 
 
 def is_ramp(Node a not None):
-    """Whether it is one ramp and nothing else."""
+    """Whether the node is a single ramp."""
     return bool(lrk_is_ramp(a.expr))
 
 
 def restarts(Node ramp not None, double growth, double gain, double rest, Node rise=None):
-    """Cycle i is the ramp from gain^i its start, stretched by growth^i, after a warm-up if there is one; `rest` after them all."""
+    """Cycle i is the ramp from gain^i its start, stretched by growth^i, after an optional warm-up; `rest` after the last."""
     return wrap(lrk_restarts(ramp.expr, growth, gain, rest, NULL if rise is None else rise.expr))
 
 
 @cython.final
 cdef class CompiledPlan:
-    """A plan as the schedule caches it; never changed once made, so threads may share it."""
+    """A plan cached by a schedule; immutable, so threads may share it."""
 
     def __dealloc__(self):
         lrk_plan_free(&self.plan)
@@ -299,7 +299,7 @@ cdef CompiledPlan compile_part(const lrk_expr *expr, int64_t start, int64_t hori
 
 
 cdef CompiledPlan plan_of(schedule, int64_t horizon):
-    """For other Cython modules: a plan of the steps before `horizon`, at least."""
+    """For other Cython modules: a plan that covers at least the steps before `horizon`."""
     cdef CompiledPlan compiled
     if not 1 <= horizon <= LRK_MAX_STEP:
         raise ValueError(f"plan_of: horizon must be an integer from 1 to 2**53; got {horizon}")
@@ -307,7 +307,7 @@ cdef CompiledPlan plan_of(schedule, int64_t horizon):
     if compiled.plan.overflow_at >= 0 and compiled.plan.end < horizon:
         raise _overflow(expression_of(schedule), compiled.plan.overflow_at)
     if not lrk_plan_covers(&compiled.plan, horizon - 1):
-        most = f"{compiled.plan.end}, where the plan has as many pieces as it may, {compiled.plan.n_pieces}"
+        most = f"{compiled.plan.end}, where the plan reaches the limit of {compiled.plan.n_pieces} pieces"
         raise ValueError(f"plan_of: horizon must be <= {most}; got {horizon}")
     return compiled
 
@@ -320,12 +320,12 @@ cdef lrk_expr *expression_of(schedule) except NULL:
 
 
 cdef bint grows(const lrk_plan *plan, int64_t max_pieces) noexcept:
-    """Whether a longer horizon can cover more."""
+    """Whether a longer horizon could cover more steps."""
     return plan.period == 0 and plan.overflow_at < 0 and plan.n_pieces < max_pieces
 
 
 cdef _overflow(const lrk_expr *expr, double step):
-    """The error for a step that has no finite value."""
+    """The error for a step without a finite value."""
     cdef double value = 0.0
     lrk_expr_value(expr, step, &value)
     return _no_value("schedule: the value", int(step) if step == floor(step) else step, value)
@@ -338,10 +338,10 @@ def _no_value(str what, step, double value):
 
 
 cdef int depth_of(tuple args):
-    """How deep brackets may nest in the text of an expression with these arguments.
+    """An upper bound of the nesting of brackets in the text of an expression with these arguments.
 
-    What prints, parses, compares, pickles and compiles expressions recurses, so this bounds them all: `name([values])` takes
-    two, a join two around each of its parts, anything else at most one around what it is applied to.
+    Printing, parsing, comparing, pickling and compiling expressions recurse, and this bounds all of them. `name([values])` has
+    two levels, a join adds two around each part, everything else at most one around its operand.
     """
     cdef int depth = 2
     for arg in args:
@@ -356,14 +356,14 @@ cdef int depth_of(tuple args):
 
 
 cdef class Expression:
-    """What a Schedule is made of: its node, how it was called for (`name`, `args`), how long it is, its plan so far."""
+    """The contents of a Schedule: its node, its call (`name`, `args`), its length, and its plan so far."""
 
     cdef readonly Node node
     cdef readonly str name
     cdef readonly tuple args
     cdef readonly object steps
     cdef CompiledPlan compiled
-    cdef readonly int depth  # of brackets, where it is written out in the names of this package
+    cdef readonly int depth  # of brackets in its text
 
     def __cinit__(self, str name not None, tuple args not None, Node node not None, steps, int depth=0):
         self.name = name
@@ -376,7 +376,7 @@ cdef class Expression:
             raise ValueError(f"schedule: expressions may be nested {MAX_DEPTH} deep at most; got {self.depth}")
 
     cdef CompiledPlan planned(self, int64_t horizon):
-        """The plan, grown to cover at least `horizon` steps where a plan can."""
+        """The plan, extended to cover at least `horizon` steps if possible."""
         cdef CompiledPlan compiled = self.compiled
         cdef int64_t most = MAX_PIECES if lrk_needs_plan(self.node.expr) else 0
         if compiled is None or (compiled.plan.end < horizon and grows(&compiled.plan, most)):
@@ -391,7 +391,7 @@ cdef class Expression:
         cdef double value
         if compiled is not None:
             value = lrk_plan_value(&compiled.plan, t)
-            if value == value:  # else the plan does not cover the step
+            if value == value:  # NaN: the plan does not cover the step
                 return value
         compiled = self.planned(t + 1)
         if lrk_lookup(self.node.expr, &compiled.plan, &t, 1, &value, &where) != LRK_OK:
@@ -463,7 +463,7 @@ cdef class Expression:
         with nogil:
             for i in range(n):
                 x = t[i]
-                if not 0.0 <= x <= LRK_MAX_STEP:  # written by another thread since
+                if not 0.0 <= x <= LRK_MAX_STEP:  # changed by another thread meanwhile
                     in_range = False
                     break
                 step = <int64_t>x
@@ -478,7 +478,7 @@ cdef class Expression:
         return in_range
 
     def _fill(self, cnp.ndarray out, int64_t start):
-        """Fill a checked 1-D array with the steps from `start` on."""
+        """Fill a checked 1-D array with values from step `start` on."""
         held = hold("table", "out", out)  # until the end
         cdef int64_t n = out.shape[0], where = 0
         cdef lrk_dtype dtype = LRK_FLOAT64 if cnp.PyArray_TYPE(out) == cnp.NPY_FLOAT64 else LRK_FLOAT32
@@ -493,16 +493,16 @@ cdef class Expression:
             raise _overflow(self.node.expr, where)
 
     def _beginning(self, int64_t t=0):
-        """The value at step t, where a phase of no steps that lies at t counts with its start."""
+        """The value at step t; if a phase of 0 steps lies at t, the start value of that phase."""
         cdef double value
         if lrk_expr_beginning(self.node.expr, t, &value) != LRK_OK:
             raise _overflow(self.node.expr, t)
         return value
 
     def _joints(self, int64_t start, int64_t stop, int64_t at_most):
-        """The first steps within [start, stop), `at_most` of them, at which another formula begins than holds at `start`.
+        """The first `at_most` steps within [start, stop) at which a new formula begins.
 
-        Joins, restarts, jumps, the ends of ramps; in between the schedule is smooth, but for the corners of clips.
+        These are joins, restarts, jumps, ends of ramps; in between the schedule is smooth, except for the corners of clips.
         """
         cdef list joints = []
         cdef int64_t begin = 0, end = 0
@@ -515,7 +515,7 @@ cdef class Expression:
     def _plan_arrays(self, int64_t horizon, int64_t start=-1):
         """(breaks, center, coef, tail_start, period) of a plan for `horizon` steps, see lrkern.Plan.
 
-        start >= 0: of a plan that begins with the piece of step `start`, and knows no period.
+        start >= 0: of a plan that begins with the piece of step `start` and has no period.
         """
         cdef CompiledPlan compiled
         if start < 0:
@@ -549,7 +549,7 @@ cdef class Expression:
 
 
 def fill_rows(list schedules, cnp.ndarray out, int64_t start):
-    """out[i] = the steps from `start` on of schedules[i]; out is a checked 2-D array."""
+    """out[i] = values of schedules[i] from step `start` on; out is a checked 2-D array."""
     held = hold("tables", "out", out)  # until the end
     cdef int64_t n_rows = out.shape[0], n = out.shape[1], i, row = 0, where = 0
     cdef lrk_dtype dtype = LRK_FLOAT64 if cnp.PyArray_TYPE(out) == cnp.NPY_FLOAT64 else LRK_FLOAT32

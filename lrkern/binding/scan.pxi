@@ -48,7 +48,7 @@ SCAN_STATE = tuple([lrk_scan_state_names[i].decode() for i in range(LRK_N_SCAN_S
 
 
 cdef lrk_scan_rows _rows(cnp.ndarray array):
-    """A float32 or float64 array (runs, steps) whose steps lie next to each other."""
+    """A float32 or float64 array (runs, steps) with contiguous steps."""
     cdef lrk_scan_rows rows
     rows.data = cnp.PyArray_DATA(array)
     rows.pitch = cnp.PyArray_STRIDE(array, 0)
@@ -57,7 +57,7 @@ cdef lrk_scan_rows _rows(cnp.ndarray array):
 
 
 cdef _check_floats(cnp.ndarray array, int64_t size):
-    """See that an array is what C takes it for."""
+    """Check that an array has the type and size that C assumes."""
     assert cnp.PyArray_TYPE(array) == cnp.NPY_DOUBLE and cnp.PyArray_ISCARRAY(array) and cnp.PyArray_SIZE(array) == size
 
 
@@ -65,7 +65,7 @@ def scan(str rule, double sign, dict params, dict state, cnp.ndarray metrics, cn
          cnp.ndarray lr):
     """lr[run, t] after metrics[run, t]; updates `state`. Returns the name of the ISA.
 
-    `params`: for each of SCAN_PARAMS an array of 1 or of `runs` float64; `state`: for each of SCAN_STATE one of `runs`.
+    `params`: for each of SCAN_PARAMS, an array of 1 or `runs` float64; `state`: for each of SCAN_STATE, one of `runs`.
     At metric t, delayed[run, t - delay] leaves the window of greedy_smooth.
     """
     cdef lrk_scan job
@@ -92,7 +92,7 @@ def scan(str rule, double sign, dict params, dict state, cnp.ndarray metrics, cn
 
 
 def loss_driven_scan(cnp.ndarray losses, const double[:, ::1] tables, const int64_t[::1] table_of, cnp.ndarray lr):
-    """lr[run, t] = tables[table_of[run], t] where the loss falls, else the value before. Returns the name of the ISA."""
+    """lr[run, t] = tables[table_of[run], t] if the loss falls, else the previous value. Returns the name of the ISA."""
     cdef lrk_scan_rows rows = _rows(losses)
     cdef int64_t runs = losses.shape[0], steps = losses.shape[1], pitch = cnp.PyArray_STRIDE(lr, 0)
     cdef double *out = <double *>cnp.PyArray_DATA(lr)
@@ -105,7 +105,7 @@ def loss_driven_scan(cnp.ndarray losses, const double[:, ::1] tables, const int6
 
 
 def running_median(const double[::1] numbers, int64_t reach):
-    """The median of the 2 reach + 1 numbers around each; see src_c/scan/scan.h for what stands beyond the ends."""
+    """The median of the 2 reach + 1 numbers around each; see src_c/scan/scan.h for the padding at the ends."""
     cdef cnp.ndarray medians = np.empty(numbers.shape[0])
     cdef double *out = <double *>cnp.PyArray_DATA(medians)
     cdef int status

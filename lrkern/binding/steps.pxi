@@ -1,11 +1,11 @@
-# Fused optimizer steps in C: src_c/steps/run.c steps the tensors that a TensorList has checked.
+# Fused optimizer steps in C: src_c/steps/run.c updates the tensors that a TensorList has checked.
 
 cdef dict CLIPS_PER = {"list": LRK_CLIP_LIST, "group": LRK_CLIP_GROUP, "tensor": LRK_CLIP_TENSOR}
 cdef dict ROUNDINGS = {"nearest": LRK_NEAREST, "stochastic": LRK_STOCHASTIC, "split": LRK_SPLIT}
 
 
 cdef class StepList:
-    """The C engine: steps a list of tensors. See `lrkern.backends.engine.Engine`."""
+    """The C engine: updates a list of tensors. See `lrkern.backends.engine.Engine`."""
 
     cdef readonly TensorList tensors
     cdef lrk_step_list *list  # of those tensors
@@ -30,7 +30,7 @@ cdef class StepList:
         return None if self.isa == NULL else self.isa.decode()
 
     def set_options(self, options):
-        """What steps do around the rule: a `lrkern.backends.StepOptions`."""
+        """Set the options of steps outside the rule: a `lrkern.backends.StepOptions`."""
         self.tensors.zero_grad = options.zero_grad
         self.options = lrk_step_options(
             1, self.options.clip_norm, options.clip_value, CLIPS_PER[options.clip_per], options.skip_nonfinite,
@@ -51,12 +51,12 @@ cdef class StepList:
         self.list.groups[group].ema = decay
 
     def set_clip_norm(self, double limit):
-        """Set what norms are clipped to; infinity: they are not."""
+        """Set the limit of norms; infinity: no clipping."""
         self._forget(0, CLIP_NORM)
         self.options.clip_norm = limit
 
     def set_schedule(self, int64_t group, index, name, schedule, check):
-        """Let a schedule give an input at each step; without an `index` it is that of the name, "ema" or "clip_norm"."""
+        """Schedule an input; without an `index`, the one named "ema" or "clip_norm"."""
         if self.live is None:
             self.live = LiveInputs(self.tensors)
         self.live.add(group, index, name, schedule, check)
@@ -66,19 +66,19 @@ cdef class StepList:
             self.live.remove(group, place)
 
     def publish(self):
-        """Nothing: what has been set is read by the next step."""
+        """Does nothing: the next step reads what has been set."""
 
     def get_updates(self):
-        """For each tensor, how many updates it has had."""
+        """The number of updates of each tensor."""
         return [self.list.updates[i] for i in range(self.list.count)]
 
     def alone(self, function):
-        """What a function returns, called while no other thread can step."""
+        """Call a function while no other thread can use the optimizer, and return its result."""
         with self.tensors:
             return function()
 
     def held(self, function):
-        """The same, called by `alone`'s function, while arrays are known to be where they were."""
+        """The same within a function called by `alone`, with arrays checked to be in place."""
         self.tensors.hold_all()
         try:
             return function()
@@ -96,11 +96,11 @@ cdef class StepList:
             self.count, self.skipped = count, skipped
 
     def write_copies(self):
-        """Write the arrays of "copy_to" as a step would, with the parameters as they are. Called while no other thread can step."""
+        """Write the arrays of "copy_to" as a step would, from the current parameters. Call it through `alone`."""
         self.tensors.write_copies()
 
     def bind(self, list grads):
-        """Check the gradients, and keep them for steps that are given none."""
+        """Check the gradients, and keep them for steps without gradients."""
         self.tensors.acquire()
         try:
             self.tensors.bind(grads)
@@ -108,11 +108,11 @@ cdef class StepList:
             self.tensors.release()
 
     def run(self, list grads, double grad_scale):
-        """One step with these gradients (None: the bound ones), and with what schedules give for it.
+        """One step with these gradients (None: the bound ones) and the current values of schedules.
 
-        It is counted here and not by the caller: between this and a line of Python, Ctrl-C could come.
+        It is counted here, not by the caller: Ctrl-C could come before the caller's next line.
 
-        Returns what `TensorList.nonfinite` does where the step was refused for that and has done nothing, else None.
+        Returns the result of `TensorList.nonfinite` if the step was refused because of it and has done nothing, else None.
         """
         cdef lrk_step_result result
         cdef TensorList tensors = self.tensors
@@ -123,7 +123,7 @@ cdef class StepList:
             if grads is not None:
                 kept = tensors.take(grads)
             elif tensors.bound is None:
-                raise ValueError(f"{tensors.where}: grads are needed: pass them to step(), or bind() them before")
+                raise ValueError(f"{tensors.where}: grads are needed: pass them to step(), or bind() them first")
             self.options.grad_scale = grad_scale
             self.options.step = <uint64_t>self.count
             tensors.hold_all()
@@ -143,7 +143,7 @@ cdef class StepList:
             tensors.release()
 
     cdef _refresh(self):
-        """Take what schedules give for the next step."""
+        """Set the scheduled inputs of the next step."""
         cdef LiveInput one
         cdef double value
         cdef double *inputs
@@ -162,14 +162,14 @@ cdef class StepList:
 
 
 def own_name(kind, index):
-    """The name of an array where there is only one tensor."""
+    """The name of an array if there is only one tensor."""
     return kind
 
 
 def step_once(where, form, dict options, param, grad, dict states, int64_t update, needed, arrays):
-    """One step of one tensor, its update of this number from 0. `form` is an `options.Form`, `options` those it was made of.
+    """One step of one tensor, after `update` updates. `form` is an `options.Form`, `options` those it was made from.
 
-    `needed` says when a state that is missing is needed, `arrays` is the array library of the backend.
+    `needed`: for the error about a missing state, when it is needed. `arrays`: the array library of the backend.
     """
     cdef dict kept = {}
     cdef StepList tensors = StepList.__new__(StepList)
@@ -184,7 +184,7 @@ def step_once(where, form, dict options, param, grad, dict states, int64_t updat
         kept[name] = [state]
     if not cnp.PyArray_CheckExact(param):
         param = arrays.as_array(where, "param", param, written=True)
-    # The fields of a StepTensors, in their order: to make one would take longer than a small step.
+    # The fields of a StepTensors, in order: creating one would take longer than a small step.
     tensors._begin(
         TensorList(where, own_name, [param], [form.variant], [0], kept, NO_ARRAYS, None, False, arrays.as_dense_gradient, False)
     )

@@ -1,4 +1,4 @@
-# The tensors of an optimizer, for engines of every kind: arrays checked, where they lie, one thread at a time.
+# The tensors of an optimizer, for all engines: checked arrays, their memory, and the lock.
 
 from cpython.pythread cimport (
     NOWAIT_LOCK,
@@ -28,11 +28,11 @@ cdef extern from "steps/steps.h" nogil:
 
 
 
-# name of a rule -> names of its inputs, in the order that C expects
+# name of a rule -> names of its inputs, in C's order
 RULES = {lrk_rule_name(rule).decode(): tuple(lrk_rule_inputs(rule).decode().split()) for rule in range(LRK_N_RULES)}
 
 cdef dict RULE_NUMBERS = {name: number for number, name in enumerate(RULES)}
-# arrays and storages, as C and `TensorList.layout` number them; the states follow the first one
+# roles of arrays and storage types, numbered as in C and `TensorList.layout`; the states follow the first role
 ROLES = {
     "param": LRK_PARAM, "grad": LRK_GRAD, "state": LRK_STATE, "ema_param": LRK_EMA, "copy_to": LRK_COPY,
     "remainder": LRK_REMAINDER,
@@ -50,9 +50,9 @@ cdef struct gradient:
 
 
 cdef class TensorList:
-    """Parameters and all that is written along with them, checked when made; gradients, checked when they come.
+    """Parameters and all arrays written along with them, checked on creation; gradients, checked at each step.
 
-    Engines hold one. Made from the fields of a `lrkern.backends.StepTensors`, in their order.
+    Each engine has one. It is created from the fields of a `lrkern.backends.StepTensors`, in their order.
     """
 
     cdef lrk_step_list list
@@ -65,11 +65,11 @@ cdef class TensorList:
     cdef readonly list params, groups, group_of, row_lrs
     cdef dict written  # kind -> arrays
     cdef readonly list bound  # keeps bound gradients alive
-    cdef Places places, bound_places, passing_places  # of all but gradients; of bound gradients; of those of a step
-    cdef list pins  # weak references to arrays that lrkern has made: NumPy resizes none that has one
+    cdef Places places, bound_places, passing_places  # of all but gradients; of bound ones; of those of one step
+    cdef list pins  # weak references to lrkern's own arrays: NumPy refuses to resize those
     cdef bint halves, any_sparse
     cdef public bint zero_grad  # whether steps write to gradients
-    cdef unsigned long stepping  # the thread that has the lock
+    cdef unsigned long stepping  # the thread that holds the lock
     cdef PyThread_type_lock lock
 
     def __cinit__(self):
@@ -82,7 +82,7 @@ cdef class TensorList:
         dict others not None=NO_ARRAYS, row_lrs=None, bint halves=False, as_gradient=None, bint owns_states=False, clips_with=None,
     ):
         if self.params is not None:
-            raise RuntimeError("a TensorList is made once")
+            raise RuntimeError("a TensorList is initialized only once")
         cdef int64_t i, other, n = len(params)
         cdef int s
         cdef cnp.ndarray array
@@ -139,7 +139,7 @@ cdef class TensorList:
             PyThread_free_lock(self.lock)
 
     def layout(self):
-        """(addresses, storages, sizes) for kernels of another kind: a row for each tensor, a column for each role; 0 for no array."""
+        """(addresses, storages, sizes) for other engines: a row per tensor, a column per role; 0 for no array."""
         cdef int64_t i
         cdef int role
         cdef int64_t[:, ::1] addresses = np.zeros((self.list.count, LRK_N_ROLES), np.int64)
@@ -152,10 +152,10 @@ cdef class TensorList:
                 storages[i, role] = self.list.tensors[i].type[role]
         return np.asarray(addresses), np.asarray(storages), np.asarray(sizes)
 
-    # -- one thread at a time
+    # -- the lock
 
     def __enter__(self):
-        """Lock out other threads, which are refused meanwhile."""
+        """Take the lock; raises if another thread holds it."""
         self.acquire()
         self.stepping = PyThread_get_thread_ident()
         return self
@@ -164,13 +164,13 @@ cdef class TensorList:
         self.release()
 
     cdef acquire(self):
-        """Lock out other threads."""
+        """Take the lock; raises if another thread holds it."""
         if self.params is None:
-            raise RuntimeError("a TensorList must be made first")
+            raise RuntimeError("a TensorList must be initialized first")
         if not PyThread_acquire_lock(self.lock, NOWAIT_LOCK):
             if self.stepping == PyThread_get_thread_ident():
-                raise RuntimeError(f"{self.where}: what a step of an optimizer calls must not call the optimizer itself")
-            raise RuntimeError(f"{self.where}: another thread is in the middle of a step of this optimizer, or copies its state")
+                raise RuntimeError(f"{self.where}: code called by a step must not use the optimizer")
+            raise RuntimeError(f"{self.where}: the optimizer is in use by another thread")
 
     cdef void release(self) noexcept:
         self.let_go_of_all()
@@ -178,27 +178,27 @@ cdef class TensorList:
         PyThread_release_lock(self.lock)
 
     cdef void runs_python(self) noexcept:
-        """Say that code of the user may run now, which may call the optimizer."""
+        """Note that user code may run now, which may call the optimizer."""
         self.stepping = PyThread_get_thread_ident()
 
-    # -- where arrays are
+    # -- memory
 
     def hold(self):
-        """See that all arrays are where they were, and keep there what can be kept, until `let_go`."""
+        """Check that no array has moved, and hold their memory where possible, until `let_go`."""
         self.hold_all()
 
     def let_go(self):
-        """Give back what is held."""
+        """Release what is held."""
         self.let_go_of_all()
 
     cdef bint hold_all(self) except -1:
-        """See that all arrays, those of bound gradients included, are where they were; what can be held is held until `let_go_of_all`."""
+        """Check that no array has moved, bound gradients included; hold memory where possible, until `let_go_of_all`."""
         cdef Places bound = self.bound_places
         if self.places.loans is not None:
             self._refuse_moved(self.places.take())
         if bound is not None and bound.loans is not None:
             self._refuse_moved(bound.take())
-        # After all that may run somebody's code.
+        # After everything that may run user code.
         self._look(self.places)
         if bound is not None:
             self._look(bound)
@@ -219,14 +219,14 @@ cdef class TensorList:
             self.bound_places.give_back()
 
     cdef _refuse_what_moved(self):
-        """Raises where another array than a gradient is not where it was."""
+        """Raise if an array other than a gradient has moved."""
         if self.places.loans is not None:
             self._refuse_moved(self.places.take())
         self._look(self.places)
 
     cdef _refuse_moved(self, tuple array):
         if array is not None:
-            again = "bind it again" if array[0] == "grad" else "make another optimizer"
+            again = "bind it again" if array[0] == "grad" else "create a new optimizer"
             raise ValueError(moved(self.where, self.label(*array), again))
 
     cdef bint _fits(self, object array) except -1:
@@ -238,12 +238,12 @@ cdef class TensorList:
         )
 
     cdef _written(self, kind, int role, int64_t index, array, bint is_own):
-        """Note an array, or None, that a step writes besides the parameter. `is_own`: lrkern has made it."""
+        """Register an array, or None, that a step writes besides the parameter. `is_own`: lrkern created it."""
         cdef lrk_step_tensor *tensor = &self.list.tensors[index]
         if array is None:
             return
         tensor.data[role] = cnp.PyArray_DATA(<cnp.ndarray>array) if cnp.PyArray_Check(array) else NULL
-        if role == LRK_REMAINDER:  # made by the optimizer, and of no float type
+        if role == LRK_REMAINDER:  # created by the optimizer, and not a float type
             tensor.type[role] = LRK_BF16
             self.pins.append(PyWeakref_NewRef(array, None))
             return
@@ -256,35 +256,35 @@ cdef class TensorList:
             self._note(kind, index, <cnp.ndarray>array)
 
     cdef _note(self, kind, int64_t index, cnp.ndarray array):
-        """Remember where the memory of an array is, for steps to see that it stays there."""
+        """Record the memory of an array, so that steps can check that it has not moved."""
         if not self.places.add(array, kind, index):
-            raise ValueError(f"{self.where}: {self.label(kind, index)} must be in memory that is there; {GONE}")
+            raise ValueError(f"{self.where}: {self.label(kind, index)} must be in valid memory; {GONE}")
 
     cdef _take_row_lrs(self, int64_t index, cnp.ndarray lrs):
-        """Note the learning rates of rows."""
+        """Register the learning rates per row."""
         cdef lrk_step_tensor *tensor = &self.list.tensors[index]
         cdef int64_t size = cnp.PyArray_SIZE(lrs)
         if cnp.PyArray_TYPE(lrs) != cnp.NPY_DOUBLE or not cnp.PyArray_ISCARRAY_RO(lrs) or size * tensor.width != tensor.size:
-            raise ValueError(f"{self.where}: row_lrs must be float64, one for each row")
+            raise ValueError(f"{self.where}: row_lrs must be float64, one per row")
         tensor.row_lrs = <const double *>cnp.PyArray_DATA(lrs)
         self.pins.append(PyWeakref_NewRef(lrs, None))
 
     # -- gradients
 
     def take(self, list grads not None):
-        """Check gradients, one for each tensor or None, and let the layout have them. Returns what must stay alive."""
+        """Check gradients, one array or None per tensor, and add them to the layout. Returns what must stay alive."""
         kept = self.take_all(grads, self.passing_places)
         self.bound, self.bound_places = None, None
         return kept
 
     def bind(self, list grads not None):
-        """The same, for gradients that later steps read as well: `bound` keeps them."""
+        """The same for gradients that later steps read as well; they are kept in `bound`."""
         cdef Places places = Places.__new__(Places, self.list.count)
         self.bound, self.bound_places = self.take_all(grads, places), places
         return self.bound
 
     def nonfinite(self):
-        """The tensors whose gradients are not finite: (tensor, place in the parameter's memory, value) of each's first element."""
+        """(tensor, position in the parameter's memory, value) of the first non-finite element of each tensor's gradient."""
         cdef int64_t i, element
         cdef double value = 0
         cdef list found = []
@@ -295,24 +295,24 @@ cdef class TensorList:
         return found
 
     def overwrite(self, list pairs):
-        """Copy the second array of each pair into the first; all are where they were."""
+        """Copy the second array of each pair into the first; none of them has moved."""
         held = [hold(self.where, "state", saved) for _, saved in pairs]
         self.hold_all()
         for own, saved in pairs:
             own[...] = saved
 
     def write_copies(self):
-        """Write the arrays of "copy_to" as a step would, with the parameters as they are."""
+        """Write the arrays of "copy_to" as a step would, from the current parameters."""
         with nogil:
             lrk_step_copy(&self.list)
 
     def largest_lr(self, int64_t group):
-        """The largest learning rate of a group's rows; None where rows have none of their own."""
+        """The largest learning rate of a group's rows; None if rows share one."""
         rows = [lrs for g, lrs in zip(self.group_of, self.row_lrs) if g == group and lrs is not None]
         return max(float(np.max(lrs, initial=0.0)) for lrs in rows) if rows else None
 
     cdef list take_all(self, list grads, Places places):
-        """Check all gradients, then make the C list use them. Returns what must stay alive."""
+        """Check all gradients, then set them in the C list. Returns what must stay alive."""
         cdef int64_t i, other, n = self.list.count, n_spans = 0, bytes
         cdef lrk_step_tensor *tensor
         cdef gradient *staged
@@ -322,7 +322,7 @@ cdef class TensorList:
         if len(grads) != n:
             raise ValueError("grads must be as many as params")
         kept = self._as_arrays(grads, places)
-        for i in range(n):  # runs nobody's code, so that what is checked here is what C reads
+        for i in range(n):  # runs no Python code, so that C reads what is checked here
             tensor = &self.list.tensors[i]
             staged = &self.staged[i]
             staged.data = NULL
@@ -347,7 +347,7 @@ cdef class TensorList:
                 self._refuse_gone(i)
             staged.data = cnp.PyArray_DATA(array)
             bytes = cnp.PyArray_NBYTES(array)
-            # What has been checked at the last step, and has as many elements as then.
+            # Checked at the last step, and of the same size since.
             if (
                 staged.data != tensor.data[LRK_GRAD] or staged.type != tensor.type[LRK_GRAD]
                 or staged.is_sparse or tensor.sparse != NULL
@@ -374,7 +374,7 @@ cdef class TensorList:
         return kept
 
     cdef list _as_arrays(self, list grads, Places places):
-        """The gradients as arrays of NumPy's own class, or tuples of such; their memory, where it is lent, is held."""
+        """The gradients as plain numpy.ndarrays, or tuples of these; borrowed memory is held."""
         cdef list kept = grads
         cdef cnp.ndarray array
         cdef int64_t i
@@ -393,16 +393,16 @@ cdef class TensorList:
                 grad = self._values(kept[i])
             array = <cnp.ndarray?>grad
             if places is self.passing_places and cnp.PyArray_CHKFLAGS(array, cnp.NPY_ARRAY_OWNDATA):
-                continue  # looked at once more below, and then used at once
+                continue  # checked again below and then used immediately
             if not places.add(array, "grad", i):
                 self._refuse_gone(i)
         return kept
 
     cdef _refuse_gone(self, int64_t index):
-        raise ValueError(f"{self.where}: {self.label('grad', index)} must be in memory that is there; {GONE}")
+        raise ValueError(f"{self.where}: {self.label('grad', index)} must be in valid memory; {GONE}")
 
     cdef _take_rows(self, int64_t index, tuple rows):
-        """Note the rows of a sparse gradient (values, index, begin, order), and see that they are within the parameter."""
+        """Register the rows of a sparse gradient (values, index, begin, order), checked to be within the parameter."""
         cdef lrk_step_tensor *tensor = &self.list.tensors[index]
         cdef lrk_step_sparse *sparse = &self.staged[index].sparse
         cdef cnp.ndarray values = <cnp.ndarray?>rows[0]
@@ -427,7 +427,7 @@ cdef class TensorList:
         return grad[0] if type(grad) is tuple else grad
 
     cdef _refuse(self, kind, index, array):
-        self._refuse_what_moved()  # like which the array may well be
+        self._refuse_what_moved()  # because the array may be like a parameter that has moved
         like = None if kind == "param" else self.params[index]
         raise HOOKS["array_error"](
             self.where, self.label(kind, index), array, written=kind != "grad" or self.zero_grad, like=like,

@@ -1,7 +1,7 @@
-"""Arrays on a device: whose they are, where they lie, and the few things that optimizers do with them outside of steps.
+"""Arrays on a device: conversion from other libraries, and what optimizers do with them outside of steps.
 
-Inside lrkern such an array is a `DeviceArray`: a NumPy array in name only, with the shape, strides, dtype and address of the
-device's memory, so that everything that checks arrays checks these, too. `given` is the array of the user's library.
+Inside lrkern such an array is a `DeviceArray`: a NumPy array without accessible elements, with the shape, strides, dtype and
+address of the device array, so that the checks for arrays work for it as well. `given` is the array of the user's library.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ is_bfloat16 = _arrays.is_bfloat16
 
 
 class DeviceArray(np.ndarray[Any, Any]):
-    """Shape, strides, dtype and address of an array whose elements the CPU cannot reach."""
+    """Shape, strides, dtype and address of an array whose elements the CPU cannot access."""
 
     owner: Any
     """Keeps the memory alive."""
@@ -46,10 +46,10 @@ class DeviceArray(np.ndarray[Any, Any]):
     library: str
 
     def _unreachable(self, *args: Any, **kwargs: Any) -> Any:
-        raise TypeError("the elements of this array are in the memory of a device")
+        raise TypeError("the elements of this array are in device memory")
 
     def __array_function__(self, function: Any, types: Any, arguments: Any, options: Any) -> Any:
-        if function is not np.may_share_memory:  # which looks at addresses only
+        if function is not np.may_share_memory:  # this one uses addresses only
             return self._unreachable()
         return super().__array_function__(function, types, arguments, options)
 
@@ -63,17 +63,17 @@ class DeviceArray(np.ndarray[Any, Any]):
 
     @property
     def address(self) -> int:
-        """Of the first element."""
+        """The address of the first element."""
         return int(self.ctypes.data)
 
 
 class Pair(NamedTuple):
-    """A gradient given as (indices, values)."""
+    """A gradient (indices, values)."""
 
     indices: DeviceArray
     values: DeviceArray
     rows: int
-    """Of the parameter."""
+    """The number of rows of the parameter."""
 
 
 def _at(owner: Any, address: int, shape: Any, strides: Any, dtype: Any, writable: bool, device_id: int) -> DeviceArray:
@@ -97,26 +97,26 @@ def _named(array: Any, owner: Any, device_id: int) -> DeviceArray:
 
 
 def as_array(where: str, name: str, value: Any, *, written: bool) -> Any:
-    """The value as a DeviceArray; what is no array as it is, and an error for arrays elsewhere."""
+    """`value` as a DeviceArray; other objects unchanged; an error for arrays that are not on a device."""
     if isinstance(value, DeviceArray):
         return value
     if written and type(value).__module__.partition(".")[0] in ("jax", "jaxlib"):
         raise TypeError(f"{where}: {name} must be writable; got a JAX array, which is immutable")
     owner = value
     if getattr(value, "requires_grad", False):
-        value = value.detach()  # the same memory, without the history that torch refuses to export
+        value = value.detach()  # the same memory without autograd history, which torch refuses to export
     if SIMULATED and getattr(value, "__cuda_ndarray__", False):
         return _named(value._ary, owner, 0)
-    if getattr(value, "is_neg", bool)():  # torch exports such a tensor without a word about it
-        wanted = "in memory as it is read; got a tensor of the opposite sign: use resolve_neg()"
-        raise TypeError(f"{where}: {name} must be {wanted}")
+    if getattr(value, "is_neg", bool)():  # torch exports it silently
+        wanted = "must not have its negative bit set; got such a tensor: call resolve_neg() first"
+        raise TypeError(f"{where}: {name} {wanted}")
     interface = interface_of(value)
     if interface is not None:
         return _from_interface(where, name, owner, interface)
     if hasattr(value, "__dlpack_device__") and value.__dlpack_device__()[0] in _DLPACK_CUDA:
         return _from_dlpack(where, name, value, owner)
     if isinstance(value, np.ndarray) or hasattr(value, "__dlpack__"):
-        got = f"got one in the CPU's memory, {_checks.describe(value)}"
+        got = f"got one in CPU memory, {_checks.describe(value)}"
         raise TypeError(f"{where}: {name} must be an array on a CUDA device; {got}")
     return value
 
@@ -125,7 +125,7 @@ def interface_of(value: Any) -> dict[str, Any] | None:
     """The CUDA array interface of an array, if it has one."""
     try:
         found: dict[str, Any] | None = getattr(value, "__cuda_array_interface__", None)
-    except (KeyError, TypeError):  # older torch, of dtypes that it has no letter for: DLPack knows them
+    except (KeyError, TypeError):  # older torch, for dtypes without a type string: DLPack has them
         return None
     return found
 
@@ -133,13 +133,13 @@ def interface_of(value: Any) -> dict[str, Any] | None:
 def _from_interface(where: str, name: str, owner: Any, interface: dict[str, Any]) -> DeviceArray:
     address, read_only = interface["data"]
     typestr = interface["typestr"]
-    if typestr[1:] == "V2":  # how libraries write bfloat16, for which there is no letter
+    if typestr[1:] == "V2":  # how libraries denote bfloat16, which has no type string
         dtype = _arrays.bfloat16(f"{where} with bfloat16 arrays")
     else:
         dtype = np.dtype(typestr)
     if interface.get("mask") is not None:
         raise TypeError(f"{where}: {name} must be an array without a mask")
-    address = address or 0  # of empty arrays
+    address = address or 0  # empty arrays may have None
     if address == 0 and 0 not in interface["shape"]:
         raise TypeError(f"{where}: {name} must be an array in memory; got one at address 0")
     device_id = _device_of(owner, address)
@@ -149,13 +149,13 @@ def _from_interface(where: str, name: str, owner: Any, interface: dict[str, Any]
 def _from_dlpack(where: str, name: str, value: Any, owner: Any) -> DeviceArray:
     kind, device_id = value.__dlpack_device__()
     wanted = f"{where}: {name} must be an array of {', '.join(_arrays.DTYPES)}; got {type(value).__name__}"
-    try:  # -1: no synchronisation; whoever launches on another stream than the producer's has to see to that
+    try:  # -1: no synchronization; code that launches on another stream than the producer's must synchronize
         capsule = value.__dlpack__(stream=-1)
-    except Exception as error:  # of a library of somebody else's
+    except Exception as error:  # another library may raise anything
         raise TypeError(f"{where}: {name} cannot be used: {error}") from None
     try:
         array = _core.array_of_capsule(capsule, lambda code, bits: _arrays.dlpack_dtype(where, code, bits), (kind,))
-    except ValueError as error:  # what is no capsule, or has been used before
+    except ValueError as error:  # not a capsule, or a used one
         raise TypeError(f"{wanted}: {error}") from None
     if array is None:
         raise TypeError(wanted)
@@ -172,13 +172,13 @@ def _device_of(owner: Any, address: int) -> int:
 
 
 def as_dense_gradient(where: str, name: str, grad: Any, param: Any, written: bool) -> Any:
-    """A gradient that is no DeviceArray yet; None if it is no array at all."""
+    """A gradient as a DeviceArray; None if it is not an array."""
     array = as_array(where, name, grad, written=written)
     return array if isinstance(array, DeviceArray) else None
 
 
 def as_gradient(takes_rows: bool, halves: bool, where: str, name: str, grad: Any, param: Any, written: bool) -> Any:
-    """The same, or a `Pair`, where a rule takes gradients of rows and this is one."""
+    """The same, or a `Pair` for sparse gradients of rules that take them."""
     _arrays.check_rows_are_taken(takes_rows, where, name, grad)
     if not isinstance(grad, tuple):
         return as_dense_gradient(where, name, grad, param, written)
@@ -193,7 +193,7 @@ def as_gradient(takes_rows: bool, halves: bool, where: str, name: str, grad: Any
 
 
 def _empty_like(param: DeviceArray, dtype: npt.DTypeLike) -> DeviceArray:
-    """A new array in the shape and memory order of another. What Numba has no name for is kept as bits."""
+    """A new array with the shape and memory order of another. Dtypes that Numba does not have are stored as bits."""
     wanted = np.dtype(dtype)
     held = np.dtype(np.uint16) if wanted.name == "bfloat16" else wanted
     strides = tuple(one // param.itemsize * held.itemsize for one in param.strides)
@@ -206,7 +206,7 @@ def _empty_like(param: DeviceArray, dtype: npt.DTypeLike) -> DeviceArray:
 
 
 def storage_of(dtype: np.dtype[Any], halves: bool) -> int:
-    """How elements of a dtype are stored, as `_elements` numbers it."""
+    """The storage type of a dtype, as numbered in `_elements`."""
     if halves and dtype == np.uint16:
         return _elements.BFLOAT16
     return _STORAGES[dtype.name]
@@ -270,7 +270,7 @@ def _make_copy(storage: int, split: bool, to: int) -> Any:
 
 
 def write_copy(param: DeviceArray, remainder: DeviceArray | None, copy: DeviceArray, halves: bool) -> None:
-    """Write a parameter to an array of another dtype. `remainder`: of one that is split."""
+    """Copy a parameter to an array of another dtype. `remainder`: the extra bits of a split parameter."""
     made = _make_copy(storage_of(param.dtype, halves), remainder is not None, storage_of(copy.dtype, halves))
     _launch(made, param, param.address, 0 if remainder is None else remainder.address, copy.address, param.size)
 
@@ -286,7 +286,7 @@ _MOST_BLOCKS = 2048
 
 
 def zeros_like(param: DeviceArray, dtype: npt.DTypeLike) -> DeviceArray:
-    """Zeros, in the shape and memory order of a parameter."""
+    """Zeros with the shape and memory order of a parameter."""
     array = _empty_like(param, dtype)
     clear(array)
     return array
@@ -307,7 +307,7 @@ def fill(array: DeviceArray, value: float, halves: bool) -> None:
 
 
 def in_computed_type(param: DeviceArray, halves: bool) -> DeviceArray:
-    """A copy of a parameter in the type that its steps are computed in, in the same memory order."""
+    """A copy of a parameter, in the same memory order, in the dtype of its computation."""
     array = _empty_like(param, computed_in(param))
     convert = _make_convert(storage_of(param.dtype, halves), storage_of(array.dtype, False))
     _launch(convert, array, param.address, array.address, array.size)
@@ -315,18 +315,18 @@ def in_computed_type(param: DeviceArray, halves: bool) -> DeviceArray:
 
 
 def address_of(array: DeviceArray | None) -> Callable[[], int] | None:
-    """What tells where the memory of the array is that this one came from, if its library, torch, can give it other memory."""
+    """A function that returns the current address of the user's array, if its library (torch) can replace its memory."""
     owner = getattr(array, "owner", None)
     return getattr(owner[0] if isinstance(owner, tuple) else owner, "data_ptr", None)
 
 
 def given(array: DeviceArray) -> Any:
-    """The array of the library that it comes from."""
+    """The user's own array."""
     return array.owner
 
 
 def copy(array: DeviceArray) -> Any:
-    """The elements, in the CPU's memory, in the same memory order, gaps included. Waits for the kernels on the stream."""
+    """A copy in CPU memory, in the same memory order, gaps included. Waits for the kernels on the stream."""
     if array.size == 0:
         return np.empty(array.shape, array.dtype)
     steps = [(n - 1) * step for n, step in zip(array.shape, array.strides, strict=True)]
@@ -340,7 +340,7 @@ in_cpu_memory = copy
 
 
 def overwrite(array: DeviceArray, values: Any) -> None:
-    """Set all elements to those of an array in the CPU's memory."""
+    """Set all elements to those of an array in CPU memory."""
     if array.size == 0:
         return
     raw = np.empty(array.nbytes, np.uint8)

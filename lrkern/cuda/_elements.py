@@ -1,8 +1,8 @@
-"""Elements between memory and registers: what is stored in any of four types is computed in one of two.
+"""Elements between memory and registers: four storage types, converted to one of two types of computation.
 
-A reader or writer is made for a storage (None: there is no such array, and it does nothing), the type T that is computed in,
-and the number of neighbours that a thread handles at once. Wide ones move 16 bytes at a time wherever that many are there.
-Each is made once: compiling them takes most of the time that a kernel takes.
+A reader or writer is made for a storage type (None: no array, and it does nothing), the type T of the computation, and the
+number of adjacent elements that a thread handles at once. Wide ones move 16 bytes at a time where possible. Readers and writers
+are cached: compiling them takes most of the compile time of a kernel.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from lrkern.pointwise import storage as _storage
 from lrkern.pointwise.primitives import pointwise
 
 FLOAT32, FLOAT64, BFLOAT16, FLOAT16 = _core.STORAGES.values()
-"""As C numbers them."""
+"""Storage types, numbered as in C."""
 
 CARRIERS = (np.float32, np.float64, np.uint16, np.uint16)
-"""What memory holds of each."""
+"""The dtype in memory of each storage type."""
 
 Function = Callable[..., Any]
 
 
 def itemsize(storage: int) -> int:
-    """Bytes of an element."""
+    """Bytes per element."""
     return np.dtype(CARRIERS[storage]).itemsize
 
 
@@ -77,7 +77,7 @@ def _to_storage(storage: int, t: type[Any]) -> Function:
 
 @cache
 def reader(storage: int | None, t: type[Any], lanes: int) -> Function:
-    """read(address, i, out): elements i, i + 1, ... of an array into out[0], out[1], ...; zeros where there is no array."""
+    """read(address, i, out): elements i, i + 1, ... of an array into out[0], out[1], ...; zeros without an array."""
     if storage is None:
 
         def clear(address: int, i: int, out: Any) -> None:
@@ -104,7 +104,7 @@ def reader(storage: int | None, t: type[Any], lanes: int) -> Function:
 
 @cache
 def reader_of_split(lanes: int) -> Function:
-    """read(address, remainders, i, out), for bfloat16 with another 16 bits of each element elsewhere."""
+    """read(address, remainders, i, out), for bfloat16 with another 16 bits of each element in `remainders`."""
     at_once = min(lanes, WIDEST // 2)
     access, access_rest = load(np.uint16, at_once), load(np.int16, at_once)
     join = _storage.join_split
@@ -124,7 +124,7 @@ def reader_of_split(lanes: int) -> Function:
 
 @cache
 def clearer(storage: int | None, t: Any, lanes: int) -> Function:
-    """clear(address, i): zeros in the place of elements i, i + 1, ...; nothing where there is no array."""
+    """clear(address, i): sets elements i, i + 1, ... to zero; does nothing without an array."""
     write = writer(storage, t, lanes)
 
     def clear(address: int, i: int) -> None:
@@ -137,9 +137,9 @@ def clearer(storage: int | None, t: Any, lanes: int) -> Function:
 
 
 def converted(count: int, expression: str, **scope: Any) -> Function:
-    """converted(values, begin, i, key): `count` values from `begin` on, each converted, as what `store` takes.
+    """converted(values, begin, i, key): `count` values from `begin` on, converted, in the form that `store` takes.
 
-    Its text is made here because a tuple cannot be filled by a loop. In `expression` x is the value, and e its number.
+    Its source is generated because a loop cannot fill a tuple. In `expression`, x is the value and e its element number.
     """
     items = [expression.format(x=f"values[begin + {k}]", e=f"i + begin + {k}") for k in range(count)]
     exec(f"def converted(values, begin, i, key): return {', '.join(items)}", scope)
@@ -149,9 +149,9 @@ def converted(count: int, expression: str, **scope: Any) -> Function:
 
 @cache
 def writer(storage: int | None, t: type[Any], lanes: int, stream: int | None = None) -> Function:
-    """write(address, i, values, mixed): the reverse of `read`; nothing where there is no array.
+    """write(address, i, values, mixed): the inverse of `read`; does nothing without an array.
 
-    With a `stream`, bfloat16 and float16 are rounded stochastically; `mixed` is `_storage.random_seed`'s.
+    With a `stream`, bfloat16 and float16 are rounded stochastically; `mixed` comes from `storage.random_seed`.
     """
     if storage is None:
 
@@ -187,7 +187,7 @@ def writer(storage: int | None, t: type[Any], lanes: int, stream: int | None = N
 
 @cache
 def writer_of_split(lanes: int) -> Function:
-    """write(address, remainders, i, values), for what `reader_of_split` reads."""
+    """write(address, remainders, i, values), the inverse of `reader_of_split`."""
     at_once = min(lanes, WIDEST // 2)
     access, access_rest = store(np.uint16, at_once), store(np.int16, at_once)
     high = converted(at_once, "split({x})[0]", split=_storage.split)

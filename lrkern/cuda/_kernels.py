@@ -1,7 +1,7 @@
-"""The step kernels: every array of a tensor is read once, worked on in registers, and written once.
+"""The step kernels: every array of a tensor is read once, updated in registers, and written once.
 
-One launch steps a whole list: block b of the grid works on chunk b of the map, (tensor, first element), and finds the
-addresses of the tensor's arrays in the table. What differs between lists is compiled in: see `Layout`.
+One launch updates a whole list: block b of the grid works on chunk b of the map, (tensor, first element), and finds the
+addresses of the tensor's arrays in the table. The layout is a compile-time constant: see `Layout`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import numpy as np
 
 from lrkern import _core
 from lrkern.cuda import _elements, _rows
-from lrkern.cuda._fields import (
+from lrkern.cuda._platform import CHUNK, WIDEST, cuda, device, kernel, load
+from lrkern.cuda._table_layout import (
     ADDRESSES,
     CONTROL_SKIPS,
     FACTOR,
@@ -33,16 +34,15 @@ from lrkern.cuda._fields import (
     with_lr,
     writer_of_scalars,
 )
-from lrkern.cuda._platform import CHUNK, WIDEST, cuda, device, kernel, load
 from lrkern.pointwise.pipeline import averaged, prepared
 from lrkern.rules import FAMILIES
 
 PARAM, GRAD, STATE, EMA, COPY, REMAINDER = _core.ROLES.values()
-"""Places of addresses in a row of the table."""
+"""Columns of addresses in a row of the table."""
 
 
 class Layout(NamedTuple):
-    """What tensors that are stepped by one launch have in common. Storages are numbered as in `_elements`; None: no array."""
+    """Properties of all tensors that one launch updates. Storage types are numbered as in `_elements`; None: no array."""
 
     rule: str
     param: int
@@ -53,29 +53,29 @@ class Layout(NamedTuple):
     split: bool
     zero_grad: bool
     stochastic: bool
-    """Whether the parameter is rounded so, where it is stored in 16 bits."""
+    """Whether a 16-bit parameter is rounded stochastically."""
     stochastic_states: bool
     row_lrs: bool
     sparse: bool
-    """Gradients are given as (indices, values)."""
+    """Whether gradients are (indices, values)."""
 
     @property
     def t(self) -> Any:
-        """What is computed in."""
+        """The type of the computation."""
         return np.float64 if self.param == _elements.FLOAT64 else np.float32
 
     @property
     def lanes(self) -> int:
-        """Neighbours that a thread works on: so many that an access to the narrowest array is a wide one."""
+        """Adjacent elements per thread: enough to make the access to the narrowest array a wide one."""
         average = _elements.FLOAT64 if self.param == _elements.FLOAT64 else _elements.FLOAT32
         storages = [self.param, self.grad, *self.states, self.copy, average if self.ema else None]
         return WIDEST // min(_elements.itemsize(one) for one in storages if one is not None)
 
 
 def make_block(layout: Layout, lanes: int) -> Any:
-    """block(places, i, source, c, around, mixed): a step of elements i, ..., i + lanes - 1; the gradient is at `source`.
+    """block(places, i, source, c, around, mixed): updates elements i, ..., i + lanes - 1; the gradient is at `source`.
 
-    Numbers of T go from one function to the next through arrays: in the simulator, what compiled functions return is of no T.
+    Numbers are passed between functions in arrays of type T: in the simulator, return values lose their type.
     """
     t, update = layout.t, FAMILIES[layout.rule].update
     average = (_elements.FLOAT64 if t is np.float64 else _elements.FLOAT32) if layout.ema else None
@@ -141,7 +141,7 @@ def param_access(layout: Layout, lanes: int) -> tuple[Any, Any]:
 
 
 def _make_take(layout: Layout, lanes: int) -> Any:
-    """take(values, source, g): the gradient, in T, which becomes 0 in memory if that is asked for."""
+    """take(values, source, g): reads the gradient in T, and sets it to 0 in memory if requested."""
     if layout.sparse:
         return _rows.reader(layout.grad, layout.t, lanes, layout.zero_grad)
     read, clear = _elements.reader(layout.grad, layout.t, lanes), _make_clear(layout, lanes)
@@ -158,7 +158,7 @@ def _make_clear(layout: Layout, lanes: int) -> Any:
 
 
 def _make_clear_span(layout: Layout) -> Any:
-    """clear(address, begin, middle, end): the zeros of a skipped step, into what `_middle` divides."""
+    """clear(address, begin, middle, end): zeroes the gradients of a skipped step, in the two parts that `_middle` divides."""
     lanes = layout.lanes
     wide, single = _make_clear(layout, lanes), _make_clear(layout, 1)
 
@@ -177,7 +177,7 @@ def _make_clear_span(layout: Layout) -> Any:
 
 @device
 def _middle(tensors: Any, tensor: int, begin: int, end: int, lanes: int) -> int:
-    """Where a chunk ends that can be worked on `lanes` at a time."""
+    """The end of the part of a chunk that is processed `lanes` at a time."""
     return end - (end - begin) % lanes if tensors[tensor, WIDE] != 0 else begin
 
 
@@ -185,7 +185,7 @@ def _middle(tensors: Any, tensor: int, begin: int, end: int, lanes: int) -> int:
 def make_step(layout: Layout) -> Any:
     """The kernel step(tensors, chunks, coefs, control, random), for blocks of any number of threads.
 
-    Loops are not over `range`: for a step that is no constant, it divides.
+    Loops do not use `range`, which divides if its step is not a constant.
     """
     if layout.row_lrs or layout.sparse:
         return _make_step_of_rows(layout)
@@ -220,10 +220,10 @@ def make_step(layout: Layout) -> Any:
 
 
 def _make_step_of_rows(layout: Layout) -> Any:
-    """The kernel step(tensors, chunks, coefs, control, random, inputs, updates, entries), for tensors whose rows differ.
+    """The kernel step(tensors, chunks, coefs, control, random, inputs, updates, entries), for tensors with differing rows.
 
-    They have learning rates of their own, or gradients given as (indices, values): chunks are cut out of the values in the
-    order of `entries`, and only those of the first entry of each row are worked on.
+    Rows have their own learning rates, or gradients are (indices, values): chunks are then parts of the values in the order of
+    `entries`, and only those of the first entry of each row are processed.
     """
     lanes = layout.lanes
     wide, single = _make_block_of_rows(layout, lanes), _make_block_of_rows(layout, 1)
@@ -260,7 +260,7 @@ def _make_step_of_rows(layout: Layout) -> Any:
 
 
 def _make_block_of_rows(layout: Layout, lanes: int) -> Any:
-    """block(places, i, entries, rows, scalars, around, mixed): of neighbours in the gradient, all in one row."""
+    """block(places, i, entries, rows, scalars, around, mixed): updates adjacent elements of one row."""
     block, scalars_at = make_block(layout, lanes), _make_scalars_at(layout)
     row_of, source_of = _rows.dense_row_of, _rows.dense_source_of
     if layout.sparse:
@@ -278,10 +278,10 @@ def _make_block_of_rows(layout: Layout, lanes: int) -> Any:
 
 
 def _make_scalars_at(layout: Layout) -> Any:
-    """scalars_at(scalars, lrs, row): those of a row.
+    """scalars_at(scalars, lrs, row): the scalars of a row.
 
-    A thread computes them for each row that it meets, in float64: written to memory by another kernel, they would take more of
-    its bandwidth than rows do.
+    Each thread computes them in float64 for each of its rows: reading them from memory would take more bandwidth than the rows
+    themselves.
     """
     if not layout.row_lrs:
 

@@ -1,4 +1,4 @@
-"""Memory at an address, for numba-cuda: neighbours are loaded and stored by one instruction."""
+"""Memory at an address, for numba-cuda: adjacent elements are loaded and stored by one instruction."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from llvmlite import ir
 from numba.cuda import types
 from numba.cuda.extending import intrinsic
 
-_GLOBAL = 1  # the address space: without it, each access would ask where its address lies
+_GLOBAL = 1  # the address space: without it, accesses would be generic and slower
 _INDEX = ir.IntType(32)
 
 
@@ -68,12 +68,12 @@ def make_store(dtype: np.dtype[Any], lanes: int) -> Any:
 
 
 def _words(kind: Any, size: int, lanes: int) -> tuple[Any, int]:
-    """The type that an access moves, and elements per word of it: PTX has no vectors of eight halves."""
+    """The type of an access, and the elements per word: PTX has no vectors of eight halves."""
     if lanes == 1:
         return kind, 1
     return (ir.VectorType(ir.IntType(32), lanes // 2), 2) if size == 2 else (ir.VectorType(kind, lanes), 1)
 
 
 def _pointer(context: Any, builder: Any, address: Any, words: Any) -> tuple[Any, int]:
-    """The address as a pointer, and the bytes there."""
+    """The address as a pointer, and the size of the access in bytes."""
     return builder.inttoptr(address, ir.PointerType(words, _GLOBAL)), context.get_abi_sizeof(words)

@@ -1,4 +1,4 @@
-"""Memory at an address, for numba-cuda-mlir: neighbours are loaded and stored by one instruction."""
+"""Memory at an address, for numba-cuda-mlir: adjacent elements are loaded and stored by one instruction."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numba_cuda_mlir._mlir.dialects import arith, llvm
 
 from lrkern.cuda._numba_cuda_mlir import declare
 
-_GLOBAL = 1  # the address space: without it, each access would ask where its address lies
+_GLOBAL = 1  # the address space: without it, accesses would be generic and slower
 
 
 def make_load(dtype: np.dtype[Any], lanes: int) -> Any:
@@ -64,7 +64,7 @@ def make_store(dtype: np.dtype[Any], lanes: int) -> Any:
 
 
 def _words(kind: Any, size: int, lanes: int) -> tuple[Any, int]:
-    """The type that an access moves, and elements per word of it: PTX has no vectors of eight halves."""
+    """The type of an access, and the elements per word: PTX has no vectors of eight halves."""
     if lanes == 1:
         return kind, 1
     return (ir.VectorType.get([lanes // 2], _int32()), 2) if size == 2 else (ir.VectorType.get([lanes], kind), 1)

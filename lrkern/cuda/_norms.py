@@ -1,8 +1,8 @@
-"""Norms: the squares of all gradients, or of what LARS and LAMB measure in each tensor; see docs/steps.md ("Norm").
+"""Norms of all gradients, or of what LARS and LAMB measure in each tensor; see docs/steps.md ("Norm").
 
-A block of 1024 elements belongs to four threads. Each has four of the sixteen accumulators and takes four neighbours at a
-time, in ascending order. Sums of blocks go to exact sums (`_exact_sum`), first to one of the thread block, so that few atomics
-reach memory.
+Four threads process a block of 1024 elements. Each has four of the sixteen accumulators and takes four adjacent elements at a
+time, in ascending order. Block sums are added exactly (`exact_sum`), first within the thread block, so that few atomics go to
+memory.
 """
 
 from __future__ import annotations
@@ -14,7 +14,10 @@ import numpy as np
 
 from lrkern import _core
 from lrkern.cuda import _elements, _rows
-from lrkern.cuda._fields import (
+from lrkern.cuda._kernels import GRAD, STATE, Layout, param_access
+from lrkern.cuda._overloads import native
+from lrkern.cuda._platform import THREADS, atomic_add, cuda, device, kernel, types
+from lrkern.cuda._table_layout import (
     ADDRESSES,
     CLIP,
     FACTOR,
@@ -26,9 +29,6 @@ from lrkern.cuda._fields import (
     WIDE,
     reader_of_scalars,
 )
-from lrkern.cuda._kernels import GRAD, STATE, Layout, param_access
-from lrkern.cuda._platform import THREADS, atomic_add, cuda, device, kernel, types
-from lrkern.cuda._words import native
 from lrkern.pointwise.exact_sum import BINS, parts, total
 from lrkern.pointwise.pipeline import prepared
 from lrkern.pointwise.primitives import pointwise, product, sqrt
@@ -36,7 +36,7 @@ from lrkern.rules import FAMILIES
 
 BLOCK = _core.NORM_BLOCK
 CHUNK = THREADS // 4 * BLOCK
-"""Elements that a thread block takes the norm of."""
+"""Elements per thread block in norms."""
 
 _LANES = 4
 _SUMS = THREADS * _LANES
@@ -52,7 +52,7 @@ def _with_square(sum_so_far, x, scale):
 
 @pointwise
 def _sum_of_block(sums, first):
-    """The sum of sixteen accumulators, which are changed."""
+    """The sum of sixteen accumulators. Changes them."""
     w = 8
     while w > 0:
         for j in range(w):
@@ -69,7 +69,7 @@ def root(square):
 
 @device
 def _add_block(sums: Any, bins: Any, row: int, accumulators: Any) -> None:
-    """Add the sum of the block that four threads have worked on to a row of bins; all threads of the thread block call this."""
+    """Add the sums of the blocks, each of four threads, to a row of bins; all threads of the thread block call this."""
     thread = cuda.threadIdx.x
     for k in range(_LANES):
         sums[thread * _LANES + k] = accumulators[k]
@@ -96,10 +96,10 @@ def _clear(bins: Any, rows: int) -> None:
 
 @cache
 def make_square(t: Any, storage: int, second: bool, sparse: bool) -> Any:
-    """The kernel square(tensors, chunks, clips, bins), which adds squares of gradients to the rows of bins for them.
+    """The kernel square(tensors, chunks, clips, bins), which adds squares of gradients to their rows of bins.
 
-    `second`: of elements multiplied by RESCALE of `clips`, unless that is 0. `sparse`: of gradients given as
-    (indices, values), the squares of the sums of rows; there is one more argument then, `entries`.
+    `second`: for the second pass, with elements multiplied by RESCALE of `clips` unless that is 0. `sparse`: for gradients
+    (indices, values): squares of the summed rows, with one more argument, `entries`.
     """
     if sparse:
         read_wide, read_single = (_rows.reader(storage, t, lanes, False) for lanes in (_LANES, 1))
@@ -108,7 +108,7 @@ def make_square(t: Any, storage: int, second: bool, sparse: bool) -> Any:
         read_wide, read_single = _elements.reader(storage, t, _LANES), _elements.reader(storage, t, 1)
         source_of = _rows.dense_source_of
 
-    @device  # shared memory is the kernels' to make: numba-cuda-mlir 0.6.0 loses that of a function
+    @device  # shared memory is created in kernels: numba-cuda-mlir 0.6.0 loses that of functions
     def square_of(
         tensors: Any, chunks: Any, scale: float, bins: Any, row: int, other: int, entries: Any, mine: Any, sums: Any
     ) -> None:
@@ -149,7 +149,7 @@ def make_square(t: Any, storage: int, second: bool, sparse: bool) -> Any:
     @device
     def squares_of(tensors: Any, chunks: Any, clips: Any, bins: Any, entries: Any, mine: Any, sums: Any) -> None:
         clip = tensors[chunks[cuda.blockIdx.x, 0], CLIP]
-        if second:  # those of all and those of its own may be of other elements
+        if second:  # the norm of all and the tensor's own may have different scales
             which = 0
             while which >= 0:
                 if clips[which, RESCALE] != 0.0:
@@ -173,15 +173,15 @@ def make_square(t: Any, storage: int, second: bool, sparse: bool) -> Any:
 
 
 def blocks_of_row(width: int) -> int:
-    """How many blocks a row is cut into."""
+    """The number of blocks of a row."""
     return (width - 1) // BLOCK + 1
 
 
 @device
 def _block_of_row(entries: Any, block: int, width: int, first_entry: int, size: int) -> Any:
-    """(first column, end, place of the entry) of a block of the gradients of rows, which have `size` elements altogether.
+    """(first column, end, position of the entry) of a block of sparse gradients with `size` elements in total.
 
-    It is empty where the entry does not stand for its row, and behind the last one.
+    It is empty if the entry is not the first of its row, and after the last entry.
     """
     each = (width - 1) // BLOCK + 1
     k, column = block // each, block % each * BLOCK
@@ -200,7 +200,7 @@ def _rescale(square):
 
 @kernel
 def judge_scale(clips: Any, bins: Any) -> None:
-    """One thread for each norm: whether the squares have to be taken again, and of what."""
+    """One thread per norm: decide whether a second pass is needed, and with what scale."""
     i = cuda.grid(1)
     if i < clips.shape[0]:
         clips[i, RESCALE] = _rescale(total(native(bins[2 * i])))
@@ -210,7 +210,7 @@ def judge_scale(clips: Any, bins: Any) -> None:
 def make_measure(layout: Layout) -> Any:
     """The kernel measure(tensors, chunks, coefs, bins), which adds squares to the bins of each tensor.
 
-    bins[tensor, 0]: of the parameter; bins[tensor, 1]: of what the rule measures. coefs are without norms yet.
+    bins[tensor, 0]: the parameter; bins[tensor, 1]: what the rule measures. coefs do not contain norms yet.
     """
     t, measured = layout.t, FAMILIES[layout.rule].measured
     assert measured is not None
@@ -281,7 +281,7 @@ def make_measure(layout: Layout) -> Any:
 
 @kernel
 def take_norms(bins: Any, norms: Any) -> None:
-    """norms[tensor, which] from bins[tensor, which], which are cleared: one thread each."""
+    """norms[tensor, which] from bins[tensor, which], which are cleared; one thread each."""
     i = cuda.grid(1)
     if i < norms.shape[0] * 2:
         norms[i // 2, i % 2] = root(total(native(bins[i // 2, i % 2])))

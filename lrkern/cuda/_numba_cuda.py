@@ -1,7 +1,7 @@
-"""Kernels by numba-cuda, or in its simulator: what `_platform` says of compilers.
+"""The interface of `_platform` for numba-cuda and its simulator.
 
-numba-cuda compiles functions of `_jit.pointwise`, which are Numba's, along with the kernels that call them. The simulator runs
-kernels as Python, and functions of `pointwise` as the CPU code that they are.
+numba-cuda compiles functions decorated with `pointwise`, which are Numba's, along with kernels that call them. The simulator
+runs kernels as Python and calls `pointwise` functions as compiled CPU code.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def loaded(kernel: Any, arguments: tuple[Any, ...]) -> tuple[Any, list[Any]]:
 
 
 def _overload_words() -> None:
-    # Numba compares the parameters of an overload with those of what it returns: no annotations.
+    # No annotations: Numba compares the parameters of an overload with those of the function that it returns.
     @overload(fma)
     def _fma(a, b, c):
         return (lambda a, b, c: cuda.fma(a, b, c)) if a == b == c and isinstance(a, types.Float) else None

@@ -1,9 +1,9 @@
-"""Kernels by numba-cuda-mlir: what `_platform` says of compilers.
+"""The interface of `_platform` for numba-cuda-mlir.
 
-It shares no code with Numba, whose functions `_jit.pointwise` gives. They are compiled here as device functions: each time one
-is met in a kernel, users' kernels included, it is taken for a device function of the same text. The words of `_jit`, memory
-and NamedTuples are told in MLIR, by the compiler's interface for extensions and the few functions behind it that are imported
-below; all that was tried with version 0.6.0, as was what it gets wrong (`atomic_add`; the pitfalls in `_jit`).
+It does not know Numba's functions, which `primitives.pointwise` makes. They are compiled here as device functions: whenever a
+kernel, including a user's, calls one, a device function with the same source is used instead. The operations of `primitives`,
+memory accesses and NamedTuples are implemented in MLIR, by the compiler's interface for extensions and few internal functions,
+imported below. All of it, including workarounds for its bugs (`atomic_add`; the pitfalls in `primitives`), is for 0.6.0.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ cuda: Any = import_module("numba_cuda_mlir.cuda")  # its stubs lack parameters
 SIMULATED = False
 
 _DYNAMIC = -(2**31)
-"""MLIR's mark of an index that is a value."""
+"""MLIR's marker of a dynamic index."""
 
 
 def kernel(function: Callable[..., Any]) -> Any:
-    """See `_platform`. Annotations are for readers: the compiler would take them for signatures."""
+    """See `_platform`. Annotations are removed: the compiler would take them for signatures."""
     return cuda.jit(function, annotations_as_signatures=False)
 
 
@@ -52,13 +52,13 @@ def overload(function: Callable[..., Any]) -> Any:
     return extending.overload(function, typing_registry=typing_registry)
 
 
-# ------------------------------------------------------------------------------------------- what the compiler is told of
+# ------------------------------------------------------------------------------------------------------------ declarations
 
 
 def declare(function: Any, result: Callable[..., Any], lower: Callable[..., Any]) -> Any:
-    """Tell of a function for kernels: the type that it gives for those of its arguments, or None; and how it is made.
+    """Declare a function for kernels: result(...) is the type of its result for given argument types, or None.
 
-    lower(builder, target, arguments): what is stored in the variable `target`, if anything.
+    lower(builder, target, arguments): generates its code, which stores the result, if any, in the variable `target`.
     """
 
     class Template(AbstractTemplate):  # type: ignore[misc]
@@ -100,11 +100,11 @@ for _kind in {Plan, *(kind for family in FAMILIES.values() for kind in (family.i
     _lowered(_kind, lambda builder, target, arguments: tuple(builder.load_var(one) for one in arguments))
 
 
-# ------------------------------------------------------------------------------------------------------------------ words
+# ------------------------------------------------------------------------------------------------------------- primitives
 
 
 def _synonym(word: Any, functions: dict[Any, Any]) -> None:
-    """`functions`: by type of all arguments and the result, those that the compiler knows already."""
+    """Implement a primitive by existing functions: `functions` maps the common type of arguments and result to a function."""
 
     def result(first: Any, *others: Any) -> Any:
         return first if first in functions and all(one == first for one in others) else None
@@ -134,7 +134,7 @@ _cast(float64_of, types.int64, types.float64)
 
 
 def atomic_add(array: Any, index: Any, value: Any) -> None:
-    """See `_platform`. The compiler's own function takes an array that it was handed for one in global memory."""
+    """See `_platform`. The compiler's own function assumes that array arguments are in global memory."""
     raise NotImplementedError
 
 
@@ -161,12 +161,12 @@ def loaded(kernel: Any, arguments: tuple[Any, ...]) -> tuple[Any, list[Any]]:
 
 @cache
 def _kernel_of(compiled: Any) -> Any:
-    """Loaded once, and kept: code that nobody holds is unloaded, even while it runs, and none can be loaded in a capture."""
+    """Loaded once and kept: unreferenced code is unloaded, even while it runs, and none can be loaded during a capture."""
     return ObjectCode.from_cubin(compiled.metadata["cubin"]).get_kernel(compiled.metadata["func_name"])
 
 
 def _words(argument: Any) -> list[Any]:
-    """An argument, as kernels take it: of arrays two addresses, where elements begin, the shape, and strides in elements."""
+    """An argument as kernels take it. For arrays: two addresses, the offset of elements, the shape, and strides in elements."""
     if isinstance(argument, tuple):
         return [word for one in argument for word in _words(one)]
     if isinstance(argument, int | float):

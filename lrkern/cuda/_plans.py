@@ -1,4 +1,4 @@
-"""Plans in device memory: packed for the kernel that advances schedules, in tables, and one by one for users' kernels."""
+"""Plans in device memory: packed for the kernel that advances schedules, for tables, and singly for users' kernels."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from lrkern import _checks
 from lrkern._checks import MAX_COUNT, describe
 from lrkern.cuda import _arrays, _elements
+from lrkern.cuda._overloads import native
 from lrkern.cuda._platform import (
     SIMULATED,
     THREADS,
@@ -27,7 +28,6 @@ from lrkern.cuda._platform import (
     to_device,
     types,
 )
-from lrkern.cuda._words import native
 from lrkern.pointwise.plan_eval import at_integer, at_real, find, piece, reduced, value
 from lrkern.schedules.expression import Schedule
 from lrkern.schedules.plan import Plan
@@ -37,7 +37,7 @@ _RUNS = 2 if SIMULATED else 16
 
 
 class Packed(NamedTuple):
-    """Plans of several schedules, one after the other: rows of `live` (see `_scalars`), and the arrays of all plans."""
+    """Concatenated plans of several schedules: rows of `live` (see `_step_scalars`), and the arrays of all plans."""
 
     live: NDArray[np.int64]
     breaks: NDArray[np.int64]
@@ -46,18 +46,18 @@ class Packed(NamedTuple):
 
     @classmethod
     def of(cls, where: str, schedules: dict[tuple[int, int], tuple[str, Any]]) -> Packed:
-        """The plans of hyper-parameters, by (group, place); for as many steps as a plan may have pieces for."""
+        """The plans of hyper-parameters, by (group, place), for as many steps as the limit of pieces allows."""
         plans = []
         for name, schedule in schedules.values():
             if not isinstance(schedule, Schedule):
-                wanted = "a number or a Schedule on a CUDA device, which evaluates it (from_function makes one of a function)"
+                wanted = "a number or a Schedule on a CUDA device, which evaluates it (from_function converts a function)"
                 raise TypeError(f"{where}: {name} must be {wanted}; got {describe(schedule)}")
             plans.append(Plan(*schedule._plan_arrays(MAX_COUNT)))
         return cls.of_plans([(group, place) for group, place in schedules], plans)
 
     @classmethod
     def of_plans(cls, places: Sequence[tuple[int, int]], plans: Sequence[Plan]) -> Packed:
-        """Plans with the (group, place) that each is for."""
+        """The same from plans and their (group, place)."""
         pieces = np.cumsum([0, *(len(plan.center) for plan in plans)])
         rows = [
             (*place, pieces[j] + j, pieces[j], len(plan.center), plan.tail_start, plan.period)
@@ -91,7 +91,7 @@ def _plan_for(where: str, schedule: Schedule, horizon: int) -> Plan:
 
 @cache
 def make_table(carrier: Any) -> Any:
-    """The kernel table(live, breaks, center, coef, start, n, address): a row of n values for each plan."""
+    """The kernel table(live, breaks, center, coef, start, n, address): a row of n values per plan."""
     size = np.dtype(carrier).itemsize
     lanes = WIDEST // size
     chunk = THREADS * lanes * _RUNS
@@ -131,10 +131,10 @@ def make_table(carrier: Any) -> Any:
 
 @lru_cache(maxsize=8)
 def _on_device(device_id: int, schedules: tuple[Schedule, ...], where: str, horizon: int) -> tuple[Any, ...]:
-    """The plans of a table, kept for the next one: to take and give back memory would wait for the device every time."""
+    """The plans of a table, cached for the next one: allocating and freeing memory would synchronize every time."""
     packed = Packed.of_plans([(0, 0)] * len(schedules), [_plan_for(where, one, horizon) for one in schedules])
     found = packed.to_device(current_stream("", device_id))
-    read_back(found[0], current_stream("", device_id))  # whatever stream the next table is made on
+    read_back(found[0], current_stream("", device_id))  # for any stream of the next table
     return found
 
 
@@ -176,7 +176,7 @@ def tables(schedules: list[Schedule], n: int, start: int, dtype: Any, out: Any) 
 
 
 def plan(schedule: Schedule, horizon: int | None = None) -> Plan:
-    """The plan of a schedule in device memory, for `at`: pass it to a kernel as it is.
+    """The plan of a schedule in device memory, an argument of kernels for `at`.
 
     Args:
         schedule: a Schedule.
@@ -189,13 +189,12 @@ def plan(schedule: Schedule, horizon: int | None = None) -> Plan:
 
 
 def at(plan: Plan, step: Any) -> float:
-    """The value of a schedule at a step, in kernels: with the bits of the table. NaN where the plan does not reach.
+    """The value of a schedule at a step, in kernels: bit-identical to the table. NaN if the plan does not cover the step.
 
-    A plan is made for whole steps. Between two of them, this is the continuation of the polynomial of the lower one, which
-    may be a constant.
+    Plans are made for integer steps. Between two of them, the polynomial of the lower one is extended, which may be a constant.
 
     Args:
-        plan: what `lrkern.cuda.plan` gave.
+        plan: the result of `lrkern.cuda.plan`.
         step: an integer or a float, from 0 to 2^53.
     """
     on_host = Plan(native(plan.breaks), native(plan.center), native(plan.coef), plan.tail_start, plan.period)

@@ -1,15 +1,15 @@
-"""The compiler and the machine below the kernels: the one place that knows which package provides them.
+"""The compiler and the device below the kernels: the only module that depends on the package that provides them.
 
 Kernels use `cuda` (the module), `kernel` and `device` (the decorators), `load` and `store` (memory at an address),
-`atomic_add`, the words of `_jit` and `_words`, and nothing else of the platform. That is numba-cuda, its simulator
-(NUMBA_ENABLE_CUDASIM=1), where addresses are the CPU's, or numba-cuda-mlir: `_cuda_compiler` chooses. What they do not have in
-common is in `_numba_cuda` and `_numba_cuda_mlir`, with the same names in either:
+`atomic_add`, `primitives` and `_overloads`, and nothing else of the platform. That is numba-cuda, its simulator
+(NUMBA_ENABLE_CUDASIM=1), whose device memory is CPU memory, or numba-cuda-mlir: `backends.cuda_compiler` chooses. Their
+differences are in `_numba_cuda` and `_numba_cuda_mlir`, which have the same names:
 
     cuda, types                 the package's own
     kernel, device              decorators of kernels, and of functions for them
     overload(f)                 the decorator `overload` of Numba, for kernels
     atomic_add(array, i, n)     in kernels: array[i] += n, both int64, i a tuple; the array may be in shared memory
-    loaded(kernel, arguments)   a kernel, compiled for these arguments and loaded, and the words that it is launched with
+    loaded(kernel, arguments)   a kernel compiled for these arguments and loaded, and the words of its launch
 """
 
 from __future__ import annotations
@@ -42,26 +42,26 @@ cuda, types, overload, atomic_add = _compiler.cuda, _compiler.types, _compiler.o
 SIMULATED: bool = _compiler.SIMULATED
 
 WIDEST = 16
-"""Bytes of the widest access of a thread."""
+"""Bytes of the widest access."""
 
 THREADS = 8 if SIMULATED else 256
-"""Threads of a block, a multiple of 4. Each is a thread of the CPU in the simulator."""
+"""Threads per block, a multiple of 4. In the simulator each is a CPU thread."""
 
 CHUNK = 64 if SIMULATED else 8192
-"""Elements of a tensor that a block steps: a multiple of whatever a thread takes at once."""
+"""Elements per block of threads: a multiple of the elements that a thread processes at once."""
 
-# Kernels use np.float32(x) and the like on purpose, and infinities come and go; the simulator's NumPy would warn of each.
+# Kernels use np.float32(x) and the like intentionally, and infinities are normal; NumPy would warn in the simulator.
 if SIMULATED:
     warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"lrkern\.cuda\.")
 
 
 def kernel(function: F) -> Any:
-    """A kernel, compiled when it is first launched: to PTX, which can be read and tested, not to what a linker goes on with."""
+    """A kernel, compiled at its first launch: to PTX, which can be read and tested, not to LTO code."""
     return _compiler.kernel(function)
 
 
 def device(function: F) -> F:
-    """A function for kernels."""
+    """A device function."""
     compiled: F = _compiler.device(function)
     return compiled
 
@@ -71,13 +71,13 @@ def device(function: F) -> F:
 
 @cache
 def load(dtype: npt.DTypeLike, lanes: int) -> Any:
-    """load(address): `lanes` > 1 neighbours of a type as a tuple, or one as itself; aligned to their size altogether."""
+    """load(address): `lanes` > 1 adjacent elements as a tuple, or a single one; aligned to their total size."""
     return _accesses()[0](np.dtype(dtype), lanes)
 
 
 @cache
 def store(dtype: npt.DTypeLike, lanes: int) -> Any:
-    """store(address, values): what `load` loads."""
+    """store(address, values): the inverse of `load`."""
     return _accesses()[1](np.dtype(dtype), lanes)
 
 
@@ -89,7 +89,7 @@ def _accesses() -> tuple[Callable[..., Any], Callable[..., Any]]:
 
 
 def _view(address: int, size: int, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
-    """The CPU's memory, which is the simulator's."""
+    """A view of CPU memory, which is the simulator's device memory."""
     memory: Any = (ctypes.c_char * size).from_address(address)
     return np.frombuffer(memory, dtype)
 
@@ -112,7 +112,7 @@ def _simulated_store(dtype: np.dtype[Any], lanes: int) -> Any:
 
 
 def memory_at(address: int, size: int) -> Any:
-    """Bytes on the device, as an array of the platform."""
+    """Bytes on the device, as a device array of the platform."""
     if SIMULATED:
         array_type = type(cuda.device_array(0, np.uint8))  # `to_device` copies
         return array_type(_view(address, size, np.dtype(np.uint8)))
@@ -130,7 +130,7 @@ def memory_at(address: int, size: int) -> Any:
 
 
 def device_at(address: int) -> int:
-    """The number of the device whose memory this is."""
+    """The index of the device with this address."""
     if SIMULATED or address == 0:
         return 0 if SIMULATED else int(cuda.get_current_device().id)
     wanted = _driver().CUpointer_attribute.CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL
@@ -141,12 +141,12 @@ def device_at(address: int) -> int:
 
 
 def to_device(array: npt.NDArray[Any], stream: int) -> Any:
-    """A copy in the device's memory."""
+    """A copy in device memory."""
     return cuda.to_device(array, stream=_numba_stream(stream))
 
 
 def read_back(array: Any, stream: int) -> npt.NDArray[Any]:
-    """A copy in the CPU's memory, after whatever the stream has to do first."""
+    """A copy in CPU memory, after all previous work of the stream."""
     found: npt.NDArray[Any] = array.copy_to_host(stream=_numba_stream(stream))
     if not SIMULATED:
         _numba_stream(stream).synchronize()
@@ -154,7 +154,7 @@ def read_back(array: Any, stream: int) -> npt.NDArray[Any]:
 
 
 def write_over(array: Any, values: npt.NDArray[Any], stream: int) -> None:
-    """Copy from the CPU's memory, as the stream's next piece of work. `values` may change afterwards: CUDA has its own copy."""
+    """Copy from CPU memory, in the order of the stream. `values` may be changed afterwards: CUDA has its own copy."""
     array.copy_to_device(values, stream=_numba_stream(stream))
 
 
@@ -162,10 +162,10 @@ def write_over(array: Any, values: npt.NDArray[Any], stream: int) -> None:
 
 
 class Launch:
-    """A kernel with all that it needs, ready to be launched again and again.
+    """A kernel with its arguments, ready for repeated launches.
 
-    Made on the device that it is for; made, it is compiled and loaded. The compilers' own launches look at every argument every
-    time, which takes longer than a small step does, and numba-cuda's warn of small grids, which are meant here.
+    Create it on its device; the kernel is then compiled and loaded. The compilers' own launches inspect every argument every
+    time, which takes longer than a small step, and numba-cuda's warn about small grids, which are intended here.
     """
 
     def __init__(self, kernel: Any, blocks: int, *arguments: Any, threads: int = THREADS) -> None:
@@ -177,7 +177,7 @@ class Launch:
         self._configuration = _core().LaunchConfig(grid=blocks, block=threads)
 
     def __call__(self, stream: int, *last: float) -> None:
-        """Launch; `last`: integers and floats in place of the last arguments that it was made with."""
+        """Launch; `last`: integers and floats that replace the last arguments."""
         if SIMULATED:
             self._configured(*self._arguments[: len(self._arguments) - len(last)], *last)
             return
@@ -201,20 +201,19 @@ def _driver() -> Any:
 # ------------------------------------------------------------------------------------------------------------- streams
 
 _LEGACY = 1
-"""The default stream's other address: at 0, Numba waits for every copy."""
+"""The other handle of the default stream: with 0, Numba waits for every copy."""
 
 _stream: ContextVar[int | None] = ContextVar("the address of lrkern's CUDA stream", default=None)
 
 
 @contextmanager
 def use_stream(stream: Any) -> Iterator[None]:
-    """Within this context, lrkern's kernels run on the given stream.
+    """A context in which lrkern's kernels run on the given stream.
 
-    Without it they run on the stream that is current in the library that the arrays come from (torch, CuPy), or on
-    Numba's default stream.
+    Without it they run on the current stream of the library of the arrays (torch, CuPy), or on Numba's default stream.
 
     Args:
-        stream: a stream of Numba, torch, CuPy or cuda.core; or its address, as an integer.
+        stream: a stream of Numba, torch, CuPy or cuda.core, or its address as an integer.
     """
     token = _stream.set(_address_of(stream))
     try:
@@ -224,7 +223,7 @@ def use_stream(stream: Any) -> Iterator[None]:
 
 
 def current_stream(library: str, device_id: int) -> int:
-    """The address of the stream to launch on, for arrays of a library ("torch", "cupy", or another's)."""
+    """The address of the stream to launch on, for arrays of a library ("torch", "cupy" or another one)."""
     chosen = _stream.get()
     if chosen is not None:
         return chosen
@@ -254,7 +253,7 @@ def _address_of(stream: Any) -> int:
 
 @cache
 def _numba_stream(address: int) -> Any:
-    """For copies."""
+    """Numba's stream object, for copies."""
     return 0 if SIMULATED else cuda.external_stream(address or _LEGACY)
 
 
@@ -264,7 +263,7 @@ def _core_stream(address: int) -> Any:
 
 
 def is_captured(stream: int) -> bool:
-    """Whether the stream's work is recorded for a CUDA graph now, and not done."""
+    """Whether the stream is being captured in a CUDA graph."""
     if SIMULATED:
         return False
     status, found = _driver().cuStreamIsCapturing(stream)
@@ -274,7 +273,7 @@ def is_captured(stream: int) -> bool:
 
 @contextmanager
 def on_device(device_id: int) -> Iterator[None]:
-    """Within this context, memory and launches are on the given device."""
+    """A context in which memory and launches are on the given device."""
     if SIMULATED:
         yield
     else:

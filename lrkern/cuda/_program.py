@@ -1,4 +1,4 @@
-"""The launches of one step: which there are, in what order, on what arrays."""
+"""The launches of one step: their order and arguments."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from lrkern.cuda import _norms, _scalars
+from lrkern.cuda import _norms, _step_scalars
 from lrkern.cuda._kernels import make_step
 from lrkern.cuda._platform import THREADS, Launch
 from lrkern.cuda._table import Table
 
 
 class Program:
-    """One step of a list of tensors, prepared: running it asks for nothing, neither memory nor an answer of the device.
+    """A prepared step of a list of tensors: running it allocates nothing and never synchronizes.
 
-    Whoever has captured it in a CUDA graph has to keep it: it holds the arrays whose addresses the graph knows.
+    It must be kept while a CUDA graph that captured it is in use: it owns the arrays whose addresses are in the graph.
     """
 
     def __init__(self, rule: str | None, table: Table, own: dict[str, Any], plans: tuple[Any, ...], wants_norm: bool) -> None:
@@ -23,17 +23,17 @@ class Program:
         norm = _norm_of_all(table, own) if wants_norm else []
         self._before = [*table.order.launches(table.tensors, own["control"]), *norm]
         self._advance = Launch(
-            _scalars.advance, 1, own["control"], own["numbers"], own["random"], own["bins"], own["clips"], own["inputs"],
+            _step_scalars.advance, 1, own["control"], own["numbers"], own["random"], own["bins"], own["clips"], own["inputs"],
             own["options"],
             *plans, 1.0, 0, threads=min(THREADS, 64),
         )  # fmt: skip
         clips = own["clips"].shape[0] - 1
         arguments = own["numbers"], own["bins"], own["clips"], own["inputs"]
-        self._after = [Launch(_scalars.set_factors, (clips - 1) // THREADS + 1, *arguments)] if clips > 0 else []
+        self._after = [Launch(_step_scalars.set_factors, (clips - 1) // THREADS + 1, *arguments)] if clips > 0 else []
         self._after += [] if rule is None else _steps(rule, table, own)
 
     def __call__(self, stream: int, scale: float, scale_address: int) -> None:
-        """Launch. `scale_address`: of a float32 on the device that gradients are divided by; 0: divide by `scale`."""
+        """Launch. Gradients are divided by the float32 at `scale_address` on the device; if that is 0, by `scale`."""
         for launch in self._before:
             launch(stream)
         self._advance(stream, scale, scale_address)
@@ -56,7 +56,7 @@ def _norm_of_all(table: Table, own: dict[str, Any]) -> list[Launch]:
 
 
 def _steps(rule: str, table: Table, own: dict[str, Any]) -> list[Launch]:
-    """What follows when the schedules have been evaluated."""
+    """The launches after the evaluation of schedules."""
     tensors, count = table.tensors, len(table.tensors)
 
     def coefs(layout: Any) -> Any:
@@ -64,12 +64,12 @@ def _steps(rule: str, table: Table, own: dict[str, Any]) -> list[Launch]:
 
     def scalars(counts: int) -> Launch:
         return Launch(
-            _scalars.make_scalars(rule), (count - 1) // THREADS + 1, tensors, own["inputs"], own["options"], own["control"],
-            own["clips"], own["updates"], own["norms"], own["coefs32"], own["coefs64"], counts,
+            _step_scalars.make_scalars(rule), (count - 1) // THREADS + 1, tensors, own["inputs"], own["options"],
+            own["control"], own["clips"], own["updates"], own["norms"], own["coefs32"], own["coefs64"], counts,
         )  # fmt: skip
 
     found = []
-    if "tensor_bins" in own:  # scalars that follow from norms, in two turns
+    if "tensor_bins" in own:  # scalars that depend on norms, in two rounds
         found.append(scalars(0))
         for layout, chunks in table.measures:
             measure = _norms.make_measure(layout)

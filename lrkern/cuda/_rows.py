@@ -1,9 +1,9 @@
-"""Gradients given as (indices, values): their entries in the order of rows, and how kernels read the sum of a row's.
+"""Gradients (indices, values): sorting their entries by row, and how kernels read the sum of a row.
 
-Entry number k of a gradient is indices[k] and values[k]. The entries of all gradients of a list are sorted together, anew
-at each step, because a captured graph has to follow indices that are written over. The sort is stable, so that the entries of
-a row stay in the order in which they came; it begins with runs of THREADS entries and merges two and two of them, so that all
-launches are known beforehand. The first entry of each row then stands for the row: threads that meet it add up the others.
+Entry k of a gradient is indices[k] and values[k]. The entries of all gradients of a list are sorted together at each step,
+because a captured graph must follow indices that are overwritten. The sort is stable, so that the entries of a row keep their
+order. It sorts runs of THREADS entries and merges pairs of runs, so that the launches depend on the number of entries only. The
+first entry of each row then represents the row: its threads add the others.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from lrkern.cuda import _elements
-from lrkern.cuda._fields import (
+from lrkern.cuda._platform import THREADS, Launch, cuda, device, kernel, load, to_device, types
+from lrkern.cuda._table_layout import (
     CONTROL_LAST_WRONG,
     CONTROL_WRONG,
     FIRST_ENTRY,
@@ -25,16 +26,15 @@ from lrkern.cuda._fields import (
     INDICES,
     ROWS,
 )
-from lrkern.cuda._platform import THREADS, Launch, cuda, device, kernel, load, to_device, types
 
 KEY, NUMBER = range(2)
-"""Rows of `entries`: the entry's row of its parameter, counted over all parameters that have such gradients; its number."""
+"""Rows of `entries`: the entry's row, counted over all parameters with such gradients; the entry's index."""
 
 
 # ------------------------------------------------------------------------------------------------------------- indices
 
 INDEX_KINDS = {"int8": 0, "uint8": 1, "int16": 2, "uint16": 3, "int32": 4, "uint32": 5, "int64": 6, "uint64": 6}
-"""The dtypes of indices as kernels number them. What is too large for int64 is negative there, and no row either."""
+"""The dtypes of indices, as numbered in kernels. Numbers beyond int64 become negative, so they are out of range as well."""
 
 _load_int8, _load_uint8 = load(np.int8, 1), load(np.uint8, 1)
 _load_int16, _load_uint16 = load(np.int16, 1), load(np.uint16, 1)
@@ -64,7 +64,7 @@ def _index_at(address: int, kind: int) -> Any:
 
 @device
 def _first_from(sorted_rows: Any, low: int, high: int, key: int) -> int:
-    """The first place in [low, high) of row 0 whose number is `key` or more; `high` where there is none."""
+    """The first position in [low, high) whose number in row 0 is >= `key`; `high` if there is none."""
     while low < high:
         middle = (low + high) // 2
         if sorted_rows[0, middle] < key:
@@ -76,7 +76,7 @@ def _first_from(sorted_rows: Any, low: int, high: int, key: int) -> int:
 
 @kernel
 def sort_blocks(tensors: Any, sources: Any, entries: Any, control: Any) -> None:
-    """The entries of each block of threads in order. What is no row of its parameter is told to `control`."""
+    """Sort the entries of each thread block. Out-of-range indices are counted in `control`."""
     keys = cuda.shared.array(THREADS, types.int64)
     thread, i, count = cuda.threadIdx.x, cuda.grid(1), entries.shape[1]
     key, number = 0, 0
@@ -87,7 +87,7 @@ def sort_blocks(tensors: Any, sources: Any, entries: Any, control: Any) -> None:
         if row < 0 or row >= tensors[tensor, ROWS]:
             if cuda.atomic.add(control, CONTROL_WRONG, 1) == 0:
                 control[CONTROL_LAST_WRONG] = tensor
-            row = 0  # for norms to stay in bounds; nothing is written in such a step
+            row = 0  # keeps norms in bounds; such a step writes nothing
         key = tensors[tensor, FIRST_ROW] + row
         keys[thread] = key
     cuda.syncthreads()
@@ -103,7 +103,7 @@ def sort_blocks(tensors: Any, sources: Any, entries: Any, control: Any) -> None:
 
 @kernel
 def merge(source: Any, target: Any, length: int) -> None:
-    """Of sorted runs of this length, each two neighbours are made one."""
+    """Merge pairs of adjacent sorted runs of this length."""
     i, count = cuda.grid(1), source.shape[1]
     if i < count:
         key = source[KEY, i]
@@ -119,18 +119,18 @@ def merge(source: Any, target: Any, length: int) -> None:
 
 @dataclass(frozen=True)
 class Order:
-    """Where the entries of a list's gradients are sorted."""
+    """The sorted entries of a list's gradients."""
 
     counts: dict[int, int]
-    """How many entries each tensor has that has such a gradient."""
+    """The number of entries of each tensor with such a gradient."""
     sources: Any
-    """On the device: row 0, the first entry of each that has any; row 1, which tensor that is."""
+    """On the device: row 0, the first entry of each tensor with entries; row 1, the tensor's index."""
     buffers: tuple[Any, Any]
-    """On the device: `entries`, and room to merge them from and to."""
+    """On the device: two buffers for `entries`, between which they are merged."""
 
     @classmethod
     def of(cls, counts: dict[int, int], stream: int) -> Order:
-        """For these tensors' entries."""
+        """The buffers for these tensors' entries."""
         filled = [i for i, count in counts.items() if count > 0]
         ends = np.cumsum([counts[i] for i in filled], dtype=np.int64)
         room = 2, int(ends[-1]) if filled else 1
@@ -142,11 +142,11 @@ class Order:
 
     @property
     def entries(self) -> Any:
-        """In order, when the launches have run."""
+        """The buffer with the sorted entries after the launches."""
         return self.buffers[len(self._lengths()) % 2]
 
     def launches(self, tensors: Any, control: Any) -> list[Launch]:
-        """Those that sort."""
+        """The launches that sort."""
         total = sum(self.counts.values())
         if total == 0:
             return []
@@ -157,7 +157,7 @@ class Order:
         return found
 
     def _lengths(self) -> list[int]:
-        """Of the runs that are merged, from launch to launch."""
+        """The lengths of runs in successive merges."""
         found, length = [], THREADS
         while length < sum(self.counts.values()):
             found.append(length)
@@ -170,32 +170,32 @@ class Order:
 
 @device
 def row_of(entries: Any, entry: int, first_row: int) -> int:
-    """The row of the parameter that an entry stands for, -1 where one before it does. `entry`: its place in the order."""
+    """The row of the parameter that an entry represents, -1 if an earlier entry does. `entry`: its sorted position."""
     key = entries[KEY, entry]
     return -1 if entry > 0 and entries[KEY, entry - 1] == key else key - first_row
 
 
 @device
 def source_of(entries: Any, entry: int, width: int, column: int, i: int) -> Any:
-    """Where `reader`'s functions read element i of a gradient: a column of rows of this width, from an entry on."""
+    """The source, for functions made by `reader`, of element i of a gradient: an entry and a column of rows of this width."""
     return entries, entry, width, column
 
 
 @device
 def dense_row_of(entries: Any, entry: int, first_row: int) -> int:
-    """`row_of` of an array."""
+    """`row_of` for dense gradients."""
     return entry
 
 
 @device
 def dense_source_of(entries: Any, entry: int, width: int, column: int, i: int) -> Any:
-    """`source_of` of an array: where `_elements.reader`'s functions read."""
+    """`source_of` for dense gradients and functions made by `_elements.reader`."""
     return i
 
 
 @cache
 def reader(storage: int, t: Any, lanes: int, clears: bool) -> Any:
-    """read(values, source, out): the sum of a row's gradients in T, in neighbouring columns; `clears`: they become zeros."""
+    """read(values, source, out): the sum of a row's gradients in T, in adjacent columns; `clears`: also zeroes them."""
     read, clear = _elements.reader(storage, t, lanes), _elements.clearer(storage if clears else None, t, lanes)
 
     def read_sum(values: Any, source: Any, out: Any) -> None:

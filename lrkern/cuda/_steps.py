@@ -1,4 +1,4 @@
-"""Lists of tensors on a device: checked as the C list checks them, stepped by a few launches that ask the CPU for nothing."""
+"""The CUDA engine: lists of tensors on a device, checked like those of C, and updated by a few launches without the CPU."""
 
 from __future__ import annotations
 
@@ -14,7 +14,12 @@ from lrkern._checks import describe
 from lrkern.backends.engine import Check, StepOptions, StepTensors
 from lrkern.cuda import _arrays
 from lrkern.cuda._arrays import DeviceArray, Pair
-from lrkern.cuda._fields import (
+from lrkern.cuda._plans import Packed
+from lrkern.cuda._platform import current_stream, is_captured, on_device, read_back, to_device, write_over
+from lrkern.cuda._program import Program
+from lrkern.cuda._step_scalars import CLIP_VALUE, ERROR_IF_NONFINITE, OPTIONS, SKIP_NONFINITE, WANTS_NORM
+from lrkern.cuda._table import Table
+from lrkern.cuda._table_layout import (
     CLIP_FIELDS,
     CLIP_NORM,
     COEFS,
@@ -30,11 +35,6 @@ from lrkern.cuda._fields import (
     NOT_FINITE,
     NUMBERS,
 )
-from lrkern.cuda._plans import Packed
-from lrkern.cuda._platform import current_stream, is_captured, on_device, read_back, to_device, write_over
-from lrkern.cuda._program import Program
-from lrkern.cuda._scalars import CLIP_VALUE, ERROR_IF_NONFINITE, OPTIONS, SKIP_NONFINITE, WANTS_NORM
-from lrkern.cuda._table import Table
 from lrkern.optimizers.arrays import as_gradient, own_rows
 from lrkern.pointwise.exact_sum import BINS
 from lrkern.rules import FAMILIES
@@ -45,8 +45,8 @@ T = TypeVar("T")
 class StepList:
     """The tensors of an optimizer on a device. See `lrkern.backends.engine.Engine`.
 
-    Counters, hyper-parameters, plans of schedules, addresses and whatever a step decides are in the device's memory: a step
-    launches kernels on the current stream, and nothing else. So a CUDA graph that captures one goes on with the schedule.
+    Counters, hyper-parameters, plans of schedules, addresses and the decisions of a step are in device memory. A step only
+    launches kernels on the current stream, so that a CUDA graph that captured one follows the schedule.
     """
 
     def __init__(self, tensors: StepTensors) -> None:
@@ -61,7 +61,7 @@ class StepList:
             for i, one in enumerate(arrays)
             if (address_of := _arrays.address_of(one)) is not None
         ]
-        """What tells where arrays are whose library may give them other memory, torch; and where they were."""
+        """Functions that return the current address of arrays whose memory may be replaced (torch's); and their addresses."""
         self._row_lrs = {i: lrs for i, lrs in enumerate(tensors.row_lrs or []) if lrs is not None}
         self._group_of, self._halves = tensors.group_of, tensors.halves
         self._copies, self._remainders = (
@@ -69,7 +69,7 @@ class StepList:
         )
         self._keys: list[Any] | None = None
         self._pairs: dict[int, Pair] = {}
-        self._told = 0  # refused steps that an error has told of
+        self._told = 0  # refused steps that have been reported
         self._table: Table | None = None
         self._program: Program | None = None
         self._captured: set[Program] = set()
@@ -90,7 +90,7 @@ class StepList:
         self._plans: tuple[Any, ...] = ()
 
     def _find_device(self, arrays: list[DeviceArray]) -> None:
-        """All arrays on one device, whose library says what stream is current."""
+        """Find the device of all arrays, and the library that has the current stream."""
         first = arrays[0] if arrays else None
         self._device_id = 0 if first is None else first.device_id
         self._library = "" if first is None else first.library
@@ -104,7 +104,7 @@ class StepList:
     # ---------------------------------------------------------------------------------------------------------- settings
 
     def set_options(self, options: StepOptions) -> None:
-        """What steps do around the rule."""
+        """Set the options of steps outside the rule."""
         self._checked.zero_grad = options.zero_grad
         self._checks_finite, self._error_if_nonfinite = options.skip_nonfinite, options.error_if_nonfinite
         self._options[[CLIP_VALUE, SKIP_NONFINITE, ERROR_IF_NONFINITE]] = (
@@ -126,26 +126,26 @@ class StepList:
         return self._checks_finite or self._error_if_nonfinite or self._inputs[0, CLIP_NORM] < math.inf
 
     def set_clip_norm(self, limit: float) -> None:
-        """Set what norms are clipped to; `publish` makes it known."""
+        """Set the limit of norms; takes effect with `publish`."""
         self.set_input(0, CLIP_NORM, limit)
         self._options[WANTS_NORM] = self._wants_norm
 
     def set_input(self, group: int, index: int, value: float) -> None:
-        """Set an input of a group's rule, by its place in RULES; `publish` makes it known."""
+        """Set an input of a group's rule, by its place in RULES; takes effect with `publish`."""
         self._schedules.pop((group, index), None)
         self._inputs[group, index] = value
 
     def set_ema(self, group: int, decay: float) -> None:
-        """Set the decay of a group's averages; `publish` makes it known."""
+        """Set the decay of a group's averages; takes effect with `publish`."""
         self.set_input(group, EMA_DECAY, decay)
 
     def set_schedule(self, group: int, index: int | None, name: str, schedule: Any, check: Check) -> None:
-        """Let a schedule give an input (None: "ema" or "clip_norm"); `publish` makes it known."""
+        """Schedule an input (None: "ema" or "clip_norm"); takes effect with `publish`."""
         place = {"ema": EMA_DECAY, "clip_norm": CLIP_NORM}[name] if index is None else index
         self._schedules[group, place] = (name, schedule)
 
     def publish(self) -> None:
-        """Bring hyper-parameters to the device. Numbers go where they were, so that captured graphs see them."""
+        """Copy hyper-parameters to the device. Numbers are written in place, so that captured graphs see them."""
         if not self._made:
             self._make()
             return
@@ -161,7 +161,7 @@ class StepList:
                 self._packed, self._plans, self._program = packed, packed.to_device(stream), None
 
     def _make(self) -> None:
-        """All that stays as it is from step to step."""
+        """Create everything that does not change from step to step."""
         n = max(1, len(self._params))
         self._packed = Packed.of(self._where, self._schedules)
         host: dict[str, Any] = {
@@ -191,21 +191,21 @@ class StepList:
         return current_stream(self._library, self._device_id)
 
     def _refuse_capture(self, stream: int, what: str) -> None:
-        """For what takes memory, or its time: a graph can hold neither."""
+        """Raise during a capture, for operations that allocate or synchronize."""
         if is_captured(stream):
-            raise RuntimeError(f"{self._where}: {what} while a CUDA graph is captured; do this, or a step, before")
+            raise RuntimeError(f"{self._where}: {what} while a CUDA graph is captured; do this, or a step, before the capture")
 
     # ------------------------------------------------------------------------------------------------------------- steps
 
     def bind(self, grads: list[Any]) -> None:
-        """Check the gradients, and keep them for steps that are given none."""
+        """Check the gradients, and keep them for steps without gradients."""
         with self._checked:
             self._take(grads, binds=True)
 
     def _take(self, grads: list[Any], binds: bool = False) -> None:
-        """Use these gradients. Nothing is done where they lie where the last ones did.
+        """Use these gradients. Does nothing if they are at the same addresses as the last ones.
 
-        `binds`: their indices are looked at; in a step, which waits for nothing, the device does it.
+        `binds`: check their indices here; in a step, which does not synchronize, the device checks them.
         """
         keys = [_key(grad) for grad in grads]
         if self._table is not None and keys == self._keys:
@@ -238,7 +238,7 @@ class StepList:
         self._keys, self._grads, self._pairs = keys, grads, pairs
 
     def _check_rows(self, pairs: dict[int, Pair]) -> None:
-        """Raises where indices are no rows, unless a graph is captured, which has none yet."""
+        """Raise for out-of-range indices, except during a capture, when they have no values yet."""
         with on_device(self._device_id):
             if is_captured(self._stream()):
                 return
@@ -275,18 +275,18 @@ class StepList:
             if grads is not None:
                 self._take(grads)
             if self._table is None:
-                raise ValueError(f"{self._where}: grads are needed: pass them to step(), or bind() them before")
+                raise ValueError(f"{self._where}: grads are needed: pass them to step(), or bind() them first")
             for kind, i, address_of, address in self._homes:
                 if address_of() != address:
-                    raise ValueError(_core.moved(self._where, self._label(kind, i), "make another optimizer"))
+                    raise ValueError(_core.moved(self._where, self._label(kind, i), "create a new optimizer"))
             self._launch(self._table, grad_scale)
-            # All launches are out: whatever comes between, a step that counts is done.
+            # Everything has been launched: even if an exception comes now, the counted step is complete.
             if self._error_if_nonfinite and self._read("control")[CONTROL_SKIPS] == NOT_FINITE:
                 return self._nonfinite()
             return None
 
     def _nonfinite(self) -> list[tuple[int, int, float]]:
-        """`_core.TensorList.nonfinite`, of gradients that are brought to the CPU one by one."""
+        """`_core.TensorList.nonfinite`, for gradients that are copied to the CPU one by one."""
         found = []
         for i, grad in enumerate(self._grads):
             if grad is None:
@@ -317,7 +317,7 @@ class StepList:
             stream = self._stream()
             if self._error_if_nonfinite and is_captured(stream):
                 wanted = "error_if_nonfinite must be False while a CUDA graph is captured"
-                raise RuntimeError(f"{self._where}: {wanted}: it waits for the device's answer")
+                raise RuntimeError(f"{self._where}: {wanted}: it waits for the device")
             if self._program is None or self._program.wants_norm != self._wants_norm:
                 self._refuse_capture(stream, "a change of schedules cannot take effect")
                 self._program = self._make_program(table)
@@ -337,52 +337,52 @@ class StepList:
             return control if name == "control" else read_back(self._on_device[name], stream)
 
     def _tell_of_refused(self, refused: int, last: int) -> None:
-        """Raises where steps have been refused since the last time: they could not tell without waiting for the device."""
+        """Raise if steps have been refused since the last read: they could not report it without synchronizing."""
         steps, self._told = refused - self._told, refused
         if steps > 0:
             wanted = f"{self._label('grad', last)}[0] must be rows in 0..{self._params[last].shape[0] - 1}"
-            raise ValueError(f"{self._where}: {wanted}; got others in the last of {steps} steps that have written nothing")
+            raise ValueError(f"{self._where}: {wanted}; got out-of-range indices; steps discarded: {steps}")
 
     @property
     def count(self) -> int:
-        """Steps done. Waits for the device, as all that is read from it does."""
+        """The number of steps done. Waits for the device, like every read."""
         return int(self._read("control")[CONTROL_COUNT])
 
     @property
     def skipped(self) -> int:
-        """Steps skipped."""
+        """The number of steps skipped."""
         return int(self._read("control")[CONTROL_SKIPPED])
 
     @property
     def grad_norm(self) -> float:
-        """Norm of the last gradients; NaN where nothing asked for it."""
+        """The norm of the last gradients; NaN if it was not computed."""
         return float(self._read("numbers")[GRAD_NORM])
 
     def get_updates(self) -> list[int]:
-        """For each tensor, how many updates it has had."""
+        """The number of updates of each tensor."""
         found: list[int] = self._read("updates")[: len(self._params)].tolist()
         return found
 
     def write_copies(self) -> None:
-        """Write the arrays of "copy_to" as a step would, with the parameters as they are."""
+        """Write the arrays of "copy_to" as a step would, from the current parameters."""
         for param, copy, remainder in zip(self._params, self._copies, self._remainders, strict=True):
             if copy is not None:
                 _arrays.write_copy(param, remainder, copy, self._halves)
 
     def alone(self, function: Callable[[], T]) -> T:
-        """What a function returns, called while no other thread can step.
+        """Call a function while no other thread can use the optimizer, and return its result.
 
-        What it reads of the device comes after all steps so far, on their stream.
+        Its reads of the device come after all steps so far, on their stream.
         """
         with self._checked:
             return function()
 
     def held(self, function: Callable[[], T]) -> T:
-        """The same; arrays of a device stay where they are."""
+        """The same; device arrays do not move."""
         return function()
 
     def restore(self, updates: list[int], count: int, skipped: int, arrays: list[tuple[Any, Any]]) -> None:
-        """Go back to these counts, and copy the second array of each pair into the first."""
+        """Set the counts, and copy the second array of each pair into the first."""
         with self._checked:
             self._restore(updates, count, skipped, arrays)
 
@@ -405,23 +405,23 @@ _NONE = np.empty(0, np.int64)
 
 
 def _rows_for_c(where: str, name: str, grad: Any, param: DeviceArray, written: bool) -> Any:
-    """A pair in the form of `optimizers.arrays.as_sparse_gradient`, for the C list to check its values: it sees no rows."""
+    """A pair in the form of `optimizers.arrays.as_sparse_gradient`, without rows, so that the C list checks its values."""
     return (grad.values, _NONE, _NONE, _NONE) if isinstance(grad, Pair) else grad
 
 
 def _key(grad: Any) -> Any:
-    """What a gradient's place in the table follows from: address, shape, dtype."""
+    """The properties of a gradient that determine its row of the table: address, shape, dtype."""
     if isinstance(grad, tuple):
         return tuple(map(_key, grad))
     if grad is None or isinstance(grad, DeviceArray):
         return None if grad is None else (grad.address, grad.shape, grad.strides, grad.dtype)
-    address = getattr(grad, "data_ptr", None)  # torch's: cheaper than its interface
+    address = getattr(grad, "data_ptr", None)  # torch's: faster than its array interface
     if address is not None:
         try:
             return address(), grad.shape, grad.stride(), grad.dtype
-        except RuntimeError:  # a sparse one, which is refused
+        except RuntimeError:  # a sparse tensor, which is refused later
             return id(grad)
     interface = _arrays.interface_of(grad)
     if interface is None:
-        return id(grad)  # of what is kept until another one takes its place
+        return id(grad)  # of an object that is kept until it is replaced
     return interface["data"], interface["shape"], interface.get("strides"), interface["typestr"]

@@ -1,4 +1,4 @@
-"""The table of a list: where its arrays lie, which launches step it, which chunk each block of a launch works on."""
+"""The table of a list: addresses of its arrays, launches, and the chunk of each block of a launch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 
 from lrkern.cuda import _elements, _norms
 from lrkern.cuda._arrays import Pair
-from lrkern.cuda._fields import (
+from lrkern.cuda._kernels import COPY, EMA, GRAD, PARAM, REMAINDER, STATE, Layout
+from lrkern.cuda._platform import CHUNK, WIDEST, to_device, write_over
+from lrkern.cuda._rows import INDEX_KINDS, Order
+from lrkern.cuda._table_layout import (
     CLIP,
     FIRST_ENTRY,
     FIRST_ROW,
@@ -29,28 +32,25 @@ from lrkern.cuda._fields import (
     TENSOR_FIELDS,
     WIDE,
 )
-from lrkern.cuda._kernels import COPY, EMA, GRAD, PARAM, REMAINDER, STATE, Layout
-from lrkern.cuda._platform import CHUNK, WIDEST, to_device, write_over
-from lrkern.cuda._rows import INDEX_KINDS, Order
 
 Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Table:
-    """Where gradients lie is written anew when they have moved; all else stays while the same tensors have some."""
+    """Addresses of gradients are rewritten when they move; the rest is kept while the same tensors have gradients."""
 
     members: tuple[tuple[Layout, tuple[int, ...]], ...]
-    """The tensors of each layout that are stepped."""
+    """The updated tensors of each layout."""
     tensors: Any
-    """On the device: see `_fields`."""
+    """On the device: see `_table_layout`."""
     steps: list[tuple[Layout, Any]]
-    """One launch for each layout, mostly one altogether; with the map of its chunks, on the device."""
+    """One launch per layout, usually a single one, with the map of its chunks on the device."""
     measures: list[tuple[Layout, Any]]
     norms: list[tuple[Any, int, bool, Any]]
-    """(T, storage of gradients, whether they are (indices, values), chunks) of the launches for the norm."""
+    """(T, storage type of gradients, whether they are (indices, values), chunks) of the launches for norms."""
     order: Order
-    """Of the entries of gradients given as (indices, values)."""
+    """The order of the entries of gradients (indices, values)."""
 
     @classmethod
     def of(
@@ -67,11 +67,11 @@ class Table:
         stream: int,
         last: Table | None,
     ) -> Table:
-        """From what `_core.TensorList.layout` tells; tensors without a gradient, and empty ones, get no chunks.
+        """From `_core.TensorList.layout`; tensors without a gradient and empty ones get no chunks.
 
-        `measuring`: which groups need norms. `clip_of`: for each tensor the row of `clips`. `row_lrs`: for tensors that have
-        them, the address of their learning rates, and how many. `pairs`: the gradients given as (indices, values). `roundings`:
-        of parameters and of states. `last`: a table of the same tensors that may be changed, and is if it can serve.
+        `measuring`: which groups need norms. `clip_of`: the row of `clips` of each tensor. `row_lrs`: the address and number of
+        the learning rates of tensors that have them per row. `pairs`: the gradients (indices, values). `roundings`: of
+        parameters and of states. `last`: a table of the same tensors, which is updated and reused if possible.
         """
         addresses, storages, sizes = layout
         rows = np.zeros((max(1, len(sizes)), TENSOR_FIELDS), np.int64)
@@ -119,7 +119,7 @@ class Table:
 
 
 def _enter_pairs(rows: Ints, pairs: Mapping[int, Pair]) -> None:
-    """Write down what gradients given as (indices, values) are."""
+    """Enter gradients (indices, values) into the table."""
     first_row = first_entry = 0
     for i, (indices, values, of_param) in pairs.items():
         width = math.prod(values.shape[1:])
@@ -127,7 +127,7 @@ def _enter_pairs(rows: Ints, pairs: Mapping[int, Pair]) -> None:
         rows[i, ROWS], rows[i, FIRST_ROW], rows[i, FIRST_ENTRY] = of_param, first_row, first_entry
         rows[i, INDICES], rows[i, INDEX_STRIDE] = indices.address, indices.strides[0]
         rows[i, INDEX_KIND] = INDEX_KINDS[indices.dtype.name]
-        first_row += max(1, of_param)  # entries of two tensors never count as of one row, whatever their indices are
+        first_row += max(1, of_param)  # so that entries of two tensors never share a row, whatever their indices
         first_entry += len(indices)
 
 

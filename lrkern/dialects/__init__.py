@@ -9,7 +9,7 @@ step_decay(0.1, 0.1, 30)
 >>> dialects.transformers.get_linear_schedule_with_warmup(3e-4, 100, 1000)(1000)
 0.0
 
-Arguments that say nothing about values (`last_epoch`, `verbose`, `initialize`) are left out at the end of a signature, and
+Arguments that say nothing about values (`last_epoch`, `verbose`, `initialize`) are omitted at the end of a signature, and
 ignored where they stand between others (`name`).
 
 A module of this folder whose name does not begin with `_` is a dialect: it is found, exported, tested and documented.

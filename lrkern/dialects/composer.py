@@ -330,7 +330,7 @@ def _rest(run: _Run, t_warmup: Time, scale_warmup: bool, t_max: Time) -> int:
 
 
 def _along(curve: Schedule, first: float, rest: int) -> Schedule:
-    # composer stays at the top where there is no time left to come down from it
+    # composer stays at the top if there is no time left to come down
     return curve if rest else schedules.constant(first)
 
 

@@ -1,7 +1,7 @@
 """The schedulers of deepspeed.runtime.lr_schedules: step t is the number of optimizer updates done.
 
 DeepSpeed's constructor sets the rate for the first update, its first `step()` starts counting at 0: the Warmup schedules are
-one update late, their first rate is in force twice. `last_batch_iteration` is left out.
+one update late, their first rate is used twice. `last_batch_iteration` is omitted.
 """
 
 from __future__ import annotations

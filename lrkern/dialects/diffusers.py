@@ -1,6 +1,6 @@
 """The schedules of Hugging Face diffusers, which LoRA trainers use as well: step t is the number of optimizer updates done.
 
-All are the base learning rate times a factor; `lr_end` is absolute, so call once for each group. `last_epoch` is left out.
+All are the base learning rate times a factor; `lr_end` is absolute, so call once for each group. `last_epoch` is omitted.
 """
 
 from __future__ import annotations

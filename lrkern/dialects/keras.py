@@ -58,7 +58,7 @@ def ExponentialDecay(
 
 
 def PiecewiseConstantDecay(boundaries: Sequence[float], values: Sequence[float], name: str = "PiecewiseConstant") -> Schedule:
-    """values[i], i the number of boundaries < t: at a boundary itself the old value is still in force.
+    """values[i], i the number of boundaries < t: at a boundary itself the old value still holds.
 
     Args:
         boundaries: numbers >= 0 that do not decrease.

@@ -1,10 +1,10 @@
 """The schedulers of mmengine.optim.scheduler, one at a time: step t is the number of calls of `scheduler.step()`.
 
-Each works from step `begin` until `end`; before it base_lr is in force, from step end - 1 on what it has reached. To chain
+Each works from step `begin` until `end`; before that the rate is base_lr, from step end - 1 on the value reached. To chain
 several that scale, multiply them and divide by base_lr; windows that do not overlap can be joined with `lrkern.join`.
 
 Names ending in `Momentum` take the base momentum for base_lr and give the same values; mmengine's `...ParamScheduler` are the
-same again under any name of a parameter. `by_epoch`, `last_step` and `verbose` are left out: t is whatever is counted.
+same again under any name of a parameter. `by_epoch`, `last_step` and `verbose` are omitted: t may count anything.
 """
 
 from __future__ import annotations
@@ -261,7 +261,7 @@ def OneCycleLR(
     """torch's OneCycleLR from step begin on; base_lr before.
 
     Args:
-        base_lr: in force before begin only.
+        base_lr: the rate before begin only.
         eta_max: the top.
         total_steps: >= 1; None: end - begin.
         pct_start, anneal_strategy, div_factor, final_div_factor, three_phase: as in `dialects.torch.OneCycleLR`.

@@ -80,7 +80,7 @@ def get_muon_momentum(
 
     Args:
         total_steps: scheduled and extension iterations, >= 1; from there on the value is held.
-        muon_warmup_steps, muon_cooldown_steps: >= 0; where they overlap, the warm-up is in force.
+        muon_warmup_steps, muon_cooldown_steps: >= 0; if they overlap, the warm-up holds.
         momentum_min, momentum_max: 0 to 1.
 
     Source: modded-nanogpt train_gpt.py get_muon_momentum (August 2026).

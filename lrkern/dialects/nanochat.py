@@ -14,7 +14,7 @@ __all__ = ["base_train", "chat_rl", "chat_sft"]
 
 
 class Recipe(NamedTuple):
-    """What nanochat has in force at each update."""
+    """The values of nanochat at each update."""
 
     lr_multiplier: Schedule
     momentum: Schedule
@@ -112,7 +112,7 @@ def chat_sft(
     if up and begin > 0:
         rise = (schedules.line(each + 1.0, float(each)) + schedules.constant(_PAST) * n) / n / up
         at = moment(begin)
-        lr = join([rise, lr.of(schedules.line(float(at), 1.0))], [at])  # which goes on by the step of the loop
+        lr = join([rise, lr.of(schedules.line(float(at), 1.0))], [at])  # which continues with the step of the loop
     return Recipe(scale * lr, schedules.linear(0.85, 0.95, 300), schedules.constant(0.0))
 
 

@@ -32,7 +32,7 @@ __all__ = [
 
 
 class _Run:
-    """Checked arguments: how long the warm-up is, and where it holds until (0 where there is no hold, as in NeMo)."""
+    """Checked arguments: the length of the warm-up and the end of the hold (0 for no hold, as in NeMo)."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class _Run:
         """Warm-up, base_lr until t = begin, and then the curve, a function of t - begin."""
         if begin == self.warmup == 0:
             return curve
-        # Step W is the warm-up's, also where the curve does not go on from its end.
+        # Step W belongs to the warm-up, even if the curve does not continue from its end.
         goes_on = begin > self.warmup or (begin == self.warmup and curve(0) == self.base)
         at, side = (begin, "from") if goes_on else (self.warmup, "after")
         rise = (
@@ -87,7 +87,7 @@ class _Run:
         return join([rise, curve.shift(begin - at) if at > begin else curve], [at], side)
 
     def end(self, s: Schedule) -> Schedule:
-        """min_lr after max_steps, for what does not end there by itself."""
+        """min_lr after max_steps, for curves that do not end there."""
         return s if self.max_steps is None else held(s, self.max_steps, self.min_lr, "after")
 
 
@@ -125,7 +125,7 @@ def WarmupHoldPolicy(
     hold_ratio: float | None = None,
     min_lr: float = 0.0,
 ) -> Schedule:
-    """`WarmupPolicy`, whose hold changes nothing by itself: base_lr until max_steps.
+    """`WarmupPolicy`, whose hold has no effect: base_lr until max_steps.
 
     Args:
         max_steps: >= 1 and not before the end of the hold.
@@ -393,7 +393,7 @@ def InverseSquareRootAnnealing(
 
     Args:
         max_steps: >= W.
-        min_lr: >= 0; in force only after max_steps.
+        min_lr: >= 0; used only after max_steps.
         warmup_steps, warmup_ratio: >= 0; 0 to 1.
 
     Source: NeMo InverseSquareRootAnnealing, for base_lr.
@@ -413,12 +413,12 @@ def T5InverseSquareRootAnnealing(
     min_lr: float = 0.0,
     constant_steps: int,
 ) -> Schedule:
-    """1/sqrt(max(t, constant_steps)), whatever base_lr; min_lr after max_steps.
+    """1/sqrt(max(t, constant_steps)) for any base_lr; min_lr after max_steps.
 
     Args:
         base_lr: has no effect, as in NeMo.
         max_steps: >= constant_steps.
-        min_lr: >= 0; in force only after max_steps.
+        min_lr: >= 0; used only after max_steps.
         constant_steps: >= 1. (NeMo fails where constant_ratio is given instead.)
 
     Source: NeMo T5InverseSquareRootAnnealing.

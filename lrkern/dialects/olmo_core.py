@@ -1,6 +1,6 @@
 """The schedulers of OLMo-core: step t is what `get_lr` is told as `current`: `trainer.global_step`, or the tokens seen.
 
-Every length is in the same unit as t. `max_steps` stands for the trainer's `max_steps` or `max_tokens`; what follows it are the
+Every length is in the same unit as t. `max_steps` is the trainer's `max_steps` or `max_tokens`; what follows it are the
 fields of the peer's class. Where the peer has a length and a fraction for the same phase, one of them is given; `warmup_steps`
 and `decay_steps` are its former names of `warmup` and `decay`. A fraction is rounded as there, round(fraction max_steps).
 
@@ -50,7 +50,7 @@ def _length(where: str, name: str, whole: int, length: int | None, former: int |
 
 
 class _Run:
-    """What all with a warm-up begin with: from warmup_min_lr to the rate, linearly."""
+    """The common warm-up: from warmup_min_lr to the rate, linearly."""
 
     def __init__(
         self,
@@ -143,7 +143,7 @@ def WSD(
         max_steps: >= 1.
         warmup, warmup_steps: >= 0.
         warmup_fraction: 0 to 1.
-        decay, decay_steps: 0 to max_steps, with decay_fraction=None; a decay that begins during the warm-up goes on after it.
+        decay, decay_steps: 0 to max_steps, with decay_fraction=None; a decay that begins during the warm-up continues after it.
         decay_fraction: 0 to 1.
         warmup_min_lr, decay_min_lr: >= 0, below initial_lr.
 

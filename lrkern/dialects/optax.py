@@ -296,7 +296,7 @@ def warmup_cosine_decay_schedule(
 
     Args:
         init_value, peak_value, end_value: the values at the beginning, after the warm-up and at the end. With a peak of
-            0 it stays at 0, whatever the end: optax takes the end as a share of the peak.
+            0 it stays at 0 for any end: optax takes the end as a share of the peak.
         warmup_steps: >= 0.
         decay_steps: all steps, the warm-up included: > warmup_steps.
         exponent: 0.001 to 1000, or 0, which keeps peak_value.

@@ -1,7 +1,7 @@
 """The schedulers of paddle.optimizer.lr: step t is `last_epoch`, the number of calls of `scheduler.step()`.
 
 Paddle computes some of them by recursion from step to step; these are their closed forms. `ReduceOnPlateau` follows a metric:
-it is the dialect "paddle" of `lrkern.plateau`. `last_epoch` and `verbose` are left out.
+it is the dialect "paddle" of `lrkern.plateau`. `last_epoch` and `verbose` are omitted.
 """
 
 from __future__ import annotations
@@ -235,7 +235,7 @@ def MultiplicativeDecay(learning_rate: float, lr_lambda: Callable[[int], float],
     Args:
         learning_rate: >= 0.
         lr_lambda: a function of the step (an int).
-        steps: length of the table, >= 1; the last value is held. The function is asked for steps 1 to steps - 1.
+        steps: length of the table, >= 1; the last value is held. The function is called for steps 1 to steps - 1.
 
     Source: paddle MultiplicativeDecay.
 
@@ -286,7 +286,7 @@ def OneCycleLR(
         phase_pct: 0 to 1, with `three_phase` below 0.5.
         anneal_strategy: "cos" or "linear".
 
-    Source: paddle OneCycleLR. After step N - 1 the value is held, where paddle goes on beyond it for one step and then raises.
+    Source: paddle OneCycleLR. After step N - 1 the value is held, while paddle continues for one step and then raises.
 
     >>> OneCycleLR(0.1, 100)([0, 29, 99])
     array([0.004 , 0.1   , 0.0001])
@@ -326,7 +326,7 @@ def CyclicLR(
         exp_gamma: > 0.
         scale_fn: a function that gives s instead of `mode`: of the number of the cycle (1, 2, ...) for scale_mode "cycle", of
             the step for "iterations". It needs `steps`.
-        steps: how many steps scale_fn is asked for; the last s is held.
+        steps: number of steps for which scale_fn is called; the last value is held.
 
     Source: paddle CyclicLR, arXiv 1506.01186; triangular2 overflows there after 1024 cycles.
 

@@ -40,7 +40,7 @@ def WarmAndExpDecayLRSchedule(lr: float, n_warmup_steps: int, total_steps: int, 
 
     Args:
         n_warmup_steps: W >= 0.
-        total_steps: > W; the decay goes on after it.
+        total_steps: > W; the decay continues after it.
         decay_factor: > 0.
 
     Source: speechbrain WarmAndExpDecayLRSchedule.
@@ -235,7 +235,7 @@ def CyclicLRScheduler(
         gamma: > 0.
         scale_fn: a function that gives s instead of `mode`: of the number of the cycle (1, 2, ...) for scale_mode "cycle", of
             the step for "iterations". It needs `steps`.
-        steps: how many steps scale_fn is asked for; the last s is held.
+        steps: number of steps for which scale_fn is called; the last value is held.
 
     Source: speechbrain CyclicLRScheduler, arXiv 1506.01186.
 
@@ -273,7 +273,7 @@ def IntervalScheduler(base_lr: float, intervals: Sequence[Mapping[str, Any]]) ->
 
 
 def InverseSquareRootScheduler(warmup_steps: int) -> Schedule:
-    """1/sqrt(max(t, warmup_steps)), whatever the rate of the optimizer.
+    """1/sqrt(max(t, warmup_steps)), for any rate of the optimizer.
 
     Args:
         warmup_steps: >= 1.
@@ -302,7 +302,7 @@ def WarmCoolDecayLRSchedule(
         decay_factor: > 0.
         decay_every: > 0.
 
-    Source: speechbrain WarmCoolDecayLRSchedule, which goes on below 0.
+    Source: speechbrain WarmCoolDecayLRSchedule, which continues below 0.
 
     >>> WarmCoolDecayLRSchedule(1.0, 2, 2, 6, decay_factor=0.25, decay_every=4).table(7).round(4)
     array([0.    , 0.5   , 1.    , 0.7071, 0.5   , 0.125 , 0.    ])
@@ -332,7 +332,7 @@ def TriStageLRSchedule(
     Args:
         warmup_steps, decay_steps: >= 1.
         hold_steps: >= 0.
-        total_steps: without effect, as in speechbrain: the decay goes on.
+        total_steps: without effect, as in speechbrain: the decay continues.
         init_lr_scale: any number.
         final_lr_scale: > 0.
 

@@ -59,7 +59,7 @@ def FloatSchedule(
     """A number, a Schedule, or a function of the progress that remains, as a schedule of the step.
 
     Args:
-        value_schedule: the function is asked at every multiple of `every` below total_timesteps.
+        value_schedule: the function is called at every multiple of `every` below total_timesteps.
         total_timesteps: environment steps of the run, >= 1; for a function only.
         every: environment steps between two updates (PPO: n_steps times the environments), >= 1; between them the value holds.
 

@@ -43,7 +43,7 @@ def hold_then_linear(initial_lr: float, final_lr: float, warmup_steps: int, tota
 def linear_fraction(initial_lr: float, decay_rate: float, total_steps: int) -> Schedule:
     """initial_lr (1 - decay_rate t/total_steps).
 
-    How it differs: decay_rate is the share that is lost by total_steps, no rate, and the line goes on after, below zero too.
+    How it differs: decay_rate is the fraction lost by total_steps, not a rate; the line continues afterwards, also below 0.
     Common practice: `linear(initial, initial (1 - decay_rate), total)`, which stops.
 
     Args:
@@ -101,7 +101,7 @@ def time_based(initial_lr: float, alpha: float) -> Schedule:
 def staircase(initial_lr: float, factor: float, every: int) -> Schedule:
     """initial_lr factor^floor(t/every).
 
-    How it differs: not at all from torch StepLR; some texts write floor((1 + t)/every), which changes one step earlier.
+    How it differs: it does not differ from torch StepLR; some texts write floor((1 + t)/every), which changes one step earlier.
 
     Args:
         initial_lr: any number.

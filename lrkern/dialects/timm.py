@@ -1,7 +1,7 @@
 """The schedulers of timm.scheduler: step t is what `scheduler.step(t)` or `scheduler.step_update(t)` is called with.
 
 t counts epochs or updates, whichever the scheduler was made for: `t_in_epochs` is ignored. Before the first call timm's
-constructor leaves the base rate, or warmup_lr_init, in force. Noise is timm's own, bit for bit: seeded with noise_seed + t at
+constructor sets the base rate, or warmup_lr_init. Noise is timm's own, bit for bit: seeded with noise_seed + t at
 every step. Where it has no end (`noise_range_t` a number) `steps` says how many steps to work it out for.
 """
 
@@ -279,7 +279,7 @@ def MultiStepLRScheduler(
     *,
     steps: int | None = None,
 ) -> Schedule:
-    """base_lr decay_rate^(number of decay_t <= t + 1): a new rate is in force one step before its milestone.
+    """base_lr decay_rate^(number of decay_t <= t + 1): a new rate holds from one step before its milestone.
 
     Args:
         decay_t: steps >= 0 that do not decrease.

@@ -1,6 +1,6 @@
 """The schedulers of torch.optim.lr_scheduler: step t is the number of calls of `scheduler.step()`.
 
-torch computes most of them by recursion from step to step; these are their closed forms. `last_epoch` is left out: to go on
+torch computes most of them by recursion from step to step; these are their closed forms. `last_epoch` is omitted: to go on
 from step n, ask for step n.
 """
 
@@ -62,7 +62,7 @@ def MultiplicativeLR(base_lr: float, lr_lambda: Callable[[int], float], steps: i
 
     Args:
         lr_lambda: a function of the step (an int).
-        steps: length of the table, >= 1; the last value is held. The function is asked for steps 1 to steps - 1.
+        steps: length of the table, >= 1; the last value is held. The function is called for steps 1 to steps - 1.
 
     Source: torch MultiplicativeLR.
 
@@ -262,7 +262,7 @@ def CyclicLR(
         scale_fn: a function that gives s instead of `mode`: of the number of the cycle (1, 2, ...) for scale_mode "cycle", of
             the step for "iterations". It needs `steps`.
         cycle_momentum, base_momentum, max_momentum: see `CyclicMomentum`, which takes the same arguments.
-        steps: how many steps scale_fn is asked for; the last s is held.
+        steps: number of steps for which scale_fn is called; the last value is held.
 
     Source: torch CyclicLR, arXiv 1506.01186; torch's triangular2 overflows after 1024 cycles.
 
@@ -336,7 +336,7 @@ def OneCycleLR(
         cycle_momentum, base_momentum, max_momentum: see `OneCycleMomentum`, which takes the same arguments.
         div_factor, final_div_factor: > 0.
 
-    Source: torch OneCycleLR, arXiv 1708.07120. After step N - 1 the value is held: torch goes on beyond it for one step (down
+    Source: torch OneCycleLR, arXiv 1708.07120. After step N - 1 the value is held: torch continues for one step (down
         to negative values where linear), then raises. With pct_start N = 1 it divides by zero; here the phases of no steps are
         passed by: step 0 is the top, with three phases max_lr/div_factor, where the last one begins, and for N = 1 the end.
 
@@ -432,7 +432,7 @@ def ChainedScheduler(schedulers: Sequence[Schedule], base_lr: float) -> Schedule
 
     Args:
         schedulers: Schedules, each made with this base learning rate, each a factor times it: a floor such as eta_min > 0
-            depends in torch on the order of updates and is no such factor.
+            depends in torch on the order of updates and is not such a factor.
         base_lr: not 0.
 
     Source: torch ChainedScheduler.

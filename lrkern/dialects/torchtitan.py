@@ -24,7 +24,7 @@ def LRSchedulersContainer(
     """Warm-up base_lr (t + 1)/W before t = W, base_lr, and in the last D of N steps down to the factor min_lr_factor.
 
     With p = (t + 1 - (N + 1 - D))/D there: base_lr (min_lr_factor + (1 - min_lr_factor) g), g = 1 - p, 1 - sqrt(p) or
-    (1 + cos(pi p))/2. min_lr_factor itself would be in force at t = N, one step after the last, and is held.
+    (1 + cos(pi p))/2. min_lr_factor itself would be reached at t = N, one step after the last, and is held.
 
     Args:
         training_steps: steps of the run, >= 1.

@@ -1,7 +1,7 @@
 """The schedules of Hugging Face transformers: step t is the number of optimizer updates done.
 
 All are the base learning rate times a factor; where a peer's end value is absolute (`lr_end`, `min_lr`) it takes the first
-group's rate for every group, so call once for each group. `last_epoch` is left out.
+group's rate for every group, so call once for each group. `last_epoch` is omitted.
 """
 
 from __future__ import annotations
@@ -264,7 +264,7 @@ def get_wsd_schedule(
     Args:
         num_warmup_steps, num_decay_steps: >= 0.
         num_training_steps: of all three phases together.
-        num_stable_steps: >= 0; may be left out, or num_training_steps may.
+        num_stable_steps: >= 0; may be omitted, or num_training_steps may.
         warmup_type, decay_type: "linear", "cosine" or "1-sqrt".
         min_lr_ratio: >= 0.
         num_cycles: waves of a cosine decay, >= 0.
@@ -289,7 +289,7 @@ def get_wsd_schedule(
         whole = warmup + stable + decay
         if num_training_steps is not None and count(where, "num_training_steps", num_training_steps) != whole:
             got = describe(num_training_steps)
-            raise ValueError(f"{where}: num_training_steps must be {whole}, that of all phases, or left out; got {got}")
+            raise ValueError(f"{where}: num_training_steps must be {whole}, the sum of all phases, or omitted; got {got}")
     kinds = ("linear", "cosine", "1-sqrt")
     with value_errors():
         choice(where, "warmup_type", warmup_type, kinds)

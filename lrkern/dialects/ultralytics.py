@@ -55,7 +55,7 @@ def setup_scheduler(lr0: float = 0.01, lrf: float = 0.01, epochs: int = 100, cos
         lr0: the initial rate.
         lrf: the last one as a share of lr0, reached at t = epochs, after the last epoch.
         epochs: >= 1.
-        cos_lr: whether `one_cycle` takes the place of the line.
+        cos_lr: whether `one_cycle` replaces the line.
 
     Source: ultralytics engine/trainer.py BaseTrainer._setup_scheduler.
 

@@ -1,7 +1,7 @@
-"""lrkern inside functions that Numba compiles: schedules, optimizer steps and plateaus without a way back to Python.
+"""lrkern inside functions that Numba compiles: schedules, optimizer steps and plateaus, without returning to Python.
 
-All of these can be called within `@njit`, also with `parallel=True`, `cache=True` and `fastmath=True`, and from Python. They
-give the bits of the C kernels. This module is also the backend "numba". It needs Numba: `pip install 'lrkern[numba]'`.
+All functions can be called within `@njit`, also with `parallel=True`, `cache=True` and `fastmath=True`, and from Python. They
+are bit-identical to the C kernels. This module is also the backend "numba". It needs Numba: `pip install 'lrkern[numba]'`.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import math
 
 import numpy as np
 
-from lrkern.numba import available as _available  # noqa: F401  # isort: skip  # first: it says what is missing
+from lrkern.numba import available as _available  # noqa: F401  # isort: skip  # first: it reports what is missing
 from lrkern import rules
 from lrkern.numba import c, plans, update
 from lrkern.numba.arrays import cached
 from lrkern.numba.backend import BACKEND
-from lrkern.numba.checks import alike, alike_or_none, counted, fine, flag, share, squares_of
+from lrkern.numba.checks import flag, is_count, is_fraction, is_hyper, same_layout, same_layout_or_none, squares_of
 from lrkern.numba.plateau import PlateauState, after, first_state, run
 from lrkern.numba.plateau_arguments import checked, dialect_number
 
@@ -52,14 +52,14 @@ def at(plan, step):
     """The value of a plan at a step.
 
     Args:
-        plan: a `lrkern.Plan`, as `Schedule.plan` gives it.
-        step: an integer, or a float: between two integers the piece of the plan at the lower one is continued. That is the
-            curve to the last few bits where it is smooth; where each step is a piece of its own (next to a zero or a
-            singularity, in tables and staircases) it is the value at the lower integer. `Schedule.__call__` is exact between
-            integers as well.
+        plan: a `lrkern.Plan`, from `Schedule.plan`.
+        step: an integer or a float. Between two integers the plan's piece at the lower one is extended. Where the curve is
+            smooth, that is the curve up to the last few bits; where each step is a separate piece (near a zero or a
+            singularity, in tables and staircases), it is the value at the lower integer. `Schedule.__call__` is exact
+            between integers as well.
 
     Returns:
-        float64; NaN where the plan does not cover the step: before 0, at NaN, beyond 2^53, and from `plan.breaks[-1]` on where
+        float64; NaN if the plan does not cover the step: before 0, at NaN, beyond 2^53, and from `plan.breaks[-1]` on if
         `plan.period` is 0.
 
     >>> import lrkern as lk, lrkern.numba as ln
@@ -75,10 +75,11 @@ def fill(plan, out, start=0):
 
     Args:
         plan: a `lrkern.Plan`.
-        out: float64 or float32, of any shape, C-contiguous; filled in C order, float32 rounded once from the float64 value.
-        start: the first step. Between two integers, each element is what `at` gives there.
+        out: float64 or float32, of any shape, C-contiguous; filled in C order; float32 is rounded once from the float64 value.
+        start: the first step; if it is not an integer, values are those of `at`.
 
-    NaN where the plan does not cover a step, as in `at`. Runs on the calling thread: in `parallel=True`, call it for slices.
+    Values are NaN where the plan does not cover a step, as in `at`. Runs on the calling thread: in `parallel=True`, call it for
+    slices.
 
     >>> import numpy as np, lrkern as lk, lrkern.numba as ln
     >>> out = np.empty(3)
@@ -113,10 +114,10 @@ def plateau_start(
     window=None,
     reset_start=None,
 ):
-    """A plateau before its first metric: `lrkern.Plateau` of one run, with its dialects, arguments and defaults.
+    """The state of a plateau before its first metric: `lrkern.Plateau` of one run, with its dialects, arguments and defaults.
 
-    Numbers may be integers or floats; those that are counts must be whole. `dialect` and the other words are strings, which
-    may be known when it runs only. None stands for the default of the dialect.
+    Numbers may be integers or floats; counts must be whole. `dialect` and other options are strings, which need not be
+    compile-time constants. None means the default of the dialect.
 
     Raises:
         ValueError, TypeError: an argument is out of range, or the dialect does not have it.
@@ -135,9 +136,9 @@ def plateau_start(
 
 @cached
 def plateau_update(state, metric):
-    """The plateau after one more metric: its `lr` is the learning rate in force from then on.
+    """The state after one more metric: its `lr` is the learning rate from then on.
 
-    The state that it is given stays as it was, so that one may go on from it in several ways.
+    The given state is not changed, so that it can be continued in several ways.
 
     >>> import lrkern.numba as ln
     >>> state = ln.plateau_start(0.1, factor=0.5, patience=0)
@@ -174,14 +175,14 @@ def plateau(
     window=None,
     reset_start=None,
 ):
-    """`lrkern.plateau` of recorded metrics, one set of numbers for all runs: the learning rate after each metric.
+    """`lrkern.plateau` of recorded metrics, with the same arguments for all runs: the learning rate after each metric.
 
     Args:
         metrics: float64 or float32 of shape (..., steps), C-contiguous: one row per run.
         start, ...: as in `plateau_start`.
 
     Raises:
-        ValueError, TypeError: as `plateau_start`.
+        ValueError, TypeError: as for `plateau_start`.
 
     Returns:
         float64 of the shape of `metrics`.
@@ -227,20 +228,21 @@ def sgd_step(
     convention="torch",
     first=False,
 ):
-    """`lrkern.sgd_step`, with its formula and its arguments.
+    """`lrkern.sgd_step`, with the same formula and arguments.
 
     Args:
         param, grad, momentum_buffer: arrays of one shape, all C-contiguous or all Fortran-contiguous; float64, float32, or
             16-bit floats as their bits: bfloat16 as uint16, float16 as int16 (`array.view(np.int16)`). States of rules that
             divide by the root of squares (Adam, AdamW, RMSprop, Adagrad, LAMB) must not be float16, in which small squares
-            are 0, nor, in centered RMSprop, bfloat16. Nothing that is written may share memory with anything else: that is not
-            looked at. An array of a subclass is taken for the memory that it has: compiled code sees no mask and no method.
-        lr, ...: as in `lrkern.sgd_step`; `lr` has to be given. By position or by name: Numba knows no others.
+            are 0, nor, in centered RMSprop, bfloat16. Arrays that are written must not share memory with others; this is not
+            checked. For subclasses of arrays only the memory counts: compiled code ignores masks and methods.
+        lr, ...: as in `lrkern.sgd_step`; `lr` is required. All can be passed by position or by name, because Numba has no
+            keyword-only arguments.
 
     Raises:
-        ValueError: a number out of range; a shape or memory order that differs; no gradient, or no buffer where momentum > 0.
-            Nothing has been written then.
-        TypingError: arrays of other kinds, or states in 16 bits that cannot be, when it is compiled.
+        ValueError: a number is out of range; a shape or memory order differs; no gradient, or no buffer with momentum > 0.
+            Nothing has been written.
+        TypingError: at compile time: arrays of other types, or states in a 16-bit type that the rule refuses.
 
     >>> import numpy as np, lrkern.numba as ln
     >>> p, g, b = np.array([1.0, 2.0]), np.array([0.5, -0.5]), np.zeros(2)
@@ -250,7 +252,7 @@ def sgd_step(
     """
     if lr != lr:
         raise ValueError("sgd_step: lr must be given, a finite float32 number >= 0")
-    if not (fine(lr) and fine(momentum) and fine(dampening) and fine(weight_decay)):
+    if not (is_hyper(lr) and is_hyper(momentum) and is_hyper(dampening) and is_hyper(weight_decay)):
         raise ValueError("sgd_step: lr, momentum, dampening and weight_decay must be finite float32 numbers >= 0")
     if flag(nesterov) and (momentum == 0 or dampening != 0):
         raise ValueError("sgd_step: nesterov needs momentum > 0 and dampening = 0")
@@ -260,8 +262,8 @@ def sgd_step(
     if keras and dampening != 0:
         raise ValueError("sgd_step: convention 'keras' needs dampening = 0")
     if momentum_buffer is None and momentum != 0:
-        raise ValueError("sgd_step: momentum_buffer is needed where momentum > 0")
-    if not (alike(param, grad) and alike_or_none(param, momentum_buffer)):
+        raise ValueError("sgd_step: momentum_buffer is needed if momentum > 0")
+    if not (same_layout(param, grad) and same_layout_or_none(param, momentum_buffer)):
         raise ValueError("sgd_step: grad and momentum_buffer must have the shape and memory order of param")
     h = rules.SGDInputs(
         np.float64(lr),
@@ -298,9 +300,9 @@ def adam_step(
     eps_inside=False,
     convention="torch",
 ):
-    """`lrkern.adam_step`, with its formula and its arguments; arrays as in `sgd_step`.
+    """`lrkern.adam_step`, with the same formula and arguments; arrays as in `sgd_step`.
 
-    `count`, the number of steps before this one, has to be given: it is 0 at the first.
+    `count`, the number of steps before this one, is required: 0 at the first step.
 
     >>> import numpy as np, lrkern.numba as ln
     >>> p, m, v = np.array([1.0, 2.0]), np.zeros(2), np.zeros(2)
@@ -310,9 +312,9 @@ def adam_step(
     """
     h = _adam_inputs(lr, weight_decay, 0.0, maximize, beta1, beta2, eps, max_exp_avg_sq, eps_inside, convention, 0.0, count)
     _adam_states(exp_avg, exp_avg_sq, max_exp_avg_sq)
-    if not (alike(param, grad) and alike(param, exp_avg) and alike(param, exp_avg_sq)):
+    if not (same_layout(param, grad) and same_layout(param, exp_avg) and same_layout(param, exp_avg_sq)):
         raise ValueError("adam_step: grad, exp_avg and exp_avg_sq must have the shape and memory order of param")
-    if not alike_or_none(param, max_exp_avg_sq):
+    if not same_layout_or_none(param, max_exp_avg_sq):
         raise ValueError("adam_step: max_exp_avg_sq must have the shape and memory order of param")
     update.step(h, count + 1, param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq)
 
@@ -335,9 +337,9 @@ def adamw_step(
     decay_after=False,
     convention="torch",
 ):
-    """`lrkern.adamw_step`, with its formula and its arguments; arrays as in `sgd_step`.
+    """`lrkern.adamw_step`, with the same formula and arguments; arrays as in `sgd_step`.
 
-    `count`, the number of steps before this one, has to be given: it is 0 at the first.
+    `count`, the number of steps before this one, is required: 0 at the first step.
 
     >>> import numpy as np, lrkern.numba as ln
     >>> p, m, v = np.array([1.0, 2.0]), np.zeros(2), np.zeros(2)
@@ -360,22 +362,22 @@ def adamw_step(
         count,
     )
     _adamw_states(exp_avg, exp_avg_sq, max_exp_avg_sq)
-    if not (alike(param, grad) and alike(param, exp_avg) and alike(param, exp_avg_sq)):
+    if not (same_layout(param, grad) and same_layout(param, exp_avg) and same_layout(param, exp_avg_sq)):
         raise ValueError("adamw_step: grad, exp_avg and exp_avg_sq must have the shape and memory order of param")
-    if not alike_or_none(param, max_exp_avg_sq):
+    if not same_layout_or_none(param, max_exp_avg_sq):
         raise ValueError("adamw_step: max_exp_avg_sq must have the shape and memory order of param")
     update.step(h, count + 1, param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq)
 
 
 @cached
 def _adam_inputs(lr, weight_decay, decoupled, maximize, beta1, beta2, eps, largest, eps_inside, convention, decay_after, count):
-    if not (fine(lr) and fine(eps) and fine(weight_decay)):
+    if not (is_hyper(lr) and is_hyper(eps) and is_hyper(weight_decay)):
         raise ValueError("adam_step, adamw_step: lr, eps and weight_decay must be finite float32 numbers >= 0")
-    if not (share(beta1) and share(beta2)):
+    if not (is_fraction(beta1) and is_fraction(beta2)):
         raise ValueError("adam_step, adamw_step: beta1 and beta2 must be numbers >= 0 and < 1")
     if not (convention == "torch" or convention == "keras"):
         raise ValueError("adam_step, adamw_step: convention must be 'torch' or 'keras'")
-    if not counted(count):
+    if not is_count(count):
         raise ValueError("adam_step, adamw_step: count must be an integer from 0 to 2**53, the number of steps before this one")
     return rules.AdamInputs(
         np.float64(lr),
@@ -394,7 +396,7 @@ def _adam_inputs(lr, weight_decay, decoupled, maximize, beta1, beta2, eps, large
 
 @cached
 def lion_step(param, grad, exp_avg, lr=1e-4, beta1=0.9, beta2=0.99, weight_decay=0.0, maximize=False):
-    """`lrkern.lion_step`, with its formula and its arguments; arrays as in `sgd_step`.
+    """`lrkern.lion_step`, with the same formula and arguments; arrays as in `sgd_step`.
 
     >>> import numpy as np, lrkern.numba as ln
     >>> p, m = np.array([1.0, 2.0]), np.zeros(2)
@@ -402,11 +404,11 @@ def lion_step(param, grad, exp_avg, lr=1e-4, beta1=0.9, beta2=0.99, weight_decay
     >>> p
     array([0.75, 2.25])
     """
-    if not (fine(lr) and fine(weight_decay)):
+    if not (is_hyper(lr) and is_hyper(weight_decay)):
         raise ValueError("lion_step: lr and weight_decay must be finite float32 numbers >= 0")
-    if not (share(beta1) and share(beta2)):
+    if not (is_fraction(beta1) and is_fraction(beta2)):
         raise ValueError("lion_step: beta1 and beta2 must be numbers >= 0 and < 1")
-    if not (alike(param, grad) and alike(param, exp_avg)):
+    if not (same_layout(param, grad) and same_layout(param, exp_avg)):
         raise ValueError("lion_step: grad and exp_avg must have the shape and memory order of param")
     h = rules.LionInputs(np.float64(lr), np.float64(weight_decay), 1.0, flag(maximize), np.float64(beta1), np.float64(beta2))
     update.step(h, 1, param, grad, exp_avg, None, None)
@@ -429,7 +431,7 @@ def rmsprop_step(
     eps_inside=False,
     convention="torch",
 ):
-    """`lrkern.rmsprop_step`, with its formula and its arguments; arrays as in `sgd_step`.
+    """`lrkern.rmsprop_step`, with the same formula and arguments; arrays as in `sgd_step`.
 
     >>> import numpy as np, lrkern.numba as ln
     >>> p, v = np.array([1.0, 2.0]), np.zeros(2)
@@ -437,18 +439,18 @@ def rmsprop_step(
     >>> p
     array([0.5, 2.5])
     """
-    if not (fine(lr) and fine(eps) and fine(momentum) and fine(weight_decay)):
+    if not (is_hyper(lr) and is_hyper(eps) and is_hyper(momentum) and is_hyper(weight_decay)):
         raise ValueError("rmsprop_step: lr, eps, momentum and weight_decay must be finite float32 numbers >= 0")
-    if not share(alpha):
+    if not is_fraction(alpha):
         raise ValueError("rmsprop_step: alpha must be a number >= 0 and < 1")
     if not (convention == "torch" or convention == "keras"):
         raise ValueError("rmsprop_step: convention must be 'torch' or 'keras'")
     if momentum_buffer is None and momentum != 0:
-        raise ValueError("rmsprop_step: momentum_buffer is needed where momentum > 0")
+        raise ValueError("rmsprop_step: momentum_buffer is needed if momentum > 0")
     _rmsprop_states(square_avg, grad_avg, momentum_buffer)
-    if not (alike(param, grad) and alike(param, square_avg)):
+    if not (same_layout(param, grad) and same_layout(param, square_avg)):
         raise ValueError("rmsprop_step: grad and square_avg must have the shape and memory order of param")
-    if not (alike_or_none(param, grad_avg) and alike_or_none(param, momentum_buffer)):
+    if not (same_layout_or_none(param, grad_avg) and same_layout_or_none(param, momentum_buffer)):
         raise ValueError("rmsprop_step: grad_avg and momentum_buffer must have the shape and memory order of param")
     h = rules.RMSpropInputs(
         np.float64(lr),
@@ -483,9 +485,9 @@ def adagrad_step(
     maximize=False,
     eps_inside=False,
 ):
-    """`lrkern.adagrad_step`, with its formula and its arguments; arrays as in `sgd_step`.
+    """`lrkern.adagrad_step`, with the same formula and arguments; arrays as in `sgd_step`.
 
-    `count`, the number of steps before this one, has to be given: it is 0 at the first.
+    `count`, the number of steps before this one, is required: 0 at the first step.
 
     >>> import numpy as np, lrkern.numba as ln
     >>> p, v = np.array([1.0, 2.0]), np.zeros(2)
@@ -493,12 +495,12 @@ def adagrad_step(
     >>> p
     array([0.75, 2.25])
     """
-    if not (fine(lr) and fine(lr_decay) and fine(eps) and fine(weight_decay)):
+    if not (is_hyper(lr) and is_hyper(lr_decay) and is_hyper(eps) and is_hyper(weight_decay)):
         raise ValueError("adagrad_step: lr, lr_decay, eps and weight_decay must be finite float32 numbers >= 0")
-    if not counted(count):
+    if not is_count(count):
         raise ValueError("adagrad_step: count must be an integer from 0 to 2**53, the number of steps before this one")
     _adagrad_states(sum)
-    if not (alike(param, grad) and alike(param, sum)):
+    if not (same_layout(param, grad) and same_layout(param, sum)):
         raise ValueError("adagrad_step: grad and sum must have the shape and memory order of param")
     h = rules.AdagradInputs(
         np.float64(lr),
@@ -529,7 +531,7 @@ def lars_step(
     convention="paper",
     first=False,
 ):
-    """`lrkern.lars_step`, with its formula and its arguments; arrays as in `sgd_step`. `lr` has to be given.
+    """`lrkern.lars_step`, with the same formula and arguments; arrays as in `sgd_step`. `lr` is required.
 
     >>> import numpy as np, lrkern.numba as ln
     >>> p, b = np.array([3.0, 4.0]), np.zeros(2)
@@ -539,11 +541,11 @@ def lars_step(
     """
     if lr != lr:
         raise ValueError("lars_step: lr must be given, a finite float32 number >= 0")
-    if not (fine(lr) and fine(momentum) and fine(weight_decay) and fine(trust) and fine(eps)):
+    if not (is_hyper(lr) and is_hyper(momentum) and is_hyper(weight_decay) and is_hyper(trust) and is_hyper(eps)):
         raise ValueError("lars_step: lr, momentum, weight_decay, trust and eps must be finite float32 numbers >= 0")
     if not (convention == "paper" or convention == "optax" or convention == "apex"):
         raise ValueError("lars_step: convention must be 'paper', 'optax' or 'apex'")
-    if not (alike(param, grad) and alike(param, momentum_buffer)):
+    if not (same_layout(param, grad) and same_layout(param, momentum_buffer)):
         raise ValueError("lars_step: grad and momentum_buffer must have the shape and memory order of param")
     h = rules.LARSInputs(
         np.float64(lr),
@@ -578,9 +580,9 @@ def lamb_step(
     adapt=True,
     maximize=False,
 ):
-    """`lrkern.lamb_step`, with its formula and its arguments; arrays as in `sgd_step`.
+    """`lrkern.lamb_step`, with the same formula and arguments; arrays as in `sgd_step`.
 
-    `count`, the number of steps before this one, has to be given: it is 0 at the first.
+    `count`, the number of steps before this one, is required: 0 at the first step.
 
     >>> import numpy as np, lrkern.numba as ln
     >>> p, m, v = np.array([3.0, 4.0]), np.zeros(2), np.zeros(2)
@@ -588,14 +590,14 @@ def lamb_step(
     >>> p
     array([3. , 1.5])
     """
-    if not (fine(lr) and fine(eps) and fine(weight_decay)):
+    if not (is_hyper(lr) and is_hyper(eps) and is_hyper(weight_decay)):
         raise ValueError("lamb_step: lr, eps and weight_decay must be finite float32 numbers >= 0")
-    if not (share(beta1) and share(beta2)):
+    if not (is_fraction(beta1) and is_fraction(beta2)):
         raise ValueError("lamb_step: beta1 and beta2 must be numbers >= 0 and < 1")
-    if not counted(count):
+    if not is_count(count):
         raise ValueError("lamb_step: count must be an integer from 0 to 2**53, the number of steps before this one")
     _lamb_states(exp_avg, exp_avg_sq)
-    if not (alike(param, grad) and alike(param, exp_avg) and alike(param, exp_avg_sq)):
+    if not (same_layout(param, grad) and same_layout(param, exp_avg) and same_layout(param, exp_avg_sq)):
         raise ValueError("lamb_step: grad, exp_avg and exp_avg_sq must have the shape and memory order of param")
     h = rules.LAMBInputs(
         np.float64(lr),

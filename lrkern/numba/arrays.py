@@ -1,8 +1,8 @@
-"""Arrays in compiled code: their elements as numbers of T, whatever they are stored in; arrays at addresses; and caching.
+"""Arrays in compiled code: elements of any storage type as numbers of T; arrays at addresses; and caching.
 
-T is float64 where a parameter is float64, else float32. Stored are float64 and float32, bfloat16 as the bits in uint16, and
-float16 as the bits in int16 (Numba has no float16 on the CPU). None stands for an array that there is not: it reads as 0 and
-takes everything, so that one text serves all rules and options.
+T is float64 if a parameter is float64, else float32. Storage types are float64, float32, bfloat16 as bits in uint16, and
+float16 as bits in int16 (Numba has no float16 on the CPU). None represents a missing array: it reads as 0 and ignores writes,
+so that one source serves all rules and options.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from lrkern.pointwise import storage
 from lrkern.pointwise.primitives import FLAGS, FLOATS, number, word
 
 MAX = float(np.finfo(np.float32).max)
-"""Scalars are rounded to T: this is what float32 holds."""
+"""Scalars are rounded to T: this is the limit of float32."""
 
 
 SHARED = (
@@ -36,11 +36,11 @@ SHARED = (
     "schedules/plan.py",
     "numba/*.py",
 )
-"""Files of the package that compiled code is made from."""
+"""Files of the package that compiled code depends on."""
 
 
 def _sources() -> tuple[tuple[str, float, int], ...]:
-    """What compiled code is made from."""
+    """The files that compiled code depends on, with their times and sizes."""
     package = Path(__file__).parent.parent
     files = [file for pattern in SHARED for file in sorted(package.glob(pattern))]
     return tuple((str(file.relative_to(package)), file.stat().st_mtime, file.stat().st_size) for file in files)
@@ -50,21 +50,21 @@ _SOURCES = _sources()
 
 
 def cached(function: Any = None, *, parallel: bool = False) -> Any:
-    """njit, with compiled code kept on disk where there is a place for it. It runs without the GIL."""
+    """njit with caching on disk if a directory is writable, and without the GIL."""
     if function is None:
         return lambda function: cached(function, parallel=parallel)
     try:
         compiled = njit(function, cache=True, nogil=True, parallel=parallel, **FLAGS)
-    except RuntimeError:  # neither the package's directory nor the user's can be written to
+    except RuntimeError:  # neither the package's directory nor the user's is writable
         return _typed_by_memory(njit(function, nogil=True, parallel=parallel, **FLAGS))
-    with suppress(AttributeError):  # Numba's own affairs, which another version may do in other ways
-        compiled._cache._cache_file._source_stamp = _SOURCES  # it would look at the function's own file alone
+    with suppress(AttributeError):  # Numba internals, which may change between versions
+        compiled._cache._cache_file._source_stamp = _SOURCES  # by default, the stamp of the function's own file only
         compiled._cache.save_overload = _where_there_is_room(compiled._cache.save_overload)
     return _typed_by_memory(compiled)
 
 
 def _typed_by_memory(compiled: Any) -> Any:
-    """Let nothing be compiled for what a subclass of arrays says of itself: its memory is what compiled code gets."""
+    """Ignore what subclasses of arrays say about themselves when compiling: compiled code gets their memory."""
     typeof = compiled.typeof_pyval
 
     def typeof_memory(value: Any) -> Any:
@@ -75,7 +75,7 @@ def _typed_by_memory(compiled: Any) -> Any:
 
 
 def _where_there_is_room(save: Callable[..., None]) -> Callable[..., None]:
-    """What is not kept is compiled anew next time: a full disk is no reason to fail."""
+    """Ignore failures to save: code that is not cached is compiled again next time."""
 
     def save_or_not(*arguments: Any) -> None:
         with suppress(OSError):
@@ -85,28 +85,28 @@ def _where_there_is_room(save: Callable[..., None]) -> Callable[..., None]:
 
 
 zero_of = word("zero_of")  # zero_of(param): 0 in T
-flat = word("flat")  # flat(array): its elements in the order in which they lie in memory
+flat = word("flat")  # flat(array): its elements in memory order
 load = word("load")  # load(array, i, like): element i in T
 store = word("store")  # store(array, i, x): x rounded to nearest
 store_random = word("store_random")  # store_random(array, i, x, key, element): rounded stochastically
 part = word("part")  # part(array, begin, size)
 array_at = word("array_at")  # array_at(address, begin, size, like): elements of the type of `like`, a number or None
-ask = word("ask")  # ask(array, i): have the memory bring STRIDE elements from i on, there or not
-narrowed = word("narrowed")  # narrowed(x): a float32 that 16-bit formats round as they would round x
+ask = word("ask")  # ask(array, i): prefetch STRIDE elements from i on, which need not exist
+narrowed = word("narrowed")  # narrowed(x): a float32 that rounds to 16-bit formats as x does
 
 STRIDE = 32
-"""Elements of inner loops of fixed length, which become vector code; between these the memory is asked for others. Only so:
-LLVM makes no vector code of a loop with such requests in it."""
+"""Elements of inner loops of fixed length, which are vectorized; prefetches are issued between them, because LLVM does not
+vectorize a loop that contains prefetches."""
 
 STORED = ("float64", "float32", "uint16", "int16")
 
 
 def _kind(array: Any) -> str:
-    """How an array is stored; empty for None."""
+    """The storage type of an array; "" for None."""
     if isinstance(array, types.NoneType) or array is None:
         return ""
     if isinstance(array, types.Optional):
-        raise TypingError("lrkern: an array must be an array or None when it is compiled, not one or the other when it runs")
+        raise TypingError("lrkern: whether an array is None must be known at compile time; got an optional array")
     if not isinstance(array, types.Array):
         raise TypingError(f"lrkern: an array is needed; got {array}")
     if str(array.dtype) not in STORED:
@@ -118,7 +118,7 @@ def _kind(array: Any) -> str:
 
 
 def only_writable(array: Any) -> None:
-    """Refuse an array that is written and must not be."""
+    """Refuse a read-only array that would be written."""
     if not array.mutable:
         raise TypingError(f"lrkern: arrays that are written must be writable; got {array}")
 
@@ -226,14 +226,14 @@ CACHE_LINE = 64  # bytes
 
 
 def emit_prefetch(builder, pointer, size):
-    """Have the memory bring `size` bytes, there or not."""
+    """Prefetch `size` bytes, which need not be mapped."""
     number = ir.IntType(32)
     kind = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, number, number, number])
     prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
     first = builder.bitcast(pointer, cgutils.voidptr_t)
     for offset in range(0, size, CACHE_LINE):
         at = builder.gep(first, [ir.Constant(ir.IntType(64), offset)])
-        builder.call(prefetch, [at, number(0), number(3), number(1)])  # to read; into all caches; data
+        builder.call(prefetch, [at, number(0), number(3), number(1)])  # for reading; into all caches; data
 
 
 @intrinsic

@@ -1,4 +1,4 @@
-"""Says what is missing where Numba cannot be used. Imported before the rest of `lrkern.numba`."""
+"""Raises an ImportError that says what is missing if Numba cannot be used. Imported before the rest of `lrkern.numba`."""
 
 from lrkern._optional import require
 

@@ -1,4 +1,4 @@
-"""The backend "numba": tables, lists of tensors (`lists`), loss-driven schedules of many runs (`scan`), by compiled Python."""
+"""The backend "numba", in compiled Python: tables, lists of tensors (`lists`), loss-driven schedules of many runs (`scan`)."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 
 def _plans(schedule: Schedule, start: int, stop: int) -> Iterator[tuple[Plan, int, int]]:
-    """(plan, begin, end): plans that together cover the steps from start to stop."""
+    """(plan, begin, end) of plans that together cover the steps from start to stop."""
     try:
         whole = Plan(*schedule._plan_arrays(1))
-    except OverflowError:  # at the first step, which may not be asked for
+    except OverflowError:  # raised for the first step of the plan, which may not be needed
         whole = None
     if whole is not None and whole.period > 0:
         yield whole, start, stop

@@ -1,7 +1,7 @@
-"""The C kernels of steps as functions that compiled code can call: by name, so that `cache=True` works.
+"""The C kernels of steps as functions for compiled code, linked by name, so that `cache=True` works.
 
 `lrk_step_<rule>_<f32 or f64>` are declared in lrkern_steps.h. All arrays are passed as `array.ctypes`, the options as a float64
-array of the struct's members, in their order. Importing this tells LLVM where the functions are.
+array of the struct's members, in their order. Importing this module registers their addresses with LLVM.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from lrkern import _core
 
 
 def _kernel(name: str, capsule: object) -> Any:
-    """The function of that name; how many arrays it takes is in its capsule, as C declares it."""
+    """The function of that name; the number of its arrays follows from its C declaration in the capsule."""
     binding.add_symbol(name, get_cython_function_address("lrkern._core", name))
-    arrays = [types.voidptr] * (str(capsule).count("*") - 1)  # the last pointer is that of the options
+    arrays = [types.voidptr] * (str(capsule).count("*") - 1)  # the last pointer is the options
     return types.ExternalFunction(name, types.int32(types.int64, *arrays, types.int64, types.voidptr))
 
 

@@ -1,4 +1,4 @@
-"""What the functions of `lrkern.numba` ask of their arguments: kinds when they are compiled, values when they run."""
+"""Checks of the arguments of `lrkern.numba`'s functions: types at compile time, values at run time."""
 
 from __future__ import annotations
 
@@ -13,34 +13,34 @@ from lrkern.numba.arrays import MAX, _kind
 from lrkern.optimizers.options import DIFFERENCES, SQUARES
 from lrkern.pointwise.primitives import FLAGS, word
 
-fine = word("fine")  # fine(x): whether a number can be a hyper-parameter: 0 <= x, and float32 holds it
-share = word("share")  # share(x): whether 0 <= x < 1
-counted = word("counted")  # counted(x): whether an integer is a count: 0 <= x <= 2^53
+is_hyper = word("is_hyper")  # is_hyper(x): whether 0 <= x <= the largest float32, as for hyper-parameters
+is_fraction = word("is_fraction")  # is_fraction(x): whether 0 <= x < 1
+is_count = word("is_count")  # is_count(x): whether an integer is a count: 0 <= x <= 2^53
 flag = word("flag")  # flag(x): 1.0 for True, 0.0 for False
-alike = word("alike")  # alike(param, other): whether another array has the shape and the memory order of the parameter
-alike_or_none = word("alike_or_none")  # the same, of an array that need not be there
+same_layout = word("same_layout")  # same_layout(param, other): the same shape and memory order
+same_layout_or_none = word("same_layout_or_none")  # the same, or `other` is None
 
 
 def only_numbers(x: Any) -> None:
-    """Refuse what is neither an integer nor a float: a bool counts as neither, here as in C."""
+    """Refuse everything except integers and floats; bools are refused, as in the C backend."""
     if not isinstance(x, types.Integer | types.Float):
         raise TypingError(f"lrkern: a number must be an integer or a float; got {x}")
 
 
-@overload(fine, jit_options=FLAGS)
-def _fine(x):
+@overload(is_hyper, jit_options=FLAGS)
+def _is_hyper(x):
     only_numbers(x)
     return lambda x: x >= 0 and x <= MAX
 
 
-@overload(share, jit_options=FLAGS)
-def _share(x):
+@overload(is_fraction, jit_options=FLAGS)
+def _is_fraction(x):
     only_numbers(x)
     return lambda x: x >= 0 and x < 1
 
 
-@overload(counted, jit_options=FLAGS)
-def _counted(x):
+@overload(is_count, jit_options=FLAGS)
+def _is_count(x):
     if not isinstance(x, types.Integer):
         raise TypingError(f"lrkern: count must be an integer; got {x}")
     return lambda x: x >= 0 and x <= MAX_COUNT
@@ -53,29 +53,29 @@ def _flag(x):
     return lambda x: 1.0 if x else 0.0
 
 
-@overload(alike, jit_options=FLAGS)
-def _alike(param, other):
+@overload(same_layout, jit_options=FLAGS)
+def _same_layout(param, other):
     one_order = _kind(other) != "" and (param.ndim < 2 or param.layout == other.layout)
     if not one_order:
         return lambda param, other: False
     return lambda param, other: other.shape == param.shape
 
 
-@overload(alike_or_none, jit_options=FLAGS)
-def _alike_or_none(param, other):
+@overload(same_layout_or_none, jit_options=FLAGS)
+def _same_layout_or_none(param, other):
     if _kind(other) == "":
         return lambda param, other: True
-    return lambda param, other: alike(param, other)
+    return lambda param, other: same_layout(param, other)
 
 
-_HALVES = {"int16": "float16", "uint16": "bfloat16"}  # what carries their bits
+_HALVES = {"int16": "float16", "uint16": "bfloat16"}  # the integer types that hold their bits
 
 
 def squares_of(where: str, *names: str, centered_by: int | None = None) -> Any:
-    """A check of the states of these names, at most three, for a rule that divides by the root of squares, when it is compiled.
+    """A compile-time check of up to three states of a rule that divides by the root of an average of squares.
 
-    They are refused in the 16-bit floats that the functions of `lrkern` refuse. `centered_by`: where that state is there, the
-    root is that of a difference.
+    States are refused in the 16-bit types that the functions of `lrkern` refuse. `centered_by`: index of the state that, if
+    given, is subtracted under the root.
     """
     check = word(f"{where}'s states")
 

@@ -1,4 +1,4 @@
-"""Compiled steps of lists of tensors, given by their addresses. One version for each kind of list: see `Kind`."""
+"""Compiled steps of lists of tensors, passed as addresses. One version per kind of list: see `Kind`."""
 
 from __future__ import annotations
 
@@ -22,39 +22,39 @@ ROLES = REMAINDER + 1
 
 
 class Tensors(NamedTuple):
-    """All tensors of a list; one row each, but for `inputs` and `weights`, which have one for each group."""
+    """All tensors of a list, one row each; `inputs` and `weights` have one row per group."""
 
     addresses: Any
-    """int64: of its arrays, in the order of C's roles."""
+    """int64: addresses of its arrays, in the order of C's roles."""
     group_of: Any
     updates: Any
-    """How many it has had."""
+    """The number of updates that it has had."""
     norms: Any
-    """Of the parameter, and of what its rule measures."""
+    """The norms of the parameter and of what its rule measures."""
     factors: Any
-    """What its gradient is multiplied by."""
+    """The factor of its gradient."""
     inputs: Any
     weights: Any
-    """Of parameters in their averages."""
+    """The weight of parameters in their averages."""
 
 
 class Kind(NamedTuple):
-    """Of which types things are, as numbers of these types: what compiled code is made for.
+    """Types, given by values of these types, for which code is compiled.
 
-    A function with a parallel loop takes the parts, and puts them together: such loops know no tuples of tuples.
+    Functions with a parallel loop take the fields and put them together: such loops do not support nested tuples.
     """
 
     like: Any
     """0 in T."""
     inputs: Any
-    """Those of the rule."""
+    """The inputs of the rule."""
     stored: Arrays
-    """0 as each array is stored; None for no array."""
+    """0 in the storage type of each array; None for no array."""
     measures: bool
-    """Whether the rule asks for norms."""
+    """Whether the rule needs norms."""
 
 
-inputs_at = word("inputs_at")  # inputs_at(like, inputs, group, lrs, k): a row as the rule's inputs; lrs[k], if any, is its lr
+inputs_at = word("inputs_at")  # inputs_at(like, inputs, group, lrs, k): a row as the rule's inputs, with lr = lrs[k] if given
 
 
 @overload(inputs_at, jit_options=FLAGS)
@@ -69,7 +69,7 @@ def _inputs_at(like, inputs, group, lrs, k):
 
 @pointwise
 def arrays_at(addresses, i, begin, size, shifted, stored):
-    """The elements of tensor i from `begin` on, in the gradient from `shifted` on."""
+    """The elements of tensor i from `begin` on, those of its gradient from `shifted` on."""
     return Arrays(
         array_at(addresses[i, PARAM], begin, size, stored.param),
         array_at(addresses[i, GRAD], shifted, size, stored.grad),
@@ -87,14 +87,14 @@ def arrays_at(addresses, i, begin, size, shifted, stored):
 
 @pointwise
 def concealed(around):
-    """The same, with numbers that no loop is relieved of: see `modes`."""
+    """The same with numbers that are not hoisted out of loops: see `modes`."""
     return Pipeline(around.factor, hidden(around.limit), around.weight, around.zero, around.mixed, around.mixed_states)
 
 
 @pointwise
 def run_chunks(chunks, lrs, tensors, kind, around):
-    """Steps chunks (tensor, begin, end, begin in the gradient)."""
-    addresses, group_of, updates, norms_of, factors, inputs, weights = tensors  # once: each time it counts references
+    """Update chunks (tensor, begin, end, begin in the gradient)."""
+    addresses, group_of, updates, norms_of, factors, inputs, weights = tensors  # once: unpacking counts references
     like, stored = kind.like, kind.stored
     group, n, tensor = np.int64(-1), np.int64(-1), np.int64(-1)
     c = rounded(rules.scalars(inputs_at(kind.inputs, inputs, 0, None, 0), 1, 1.0, 1.0), like)
@@ -110,7 +110,7 @@ def run_chunks(chunks, lrs, tensors, kind, around):
 
 @pointwise
 def count(counts, members, tensors):
-    """The step is done. Counted here and not by the caller: between this and a line of Python, Ctrl-C could come."""
+    """Count a step. It is counted here, not by the caller: Ctrl-C could come before the caller's next line."""
     for i in members:
         tensors.updates[i] += 1
     counts[0] += 1
@@ -118,7 +118,7 @@ def count(counts, members, tensors):
 
 @cached
 def run_serial(counts, members, chunks, lrs, tensors, kind, around):
-    """All chunks, which are those of the tensors `members`."""
+    """Update all chunks, which are those of the tensors `members`."""
     run_chunks(chunks, lrs, tensors, kind, around)
     count(counts, members, tensors)
 
@@ -148,7 +148,7 @@ def square_some(blocks, tensors, kind, scale, out):
 
 @cached
 def square_serial(blocks, tensors, kind, scale, out):
-    """All of them."""
+    """The same for all blocks on the calling thread."""
     square_some(blocks, tensors, kind, scale, out)
 
 
@@ -164,7 +164,7 @@ def square_parallel(blocks, tensors, scale, out, share, like, inputs, stored, me
 
 @cached
 def totals(sums, sets, count):
-    """The sum of the numbers of each set, rounded once; sets[k] is that of sums[k]."""
+    """The sum of the numbers of each set, rounded once; sets[k] is the set of sums[k]."""
     return norms.sum_sets_exactly(sums, sets, count)
 
 
@@ -184,7 +184,7 @@ def measure_some(blocks, tensors, kind, around, out):
 
 @cached
 def measure_serial(blocks, tensors, kind, around, out):
-    """All blocks."""
+    """The same for all blocks on the calling thread."""
     measure_some(blocks, tensors, kind, around, out)
 
 
@@ -200,7 +200,7 @@ def measure_parallel(blocks, tensors, around, out, share, like, inputs, stored, 
 
 @cached
 def take_norms(blocks, members, sums, norms_of):
-    """norms_of[i] = the roots of the sums of tensor i; its blocks are next to each other."""
+    """norms_of[i] = the roots of the sums of tensor i; its blocks are adjacent."""
     for i in members:
         norms_of[i] = 0.0
     begin = 0

@@ -1,4 +1,4 @@
-"""The Numba engine: what `_core.StepList` does, with compiled Python in the place of C."""
+"""The Numba engine: `_core.StepList` in compiled Python instead of C."""
 
 from __future__ import annotations
 
@@ -22,46 +22,46 @@ EMA, CLIP_NORM = _core.PLACES["ema"], _core.PLACES["clip_norm"]
 Ints = NDArray[np.int64]
 T = TypeVar("T")
 
-TENSOR_COST = 64  # a chunk costs about what this many bytes do
+TENSOR_COST = 64  # the overhead of a chunk, in bytes that take the same time
 
 FIELDS = max(len(family.inputs._fields) for family in rules.FAMILIES.values())
 
 ZEROS = {"float32": np.float32(0), "float64": np.float64(0), "bfloat16": np.uint16(0), "float16": np.int16(0)}
-"""What compiled code takes elements for: 16-bit floats are their bits."""
+"""The dtypes of elements in compiled code: 16-bit floats are their bits."""
 
 CARRIERS = {number: ZEROS[name] for name, number in _core.STORAGES.items()}
-ABSENT = 255  # in the place of a storage
+ABSENT = 255  # instead of a storage type
 
 
 @dataclass(frozen=True)
 class Work:
-    """Tensors of one kind that a step works on, cut up."""
+    """The tensors of one kind in a step, cut into chunks and blocks."""
 
     kind: Kind
     members: Ints
-    """Which tensors these are."""
+    """The indices of the tensors."""
     is_large: bool
-    """Whether threads pay."""
+    """Whether the work is large enough for threads."""
     chunks: Ints
-    """(tensor, begin, end, begin in the gradient) of what is stepped at a time."""
+    """(tensor, begin, end, begin in the gradient) of each chunk."""
     rows: list[int] | None
-    """Of each chunk, where rows have learning rates."""
+    """The learning rate of each chunk, if rows have their own."""
     blocks: Ints
-    """(tensor, begin, end in the gradient) of what norms are made of."""
+    """(tensor, begin, end in the gradient) of the blocks of norms."""
 
     @property
     def in_parallel(self) -> bool:
-        """Whether threads are used."""
+        """Whether to use threads."""
         return self.is_large and _core.get_threads() > 1
 
 
 class StepList:
-    """Steps a list of tensors. See `lrkern.backends.engine.Engine`."""
+    """Updates a list of tensors. See `lrkern.backends.engine.Engine`."""
 
     def __init__(self, tensors: StepTensors) -> None:
         self.tensors = _core.TensorList(*tensors)
         self._live = _core.LiveInputs(self.tensors)
-        # As they are now: a user may give an array another shape later.
+        # The current shapes: a user may reshape an array later.
         self._sizes = [param.size for param in tensors.params]
         self._widths = [math.prod(param.shape[1:]) for param in tensors.params]
         n, groups = len(tensors.params), len(tensors.groups)
@@ -79,9 +79,9 @@ class StepList:
                 self._tensors.inputs[g, rules.SGDInputs._fields.index("with_momentum")] = 1.0
         self._counts = np.zeros(2, np.int64)  # steps done, steps skipped
         self._norm = math.nan
-        self._storages = np.empty(0, np.uint8)  # for which `_work` was laid out
+        self._storages = np.empty(0, np.uint8)  # for which `_work` was made
         self._work: list[Work] = []
-        self._noted: list[Any] | None = None  # bound gradients whose addresses are noted already
+        self._noted: list[Any] | None = None  # bound gradients whose addresses are already set
         states = [one for kind in tensors.states.values() for one in kind if one is not None]
         self._has_narrow_states = any(one.itemsize == 2 for one in states)
         clips_with = np.arange(groups) if tensors.clips_with is None else np.array(tensors.clips_with)
@@ -90,7 +90,7 @@ class StepList:
             "group": clips_with.astype(np.int64)[self._tensors.group_of],
             "tensor": np.arange(n),
         }
-        """For each tensor the number of those that have a norm together, by `clip_per`."""
+        """For each tensor, the index of the set that shares its norm, by `clip_per`."""
         self._clip_norm = math.inf
         self.set_options(StepOptions())
 
@@ -106,18 +106,18 @@ class StepList:
 
     @property
     def grad_norm(self) -> float:
-        """Of the last step; NaN where nothing asked for it."""
+        """The norm of the last step's gradients; NaN if it was not computed."""
         return self._norm
 
     def set_options(self, options: StepOptions) -> None:
-        """What steps do around the rule."""
+        """Set the options of steps outside the rule."""
         self.tensors.zero_grad = options.zero_grad
         self._options = options
         self._random_params = options.rounding == "stochastic"
         self._random_states = options.state_rounding == "stochastic" and self._has_narrow_states
 
     def set_clip_norm(self, limit: float) -> None:
-        """Set what norms are clipped to."""
+        """Set the limit of norms."""
         self._live.remove(0, CLIP_NORM)
         self._clip_norm = limit
 
@@ -133,24 +133,24 @@ class StepList:
             self._tensors.weights[group] = 1 - decay
 
     def set_schedule(self, group: int, index: int | None, name: str, schedule: Any, check: Check) -> None:
-        """Let a schedule give an input at each step."""
+        """Schedule an input."""
         self._live.add(group, index, name, schedule, check)
 
     def publish(self) -> None:
-        """Nothing: what has been set is read by the next step."""
+        """Does nothing: the next step reads what has been set."""
 
     def get_updates(self) -> list[int]:
-        """For each tensor, how many updates it has had."""
+        """The number of updates of each tensor."""
         updates: list[int] = self._tensors.updates.tolist()
         return updates
 
     def alone(self, function: Callable[[], T]) -> T:
-        """What a function returns, called while no other thread can step."""
+        """Call a function while no other thread can use the optimizer, and return its result."""
         with self.tensors:
             return function()
 
     def held(self, function: Callable[[], T]) -> T:
-        """The same, within `alone`, while arrays are known to be where they were."""
+        """The same within `alone`, with arrays checked to be in place."""
         self.tensors.hold()
         try:
             return function()
@@ -158,28 +158,28 @@ class StepList:
             self.tensors.let_go()
 
     def restore(self, updates: list[int], count: int, skipped: int, arrays: list[tuple[Any, Any]]) -> None:
-        """Go back to these counts, and copy arrays."""
+        """Set the counts, and copy the second array of each pair into the first."""
         with self.tensors:
             self.tensors.overwrite(arrays)
             self._tensors.updates[:] = updates
             self._counts[:] = count, skipped
 
     def write_copies(self) -> None:
-        """Write the arrays of "copy_to" as a step would, with the parameters as they are."""
+        """Write the arrays of "copy_to" as a step would, from the current parameters."""
         self.tensors.write_copies()
 
     def bind(self, grads: list[Any]) -> None:
-        """Check the gradients, and keep them for steps that are given none."""
+        """Check the gradients, and keep them for steps without gradients."""
         with self.tensors:
             self.tensors.bind(grads)
 
     def run(self, grads: list[Any] | None, grad_scale: float) -> list[tuple[int, int, float]] | None:
-        """One step with these gradients (None: the bound ones), and with what schedules give for it."""
+        """One step with these gradients (None: the bound ones) and the current values of schedules."""
         with self.tensors as tensors, _core.DefaultMode():
             self._refresh()
             taken = tensors.bound if grads is None else tensors.take(grads)
             if taken is None:
-                raise ValueError(f"{tensors.where}: grads are needed: pass them to step(), or bind() them before")
+                raise ValueError(f"{tensors.where}: grads are needed: pass them to step(), or bind() them first")
             tensors.hold()
             return self._step(taken, grad_scale)
 
@@ -199,7 +199,7 @@ class StepList:
     # ---------------------------------------------------------------------------------------------------------- a step
 
     def _step(self, grads: list[Any], grad_scale: float) -> list[tuple[int, int, float]] | None:
-        sparse: dict[int, NDArray[Any]] = {}  # kept until the step is done
+        sparse: dict[int, NDArray[Any]] = {}  # kept alive until the step is done
         if grads is not self._noted:
             if tuple in map(type, grads):
                 sparse = {i: self._summed(i, grad) for i, grad in enumerate(grads) if type(grad) is tuple}
@@ -224,7 +224,7 @@ class StepList:
                 self._tensors.factors[:] = clipped[sets]
         mixed = None
         if self._random_params or self._random_states:
-            # An int, as compiled code returns it, would come back as int64.
+            # Compiled code would return a Python int as int64.
             mixed = np.uint64(kernels.random_seed(np.uint64(options.seed), np.uint64(self._counts[0])))
         of_params, of_states = mixed if self._random_params else None, mixed if self._random_states else None
         around = Pipeline(1.0, options.clip_value, 0.0, options.zero_grad, of_params, of_states)
@@ -266,14 +266,14 @@ class StepList:
         return out
 
     def _note(self, grads: list[Any], sparse: dict[int, NDArray[Any]]) -> None:
-        """Note the addresses of these gradients, which C has checked, and the work that a step with them is."""
+        """Set the addresses of checked gradients, and lay out the work of a step."""
         addresses, storages, _ = self.tensors.layout()
         for i, rows in sparse.items():
             addresses[i, GRAD], storages[i, GRAD] = rows.ctypes.data, _core.STORAGES[rows.dtype.name]
         self._tensors.addresses[:] = addresses
         params = storages[:, PARAM].copy()
         np.putmask(storages, addresses == 0, ABSENT)
-        storages[:, PARAM] = params  # even of nothing: they say what T is
+        storages[:, PARAM] = params  # even without gradients: they determine T
         if sparse or not np.array_equal(storages, self._storages):
             self._work = self._laid_out(storages, grads, sparse)
             self._storages = storages if not sparse else np.empty(0, np.uint8)
@@ -304,7 +304,7 @@ class StepList:
         return not self._tensors.inputs[group, family.inputs._fields.index("unadapted")]
 
     def _cut(self, kind: Kind, members: list[int], has_lrs: bool, grads: list[Any], sparse: dict[int, NDArray[Any]]) -> Work:
-        """Cut tensors into chunks: for threads, at rows with learning rates of their own; and into blocks of norms."""
+        """Cut tensors into chunks, for threads and at rows with their own learning rates, and into blocks of norms."""
         item = kind.stored.param.itemsize
         total = sum(sparse[i].size if i in sparse else self._sizes[i] for i in members) * item
         piece = (
@@ -340,7 +340,7 @@ class StepList:
     # ----------------------------------------------------------------------------------------------------------- norms
 
     def _raw_norms(self, sets: Ints) -> tuple[NDArray[np.float64], bool]:
-        """The norms of the gradients of each set as they are stored, and last that of all; whether all gradients are finite."""
+        """The norms of each set's gradients as stored, and last that of all; whether all gradients are finite."""
         squares = self._squares(1.0, sets)
         sums, scales = squares, np.ones(len(squares))
         if any(type(one.kind.like) is np.float64 for one in self._work):
@@ -355,7 +355,7 @@ class StepList:
             return np.sqrt(sums) / scales, bool(sums[-1] < math.inf)
 
     def _squares(self, scale: float, sets: Ints) -> NDArray[np.float64]:
-        """The sums of the squares of gradients, of each set and of all, each element multiplied by `scale`."""
+        """The sums of squares of gradients times `scale`, for each set and for all."""
         sums = np.empty(sum(len(one.blocks) for one in self._work))
         set_of = np.empty(len(sums), np.int64)
         begin = 0
@@ -376,7 +376,7 @@ class StepList:
         return np.concatenate([of_sets, of_all])
 
     def _measure(self, work: Work, around: Pipeline) -> None:
-        """The norms that the rule of these tensors asks for."""
+        """Compute the norms that the rule of these tensors needs."""
         sums = np.empty((2, len(work.blocks)))
         if work.in_parallel:
             with all_threads():

@@ -1,7 +1,7 @@
-"""The floating-point mode of Numba's threads, which are not lrkern's: what `_core.DefaultMode` is to the calling one.
+"""The floating-point mode of Numba's threads; `_core.DefaultMode` sets that of the calling thread.
 
-A loop of `prange` calls `enter`, works, and calls `leave` with what that gave. Numbers that are the same for all turns of the
-loop go through `hidden` between: conversions of them would be moved to before the loop, where the mode is another one.
+The body of a `prange` loop calls `enter`, works, and calls `leave` with the result of `enter`. In between, loop-invariant
+numbers go through `hidden`: otherwise their conversions would be hoisted out of the loop, where the mode is another one.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numba.extending import intrinsic
 
 _MACHINE = {"x86_64": "x86", "AMD64": "x86", "aarch64": "arm", "arm64": "arm"}.get(platform.machine(), "")
 _WORD, _LONG = ir.IntType(32), ir.IntType(64)
-_DEFAULT = 0x1F80  # of x86: exceptions masked, to nearest, denormals kept
+_DEFAULT = 0x1F80  # MXCSR of x86: exceptions masked, rounding to nearest, denormals kept
 
 
 def _call(builder, name, result, *arguments):
@@ -42,7 +42,7 @@ def _write(builder, mode):
 
 @intrinsic
 def enter(typing_context):
-    """Round to nearest, keep denormals. Returns the mode that was in force."""
+    """Set rounding to nearest with denormals. Returns the previous mode."""
 
     def code(context, builder, signature, arguments):
         found = _read(builder)
@@ -54,7 +54,7 @@ def enter(typing_context):
 
 @intrinsic
 def leave(typing_context, found):
-    """Put a mode in force again."""
+    """Restore a mode."""
 
     def code(context, builder, signature, arguments):
         _write(builder, arguments[0])
@@ -65,7 +65,7 @@ def leave(typing_context, found):
 
 @intrinsic
 def hidden(typing_context, x):
-    """A float64 of which the compiler does not know where it comes from."""
+    """The same float64, opaque to the optimizer."""
 
     def code(context, builder, signature, arguments):
         register = {"x86": "x", "arm": "w"}.get(_MACHINE)

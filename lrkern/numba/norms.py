@@ -1,4 +1,4 @@
-"""Norms in compiled code: sums of squares of blocks, added exactly. docs/steps.md ("Norm")."""
+"""Norms in compiled code: exact sums of block sums of squares. See docs/steps.md ("Norm")."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def sum_exactly(terms):
 
 @pointwise
 def sum_sets_exactly(terms, sets, count):
-    """The same of each of `count` sets; sets[k] is that of terms[k]."""
+    """The same for each of `count` sets; sets[k] is the set of terms[k]."""
     bins = np.zeros((count, BINS), np.int64)
     for k in range(terms.size):
         add(bins[sets[k]], terms[k])
@@ -60,7 +60,7 @@ add_rows = word("add_rows")  # add_rows(values, like, scale, lanes): add the squ
 
 @intrinsic
 def _add_rows_as_vectors(typing_context, values, scale, lanes):
-    """Sums kept in registers: as elements of `lanes` they would go through memory for each row, which might be in `values`."""
+    """Keeps sums in registers: in `lanes`, which might alias `values`, they would be stored and loaded for each row."""
 
     def code(context, builder, signature, arguments):
         numbers, sums = (
@@ -75,7 +75,7 @@ def _add_rows_as_vectors(typing_context, values, scale, lanes):
         scales = builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(ir.IntType(32), LANES), None))
         sum_at = builder.bitcast(sums.data, vector.as_pointer())
         sums_so_far = cgutils.alloca_once_value(builder, builder.load(sum_at, align=8))
-        sums_so_far.align = 8  # of a double: the stack promises no more
+        sums_so_far.align = 8  # of a double: the stack guarantees no more
         index = context.get_value_type(types.intp)
         rows = builder.udiv(builder.extract_value(numbers.shape, 0), index(LANES))
         with cgutils.for_range(builder, rows) as loop:

@@ -1,4 +1,4 @@
-"""Plans in compiled code: a value, a run of values. The pointwise part is in `lrkern.pointwise.plan_eval`."""
+"""Plans in compiled code: single values and runs of values. The pointwise part is in `lrkern.pointwise.plan_eval`."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from lrkern.numba.modes import enter, leave
 from lrkern.pointwise import plan_eval
 from lrkern.pointwise.primitives import FLAGS, pointwise, word
 
-COPIED = 4096  # elements of short cycles that are filled once and copied
+COPIED = 4096  # cycles up to this many elements are filled once and copied
 
-value_at = word("value_at")  # value_at(plan, step): by the type of the step
+value_at = word("value_at")  # value_at(plan, step): at an integer or a float
 fill_from = word("fill_from")  # fill_from(plan, out, start): `fill_run` from an integer, or from a float
 
 
@@ -29,20 +29,20 @@ def _value_at(plan, step):
     raise TypingError(f"lrkern: a step must be an integer or a float; got {step}")
 
 
-# A loop over the steps of one piece for each kind of piece: the terms that it has not would change no bit, but take time.
-# Inner loops have a fixed length: what depends on i alone is then computed once for all of them.
-# `ahead`: steps from the centre of the piece to the first element; float64 holds all numbers here exactly.
+# One loop per degree of pieces: the omitted terms are 0 and change no bit, but would take time.
+# Inner loops have a fixed length, so that expressions of i alone are computed once for all of them.
+# `ahead`: steps from the centre of the piece to the first element; all numbers here are exact in float64.
 
 
 @pointwise
 def fill_0(c, ahead, out):
-    """A constant."""
+    """A constant piece."""
     out[:] = c[0] + (c[2] + 0.0)
 
 
 @pointwise
 def fill_degree(high, c, ahead, out):
-    """Of the degree whose terms `high` computes."""
+    """A piece of the degree whose higher terms `high` computes."""
     whole = out.size // STRIDE * STRIDE
     for group in range(0, whole, STRIDE):
         first = (ahead + np.float64(group)) * c[12]
@@ -56,14 +56,14 @@ def fill_degree(high, c, ahead, out):
 
 @pointwise
 def fill_any(c, ahead, out):
-    """Any piece, coefficients scaled up or not."""
+    """Any piece, with or without scaled coefficients."""
     for i in range(out.size):
         out[i] = plan_eval.value(c, (ahead + np.float64(np.int32(i))) * c[12])
 
 
 @pointwise
 def fill_piece(c, ahead, out):
-    """Steps of one piece, at most 2^31 of them."""
+    """Fill steps of one piece, at most 2^31 of them."""
     if c[14] != 1.0 or out.size < 4:
         fill_any(c, ahead, out)
     elif c[10] != 0.0 or c[11] != 0.0:
@@ -78,7 +78,7 @@ def fill_piece(c, ahead, out):
 
 @pointwise
 def fill_covered(plan, t, cycle_end, out):
-    """Steps from t on until `cycle_end`, or until `out` is full. Returns how many."""
+    """Fill steps from t on until `cycle_end`, or until `out` is full. Returns their number."""
     k, done = plan_eval.find(plan, t), 0
     while done < out.size and t < cycle_end:
         size = min(min(plan.breaks[k + 1], cycle_end) - t, min(out.size - done, 1 << 30))
@@ -91,7 +91,7 @@ def fill_covered(plan, t, cycle_end, out):
 
 @pointwise
 def repeat(out, period, begin):
-    """What stands in out[:begin], whole periods, over and over in the rest; from within the inner caches."""
+    """Repeat out[:begin], whole periods, in the rest of `out`; the copied part stays in the inner caches."""
     most = max(period, COPIED // period * period)
     while begin < out.size:
         target = out[begin : begin + min(begin, most)]
@@ -102,7 +102,7 @@ def repeat(out, period, begin):
 
 @cached
 def fill_run(plan, out, start):
-    """Values at steps start, start + 1, ... into a 1-D array; NaN where the plan does not cover a step."""
+    """Fill a 1-D array with values at steps start, start + 1, ...; NaN where the plan does not cover a step."""
     last = plan.breaks[plan.center.size]
     cycle_end = plan.tail_start + plan.period if plan.period > 0 else last
     covered = plan_eval.MAX_STEP + 1 if plan.period > 0 else last
@@ -149,7 +149,7 @@ def _fill_from(plan, out, start):
 
 @cached(parallel=True)
 def fill_parallel(plan, out, start, share):
-    """The same in chunks of `share` elements, by all threads."""
+    """The same in chunks of `share` elements, on all threads."""
     for k in prange((out.size + share - 1) // share):
         begin = k * share
         found = enter()

@@ -35,13 +35,13 @@ MMENGINE, TIMM = NAMES.index("mmengine"), NAMES.index("timm")
 KERAS, OPTAX, GREEDY = NAMES.index("keras"), NAMES.index("optax"), NAMES.index("transformers")
 PADDLE, NEWBOB, ANCHOR = NAMES.index("paddle"), NAMES.index("speechbrain"), NAMES.index("speechbrain_plateau")
 BEST = tuple(one.best for one in DIALECTS.values())
-"""What the first metric has to beat."""
+"""The best metric before the first one."""
 
 
 class PlateauState(NamedTuple):
-    """What a plateau carries from metric to metric, and what it was told. `lr` is the learning rate in force.
+    """The state and arguments of a plateau. `lr` is the current learning rate.
 
-    A `scan_rules.ScanState` and a `ScanParams`, which rules take it for, and what is around the rule.
+    It has the fields of a `scan_rules.ScanState` and a `ScanParams`, as which rules use it, and those of warm-up and window.
     """
 
     lr: float
@@ -57,17 +57,17 @@ class PlateauState(NamedTuple):
     history: Any
     """The latest metrics, oldest first; empty without a window."""
     seen: float
-    """Metrics seen."""
+    """The number of metrics so far."""
     dialect: int
     flag: bool
-    """Of the kind of the rule."""
+    """The flag of the rule's kind."""
     sign: float
     begin: float
     end: float
-    """Metrics that are looked at."""
+    """The range of metrics that count."""
     warmup_lr: float
     each: float
-    """Learning rates of a warm-up."""
+    """The learning rates of a warm-up."""
     start: float
     factor: float
     patience: float
@@ -85,7 +85,7 @@ class PlateauState(NamedTuple):
 
 @pointwise
 def first_state(d, given):
-    """Before the first metric; `given`: a `Given` of dialect d. Twin of `_loss_driven.dialects.kernel_params`."""
+    """The state before the first metric; `given`: a `Given` of dialect d. Twin of `_loss_driven.dialects.kernel_params`."""
     if d == MMENGINE and given.end != NONE and given.end <= given.begin:
         raise ValueError("plateau: end must be larger than begin")
     if d == OPTAX and given.threshold == 0.0 and given.atol == 0.0:
@@ -124,7 +124,7 @@ def first_state(d, given):
 
 @pointwise
 def next_state(s, x, delayed):
-    """The `ScanState` after one more metric that is looked at."""
+    """The `ScanState` after one more metric that counts."""
     if s.dialect == KERAS:
         return keras(Keras(s.flag), s, s, x, delayed)
     if s.dialect == OPTAX:
@@ -142,7 +142,7 @@ def next_state(s, x, delayed):
 
 @pointwise
 def after(s, metric):
-    """After one more metric."""
+    """The state after one more metric."""
     seen, history, smooth = s.seen + 1.0, s.history, s.history.size > 0
     if s.begin <= s.seen < s.end:
         new = next_state(s, s.sign * metric, s.sign * history[0] if smooth else 0.0)
@@ -161,7 +161,7 @@ def after(s, metric):
 
 @pointwise
 def watch(s, metrics, lr):
-    """The learning rates after metrics that are looked at: those of `after`, without a state for each."""
+    """The learning rates after metrics that count: those of `after`, without creating a state for each."""
     p = ScanParams(
         s.start, s.factor, s.patience, s.slope, s.margin, s.cooldown, s.min_lr, s.max_lr, s.eps, s.warmup, s.reset_start,
         s.window, s.accumulate,
@@ -186,7 +186,7 @@ def watch(s, metrics, lr):
 
 @pointwise
 def run(begun, metrics, lr):
-    """The learning rates of one run, from its beginning on."""
+    """The learning rates of one run from its start."""
     begin = int(min(begun.begin, float(metrics.size)))
     end = int(max(min(begun.end, float(metrics.size)), float(begin)))
     state = begun

@@ -1,4 +1,4 @@
-"""The arguments of `plateau` in compiled code: names, defaults, ranges and errors of every dialect, as tables of `DIALECTS`."""
+"""The arguments of `plateau` in compiled code: names, defaults, ranges and errors of all dialects, in tables."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SHAPE = len(NAMES), len(ARGUMENTS)
 Given: Any = namedtuple("Given", ARGUMENTS)  # type: ignore[misc]  # fields of a table
 """All arguments, as floats."""
 
-# Of each dialect and each of its arguments. Words are told by their place among their choices; None is NONE.
+# For each dialect and argument. Strings are encoded as indices into their choices, None as NONE.
 NONE = -1.0
 HAS, WHOLE = np.zeros(SHAPE, np.bool_), np.zeros(SHAPE, np.bool_)
 DEFAULT, LOW, ABOVE, BELOW, HIGH = (np.zeros(SHAPE) for _ in range(5))
@@ -39,7 +39,7 @@ KNOWN = tuple(", ".join(dialect.arguments) for dialect in DIALECTS.values())
 
 
 def _text(check: Callable[..., object], *arguments: object) -> str:
-    """What a check says that refuses, but for what came."""
+    """The error text of a check, without the offending value."""
     try:
         check(*arguments)
     except (TypeError, ValueError) as error:
@@ -48,7 +48,7 @@ def _text(check: Callable[..., object], *arguments: object) -> str:
 
 
 def _fill(d: int, j: int, check: Any, default: Any) -> None:
-    """Set what the tables say of an argument."""
+    """Set the table entries of an argument."""
     HAS[d, j] = True
     choices = getattr(check, "choices", ())
     DEFAULT[d, j] = choices.index(default) if choices else NONE if default is None else default
@@ -71,7 +71,7 @@ for _d, _dialect in enumerate(DIALECTS.values()):
 TEXTS = tuple(_texts)
 UNKNOWN = _text(_checks.choice, "plateau", "dialect", "", NAMES)
 
-dialect_number = word("dialect_number")  # dialect_number(dialect): its place in NAMES
+dialect_number = word("dialect_number")  # dialect_number(dialect): its index in NAMES
 checked = word("checked")  # checked(d, values): all arguments of dialect d, a tuple in the order of ARGUMENTS, as a `Given`
 argument = word("argument")  # argument(d, j, value): argument j of dialect d as a float, its default for None
 

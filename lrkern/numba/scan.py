@@ -2,8 +2,8 @@
 
 The layout is that of src_c/scan/scan.c.
 
-Runs are advanced side by side, LANES of them, metric by metric: the state of each lies in rows of scratch memory, one row for
-each of its numbers, so that the loop over the lanes becomes vector code.
+LANES runs are advanced side by side, metric by metric: their states are in rows of scratch memory, one row per field, so that
+the loop over the lanes is vectorized.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from lrkern.pointwise.primitives import pointwise
 
 LANES = 32
 BLOCK = 64
-"""Metrics of each lane that are brought together at a time: few enough for the inner caches."""
+"""Metrics per lane that are gathered at a time: few enough for the inner caches."""
 
 FEW = 8
-"""Runs that are done one by one: that many take as long as LANES side by side."""
+"""Up to this many runs are done one by one: that takes no longer than LANES side by side."""
 
-# Where rows of lanes begin in scratch memory, and its size. These places are fixed: so the compiler sees that they are apart.
+# The offsets of rows of lanes in scratch memory, and its size. They are constants, so that the compiler sees no aliasing.
 STATES = len(ScanParams._fields)
 METRIC = STATES + len(ScanState._fields)
 DELAYED = METRIC + 1
@@ -40,12 +40,12 @@ SCRATCH = (RATE + 1) * LANES
 
 
 class Rows(NamedTuple):
-    """Where rows of numbers are: the address of the first, and from each to the next. A row is dense, whatever its array is."""
+    """Rows of numbers: the address of the first, and the distance between rows. Each row is contiguous."""
 
     address: Any
     pitch: Any
     like: Any
-    """0 in the type of the numbers."""
+    """0, with the type of the numbers."""
 
 
 def _rows(array: NDArray[Any]) -> Rows:
@@ -54,13 +54,13 @@ def _rows(array: NDArray[Any]) -> Rows:
 
 @pointwise
 def row_of(rows, run, begin, steps):
-    """Some numbers of a run."""
+    """Consecutive numbers of a run."""
     return array_at(rows.address + run * rows.pitch, begin, steps, rows.like)
 
 
 @pointwise
 def ask_for(rows, first, lanes, begin, t):
-    """Have the memory bring a block, a part at each of the BLOCK steps: that many rows hardware does not see coming."""
+    """Prefetch a block, a part at each of its BLOCK steps: the hardware prefetcher does not track that many rows."""
     parts = BLOCK // STRIDE
     for part in range(t * LANES * parts // BLOCK, (t + 1) * LANES * parts // BLOCK):
         ask(row_of(rows, first + min(part // parts, lanes - 1), begin, BLOCK), part % parts * STRIDE)
@@ -71,7 +71,7 @@ def gather(rows, sign, first, lanes, begin, steps, block):
     """block[t, lane] = sign rows[first + lane][begin + t]; 0 before the beginning of a row."""
     skipped = min(max(-begin, 0), steps)
     block[: skipped * LANES] = 0.0
-    for lane in range(0, lanes, 2):  # two at a time: half the stores
+    for lane in range(0, lanes, 2):  # two at a time halves the stores
         a = row_of(rows, first + lane, begin, steps)
         b = row_of(rows, first + min(lane + 1, lanes - 1), begin, steps)
         for t in range(skipped, steps):
@@ -81,7 +81,7 @@ def gather(rows, sign, first, lanes, begin, steps, block):
 
 @pointwise
 def scatter(block, rows, first, lanes, begin, steps):
-    """The other way round, four steps at a time."""
+    """The inverse of `gather`, four steps at a time."""
     whole = steps // 4 * 4
     for lane in range(lanes):
         out = row_of(rows, first + lane, begin, steps)
@@ -94,7 +94,7 @@ def scatter(block, rows, first, lanes, begin, steps):
 
 @intrinsic
 def copy_row(typing_context, source, row, target, to):
-    """Row `to` of target = row `row` of source; the compiler would look for overlaps at every row."""
+    """Row `to` of target = row `row` of source, without the compiler's check for overlaps at each row."""
 
     def code(context, builder, signature, arguments):
         (begin, end), size = (
@@ -112,7 +112,7 @@ def copy_row(typing_context, source, row, target, to):
 
 @pointwise
 def params_of(w, i):
-    """What lane i is given."""
+    """The parameters of lane i."""
     return ScanParams(
         w[i], w[LANES + i], w[2 * LANES + i], w[3 * LANES + i], w[4 * LANES + i], w[5 * LANES + i], w[6 * LANES + i],
         w[7 * LANES + i], w[8 * LANES + i], w[9 * LANES + i], w[10 * LANES + i], w[11 * LANES + i], w[12 * LANES + i],
@@ -131,7 +131,7 @@ def state_of(w, i):
 
 @pointwise
 def keep_state(w, i, s):
-    """Set it."""
+    """Set the state of lane i."""
     k = STATES * LANES + i
     w[k], w[k + LANES], w[k + 2 * LANES], w[k + 3 * LANES], w[k + 4 * LANES] = s.lr, s.scale, s.best, s.bad, s.good
     w[k + 5 * LANES], w[k + 6 * LANES], w[k + 7 * LANES] = s.cooling, s.warming, s.resets
@@ -140,7 +140,7 @@ def keep_state(w, i, s):
 
 @pointwise
 def advance_lanes(kind, w):
-    """All lanes over one metric. `w`: scratch memory."""
+    """Advance all lanes by one metric. `w`: scratch memory."""
     for i in range(LANES):
         s = advance(kind, params_of(w, i), state_of(w, i), w[METRIC * LANES + i], w[DELAYED * LANES + i])
         keep_state(w, i, s)
@@ -149,7 +149,7 @@ def advance_lanes(kind, w):
 
 @pointwise
 def advance_few(kind, w, first, lanes, steps, sign, metrics, delayed, delay, lr):
-    """Each lane over all its metrics."""
+    """Advance each lane by all its metrics."""
     for i in range(lanes):
         seen, out = row_of(metrics, first + i, 0, steps), row_of(lr, first + i, 0, steps)
         gone = row_of(delayed, first + i, 0, steps)
@@ -158,13 +158,13 @@ def advance_few(kind, w, first, lanes, steps, sign, metrics, delayed, delay, lr)
 
 @pointwise
 def advance_groups(kind, begin, end, runs, steps, sign, params, states, metrics, delayed, delay, lr):
-    """Groups of runs over all their metrics. states[:, run], params[:, run]: the numbers of a run, or params[:, 0] of all."""
+    """Advance groups of runs by all their metrics. states[:, run]: its state; params[:, run], or params[:, 0] for all."""
     w, rates = np.zeros(SCRATCH), np.empty(BLOCK * LANES)
     seen, gone = np.zeros(BLOCK * LANES), np.zeros(BLOCK * LANES)
     for group in range(begin, end):
         first = group * LANES
         lanes = min(LANES, runs - first)
-        for i in range(lanes):  # those beyond the last run compute on what is there, and nobody looks at them
+        for i in range(lanes):  # lanes beyond the last run compute values that are not used
             for k in range(params.shape[0]):
                 w[k * LANES + i] = params[k, min(first + i, params.shape[1] - 1)]
             for k in range(states.shape[0]):
@@ -192,7 +192,7 @@ def advance_groups(kind, begin, end, runs, steps, sign, params, states, metrics,
 
 @cached
 def scan_serial(kind, groups, runs, steps, sign, params, states, metrics, delayed, delay, lr):
-    """All groups."""
+    """Advance all groups on the calling thread."""
     advance_groups(kind, 0, groups, runs, steps, sign, params, states, metrics, delayed, delay, lr)
 
 
@@ -216,7 +216,7 @@ def scan(
     delay: int,
     lr: NDArray[np.float64],
 ) -> str:
-    """`_core.scan`, but for metrics that go on from earlier ones: `delayed` is `metrics`, or nothing is delayed."""
+    """`_core.scan` without support for metrics that continue earlier ones: `delayed` is `metrics`, or there is no delay."""
     runs, steps = metrics.shape
     given = np.array(np.broadcast_arrays(*[params[name] for name in ScanParams._fields]))
     states = np.array([state[name] for name in ScanState._fields])
@@ -237,7 +237,7 @@ def scan(
 
 @pointwise
 def drive(run, steps, losses, tables, table_of, lr):
-    """One run: a new value where the loss falls, else the one before."""
+    """One run: a new value if the loss falls, else the previous one."""
     loss = array_at(losses.address + run * losses.pitch, 0, steps, losses.like)
     out = array_at(lr.address + run * lr.pitch, 0, steps, lr.like)
     table = tables[table_of[run]]
@@ -256,7 +256,7 @@ def drive_serial(runs, steps, losses, tables, table_of, lr):
 
 @cached(parallel=True)
 def drive_parallel(runs, steps, losses, tables, table_of, lr):
-    """The same, on several threads."""
+    """The same on several threads."""
     for run in prange(runs):
         found = enter()
         drive(run, steps, losses, tables, table_of, lr)

@@ -1,8 +1,8 @@
 """The recurrences of loss-driven schedules, one run and one metric at a time: the twin of src_c/scan/scan.inc.
 
-Each rule is a function of a kind (which rule, with its flag), of what a run is given, of its state and of the next metric. No
-branch depends on the last three, so that a loop over many runs becomes vector code. Operations stand in the order of
-the peer's, so that its values come out to the last bit. A comparison with NaN is false, there as here. Counts are floats.
+Each rule is a function of a kind (the rule and its flag), of a run's parameters, its state and the next metric. No branch
+depends on the last three, so that a loop over many runs is vectorized. Operations are in the peer's order, so that results are
+bit-identical to it. Comparisons with NaN are false, as in the peers. Counts are floats.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from lrkern.pointwise.primitives import FLAGS, pointwise, word
 
 
 class ScanParams(NamedTuple):
-    """What a run is given, in the order of `_core.SCAN_PARAMS`. A metric beats the best one if it is < slope best - margin.
+    """The parameters of a run, in the order of `_core.SCAN_PARAMS`. A metric beats the best one if it is < slope best - margin.
 
-    Some rules use the last two otherwise: see src_c/scan/scan.h.
+    Some rules use the last two differently: see src_c/scan/scan.h.
     """
 
     start: Any
@@ -39,7 +39,7 @@ class ScanParams(NamedTuple):
 
 
 class ScanState(NamedTuple):
-    """What a run carries from metric to metric, in the order of `_core.SCAN_STATE`."""
+    """The state of a run, in the order of `_core.SCAN_STATE`."""
 
     lr: Any
     scale: Any
@@ -55,7 +55,7 @@ class ScanState(NamedTuple):
 
 @intrinsic
 def pick(typing_context, mask, yes, no):
-    """yes where the mask is True, else no. Both are computed: no branch is there to keep a loop from becoming vectors."""
+    """`yes` if the mask is True, else `no`. Both are computed: there is no branch that would prevent vectorization."""
 
     def code(context, builder, signature, arguments):
         return builder.select(*arguments)
@@ -65,7 +65,7 @@ def pick(typing_context, mask, yes, no):
 
 @pointwise
 def in_single(single, x):
-    """x in float32 where the peer computes in it."""
+    """x, rounded to float32 if the peer computes in float32."""
     return pick(single, np.float64(np.float32(x)), x)
 
 
@@ -107,9 +107,9 @@ class Keras(NamedTuple):
 
 @pointwise
 def keras(kind, p, s, x, delayed):
-    """The cooldown counts down before the metric is looked at; the first metric is the best so far whatever it is.
+    """The cooldown counts down before the metric is compared; the first metric is always the best so far.
 
-    Whether lr is above min_lr is decided in float32 in any case; at min_lr nothing is reset.
+    lr > min_lr is always decided in float32; at min_lr nothing is reset.
     """
     single = kind.flag
     rest = pick(s.cooling > 0.0, s.cooling - 1.0, 0.0)
@@ -143,7 +143,7 @@ class Optax(NamedTuple):
 
 @pointwise
 def optax(kind, p, s, x, delayed):
-    """Looks at means of `accumulate` metrics; fires at exactly `patience` bad ones; scales a given lr."""
+    """Compares means of `accumulate` metrics; fires at exactly `patience` bad ones; scales a given lr."""
     single = kind.flag
     total = in_single(single, in_single(single, s.summed * s.sum) + in_single(single, x))
     summed = s.summed + 1.0
@@ -172,20 +172,20 @@ def optax(kind, p, s, x, delayed):
 
 
 class Greedy(NamedTuple):
-    """transformers; flag: looks at the mean of a window."""
+    """transformers; flag: compares the mean of a window."""
 
     flag: bool
 
 
 @pointwise
 def greedy(kind, p, s, x, delayed):
-    """Also rises after more than `patience` good metrics in a row.
+    """Also increases lr after more than `patience` good metrics in a row.
 
-    It looks away for `cooldown` metrics after a fall, for `warmup` after a rise, and starts anew when it has hit min_lr
-    `reset_start` times. `delayed`: the metric that leaves the window, in a running sum whose errors stay, as there.
+    It ignores `cooldown` metrics after a decrease and `warmup` after an increase, and starts over after `reset_start` decisions
+    at min_lr. `delayed`: the metric that leaves the window of a running sum, which keeps its rounding errors like the peer.
     """
     sum, summed = 0.0, 0.0
-    if kind.flag:  # the same for all runs: loops over them are made for either case
+    if kind.flag:  # the same for all runs: a loop over them is compiled for each case
         leaves = s.summed == p.window
         longer = s.sum + x
         sum = pick(leaves, longer - delayed, longer)
@@ -234,7 +234,7 @@ class Paddle(NamedTuple):
 
 @pointwise
 def paddle(kind, p, s, x, delayed):
-    """Metrics of a cooldown are not looked at at all; the first of the others is the best so far whatever it is."""
+    """Metrics during a cooldown are ignored; the first other metric is always the best so far."""
     cooling = s.cooling > 0.0
     bar = s.best - s.best * p.slope if kind.flag else s.best - p.margin
     better = (s.summed == 0.0) | (x < bar)
@@ -265,9 +265,9 @@ class NewBob(NamedTuple):
 
 @pointwise
 def newbob(kind, p, s, x, delayed):
-    """Compares with the metric before, which `best` is here.
+    """Compares with the previous metric, stored in `best`.
 
-    Fires at every patience + 1st metric whose relative improvement is too small, whatever lies between them.
+    Fires at every (patience + 1)-th metric whose relative improvement is too small; these need not be consecutive.
     """
     improvement = pick(s.best == 0.0, 0.0, (s.best - x) / s.best)
     poor = (s.summed > 0.0) & (improvement < p.margin)
@@ -294,9 +294,9 @@ class Anchor(NamedTuple):
 
 @pointwise
 def anchor(kind, p, s, x, delayed):
-    """The first `warmup` metrics only become the best one, whatever they are; after them one that is no worse does.
+    """Each of the first `warmup` metrics becomes the best one; after that, a metric that is not worse does.
 
-    A NaN, which is neither better nor worse, fires at once. lr is never below min_lr.
+    A NaN, which is neither better nor worse, fires immediately. lr is never below min_lr.
     """
     good = (s.summed < p.warmup) | (x <= s.best)
     waits = (not good) & (x > s.best) & (s.bad < p.patience)
@@ -316,14 +316,14 @@ def anchor(kind, p, s, x, delayed):
 
 
 class KL(NamedTuple):
-    """skrl, rsl_rl; flag: 0 does not count as small."""
+    """skrl, rsl_rl; flag: a divergence of 0 does not count as small."""
 
     flag: bool
 
 
 @pointwise
 def kl(kind, p, s, x, delayed):
-    """The rate that keeps a Kullback-Leibler divergence near its target."""
+    """Adapts lr to keep a Kullback-Leibler divergence near its target."""
     falls = x > p.slope
     rises = (x < p.margin) & ((x > 0.0) | (not kind.flag))
     quotient, product = s.lr / p.factor, s.lr * p.factor
@@ -359,7 +359,7 @@ KINDS = {
     "kl": KL(False),
     "kl_positive": KL(True),
 }
-"""Those of `_core.SCAN_RULES`."""
+"""The rules of `_core.SCAN_RULES`."""
 
 advance = word("advance")  # advance(kind, p, s, x, delayed): the state after one more metric, by the rule of the kind
 
@@ -372,7 +372,7 @@ def _advance(kind, p, s, x, delayed):
 
 @pointwise
 def follow(kind, p, s, sign, metrics, delayed, delay, lr):
-    """One run over its metrics, delayed[t - delay] leaving the window at metric t: the state after them."""
+    """The state of one run after its metrics; delayed[t - delay] leaves the window at metric t."""
     for t in range(metrics.size):
         gone = sign * np.float64(delayed[t - delay]) if 0 < delay <= t else 0.0
         s = advance(kind, p, s, sign * np.float64(metrics[t]), gone)

@@ -1,4 +1,4 @@
-"""Numba's threads, as many as lrkern may use."""
+"""The number of Numba's threads, set to lrkern's."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _entered = threading.Lock()
 
 @contextmanager
 def all_threads() -> Iterator[int]:
-    """Parallel code within this uses lrkern's number of threads. One caller at a time: a pool of Numba's aborts at a second."""
+    """A context in which parallel code uses lrkern's number of threads. One caller at a time: else Numba may abort."""
     with _entered:
         before = numba.get_num_threads()
         threads = min(_core.get_threads(), numba.config.NUMBA_NUM_THREADS)
-        if threads == before:  # mostly so; to set the number takes as long as a small tensor
+        if threads == before:  # the usual case; setting the number takes as long as a small tensor
             yield threads
             return
         numba.set_num_threads(threads)

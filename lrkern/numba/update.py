@@ -1,6 +1,6 @@
-"""Rules over arrays in compiled code: one loop that reads, unscales, clips, steps, averages, copies and writes each element.
+"""Rules over arrays in compiled code: one loop that reads, unscales, clips, updates, averages, copies and writes each element.
 
-`Pipeline` says what goes on around the rule. Numbers that are not asked for change no bit: a factor of 1, a limit of infinity.
+`Pipeline` has the options outside the rule. Options that are off have neutral values: a factor of 1, a limit of infinity.
 """
 
 from __future__ import annotations
@@ -20,32 +20,32 @@ from lrkern.pointwise.pipeline import averaged, prepared
 from lrkern.pointwise.primitives import FLAGS, number, pointwise, rounded, word
 
 AHEAD = 512
-"""Elements from those at work to those that the memory is asked for."""
+"""The prefetch distance in elements."""
 
 ELEMENTS = 4096
-"""Elements that are stepped before their gradients are set to zero: few enough for the inner caches."""
+"""Elements that are updated before their gradients are set to zero: few enough for the inner caches."""
 
 
 inlined = njit(forceinline=True, **FLAGS)
-"""`pointwise`, for what has so many arguments that a call would take longer than the work on a small tensor."""
+"""`pointwise` with inlining, for functions with so many arguments that a call would take longer than a small tensor."""
 
 
 class Pipeline(NamedTuple):
-    """What goes on around a rule: gradients are multiplied by `factor`, then clipped to `limit`.
+    """Options of steps outside the rule: gradients are multiplied by `factor`, then clipped to `limit`.
 
-    In lists, `factor` and `weight` are those of each tensor, and what is passed on to all is not read.
+    In lists, each tensor has its own `factor` and `weight`, and those passed for all are ignored.
     """
 
     factor: float
     limit: float
-    weight: float  # of the parameter in its average
+    weight: float  # weight of the parameter in its average
     zero: bool  # set gradients to 0 afterwards
-    mixed: Any  # uint64, `random_seed`'s, where parameters are rounded stochastically; None where they are to nearest
-    mixed_states: Any  # the same of states
+    mixed: Any  # `random_seed`'s uint64 if parameters are rounded stochastically; None if to nearest
+    mixed_states: Any  # the same for states
 
 
 class Arrays(NamedTuple):
-    """Some elements of a tensor and of what belongs to it: 1-D arrays, or None. In the order of C's roles."""
+    """Consecutive elements of a tensor's arrays, 1-D or None, in the order of C's roles."""
 
     param: Any
     grad: Any
@@ -97,7 +97,7 @@ def _key_of(mixed, stream, element):
 
 @pointwise
 def parts(a, begin, size):
-    """Some of these elements."""
+    """A part of these elements."""
     return Arrays(
         part(a.param, begin, size),
         part(a.grad, begin, size),
@@ -112,7 +112,7 @@ def parts(a, begin, size):
 
 @pointwise
 def ask_for(a, i):
-    """Have the memory bring the elements from i on."""
+    """Prefetch the elements from i on."""
     ask(a.param, i)
     ask(a.grad, i)
     ask(a.s0, i)
@@ -125,7 +125,7 @@ def ask_for(a, i):
 
 @pointwise
 def run_one(c, like, first, around, keys, a, i):
-    """Step element i. `around`: factor, limit and weight in T; `keys`: of the parameter and of the states."""
+    """Update element i. `around`: factor, limit and weight in T; `keys`: random keys of the parameter and of the states."""
     factor, limit, weight = around
     element = np.uint64(first + i)
     x = load_param(a.param, a.remainder, i, like)
@@ -142,7 +142,7 @@ def run_one(c, like, first, around, keys, a, i):
 
 @inlined
 def run_block(c, like, first, pipeline, a):
-    """Step all elements; `first`: the number of the first one in its tensor."""
+    """Update all elements; `first`: the index of the first one in its tensor."""
     around = number(pipeline.factor, like), number(pipeline.limit, like), number(pipeline.weight, like)
     states = pipeline.mixed_states
     keys = key_of(pipeline.mixed, 0, first), key_of(states, 1, first), key_of(states, 2, first), key_of(states, 3, first)
@@ -158,11 +158,11 @@ def run_block(c, like, first, pipeline, a):
 
 @inlined
 def run_range(c, like, first, pipeline, a):
-    """The same in blocks, gradients set to zero where that is asked for."""
+    """The same in blocks; zeroes gradients if requested."""
     begin = 0
     while begin < a.param.size:
         size = min(ELEMENTS, a.param.size - begin)
-        # The keys of random bits change where the upper half of an element's number does.
+        # The key of random bits depends on the upper half of an element's index.
         size = min(size, (1 << 32) - ((first + begin) & 0xFFFFFFFF))
         block = parts(a, begin, size)
         run_block(c, like, first + begin, pipeline, block)
@@ -174,7 +174,7 @@ def run_range(c, like, first, pipeline, a):
 
 @pointwise
 def measure_block(c, like, pipeline, a, lanes, others):
-    """(sum of squares of the parameters of a block, of what the rule measures); the last two are scratch memory."""
+    """(sum of squares of a block's parameters, the same of what the rule measures); the last two are scratch memory."""
     factor, limit = number(pipeline.factor, like), number(pipeline.limit, like)
     lanes[:] = 0.0
     others[:] = 0.0
@@ -192,7 +192,7 @@ def measure_block(c, like, pipeline, a, lanes, others):
 
 @cached
 def step(h, n, param, grad, s0, s1, s2):
-    """Update number n of one tensor by the rule whose inputs `h` are, and nothing around it."""
+    """Update number n of one tensor by the rule with inputs `h`, without a pipeline."""
     like = zero_of(param)
     c = rounded(rules.scalars(h, n, 1.0, 1.0), like)
     a = Arrays(flat(param), flat(grad), flat(s0), flat(s1), flat(s2), None, None, None)
@@ -201,7 +201,7 @@ def step(h, n, param, grad, s0, s1, s2):
 
 @cached
 def step_measured(h, n, param, grad, s0, s1):
-    """The same by a rule that asks for norms."""
+    """The same for a rule that needs norms."""
     like, pipeline = zero_of(param), Pipeline(1.0, np.inf, 1.0, False, None, None)
     a = Arrays(flat(param), flat(grad), flat(s0), flat(s1), None, None, None, None)
     c = rounded(rules.scalars(h, n, 1.0, 1.0), like)

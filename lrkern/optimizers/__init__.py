@@ -1,4 +1,4 @@
-"""The optimizers: what is special about each. What they have in common is in `lrkern.optimizers.base`."""
+"""The optimizers. What they have in common is in `lrkern.optimizers.base`."""
 
 from lrkern.optimizers import adam, layerwise, momentum, squares
 from lrkern.optimizers.adam import *  # noqa: F403

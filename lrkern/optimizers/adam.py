@@ -56,24 +56,25 @@ def adam_step(
         p = p - lr m/(1 - beta1^n) / (sqrt(v/(1 - beta2^n)) + eps)
 
     Args:
-        param: float64, float32, bfloat16 or float16, of any shape, contiguous (its axes in any order) and writable; updated.
-        grad: an array like `param` in shape and memory order; only read.
-        exp_avg, exp_avg_sq: arrays like `param` in shape and memory order, 0 at the start; updated. Not float16; bfloat16
-            is rounded to nearest here, where an average of squares that falls slowly stands still: optimizers round better.
+        param: float64, float32, bfloat16 or float16, of any shape, contiguous (axes in any order) and writable; updated.
+        grad: an array with the shape and memory order of `param`; only read.
+        exp_avg, exp_avg_sq: arrays with the shape and memory order of `param`, initially 0; updated. Not float16. bfloat16
+            is rounded to nearest here, which stalls an average of squares that falls slowly; `lrkern.Adam` rounds
+            stochastically instead.
         max_exp_avg_sq: the same for AMSGrad, which divides by the largest v so far; None for Adam.
-        count: number of steps before this one: 0 at the first.
+        count: number of steps before this one; 0 at the first step.
         lr, eps, weight_decay: numbers >= 0.
         beta1, beta2: 0 <= beta < 1.
-        maximize: go up the gradient.
+        maximize: ascend the gradient instead of descending it.
         eps_inside: divide by sqrt(v/(1 - beta2^n) + eps).
-        convention: "torch", or "keras", which adds eps before it corrects the bias: to sqrt(v) alone.
-        backend: "c", "numba" or "cuda", with the same bits; None takes "cuda" for arrays on a device, else "c".
+        convention: "torch", or "keras", which adds eps before the bias correction, to sqrt(v).
+        backend: "c", "numba" or "cuda", all bit-identical; None means "cuda" for arrays on a device, else "c".
 
     Raises:
-        TypeError, ValueError, ImportError, RuntimeError: as `sgd_step`.
+        TypeError, ValueError, ImportError, RuntimeError: as for `sgd_step`.
 
     Accuracy:
-        Defined to the last bit in the documentation ("Steps"); the bias is corrected in float64, from the exact powers.
+        Specified to the last bit in the documentation ("Steps"). Bias corrections are computed in float64 from exact powers.
 
     Example:
         >>> import numpy as np, lrkern as lk
@@ -112,12 +113,12 @@ def adamw_step(
 ) -> None:
     """One step of AdamW on one array, in place: `adam_step` with decoupled weight decay.
 
-    The weight decay does not join the gradient: p becomes (1 - lr weight_decay) p before the update.
+    The weight decay is not added to the gradient: p is multiplied by 1 - lr weight_decay before the update.
 
     Args:
-        decay_after: p becomes (1 - lr weight_decay) p after the update instead, as in some implementations.
+        decay_after: apply the weight decay after the update instead, as some implementations do.
 
-    All other arguments, errors and accuracy are those of `adam_step`.
+    All other arguments, errors and the accuracy are those of `adam_step`.
 
     Example:
         >>> import numpy as np, lrkern as lk
@@ -155,7 +156,7 @@ def _adam_step(
 class Adam(Optimizer):
     """Adam over a list or dict of arrays, each step one call and one pass over memory.
 
-    What a step does to each array is `adam_step`'s formula; n counts the updates of each array by itself.
+    Each array is updated by the formula of `adam_step`; n counts the updates of each array separately.
 
     Args:
         params: a list, tuple or dict of arrays, or a list of groups; see `Optimizer`.
@@ -212,7 +213,7 @@ class Adam(Optimizer):
 class AdamW(Optimizer):
     """AdamW over a list or dict of arrays, each step one call and one pass over memory.
 
-    What a step does to each array is `adamw_step`'s formula; n counts the updates of each array by itself.
+    Each array is updated by the formula of `adamw_step`; n counts the updates of each array separately.
 
     Args:
         params: a list, tuple or dict of arrays, or a list of groups; see `Optimizer`.

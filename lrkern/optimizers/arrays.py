@@ -1,4 +1,4 @@
-"""The arrays of optimizer steps: where they come from, what is wrong with those that `_core` refuses."""
+"""The arrays of optimizer steps: conversion from other libraries, and the errors for arrays that `_core` refuses."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ Array = npt.NDArray[Any]
 
 DTYPES = ("float64", "float32", "bfloat16", "float16")
 
-# Integers are for the rows of a gradient, and to be named in errors.
+# Integers are for the indices of sparse gradients, and for names in errors.
 _DLPACK_KINDS = {0: "int", 1: "uint", 2: "float"}
 _DLPACK_NAMES = {f"{kind}{bits}" for kind in ("int", "uint", "float") for bits in (8, 16, 32, 64)} - {"float8"}
 _DLPACK_BFLOAT = 4
 
 
 def bfloat16(what: str) -> np.dtype[Any]:
-    """NumPy's bfloat16, which ml_dtypes defines."""
+    """NumPy's bfloat16 dtype, from ml_dtypes."""
     dtype: np.dtype[Any] = np.dtype(require("ml_dtypes", install="'lrkern[bfloat16]'", what=what).bfloat16)
     return dtype
 
 
 def state_dtype(where: str, value: object, halves: bool) -> np.dtype[Any] | None:
-    """The dtype that the option state_dtype asks for; None if it leaves the choice open. `halves`: uint16 holds bfloat16."""
+    """The dtype that the option state_dtype selects; None for the default. `halves`: uint16 holds bfloat16."""
     if value is None:
         return None
     try:
@@ -42,7 +42,7 @@ def state_dtype(where: str, value: object, halves: bool) -> np.dtype[Any] | None
 
 
 def computed_in(param: Array) -> np.dtype[Any]:
-    """The dtype that a parameter's steps are computed in."""
+    """The dtype in which a parameter's steps are computed."""
     return np.dtype(np.float64 if param.dtype == np.float64 else np.float32)
 
 
@@ -52,7 +52,7 @@ def is_bfloat16(array: Array, halves: bool) -> bool:
 
 
 def in_computed_type(param: Array, halves: bool) -> Array:
-    """A copy of a parameter in the type that its steps are computed in, in the same memory order."""
+    """A copy of a parameter, in the same memory order, in the dtype of `computed_in`."""
     if not (halves and param.dtype == np.uint16):
         return param.astype(computed_in(param), order="K", subok=False)
     bits = param.astype(np.uint32, order="K", subok=False)
@@ -61,12 +61,12 @@ def in_computed_type(param: Array, halves: bool) -> Array:
 
 
 def zeros_like(param: Array, dtype: npt.DTypeLike) -> Array:
-    """Zeros, in the shape and memory order of a parameter."""
+    """Zeros with the shape and memory order of a parameter."""
     return np.zeros_like(param, dtype, subok=False)
 
 
 def place_in(param: Array, element: int) -> tuple[int, ...]:
-    """The indices of an element of a dense array, by its number along memory.
+    """The indices of an element of a dense array, from its position in memory.
 
     >>> place_in(np.zeros((2, 3)), 5), place_in(np.zeros((2, 3), order="F"), 4)
     ((1, 2), (0, 2))
@@ -79,17 +79,17 @@ def place_in(param: Array, element: int) -> tuple[int, ...]:
 
 
 def given(array: Array) -> Array:
-    """The array of the library that it comes from."""
+    """The user's own array: here, the array itself."""
     return array
 
 
 def in_cpu_memory(array: Array) -> Array:
-    """The elements, where the CPU reaches them."""
+    """The array in CPU memory."""
     return array
 
 
 def copy(array: Array) -> Array:
-    """The same elements in memory of their own, in the same memory order."""
+    """A copy in the same memory order."""
     return array.copy("K")
 
 
@@ -108,52 +108,50 @@ def fill(array: Array, value: float, halves: bool) -> None:
 
 
 def as_array(where: str, name: str, value: Any, *, written: bool) -> Any:
-    """The value as an array of NumPy's own class on the same memory, if it is one or has DLPack; other things as they are."""
+    """`value` as a plain numpy.ndarray on the same memory, if it is an array or has DLPack; other values unchanged."""
     if _checks.is_array(value) or not hasattr(value, "__dlpack__"):
         return _checks.plain(value)
-    address_of = getattr(value, "data_ptr", None)  # torch's, whose tensors can be given other memory
+    address_of = getattr(value, "data_ptr", None)  # torch's: a tensor's memory can be replaced
     shape = getattr(value, "shape", None)
     if written and type(value).__module__.partition(".")[0] in ("jax", "jaxlib"):
         raise TypeError(f"{where}: {name} must be writable; got a JAX array, which is immutable")
     if getattr(value, "requires_grad", False):
-        value = value.detach()  # the same memory, without the history that torch refuses to export
-    if getattr(value, "is_neg", bool)():  # torch exports such a tensor without a word about it
-        raise TypeError(
-            f"{where}: {name} must be in memory as it is read; got a tensor of the opposite sign: use resolve_neg()"
-        )
-    wanted = f"{where}: {name} must be an array of {_words(DTYPES)} in the CPU's memory; got {_brief(value)}"
+        value = value.detach()  # the same memory without autograd history, which torch refuses to export
+    if getattr(value, "is_neg", bool)():  # torch exports it silently
+        raise TypeError(f"{where}: {name} must not have its negative bit set; got such a tensor: call resolve_neg() first")
+    wanted = f"{where}: {name} must be an array of {_words(DTYPES)} in CPU memory; got {_brief(value)}"
     layout = _sparse_layout(value)
     if layout:
         raise TypeError(f"{wanted}, {layout}")
     try:
         capsule = _capsule_of(value, written)
-    except Exception as error:  # of a library of somebody else's
+    except Exception as error:  # another library may raise anything
         raise TypeError(f"{wanted}: {error}") from None
     if capsule is None:
         raise TypeError(wanted)
     try:
         array = _core.array_of_capsule(capsule, lambda code, bits: dlpack_dtype(where, code, bits), address_of=address_of)
-    except ValueError as error:  # what is no capsule, or has been used before; what NumPy makes no array of
+    except ValueError as error:  # not a capsule, or a used one, or not representable in NumPy
         raise TypeError(f"{wanted}: {error}") from None
     if array is None:
         raise TypeError(wanted)
     if shape is not None and tuple(shape) != array.shape:
-        raise TypeError(f"{wanted}: it says {tuple(shape)} of its shape, and its capsule {array.shape}")
+        raise TypeError(f"{wanted}: its shape is {tuple(shape)}, that of its capsule {array.shape}")
     return array
 
 
 def _capsule_of(value: Any, written: bool) -> object:
-    """What DLPack gives, None from another device; of version 1, which tells what is read-only, wherever there is one."""
+    """The DLPack capsule; None from another device. Version 1 if available: it has a read-only flag."""
     if hasattr(value, "__dlpack_device__") and int(value.__dlpack_device__()[0]) not in _core.DLPACK_HOSTS:
         return None
     try:
         return value.__dlpack__(max_version=(1, 0), copy=False if written else None)
-    except TypeError:  # an unknown argument: a library of before version 1
+    except TypeError:  # unknown argument: the library predates version 1
         return value.__dlpack__()
 
 
 def dlpack_dtype(where: str, code: int, bits: int) -> np.dtype[Any] | None:
-    """The dtype that DLPack has these numbers for, if lrkern knows it."""
+    """The dtype for DLPack's type code and bits, if lrkern supports it."""
     if (code, bits) == (_DLPACK_BFLOAT, 16):
         return bfloat16(f"{where} with bfloat16 arrays of other libraries")
     name = f"{_DLPACK_KINDS[code]}{bits}" if code in _DLPACK_KINDS else ""
@@ -166,15 +164,15 @@ def _brief(value: Any) -> str:
 
 
 def as_dense_gradient(where: str, name: str, grad: Any, param: Array, written: bool) -> Array | None:
-    """A gradient that is no NumPy array; None if it is no array at all."""
-    if param.ndim == 0 and isinstance(grad, np.generic) and not written:  # what NumPy makes of an array without axes
+    """A gradient that is not a NumPy array, as one; None if it is not an array."""
+    if param.ndim == 0 and isinstance(grad, np.generic) and not written:  # NumPy turns 0-d arrays into scalars
         return np.asarray(grad)
     array = as_array(where, name, grad, written=written)
     return array if _checks.is_array(array) else None
 
 
 def as_gradient(takes_rows: bool, halves: bool, where: str, name: str, grad: Any, param: Array, written: bool) -> Any:
-    """The same, or what `as_sparse_gradient` gives, where a rule takes gradients of rows and this is one."""
+    """The same, or the result of `as_sparse_gradient` for sparse gradients of rules that take them."""
     check_rows_are_taken(takes_rows, where, name, grad)
     if isinstance(grad, tuple):
         return as_sparse_gradient(where, name, grad, param, written, halves)
@@ -182,21 +180,19 @@ def as_gradient(takes_rows: bool, halves: bool, where: str, name: str, grad: Any
 
 
 def check_rows_are_taken(takes_rows: bool, where: str, name: str, grad: Any) -> None:
-    """Raises where a gradient of some rows comes in a form that is not taken."""
+    """Raise for sparse gradients that are not supported here."""
     layout = _sparse_layout(grad)
     if not takes_rows and (layout or isinstance(grad, tuple)):
         got = f"a tensor of {layout}" if layout else "a tuple"
         rule = where.partition(".")[0]
-        raise TypeError(
-            f"{where}: {name} must be an array: {rule} takes no gradients of rows, as norms need them all; got {got}"
-        )
+        raise TypeError(f"{where}: {name} must be an array: {rule} needs dense gradients for its norms; got {got}")
     if layout:
-        how = "grad = grad.coalesce(), and then (grad.indices()[0], grad.values())"
+        how = "grad = grad.coalesce(), then (grad.indices()[0], grad.values())"
         raise TypeError(f"{where}: {name} must be an array or a pair (indices, values); got a tensor of {layout}: pass {how}")
 
 
 def _sparse_layout(value: Any) -> str:
-    """What torch calls the form of a tensor that is not dense; "" for all else."""
+    """torch's name for the layout of a tensor that is not dense; "" for everything else."""
     layout = "" if _checks.is_array(value) else str(getattr(value, "layout", ""))
     return layout if layout.startswith("torch.") and layout != "torch.strided" else ""
 
@@ -218,11 +214,11 @@ def as_sparse_gradient(
 def as_pair(
     to_array: Callable[..., Any], where: str, name: str, grad: tuple[Any, ...], param: Array, written: bool, halves: bool
 ) -> tuple[Any, Any]:
-    """The arrays of a gradient given as (indices, values), by `as_array` or its like; `own_rows` looks at the indices."""
+    """The arrays of a gradient (indices, values), made by `as_array` or a similar function; `own_rows` checks indices."""
     if len(grad) != 2:
         raise ValueError(f"{where}: {name} must be an array or a pair (indices, values); got a tuple of {len(grad)}")
     if param.ndim == 0 or not param.flags.c_contiguous:
-        raise ValueError(f"{where}: {name} can be (indices, values) only where its parameter is C-contiguous and has rows")
+        raise ValueError(f"{where}: {name} can be (indices, values) only if its parameter is C-contiguous and has rows")
     indices = to_array(where, f"{name}[0]", grad[0], written=False)
     values = to_array(where, f"{name}[1]", grad[1], written=written)
     for part, one in enumerate((indices, values)):
@@ -242,7 +238,7 @@ def as_pair(
 
 
 def own_rows(where: str, name: str, indices: Array, param: Array) -> npt.NDArray[np.int64]:
-    """The indices of a gradient, which have to be rows of its parameter, copied: what is checked stays as it is."""
+    """A copy of a gradient's indices, checked to be rows of its parameter. The copy cannot change after the check."""
     with _core.hold(where, f"{name}[0]", indices):
         own = np.array(indices)
     if own.size and (own.min() < 0 or own.max() >= param.shape[0]):
@@ -273,19 +269,19 @@ def array_error(
     halves: bool = False,
     dtypes: Sequence[str] = DTYPES,
 ) -> Exception:
-    """What is wrong with an array of an optimizer step that `_core` has refused; `like` is the parameter it belongs to.
+    """The error for an array of an optimizer step that `_core` has refused; `like` is the parameter it belongs to.
 
-    `_core` makes the same checks itself, because they are made for every gradient of every step.
+    `_core` does the same checks itself, because it does them for every gradient of every step.
     """
     kind, got = _words(dtypes), _checks.describe(array)
     if like is not None:
         kind += f" of shape {like.shape} like {like_name}"
     if isinstance(array, np.generic) and like is not None and like.ndim == 0:
-        return TypeError(f"{where}: {name} must be a NumPy array, for zero_grad sets it to 0; got {got}")
+        return TypeError(f"{where}: {name} must be a NumPy array, because zero_grad sets it to 0; got {got}")
     if not _checks.is_array(array):
         return TypeError(f"{where}: {name} must be a NumPy array of {kind}; got {got}")
     if issubclass(type(array), np.ma.MaskedArray):
-        return TypeError(f"{where}: {name} must be a NumPy array of {kind}; got a masked array, whose mask steps do not know")
+        return TypeError(f"{where}: {name} must be a NumPy array of {kind}; got a masked array, which is not supported")
     if _word(array, halves) not in dtypes:
         hint = _hint(where) if array.dtype == np.uint16 and not halves else ""
         return TypeError(f"{where}: {name} must be {kind}; got {got}{hint}")
@@ -302,14 +298,14 @@ def array_error(
 
 
 def _hint(where: str) -> str:
-    """How uint16 arrays become bfloat16 ones: optimizers have an option for it, functions have none."""
+    """How to pass uint16 arrays as bfloat16: optimizers have an option for it, functions do not."""
     if where.endswith("_step"):
-        return "; bits of bfloat16 become numbers by .view(ml_dtypes.bfloat16)"
-    return "; uint16 holds bfloat16 where uint16_as_bfloat16 is True"
+        return "; for the bits of bfloat16 pass array.view(ml_dtypes.bfloat16)"
+    return "; with uint16_as_bfloat16=True uint16 holds bfloat16"
 
 
 def overlap_error(where: str, arrays: Sequence[tuple[str, Array, bool]]) -> Exception:
-    """Names two of the (name, array, written) that share memory though one of them is written."""
+    """The error that names two of the (name, array, written) that share memory although one of them is written."""
     for i, (name, array, written) in enumerate(arrays):
         for other_name, other, other_written in arrays[:i]:
             if (written or other_written) and np.may_share_memory(array, other):

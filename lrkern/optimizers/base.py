@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 Arrays = Mapping[Any, Any] | Iterable[Any]
 Grads = Mapping[Any, Any] | Iterable[Any]
 Hyper = SupportsFloat | Callable[[int], SupportsFloat]
-"""A hyper-parameter: a number (or an array of one), or a schedule that gives one for each step."""
+"""A hyper-parameter: a number (or an array of one element), or a schedule."""
 
 _SMALLEST_SCALE = 2.0**-126
-_NAMED = 3  # arrays, in an error that is about many
+_NAMED = 3  # arrays named in an error about many
 
 
 class Shared(TypedDict, total=False):
@@ -75,12 +75,12 @@ DEFAULTS: Shared = {
 
 
 def _refuse_unfit(where: str, form: Form, states: dict[str, Any]) -> None:
-    """Raises where a state is stored as it cannot be."""
+    """Raise if a state has a dtype that its rule cannot use."""
     for name in form.states:
         state = states[name]
         dtype = _checks.plain(state).dtype if _checks.is_array(state) else getattr(state, "dtype", None)
-        if dtype is not _FLOAT32 and dtype is not _FLOAT64:  # mostly it is
-            word = str(dtype).rpartition(".")[2]  # torch's are "torch.float16"
+        if dtype is not _FLOAT32 and dtype is not _FLOAT64:  # nearly always one of them
+            word = str(dtype).rpartition(".")[2]  # torch's dtypes print as "torch.float16"
             if word in form.unfit:
                 raise TypeError(f"{where}: {name} must not be {word}, {form.unfit[word]}")
 
@@ -99,11 +99,11 @@ def step_once(
     backend: str | None,
     needed: str = "",
 ) -> None:
-    """One step of one tensor, without an optimizer: its update of this number, from 0.
+    """One step of one tensor without an optimizer. `update`: the number of updates before it.
 
-    `needed` says when a state that is missing is needed.
+    `needed`: for the error about a missing state, when it is needed.
     """
-    if grad is None:  # in lists of gradients it stands for a tensor that is left alone
+    if grad is None:  # only in lists of gradients does None mean no update
         raise TypeError(f"{where}: grad must be an array like param; got None")
     form, options = rule.settle(where, options)
     form.check_shrinkage(where, options["lr"], options["weight_decay"])
@@ -126,7 +126,7 @@ def _step_once_in(
     needed: str,
     arrays: Any,
 ) -> None:
-    """What `_core.step_once` does, with another backend's steps."""
+    """`_core.step_once` for another backend."""
     for name in form.states:
         if states[name] is None:
             raise ValueError(f"{where}: {name} is needed{needed}; got None")
@@ -145,42 +145,42 @@ def _step_once_in(
 
 
 class Optimizer(Resumable):
-    """Steps over a list or dict of arrays, or over groups of such, each step one call and one pass over memory.
+    """The base class of optimizers over a list or dict of arrays, or groups of them. A step is one pass over memory.
 
     Args:
-        params: a dict, a list or any other iterable (a generator, torch's ParameterList) of arrays of any shapes, one at
-            least: float64, float32, bfloat16 (ml_dtypes') or float16, mixed as you like; NumPy's, or CPU arrays of other
-            libraries through DLPack (torch tensors, say). They are updated in place: dense in memory (in any order of the
-            axes), writable, without overlaps, and not resized or replaced later, which the next step refuses. Or a list
-            of groups: dicts with such `params` and options of their own (`{"params": [...], "lr": 0.1}`); what is
-            given for each array is then a list with one entry for each group.
-        clip_norm: scale all gradients together so that their norm is at most this: a number > 0, or a schedule.
-        clip_per: whose gradients `clip_norm` scales together, by a norm of their own: those of the whole "list", of each
-            "group", or of each "tensor".
-        clip_value: clip each element of the gradients to this size.
-        skip_nonfinite: skip a step in which a gradient is infinite or NaN.
-        error_if_nonfinite: raise a ValueError at such a step, which names the gradients; nothing is written then. On a CUDA
-            device each step waits for the answer. Not together with `skip_nonfinite`.
-        ema: keep an exponential moving average of the parameters, with this decay (a number in 0..1, or a schedule).
-        decay_mask: which arrays weight decay is for, where it is not for all: a function of name and array
-            (`lambda name, array: array.ndim > 1`; names are keys of a dict, or places in a list), or True and False
-            structured like `params`. Gradients, averages and states stay structured as they are.
-        copy_to: arrays like `params` (or None for some) that each step writes the parameters to, in their own dtype; written
-            also when the optimizer is made and when a state is loaded.
-        zero_grad: set gradients to 0 when they have been used.
-        state_dtype: dtype of states, if not that which a tensor is computed in (float64 for float64, else float32). Optimizers
-            that average squares of gradients refuse "float16", in which squares of gradients below 2e-4 are 0.
-        rounding: how bfloat16 and float16 parameters are rounded: "nearest"; "stochastic"; or "split", where bfloat16
-            parameters keep 16 more bits in the optimizer and are exact float32 numbers together with them.
-        state_rounding: how bfloat16 and float16 states are: "stochastic", or "nearest", with which an average stands still
-            when what a step changes it by is below half a unit in the last place: one of squares with beta2 = 0.999, for one.
-        seed: of stochastic rounding.
-        uint16_as_bfloat16: uint16 arrays hold the bits of bfloat16 numbers.
-        backend: "c", "numba" or "cuda", with the same bits; None takes "cuda" for arrays on a device, else "c".
+        params: a dict, list or other iterable (a generator, torch's ParameterList) of one or more arrays of any shapes:
+            float64, float32, bfloat16 (ml_dtypes) or float16, in any mixture; NumPy arrays, or CPU arrays of other libraries
+            through DLPack (torch tensors, for example). They are updated in place. They must be dense in memory (axes in any
+            order), writable and without overlaps; if one is resized or replaced later, the next step raises an error. Or a
+            list of groups: dicts with such `params` and their own options (`{"params": [...], "lr": 0.1}`). Per-array
+            arguments (gradients, `copy_to`) are then lists with one entry per group.
+        clip_norm: scale gradients so that their norm is at most this: a number > 0, or a schedule.
+        clip_per: which gradients share a norm and are scaled together: those of the whole "list", of each "group", or of
+            each "tensor".
+        clip_value: clip each element of the gradients to -clip_value .. clip_value.
+        skip_nonfinite: skip a step if a gradient is infinite or NaN.
+        error_if_nonfinite: instead raise a ValueError that names these gradients; nothing has been written. On a CUDA device
+            each step then waits for the result. Excludes `skip_nonfinite`.
+        ema: keep an exponential moving average of the parameters with this decay (a number in 0..1, or a schedule).
+        decay_mask: the arrays to which weight decay applies, if not to all: a function of name and array
+            (`lambda name, array: array.ndim > 1`; names are the keys of a dict or the indices of a list), or booleans
+            structured like `params`. The structure of gradients, averages and states does not change.
+        copy_to: arrays like `params` (or None for some) to which each step copies the parameters, in the arrays' own dtypes;
+            also written when the optimizer is created and when a state is loaded.
+        zero_grad: set gradients to 0 after use.
+        state_dtype: dtype of states; by default that of the computation (float64 for float64, else float32). Optimizers that
+            average squares of gradients refuse "float16", in which squares of gradients below 2e-4 are 0.
+        rounding: rounding of bfloat16 and float16 parameters: "nearest"; "stochastic"; or "split", where the optimizer keeps
+            16 more bits of each bfloat16 parameter, which together are an exact float32.
+        state_rounding: rounding of bfloat16 and float16 states: "stochastic" or "nearest". With "nearest", an average does
+            not move if a step changes it by less than half a unit in the last place, as with squares and beta2 = 0.999.
+        seed: seed of stochastic rounding.
+        uint16_as_bfloat16: treat uint16 arrays as the bits of bfloat16 numbers.
+        backend: "c", "numba" or "cuda", all bit-identical; None means "cuda" for arrays on a device, else "c".
 
     Raises:
-        TypeError, ValueError: an option or array that does not fit. Nothing has been written then.
-        ImportError, RuntimeError: the backend cannot be used here, and why; see `lrkern.info`.
+        TypeError, ValueError: an option or array is invalid; nothing has been written.
+        ImportError, RuntimeError: the backend cannot be used here; the message says why. See `lrkern.info`.
 
     Example:
         >>> import numpy as np, lrkern as lk
@@ -195,7 +195,7 @@ class Optimizer(Resumable):
     __signature__ = LazySignature(DEFAULTS)
     _rule: ClassVar[Rule]
     _initial: Mapping[str, float] = MappingProxyType({})
-    """What states begin with, if not with 0."""
+    """The initial values of states that do not start at 0."""
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -237,7 +237,7 @@ class Optimizer(Resumable):
             for key in ("skip_nonfinite", "error_if_nonfinite", "zero_grad", "uint16_as_bfloat16")
         )
         if skip_nonfinite and error_if_nonfinite:
-            wanted = "must not both be True: a step with such gradients is skipped, or an error"
+            wanted = "must not both be True: a step with such gradients is either skipped or an error"
             raise ValueError(f"{name}: skip_nonfinite and error_if_nonfinite {wanted}")
         rounding = _checks.choice(name, "rounding", shared.get("rounding", "nearest"), ("nearest", "stochastic", "split"))
         state_rounding = _checks.choice(
@@ -259,7 +259,7 @@ class Optimizer(Resumable):
             raise ValueError(f"{self._name}: state_dtype must not be {word!r}, {form.unfit[word]}")
 
     def _make_groups(self, own: list[Options], *, masked: bool) -> tuple[list[Group], list[list[int]]]:
-        """Groups, and which of them each group of the user's is: where parameters are `masked`, a second one without decay."""
+        """Groups, and the indices of those that each user group has; if parameters are `masked`, a second one without decay."""
         groups: list[Group] = []
         parts: list[list[int]] = []
         for one in own:
@@ -273,10 +273,10 @@ class Optimizer(Resumable):
         return groups, parts
 
     def _make_list(self, arranged: Arranged, kept: Mapping[str, list[Any]]) -> tuple[dict[str, list[Any]], Engine]:
-        """What is kept for each parameter, which there may be of the first ones already, and the list that steps them."""
+        """The arrays kept for each parameter, those in `kept` reused, and the engine that steps them."""
         arrays, label, params = self._backend.arrays, arranged.structure.label, arranged.params
         variants = [group.form.variant for group in arranged.groups]
-        # Before arrays are made like what is no array.
+        # Before arrays are made like invalid ones.
         made_of = StepTensors(self._name, label, params, variants, arranged.group_of, {}, halves=self._halves)
         made_of = made_of._replace(clips_with=[part[0] for part in arranged.parts for _ in part])
         self._backend.StepList(made_of)
@@ -317,7 +317,7 @@ class Optimizer(Resumable):
 
     def _take(self, arranged: Arranged, kept: dict[str, list[Any]], tensors: Engine) -> None:
         self._arranged, self._kept, self._tensors = arranged, kept, tensors
-        # What was bound; a device goes on with whatever gradients it has been given.
+        # Keep bound gradients; a device keeps using the latest gradients.
         self._bound: list[Any] | None = [] if self._backend.on_device else None
         if arranged.has_copies:
             tensors.write_copies()
@@ -331,17 +331,17 @@ class Optimizer(Resumable):
         if not isinstance(lrs, np.ndarray):
             return None
         if param.ndim == 0:
-            raise ValueError(f"{self._name}: lr must be one number, as {label} has no rows; got {_checks.describe(lrs)}")
+            raise ValueError(f"{self._name}: lr must be one number, because {label} has no rows; got {_checks.describe(lrs)}")
         if len(param) != len(lrs):
-            wanted = f"one number, or {len(param)} numbers, one for each row of {label}"
+            wanted = f"one number, or {len(param)} numbers, one per row of {label}"
             raise ValueError(f"{self._name}: lr must be {wanted}; got {len(lrs)}")
         if not param.flags.c_contiguous:
-            wanted = f"C-contiguous, as each of its rows has its own lr; got strides {param.strides}"
+            wanted = f"C-contiguous, because each of its rows has its own lr; got strides {param.strides}"
             raise ValueError(f"{self._name}: {label} must be {wanted}")
         return lrs
 
     def _apply(self, arranged: Arranged, tensors: Engine) -> None:
-        """Give an engine the numbers that stay, and the schedules, which it evaluates at each step."""
+        """Give an engine the constant numbers, and the schedules that it evaluates at each step."""
         for g, group in enumerate(arranged.groups):
             group.apply(tensors, g)
         self._limit.apply(tensors)
@@ -350,29 +350,29 @@ class Optimizer(Resumable):
     # ------------------------------------------------------------------------------------------------------------ steps
 
     def bind(self, grads: Grads) -> None:
-        """Use these gradient arrays for every `step()` that is given none.
+        """Use these gradient arrays for every `step()` without an argument.
 
-        For gradients that are written into the same arrays each time: they are checked here, once; their values are read at
-        each step. One that was resized, or closed, is refused by the next step.
+        This is for gradients that are written into the same arrays each time. The arrays are checked once, here; their values
+        are read at each step. If one has been resized or closed, the next step raises an error.
 
-        The arrays themselves are kept, and stay alive, until a `step` with gradients, another `bind`, `add_group`, or the
-        end of the optimizer. So `bind` is not for whoever gets other arrays each time (a framework whose backward pass
-        makes them, torch after `zero_grad(set_to_none=True)`, gradients before the first backward pass): nobody writes to
-        the old arrays any more, and steps would go on with what they hold. Pass those to `step`.
+        The arrays are kept alive until a `step` with gradients, another `bind`, `add_group`, or the end of the optimizer. Do
+        not use `bind` if the backward pass makes new arrays (as in many frameworks, or in torch after
+        `zero_grad(set_to_none=True)`), or before the first backward pass: steps would repeat the values of the old arrays.
+        Pass such gradients to `step`.
 
         Args:
-            grads: structured like `params`; each an array like its parameter, or None to leave that parameter alone, though
-                not all of them; or a pair (indices, values), whose indices are read here, and its values at each step. (On a
-                CUDA device, indices are looked at here and read at each step.)
+            grads: structured like `params`. Each is an array like its parameter; or None for no update, but not for all; or a
+                pair (indices, values), whose indices are read here and whose values at each step. (On a CUDA device, indices
+                are checked here and read at each step.)
 
         Raises:
-            TypeError, ValueError: a gradient that does not fit, or none at all; an earlier `bind` holds then.
+            TypeError, ValueError: a gradient is invalid, or all are None; an earlier `bind` stays in effect.
         """
         where, label = f"{self._name}.bind", self._arranged.structure.label
         found = self._arranged.structure.flatten(where, "grads", grads)
         if all(one is None for one in found):
-            wanted = "must have an array at least, which later steps read"
-            raise ValueError(f"{where}: grads {wanted}; got None for each parameter: has there been a backward pass?")
+            wanted = "must contain at least one array, which later steps read"
+            raise ValueError(f"{where}: grads {wanted}; got None for each parameter: has a backward pass been run?")
         for i, one in enumerate(found):
             if isinstance(one, np.generic):
                 wanted = "must be an array, whose values later steps read"
@@ -384,17 +384,17 @@ class Optimizer(Resumable):
         """One step, in place.
 
         Args:
-            grads: structured like `params`; each an array of its parameter's shape and memory order (and of any of the
-                dtypes), or None to leave that parameter alone; or a pair (indices, values) of integers (k,) and an array
-                (k, ...) where only some rows of a parameter have gradients. Given none, the bound gradients are used.
-                Given some, an earlier `bind` ends (on a CUDA device they take the place of the bound ones).
-            grad_scale: what the gradients were multiplied by, as loss scaling does; they are divided by it.
+            grads: structured like `params`. Each is an array with its parameter's shape and memory order (and any supported
+                dtype); or None for no update; or, if only some rows of the parameter have gradients, a pair (indices, values)
+                of integers (k,) and an array (k, ...). Without this argument the bound gradients are used; with it, an
+                earlier `bind` ends (on a CUDA device the bound gradients are replaced).
+            grad_scale: the factor by which the gradients were multiplied, as in loss scaling; they are divided by it.
 
         Raises:
-            TypeError, ValueError: a gradient that does not fit; nothing has been written then. (On a CUDA device, whoever reads
-                the count next is told of indices that are no rows.)
-            ValueError: with `error_if_nonfinite`, a gradient is infinite or NaN; nothing has been written then.
-            RuntimeError: another thread is in the middle of a step.
+            TypeError, ValueError: a gradient is invalid; nothing has been written. (On a CUDA device, out-of-range indices
+                raise at the next read of the count.)
+            ValueError: with `error_if_nonfinite`, a gradient is infinite or NaN; nothing has been written.
+            RuntimeError: the optimizer is in use by another thread.
         """
         found = None
         if grads is not None:
@@ -411,35 +411,35 @@ class Optimizer(Resumable):
             raise self._nonfinite_error(nonfinite)
 
     def _nonfinite_error(self, found: list[tuple[int, int, float]]) -> ValueError:
-        """What `error_if_nonfinite` says of gradients: (array, number of its first element that is not finite, what it is)."""
+        """The error of `error_if_nonfinite`; found: (array, position and value of its first non-finite element)."""
         own, parts = self._arranged, []
         for i, element, value in found[:_NAMED]:
             place = _arrays.place_in(own.params[i], element)
             parts.append(f"{value} in {own.structure.label('grad', i)}{f' at {list(place)}' if place else ''}")
         more = f" and in {len(found) - _NAMED} more" if len(found) > _NAMED else ""
-        return ValueError(f"{self._where_step}: grads must be finite, for error_if_nonfinite; got {', '.join(parts)}{more}")
+        return ValueError(f"{self._where_step}: grads must be finite with error_if_nonfinite; got {', '.join(parts)}{more}")
 
     @property
     def count(self) -> int:
-        """Number of steps done, skipped ones excepted.
+        """Number of steps done, except for skipped ones.
 
         Raises:
-            ValueError: on a CUDA device, steps since this was read last had indices that are no rows, and wrote nothing. So
-                does all that reads the device.
+            ValueError: on a CUDA device, steps since the last read had out-of-range indices and wrote nothing. Every other
+                read of the device raises this as well.
         """
         return self._tensors.count
 
     @property
     def skipped(self) -> int:
-        """Number of steps skipped because a gradient was not finite."""
+        """Number of steps skipped because a gradient was infinite or NaN."""
         return self._tensors.skipped
 
     @property
     def grad_norm(self) -> float | None:
-        """Norm of all gradients of the last step, before clipping, whatever `clip_per` is.
+        """Norm of all gradients of the last step, before clipping, for any `clip_per`.
 
-        None unless clip_norm, skip_nonfinite or error_if_nonfinite asks for it; None also before the first step, here or since
-        a state was loaded or clip_norm came.
+        It is computed only with clip_norm, skip_nonfinite or error_if_nonfinite; else it is None. It is also None until the
+        first step after the optimizer was created, a state was loaded or clip_norm was switched on.
         """
         return self._tensors.grad_norm if self._wants_norm and self.count + self.skipped != self._steps_before else None
 
@@ -450,7 +450,7 @@ class Optimizer(Resumable):
 
     @property
     def lr(self) -> Any:
-        """The learning rate that the next step will use; a list of those of the groups where there are several.
+        """The learning rate of the next step; with several groups, a list with one per group.
 
         Assign a number or a schedule to change it, for all groups.
         """
@@ -462,15 +462,15 @@ class Optimizer(Resumable):
         self.set("lr", value)
 
     def set(self, name: str, value: Any, group: int | None = None) -> None:
-        """Change a hyper-parameter, to a number or a schedule: of one group, or of all.
+        """Set a hyper-parameter of one group, or of all groups, to a number or a schedule.
 
-        `clip_norm`, which is one for all groups, can be changed, too; None stops the clipping.
+        `clip_norm`, common to all groups, can be set, too; None switches clipping off.
 
-        Whether a state is kept does not change any more: momentum cannot be switched on or off here.
+        The set of states is fixed: momentum cannot be switched on or off here.
 
         Raises:
-            TypeError, ValueError: the value does not fit; nothing has changed then, in any group.
-            RuntimeError: another thread is in the middle of a step.
+            TypeError, ValueError: the value is invalid; nothing has changed in any group.
+            RuntimeError: the optimizer is in use by another thread.
         """
         self._tensors.alone(partial(self._set, name, value, group))
 
@@ -478,7 +478,7 @@ class Optimizer(Resumable):
         where = f"{self._name}.set"
         if isinstance(name, str) and name in OF_ALL:
             if group is not None:
-                wanted = f"must be left out, as {name} is one for all groups"
+                wanted = f"must be omitted, because {name} is common to all groups"
                 raise ValueError(f"{where}: group {wanted}; got {_checks.describe(group)}")
             self._change([], Limit(where, value))
             return
@@ -491,12 +491,12 @@ class Optimizer(Resumable):
         return parts[_checks.count(where, "group", group, high=len(parts) - 1)]
 
     def _change(self, changes: list[tuple[Group, Options]], limit: Limit | None = None) -> None:
-        """Give groups other options, and norms another limit, which have been checked."""
+        """Set checked options of groups, and a checked limit of norms."""
         had_norm, before = self._wants_norm, ([(one, one.copied_options()) for one, _ in changes], self._limit)
         self._exchange(changes, self._limit if limit is None else limit)
         try:
             self._apply(self._arranged, self._tensors)
-        except BaseException:  # of a device, which takes no functions, and nothing while a graph is captured
+        except BaseException:  # a device refuses functions, and any change during a graph capture
             self._exchange(*before)
             with suppress(TypeError, RuntimeError):
                 self._apply(self._arranged, self._tensors)
@@ -507,7 +507,7 @@ class Optimizer(Resumable):
 
     def _exchange(self, changes: list[tuple[Group, Options]], limit: Limit) -> None:
         for one, options in changes:
-            if isinstance(options["lr"], np.ndarray):  # C reads the array that it was given
+            if isinstance(options["lr"], np.ndarray):  # C reads the array that it has
                 one.options["lr"][...] = options["lr"]
                 options["lr"] = one.options["lr"]
             one.options = options
@@ -516,20 +516,20 @@ class Optimizer(Resumable):
     # ----------------------------------------------------------------------------------------------------------- groups
 
     def add_group(self, params: Arrays, *, copy_to: Any = None, **options: Any) -> None:
-        """Step further arrays from now on: another group, at the end, whose states and averages begin here.
+        """Append a group of arrays, whose states and averages begin now.
 
-        Gradients, averages and states are lists with one entry for each group from then on, also where there was one group
-        without a list; what `bind` kept is let go. The count of steps goes on; corrections of bias follow each array's own
-        number of updates. A state that is taken from then on belongs to an optimizer that is made of a list of these groups.
+        From then on gradients, averages and states are lists with one entry per group, even if there was only one group without
+        a list before. Bound gradients are released. The count of steps continues; bias corrections depend on each array's own
+        number of updates. A state saved from then on belongs to an optimizer made from a list of these groups.
 
         Args:
-            params: arrays, as an optimizer takes them; none that it has already.
-            copy_to: arrays like `params`, as the option of an optimizer.
-            options: of the group; others are what the optimizer was made with.
+            params: arrays, as for an optimizer; none may be in the optimizer already.
+            copy_to: arrays like `params`, like the optimizer's option.
+            options: options of the group; the others are those that the optimizer was created with.
 
         Raises:
-            TypeError, ValueError: an array or option that does not fit. Nothing has changed then.
-            RuntimeError: another thread is in the middle of a step; or a CUDA graph is being captured.
+            TypeError, ValueError: an array or option is invalid; nothing has changed.
+            RuntimeError: the optimizer is in use by another thread, or a CUDA graph is being captured.
 
         Example:
             >>> import numpy as np, lrkern as lk
@@ -548,7 +548,7 @@ class Optimizer(Resumable):
         structure = old.structure.and_group(where, params)
         new, label = structure.parts[-1], structure.parts[-1].label
         if not new.size:
-            raise ValueError(f"{where}: params must have an array at least; got an empty {type(params).__name__}")
+            raise ValueError(f"{where}: params must contain at least one array; got an empty {type(params).__name__}")
         found = self._as_arrays(where, "param", label, new.arrays)
         mask = self._shared.get("decay_mask")
         decays = decaying(where, new, [0] * new.size, [options], mask if callable(mask) else None)
@@ -573,11 +573,10 @@ class Optimizer(Resumable):
         self._steps_before = count + skipped
 
     def freeze(self, group: int) -> None:
-        """Leave a group alone from the next step on, whatever gradients it has: as if they were None.
+        """Do not update a group from the next step on, as if its gradients were None.
 
-        So its arrays, states, averages and numbers of updates stay as they are, and its gradients do not count in the norm
-        (nor are they zeroed). `unfreeze` takes it up again, with the states of then. A single parameter is left alone by
-        giving None for its gradient.
+        Its arrays, states, averages and numbers of updates do not change. Its gradients do not count in the norm and are not
+        zeroed. `unfreeze` resumes the group with the states it has. To skip a single parameter, pass None as its gradient.
 
         Example:
             >>> import numpy as np, lrkern as lk
@@ -593,7 +592,7 @@ class Optimizer(Resumable):
         self._refreeze(f"{self._name}.freeze", group, frozenset.union)
 
     def unfreeze(self, group: int) -> None:
-        """Step a group again that was left alone by `freeze`."""
+        """Update a group again that was frozen by `freeze`."""
         self._refreeze(f"{self._name}.unfreeze", group, frozenset.difference)
 
     def _refreeze(self, where: str, group: int, change: Callable[[frozenset[int], frozenset[int]], frozenset[int]]) -> None:
@@ -620,12 +619,12 @@ class Optimizer(Resumable):
         sizes = [
             sum(param.size for param, of in zip(own.params, own.group_of, strict=True) if of in part) for part in own.parts
         ]
-        count = None if self._backend.on_device else self._tensors.count  # which a device would have to be asked for
+        count = None if self._backend.on_device else self._tensors.count  # a device would have to be read
         return summary(type(self), count, len(own.params), sizes, options, self._shared, self._frozen)
 
     @property
     def ema_params(self) -> Any:
-        """The averages of the parameters, structured like them (the arrays themselves); None without `ema`."""
+        """The averages of the parameters (no copies), structured like `params`; None without `ema`."""
         return self._arrays_of("ema_param")
 
     def _arrays_of(self, kind: str) -> Any:
@@ -636,13 +635,13 @@ class Optimizer(Resumable):
         return self._arranged.structure.unflatten([None if one is None else given(one) for one in arrays])
 
     def forget_remainders(self) -> None:
-        """Let parameters with `rounding="split"` be the bfloat16 numbers that they are, without more bits.
+        """Set the extra bits of parameters with `rounding="split"` to 0, so that the bfloat16 values are exact.
 
-        For parameters that were written from outside (pruned, clamped, reset, loaded): otherwise the next step adds what the
-        numbers there before lacked, at most half a unit in the last place.
+        Use it after writing to parameters (pruning, clamping, resetting, loading). Otherwise the next step starts from the new
+        value plus the remainder of the old one, at most half a unit in the last place.
 
         Raises:
-            RuntimeError: another thread is in the middle of a step.
+            RuntimeError: the optimizer is in use by another thread.
 
         Example:
             >>> import numpy as np, lrkern as lk

@@ -1,4 +1,4 @@
-"""What is in the files of optimizers: names of places, parameters, hyper-parameters with their schedules."""
+"""The contents of optimizer files: arrays by path, parameters, hyper-parameters with their schedules."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from lrkern.optimizers.options import OF_ALL, Group
 from lrkern.optimizers.resume import Saved
 from lrkern.schedules.expression import Schedule
 
-_LR = "lr"  # the kind of the arrays that hold learning rates of rows
+_LR = "lr"  # the kind of arrays with one learning rate per row
 _PARAM = "param"
 
 
 def hypers(group: Group, key: str, arrays: dict[str, Any]) -> dict[str, Any]:
-    """The hyper-parameters of a group in plain values. Rates of rows become an array of this key."""
+    """The hyper-parameters of a group as plain values. Learning rates per row are added to `arrays` under this key."""
     found: dict[str, Any] = {}
     for name in group.rule.hypers:
         value = group.options[name]
@@ -31,7 +31,7 @@ def hypers(group: Group, key: str, arrays: dict[str, Any]) -> dict[str, Any]:
 
 
 def plain_value(name: str, value: Any) -> dict[str, Any]:
-    """A number, schedule or None under its name, as a file holds it; nothing of a function."""
+    """A number, schedule or None under its name, as stored in files; {} for a function."""
     if isinstance(value, Schedule):
         return {name: {"schedule": value.to_dict()}}
     return {} if callable(value) else {name: value}
@@ -40,11 +40,11 @@ def plain_value(name: str, value: Any) -> dict[str, Any]:
 def placed(
     where: str, path: str | PathLike[str], arrays: dict[str, Any], plain: dict[str, Any]
 ) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-    """What a file holds, by names of places: numbers of updates; arrays of each kind."""
+    """The contents of a file by path: numbers of updates; arrays of each kind."""
     labels, updates = plain.get("labels"), plain.get("updates")
     good = isinstance(labels, list) and isinstance(updates, list) and len(labels) == len(updates)
     if not good or not all(isinstance(one, str) and one.startswith("params") for one in labels or ()):
-        raise ValueError(f"{where}: {path} must be a file that save() wrote; its parameters have no names")
+        raise ValueError(f"{where}: {path} must be a file that save() wrote; it has no names of parameters")
     assert isinstance(labels, list)
     assert isinstance(updates, list)
     places = unique(one.removeprefix("params") for one in labels)
@@ -60,11 +60,11 @@ def placed(
 
 
 def add_parameters(where: str, path: str | PathLike[str], saved: Saved, plain: dict[str, Any]) -> None:
-    """Note the parameters and hyper-parameters of a checkpoint, to be loaded too."""
+    """Add a checkpoint's parameters and hyper-parameters to `saved`, to be loaded as well."""
     groups = plain.get("groups")
     if plain["params"] is None or groups is None:
-        raise ValueError(f"{where}: {path} must be a checkpoint, which save(..., parameters=True) writes; it has no parameters")
-    wanted = f"{where}: {path} must be a file that save() wrote; its hyper-parameters are none"
+        raise ValueError(f"{where}: {path} must be a checkpoint written by save(..., parameters=True); it has no parameters")
+    wanted = f"{where}: {path} must be a file that save() wrote; its hyper-parameters are invalid"
     if not isinstance(groups, list) or not all(isinstance(one, dict) for one in groups):
         raise ValueError(wanted)
     saved.params = plain["params"]
@@ -88,5 +88,5 @@ def _value(what: str, value: Any, arrays: dict[str, Any]) -> Any:
             raise ValueError(f"{what}: {error}") from None
     key = value.get("array")
     if not isinstance(key, str) or key not in arrays:
-        raise ValueError(f"{what} must be a number, a schedule or the rates of rows; got {_checks.describe(value)}")
+        raise ValueError(f"{what} must be a number, a schedule or one rate per row; got {_checks.describe(value)}")
     return arrays[key]

@@ -1,4 +1,4 @@
-"""Which parameters decay: masks, given as a function of name and array or as True and False in the form of the parameters."""
+"""Decay masks: a function of name and array, or booleans structured like the parameters, select those that decay."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from lrkern.optimizers.groups import Groups, Structure
 def decaying(
     where: str, structure: Structure | Groups, group_of: Sequence[int], own: Sequence[Mapping[str, Any]], shared: Any
 ) -> list[bool] | None:
-    """Whether each parameter decays; None where all do.
+    """Whether each parameter decays; None if all do.
 
-    A mask belongs to all (`shared`), or to a group (`decay_mask` of its options), whose own one counts.
+    `shared` is the mask of the optimizer; the option `decay_mask` of a group overrides it.
     """
     masks = [options.get("decay_mask") for options in own]
     if shared is None and all(mask is None for mask in masks):

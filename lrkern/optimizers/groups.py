@@ -1,4 +1,4 @@
-"""How the arrays of an optimizer are arranged: a list, a dict with its keys, or groups of such."""
+"""The structure of an optimizer's arrays: a list, a dict, or groups of these."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import numpy as np
 
 from lrkern import _checks
 
-NONE_GIVEN = "an iterator that gives none: has it been used up?"
+NONE_GIVEN = "an empty iterator: is it exhausted?"
 
 
 def is_dict(value: Any) -> bool:
-    """Whether this is a mapping, or what can be read like one (torch's ParameterDict)."""
+    """Whether this is a mapping or behaves like one (torch's ParameterDict)."""
     return isinstance(value, Mapping) or (hasattr(value, "keys") and hasattr(value, "__getitem__"))
 
 
 def is_list(value: Any) -> bool:
-    """Whether this gives things in an order: a list, a generator, torch's ParameterList; no array, which is one thing."""
+    """Whether this is an ordered iterable (a list, a generator, torch's ParameterList), other than an array."""
     if isinstance(value, list | tuple):
         return True
     return isinstance(value, Iterable) and not (is_array(value) or is_dict(value) or isinstance(value, str | bytes | Set))
@@ -31,7 +31,7 @@ def is_array(value: Any) -> bool:
 
 
 def unique(names: Iterable[str]) -> list[str]:
-    """The names, with a number behind those that have been there before: keys may look alike."""
+    """The names, with a number appended to repeated ones: different keys may have equal texts."""
     seen: dict[str, int] = {}
     result = []
     for name in names:
@@ -41,7 +41,7 @@ def unique(names: Iterable[str]) -> list[str]:
 
 
 class Structure:
-    """A dict or a list of arrays: what is given for each of them has the same form. `path` names it in errors."""
+    """A dict or a list of arrays; per-array arguments have the same structure. `path` names it in errors."""
 
     def __init__(self, where: str, values: Any, *, name: str = "params", path: str = "") -> None:
         self.path = path
@@ -51,9 +51,9 @@ class Structure:
         elif is_list(values):
             self.keys, items = None, list(values)
             if not items and not hasattr(values, "__len__"):
-                raise ValueError(f"{where}: {name} must have an array at least; got {NONE_GIVEN}")
+                raise ValueError(f"{where}: {name} must contain at least one array; got {NONE_GIVEN}")
             if items and type(items[0]) is tuple and len(items[0]) == 2 and isinstance(items[0][0], str):
-                raise TypeError(f"{where}: {name} must be arrays; got names along with them: pass dict(...) of these")
+                raise TypeError(f"{where}: {name} must be arrays; got (name, array) pairs: pass dict(...) of them")
         else:
             hint = "; for one array pass [array]" if is_array(values) else ""
             hint = "; sets have no order" if isinstance(values, Set) else hint
@@ -67,24 +67,24 @@ class Structure:
         return f"{plural}{self.path}[{index if self.keys is None else self.keys[index]!r}]"
 
     def names(self) -> list[Any]:
-        """The key or number of each array."""
+        """The key or index of each array."""
         return list(range(self.size)) if self.keys is None else self.keys
 
     def part(self, group: int) -> Structure:
-        """All arrays: there is one group."""
+        """The structure of a group: this one, as there is only one group."""
         return self
 
     def and_group(self, where: str, params: Any) -> Groups:
-        """This as the first group, and another one."""
+        """Groups: this one and another."""
         first = copy(self)
         first.path = "[0]"
         return Groups([first, _group(where, 1, params, "params")])
 
     def flatten(self, where: str, name: str, values: Any) -> list[Any]:
-        """Values with this structure, as a list."""
+        """The values in this structure, as a list."""
         name += self.path
         if self.keys is None:
-            if not (isinstance(values, list | tuple) or is_list(values)):  # the first is quick
+            if not (isinstance(values, list | tuple) or is_list(values)):  # the first check is fast
                 raise TypeError(f"{where}: {name} must be a list of {self.size} like params; got {_checks.describe(values)}")
             entries = list(values)
             if len(entries) != self.size:
@@ -105,12 +105,12 @@ class Structure:
         return found
 
     def unflatten(self, values: list[Any]) -> Any:
-        """A list of values, in this structure."""
+        """A list of values, put into this structure."""
         return list(values) if self.keys is None else dict(zip(self.keys, values, strict=True))
 
 
 class Groups:
-    """A list of structures, each with options of its own."""
+    """A list of structures, one per group."""
 
     def __init__(self, parts: list[Structure]) -> None:
         self.parts = parts
@@ -123,20 +123,20 @@ class Groups:
         return self.parts[g].label(kind, index - self.starts[g])
 
     def names(self) -> list[Any]:
-        """The key or number of each array within its group."""
+        """The key or index of each array within its group."""
         return [name for part in self.parts for name in part.names()]
 
     def part(self, group: int) -> Structure:
-        """The arrays of a group."""
+        """The structure of a group."""
         return self.parts[group]
 
     def and_group(self, where: str, params: Any) -> Groups:
-        """These groups, and another one."""
+        """These groups and another one."""
         return Groups([*self.parts, _group(where, len(self.parts), params, "params")])
 
     def flatten(self, where: str, name: str, values: Any) -> list[Any]:
-        """One structure of values for each group, as one list."""
-        wanted = f"{where}: {name} must be a list of {len(self.parts)}, one entry for each group"
+        """The values in one structure per group, as one list."""
+        wanted = f"{where}: {name} must be a list of {len(self.parts)}, one entry per group"
         if not is_list(values):
             raise TypeError(f"{wanted}; got {_checks.describe(values)}")
         entries = list(values)
@@ -145,7 +145,7 @@ class Groups:
         return [one for part, own in zip(self.parts, entries, strict=True) for one in part.flatten(where, name, own)]
 
     def unflatten(self, values: list[Any]) -> Any:
-        """A list of values, as one structure for each group."""
+        """A list of values, as one structure per group."""
         return [part.unflatten(values[a:b]) for part, a, b in zip(self.parts, self.starts, self.starts[1:], strict=False)]
 
 
@@ -154,7 +154,7 @@ def _group(where: str, index: int, params: Any, name: str) -> Structure:
 
 
 def arrange(where: str, params: Any) -> tuple[Structure | Groups, list[int], list[dict[str, Any]]]:
-    """Parameters as the user gave them: their structure, each array's group, each group's own options."""
+    """The structure of the user's parameters, each array's group, and each group's own options."""
     given = list(params) if is_list(params) else params
     if isinstance(given, list) and given and all(isinstance(one, Mapping) for one in given):
         for g, group in enumerate(given):
@@ -162,11 +162,11 @@ def arrange(where: str, params: Any) -> tuple[Structure | Groups, list[int], lis
                 raise ValueError(f"{where}: params[{g}] must have the key 'params'; got {', '.join(map(repr, group))}")
         groups = Groups([_group(where, g, group["params"], f"params[{g}]['params']") for g, group in enumerate(given)])
         if not groups.arrays:
-            raise ValueError(f"{where}: params must have an array at least; got groups without any")
+            raise ValueError(f"{where}: params must contain at least one array; got groups without arrays")
         of = [g for g, part in enumerate(groups.parts) for _ in range(part.size)]
         return groups, of, [{key: value for key, value in group.items() if key != "params"} for group in given]
     structure = Structure(where, given)
     if not structure.size:
         got = f"an empty {type(params).__name__}" if hasattr(params, "__len__") else NONE_GIVEN
-        raise ValueError(f"{where}: params must have an array at least; got {got}")
+        raise ValueError(f"{where}: params must contain at least one array; got {got}")
     return structure, [0] * structure.size, [{}]

@@ -1,4 +1,4 @@
-"""Steps as long as the norm of what they change: LARS and LAMB."""
+"""Optimizers with step lengths proportional to norms of parameters: LARS and LAMB."""
 
 from __future__ import annotations
 
@@ -52,26 +52,26 @@ def lars_step(
         b = momentum b + lr ratio (g + weight_decay p)
         p = p - b                                           ("apex": the ratio inside b, lr outside, b = g at the first step)
 
-    The ratio is 1 where |p| or the norm below is 0: of g, or of g + weight_decay p in "optax". "apex", like LARC, then leaves
-    out the weight decay, too. With `trust_clip` it is ratio / lr, or 1 if that is more: no array's rate is above lr.
+    The ratio is 1 if |p| is 0, or the norm in the denominator: of g, or of g + weight_decay p in "optax". "apex", like LARC,
+    then omits the weight decay as well. With `trust_clip` it is min(ratio / lr, 1): no array's learning rate exceeds lr.
 
     Args:
         param, grad: as in `adam_step`.
-        momentum_buffer: an array like `param` in shape and memory order, 0 at the start; updated.
+        momentum_buffer: an array with the shape and memory order of `param`, initially 0; updated.
         lr, momentum, weight_decay, trust, eps: numbers >= 0.
         nesterov: Nesterov's form of momentum.
-        trust_clip: the ratio bounds the learning rate instead of scaling it: LARC's clipping mode.
-        adapt: False leaves the norms out: the ratio is 1, whatever `trust_clip` is.
-        maximize: go up the gradient.
+        trust_clip: LARC's clipping mode: the ratio limits the learning rate instead of scaling it.
+        adapt: False ignores the norms: the ratio is 1, for any `trust_clip`.
+        maximize: ascend the gradient instead of descending it.
         convention: "paper", "optax" or "apex".
-        first: `momentum_buffer` holds nothing yet and, with convention "apex", becomes the gradient.
-        backend: "c", "numba" or "cuda", with the same bits; None takes "cuda" for arrays on a device, else "c".
+        first: this is the first step: with convention "apex" `momentum_buffer` is overwritten by the gradient.
+        backend: "c", "numba" or "cuda", all bit-identical; None means "cuda" for arrays on a device, else "c".
 
     Raises:
-        TypeError, ValueError, ImportError, RuntimeError: as `sgd_step`.
+        TypeError, ValueError, ImportError, RuntimeError: as for `sgd_step`.
 
     Accuracy:
-        Defined to the last bit in the documentation ("Steps").
+        Specified to the last bit in the documentation ("Steps").
 
     Example:
         >>> import numpy as np, lrkern as lk
@@ -101,15 +101,15 @@ def lars_step(
 
 
 class LARS(Optimizer):
-    """LARS over a list or dict of arrays: each array's learning rate follows from its norm and that of its gradient.
+    """LARS over a list or dict of arrays: each array's learning rate depends on its norm and that of its gradient.
 
-    What a step does to each array is `lars_step`'s formula.
+    Each array is updated by the formula of `lars_step`.
 
     Args:
         params: a list, tuple or dict of arrays, or a list of groups; see `Optimizer`.
         lr, momentum, weight_decay, trust, eps: numbers >= 0, or schedules.
         nesterov, trust_clip, adapt, maximize, convention: as in `lars_step`. A group of biases, and of the scales of
-            normalization layers, is mostly given `adapt=False` (and `weight_decay=0.0`).
+            normalization layers, usually gets `adapt=False` (and `weight_decay=0.0`).
         shared: see `Optimizer`.
 
     Example:
@@ -196,19 +196,19 @@ def lamb_step(
         u = m/(1 - beta1^n) / (sqrt(v/(1 - beta2^n)) + eps) + weight_decay p
         p = p - lr |p|/|u| u
 
-    The ratio |p|/|u| is 1 where a norm is 0.
+    The ratio |p|/|u| is 1 if either norm is 0.
 
     Args:
         param, grad, exp_avg, exp_avg_sq, count, lr, eps, weight_decay, beta1, beta2, maximize: as in `adam_step`.
-        bias_correction: divide by 1 - beta1^n and 1 - beta2^n.
-        adapt: False leaves the norms out: |p|/|u| is 1.
-        backend: "c", "numba" or "cuda", with the same bits; None takes "cuda" for arrays on a device, else "c".
+        bias_correction: False omits the divisions by 1 - beta1^n and 1 - beta2^n.
+        adapt: False ignores the norms: |p|/|u| is 1.
+        backend: "c", "numba" or "cuda", all bit-identical; None means "cuda" for arrays on a device, else "c".
 
     Raises:
-        TypeError, ValueError, ImportError, RuntimeError: as `sgd_step`.
+        TypeError, ValueError, ImportError, RuntimeError: as for `sgd_step`.
 
     Accuracy:
-        Defined to the last bit in the documentation ("Steps").
+        Specified to the last bit in the documentation ("Steps").
 
     Example:
         >>> import numpy as np, lrkern as lk
@@ -236,9 +236,9 @@ def lamb_step(
 
 
 class LAMB(Optimizer):
-    """LAMB over a list or dict of arrays: Adam's direction, each array's step as long as lr times its norm.
+    """LAMB over a list or dict of arrays: Adam's direction, with a step length of lr times the array's norm.
 
-    What a step does to each array is `lamb_step`'s formula; n counts the updates of each array by itself.
+    Each array is updated by the formula of `lamb_step`; n counts the updates of each array separately.
 
     Args:
         params: a list, tuple or dict of arrays, or a list of groups; see `Optimizer`.

@@ -1,4 +1,4 @@
-"""Steps along a momentum: SGD and Lion."""
+"""Optimizers with momentum: SGD and Lion."""
 
 from __future__ import annotations
 
@@ -66,35 +66,35 @@ def sgd_step(
         p = p - lr d
 
     Args:
-        param: float64, float32, bfloat16 or float16, of any shape, contiguous (its axes in any order) and writable; updated.
-        grad: an array like `param` in shape and memory order; only read.
-        momentum_buffer: an array like `param` in shape and memory order; updated. Needed if, and left alone unless,
+        param: float64, float32, bfloat16 or float16, of any shape, contiguous (axes in any order) and writable; updated.
+        grad: an array with the shape and memory order of `param`; only read.
+        momentum_buffer: an array with the shape and memory order of `param`; updated. Needed and used only if
             `momentum` > 0.
         lr: learning rate, >= 0.
         momentum: >= 0.
         dampening: >= 0. Not applied at the first step.
         nesterov: Nesterov's form of momentum; needs `momentum` > 0 and `dampening` = 0.
-        weight_decay: >= 0. Where it is 0 the decay never touches a value.
+        weight_decay: >= 0. If it is 0, the term is omitted.
         decoupled: shrink `param` by the weight decay instead of adding it to the gradient (SGDW).
-        maximize: go up the gradient.
-        convention: "torch"; "zero-init", where the first step is no exception, b beginning with 0; or "keras", where
-            b = momentum b + lr g (before Nesterov's step, p = p - b): then a change of lr does not reach what is in b.
-        first: `momentum_buffer` holds nothing yet and, with convention "torch", becomes the gradient.
-        backend: "c", "numba" or "cuda", with the same bits; None takes "cuda" for arrays on a device, else "c".
+        maximize: ascend the gradient instead of descending it.
+        convention: "torch"; "zero-init", where b starts at 0 and the first step is like all others; or "keras", where
+            b = momentum b + lr g, p = p - b (without Nesterov), so that a change of lr does not affect past gradients in b.
+        first: this is the first step: with convention "torch" `momentum_buffer` is overwritten by the gradient.
+        backend: "c", "numba" or "cuda", all bit-identical; None means "cuda" for arrays on a device, else "c".
 
     Raises:
-        TypeError: an argument is not of the kind above (an array of another dtype or byte order, a string for a
-            number). Nothing has been written then.
-        ValueError: a value out of range; an array of another shape, read-only, or not contiguous; arrays that share
-            memory. Nothing has been written then.
-        ImportError, RuntimeError: the backend cannot be used here, and why; see `lrkern.info`.
+        TypeError: an argument has the wrong type (another dtype or byte order, a string for a number); nothing has been
+            written.
+        ValueError: a value is out of range; an array has another shape, is read-only or not contiguous; arrays share
+            memory. Nothing has been written.
+        ImportError, RuntimeError: the backend cannot be used here; the message says why. See `lrkern.info`.
 
     Accuracy:
         Each sum of a product above is one fused multiply-add, rounded once; each other operation is rounded once:
         g = fma(weight_decay, p, g), b = fma(momentum, b, (1 - dampening) g), d = fma(momentum, b, g),
-        p = fma(-lr, d, p (1 - lr weight_decay)). All is computed in float64 for float64 parameters, else in float32;
-        scalars are computed in float64 and rounded once. The result is the same to the last bit on every machine, for
-        any number of threads, size and alignment. (The sign and payload of a NaN are not part of that.)
+        p = fma(-lr, d, p (1 - lr weight_decay)). The computation is in float64 for float64 parameters, else in float32;
+        scalars are computed in float64 and rounded once. Results are bit-identical on every machine, for any number of
+        threads, size and alignment. (The sign and payload of NaNs are not specified.)
 
     Example:
         >>> import numpy as np, lrkern as lk
@@ -106,7 +106,7 @@ def sgd_step(
 
     Source:
         The convention of torch.optim.SGD; `decoupled` after Loshchilov and Hutter, arXiv 1711.05101. torch rounds the
-        product with lr before it subtracts; apart from such last bits the values agree.
+        product with lr before subtracting; apart from such rounding differences the values agree.
     """
     where = "sgd_step"
     first = _checks.flag(where, "first", first)
@@ -129,30 +129,30 @@ def sgd_step(
         0 if first else 1,
         options,
         backend,
-        " where momentum > 0",
+        " if momentum > 0",
     )
 
 
 class SGD(Optimizer):
     """Stochastic gradient descent over a list or dict of arrays, each step one call and one pass over memory.
 
-    What a step does to each array is `sgd_step`'s formula; the momentum buffers live here.
+    Each array is updated by the formula of `sgd_step`; the optimizer owns the momentum buffers.
 
     Args:
         params: a list, tuple or dict of arrays, or a list of groups; see `Optimizer`.
-        lr: learning rate >= 0, or a schedule, whose value at `count` each step uses; or an array of one rate for each row
-            of the parameters: so many models are trained at once.
-        momentum, dampening, weight_decay: numbers >= 0, or schedules. 0 switches a term off altogether;
-            a schedule keeps it on, even while its value is 0.
+        lr: learning rate >= 0; or a schedule, evaluated at `count` in each step; or an array with one rate per row of the
+            parameters, to train many models at once.
+        momentum, dampening, weight_decay: numbers >= 0, or schedules. The number 0 omits the term; a schedule keeps it
+            even while its value is 0.
         nesterov, decoupled, maximize, convention: as in `sgd_step`.
         shared: see `Optimizer`.
 
     Raises:
-        TypeError, ValueError: as `sgd_step`, here and at each step; also for gradients that are not structured like
-            `params`. Then nothing has been written and `count` is as before.
+        TypeError, ValueError: as for `sgd_step`, here and at each step; also if gradients are not structured like
+            `params`. Nothing has been written and `count` is unchanged.
 
     Accuracy:
-        As `sgd_step`; the bits do not depend on how arrays are grouped.
+        As for `sgd_step`; the bits do not depend on how arrays are grouped.
 
     Example:
         >>> import numpy as np, lrkern as lk
@@ -163,7 +163,7 @@ class SGD(Optimizer):
         (1, array([-0.5, -0.5]))
 
     Source:
-        torch.optim.SGD. As there, a parameter whose gradient is None is left alone, and its buffer starts with its
+        torch.optim.SGD. As there, a parameter whose gradient is None is not updated, and its buffer starts with its
         first gradient.
     """
 
@@ -197,7 +197,7 @@ class SGD(Optimizer):
 
     @property
     def momentum_buffers(self) -> Any:
-        """The buffers, structured like `params` (the arrays themselves); None without momentum."""
+        """The momentum buffers (no copies), structured like `params`; None without momentum."""
         return self._arrays_of("momentum_buffer")
 
 
@@ -234,14 +234,14 @@ def lion_step(
         param, grad, exp_avg: as in `adam_step`.
         lr, weight_decay: numbers >= 0.
         beta1, beta2: 0 <= beta < 1.
-        maximize: go up the gradient.
-        backend: "c", "numba" or "cuda", with the same bits; None takes "cuda" for arrays on a device, else "c".
+        maximize: ascend the gradient instead of descending it.
+        backend: "c", "numba" or "cuda", all bit-identical; None means "cuda" for arrays on a device, else "c".
 
     Raises:
-        TypeError, ValueError, ImportError, RuntimeError: as `sgd_step`.
+        TypeError, ValueError, ImportError, RuntimeError: as for `sgd_step`.
 
     Accuracy:
-        Defined to the last bit in the documentation ("Steps").
+        Specified to the last bit in the documentation ("Steps").
 
     Example:
         >>> import numpy as np, lrkern as lk
@@ -260,13 +260,13 @@ def lion_step(
 class Lion(Optimizer):
     """Lion over a list or dict of arrays, each step one call and one pass over memory.
 
-    What a step does to each array is `lion_step`'s formula.
+    Each array is updated by the formula of `lion_step`.
 
     Args:
         params: a list, tuple or dict of arrays, or a list of groups; see `Optimizer`.
         lr, weight_decay: numbers >= 0, or schedules.
         beta1, beta2: 0 <= beta < 1, or schedules.
-        maximize: go up the gradient.
+        maximize: ascend the gradient instead of descending it.
         shared: see `Optimizer`.
 
     Example:

@@ -1,4 +1,4 @@
-"""What is said of an option that there is not: those that there are, and the one that was probably meant."""
+"""Errors about unknown options: they list the options and suggest the one that was probably meant."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from lrkern._checks import cut, describe
 
-# What other libraries call it -> what it is here.
+# Name in other libraries -> name in lrkern.
 _ALIASES = {
     "betas": ("beta1", "beta2"),
     "b1": ("beta1",),
@@ -50,27 +50,27 @@ _ALIASES = {
     "stochastic_rounding": ("rounding",),
     "device": ("backend",),
 }
-_LONGEST = 100  # of a name that is looked at
+_LONGEST = 100  # length of names for which suggestions are made
 _NEEDLESS = ("foreach", "fused", "capturable", "differentiable", "jit_compile")
 
 
 def unknown_option(where: str, name: object, of: str, options: Collection[str]) -> TypeError:
-    """The error for an option that is none; `of` says of what.
+    """The error for an unknown option of `of`.
 
     >>> unknown_option("AdamW", "betas", "AdamW", ["lr", "beta1", "beta2"])
-    TypeError('AdamW: betas is no option of AdamW: use beta1, beta2; its options are lr, beta1, beta2')
+    TypeError('AdamW: unknown option betas: use beta1, beta2; the options of AdamW are lr, beta1, beta2')
     """
     word = cut(name) if isinstance(name, str) else describe(name)
-    return TypeError(f"{where}: {word} is no option of {of}{hint(name, options)}; its options are {', '.join(options)}")
+    return TypeError(f"{where}: unknown option {word}{hint(name, options)}; the options of {of} are {', '.join(options)}")
 
 
 def hint(name: object, options: Collection[str]) -> str:
-    """What was probably meant by a name, for the middle of an error message; or nothing."""
+    """A suggestion of what a name probably means, for the middle of an error message; or ""."""
     if not isinstance(name, str) or len(name) > _LONGEST:
         return ""
     if name in _NEEDLESS:
-        return ": leave it out"
-    import difflib  # takes as long to import as half of lrkern
+        return ": omit it"
+    import difflib  # importing it takes half as long as importing lrkern
 
     known = [one for one in _ALIASES.get(name.lower(), ()) if one in options]
     meant = known or difflib.get_close_matches(name.lower(), options, 1, 0.75)

@@ -1,4 +1,4 @@
-"""Rules as Python knows them: which options they have, and how the inputs that C expects follow from those."""
+"""Rules in Python: their options, and how C's inputs are derived from these."""
 
 from __future__ import annotations
 
@@ -16,54 +16,54 @@ if TYPE_CHECKING:
 
 Options = dict[str, Any]
 
-# Scalars are rounded to the type that a tensor is computed in: this is what float32 holds.
+# Scalars are rounded to the type of the computation: this is the limit of float32.
 MAX = _core.MAX_FLOAT32
 
 
 nonnegative = _core.Range(0.0, MAX)
-"""Checks a hyper-parameter that may be any number >= 0."""
+"""Checks a hyper-parameter >= 0."""
 
 fraction = _core.Range(0.0, np.inf, below=1.0)
-"""Checks a hyper-parameter that is a weight of the past."""
+"""Checks a decay rate of an average: 0 <= x < 1."""
 
 weight = _core.Range(0.0, 1.0)
-"""The same, where nothing is divided by what it lacks of 1."""
+"""The same if nothing is divided by 1 - x: 0 <= x <= 1."""
 
 OF_GROUPS = ("ema", "decay_mask")
-"""Options of groups that are none of a rule."""
+"""Options of groups that do not belong to a rule."""
 
 OF_ALL = ("clip_norm",)
-"""What `set` changes for all groups together."""
+"""Options that `set` changes for all groups together."""
 
 SQUARES = {"float16": "in which squares of gradients below 2e-4 are 0 and steps explode: bfloat16 holds them"}
-"""What is unfit for states that the root is taken of."""
+"""Dtypes unfit for states whose square root is taken, and why."""
 
 DIFFERENCES = {"bfloat16": "in which the difference of averages that centered divides by is lost, and steps explode"}
-"""What is unfit, too, where it is taken of the difference of two."""
+"""Dtypes that are also unfit if it is the root of a difference of two states."""
 
 BASICS = {"lr": nonnegative, "weight_decay": nonnegative}
-"""Hyper-parameters that every rule has."""
+"""Hyper-parameters of every rule."""
 
 
 def is_on(value: Any) -> bool:
-    """Whether a term is there: a schedule keeps it, even while its value is 0."""
+    """Whether a term is present: a schedule keeps it even while its value is 0."""
     return callable(value) or value != 0
 
 
 @dataclass(frozen=True)
 class Form:
-    """What options make of a rule, whatever the numbers among them are."""
+    """The variant of a rule that the options select. It does not depend on the values of numbers, except for 0."""
 
     variant: str
     """The name in rules.def."""
     states: tuple[str, ...]
     """The states that are kept."""
     inputs: tuple[tuple[str, str, float], ...]
-    """Inputs in the order of C: name, the hyper-parameter that gives its value (none: ""), its value otherwise."""
+    """Inputs in C's order: name; the hyper-parameter with its value, or ""; the constant value otherwise."""
     shrinks: bool
     """Whether parameters are multiplied by 1 - lr weight_decay."""
     unfit: Mapping[str, str]
-    """Dtypes that states cannot have, and why."""
+    """Dtypes that states must not have, and why."""
 
     def check_shrinkage(self, where: str, lr: Any, decay: float) -> None:
         """Raises where lr weight_decay is too large; lr may be an array."""
@@ -75,30 +75,30 @@ class Form:
 class Rule:
     """One rule of src_c/steps/rules.def, or several that are variants of each other.
 
-    Its functions see of a number only whether it is 0: see `form`.
+    Its functions may look at a number only to see whether it is 0: see `form`.
     """
 
     states: tuple[str, ...]
     """In the order of rules.def."""
     hypers: Mapping[str, _core.Range]
-    """Options that are numbers or schedules, and what checks a number."""
+    """Options that are numbers or schedules, with the check of a number."""
     flags: tuple[str, ...] = ()
     conventions: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    """Inputs that the option `convention` stands for."""
+    """The inputs that each value of the option `convention` sets."""
     fixed: Mapping[str, float] = field(default_factory=dict)
-    """Inputs that no option changes."""
+    """Constant inputs."""
     renamed: Mapping[str, str] = field(default_factory=dict)
-    """Hyper-parameters whose inputs go by another name."""
+    """Hyper-parameters whose inputs have another name."""
     variant: Callable[[Options], str] = lambda options: ""
     """The name in rules.def."""
     kept: Callable[[Options], tuple[str, ...] | None] = lambda options: None
-    """The states that options ask for; None for all."""
+    """The states that the options need; None for all."""
     check: Callable[[str, Options], None] = lambda where, options: None
-    """Raises where options do not go together."""
+    """Raises if options are incompatible."""
     derived: Callable[[Options], Mapping[str, float]] = lambda options: {}
-    """Inputs that follow from several options."""
+    """Inputs that depend on several options."""
     unfit: Callable[[Options], Mapping[str, str]] = lambda options: {}
-    """Dtypes that its states cannot have, and why."""
+    """Dtypes that its states must not have, and why."""
     takes_rows: bool = True
     """Whether gradients may be sparse."""
     row_lrs: bool = False
@@ -107,13 +107,13 @@ class Rule:
 
     @cached_property
     def checks(self) -> dict[str, Callable[[str, str, object], Any]]:
-        """What checks each option that is no schedule."""
+        """The check of each option, for values other than schedules."""
         conventions = list(self.conventions)
         choices = {"convention": lambda where, name, value: _checks.choice(where, name, value, conventions)}
         return {**self.hypers, **dict.fromkeys(self.flags, _checks.flag), **(choices if conventions else {})}
 
     def read(self, where: str, options: Options) -> dict[str, Any]:
-        """The options of a group, checked: numbers may be schedules, lr may be an array."""
+        """The checked options of a group: numbers may be schedules, lr may be an array."""
         result: dict[str, Any] = {}
         for name, value in options.items():
             if name not in self.checks:
@@ -129,8 +129,8 @@ class Rule:
         return result
 
     def settle(self, where: str, options: Options) -> tuple[Form, Options]:
-        """The form of a function's options, and the options, checked: numbers are numbers."""
-        # A form that has been met before has good flags and words in its key.
+        """The form of a function's options, and the checked options: numbers, no schedules."""
+        # The key contains flags and words, so those of a cached form have been checked.
         form = self._forms.get(_core.kinds_of(self.checks, options, False))
         if form is not None:
             return form, options
@@ -138,7 +138,7 @@ class Rule:
         return self.form(where, checked), checked
 
     def form(self, where: str, options: Options) -> Form:
-        """What checked options make of this rule. Raises where they do not go together."""
+        """The form of checked options. Raises if they are incompatible."""
         key = _core.kinds_of(self.checks, options, True)
         form = self._forms.get(key)
         if form is None:
@@ -158,7 +158,7 @@ class Rule:
 
 
 class Group:
-    """The options of a group of parameters, and what they are at each step."""
+    """The options of a group of parameters, and their values at each step."""
 
     def __init__(self, where: str, rule: Rule, options: Options, ema: Any, *, decays: bool = True) -> None:
         self.where, self.rule, self.decays = where, rule, decays
@@ -170,7 +170,7 @@ class Group:
         self._check_shrinkage(self.options)
 
     def changed(self, where: str, name: str, value: Any, options: Options | None = None) -> dict[str, Any]:
-        """The options, or those that have changed already, with another value of one of them."""
+        """The options (or `options`) with one value changed."""
         if not isinstance(name, str) or name not in self.rule.hypers:
             from lrkern.optimizers.option_names import hint
 
@@ -182,10 +182,10 @@ class Group:
             options["weight_decay"] = 0.0
         rows, given = _rows(self.options), _rows(options)
         if rows != given and None not in (rows, given):
-            raise ValueError(f"{where}: lr must have {rows} entries, one for each row; got {given}")
+            raise ValueError(f"{where}: lr must have {rows} entries, one per row; got {given}")
         if rows != given:
-            to = "from one number to one for each row" if rows is None else "from one number for each row to one for all"
-            raise ValueError(f"{where}: lr cannot change {to}: make another optimizer")
+            to = "from one number to one per row" if rows is None else "from one number per row to a single one"
+            raise ValueError(f"{where}: lr cannot change {to}: create a new optimizer")
         if self.rule.form(where, options) != self.form:
             change = f"from {_checks.cut(str(self.options[name]))} to {_checks.cut(str(value))}"
             raise ValueError(f"{where}: {name} cannot change {change}: other states would be needed")
@@ -193,16 +193,16 @@ class Group:
         return options
 
     def copied_options(self) -> Options:
-        """The options; nothing that changes them changes these."""
+        """A copy of the options, arrays included."""
         return {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in self.options.items()}
 
     def _check_shrinkage(self, options: Options) -> None:
-        """Raises where the numbers among the options shrink too much; schedules are looked at when they give theirs."""
+        """Raise if lr weight_decay is too large. Schedules are checked at each step."""
         lr, decay = [0.0 if callable(options[key]) else options[key] for key in ("lr", "weight_decay")]
         self.form.check_shrinkage(self.where, lr, decay)
 
     def apply(self, tensors: Engine, index: int) -> None:
-        """Give an engine the numbers of this group, and the schedules that give the others."""
+        """Give an engine the numbers and schedules of this group."""
         for place, (_, hyper, constant) in enumerate(self.form.inputs):
             value = self.options[hyper] if hyper else constant
             if callable(value):
@@ -217,11 +217,11 @@ class Group:
     def _checked(self, name: str, value: Any, count: int) -> float:
         try:
             return self.rule.hypers[name]("", name, value)
-        except (TypeError, ValueError):  # say at which step; to write that out each time would be slow
+        except (TypeError, ValueError):  # name the step; building that text every time would be slow
             return self.rule.hypers[name](f"{self.where}, step {count}", name, value)
 
     def at(self, name: str, count: int) -> Any:
-        """An option at a step."""
+        """The value of an option at a step."""
         value = self.options[name]
         if callable(value):
             return self._checked(name, value(count), count)
@@ -229,15 +229,15 @@ class Group:
 
 
 class Limit:
-    """What norms of gradients are clipped to: a number, a schedule, or None."""
+    """The limit of gradient norms: a number, a schedule, or None."""
 
     def __init__(self, where: str, value: Any) -> None:
         self.value: Any = value if value is None or callable(value) else _limit(where, "clip_norm", value)
 
     def apply(self, tensors: Engine) -> None:
-        """Give an engine the number, or the schedule."""
+        """Give an engine the number or the schedule."""
         if callable(self.value):
-            tensors.set_clip_norm(MAX)  # norms are asked for from the first step on
+            tensors.set_clip_norm(MAX)  # so that norms are computed from the first step on
             tensors.set_schedule(0, None, "clip_norm", self.value, _limit)
         else:
             tensors.set_clip_norm(np.inf if self.value is None else self.value)
@@ -248,12 +248,12 @@ def _limit(where: str, name: str, value: Any) -> float:
 
 
 def _floats(where: str, lrs: Any) -> Any:
-    """Learning rates of rows, checked, in an array of their own."""
+    """A checked copy of learning rates per row."""
     with _core.hold(where, "lr", lrs):
         found = [nonnegative(where, f"lr[{i}]", one) for i, one in enumerate(_checks.unmasked(where, "lr", lrs))]
     return np.array(found, np.float64)
 
 
 def _rows(options: Options) -> int | None:
-    """How many learning rates there are, where there is one for each row."""
+    """The number of learning rates if there is one per row; else None."""
     return len(options["lr"]) if isinstance(options["lr"], np.ndarray) else None

@@ -1,4 +1,4 @@
-"""Going on from a saved state: what of it belongs where, by name, and what does not fit."""
+"""Resuming from a saved state: matching its arrays to parameters by path, and finding what does not match."""
 
 from __future__ import annotations
 
@@ -9,67 +9,67 @@ from typing import Any, NamedTuple
 from lrkern import _checks, _core
 from lrkern.optimizers.groups import unique
 
-_NESTED = 2  # how deep lists and dicts may be nested: groups, and their arrays
-_SHOWN = 3  # names in an error, of each sort
+_NESTED = 2  # levels of nested lists and dicts: groups, and their arrays
+_SHOWN = 3  # names of each kind in an error
 
 
 class Unloaded(NamedTuple):
-    """What was not loaded, as names: `params['w']` is all that belongs to a parameter, `exp_avgs['w']` one array of its."""
+    """Names of what was not loaded: `params['w']` for everything of a parameter, `exp_avgs['w']` for a single array."""
 
     missing: list[str]
-    """Kept here, and not in the state."""
+    """In the optimizer, but not in the state."""
     unknown: list[str]
-    """In the state, and not kept here."""
+    """In the state, but not in the optimizer."""
     misshapen: list[str]
-    """Of another dtype or shape there than here."""
+    """In both, with different dtypes or shapes."""
     left: list[str]
-    """They would fit; but other arrays of the same rule and parameter do not, so that it keeps its own ones."""
+    """Matching, but not loaded, because another state of the same parameter does not match."""
 
 
 @dataclass
 class Saved:
-    """A state that was saved, by names of places: `['w']`, `[0]`, in groups `[1]['w']`."""
+    """A saved state by path: `['w']`, `[0]`, in groups `[1]['w']`."""
 
     count: int
     skipped: int
     updates: dict[str, Any]
     arrays: dict[str, dict[str, Any]]
-    """For each kind of array those that there are."""
+    """For each kind of array, those in the state."""
     params: dict[str, Any] | None = None
     hypers: list[dict[str, Any]] | None = field(default=None)
-    """Of each group, where they are to be loaded."""
+    """Hyper-parameters of each group, if they are to be loaded."""
     of_all: dict[str, Any] = field(default_factory=dict)
-    """Those of all groups together."""
+    """Hyper-parameters common to all groups."""
 
 
 @dataclass
 class Kept:
-    """What an optimizer keeps."""
+    """The state that an optimizer keeps."""
 
     label: Any
     """label(kind, index) names an array."""
     places: list[str]
     arrays: Mapping[str, Sequence[Any]]
-    """For each kind the array of each parameter, or None."""
+    """For each kind, the array of each parameter or None."""
     states: Sequence[str]
-    """The kinds that its rule reads: of a parameter all are loaded, or none."""
+    """The kinds that its rule reads: for each parameter, either all or none of them are loaded."""
     params: Sequence[Any]
     updates: Sequence[int]
 
 
 @dataclass
 class Loaded:
-    """What is to be done: pairs of arrays, the second to be copied into the first; the numbers of updates."""
+    """What to load: pairs of arrays, the second to be copied into the first; the numbers of updates."""
 
     pairs: list[tuple[Any, Any]]
     updates: list[int]
     begun: list[int]
-    """The parameters whose averages begin."""
+    """The parameters whose averages start now."""
     unloaded: Unloaded
 
 
 def by_place(where: str, name: str, values: Any) -> dict[str, Any]:
-    """Things in lists and dicts by the names of their places."""
+    """Values in lists and dicts, by path."""
     found = list(_entries(where, name, values, "", 1))
     return dict(zip(unique(place for place, _ in found), (one for _, one in found), strict=True))
 
@@ -91,9 +91,9 @@ def _entries(where: str, name: str, values: Any, path: str, depth: int) -> Itera
 
 
 def fit(where: str, kept: Kept, saved: Saved, strict: bool) -> Loaded:
-    """What of a state fits. Where something does not, `strict` raises an error that names it."""
+    """The part of a state that matches. With `strict`, raise an error that names what does not."""
     out = Loaded([], list(kept.updates), [], Unloaded([], [], [], []))
-    messages: list[tuple[type[Exception], str]] = []  # of what does not fit, in words
+    messages: list[tuple[type[Exception], str]] = []  # about what does not match
     here = set(kept.places)
     out.unloaded.unknown.extend(f"params{place}" for place in saved.updates if place not in here)
     for kind, found in saved.arrays.items():
@@ -120,7 +120,7 @@ def fit(where: str, kept: Kept, saved: Saved, strict: bool) -> Loaded:
 def _arrays_of(
     where: str, kept: Kept, saved: Saved, index: int, out: Loaded, messages: list[tuple[type[Exception], str]]
 ) -> tuple[list[tuple[str, Any, Any]], bool]:
-    """(kind, own array, loaded one) of what fits of a parameter; whether that is all that its rule reads."""
+    """(kind, own array, loaded one) of a parameter's matching arrays; whether all that its rule reads match."""
     fitting, whole, place = [], True, kept.places[index]
     wanted = [(kind, own[index], saved.arrays.get(kind, {})) for kind, own in kept.arrays.items()]
     if saved.params is not None:
@@ -141,13 +141,13 @@ def _arrays_of(
             whole = whole and kind not in kept.states
         else:
             with _core.hold(where, name, one):
-                pass  # it says which one is not there
+                pass  # an error names the array if its memory is gone
             fitting.append((kind, own, one))
     return fitting, whole
 
 
 def _misfit(where: str, name: str, own: Any, one: Any, param: str) -> tuple[type[Exception], str] | None:
-    """What is wrong with a loaded array."""
+    """The error for a loaded array that does not match; None if it does."""
     if _checks.is_array(one) and one.dtype == own.dtype and one.shape == own.shape:
         return None
     of_dtype = _checks.is_array(one) and one.dtype == own.dtype
@@ -160,10 +160,10 @@ def _refuse(where: str, unloaded: Unloaded, messages: list[tuple[type[Exception]
     if unloaded.missing:
         parts.append(f"the state has no {_listed(unloaded.missing)}")
     if unloaded.unknown:
-        parts.append(f"it has {_listed(unloaded.unknown)}, which {'is' if len(unloaded.unknown) == 1 else 'are'} not kept here")
+        parts.append(f"the optimizer has no {_listed(unloaded.unknown)}")
     if parts:
         kind = messages[0][0] if messages and not unloaded.missing and not unloaded.unknown else ValueError
-        raise kind(f"{where}: {'; '.join(parts)} (strict=False loads what fits)")
+        raise kind(f"{where}: {'; '.join(parts)} (strict=False loads what matches)")
 
 
 def _listed(names: list[str]) -> str:

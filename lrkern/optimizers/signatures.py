@@ -1,4 +1,4 @@
-"""What `help` and editors show of optimizers: the options that all classes share are told of in each of them."""
+"""Signatures and docstrings of optimizers: those of each class include the shared options, for `help` and editors."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 from lrkern._checks import cut, describe, is_array
 from lrkern.schedules.expression import Schedule
 
-_SHARED = "        shared: see `Optimizer`.\n"  # the line of a docstring in whose place the options come
+_SHARED = "        shared: see `Optimizer`.\n"  # the line of docstrings that the options replace
 
 
 class LazySignature:
-    """`__signature__` of a class and of those that inherit from it, made when somebody asks."""
+    """`__signature__` of a class and its subclasses, made on demand."""
 
     def __init__(self, defaults: Mapping[str, Any]) -> None:
         self.defaults = defaults
@@ -25,8 +25,8 @@ class LazySignature:
 
 
 def signature_of(cls: type, defaults: Mapping[str, Any]) -> inspect.Signature:
-    """The arguments of a class, with the options that `defaults` has in the place of `**shared`."""
-    _, *own = inspect.signature(cls.__init__).parameters.values()  # type: ignore[misc]  # of no instance
+    """The signature of a class, with the options in `defaults` instead of `**shared`."""
+    _, *own = inspect.signature(cls.__init__).parameters.values()  # type: ignore[misc]  # unbound, so with self
     parameters: list[inspect.Parameter] = []
     for one in own:
         if one.kind is one.VAR_KEYWORD and one.name == "shared":
@@ -37,7 +37,7 @@ def signature_of(cls: type, defaults: Mapping[str, Any]) -> inspect.Signature:
 
 
 def documented(doc: str | None, of_all: str | None) -> str | None:
-    """The docstring of a class, with the arguments that `Optimizer` explains."""
+    """The docstring of a class, with the shared options from that of `Optimizer`."""
     if doc is None or of_all is None:  # python -OO
         return doc
     arguments = of_all.partition("        clip_norm: ")
@@ -54,7 +54,7 @@ def summary(
     shared: Mapping[str, Any],
     frozen: Collection[int],
 ) -> str:
-    """What an optimizer shows of itself: its class, steps, arrays; options that are not the defaults, those of groups apart."""
+    """The repr of an optimizer: class, steps, arrays, and options that differ from defaults; those of groups separately."""
     defaults = {name: one.default for name, one in inspect.signature(cls).parameters.items()}
     in_words = [{name: _text(value) for name, value in group.items()} for group in groups]
     first = in_words[0]

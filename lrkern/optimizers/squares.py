@@ -1,4 +1,4 @@
-"""Steps divided by the root of the squares so far: RMSprop and Adagrad."""
+"""Optimizers that divide by the root of past squares: RMSprop and Adagrad."""
 
 from __future__ import annotations
 
@@ -59,21 +59,21 @@ def rmsprop_step(
 
     Args:
         param, grad: as in `adam_step`.
-        square_avg, grad_avg, momentum_buffer: arrays like `param` in shape and memory order, 0 at the start; updated.
-            `grad_avg` makes the step the centered one; the last is needed if `momentum` > 0.
+        square_avg, grad_avg, momentum_buffer: arrays with the shape and memory order of `param`, initially 0; updated.
+            With `grad_avg` the step is the centered one; `momentum_buffer` is needed if `momentum` > 0.
         lr, eps, momentum, weight_decay: numbers >= 0.
         alpha: 0 <= alpha < 1.
         decoupled: shrink `param` by the weight decay instead of adding it to the gradient.
-        maximize: go up the gradient.
-        eps_inside: add eps before the root is taken.
+        maximize: ascend the gradient instead of descending it.
+        eps_inside: add eps under the root.
         convention: "torch", or "keras": b = momentum b + lr q, p = p - b.
-        backend: "c", "numba" or "cuda", with the same bits; None takes "cuda" for arrays on a device, else "c".
+        backend: "c", "numba" or "cuda", all bit-identical; None means "cuda" for arrays on a device, else "c".
 
     Raises:
-        TypeError, ValueError, ImportError, RuntimeError: as `sgd_step`.
+        TypeError, ValueError, ImportError, RuntimeError: as for `sgd_step`.
 
     Accuracy:
-        Defined to the last bit in the documentation ("Steps").
+        Specified to the last bit in the documentation ("Steps").
 
     Example:
         >>> import numpy as np, lrkern as lk
@@ -83,7 +83,7 @@ def rmsprop_step(
         array([0.5, 2.5])
 
     Source:
-        Tieleman and Hinton, 2012; torch.optim.RMSprop, in which v - a^2 may be rounded to less than 0.
+        Tieleman and Hinton, 2012; torch.optim.RMSprop, in which rounding may make v - a^2 negative.
     """
     options = {
         "lr": lr,
@@ -98,17 +98,17 @@ def rmsprop_step(
         "convention": convention,
     }
     states = {"square_avg": square_avg, "grad_avg": grad_avg, "momentum_buffer": momentum_buffer}
-    step_once("rmsprop_step", _RMSPROP, param, grad, states, 0, options, backend, " where momentum > 0")
+    step_once("rmsprop_step", _RMSPROP, param, grad, states, 0, options, backend, " if momentum > 0")
 
 
 class RMSprop(Optimizer):
     """RMSprop over a list or dict of arrays, each step one call and one pass over memory.
 
-    What a step does to each array is `rmsprop_step`'s formula.
+    Each array is updated by the formula of `rmsprop_step`.
 
     Args:
         params: a list, tuple or dict of arrays, or a list of groups; see `Optimizer`.
-        lr, eps, momentum, weight_decay: numbers >= 0, or schedules. momentum = 0 switches it off altogether.
+        lr, eps, momentum, weight_decay: numbers >= 0, or schedules. The number 0 as momentum omits the term.
         alpha: 0 <= alpha < 1, or a schedule.
         centered: divide by the standard deviation instead of the root of the mean square.
         decoupled, maximize, eps_inside, convention: as in `rmsprop_step`.
@@ -194,19 +194,19 @@ def adagrad_step(
 
     Args:
         param, grad: as in `adam_step`.
-        sum: an array like `param` in shape and memory order, >= 0; updated.
-        count: number of steps before this one: 0 at the first.
+        sum: an array with the shape and memory order of `param`, >= 0; updated.
+        count: number of steps before this one; 0 at the first step.
         lr, lr_decay, eps, weight_decay: numbers >= 0.
         decoupled: shrink `param` by the weight decay instead of adding it to the gradient.
-        maximize: go up the gradient.
+        maximize: ascend the gradient instead of descending it.
         eps_inside: divide by sqrt(v + eps), as Keras and optax do.
-        backend: "c", "numba" or "cuda", with the same bits; None takes "cuda" for arrays on a device, else "c".
+        backend: "c", "numba" or "cuda", all bit-identical; None means "cuda" for arrays on a device, else "c".
 
     Raises:
-        TypeError, ValueError, ImportError, RuntimeError: as `sgd_step`.
+        TypeError, ValueError, ImportError, RuntimeError: as for `sgd_step`.
 
     Accuracy:
-        Defined to the last bit in the documentation ("Steps").
+        Specified to the last bit in the documentation ("Steps").
 
     Example:
         >>> import numpy as np, lrkern as lk
@@ -234,12 +234,12 @@ def adagrad_step(
 class Adagrad(Optimizer):
     """Adagrad over a list or dict of arrays, each step one call and one pass over memory.
 
-    What a step does to each array is `adagrad_step`'s formula; its `count` is that of the updates of each array by itself.
+    Each array is updated by the formula of `adagrad_step`; its `count` is the number of updates of each array.
 
     Args:
         params: a list, tuple or dict of arrays, or a list of groups; see `Optimizer`.
         lr, lr_decay, eps, weight_decay: numbers >= 0, or schedules.
-        initial_accumulator: number >= 0 that the sums of squares begin with.
+        initial_accumulator: initial value of the sums of squares, >= 0.
         decoupled, maximize, eps_inside: as in `adagrad_step`.
         shared: see `Optimizer`.
 

@@ -1,4 +1,4 @@
-"""What optimizers save, and how they go on from it."""
+"""Saving and loading the state of optimizers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Resumable:
-    """The part of an optimizer that saves and loads."""
+    """The part of an optimizer that saves and loads its state."""
 
     _rule: ClassVar[Rule]
     _name: str
@@ -41,15 +41,15 @@ class Resumable:
 
     def __reduce__(self) -> Any:
         raise TypeError(
-            f"{self._name}: an optimizer cannot be pickled or copied, as it steps arrays that are not its own: "
-            "make another one and give its load_state_dict() what state_dict() gives"
+            f"{self._name}: an optimizer cannot be pickled or copied, because it updates arrays of the caller: "
+            "create another one and pass state_dict() to its load_state_dict()"
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """What a run needs to go on from here, apart from the parameters and the arguments: copies, safe to pickle.
+        """The state needed to resume, apart from parameters and arguments: copies, safe to pickle.
 
         Raises:
-            RuntimeError: another thread is in the middle of a step.
+            RuntimeError: the optimizer is in use by another thread.
         """
         return self._tensors.alone(self._copy_state)
 
@@ -65,24 +65,24 @@ class Resumable:
         return {"optimizer": self._name, "count": self.count, "skipped": self.skipped, "updates": updates, **copies}
 
     def load_state_dict(self, state: Mapping[str, Any], *, strict: bool = True) -> Unloaded:
-        """Go on from what `state_dict` gave, on an optimizer made with like parameters and options.
+        """Resume from the result of `state_dict`, on an optimizer created with matching parameters and options.
 
-        What belongs to which parameter follows from its key in a dict, in any order, or its place in a list. Averages
-        (`ema`) begin here, as the parameters are now, where the state was taken without any.
+        Arrays are matched to parameters by key in a dict, in any order, or by index in a list. If the state has no averages
+        (`ema`), they start from the current parameters.
 
         Args:
-            state: what `state_dict` gave.
-            strict: False loads what fits and leaves the rest as it is. A parameter of which one array that its rule needs
-                does not fit keeps all of those, and its number of updates.
+            state: the result of `state_dict`.
+            strict: False loads what matches and leaves the rest unchanged. If one state of a parameter does not match, the
+                parameter keeps all its states and its number of updates.
 
         Returns:
-            What was not loaded, lists of names: `missing` in the state, `unknown` here, `misshapen` (of another dtype or
-            shape), `left` (they fit, but others of the same parameter do not). Empty lists, if `strict`.
+            Lists of names of what was not loaded: `missing` in the state, `unknown` to the optimizer, `misshapen` (of another
+            dtype or shape), `left` (matching, but others of the same parameter do not). They are empty if `strict`.
 
         Raises:
-            TypeError, ValueError: it is no such state; or, if `strict`, something is missing, unknown or misshapen, which is
-                named. Nothing has changed then.
-            RuntimeError: another thread is in the middle of a step.
+            TypeError, ValueError: `state` is not such a state; or, if `strict`, something is missing, unknown or misshapen,
+                which the error names. Nothing has changed.
+            RuntimeError: the optimizer is in use by another thread.
 
         Example:
             >>> import numpy as np, lrkern as lk
@@ -96,7 +96,7 @@ class Resumable:
         where = f"{self._name}.load_state_dict"
         kinds = [f"{kind}s" for kind in self._kept]
         if not isinstance(state, Mapping) or set(state) != {"optimizer", "count", "skipped", "updates", *kinds}:
-            raise ValueError(f"{where}: state must be what state_dict gave; got {_checks.describe(state)}")
+            raise ValueError(f"{where}: state must be what state_dict returned; got {_checks.describe(state)}")
         arrays = {
             kind: {place: one for place, one in by_place(where, f"{kind}s", found).items() if one is not None}
             for kind in self._kept
@@ -133,7 +133,7 @@ class Resumable:
         return loaded.unloaded
 
     def _begun(self, begun: list[int], pairs: list[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
-        """Averages that begin, and the parameters that they begin with: those that are loaded, or those that are here."""
+        """The averages that start now, each with the parameter it starts from: a loaded or a current one."""
         of_params = {id(own): one for own, one in pairs}
         arrays = self._backend.arrays
 
@@ -148,20 +148,20 @@ class Resumable:
     # ------------------------------------------------------------------------------------------------------------ files
 
     def save(self, path: str | PathLike[str], *, parameters: bool = False) -> None:
-        """Write what `state_dict` gives to a safetensors file: the old file or the new one is there, whatever happens.
+        """Write the state to a safetensors file, atomically: at any time the old file or the new one is complete.
 
-        The file is written beside its place under another name, `.lrkern-save-...`; what a killed process leaves of that the
-        next save there removes.
+        The file is first written to the same directory as `.lrkern-save-...`. If the process is killed, the next save there
+        removes such leftovers.
 
         Args:
-            path: of the file.
-            parameters: True writes a checkpoint, all that a run goes on from: the parameters as well, the
-                hyper-parameters of each group and `clip_norm`, schedules included. Functions that are no `Schedule` it cannot
-                hold: there `load` keeps what the optimizer was made with. Without it, save parameters along with the file.
+            path: path of the file.
+            parameters: True writes a checkpoint with everything needed to resume: also the parameters, the hyper-parameters of
+                each group and `clip_norm`, schedules included. Functions other than a `Schedule` cannot be saved; `load` then
+                keeps the optimizer's own. With False, save the parameters separately.
 
         Raises:
             OSError: the file cannot be written, or the path is a directory, a device or a FIFO.
-            RuntimeError: another thread is in the middle of a step; a step raises it while another thread saves.
+            RuntimeError: the optimizer is in use by another thread. A step raises it as well while another thread saves.
 
         Example:
             >>> import numpy as np, lrkern as lk, tempfile, os
@@ -202,22 +202,22 @@ class Resumable:
         state_files.save(f"{self._name}.save", path, arrays, plain)
 
     def load(self, path: str | PathLike[str], *, parameters: bool = False, strict: bool = True) -> Unloaded:
-        """Go on from what `save` wrote, on an optimizer made with like parameters and options.
+        """Resume from a file that `save` wrote, on an optimizer created with matching parameters and options.
 
         Needs the package safetensors.
 
         Args:
-            path: of the file.
-            parameters: True loads the parameters and hyper-parameters, too, from a file that has them (else a ValueError).
-            strict: False loads what fits, as in `load_state_dict`.
+            path: path of the file.
+            parameters: True also loads the parameters and hyper-parameters; ValueError if the file has none.
+            strict: False loads what matches, as in `load_state_dict`.
 
         Returns:
-            What was not loaded, as `load_state_dict` does.
+            What was not loaded, as in `load_state_dict`.
 
         Raises:
             OSError: the file cannot be read.
-            ValueError: it is damaged, or not such a file; or, if `strict`, something in it is missing, unknown or misshapen,
-                which is named. Nothing has changed then.
+            ValueError: the file is damaged or was not written by `save`; or, if `strict`, something in it is missing, unknown
+                or misshapen, which the error names. Nothing has changed.
         """
         from lrkern.optimizers import checkpoint as _checkpoint
         from lrkern.optimizers import state_files
@@ -240,13 +240,13 @@ class Resumable:
     def _changes(
         self, where: str, hypers: list[dict[str, Any]] | None, unloaded: Unloaded, strict: bool
     ) -> list[tuple[Group, Options]]:
-        """The hyper-parameters of all groups, changed to those that were saved."""
+        """All groups, with the hyper-parameters that were saved."""
         if hypers is None:
             return []
         parts = self._arranged.parts
         if len(hypers) != len(parts):
             if strict:
-                raise ValueError(f"{where}: the checkpoint must be of {len(parts)} groups; got one of {len(hypers)}")
+                raise ValueError(f"{where}: the checkpoint must have {len(parts)} groups; got one with {len(hypers)}")
             unloaded.missing.extend(f"groups[{g}]" for g in range(len(hypers), len(parts)))
             unloaded.unknown.extend(f"groups[{g}]" for g in range(len(parts), len(hypers)))
         changes = []

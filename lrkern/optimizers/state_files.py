@@ -1,4 +1,4 @@
-"""State in safetensors files: written so that a crash leaves the old file or the new one, read with all doubts raised."""
+"""State in safetensors files: written atomically, so that a crash leaves the old or the new file, and read defensively."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from lrkern.optimizers.arrays import Array
 _INSTALL = "'lrkern[save]'"
 _KEY = "lrkern"
 _VERSION = 1
-_CHUNK = 1 << 26  # bytes at once, so that Ctrl-C need not wait long
+_CHUNK = 1 << 26  # bytes per write, so that Ctrl-C is handled soon
 
 _PREFIX = ".lrkern-save-"
 _TEMPORARY = re.compile(re.escape(_PREFIX) + "[0-9a-f]{8}-[0-9a-f]{16}")
@@ -42,14 +42,14 @@ _KINDS = {stat.S_IFDIR: "a directory", stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a
 def save(where: str, path: str | PathLike[str], arrays: Mapping[str, Array], plain: Mapping[str, Any]) -> None:
     """Write arrays and plain values to a file.
 
-    The bytes are those that safetensors gives, but written here: its own writer leaves temporary files of its own behind when
-    the process is killed, and has errors of its own.
+    The bytes are those of safetensors, but written here: the package's writer leaves temporary files behind when the process is
+    killed, and raises its own exception types.
     """
-    # Not every version of safetensors knows NumPy's bfloat16: the bits go to the file, their name to the header.
+    # Not every version of safetensors supports NumPy's bfloat16: write the bits, and the dtype's name to the header.
     dtypes = {key: array.dtype.name for key, array in arrays.items()}
     bits = {key: one.view(np.uint16) if dtypes[key] == "bfloat16" else one for key, one in arrays.items()}
-    bits = {key: np.asarray(one, order="C") for key, one in bits.items()}  # ascontiguousarray gives none without axes
-    keys = sorted(bits, key=lambda key: (-bits[key].itemsize, key))  # so that each one is aligned
+    bits = {key: np.asarray(one, order="C") for key, one in bits.items()}  # ascontiguousarray adds an axis to 0-d arrays
+    keys = sorted(bits, key=lambda key: (-bits[key].itemsize, key))  # so that each array is aligned
     header = _header(keys, bits, json.dumps({"version": _VERSION, "dtypes": dtypes, **plain}))
     parts = [header, *(bits[key].reshape(-1).view(np.uint8) for key in keys)]
     with _errors_of(where, path):
@@ -58,7 +58,7 @@ def save(where: str, path: str | PathLike[str], arrays: Mapping[str, Array], pla
 
 
 def _replace(target: str, mode: int | None, parts: Sequence[Any]) -> None:
-    """Make a file of some parts, where another one of that mode may be."""
+    """Write parts to a file, replacing an existing one, whose mode is `mode`."""
     folder = os.path.dirname(target)
     _clean(folder)
     temporary = os.path.join(folder, f"{_PREFIX}{_host()}-{secrets.token_hex(8)}")
@@ -67,18 +67,18 @@ def _replace(target: str, mode: int | None, parts: Sequence[Any]) -> None:
             for part in parts:
                 _write(file, part)
             if mode is not None:
-                os.fchmod(file.fileno(), mode)  # with what the umask took away
+                os.fchmod(file.fileno(), mode)  # including bits that the umask has cleared
             os.fsync(file)
             os.replace(temporary, target)
     except BaseException:
-        with contextlib.suppress(OSError):  # it may be the target by now, or not have come to be
+        with contextlib.suppress(OSError):  # it may have been renamed or never created
             os.unlink(temporary)
         raise
     _sync_entries(folder)
 
 
 def _header(keys: list[str], bits: Mapping[str, Array], metadata: str) -> bytes:
-    """What a safetensors file begins with: the length of a JSON text, and the text."""
+    """The header of a safetensors file: the length of a JSON text, and the text."""
     described: dict[str, Any] = {"__metadata__": {_KEY: metadata}}
     end = 0
     for key in keys:
@@ -93,7 +93,7 @@ def _header(keys: list[str], bits: Mapping[str, Array], metadata: str) -> bytes:
 
 @contextlib.contextmanager
 def _errors_of(where: str, path: str | PathLike[str]) -> Iterator[None]:
-    """Errors of the system tell who asked for which file, where they name a temporary one or none."""
+    """Make OSErrors name the function and the user's path instead of a temporary one or none."""
     try:
         yield
     except OSError as error:
@@ -101,7 +101,7 @@ def _errors_of(where: str, path: str | PathLike[str]) -> Iterator[None]:
 
 
 def _regular(path: str | PathLike[str]) -> os.stat_result | None:
-    """What is known of the file at a path, None where there is none yet; an OSError where it is no file."""
+    """The stat result of the file at a path, None if it does not exist; an OSError if it is not a regular file."""
     try:
         found = os.stat(path)
     except FileNotFoundError:
@@ -111,18 +111,18 @@ def _regular(path: str | PathLike[str]) -> os.stat_result | None:
     if not stat.S_ISREG(found.st_mode):
         kind = _KINDS.get(stat.S_IFMT(found.st_mode), "a device")
         code = errno.EISDIR if stat.S_ISDIR(found.st_mode) else errno.EINVAL
-        raise OSError(code, f"path must be that of a file; it is {kind}")
+        raise OSError(code, f"path must be that of a regular file; it is {kind}")
     return found
 
 
 def _created(path: str, mode: int) -> FileIO:
-    """A new file, locked for as long as it is open, by which others see that it is being written.
+    """A new file, locked while it is open, so that other processes see that it is being written.
 
-    Another process that cleans up may come between the creation and the lock; then the file is made once more.
+    Another process may remove it between creation and locking; then it is created again.
     """
     while True:
         file = FileIO(path, "x", opener=partial(os.open, mode=mode))
-        with contextlib.suppress(OSError):  # where files cannot be locked, nobody removes any
+        with contextlib.suppress(OSError):  # if files cannot be locked, nobody removes them
             fcntl.flock(file, fcntl.LOCK_EX)
         if os.fstat(file.fileno()).st_nlink:
             return file
@@ -136,7 +136,7 @@ def _write(file: FileIO, part: Any) -> None:
 
 
 def _sync_entries(folder: str) -> None:
-    """Make sure that a directory's entries are on the disk; one that may not be read cannot be synchronized."""
+    """Flush a directory's entries to disk. A directory without read permission cannot be flushed."""
     with contextlib.suppress(PermissionError):
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -150,10 +150,10 @@ def _host() -> str:
 
 
 def _clean(folder: str) -> None:
-    """Remove what processes that died while saving have left in a directory.
+    """Remove the temporary files of processes that died while saving to a directory.
 
-    Nobody holds a lock on it any more. Not every network file system shows the locks of other machines: what those have made
-    stays until nobody has written to it for a day.
+    Such files are no longer locked. Some network file systems do not show the locks of other machines: files of those are only
+    removed when nobody has written to them for a day.
     """
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for name in [entry.name for entry in entries if _TEMPORARY.fullmatch(entry.name)]:
@@ -174,9 +174,9 @@ def _remove_abandoned(path: str, made_here: bool) -> None:
 
 
 def load(where: str, path: str | PathLike[str]) -> tuple[dict[str, Array], dict[str, Any]]:
-    """What `save` wrote: arrays and plain values."""
+    """Read the arrays and plain values that `save` wrote."""
     safetensors = require("safetensors", install=_INSTALL, what=where)
-    with _errors_of(where, path):  # safetensors has errors of its own
+    with _errors_of(where, path):  # safetensors raises its own exception types
         _regular(path)
         FileIO(path).close()
     wanted = f"{where}: {path} must be a file that save() wrote"
@@ -185,20 +185,20 @@ def load(where: str, path: str | PathLike[str]) -> tuple[dict[str, Array], dict[
             metadata = file.metadata() or {}
             arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except (safetensors.SafetensorError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ValueError(f"{wanted}; it is damaged or of another kind: {cut(str(error), 200)}") from None
+        raise ValueError(f"{wanted}; it is damaged or not a safetensors file: {cut(str(error), 200)}") from None
     try:
         plain = json.loads(metadata[_KEY])
         version, dtypes = plain.pop("version"), plain.pop("dtypes")
         found = {key: _as_dtype(array, dtypes[key]) for key, array in arrays.items()}
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        raise ValueError(f"{wanted}; it is a safetensors file of something else") from None
+        raise ValueError(f"{wanted}; it is a safetensors file from another program") from None
     if version != _VERSION:
         raise ValueError(f"{wanted}, of version {_VERSION}; got version {describe(version)}")
     return found, plain
 
 
 def _as_dtype(array: Array, name: str) -> Array:
-    """An array of a file, in the dtype that it was saved from."""
+    """An array of a file, in the dtype with which it was saved."""
     if array.dtype.name != ("uint16" if name == "bfloat16" else name):
         raise ValueError(name)
     if name != "bfloat16":

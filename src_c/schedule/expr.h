@@ -1,4 +1,4 @@
-/* An expression's node. What it means as a function of time is in expr_eval.inc. */
+/* A node of an expression. Its evaluation is in expr_eval.inc. */
 #ifndef LRK_EXPR_H
 #define LRK_EXPR_H
 
@@ -41,7 +41,7 @@ typedef struct {
 
 struct lrk_expr {
     atomic_int references;
-    uint64_t id; /* never used twice */
+    uint64_t id; /* unique */
     lrk_kind kind;
     int monotone; /* within each of its segments */
     int straight; /* within each of its segments: a straight line; 2: constant */
@@ -58,7 +58,7 @@ struct lrk_expr {
     uint64_t seed;       /* of noise */
     int64_t n;           /* steps, by, every, period, number of values, divisor of a stretch */
     int64_t times;       /* of a repeat; warm-up of each cycle of restarts; of a composition: whether its clock is sound */
-    int partial;         /* it may have no value somewhere: a quotient or a power is in it */
+    int partial;         /* it may be undefined somewhere: it contains a quotient or a power */
     double a, b;         /* of a shape; power of a power law, of a gain; low and high; factor; growth; limit */
     xdd value, end;      /* constant, start, scale; end of a ramp, slope of a line, rest of restarts; of
                           * a power law its value at 0, where the base is below what a double-double holds */

@@ -1,4 +1,4 @@
-/* What plan_eval.inc gives for one ISA. Arrays may have any alignment. */
+/* The kernels of plan_eval.inc for one ISA. Arrays may have any alignment. */
 #ifndef LRK_PLAN_KERNELS_H
 #define LRK_PLAN_KERNELS_H
 

@@ -39,7 +39,7 @@ const void *lrk_step_coefs_of_row(const lrk_step_job *j, lrk_step_workspace *w, 
 
 /* ---- A block */
 
-/* How a kernel finds what is kept like this. */
+/* How a kernel accesses this storage type. */
 static lrk_step_kept as_found(lrk_step_kept kept)
 {
     return kept == LRK_STAGED ? LRK_IN_T : kept;
@@ -49,7 +49,7 @@ lrk_step_kept lrk_step_kept_param(const lrk_step_job *j, const lrk_step_tensor *
 {
     if (tensor->type[LRK_PARAM] == (int)computed)
         return LRK_IN_T;
-    /* Averages and copies are made of the parameter in T. */
+    /* Averages and copies are computed from the parameter in T. */
     if (tensor->data[LRK_EMA] != NULL || tensor->data[LRK_COPY] != NULL || j->options->rounding == LRK_STOCHASTIC)
         return LRK_STAGED;
     if (tensor->data[LRK_REMAINDER] != NULL)
@@ -142,7 +142,7 @@ static lrk_step_random random_of(const lrk_step_job *j, int64_t begin, uint64_t 
 /* Streams of random bits: of parameters, and of the first state. */
 enum { PARAM_STREAM = 0, STATE_STREAM = 1 };
 
-/* Writes back what lies in staging memory. */
+/* Writes staged arrays back. */
 static void store(const lrk_step_job *j, const lrk_step_block *b, int role, const void *values, lrk_rounding rounding,
                   uint64_t stream)
 {

@@ -6,7 +6,7 @@
 
 enum { LRK_CACHE_LINE = 64 };
 
-/* Asks the memory for `bytes` that lie `offset` after the start of an array, be they in it or not. */
+/* Prefetches `bytes` at `offset` from the start of an array, within it or not. */
 static inline void lrk_prefetch(const void *array, int64_t offset, int64_t bytes)
 {
     const uintptr_t first = (uintptr_t)array + (uintptr_t)offset;
@@ -14,29 +14,29 @@ static inline void lrk_prefetch(const void *array, int64_t offset, int64_t bytes
         __builtin_prefetch((const void *)(first + (uintptr_t)k), 1, 3);
 }
 
-/* Keys of the random bits of a run of elements that have the upper halves of their numbers in common. */
+/* Keys of the random bits of a run of elements whose indices have the same upper half. */
 typedef struct lrk_step_random {
     uint32_t low, high;
-    uint32_t first; /* lower half of the first element's number */
+    uint32_t first; /* lower half of the first element's index */
 } lrk_step_random;
 
-/* Those with `ahead` ask the memory for the elements that many after each of theirs. */
+/* `ahead`: prefetch distance in elements. */
 
-/* How a kernel finds parameters and states. */
+/* How a kernel accesses parameters and states. */
 typedef enum lrk_step_kept {
-    LRK_IN_T, /* as they are computed */
+    LRK_IN_T, /* in the type of the computation */
     LRK_IN_BF16,
     LRK_IN_SPLIT, /* parameters only */
     LRK_N_KEPT,
     LRK_STAGED = LRK_N_KEPT /* any other way: copied to memory in T, and back */
 } lrk_step_kept;
 
-/* `size` elements are updated. `remainder`: of split parameters. `coefs`: the family's scalars in T. `random`: of each state,
-   which are rounded stochastically where they are found in bfloat16. */
+/* `size` elements are updated. `remainder`: of split parameters. `coefs`: the family's scalars in T. `random`: keys of each
+   state; bfloat16 states are rounded stochastically. */
 typedef void lrk_step_update(int64_t size, int64_t ahead, void *restrict param, void *restrict remainder,
                              const void *restrict grad, void *restrict state0, void *restrict state1, void *restrict state2,
                              const void *restrict coefs, const lrk_step_random *restrict random);
-/* What the rule measures goes to `out`, in T. States are changed. */
+/* Writes what the rule measures to `out`, in T. Changes states. */
 typedef void lrk_step_measure(int64_t size, int64_t ahead, const void *restrict param, const void *restrict grad,
                               void *restrict state0, void *restrict state1, void *restrict state2, const void *restrict coefs,
                               void *restrict out);
@@ -51,7 +51,7 @@ typedef void lrk_step_add(int64_t size, void *restrict sum, const void *restrict
 /* Sum of squares of up to LRK_NORM_BLOCK elements, each multiplied by `scale`. */
 typedef double lrk_step_norm(int64_t size, int64_t ahead, const void *restrict in, double scale);
 
-/* For tensors computed in one type. */
+/* The kernels of one type of computation. */
 typedef struct lrk_step_computed {
     lrk_step_update *update[LRK_N_KEPT][LRK_N_KEPT][LRK_N_RULES]; /* by parameters and states; NULL: stage them */
     lrk_step_measure *measure[LRK_N_RULES]; /* NULL: the rule needs no norms */

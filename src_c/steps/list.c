@@ -5,7 +5,7 @@
 
 #include "steps/steps.h"
 
-/* Work is measured in bytes of parameters. Each tensor also costs about what this many of them do. */
+/* Work is measured in bytes of parameters. The overhead of a tensor equals about this many bytes. */
 enum { TENSOR_COST = 64 };
 
 lrk_step_options lrk_step_defaults(void)
@@ -63,7 +63,7 @@ static int compare_spans(const void *a, const void *b)
 
 int64_t lrk_step_spans_overlap(lrk_step_span *spans, int64_t count, int64_t *other)
 {
-    /* In ascending order, spans are apart if and only if neighbours are. */
+    /* In ascending order, spans are disjoint if and only if adjacent ones are. */
     qsort(spans, (size_t)count, sizeof *spans, compare_spans);
     for (int64_t i = 1; i < count; i++)
         if (spans[i].begin < spans[i - 1].end) {
@@ -73,7 +73,7 @@ int64_t lrk_step_spans_overlap(lrk_step_span *spans, int64_t count, int64_t *oth
     return -1;
 }
 
-/* Whether a kernel can work on the tensor's own arrays, and has no others to keep. */
+/* Whether a kernel can work directly on the tensor's arrays, without averages or copies. */
 static bool is_plain(const lrk_step_list *list, const lrk_step_tensor *tensor)
 {
     const lrk_storage type = lrk_step_computed_in(tensor);

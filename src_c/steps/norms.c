@@ -1,4 +1,4 @@
-/* Norms of gradients, and those that rules ask for: sums of squares of blocks, added exactly. */
+/* Norms of gradients, and those that rules need: exact sums of block sums of squares. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,7 +8,7 @@
 #include "runtime/threads.h"
 #include "steps/parts.h"
 
-/* Norms of float64 beyond these lose digits to overflow and underflow of squares, and are taken of scaled elements. */
+/* Beyond these limits squares of float64 overflow or lose digits, and norms are computed from scaled elements. */
 static const double TINY_SUM = LRK_NORM_TINY_SUM, SCALE = LRK_NORM_SCALE;
 
 /* Blocks per row of a sparse gradient, or of the whole tensor. */
@@ -32,12 +32,12 @@ static lrk_step_block norm_block(const lrk_step_job *j, const lrk_step_tensor *t
         .size = width - column < LRK_NORM_BLOCK ? width - column : LRK_NORM_BLOCK,
         .row = row,
         .param = tensor->type[LRK_PARAM] == (int)type ? LRK_IN_T : LRK_STAGED,
-        .states = LRK_STAGED, /* what measures change is thrown away */
+        .states = LRK_STAGED, /* changes by measures are discarded */
         .ahead = sparse || column + LRK_NORM_BLOCK >= width ? 0 : LRK_NORM_BLOCK,
     };
 }
 
-/* Calls visit(j, w, b, k) for a piece of all blocks, k their numbers in the whole list. */
+/* Calls visit(j, w, b, k) for a piece of all blocks; k is the index in the whole list. */
 static void visit_blocks(const lrk_step_job *j, int64_t piece,
                          void (*visit)(const lrk_step_job *j, lrk_step_workspace *w, const lrk_step_block *b, int64_t k))
 {
@@ -55,7 +55,7 @@ static void visit_blocks(const lrk_step_job *j, int64_t piece,
         }
 }
 
-/* Whether a norm is taken of elements multiplied by `scale`. */
+/* Whether a norm is computed from elements multiplied by `scale`. */
 static bool is_taken(const lrk_step_clip *clip, double scale)
 {
     return scale == 1 || (scale > 1 ? clip->square < TINY_SUM : clip->square == HUGE_VAL);
@@ -107,7 +107,7 @@ bool lrk_step_make_blocks(lrk_step_list *list)
     if (list->sums != NULL && 2 * total <= list->room)
         return true;
     free(list->sums);
-    list->sums = malloc(((size_t)total * 2 + 1) * sizeof *list->sums); /* never NULL, which nothing may be added to */
+    list->sums = malloc(((size_t)total * 2 + 1) * sizeof *list->sums); /* never NULL: pointer arithmetic on NULL is undefined */
     list->room = list->sums == NULL ? 0 : 2 * total;
     return list->sums != NULL;
 }
@@ -117,8 +117,8 @@ static void run_norms(lrk_step_job *j, void (*task)(void *ctx, int64_t piece))
     lrk_parallel((j->list->blocks[j->list->count] + LRK_NORM_BLOCKS_PER_PIECE - 1) / LRK_NORM_BLOCKS_PER_PIECE, task, j);
 }
 
-/* The exact sum of every `stride`-th of these from sums[first] on, `count` of them, rounded once. Where nothing is to be added there
- * may be no array. */
+/* The exact sum of `count` elements from sums[first] on, every `stride`-th one, rounded once. Without elements, there need
+ * not be an array. */
 static double total_of(const double *sums, int64_t first, int64_t count, int64_t stride)
 {
     lrk_exact_sum total = {0};
@@ -127,7 +127,7 @@ static double total_of(const double *sums, int64_t first, int64_t count, int64_t
     return lrk_sum_round(&total);
 }
 
-/* Notes the sum of squares of elements that were multiplied by `scale`. */
+/* Stores the sum of squares of elements that were multiplied by `scale`. */
 static void note(lrk_step_clip *clip, double square, double scale)
 {
     if (!is_taken(clip, scale))
@@ -154,7 +154,7 @@ static bool note_groups(const lrk_step_job *j)
     return true;
 }
 
-/* Takes the norms of those gradients that have them taken of elements multiplied by `scale`. False without memory. */
+/* Computes those norms that need elements multiplied by `scale`. False without memory. */
 static bool take_norms(lrk_step_job *j, double scale)
 {
     const lrk_step_list *const list = j->list;
@@ -189,7 +189,7 @@ bool lrk_step_take_norms(lrk_step_job *j)
 void lrk_step_measure_all(lrk_step_job *j)
 {
     lrk_step_list *const list = j->list;
-    for (int64_t i = 0; i < list->count; i++) /* what is measured depends on no norm, least of all on that of the step before */
+    for (int64_t i = 0; i < list->count; i++) /* measures must not depend on norms, such as those of the previous step */
         list->tensors[i].norms = (lrk_step_norms){1, 1};
     run_norms(j, sum_measures);
     for (int64_t i = 0; i < list->count; i++)

@@ -26,7 +26,7 @@ static lrk_status run_one(lrk_rule rule, const void *inputs, size_t inputs_size,
     if (lrk_step_list_finalize(&list, &other) >= 0 ||
         lrk_step_list_find_overlap(&list, grad, lrk_step_bytes(&tensor, LRK_GRAD)) >= 0)
         return LRK_ERROR_OVERLAP;
-    tensor.data[LRK_GRAD] = (void *)(uintptr_t)grad; /* only read: nothing asks for it to be zeroed */
+    tensor.data[LRK_GRAD] = (void *)(uintptr_t)grad; /* only read: zero_grad is off */
     const lrk_step_options plain = lrk_step_defaults();
     const lrk_step_result result = lrk_step_run(&list, &plain);
     free(list.sums);

@@ -1,10 +1,10 @@
-/* The work of a step in pieces, which threads share: each cut into blocks, or one call of the rule where nothing else is asked. */
+/* The work of a step in pieces for the threads: each is cut into blocks, or is one call of the rule if that is all. */
 #include "runtime/policy.h"
 #include "runtime/threads.h"
 #include "steps/parts.h"
 
-/* From this many elements on, vector code is so much faster within cache lines that the elements before the first
-   line get a call of their own. */
+/* From this many elements on, aligned vector code is so much faster that the elements before the first cache line get a
+   separate call. */
 enum { ALIGN_FROM = 512 };
 
 /* Elements from `from` to the next start of a cache line. */
@@ -14,7 +14,7 @@ static int64_t to_line(const lrk_step_tensor *tensor, int64_t from)
     return (int64_t)(-(uintptr_t)lrk_step_at(tensor, LRK_PARAM, from) % LRK_CACHE_LINE) / item;
 }
 
-/* Elements [from, to) of a tensor block by block; `first` is the number of the first one's element, `row` as in `block`. */
+/* Elements [from, to) of a tensor block by block; `first`: the index of its first element, `row`: as in `block`. */
 static void run_blocks(const lrk_step_job *j, lrk_step_workspace *w, const lrk_step_tensor *tensor, const void *coefs,
                        int64_t row, int64_t from, int64_t to)
 {
@@ -31,7 +31,7 @@ static void run_blocks(const lrk_step_job *j, lrk_step_workspace *w, const lrk_s
     for (b.begin = from; b.begin < to; b.begin += b.size) {
         b.size = b.begin == from && head > 0 ? head : BLOCK;
         b.size = b.size < to - b.begin ? b.size : to - b.begin;
-        /* The keys of random bits change where the upper half of an element's number does. */
+        /* The keys of random bits depend on the upper half of an element's index. */
         const int64_t same_half = (INT64_C(1) << 32) - (b.begin & UINT32_MAX);
         b.size = b.size < same_half ? b.size : same_half;
         b.ahead = tensor->sparse == NULL && b.begin + b.size < to ? BLOCK : 0;
@@ -39,7 +39,7 @@ static void run_blocks(const lrk_step_job *j, lrk_step_workspace *w, const lrk_s
     }
 }
 
-/* The rule alone, on the arrays themselves. */
+/* Only the rule, directly on the arrays. */
 static void run_bare(const lrk_step_job *j, const lrk_step_tensor *tensor, const void *coefs, int64_t from, int64_t to)
 {
     lrk_step_update *const *const rules = j->kernels->computed[tensor->type[LRK_PARAM]]->update[LRK_IN_T][LRK_IN_T];
@@ -50,7 +50,7 @@ static void run_bare(const lrk_step_job *j, const lrk_step_tensor *tensor, const
                                                lrk_step_at(tensor, LRK_STATE + 2, from), coefs, NULL);
 }
 
-/* Elements [from, to) of those that the step works on. */
+/* Elements [from, to) of all that the step updates. */
 static void run_range(const lrk_step_job *j, lrk_step_workspace *w, const lrk_step_tensor *tensor, int64_t from, int64_t to)
 {
     const bool sparse = tensor->sparse != NULL, bare = !j->options->zero_grad && !lrk_step_prepares(j, tensor);
@@ -76,8 +76,8 @@ static void run_range(const lrk_step_job *j, lrk_step_workspace *w, const lrk_st
     }
 }
 
-/* The element of a tensor at which the work is cut in two after `work` of it: at the start of a cache line where the
-   array allows it, so that two threads never write to the same line, and vector loads stay within lines. */
+/* The element of a tensor at which work is divided after `work` bytes: at the start of a cache line if possible, so that
+   two threads never write to the same line, and vector loads do not cross lines. */
 static int64_t cut(const lrk_step_tensor *tensor, int64_t work)
 {
     const int64_t item = lrk_storage_bytes((lrk_storage)tensor->type[LRK_PARAM]), active = lrk_step_active(tensor);

@@ -1,11 +1,11 @@
-/* One step of a list: norms where something asks for them, then all blocks through the pipeline of docs/steps.md. */
+/* One step of a list: norms if needed, then all blocks through the pipeline of docs/steps.md. */
 #include <string.h>
 
 #include "runtime/fpenv.h"
 #include "runtime/threads.h"
 #include "steps/parts.h"
 
-/* Gradients to zero, and nothing else. */
+/* Only sets gradients to zero. */
 static void zero_gradients(const lrk_step_list *list)
 {
     for (int64_t i = 0; i < list->count; i++) {
@@ -17,7 +17,7 @@ static void zero_gradients(const lrk_step_list *list)
     }
 }
 
-/* Whether any group measures; each is told whether it does. */
+/* Whether any group needs norms; also sets this for each group. */
 static bool find_measures(const lrk_step_list *list)
 {
     bool any = false;
@@ -55,7 +55,7 @@ void lrk_step_copy(lrk_step_list *list)
     lrk_parallel(list->count, copy_tensor, &j);
 }
 
-/* What gradients are multiplied by. */
+/* The factors of gradients. */
 static void set_factors(const lrk_step_job *j, bool clips)
 {
     const double grad_scale = j->options->grad_scale, limit = j->options->clip_norm;

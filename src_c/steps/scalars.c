@@ -6,7 +6,7 @@
 
 #define lrk_sqrt __builtin_sqrt
 
-/* 1 - base^n, from the exact power but for ~2^-90 of it: by squaring in double-double arithmetic. */
+/* 1 - base^n, from the power with a relative error of ~2^-90: by squaring in double-double arithmetic. */
 static double lrk_one_minus_power(double base, int64_t n)
 {
     double power = 1, power_low = 0, square = base, square_low = 0;
@@ -29,7 +29,7 @@ static double lrk_one_minus_power(double base, int64_t n)
     return gap + (((1 - gap) - power) - power_low);
 }
 
-/* A quotient of norms, or the largest float32 where it is beyond that: tiny gradients then stay finite. */
+/* A quotient of norms, at most the largest float32: tiny gradients then stay finite. */
 static double lrk_at_most_max(double quotient)
 {
     return quotient > 0x1.fffffep127 ? 0x1.fffffep127 : quotient;

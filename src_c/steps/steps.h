@@ -1,4 +1,4 @@
-/* What the parts of the steps share among themselves; lrkern_steps.h is what they offer. */
+/* The internal interface of the steps; lrkern_steps.h is the public one. */
 #ifndef LRK_STEPS_H
 #define LRK_STEPS_H
 
@@ -13,13 +13,13 @@ enum {
 
 enum { LRK_N_COMPUTED = 2, LRK_MAX_COEFS = 16 };
 
-/* The learning rate's place among the inputs of every rule. */
+/* The index of the learning rate in the inputs of every rule. */
 enum { LRK_INPUT_LR = 0 };
 
 /* Elements per block of a norm. */
 enum { LRK_NORM_BLOCK = 1024 };
 
-/* Sums of squares of float64 below the first, or that overflow, are taken again of elements multiplied or divided by the second. */
+/* Sums of squares of float64 that overflow or are below the first are recomputed with elements scaled by the second. */
 #define LRK_NORM_TINY_SUM 0x1p-900
 #define LRK_NORM_SCALE 0x1p600
 
@@ -29,7 +29,7 @@ enum { LRK_MAX_WRITTEN = LRK_N_ROLES - 1 };
 /* Sorts spans. Returns -1, or the tensor of one that overlaps one of tensor *other. */
 int64_t lrk_step_spans_overlap(lrk_step_span *spans, int64_t count, int64_t *other);
 
-/* Bytes of an element. */
+/* Bytes per element. */
 static inline int64_t lrk_storage_bytes(lrk_storage type)
 {
     return type == LRK_F64 ? 8 : type == LRK_F32 ? 4 : 2;
@@ -40,13 +40,13 @@ static inline int64_t lrk_step_bytes(const lrk_step_tensor *tensor, int role)
     return tensor->size * lrk_storage_bytes((lrk_storage)tensor->type[role]);
 }
 
-/* Elements that a step works on. */
+/* Elements that a step updates. */
 static inline int64_t lrk_step_active(const lrk_step_tensor *tensor)
 {
     return tensor->sparse == NULL ? tensor->size : tensor->sparse->count * tensor->width;
 }
 
-/* What a tensor is computed in. */
+/* The type of a tensor's computation. */
 static inline lrk_storage lrk_step_computed_in(const lrk_step_tensor *tensor)
 {
     return tensor->type[LRK_PARAM] == LRK_F64 ? LRK_F64 : LRK_F32;
@@ -55,7 +55,7 @@ static inline lrk_storage lrk_step_computed_in(const lrk_step_tensor *tensor)
 /* Whether a rule with these inputs needs norms. */
 bool lrk_rule_measures(lrk_rule rule, const double *inputs);
 
-/* The scalars of update number n of a tensor. Returns how many there are. */
+/* The scalars of update number n of a tensor. Returns their number. */
 int lrk_rule_scalars(lrk_rule rule, const double *inputs, int64_t n, const lrk_step_norms *norms, double *coefs);
 
 #endif

@@ -20,7 +20,7 @@ static inline float lrk_float(uint32_t bits)
     return x;
 }
 
-/* To a float32 that every narrower format rounds as it would round x: truncated, the last bit set if that was inexact. */
+/* To a float32 that rounds to every narrower format as x does: truncated, with the last bit set if that was inexact. */
 static inline float lrk_to_odd_f32(float x)
 {
     return x;
@@ -53,13 +53,13 @@ static inline float lrk_from_f16(uint16_t h)
     return lrk_float(sign | (digits < 0x400 ? denormal : normal));
 }
 
-/* From the bits of a float32 without its sign; what is beyond the largest float16 takes part as 65536, which becomes infinity. */
+/* From the bits of a float32 without its sign; numbers beyond the largest float16 count as 65536, which becomes infinity. */
 static inline uint32_t lrk_below_f16_infinity(uint32_t digits)
 {
     return digits < 0x47800000 ? digits : 0x47800000;
 }
 
-/* What makes an infinite float16 a NaN where the float32 was one. */
+/* The bits that turn an infinite float16 into a NaN if the float32 was one. */
 static inline uint32_t lrk_f16_nan(uint32_t digits)
 {
     return digits > 0x7F800000 ? 0x200 : 0;
@@ -74,7 +74,7 @@ static inline uint16_t lrk_to_f16(float x)
     return (uint16_t)((bits >> 16 & 0x8000) | (digits < 0x38800000 ? denormal : normal) | lrk_f16_nan(digits));
 }
 
-/* Split float32: the parameter is its upper half, rounded, and the remainder what that lacks. */
+/* Split float32: the parameter is its rounded upper half, the remainder the difference. */
 typedef struct lrk_split {
     uint16_t param, remainder;
 } lrk_split;
@@ -82,7 +82,7 @@ typedef struct lrk_split {
 static inline float lrk_from_split(uint16_t param, uint16_t remainder)
 {
     const float whole = lrk_float(((uint32_t)param << 16) + (uint32_t)(int32_t)(int16_t)remainder);
-    /* Together they would be a NaN where the remainder is of another parameter than the one that has been written here. */
+    /* Together they would be a NaN if the parameter was overwritten and the remainder belongs to the old value. */
     return whole == whole ? whole : lrk_from_bf16(param);
 }
 
@@ -92,7 +92,7 @@ static inline lrk_split lrk_to_split(float x)
     return (lrk_split){(uint16_t)((bits + 0x8000) >> 16), (uint16_t)bits};
 }
 
-/* Stochastic rounding: away from zero with the probability that the digits cut off are of one unit; r: random bits. */
+/* Stochastic rounding: away from zero with a probability equal to the discarded fraction of a unit; r: random bits. */
 static inline uint16_t lrk_to_bf16_random(float x, uint32_t r)
 {
     const uint32_t bits = lrk_bits(x), more = (bits & 0x7FFFFFFF) < 0x7F800000 ? r >> 16 : 0;
@@ -103,7 +103,7 @@ static inline uint16_t lrk_to_f16_random(float x, uint32_t r)
 {
     const uint32_t bits = lrk_bits(x), digits = bits & 0x7FFFFFFF, more = r >> 19;
     const uint32_t normal = (lrk_below_f16_infinity(digits) + more - (112u << 23)) >> 13;
-    /* Both are made for all x: where this one does not count, nothing may overflow. */
+    /* Both are computed for all x: this one must not overflow even where it is not used. */
     const float small = lrk_float(digits < 0x38800000 ? digits : 0);
     const uint32_t denormal = ((uint32_t)(int32_t)(small * 0x1p37f) + more) >> 13;
     return (uint16_t)((bits >> 16 & 0x8000) | (digits < 0x38800000 ? denormal : normal) | lrk_f16_nan(digits));

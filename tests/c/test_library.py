@@ -121,7 +121,7 @@ INT, REAL = ctypes.c_int64, ctypes.c_double
     ],
 )
 def test_null_goes_through_constructors(name, arguments):
-    """What cannot be made is told by the last expression."""
+    """The last expression of an invalid construction reports it."""
     function = getattr(ctypes.CDLL(_core.__file__), name)
     function.restype = ctypes.c_void_p
     assert function(None, *arguments) is None

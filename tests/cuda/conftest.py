@@ -1,6 +1,6 @@
 """Tests of the CUDA backend: `make test-cuda`. numba-cuda and its simulator exclude each other in one process.
 
-Both run `test_device` and `test_rows`; what is about compiled kernels, and the device in place of a GPU, is for the former.
+Both run `test_device` and `test_rows`; tests of compiled kernels and of the fake device need the former.
 """
 
 import os
@@ -12,7 +12,7 @@ LEFT_OUT = ["test_ptx.py", "test_host.py", "test_emulator.py"] if os.environ.get
 
 
 def pytest_ignore_collect(collection_path, config):
-    """Only where they are asked for: importing them takes seconds and a compiler."""
+    """Collect these tests only on request: importing them takes seconds and needs a compiler."""
     if collection_path.suffix == ".py" and (config.option.markexpr != "cuda" or collection_path.name in LEFT_OUT):
         return True
     return None

@@ -1,4 +1,4 @@
-"""What tests share that run without a GPU: arrays on what takes its place, steps there and in C, compared bit by bit."""
+"""Helpers of tests without a GPU: arrays on the fake device; steps there and in C, compared bit by bit."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import ml_dtypes
 import numpy as np
 import pytest
-from stand_in import DEVICE  # before a compiler looks for a driver
+from fake_device import DEVICE  # before a compiler looks for a driver
 
 # isort: split
 import lrkern as lk
@@ -16,10 +16,10 @@ from lrkern.cuda._platform import cuda
 
 MARKS = [
     pytest.mark.cuda,
-    pytest.mark.filterwarnings("ignore:Grid size"),  # small ones are meant here
+    pytest.mark.filterwarnings("ignore:Grid size"),  # small grids are intended here
     pytest.mark.filterwarnings("ignore:Host array"),
 ]
-"""Of modules that run on it; they also import `in_either_order`."""
+"""Marks for modules that use the fake device; they also import `in_either_order`."""
 
 BF16 = np.dtype(ml_dtypes.bfloat16)
 CHUNK = _platform.CHUNK
@@ -27,7 +27,7 @@ CHUNK = _platform.CHUNK
 
 @pytest.fixture(name="order", autouse=True, params=["simulated"] if DEVICE is None else ["forwards", "backwards"])
 def in_either_order(request):
-    """In which order the threads and blocks of compiled kernels run. They may not depend on it."""
+    """The order in which threads and blocks of compiled kernels run. Results must not depend on it."""
     if DEVICE is not None:
         DEVICE.set("backwards", request.param == "backwards")
     yield request.param
@@ -35,7 +35,7 @@ def in_either_order(request):
 
 
 class Foreign:
-    """An array of some library, known by its interface alone."""
+    """An array of another library, with nothing but __cuda_array_interface__."""
 
     def __init__(self, array, typestr=None, writable=True, owner=None):
         self.array, self.owner = array, owner
@@ -50,7 +50,7 @@ class Foreign:
 
 
 def on_device(array, offset=0):
-    """The same elements in memory of their own on the device, `offset` bytes after a multiple of 64."""
+    """A copy on the device, `offset` bytes after a multiple of 64."""
     memory = cuda.device_array(array.nbytes + 64 + offset, np.uint8)
     raw = memory._ary if DEVICE is None else DEVICE.view(memory)
     begin = -raw.ctypes.data % 64 + offset
@@ -72,12 +72,12 @@ def make(rng, sizes, dtype):
 
 
 def gradient(grad, placed):
-    """A gradient with its arrays, of which it may have two or none, placed elsewhere."""
+    """A gradient (an array, a pair or None) with `placed` applied to its arrays."""
     return tuple(map(placed, grad)) if isinstance(grad, tuple) else None if grad is None else placed(grad)
 
 
 def compare(name, params, gradients, *, offset=0, grad_scales=None, **options):
-    """Steps on the device and in C: the bits of parameters, states and whatever else there is. `gradients`: for each step."""
+    """Compare steps on the device and in C: the bits of parameters, states and all other arrays. `gradients`: of each step."""
     copies = options.pop("copy_to", None)
     here, there = [p.copy() for p in params], [on_device(p, offset) for p in params]
     extra = [{}, {}]

@@ -1,6 +1,6 @@
-/* A stand-in for NVIDIA's driver: what runs on the host is tested on it (numba-cuda, its launches and ours, streams, captures).
- * Memory is the CPU's and everything is counted. Kernels do nothing, or run as C (emulator.py) if `fake_find` finds them; then
- * every access is checked. What is not here, the driver is found not to have. */
+/* A fake of NVIDIA's driver, for tests of what runs on the host: numba-cuda, its launches and ours, streams, captures.
+ * Memory is the CPU's, and all calls are counted. Kernels do nothing, or run as C (emulator.py) if `fake_find` finds them; then
+ * every access is checked. Functions not defined here are missing from the driver. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdint.h>
@@ -77,11 +77,11 @@ static int allocation_of(address begin, size_t size) {
 static void check(address begin, size_t size, const char *instruction, moment now) {
     int shared = strstr(instruction, ".shared") != NULL;
     if (begin % size != 0 || (!shared && allocation_of(begin, size) == used)) {
-        fprintf(stderr, "stand-in: %s: %d bytes at %#llx are not there, or not aligned\n", instruction, (int)size, begin);
+        fprintf(stderr, "fake driver: %s: %d bytes at %#llx are not there, or not aligned\n", instruction, (int)size, begin);
         abort();
     }
     if (races(begin, size, instruction, now, shared) && ++fake_races == 1)
-        fprintf(stderr, "stand-in: %s: thread %d of block %d races\n", instruction, (int)(now & 1023), (int)(now >> 32));
+        fprintf(stderr, "fake driver: %s: thread %d of block %d races\n", instruction, (int)(now & 1023), (int)(now >> 32));
 }
 
 static void run(emulated_kernel *found, const unsigned *grid, const unsigned *block, void **arguments) {
@@ -125,11 +125,11 @@ static int some(void **handle) {
 int cuInit(unsigned flags) { return SUCCESS; }
 int cuDriverGetVersion(int *version) { return set(version, 13050); }
 int cuGetErrorName(int error, const char **name) { return *name = "CUDA_ERROR", SUCCESS; }
-int cuGetErrorString(int error, const char **text) { return *text = "an error of the stand-in", SUCCESS; }
+int cuGetErrorString(int error, const char **text) { return *text = "an error of the fake driver", SUCCESS; }
 
 int cuDeviceGetCount(int *count) { return set(count, 1); }
 int cuDeviceGet(int *device, int ordinal) { return set(device, ordinal); }
-int cuDeviceGetName(char *name, int size, int device) { return snprintf(name, (size_t)size, "stand-in"), SUCCESS; }
+int cuDeviceGetName(char *name, int size, int device) { return snprintf(name, (size_t)size, "fake device"), SUCCESS; }
 int cuDeviceGetUuid(char *uuid, int device) { return memset(uuid, 7, 16), SUCCESS; }
 int cuDeviceGetAttribute(int *value, int attribute, int device) {
     enum { MULTIPROCESSORS = 16, MAJOR = 75, MINOR = 76 };

@@ -1,8 +1,8 @@
-"""A GPU in C: kernels' PTX becomes C text that does what each instruction is defined to do, for one thread after the other.
+"""A GPU in C: translates kernels' PTX to C that executes each instruction as defined, for one thread after the other.
 
-It says nothing about speed. What it is for: the code that the compiler for GPUs has made runs, bit by bit as the PTX ISA
-defines it (https://docs.nvidia.com/cuda/parallel-thread-execution), on memory whose every access is checked. Threads run
-until they end or meet a barrier, in either order; blocks, too. An instruction that is not known here is an error.
+The code that the GPU compiler has made runs bit by bit as the PTX ISA defines it
+(https://docs.nvidia.com/cuda/parallel-thread-execution), on memory whose every access is checked. Threads run until they end
+or reach a barrier, in either order, and so do blocks. An unknown instruction is an error. Speed is not modelled.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ typedef int8_t s8; typedef int16_t s16; typedef int32_t s32; typedef int64_t s64
 typedef float f32; typedef double f64;
 typedef u8 b8; typedef u16 b16; typedef u32 b32; typedef u64 b64; typedef u8 pred;
 
-/* A register is 64 bits; these are its lower ones as a type, and back. float32 has one NaN, where arithmetic makes it. */
+/* A register is 64 bits; these convert its lower bits to a type and back. Arithmetic in float32 makes one NaN only. */
 static f32 as_f32(u64 x) { u32 low = (u32)x; f32 y; memcpy(&y, &low, 4); return y; }
 static f64 as_f64(u64 x) { f64 y; memcpy(&y, &x, 8); return y; }
 static u64 of_f32(f32 x) { u32 y; memcpy(&y, &x, 4); return y; }
 static u64 of_f64(f64 x) { u64 y; memcpy(&y, &x, 8); return y; }
 static u64 made_f32(f32 x) { return x != x ? 0x7FFFFFFF : of_f32(x); }
 
-/* Conversions to integers take what is too large for the largest. */
+/* Conversions to integers saturate. */
 static s64 to_s64(f64 x) { return x != x ? 0 : x >= 0x1p63 ? INT64_MAX : x < -0x1p63 ? INT64_MIN : (s64)x; }
 static s32 to_s32(f64 x) { return x != x ? 0 : x >= 0x1p31 ? INT32_MAX : x <= -0x1p31 ? INT32_MIN : (s32)x; }
 
@@ -70,7 +70,7 @@ static void *local_at(const Thread *thread, u64 address, u64 size, const char *i
     return (void *)address;
 }
 
-/* Whether the thread waits at a barrier now; else it has ended. */
+/* Returns whether the thread waits at a barrier; otherwise it has ended. */
 static int run(Thread *thread, dim3 tid, dim3 ntid, dim3 ctaid, dim3 nctaid, void **arguments) {
     @OWN@
     switch (thread->resumes_at) {
@@ -90,7 +90,7 @@ static void launch(const unsigned *grid, const unsigned *block, void **arguments
     for (unsigned b = 0; b < blocks; ++b) {
         unsigned of_all = backwards ? blocks - 1 - b : b;
         dim3 ctaid = nth(of_all, nctaid);
-        memset(shared, 0xA5, sizeof shared); /* nobody may count on zeros */
+        memset(shared, 0xA5, sizeof shared); /* kernels must not rely on zeros */
         for (unsigned i = 0; i < threads; ++i) all[i].resumes_at = 0;
         u64 barriers = 0;
         for (unsigned running = threads; running; ++barriers) {
@@ -135,7 +135,7 @@ def bits_of(kind):
 
 
 class Translator:
-    """One kernel's body, instruction by instruction."""
+    """Translates one kernel, instruction by instruction."""
 
     def __init__(self, text, name):
         self.name = name
@@ -163,7 +163,7 @@ class Translator:
         frame = {
             "BODY": "\n".join(lines),
             "REGISTERS": " ".join(f"u64 {one};" for one in sorted(self.registers.values())) or "u64 none;",
-            "OWN": "Registers r;" if not self.barriers else "#define r thread->registers",  # gcc can do more with the former
+            "OWN": "Registers r;" if not self.barriers else "#define r thread->registers",  # gcc optimizes the former better
             "KEPT": "Registers registers;" if self.barriers else "",
             "LOCAL": str(max(self.local.values(), default=0)),
             "SHARED": str(self.shared_size),
@@ -211,7 +211,7 @@ class Translator:
             return f"{register} = of_{kind}({value});"
         if kind == "pred":
             return f"{register} = (u8)({value});"
-        return f"{register} = ({kind.replace('b', 'u')})({value});"  # of a sign, as many as the register holds
+        return f"{register} = ({kind.replace('b', 'u')})({value});"  # sign-extended to the width of the register
 
     def _address(self, operand):
         name, _, offset = operand.strip("[]").partition("+")
@@ -233,7 +233,7 @@ class Translator:
         return f"    {made} /* {line} */"
 
     def _pointwise(self, name, how, operands):
-        """What follows from the operands' values alone."""
+        """An instruction whose result depends on the operands' values only."""
         kind = how[-1]
         floating = kind[0] == "f"
         target, *sources = operands
@@ -471,7 +471,7 @@ class Translator:
 
 
 def compiled(text, name, folder):
-    """The address of a kernel of a PTX text, as the stand-in for the driver takes it; its files go to this folder."""
+    """The address of a compiled kernel of a PTX text, for the fake driver; its files go to this folder."""
     source, library = (Path(folder) / f"kernel{len(list(Path(folder).iterdir()))}{suffix}" for suffix in (".c", ".so"))
     source.write_text(Translator(text, name).c())
     flags = ["-O1", "-march=native", "-ffp-contract=off", "-fwrapv", "-fno-strict-aliasing", "-w", "-shared", "-fPIC"]

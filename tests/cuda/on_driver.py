@@ -1,4 +1,4 @@
-"""What `test_host` runs: lrkern and the compiler in use as they are on a GPU, on a driver that is none (driver.c)."""
+"""The script that `test_host` runs: lrkern and the compiler in use, as on a GPU, on the fake driver (driver.c)."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ optimizer = lk.SGD(params, lr=lk.cosine(0.1, 0.0, 100), momentum=0.9, clip_norm=
 optimizer.bind(grads)
 depth = counter("context_depth", ctypes.c_int).value
 
-# A step asks for no memory, waits for nothing, copies nothing; nor does the first one, which finds everything loaded.
+# A step allocates nothing, waits for nothing and copies nothing. The first one neither: everything is loaded before.
 step = {"allocations": 0, "copies": 0, "waits": 0, "loads": 0, "launches": 4}
 assert counted(optimizer.step) == step
 assert counted(lambda: optimizer.step(grads)) == step
 scale = cuda.to_device(np.array([2.0], np.float32))
 assert counted(lambda: optimizer.step(grads, scale)) == step
 
-# So it can be captured, and what the graph uses stays when the gradients move or the schedule changes.
+# So it can be captured, and the graph's memory is kept when gradients move or the schedule changes.
 counter("capturing", ctypes.c_int).value = 1
 assert counted(optimizer.step) == step
 counter("capturing", ctypes.c_int).value = 0
@@ -70,7 +70,7 @@ refused(optimizer.step, "a change of schedules cannot take effect while")
 assert counted(optimizer.step)["loads"] == 0, "its kernels are there"
 assert captured == list(optimizer._tensors._captured) != [optimizer._tensors._program]
 
-# Nor may the table of a graph be written to when its program is not in use any more.
+# The table of a graph must not be written to either, even when its program is no longer in use.
 counter("capturing", ctypes.c_int).value = 1
 optimizer.step()
 counter("capturing", ctypes.c_int).value = 0
@@ -79,7 +79,7 @@ optimizer.lr = lk.linear(1.0, 0.0, 6)
 optimizer.step(grads)
 assert optimizer._tensors._table is not table
 
-# Gradients of rows are sorted by launches that are known beforehand: 600 entries by three, of blocks and of two merges.
+# Sparse gradients are sorted by a fixed number of launches: three for 600 entries, for the blocks and two merges.
 pairs = [tuple(map(cuda.to_device, (np.arange(600) % 7, np.ones((600, 4), np.float32)))) for _ in range(3)]
 sparse = lk.SGD([cuda.to_device(np.zeros((7, 4), np.float32))], lr=0.1, momentum=0.9, clip_norm=1.0)
 assert counted(lambda: sparse.bind(pairs[:1]))["waits"] > 0, "the indices were looked at"
@@ -94,7 +94,7 @@ refused(lambda: sparse.step(pairs[1:2]), "gradients cannot move while a CUDA gra
 sparse.step(pairs[1:2])
 assert counted(lambda: sparse.step(pairs[2:])) == {**step_of_rows, "copies": 1}
 
-# Norms of tensors are one more launch; what is not finite is an error that a step waits for, and no graph can.
+# Norms per tensor are one more launch. error_if_nonfinite makes a step wait, which a graph cannot do.
 apart = lk.SGD(arrays(), lr=0.1, momentum=0.9, clip_norm=lk.linear(1.0, 0.5, 9), clip_per="tensor")
 apart.bind(grads)
 assert counted(apart.step) == {**step, "launches": 5}
@@ -103,7 +103,7 @@ checked.bind(grads)
 assert counted(checked.step)["waits"] == 1
 refused(checked.step, "error_if_nonfinite must be False while a CUDA graph is captured")
 
-# Streams of every kind; what reads the device waits for the one that is used.
+# Streams of every kind; a read of the device waits for the stream in use.
 device = Device()
 device.set_current()
 for stream, address in (
@@ -124,12 +124,12 @@ try:
 except TypeError as error:
     assert str(error).endswith("or the address of one; got str")
 
-# A table is one launch; the plans of the last ones are there already.
+# A table is one launch; recent plans are cached on the device.
 schedule, out = lk.cosine(0.1, 0.0, 50), cuda.to_device(np.zeros(100))
 schedule.table(100, out=out)
 assert counted(lambda: schedule.table(100, out=out)) == {"allocations": 0, "copies": 0, "waits": 0, "loads": 0, "launches": 1}
 
-# State goes back and forth; every context that was entered has been left.
+# State is saved and loaded; every context that was entered has been left.
 optimizer.load_state_dict(optimizer.state_dict())
 assert counter("context_depth", ctypes.c_int).value == depth
 print("done")

@@ -1,6 +1,6 @@
-"""Every kernel of lrkern.cuda as PTX, on a machine without a GPU; and what its text tells.
+"""Every kernel of lrkern.cuda as PTX, without a GPU, and statistics of its text.
 
-What is looked at is what runs: what the compiler in use makes for launches, on the device of `stand_in`.
+The PTX is what runs: the compiler in use makes it for launches on the device of `fake_device`.
 """
 
 from __future__ import annotations
@@ -9,18 +9,18 @@ import collections
 import re
 from functools import cache
 
+import fake_device  # before a compiler looks for a driver
 import numpy as np
-import stand_in  # before a compiler looks for a driver
 
 # isort: split
 from cuda.bindings import nvjitlink
 
-from lrkern.cuda import _arrays, _elements, _kernels, _norms, _plans, _rows, _scalars
+from lrkern.cuda import _arrays, _elements, _kernels, _norms, _plans, _rows, _step_scalars
 from lrkern.cuda._platform import types
 from lrkern.rules import FAMILIES
 
 CAPABILITIES = (8, 0), (9, 0, "a")
-"""Of architectures; the last one is that of the device."""
+"""Compute capabilities; the last one is the device's."""
 
 F32, F64, BF16, F16 = _elements.FLOAT32, _elements.FLOAT64, _elements.BFLOAT16, _elements.FLOAT16
 I64, U64 = types.int64, types.uint64
@@ -32,7 +32,7 @@ STATES = {"sgd": 0, "sgd_momentum": 1, "adam": 2, "amsgrad": 3, "lion": 1, "rmsp
 
 
 def layout(rule, storage=F32, **others):
-    """Everything stored alike, but for what is said otherwise."""
+    """One storage type for all arrays, except for `others`."""
     count = STATES[rule]
     given = {
         "param": storage,
@@ -89,11 +89,11 @@ def signatures():
     found["merge"] = _rows.merge, (INTS2, INTS2, I64)
     for name in FAMILIES:
         arrays = INTS2, FLOATS2, FLOATS, INTS, FLOATS2, INTS, FLOATS2, types.float32[:, ::1], FLOATS2, I64
-        found[f"scalars-{name}"] = _scalars.make_scalars(name), arrays
+        found[f"scalars-{name}"] = _step_scalars.make_scalars(name), arrays
     arrays = INTS, FLOATS, U64[::1], INTS2, FLOATS2, FLOATS2, FLOATS, *PLANS, types.float64, I64
-    found["advance"] = _scalars.advance, arrays
+    found["advance"] = _step_scalars.advance, arrays
     found["judge_scale"] = _norms.judge_scale, (FLOATS2, INTS2)
-    found["set_factors"] = _scalars.set_factors, (FLOATS, INTS2, FLOATS2, FLOATS2)
+    found["set_factors"] = _step_scalars.set_factors, (FLOATS, INTS2, FLOATS2, FLOATS2)
     found["take_norms"] = _norms.take_norms, (INTS3, FLOATS2)
     for carrier in (np.float32, np.float64):
         found[f"table-{carrier.__name__}"] = _plans.make_table(carrier), (*PLANS, I64, I64, I64)
@@ -109,22 +109,22 @@ SIGNATURES = signatures()
 
 @cache
 def _library(name):
-    return stand_in.COMPILER.compiled(*SIGNATURES[name])
+    return fake_device.COMPILER.compiled(*SIGNATURES[name])
 
 
 @cache
 def ptx(name, capability):
-    """The text."""
-    return stand_in.COMPILER.ptx(_library(name), capability, arch(capability))
+    """The PTX text of a kernel."""
+    return fake_device.COMPILER.ptx(_library(name), capability, arch(capability))
 
 
 def arch(capability):
-    """Its name."""
+    """The name of an architecture."""
     return "sm_" + "".join(map(str, capability))
 
 
 def assembled(name, capability):
-    """What the assembler tells of a kernel: (registers of a thread, bytes of its stack, bytes spilled)."""
+    """The assembler's report on a kernel: (registers per thread, bytes of stack, bytes spilled)."""
     text = ptx(name, capability).encode()
     linker = nvjitlink.create(2, [f"-arch={arch(capability)}", "-verbose"])
     nvjitlink.add_data(linker, nvjitlink.InputType.PTX, text, len(text), name)
@@ -138,7 +138,7 @@ def assembled(name, capability):
 
 @cache
 def instructions(text):
-    """How often each instruction is there, by its full name."""
+    """The number of each instruction, by its full name."""
     found = collections.Counter()
     for line in text.splitlines():
         words = re.sub(r"^\s*@!?%p\d+\s+", "", line).split()

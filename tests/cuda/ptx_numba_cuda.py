@@ -1,4 +1,4 @@
-"""What tests ask of numba-cuda: see `stand_in` and `ptx`."""
+"""Helpers of tests for numba-cuda: see `fake_device` and `ptx`."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def listen(note):
 
 
 def compiled(kernel, arguments):
-    """What PTX of any capability is made of, which takes longer than all of it."""
+    """The intermediate form from which PTX of any capability is made; making it takes longest."""
     return kernel.compile(arguments)._codelibrary
 
 
 def ptx(library, capability, name):
-    """The text."""
+    """The PTX text."""
     return library.get_asm_str(cc=capability)

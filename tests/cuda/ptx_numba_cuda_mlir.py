@@ -1,4 +1,4 @@
-"""What tests ask of numba-cuda-mlir: see `stand_in` and `ptx`."""
+"""Helpers of tests for numba-cuda-mlir: see `fake_device` and `ptx`."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def listen(note):
 
 
 def compiled(kernel, arguments):
-    """What PTX of any capability is made of, which takes longer than all of it."""
+    """The intermediate form from which PTX of any capability is made; making it takes longest."""
     return kernel.compile(types.void(*arguments)).metadata
 
 
 def ptx(metadata, capability, name):
-    """The text, without functions that kernels had inlined: they are compiled all the same."""
+    """The PTX text, without functions that were inlined into kernels: the compiler emits them anyway."""
     options = {**metadata["targetoptions"], "chip": name}
     text = mlir_optimization.get_ptx(SimpleNamespace(metadata={**metadata, "ptx": None}), options)
     return re.sub(r"^\.visible \.func .*?^\}$", "", text, flags=re.M | re.S)

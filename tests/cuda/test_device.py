@@ -1,7 +1,7 @@
 """The CUDA backend without a GPU: its bits are those of the C kernels.
 
 All of it runs in numba-cuda's simulator, where kernels are Python, and blocks and chunks are small (`_platform.THREADS`,
-`CHUNK`), so that few elements make many chunks. And compiled, by either compiler, on the device of `stand_in`.
+`CHUNK`), so that few elements make many chunks. And compiled, by either compiler, on the device of `fake_device`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from stand_in import DEVICE  # before a compiler looks for a driver
+from fake_device import DEVICE  # before a compiler looks for a driver
 
 # isort: split
 from concurrency import Pause, assert_locked
@@ -112,7 +112,7 @@ def test_lars_where_a_norm_is_zero_or_tiny(convention):
 
 
 def test_remainders_of_parameters_written_from_outside():
-    """They make no NaN of a zero, and can be forgotten."""
+    """Remainders make no NaN of a zero, and can be forgotten."""
     p = np.ones(40, BF16)
     device = on_device(p)
     opt = lk.SGD([device], lr=2.0**-12, rounding="split", ema=0.5)
@@ -148,7 +148,7 @@ def test_copies_are_made_with_the_optimizer(rounding):
 
 @pytest.mark.parametrize("rounding", ["nearest", "split"])
 def test_nan_infinities_and_denormals(rounding):
-    """NaN is not equal to itself: compilers have been wrong about that. None is made here, whose sign devices differ about."""
+    """NaN != NaN, which compilers have got wrong. No NaN is created here: its sign depends on the device."""
     values = np.array([math.nan, math.inf, -math.inf, 0.0, -0.0, 1e-40, 3e38, 6e-8, -1e-7, 65519.0, 65520.0, 1.0], np.float32)
     params, copies = np.resize(values, 37).astype(BF16), np.zeros(37, np.float16)
     compare("SGD", [params], [[np.resize(values[6:], 37)]], lr=1e-3, copy_to=[copies], rounding=rounding)
@@ -236,7 +236,7 @@ def test_groups_with_options_of_their_own():
 
 
 def test_the_schedule_goes_on_without_the_host():
-    """What a captured graph would replay: the launches of one step, again and again."""
+    """Repeats the launches of one step, as a captured graph would."""
     rng = np.random.default_rng(10)
     param, grad = rng.standard_normal(9).astype(np.float32), rng.standard_normal(9).astype(np.float32)
     lr, momentum = lk.cosine(0.1, 0.0, 6).warmup(2), lk.linear(0.8, 0.9, 8)
@@ -257,7 +257,7 @@ def test_the_schedule_goes_on_without_the_host():
 
 @pytest.mark.skipif(DEVICE is None, reason="the simulator captures nothing")
 def test_a_captured_graph_follows_the_schedule(order):
-    """All launches of one step, with the arguments that they had when they were captured."""
+    """All launches of one step, with their arguments at capture."""
     steps = 10_000 if order == "forwards" else 300
     rng = np.random.default_rng(16)
     param, grad = rng.standard_normal(9).astype(np.float32), rng.standard_normal(9).astype(np.float32)
@@ -389,7 +389,7 @@ def test_checkpoints_and_averages_that_begin(tmp_path):
     late.load_state_dict(opt.state_dict())
     assert (late.state_dict()["ema_params"]["a"] == 2).all()
     host = lk.AdamW({"a": np.zeros((3, 4), np.float32), "b": np.zeros((3, 4), np.float32)}, lr=0.5)
-    host.load(tmp_path / "file", parameters=True)  # a file knows no backend
+    host.load(tmp_path / "file", parameters=True)  # files do not depend on the backend
     assert host.state_dict()["exp_avgs"]["b"].tobytes() == opt.state_dict()["exp_avgs"]["b"].tobytes()
 
 
@@ -415,7 +415,7 @@ def test_a_group_that_comes_later_and_one_that_is_frozen():
     assert [bits(one.array) for one in (a, b)] == [bits(one.array) for one in (c, d)]
     assert pickled(opt) == pickled(both)
     assert (opt.count, opt.grad_norm) == (both.count, both.grad_norm)
-    assert repr(opt).startswith("<AdamW: 2 arrays of ")  # a device is not asked for the count
+    assert repr(opt).startswith("<AdamW: 2 arrays of ")  # without the count, which would have to be read from the device
 
 
 def test_step_functions():
@@ -516,8 +516,8 @@ def bad_calls():
     yield "host gradient", TypeError, "on a CUDA device", lambda: lk.SGD([good], lr=1.0).step([np.ones(4, np.float32)])
     yield "rows of lr", ValueError, "lr must be one number, or", lambda: lk.SGD([good], lr=np.ones(3))
     yield "function", TypeError, "lr must be a number or a Schedule on a CUDA", lambda: lk.SGD([good], lr=lambda t: 0.1)
-    yield "rows of LAMB", TypeError, "LAMB takes no gradients of rows", lambda: lk.LAMB([good]).step([(other, other)])
-    yield "nothing to bind", ValueError, "grads must have an array at least", lambda: lk.SGD([good], lr=1.0).bind([None])
+    yield "rows of LAMB", TypeError, "LAMB needs dense gradients for its norms", lambda: lk.LAMB([good]).step([(other, other)])
+    yield "nothing to bind", ValueError, "grads must contain at least one array", lambda: lk.SGD([good], lr=1.0).bind([None])
     yield "overlap", ValueError, "must not share memory", lambda: lk.SGD([good, Foreign(good.array)], lr=1.0)
     yield "read-only", ValueError, "writable", lambda: lk.SGD([Foreign(good.array, writable=False)], lr=1.0)
     yield "integers", TypeError, "float64, float32", lambda: lk.SGD([Foreign(np.ones(3, np.int32))], lr=1.0)
@@ -575,7 +575,7 @@ class Managed(ctypes.Structure):
 
 
 class Exported:
-    """An array that only DLPack knows, bfloat16 on a device."""
+    """An array with DLPack only: bfloat16 on a device."""
 
     def __init__(self, array):
         self.copy = on_device(array)
@@ -600,7 +600,7 @@ def test_dlpack():
 
 
 def test_the_page_about_cuda(capsys):
-    """Its blocks run, and print what their comments say."""
+    """The page's code blocks run and print what their comments say."""
     text = (Path(__file__).parents[2] / "docs" / "cuda.md").read_text()
     blocks = re.findall(r"^```python cuda\n(.*?)^```", text, re.S | re.M)
     namespace = {}
@@ -616,7 +616,7 @@ def test_the_page_about_cuda(capsys):
 
 
 def test_norms_of_groups_and_tensors():
-    """float64 tensors among them whose squares leave the range, so that norms are taken of elements of another size."""
+    """float64 tensors whose squares overflow or underflow, so that norms are computed from scaled elements."""
     rng = np.random.default_rng(17)
     sizes, scales = [3, 0, 1030, CHUNK + 3, 5], [1.0, 1.0, 1e-3, 10.0, 0.0]
     for per in ("group", "tensor"):
@@ -674,7 +674,7 @@ def test_groups_without_adaptation(name):
 
 
 def test_limits_that_change():
-    """From none to a number, to a schedule, and back: each time the program that is needed."""
+    """From None to a number, to a schedule and back: each time the right program runs."""
     rng = np.random.default_rng(20)
     p, g = make(rng, [9, 70], np.float32), make(rng, [9, 70], np.float32)
     here, there, given = [one.copy() for one in p], [on_device(one) for one in p], [on_device(one) for one in g]
@@ -714,7 +714,7 @@ def test_a_captured_graph_follows_the_limit():
 @pytest.mark.filterwarnings("ignore:.*overflow encountered")  # of the simulator, which adds with NumPy
 @pytest.mark.parametrize("bad", [math.inf, math.nan])
 def test_what_is_not_finite_is_an_error(bad):
-    """The same as in C, word for word; rows that are infinite when they are summed are among it."""
+    """The same errors as in C, including rows that overflow when summed."""
     rng = np.random.default_rng(22)
     shapes = [(5,), (3, 4), (4, 2)]
     params = [

@@ -1,4 +1,4 @@
-"""The emulator does what the PTX ISA says, and notices what a GPU would stumble over."""
+"""The emulator follows the PTX ISA and detects invalid accesses, races and divergent barriers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CHECK = ctypes.CFUNCTYPE(None, ctypes.c_uint64, ctypes.c_size_t, ctypes.c_char_
 
 
 class Kernel(ctypes.Structure):
-    """What the stand-in for the driver gets."""
+    """A kernel, as the fake driver gets it."""
 
     _fields_ = (("launch", ctypes.c_void_p), ("parameters", ctypes.c_int))
 
@@ -272,7 +272,7 @@ def test_what_is_not_known_is_an_error(line, tmp_path):
 PROGRAM = """
 import sys
 import numpy as np
-import stand_in
+import fake_device
 from lrkern.cuda._platform import cuda
 
 @cuda.jit
@@ -292,4 +292,4 @@ def test_an_access_beyond_an_array_ends_the_process(tmp_path):
     command = [sys.executable, "-W", "ignore", "-c", PROGRAM]
     found = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
     assert found.returncode < 0
-    assert "stand-in: ld.global.f64: 8 bytes at" in found.stderr
+    assert "fake driver: ld.global.f64: 8 bytes at" in found.stderr

@@ -1,4 +1,4 @@
-"""What lrkern.cuda does on the host: with the compiler itself, not a simulator, on a stand-in for the driver (driver.c)."""
+"""The host side of lrkern.cuda, with the real compiler on a fake driver (driver.c), not in the simulator."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""Arrays on a device that are not what they should be, or not where they were. See `tests/steps/test_misuse.py`."""
+"""Device arrays that are invalid, or whose memory has moved. See `tests/steps/test_misuse.py`."""
 
 from __future__ import annotations
 
 import dlpack
 import numpy as np
 import pytest
-from stand_in import DEVICE  # before a compiler looks for a driver
+from fake_device import DEVICE  # before a compiler looks for a driver
 
 # isort: split
 from device_steps import MARKS, Foreign, bits, in_either_order, on_device  # noqa: F401
@@ -19,7 +19,7 @@ ONES = np.ones((4, 2), np.float32)
 
 
 class Movable(Foreign):
-    """A tensor whose memory can be another one later, as torch's."""
+    """A tensor whose memory can be replaced, like torch's."""
 
     def data_ptr(self):
         return self.array.ctypes.data
@@ -63,7 +63,7 @@ def test_arrays_without_memory():
 
 
 class Capsule:
-    """What says it is on a device, and gives something."""
+    """An object that claims to be on a device."""
 
     def __init__(self, give):
         self.give, self.stranger = give, dlpack.Stranger(ONES.copy())
@@ -77,7 +77,7 @@ class Capsule:
 
 @pytest.mark.parametrize("give", [nonsense, used, lambda _: None, lambda _: 3, lambda stranger: stranger.__dlpack__()])
 def test_capsules(give):
-    """The last one is of an array that is not there."""
+    """The last capsule holds a CPU array."""
     opt = lk.SGD([on_device(ONES)], 0.5)
     for call in (lambda: lk.SGD([Capsule(give)], 0.5), lambda: opt.bind([Capsule(give)]), lambda: opt.step([Capsule(give)])):
         with pytest.raises(TypeError, match=r"^SGD: (params|grads)\[0\] (must be an array of|cannot be used)"):
@@ -87,7 +87,7 @@ def test_capsules(give):
 
 @pytest.mark.parametrize("row", [4, 50, -1, 2**63 - 1, -(2**63)])
 def test_rows_that_there_are_not(row):
-    """Seen by `bind` on the CPU; by a step on the device, and told by whatever reads it next."""
+    """`bind` refuses them on the CPU; on the device a step detects them, and the next read raises."""
     param, indices = on_device(ONES), on_device(np.array([1, row]))
     opt = lk.SGD([param], 0.5)
     grad = indices, on_device(ONES[:2])

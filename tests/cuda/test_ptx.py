@@ -1,4 +1,4 @@
-"""Every kernel compiles to PTX for every architecture, and its text is what was meant. Needs no GPU."""
+"""Every kernel compiles to PTX for every architecture, with the expected instructions. Needs no GPU."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MOST_REGISTERS = {
 
 
 def is_kept_in_memory(name):
-    """Whether the compiler fails to keep a small array in registers: the sum of a row's gradients, which a loop adds to."""
+    """Whether the compiler fails to keep a small array in registers: the sum of a row's gradients, updated in a loop."""
     return chosen() == "numba-cuda-mlir" and "sparse" in name
 
 
@@ -50,7 +50,7 @@ def test_every_kernel_compiles_without_local_memory_and_calls(name, capability):
 
 @pytest.mark.parametrize("name", ptx.SIGNATURES)
 def test_the_assembler_has_registers_enough(name):
-    """65,536 of them: with no more than 64 each, 1024 threads of a multiprocessor have loads on their way."""
+    """A multiprocessor has 65,536 registers: with at most 64 each, 1024 threads are resident and hide latency."""
     registers, stack, spilled = ptx.assembled(name, ptx.CAPABILITIES[-1])
     assert stack <= (32 if is_kept_in_memory(name) else 0)
     assert spilled == 0
@@ -59,7 +59,7 @@ def test_the_assembler_has_registers_enough(name):
 
 @pytest.mark.parametrize("name", ptx.SIGNATURES)
 def test_nothing_is_left_to_fuse(name, capability):
-    """ptxas may fuse a product into a sum where neither says how to round: then bits would depend on its mood."""
+    """ptxas may fuse a product and a sum that have no rounding modifier: bits would depend on the compiler."""
     products = set()
     lines = re.findall(r"^\s*(?:@!?%p\d+\s+)?([\w.]+)\s+(%\w+), (.*);$", ptx.ptx(name, capability), re.M)
     for _ in range(3):  # once around every loop
@@ -79,7 +79,7 @@ def test_no_double_arithmetic_in_float32_steps(name, capability):
 
 @pytest.mark.parametrize("name", FLOAT32_STEPS + FLOAT64_STEPS)
 def test_memory_is_read_and_written_16_bytes_at_a_time(name, capability):
-    """As many wide accesses as the arrays take, each with as many elements as the narrowest one has in 16 bytes."""
+    """The expected number of wide accesses; elements per access are those of the narrowest array in 16 bytes."""
     layout = ptx.LAYOUTS[name.removeprefix("step-")]
     found = ptx.instructions(ptx.ptx(name, capability))
     average = [ptx.F64 if layout.t is np.float64 else ptx.F32] if layout.ema else []

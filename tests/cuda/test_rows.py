@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from stand_in import DEVICE  # before a compiler looks for a driver
+from fake_device import DEVICE  # before a compiler looks for a driver
 
 # isort: split
 from device_steps import BF16, MARKS, Foreign, bits, compare, gradient, in_either_order, make, on_device, pickled  # noqa: F401
@@ -41,7 +41,7 @@ RULES = {
 
 @pytest.mark.parametrize("name", [name if name == "AdamW" else pytest.param(name, marks=in_simulator) for name in RULES])
 def test_every_rule_with_all_options(name):
-    """Pairs and arrays in one list, for tensors that may have none; one step has an infinity."""
+    """Pairs, arrays and None in one list; one step has an infinity."""
     rng = np.random.default_rng(1)
     shapes = [(9, 5), (30,), (4, 6), (6, 0), (3, 8)]
     params = make(rng, shapes, np.float32)
@@ -58,7 +58,7 @@ def test_every_rule_with_all_options(name):
 @in_simulator
 @pytest.mark.parametrize("rounding", ["stochastic", "split"])
 def test_storages_and_integers(rounding):
-    """All mixed in one list; uint64 takes the place of int64, and steps of bytes are any."""
+    """All storage types in one list, with uint64 indices and arbitrary strides."""
     rng = np.random.default_rng(2)
     halves = BF16 if rounding == "split" else np.float16
     stored = [(np.float32, BF16), (BF16, BF16), (np.float64, np.float32), (halves, np.float16), (np.float64, np.float64)]
@@ -75,7 +75,7 @@ def test_storages_and_integers(rounding):
 
 @pytest.mark.parametrize("width", [1, 3, 8, 64, 1030])
 def test_widths(width):
-    """Norms take each row by itself; rows are read 16 bytes at a time where they are that long."""
+    """Norms are summed row by row; rows are read 16 bytes at a time if they are long enough."""
     rng = np.random.default_rng(3)
     params = make(rng, [(4, width)], np.float32)
     for offset in (0, 8) if width == 8 else (0,):
@@ -94,14 +94,14 @@ ORDERS = {
 
 @pytest.mark.parametrize("case", ORDERS)
 def test_orders(case):
-    """Rows are added as they come: of these numbers, no two orders have the same sum."""
+    """Rows are added in their order: for these numbers, every order has another sum."""
     indices = np.array(ORDERS[case])
     values = np.array([(-1.0) ** k * 3.0 ** (k % 17) for k in range(len(indices))], np.float32)
     compare("SGD", [np.zeros(4 * THREADS, np.float32)], [[(indices, values)]] * 2, lr=1.0, momentum=0.5)
 
 
 def test_random_orders():
-    """Of several tensors at once, in two steps with other numbers of entries."""
+    """For several tensors at once, in two steps with different numbers of entries."""
     rng = np.random.default_rng(4)
     shapes = [(6, 1), (5,), (1, 2), (50, 1)]
     steps = [[pair(rng, s, k) for s, k in zip(shapes, entries, strict=True)] for entries in ((20, 1, 9, 40), (3, 0, 2, 70))]
@@ -109,7 +109,7 @@ def test_random_orders():
 
 
 def test_indices_in_any_direction():
-    """Looked at by `bind`, too."""
+    """`bind` checks them, too."""
     there, indices = on_device(np.zeros((6, 1), np.float32)), on_device(np.array([0, 5, 2, 5, 1]))
     opt = lk.SGD([there], lr=1.0)
     opt.bind([(Foreign(indices.array[::-2], owner=indices), on_device(np.array([[1.0], [2.0], [4.0]], np.float32)))])
@@ -150,7 +150,7 @@ def test_groups():
 
 
 def replay(optimizer):
-    """What a captured graph does: the launches of one step."""
+    """The launches of one step, as in a captured graph."""
     if DEVICE is None:
         optimizer._tensors._program(0, 1.0, 0)
     else:
@@ -158,7 +158,7 @@ def replay(optimizer):
 
 
 def test_what_is_written_over_is_followed():
-    """By captured graphs and by steps in between. The table stays as it was."""
+    """By captured graphs and by steps in between; the table is unchanged."""
     rng = np.random.default_rng(7)
     param, (indices, values) = make(rng, [(7, 3)], np.float32)[0], pair(rng, (7, 3), 2 * THREADS + 3)
     here, there, bound = param.copy(), on_device(param), (on_device(indices), on_device(values))
@@ -196,7 +196,7 @@ def test_the_table_is_made_anew_for_another_number_of_entries():
 
 
 def test_indices_that_are_no_rows():
-    """Nothing is written and nothing counted; who reads the device is told, once, how many steps it was."""
+    """Nothing is written or counted; the next read of the device reports once how many steps there were."""
     rng = np.random.default_rng(8)
     shapes = {"a": (2, 3), "b": (4, 2), "c": (5,)}
     params = {name: on_device(rng.standard_normal(shape)) for name, shape in shapes.items()}
@@ -211,7 +211,7 @@ def test_indices_that_are_no_rows():
         return pickled(opt), opt.grad_norm, [bits(one.array) for one in written]
 
     state, before = opt.state_dict(), everything()
-    message = r"^SGD: grads\['b'\]\[0\] must be rows in 0..3; got others in the last of 2 steps that have written nothing$"
+    message = r"^SGD: grads\['b'\]\[0\] must be rows in 0..3; got out-of-range indices; steps discarded: 2$"
     reads = (lambda: opt.count, lambda: opt.skipped, lambda: opt.grad_norm, lambda: opt.lr, opt.state_dict)
     for read, index in zip(reads, (-1, 4, 5, -(2**63), 2**63 - 1), strict=True):
         grads["b"][0].array[3] = index
@@ -314,9 +314,9 @@ def test_bad_pairs(case):
 
 def test_where_pairs_do_not_fit():
     good, grad = on_device(np.ones((4, 2), np.float32)), (ROWS, VALUES)
-    with pytest.raises(TypeError, match=r"LARS: grads.0. must be an array: LARS takes no gradients of rows"):
+    with pytest.raises(TypeError, match=r"LARS: grads.0. must be an array: LARS needs dense gradients for its norms"):
         lk.LARS([good], lr=1.0).step([grad])
-    with pytest.raises(ValueError, match="only where its parameter is C-contiguous and has rows"):
+    with pytest.raises(ValueError, match="only if its parameter is C-contiguous and has rows"):
         lk.SGD([Foreign(np.ones((2, 4), np.float32).T)], lr=1.0).step([grad])
     opt = lk.SGD([good, on_device(good.array)], lr=1.0, zero_grad=True)
     with pytest.raises(ValueError, match=r"grads.0. and grads.1. must not share memory"):

@@ -1,4 +1,4 @@
-"""What holds for every dialect: documented, with examples that run; ordinary schedules; no peer needed; clear errors."""
+"""Every dialect is documented with examples that run, returns ordinary schedules, needs no peer, and has clear errors."""
 
 import ast
 import doctest
@@ -116,7 +116,7 @@ EXTREME += [float("nan"), float("inf"), -float("inf")]
 
 @pytest.mark.parametrize("dialect", sorted({module for module, _, _ in CALLS}))
 def test_errors_name_an_argument(dialect):
-    """Every argument of every example replaced by what it can hardly be: the error is of the function, and of an argument."""
+    """Every argument of every example is replaced by an invalid one: the error names the function and an argument."""
     names = {**vars(lk), **vars(importlib.import_module(dialect))}
     for module, name, call in CALLS:
         function = names.get(name)
@@ -137,7 +137,7 @@ def test_errors_name_an_argument(dialect):
                 except (TypeError, ValueError) as error:
                     before, _, text = str(error).partition(": ")
                     assert before == f"{dialect.removeprefix('lrkern.dialects.')}.{name}", (parameter, value, error)
-                    told = {*parameters, "min_lr", "min_lr_rate"}  # these are told of by transformers.get_scheduler
+                    told = {*parameters, "min_lr", "min_lr_rate"}  # named in errors of transformers.get_scheduler
                     assert any(re.search(rf"\b{one}\b", text) for one in told), (name, parameter, value, error)
 
 

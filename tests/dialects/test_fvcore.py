@@ -78,13 +78,13 @@ def test_composite():
         ["rescaled", "fixed", "fixed", "rescaled"],
         steps=N,
     )
-    # 0.2 and 0.3 are no exact fifths: the children are squeezed by the floats, whose sum is 1 within 2^-53
+    # 0.2 and 0.3 are not exact in float64: the children are scaled by floats whose sum is 1 within 2^-53
     checks.assert_follows(s, composite, range(N + 20), moved=Fraction(N, 2**50))
     checks.assert_ordinary(s)
 
 
 def test_parts_that_end_between_steps():
-    """Thirds of 100 steps: each child begins a little late, with what it has by then."""
+    """Thirds of 100 steps: each child starts between two steps, so its first step is slightly past its start."""
     line = F.LinearParamScheduler(0.0, 1.0, steps=100)
     s = F.CompositeParamScheduler([line] * 3, [1 / 3, 1 / 3, 1 / 3], ["rescaled"] * 3, steps=100)
     for t in range(100):

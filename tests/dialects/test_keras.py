@@ -91,7 +91,7 @@ def test_published():
 
 
 def test_boundaries_hold_at_themselves_alone():
-    """ "After step 3" begins at once, not at step 4; a decay that has come to its end goes on at once over twice the steps."""
+    """A new value holds right after step 3, not from step 4; a finished decay restarts right away with twice the steps."""
     s = K.PiecewiseConstantDecay([3], [1.0, 0.1])
     assert s([3, 3.001, 3.5, 4]).tolist() == [1.0, 0.1, 0.1, 0.1]
     s = K.PolynomialDecay(1.0, 10, 0.0, cycle=True)

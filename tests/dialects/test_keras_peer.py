@@ -62,7 +62,7 @@ def test_random_arguments(seed):
     compare("CosineDecay", a, steps, alpha, terms=a)
     compare("CosineDecay", b, steps, alpha, warmup_target=a, warmup_steps=int(rng.integers(1, 40)), terms=a + b)
     compare("CosineDecayRestarts", a, steps, 1.0, float(rng.uniform(0.5, 1.2)), alpha, terms=a)
-    # where the cycles grow keras takes logarithms; a factor that is no nice number has no restart on a step
+    # for growing cycles keras uses logarithms; with an arbitrary factor no restart falls on a step
     compare(
         "CosineDecayRestarts", a, max(steps, 3), float(rng.uniform(1.1, 2.5)), float(rng.uniform(0.5, 1.2)), alpha, terms=20 * a
     )

@@ -164,7 +164,7 @@ def test_formula(schedule, formula, steps):
 
 
 def test_sequential():
-    """Each goes on from the rate of the one before, with its step 1; tokens as well as steps."""
+    """Each continues from the rate of the previous one, with its step 1; in tokens as well as in steps."""
     unit = 10**9
     warm, fall = partial(O.ConstantWithWarmup, warmup=2 * unit), partial(O.CosWithWarmup, warmup=0, alpha_f=0.2)
     last = partial(O.LinearWithWarmup, warmup=0, alpha_f=0.0)

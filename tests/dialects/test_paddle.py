@@ -1,4 +1,4 @@
-"""dialects.paddle against its formulas; where they are torch's, against dialects.torch, which is tested by itself."""
+"""dialects.paddle against its formulas, or, where they are torch's, against dialects.torch, which has its own tests."""
 
 from fractions import Fraction
 from math import ceil

@@ -28,7 +28,7 @@ STEPS = 200
 
 
 def by_call(scheduler, base, told):
-    """The rates of steps 1, 2, ...: after so many calls; `told`: the step is handed over, and 0 is one."""
+    """The rates after 1, 2, ... calls; `told`: the step is passed to the call, starting at 0."""
     optimizer, rates = SimpleNamespace(param_groups=[{"lr": base}]), []
     for t in range(STEPS):
         scheduler(optimizer, t) if told else scheduler(optimizer)

@@ -57,7 +57,7 @@ def test_the_examples_of_every_dialect(module, name, call):
     try:
         wanted = eval(ast.unparse(call), {**vars(lk), **vars(module)})
     except NameError:
-        return  # the example goes on from earlier lines
+        return  # the example depends on earlier lines
     if "lambda" in text:
         with pytest.raises(ValueError, match=r"^parse: 'lambda' is not allowed here"):
             lk.parse(text)

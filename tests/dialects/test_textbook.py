@@ -1,4 +1,4 @@
-"""dialects.textbook against the formulas as they are written."""
+"""dialects.textbook against the published formulas."""
 
 from fractions import Fraction
 

@@ -30,7 +30,7 @@ def run(name, times, base, *args, **kwargs):
 
 def compare(name, base, *args, terms=0.0, ours=None, **kwargs):
     what = f"{name}({base!r}, {args}, {kwargs})"
-    # noise is drawn, and functions are asked, for whole steps: there is nothing to compare between them
+    # noise is drawn and functions are called for integer steps only
     whole = "noise_range_t" in kwargs or callable(kwargs.get("decay_fn"))
     times = list(range(STEPS)) if whole else checks.times(what, STEPS)
     got = checks.at(getattr(M, name)(base, *args, **kwargs, **(ours or {})), times)

@@ -60,7 +60,7 @@ def enter():
         T.ChainedScheduler([T.ConstantLR(0.1, 0.5, 4), T.ExponentialLR(0.1, 0.9), T.StepLR(0.1, 3)], 0.1),
         lambda t: b * (exact(0.5) if t < 4 else 1) * checks.power(exact(0.9), t) * exact(0.1) ** (t // 3),
     )
-    # lr_lambda is asked at whole steps; between two the value of the first holds
+    # lr_lambda is called at integer steps; between two, the value of the first holds
     case(T.LambdaLR(0.1, lambda t: 0.95**t, 200), lambda t: real(0.1 * 0.95 ** math.floor(t)))
     case(T.LambdaLR(0.1, lk.inverse_sqrt(1.0, 10)), lambda t: real(0.1) / mp.sqrt(real(1 + Fraction(t, 10))))
 
@@ -86,7 +86,7 @@ def cyclic():
         ({"mode": "triangular2"}, lambda cycle, t: Fraction(1, 2 ** (cycle - 1))),
         ({"mode": "exp_range", "gamma": 0.97}, lambda cycle, t: checks.power(exact(0.97), t)),
         ({"scale_fn": lambda c: 1 / c, "steps": 140}, lambda cycle, t: exact(1 / cycle)),
-        # a function of whole steps is asked at those; between two the value of the first holds
+        # a function of integer steps is called at those; between two, the value of the first holds
         (
             {"scale_fn": lambda t: 0.5**t, "scale_mode": "iterations", "steps": 140},
             lambda cycle, t: exact(0.5) ** math.floor(t),
@@ -146,7 +146,7 @@ enter()
 
 
 def test_one_cycle_has_its_top_between_steps():
-    """pct_start N - 1 = 1.5: the top is there, and step 1.75 is on the way down."""
+    """pct_start N - 1 = 1.5: the peak is there, and step 1.75 is on the way down."""
     s = T.OneCycleLR(0.1, 10, pct_start=0.25)
     assert s(1.5) == 0.1
     assert s(1.75) == pytest.approx(0.1 * (1e-6 / 0.25 + 1 + (1 - 1e-6 / 0.25) * math.cos(math.pi * 0.25 / 7.5)) / 2)
@@ -226,7 +226,7 @@ BAD = [
         ValueError,
         "torch.OneCycleLR: total_steps must be given, or epochs and steps_per_epoch; got None",
     ),
-    # arguments that torch refuses with a ValueError, whatever they are, are refused with one here
+    # all arguments that torch refuses with a ValueError are refused with a ValueError here
     (lambda: T.OneCycleLR(0.1, 2.5), ValueError, "torch.OneCycleLR: total_steps must be an integer >= 1; got 2.5"),
     (lambda: T.OneCycleLR(0.1, None, 1.5, 2), ValueError, "torch.OneCycleLR: epochs must be an integer >= 1; got 1.5"),
     (

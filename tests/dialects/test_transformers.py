@@ -168,12 +168,12 @@ BAD = [
     (
         lambda: H.get_wsd_schedule(0.1, 10, 20, 100, 30),
         ValueError,
-        "transformers.get_wsd_schedule: num_training_steps must be 60, that of all phases, or left out; got 100 (int)",
+        "transformers.get_wsd_schedule: num_training_steps must be 60, the sum of all phases, or omitted; got 100 (int)",
     ),
     (
         lambda: H.get_scheduler("warmup_stable_decay", 0.1, 10, 100, {"num_decay_steps": 20, "num_stable_steps": 30}),
         ValueError,
-        "transformers.get_scheduler: num_training_steps must be 60, that of all phases, or left out; got 100 (int)",
+        "transformers.get_scheduler: num_training_steps must be 60, the sum of all phases, or omitted; got 100 (int)",
     ),
     (lambda: H.get_wsd_schedule(0.1, 1, 3), ValueError, "num_training_steps or num_stable_steps must be given; got None"),
     (lambda: H.get_wsd_schedule(0.1, 5, 6, 10), ValueError, "num_training_steps must be >= 11, warm-up and decay; got 10"),

@@ -1,4 +1,4 @@
-"""lrkern.numba: what its functions refuse, what their caches are made from, and what is said where there is no compiler."""
+"""lrkern.numba: errors of its functions, dependencies of their caches, and the error without a compiler."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def read_only(*shape):
 
 @pytest.mark.parametrize("name", STEPS)
 def test_arguments_are_those_of_the_namesake(name):
-    """In their order, with their defaults, but for what has to be given here."""
+    """The same order and defaults, except for required arguments."""
     mine, theirs = (inspect.signature(one).parameters for one in (getattr(ln, name).py_func, getattr(lk, name)))
     assert [*mine, "backend"] == [*theirs]
     for key, parameter in mine.items():

@@ -195,7 +195,7 @@ def one_step(param, grad, buffer, lr, first):
 BITS = {F64: np.float64, F32: np.float32, BF16: np.uint16, F16: np.int16}
 
 
-VECTORS = [((0,), "C"), ((97,), "C")]  # compiled once; each number of axes and each order is compiled anew
+VECTORS = [((0,), "C"), ((97,), "C")]  # compiled once; other numbers of axes and memory orders are compiled again
 
 
 @pytest.mark.parametrize(
@@ -353,7 +353,7 @@ def test_several_threads_at_once():
 
 
 def test_steps_run_without_the_gil():
-    """While one thread is in a compiled function, another one goes on."""
+    """While one thread is in a compiled function, others run."""
     plan, out = lk.cosine(0.1, 0.0, 10**6).plan(), np.empty(3 * 10**7)
     ln.fill(plan, out[:5], 0)
     assert ticks_during(ln.fill, plan, out, 0) > 5

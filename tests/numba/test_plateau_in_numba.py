@@ -33,7 +33,7 @@ def test_rules_are_those_of_c():
 def metrics_for(options, runs, steps):
     metrics = losses(runs, steps, len(str(options)))
     if options.get("window"):
-        metrics[::2] = np.nan_to_num(metrics[::2], nan=0.5, posinf=2.0, neginf=0.1)  # a NaN stays in a sum for ever
+        metrics[::2] = np.nan_to_num(metrics[::2], nan=0.5, posinf=2.0, neginf=0.1)  # a NaN never leaves a running sum
     return metrics
 
 
@@ -162,7 +162,7 @@ def test_random_calls(call):
 
 @njit(parallel=True, fastmath=True)
 def rates(metrics):
-    """Each run by a thread of its own; a state that one has gone on from is as it was."""
+    """One thread per run; `plateau_update` does not change the given state."""
     out, again = np.empty(metrics.shape), np.empty(len(metrics))
     for run in prange(len(metrics)):
         state = ln.plateau_start(0.1, dialect="transformers", window=4, patience=1, min_lr=0.05, factor=0.8)
@@ -192,14 +192,14 @@ WRONG = [
 
 @pytest.mark.parametrize(("dialect", "argument"), WRONG)
 def test_errors_are_those_of_plateau(dialect, argument):
-    """Word for word, but for what came."""
+    """The same text without the offending value."""
     name, value = argument
     given = all_options(dialect, {}) | {name: value}
     with pytest.raises(ValueError, match=f"^plateau: {name} must be") as found:
         ln.plateau_start(0.1, dialect=dialect, **given)
     with pytest.raises((TypeError, ValueError)) as expected:
         lk.plateau(np.ones(3), 0.1, dialect=dialect, **{name: value})
-    assert str(expected.value).startswith(f"{found.value}") or name == "cooldown"  # where the upper bound is told only if met
+    assert str(expected.value).startswith(f"{found.value}") or name == "cooldown"  # names its upper bound only if exceeded
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ class List:
 
 
 class Dict:
-    """What has keys and is no Mapping, like torch's ParameterDict."""
+    """Has keys but is not a Mapping, like torch's ParameterDict."""
 
     def __init__(self, **arrays: Any) -> None:
         self.arrays = arrays
@@ -47,7 +47,7 @@ class Dict:
 
 
 class Tensor:
-    """A tensor of another library, of which only this is asked: how many elements it has."""
+    """A tensor of another library, of which only the number of elements is read."""
 
     def __init__(self, *values: float) -> None:
         self.values = values
@@ -107,18 +107,18 @@ def test_what_has_keys() -> None:
 @pytest.mark.parametrize(
     ("params", "error", "message"),
     [
-        ([], ValueError, "params must have an array at least; got an empty list"),
-        ((), ValueError, "params must have an array at least; got an empty list|tuple"),
-        ({}, ValueError, "params must have an array at least; got an empty dict"),
-        (iter([]), ValueError, "params must have an array at least; got an iterator that gives none: has it been used up"),
-        ([{"params": []}], ValueError, "params must have an array at least; got groups without any"),
-        ([{"params": [np.ones(1)]}, {"params": iter([])}], ValueError, r"params\[1\]\['params'\] must have an array at least"),
+        ([], ValueError, "params must contain at least one array; got an empty list"),
+        ((), ValueError, "params must contain at least one array; got an empty list|tuple"),
+        ({}, ValueError, "params must contain at least one array; got an empty dict"),
+        (iter([]), ValueError, "params must contain at least one array; got an empty iterator: is it exhausted"),
+        ([{"params": []}], ValueError, "params must contain at least one array; got groups without arrays"),
+        ([{"params": [np.ones(1)]}, {"params": iter([])}], ValueError, r"params\[1\]\['params'\] must contain at least one"),
         (np.ones(3), TypeError, r"params must be a dict or list of arrays; got .*; for one array pass \[array\]"),
         (Tensor(1.0), TypeError, r"params must be a dict or list of arrays; got .*; for one array pass \[array\]"),
         ({"a"}, TypeError, "params must be a dict or list of arrays; got .*; sets have no order"),
         ("ab", TypeError, "params must be a dict or list of arrays; got 'ab'"),
         (3, TypeError, "params must be a dict or list of arrays; got 3"),
-        (iter([("w", np.ones(1))]), TypeError, r"params must be arrays; got names along with them: pass dict\(\.\.\.\)"),
+        (iter([("w", np.ones(1))]), TypeError, r"params must be arrays; got \(name, array\) pairs: pass dict\(\.\.\.\)"),
     ],
 )
 def test_parameters_that_are_none(params: Any, error: type[Exception], message: str) -> None:
@@ -188,7 +188,7 @@ def test_a_gradient_without_axes(backend: str) -> None:
             lk.SGD([p], 1.0, backend=backend).step([wrong])
     with pytest.raises(TypeError, match=r"grads\[0\] must be a NumPy array of .*; got 0\.5 \(float64\)"):
         lk.SGD([np.ones(1)], 1.0, backend=backend).step([np.float64(0.5)])
-    with pytest.raises(TypeError, match=r"grads\[0\] must be a NumPy array, for zero_grad sets it to 0; got 0\.5"):
+    with pytest.raises(TypeError, match=r"grads\[0\] must be a NumPy array, because zero_grad sets it to 0; got 0\.5"):
         lk.SGD([p], 1.0, zero_grad=True, backend=backend).step([np.float64(0.5)])
     with pytest.raises(TypeError, match=r"^SGD\.bind: grads\[0\] must be an array, whose values later steps read; got 0\.5"):
         lk.SGD([p], 1.0, backend=backend).bind([np.float64(0.5)])
@@ -203,7 +203,7 @@ def test_there_must_be_something_to_bind(backend: str) -> None:
     p, g = {"w": np.ones(2), "b": np.ones(1)}, np.ones(2)
     opt = lk.SGD(p, 0.5, backend=backend)
     message = (
-        r"^SGD\.bind: grads must have an array at least, .*; got None for each parameter: has there been a backward pass\?"
+        r"^SGD\.bind: grads must contain at least one array, .*; got None for each parameter: has a backward pass been run\?"
     )
     with pytest.raises(ValueError, match=message):
         opt.bind({"w": None, "b": None})
@@ -225,26 +225,26 @@ def test_there_must_be_something_to_bind(backend: str) -> None:
         (
             lk.AdamW,
             "betas",
-            "betas is no option of AdamW: use beta1, beta2; its options are lr, beta1, beta2, eps, weight_decay, ",
+            "unknown option betas: use beta1, beta2; the options of AdamW are lr, beta1, beta2, eps, weight_decay, ",
         ),
-        (lk.SGD, "clip", "clip is no option of SGD: use clip_norm; its options are "),
-        (lk.SGD, "max_norm", "max_norm is no option of SGD: use clip_norm; its options are "),
-        (lk.Lion, "wd", "wd is no option of Lion: use weight_decay; its options are "),
-        (lk.LARS, "trust_coefficient", "trust_coefficient is no option of LARS: use trust; "),
-        (lk.RMSprop, "rho", "rho is no option of RMSprop: use alpha; "),
-        (lk.SGD, "betas", "betas is no option of SGD; its options are "),
-        (lk.SGD, "fused", "fused is no option of SGD: leave it out; "),
-        (lk.SGD, "momentun", "momentun is no option of SGD: use momentum; "),
-        (lk.SGD, "xyz", "xyz is no option of SGD; its options are lr, momentum, .*, clip_norm, .*, backend$"),
-        (lk.SGD, "x" * 10**5, r"xxx*\.\.\. is no option of SGD; "),
+        (lk.SGD, "clip", "unknown option clip: use clip_norm; the options of SGD are "),
+        (lk.SGD, "max_norm", "unknown option max_norm: use clip_norm; the options of SGD are "),
+        (lk.Lion, "wd", "unknown option wd: use weight_decay; the options of Lion are "),
+        (lk.LARS, "trust_coefficient", "unknown option trust_coefficient: use trust; "),
+        (lk.RMSprop, "rho", "unknown option rho: use alpha; "),
+        (lk.SGD, "betas", "unknown option betas; the options of SGD are "),
+        (lk.SGD, "fused", "unknown option fused: omit it; "),
+        (lk.SGD, "momentun", "unknown option momentun: use momentum; "),
+        (lk.SGD, "xyz", "unknown option xyz; the options of SGD are lr, momentum, .*, clip_norm, .*, backend$"),
+        (lk.SGD, "x" * 10**5, r"unknown option xxx*\.\.\.; "),
     ],
 )
 def test_options_that_there_are_not(make: Any, given: str, message: str) -> None:
     for options in ({given: 0.1}, {given: None}):
         with pytest.raises(TypeError, match=f"^{make.__name__}: {message}"):
             make([np.ones(1)], lr=0.1, **options)
-    if "leave" not in message and "clip" not in message:
-        group = message.replace(f"of {make.__name__}", "of a group").partition("its options")[0]
+    if "omit" not in message and "clip" not in message:
+        group = message.replace(f"of {make.__name__}", "of a group").partition("the options of")[0]
         with pytest.raises(TypeError, match=f"^{make.__name__}: {group}"):
             make([{"params": [np.ones(1)], given: 0.1}], lr=0.1)
         wanted = group.partition(": ")[2] if ": use" in group else ""
@@ -260,7 +260,7 @@ def test_help_tells_of_all_options(make: Any) -> None:
     signature = inspect.signature(make)
     assert {"lr", "clip_norm", "ema", "backend", *shared} <= set(signature.parameters)
     assert "shared" not in signature.parameters
-    for name, one in signature.parameters.items():  # what it says is what is done
+    for name, one in signature.parameters.items():  # the signature's defaults are those in use
         if name not in ("params", "lr", "copy_to", "clip_norm", "clip_value", "ema", "state_dtype", "backend", "decay_mask"):
             make([np.ones(1)], 0.1, **{name: one.default})
     for name in signature.parameters:
@@ -286,20 +286,20 @@ def test_classes_of_users_show_their_own_arguments() -> None:
 
 def test_rates_of_rows_of_another_length() -> None:
     p, lrs = [np.ones((4, 2)), np.ones((3, 2))], np.full(3, 0.1)
-    with pytest.raises(ValueError, match=r"^SGD: lr must be one number, or 4 numbers, one for each row of params\[0\]; got 3$"):
+    with pytest.raises(ValueError, match=r"^SGD: lr must be one number, or 4 numbers, one per row of params\[0\]; got 3$"):
         lk.SGD(p, lrs)
-    with pytest.raises(ValueError, match=r"^SGD: lr must be one number, as params\[0\] has no rows; got float64 \(3,\)$"):
+    with pytest.raises(ValueError, match=r"^SGD: lr must be one number, because params\[0\] has no rows; got float64 \(3,\)$"):
         lk.SGD([np.ones(())], lrs)
-    with pytest.raises(ValueError, match=r"^SGD: params\[0\] must be C-contiguous, as each of its rows has its own lr"):
+    with pytest.raises(ValueError, match=r"^SGD: params\[0\] must be C-contiguous, because each of its rows has its own lr"):
         lk.SGD([np.asfortranarray(p[1])], lrs)
     opt = lk.SGD([p[1]], lrs)
-    with pytest.raises(ValueError, match=r"^SGD\.set: lr must have 3 entries, one for each row; got 50000$"):
+    with pytest.raises(ValueError, match=r"^SGD\.set: lr must have 3 entries, one per row; got 50000$"):
         opt.lr = np.full(50_000, 0.1)
     for other, value, words in [
-        (opt, 0.1, "from one number for each row to one for all"),
+        (opt, 0.1, "from one number per row to a single one"),
         (lk.SGD(p, 0.1), lrs, "from one number"),
     ]:
-        with pytest.raises(ValueError, match=rf"^SGD\.set: lr cannot change {words}.*: make another optimizer$"):
+        with pytest.raises(ValueError, match=rf"^SGD\.set: lr cannot change {words}.*: create a new optimizer$"):
             other.lr = value
     with pytest.raises(
         ValueError, match=r"^SGD: lr \* weight_decay must be at most 3.40282e\+38; got lr=3e\+38, weight_decay=10"
@@ -317,7 +317,7 @@ def test_rows_where_norms_need_them_all(make: Any, backend: str) -> None:
     opt = make([p], lr=0.1, backend=backend)
     for grad, got in [((np.array([0]), np.ones((1, 2))), "a tuple"), (Sparse(), "a tensor of torch.sparse_coo")]:
         with pytest.raises(
-            TypeError, match=rf"grads\[0\] must be an array: {name} takes no gradients of rows, as norms .*; got {got}$"
+            TypeError, match=rf"grads\[0\] must be an array: {name} needs dense gradients for its norms; got {got}$"
         ):
             opt.step([grad])
     assert opt.count == 0

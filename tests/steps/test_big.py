@@ -45,7 +45,7 @@ def filled(base: np.ndarray) -> np.ndarray:
 
 
 def test_step() -> None:
-    """Each element is stepped as those of a small array are, and none is left out."""
+    """Every element is updated, in the same way as in a small array."""
     needs(10)
     rng = np.random.default_rng(1)
     p, g = (rng.standard_normal(PERIOD).astype(BF16) for _ in range(2))

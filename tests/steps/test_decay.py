@@ -36,7 +36,7 @@ STORAGE: dict[str, tuple[Any, dict[str, Any]]] = {
 
 
 def lost(rule: str, storage: str, shrinkage: float, n: int, steps: int) -> float:
-    """What all parameters together lose to decay, relative to what they were; lr weight_decay = `shrinkage`."""
+    """The loss of all parameters together by decay, relative to their values before; lr weight_decay = `shrinkage`."""
     name, options = RULES[rule]
     dtype, kept = STORAGE[storage]
     rng = np.random.default_rng(5)

@@ -78,7 +78,7 @@ def test_other_arrays_of_an_optimizer() -> None:
     assert buffer.tolist() == [1.0] * 3
 
 
-FLOATS = "must be an array of float64, float32, bfloat16 or float16 in the CPU's memory"
+FLOATS = "must be an array of float64, float32, bfloat16 or float16 in CPU memory"
 PARAM = r"params\[0\]"
 CPU_ONLY = rf"params\[0\] {FLOATS}; got Stranger of float64 on device "
 REFUSED = [

@@ -25,7 +25,7 @@ BAD_ARRAYS = [
     ("param", [1.0] * 10, TypeError, r"param must be a NumPy array of float64, .* or float16; got \[1.0, .* \(list\)"),
     ("param", None, TypeError, "param must be a NumPy array of float64, float32, bfloat16 or float16; got None"),
     ("param", np.float64(1), TypeError, r"param must be a NumPy array .*; got 1.0 \(float64\)"),
-    ("param", np.zeros(10, "u2"), TypeError, r"got uint16 \(10,\); bits of bfloat16 .* \.view\(ml_dtypes"),
+    ("param", np.zeros(10, "u2"), TypeError, r"got uint16 \(10,\); for the bits of bfloat16 .* \.view\(ml_dtypes"),
     ("param", np.zeros(10, "f2,f2"), TypeError, "param must be float64, float32, bfloat16 or float16; got "),
     ("param", np.zeros(10, int), TypeError, r"param must be float64, float32, bfloat16 or float16; got int64 \(10,\)"),
     ("param", np.zeros(10, complex), TypeError, "param must be float64, float32, bfloat16 or float16; got complex128"),
@@ -45,7 +45,7 @@ BAD_ARRAYS = [
     ("grad", np.zeros((2, 5)), ValueError, r"grad must be .* got float64 \(2, 5\)"),
     ("grad", np.zeros(20)[::2], ValueError, r"grad must be contiguous; got float64 \(10,\) with strides \(16,\)"),
     ("grad", [0.0] * 10, TypeError, "grad must be a NumPy array of .* like param; got .* \\(list\\)"),
-    ("momentum_buffer", None, ValueError, "momentum_buffer is needed where momentum > 0; got None"),
+    ("momentum_buffer", None, ValueError, "momentum_buffer is needed if momentum > 0; got None"),
     ("momentum_buffer", np.zeros(10, "i8"), TypeError, "momentum_buffer must be .* of shape"),
     ("momentum_buffer", np.zeros(9), ValueError, r"momentum_buffer must be .* got float64 \(9,\)"),
     ("momentum_buffer", read_only(np.zeros(10)), ValueError, "momentum_buffer must be writable"),
@@ -98,7 +98,7 @@ class TestBadInput:
 
     def test_bits_of_bfloat16(self) -> None:
         bits = np.zeros(10, "u2")
-        with pytest.raises(TypeError, match=r"^SGD: params\[0\] .*; uint16 holds bfloat16 where uint16_as_bfloat16 is True$"):
+        with pytest.raises(TypeError, match=r"^SGD: params\[0\] .*; with uint16_as_bfloat16=True uint16 holds bfloat16$"):
             lk.SGD([bits], lr=0.1)
         lk.SGD([bits], lr=0.1, uint16_as_bfloat16=True)
 

@@ -1,4 +1,4 @@
-"""Files of optimizer state: whole whenever the process dies, refused wherever they are not what they should be."""
+"""Files of optimizer state: complete whenever the process dies, and refused if they are invalid."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def refuse(content: bytes, path: Path, opt: Any, what: object) -> str:
     return str(raised.value)
 
 
-# ----------------------------------------------------------------------------------------------------- what is no good
+# ------------------------------------------------------------------------------------------------------- invalid files
 
 
 def test_every_length(saved: Path) -> None:
@@ -64,7 +64,7 @@ def test_every_length(saved: Path) -> None:
 
 @pytest.mark.parametrize("mask", [0x01, 0x90])
 def test_every_flipped_byte_of_the_header(saved: Path, mask: int) -> None:
-    """Either it is an error and nothing has changed, or what it now says is a state, and that is there."""
+    """Either loading raises and changes nothing, or the damaged file is still a valid state, which is loaded."""
     whole, opt = saved.read_bytes(), make()
     before, refused = state_of(opt), 0
     end = 8 + int.from_bytes(whole[:8], "little")
@@ -119,46 +119,46 @@ LIES: list[tuple[str, Any, str]] = [
     (
         "labels",
         put(labels=["params['w']", "params['c']"]),
-        r"the state has no params\['b'\]; it has params\['c'\], which is not",
+        r"the state has no params\['b'\]; the optimizer has no params\['c'\]",
     ),
-    ("no labels", put(labels=None), "its parameters have no names"),
-    ("labels of another kind", put(labels=[1, []]), "its parameters have no names"),
-    ("labels alike", put(labels=["params['w']"] * 2), r"the state has no params\['b'\]; it has params\['w'\]#2, which is not"),
-    ("updates", put(updates=[1]), "its parameters have no names"),
+    ("no labels", put(labels=None), "it has no names of parameters"),
+    ("labels of another kind", put(labels=[1, []]), "it has no names of parameters"),
+    ("labels alike", put(labels=["params['w']"] * 2), r"the state has no params\['b'\]; the optimizer has no params\['w'\]#2"),
+    ("updates", put(updates=[1]), "it has no names of parameters"),
     ("negative updates", put(updates=[1, -1]), r"updates\['b'\] must be an integer >= 0; got -1"),
     ("updates that are none", put(updates=[1, "1"]), r"updates\['b'\] must be an integer >= 0; got '1'"),
-    ("updates as a text", put(updates="11"), "its parameters have no names"),
+    ("updates as a text", put(updates="11"), "it has no names of parameters"),
     ("negative count", put(count=-1), "count must be an integer >= 0; got -1"),
     ("fraction", put(count=1.5), "count must be an integer >= 0; got 1.5"),
     ("nan", put(count=float("nan")), "count must be an integer >= 0; got nan"),
     ("flag", put(count=True), "count must be an integer >= 0; got True"),
     ("beyond", put(count=2**53 + 1), "count must be an integer"),
-    ("far beyond", put(count=10**4000), "count must be an integer|something else"),
+    ("far beyond", put(count=10**4000), "count must be an integer|another program"),
     ("no count", put(count=None), "count must be an integer >= 0; got None"),
     ("skipped", put(skipped=-1), "skipped must be an integer >= 0; got -1"),
-    ("no dtypes", put(dtypes={}), "something else"),
-    ("dtypes of another kind", put(dtypes=[1]), "something else"),
-    ("a list", lambda header, plain: [1], "something else"),
-    ("a number", lambda header, plain: 7, "something else"),
+    ("no dtypes", put(dtypes={}), "another program"),
+    ("dtypes of another kind", put(dtypes=[1]), "another program"),
+    ("a list", lambda header, plain: [1], "another program"),
+    ("a number", lambda header, plain: 7, "another program"),
     ("version of another kind", put(version=[1] * 1000), r"of version 1; got version \[1, 1, .*\.\.\. \(list\)$"),
     ("a long name", put(optimizer="A" * 100_000), r"must be of AdamW; got one of A{57}\.\.\.$"),
     ("a nested name", put(optimizer=reduce(lambda inner, _: [inner], range(900), [])), r"must be of AdamW; got one of"),
-    ("nested", lambda header, plain: {"version": 1, "dtypes": {}, "optimizer": {"a": [[[]]]}}, "something else"),
-    ("nothing of ours", lambda header, plain: header["__metadata__"].pop("lrkern") and {}, "something else"),
-    ("a state more", rename("exp_avg/0", "exp_avg/7"), r"the state has no exp_avgs\['w'\]; it has exp_avgs/7, which"),
-    ("a state of a place too far", rename("exp_avg/0", "exp_avg/" + "9" * 5000), "the state has no .*; it has exp_avgs/9999"),
-    ("a state of another kind", rename("exp_avg/0", "momentum_buffer/0"), r"has momentum_buffers\['w'\], which"),
+    ("nested", lambda header, plain: {"version": 1, "dtypes": {}, "optimizer": {"a": [[[]]]}}, "another program"),
+    ("nothing of ours", lambda header, plain: header["__metadata__"].pop("lrkern") and {}, "another program"),
+    ("a state more", rename("exp_avg/0", "exp_avg/7"), r"the state has no exp_avgs\['w'\]; the optimizer has no exp_avgs/7"),
+    ("a state of a place too far", rename("exp_avg/0", "exp_avg/" + "9" * 5000), "; the optimizer has no exp_avgs/9999"),
+    ("a state of another kind", rename("exp_avg/0", "momentum_buffer/0"), r"the optimizer has no momentum_buffers\['w'\]"),
     (
         "shape",
         described("exp_avg/0", shape=[1, 5]),
         r"exp_avgs\['w'\] must be bfloat16 of shape \(5,\).*; got bfloat16 \(1, 5\)",
     ),
-    ("size", described("exp_avg/0", shape=[4]), "damaged or of another kind"),
-    ("dtype", described("exp_avg/0", dtype="F16"), "something else"),
+    ("size", described("exp_avg/0", shape=[4]), "damaged or not a safetensors file"),
+    ("dtype", described("exp_avg/0", dtype="F16"), "another program"),
     ("other dtype", lambda header, plain: plain["dtypes"].update({"exp_avg/0": "uint16"}), r"must be bfloat16.*got uint16"),
-    ("dtype of ours unheard of", lambda header, plain: plain["dtypes"].update({"exp_avg/0": "x"}), "something else"),
-    ("dtype unheard of", described("exp_avg/0", dtype="Q7"), "damaged or of another kind"),
-    ("offsets", described("exp_avg/0", data_offsets=[0, 2**60]), "damaged or of another kind"),
+    ("dtype of ours unheard of", lambda header, plain: plain["dtypes"].update({"exp_avg/0": "x"}), "another program"),
+    ("dtype unheard of", described("exp_avg/0", dtype="Q7"), "damaged or not a safetensors file"),
+    ("offsets", described("exp_avg/0", data_offsets=[0, 2**60]), "damaged or not a safetensors file"),
 ]
 
 
@@ -224,7 +224,7 @@ def test_other_files(tmp_path: Path) -> None:
         other.save(path)
         refuse(path.read_bytes(), path, opt, other)
     safetensors.numpy.save_file({"x": np.ones(3)}, path)
-    assert "it is a safetensors file of something else" in refuse(path.read_bytes(), path, opt, "foreign")
+    assert "it is a safetensors file from another program" in refuse(path.read_bytes(), path, opt, "foreign")
     for content in (
         b"",
         b"no safetensors at all, but some bytes",
@@ -232,7 +232,7 @@ def test_other_files(tmp_path: Path) -> None:
         b"\xff" * 100,
         pickle.dumps(opt.state_dict()),
     ):
-        assert "it is damaged or of another kind" in refuse(content, path, opt, content)
+        assert "it is damaged or not a safetensors file" in refuse(content, path, opt, content)
     for bad, error in [(tmp_path / "missing", FileNotFoundError), (tmp_path, IsADirectoryError)]:
         with pytest.raises(error):
             opt.load(bad)

@@ -13,7 +13,7 @@ from lrkern import dialects
 
 
 class Tensor:
-    """What is asked of an array of another library that has no `item`, as TensorFlow's."""
+    """The interface used of arrays without `item`, like TensorFlow's."""
 
     def __init__(self, array: Any) -> None:
         self.array = np.asarray(array)

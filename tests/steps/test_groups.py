@@ -1,4 +1,4 @@
-"""Groups that come later, are left alone for a while, or are kept from decay: as if each had been an optimizer of its own."""
+"""Groups that are added later, frozen for a while, or excluded from decay: as if each had its own optimizer."""
 
 from __future__ import annotations
 
@@ -80,12 +80,12 @@ def test_a_third_group_and_a_state(backend: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("params", "options", "error", "message"),
     [
-        ([], {}, ValueError, "params must have an array at least; got an empty list"),
+        ([], {}, ValueError, "params must contain at least one array; got an empty list"),
         (3, {}, TypeError, "params must be a dict or list of arrays"),
         ("own", {}, ValueError, r"params\[0\]\[0\] and params\[1\]\[0\] must not share memory"),
-        ("new", {"betas": 1}, TypeError, "betas is no option of a group"),
+        ("new", {"betas": 1}, TypeError, "unknown option betas: use beta1, beta2; the options of a group are"),
         ("new", {"lr": -1.0}, ValueError, "lr must be a finite number >= 0"),
-        ("new", {"lr": np.ones(7)}, ValueError, r"lr must be one number, or 3 numbers, one for each row of params\[1\]\[0\]"),
+        ("new", {"lr": np.ones(7)}, ValueError, r"lr must be one number, or 3 numbers, one per row of params\[1\]\[0\]"),
         ("new", {"copy_to": [np.zeros(2)]}, ValueError, r"copy_to\[1\]\[0\] must be .* of shape \(3,\)"),
         ("new", {"copy_to": []}, ValueError, r"copy_to\[1\] must have 1 entries like params; got 0"),
         ("new", {"decay_mask": [1]}, TypeError, r"decay_mask\[1\]\[0\] must be True or False; got 1"),
@@ -207,7 +207,7 @@ def test_what_is_masked_does_not_decay(name: str, mask: Any, backend: str) -> No
 
 
 def test_masks_of_groups(tmp_path: Path) -> None:
-    """A group's own counts; a function is asked for groups that come later; places in lists are names."""
+    """A group's own mask has precedence; functions are called for groups added later; indices in lists are names."""
     arrays = [np.ones((2, 2)), np.ones(2), np.ones((2, 2)), np.ones(2), np.ones(2)]
     asked: list[Any] = []
 

@@ -1,4 +1,4 @@
-"""Every array that lrkern is given, by arrays that are not what they should be: refused by name, or right; never out of place.
+"""Invalid arrays for every array argument of lrkern: refused by name, or handled correctly; no access out of bounds.
 
 `hostile` has the arrays. What happens to arrays later is in `test_misuse_later`.
 """
@@ -175,9 +175,9 @@ PLACES = {
 TABLED = [(place, backend) for place, one in PLACES.items() for backend in one.backends]
 
 EXCEPTIONS = {
-    # Rates of bytes are numbers for nobody; a loaded state has to have the type that is kept here.
+    # Bytes are not numbers for rates; a loaded state must have the dtype of the optimizer's.
     ("a loaded state", "in the other byte order"): REFUSED,
-    # Numbers one by one are numbers whatever holds them.
+    # Arguments read number by number may be in any container.
     ("lr of rows", "of objects"): RIGHT,
     ("values of a table", "of objects"): RIGHT,
     ("boundaries", "of objects"): RIGHT,

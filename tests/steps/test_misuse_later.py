@@ -71,7 +71,7 @@ def grown(values: np.ndarray, folder: Path) -> tuple[Any, Callable[[], None]]:
 
 def replaced(values: np.ndarray, folder: Path) -> tuple[Any, Callable[[], None]]:
     tensor = Movable(values.copy())
-    kept = tensor.array  # both are there at the same time
+    kept = tensor.array  # both exist at the same time
 
     def replace() -> None:
         tensor.array = kept.copy()
@@ -159,7 +159,7 @@ def test_rates_of_rows_are_out_of_reach(backend: str) -> None:
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_lenders_are_free_between_steps(backend: str, tmp_path: Path) -> None:
-    """A file can be closed while an optimizer is there, and a buffer can grow again."""
+    """A file can be closed while an optimizer exists, and a buffer can grow again."""
     array, mapping = in_mapping(SIX)
     opt = lk.SGD([array], 0.1, backend=backend)
     opt.bind([SIX])
@@ -271,7 +271,7 @@ def test_schedules_that_call_the_optimizer(call: str, backend: str, tmp_path: Pa
 
     opt = lk.SGD([memory.place(SIX)], lr, momentum=0.9, backend=backend)
     opt.bind([memory.place(SIX)])
-    with pytest.raises(RuntimeError, match=r"^SGD: what a step of an optimizer calls must not call the optimizer itself$"):
+    with pytest.raises(RuntimeError, match=r"^SGD: code called by a step must not use the optimizer$"):
         opt.step()
     memory.check(unchanged=True)
     assert opt.count == 0
@@ -339,7 +339,7 @@ def test_schedules_that_write(backend: str) -> None:
 
 
 class Acting(dlpack.Stranger):
-    """Does something when it is asked for its capsule."""
+    """Runs code when its capsule is requested."""
 
     act: Callable[[], Any] = staticmethod(lambda: None)
 
@@ -352,7 +352,7 @@ class Acting(dlpack.Stranger):
 @pytest.mark.parametrize("way", ["step", "bind"])
 @pytest.mark.parametrize("which", ["param", "grad"])
 def test_gradients_that_resize_others(which: str, way: str, backend: str) -> None:
-    """A capsule is made after another gradient has been looked at."""
+    """A capsule is created after another gradient has been checked."""
     memory, param, grad = Memory(), SIX.copy(), SIX.copy()
     acting = Acting(memory.place(SIX))
     acting.act = lambda: {"param": param, "grad": grad}[which].resize(10**5, refcheck=False)
@@ -376,7 +376,7 @@ def test_gradients_that_step(backend: str) -> None:
     acting = Acting(memory.place(SIX))
     opt = lk.SGD([memory.place(SIX)], 0.1, backend=backend)
     acting.act = lambda: opt.step([SIX])
-    with pytest.raises(TypeError, match=r"^SGD: grads\[0\] must be .*: SGD: what a step of an optimizer calls must not"):
+    with pytest.raises(TypeError, match=r"^SGD: grads\[0\] must be .*: SGD: code called by a step must not"):
         opt.step([acting])
     memory.check(unchanged=True)
     assert opt.count == 0
@@ -411,12 +411,12 @@ def test_scans_whose_numbers_act() -> None:
             whole.resize(1, refcheck=False)
             return 0.1
 
-    with pytest.raises(ValueError, match=r"^plateau: metrics must be in memory that is there"):
+    with pytest.raises(ValueError, match=r"^plateau: metrics must be in valid memory"):
         lk.plateau(whole[:99_999], Number(0.1))
 
 
 def test_functions_of_steps_that_act() -> None:
-    """Callables are asked for their values once, and what is made of these stays."""
+    """Callables are called once for their values, and the result does not change."""
     seen: list[lk.Schedule] = []
 
     def f(step: int) -> float:

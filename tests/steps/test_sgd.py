@@ -69,7 +69,7 @@ def expected_step(
     first: bool = False,
     lr: float,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(p, b) after one step of arrays, which stay as they are."""
+    """(p, b) after one step of copies of the arrays."""
     opt = reference_steps.Optimizer(
         "SGD",
         [p],
@@ -330,7 +330,7 @@ class TestOptimizer:
     def test_step_without_gradients(self) -> None:
         p = np.zeros(3)
         opt = lk.SGD([p], 1.0)
-        with pytest.raises(ValueError, match=r"SGD: grads are needed: pass them to step\(\), or bind\(\) them before"):
+        with pytest.raises(ValueError, match=r"SGD: grads are needed: pass them to step\(\), or bind\(\) them first"):
             opt.step()
         opt.bind([np.ones(3)])
         opt.step([np.ones(3)])
@@ -442,12 +442,12 @@ class TestOptimizer:
             (
                 {"updates": [1]},
                 ValueError,
-                r"the state has no params\[1\]; it has momentum_buffers\[1\], which is not kept here",
+                r"the state has no params\[1\]; the optimizer has no momentum_buffers\[1\]",
             ),
             ({"updates": [1, True]}, TypeError, r"updates\[1\] must be an integer >= 0; got True"),
             ({"optimizer": "Adam"}, ValueError, "the state must be of SGD; got one of Adam"),
             ({"skipped": -1}, ValueError, "skipped must be an integer >= 0; got -1"),
-            ({"more": 1}, ValueError, "state must be what state_dict gave"),
+            ({"more": 1}, ValueError, "state must be what state_dict returned"),
         ],
     )
     def test_wrong_states(self, change: dict[str, Any], error: type[Exception], message: str) -> None:

@@ -90,6 +90,6 @@ def test_no_norm_is_known_of_a_loaded_state() -> None:
 
 @pytest.mark.parametrize("function", [copy.copy, copy.deepcopy, pickle.dumps])
 def test_an_optimizer_is_not_copied(function: Callable[[Any], Any]) -> None:
-    """A copy would step the arrays of the first one, or arrays that nobody sees."""
+    """A copy would update the arrays of the original, or arrays that are not used."""
     with pytest.raises(TypeError, match=r"^SGD: an optimizer cannot be pickled or copied, .* load_state_dict\(\)"):
         function(lk.SGD([np.ones(2)], 0.1))

@@ -1,4 +1,4 @@
-"""The same bits for every ISA, number of threads, size of chunks and order of the list, whatever the step does."""
+"""The same bits for every ISA, number of threads, size of chunks and order of the list, for all options of steps."""
 
 from __future__ import annotations
 

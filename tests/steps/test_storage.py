@@ -30,7 +30,7 @@ def split_with(params: np.ndarray, remainders: np.ndarray, backend: str, **optio
 @pytest.mark.parametrize("backend", BACKENDS)
 class TestRemainders:
     def test_any_parameter_with_any_remainder(self, backend: str) -> None:
-        """Every bfloat16 there is, with remainders at the edges: no NaN but of a NaN, and what lrkern writes is what it was."""
+        """All bfloat16 numbers with extreme remainders: only NaN gives NaN, and joining and splitting keeps the bits."""
         edges = np.array([-0x8000, -0x7FFF, -1, 0, 1, 0x7FFF], np.int16)
         params = np.repeat(np.arange(1 << 16, dtype=np.uint16), edges.size).view(BF16)
         remainders = np.tile(edges, 1 << 16)
@@ -107,7 +107,7 @@ class TestStates:
         assert found["nearest"] > 100 * exact
 
     def test_streams_differ(self) -> None:
-        """A parameter and its state are rounded by words of their own, also at the same step and element."""
+        """A parameter and its state use different random words, also at the same step and element."""
         n = 4096
         p, g = np.zeros(n, BF16), np.full(n, 1 + 2.0**-8, np.float32)  # in the middle between two neighbours
         opt = lk.SGD([p], 1.0, momentum=0.5, state_dtype="bfloat16", rounding="stochastic", seed=1)

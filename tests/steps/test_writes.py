@@ -86,7 +86,7 @@ def test_what_is_no_file_stays(make_it: Callable[[Path], None], kind: str, linke
     if linked:
         (tmp_path / "link").symlink_to(path)
     for name, call in (("save", opt.save), ("load", opt.load)):
-        with pytest.raises(OSError, match=rf"AdamW\.{name}: path must be that of a file; it is {kind}: '"):
+        with pytest.raises(OSError, match=rf"AdamW\.{name}: path must be that of a regular file; it is {kind}: '"):
             call(tmp_path / ("link" if linked else "state"))
     assert os.path.samestat(path.stat(), before)
     assert len(list(tmp_path.iterdir())) == 1 + linked
@@ -101,7 +101,7 @@ def test_devices_stay(tmp_path: Path) -> None:
             os.mknod(path, 0o666 | stat.S_IFCHR, os.makedev(1, 3))
         except PermissionError:
             pytest.skip("no device can be made here")
-    with pytest.raises(OSError, match=rf"AdamW\.save: path must be that of a file; it is a device: '{path}'"):
+    with pytest.raises(OSError, match=rf"AdamW\.save: path must be that of a regular file; it is a device: '{path}'"):
         opt.save(path)
     assert stat.S_ISCHR(path.stat().st_mode)
 
@@ -279,7 +279,7 @@ def test_interrupted_twice(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 @UNCLOSED
 def test_interrupted_by_a_timer(saved: Path) -> None:
-    """The same with signals, at moments that nobody chooses: no other error takes the interrupt's place."""
+    """The same with signals at arbitrary moments: no other error replaces the interrupt."""
     opt, whole, draw, hits = make(), saved.read_bytes(), random.Random(5), 0
 
     def interrupt(*_: Any) -> None:
@@ -422,7 +422,7 @@ print(last, os.listdir(os.path.dirname(path)))
 
 
 def test_killed_while_saving(tmp_path: Path) -> None:
-    """Whenever the process dies, the file is an old state or a new one, whole; what it leaves the next save removes."""
+    """Whenever the process dies, the file is a complete old or new state; the next save removes leftovers."""
     path, kills = tmp_path / "state", 60
     done = subprocess.run(
         [sys.executable, "-c", KILLER, str(path), str(kills)], capture_output=True, text=True, timeout=120, check=False

@@ -58,7 +58,7 @@ class Pause:
 def assert_locked(optimizer, grads, state, path):
     """Check that no method of an optimizer works, and no file appears, while another thread is in the middle of a step."""
     name = type(optimizer).__name__
-    message = f"^{name}: another thread is in the middle of a step of this optimizer, or copies its state$"
+    message = f"^{name}: the optimizer is in use by another thread$"
     for work in (
         lambda: optimizer.step(grads),
         lambda: optimizer.bind(grads),

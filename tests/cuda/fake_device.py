@@ -1,4 +1,4 @@
-"""A CUDA device where there is none: the stand-in for the driver (driver.c), which runs kernels as C (emulator.py)."""
+"""A fake CUDA device for machines without a GPU: a fake driver (driver.c) that runs kernels as C (emulator.py)."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ HERE = Path(__file__).parent
 _LOAD = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)
 _FIND = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
 _HEADER = 64
-"""Bytes that tell the length of a kernel's code, among other things."""
+"""Bytes of the header of a kernel's code, which contain its length."""
 
 
-class StandIn:
-    """The driver, in place of any other from now on: to be made before a compiler looks for one."""
+class FakeDevice:
+    """Replaces the CUDA driver of this process; must be created before a compiler looks for one."""
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory()
@@ -38,44 +38,44 @@ class StandIn:
             ctypes.c_void_p.in_dll(self.library, name).value = ctypes.cast(function, ctypes.c_void_p).value
 
     def note(self, code: bytes, text: str) -> None:
-        """Keep what the assembler has made, and of what."""
+        """Keep assembled code with its PTX text."""
         self._texts.append((code, text))
 
     def _load(self, address: int) -> int:
-        """A handle of the code that lies here: kernels of the same name may differ."""
+        """A handle of the code at this address: kernels of the same name may differ."""
         header = ctypes.string_at(address, _HEADER)
         for number, (code, _) in enumerate(self._texts, 1):
             if code[:_HEADER] == header and ctypes.string_at(address, len(code)) == code:
                 return number
-        return len(self._texts) + 1  # of what has not been noted: nothing is found in it
+        return len(self._texts) + 1  # a handle of unknown code: `_find` finds nothing in it
 
     def _find(self, name: bytes, handle: int) -> int:
         key = name.decode(), handle
         if key not in self._kernels:
             try:
                 self._kernels[key] = emulator.compiled(self._texts[handle - 1][1], key[0], self._folder.name)
-            except Exception:  # which would get lost on its way through C
+            except Exception:  # which C would swallow
                 traceback.print_exc()
                 return 0
         return self._kernels[key]
 
     def view(self, array) -> np.ndarray:
-        """Bytes in the device's memory, which is the CPU's."""
+        """The bytes of a device array; the device's memory is the CPU's."""
         address, _ = array.__cuda_array_interface__["data"]
         return np.frombuffer((ctypes.c_char * array.nbytes).from_address(address), np.uint8)
 
     def set(self, name: str, value: int) -> None:
-        """`capturing` or `backwards`."""
+        """Set a flag of the driver: `capturing` or `backwards`."""
         ctypes.c_int.in_dll(self.library, f"fake_{name}").value = value
 
     def races(self) -> int:
-        """Accesses that have collided since this was asked for last."""
+        """The number of colliding accesses since the last call."""
         counter = ctypes.c_long.in_dll(self.library, "fake_races")
         found, counter.value = counter.value, 0
         return found
 
     def capture(self, run) -> None:
-        """Record what this launches, for `replay`."""
+        """Record the launches of `run`, for `replay`."""
         self.library.fake_forget()
         self.set("capturing", 1)
         try:
@@ -84,15 +84,15 @@ class StandIn:
             self.set("capturing", 0)
 
     def replay(self) -> None:
-        """What the graph of the last capture does."""
+        """Run the graph of the last capture."""
         self.library.fake_replay()
 
 
-DEVICE = None if simulated() else StandIn()
-"""The one of this process; None in numba-cuda's simulator, which needs none."""
+DEVICE = None if simulated() else FakeDevice()
+"""The device of this process; None in numba-cuda's simulator, which needs none."""
 
 COMPILER = None if simulated() else import_module(f"ptx_{module_of(chosen())}")
-"""What tests ask of the compiler in use."""
+"""The functions of the compiler in use that tests need."""
 
 if DEVICE is not None:
     COMPILER.listen(DEVICE.note)

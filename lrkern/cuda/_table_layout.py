@@ -1,4 +1,4 @@
-"""What lies where in the tables that host and kernels share, all of int64, float64 or T, one row for each tensor or group."""
+"""The columns of the tables shared by host and kernels: int64, float64 or T, with one row per tensor or group."""
 
 from __future__ import annotations
 
@@ -11,44 +11,44 @@ from lrkern.pointwise.primitives import pointwise
 # Rows of `tensors`: the addresses of its arrays by C's roles, then
 ROLES = 8
 SIZE, GROUP, WIDE, HAS_GRADIENT, ROW_LRS, ROW_SIZE = range(ROLES, ROLES + 6)
-"""SIZE: elements of the gradient. ROW_LRS: the address of a float64 for each row, of ROW_SIZE elements, or 0."""
+"""SIZE: elements of the gradient. ROW_LRS: the address of one float64 per row of ROW_SIZE elements, or 0."""
 ROWS, FIRST_ROW, FIRST_ENTRY, INDICES, INDEX_STRIDE, INDEX_KIND = range(ROLES + 6, ROLES + 12)
-"""Where gradients are (indices, values): the parameter's rows; how many rows and entries others have before it in the list;
-the address of the indices, bytes from one to the next, and their dtype."""
+"""For gradients (indices, values): the parameter's rows; the numbers of rows and entries of earlier tensors in the list; the
+address of the indices, their stride in bytes, and their dtype."""
 CLIP = ROLES + 12
-"""The row of `clips` that its gradient is in."""
+"""The row of `clips` for its gradient."""
 TENSOR_FIELDS = ROLES + 13
 
 # Rows of `coefs`: the scalars of the rule, then
 MAX_SCALARS = 16
 FACTOR, LIMIT, WEIGHT = range(MAX_SCALARS, MAX_SCALARS + 3)
-"""Gradients are multiplied by FACTOR and clipped to LIMIT; WEIGHT is the average's."""
+"""Gradients are multiplied by FACTOR and clipped to LIMIT; WEIGHT is that of the parameter in its average."""
 COEFS = MAX_SCALARS + 3
 
 # Rows of `inputs`: those of the rule, then
 MAX_INPUTS = 12
 EMA_DECAY, CLIP_NORM = MAX_INPUTS, MAX_INPUTS + 1
-"""CLIP_NORM is in the first row alone, for all groups."""
+"""CLIP_NORM is only in the first row, for all groups."""
 INPUTS = MAX_INPUTS + 2
 
 # `control`, int64
 CONTROL_COUNT, CONTROL_SKIPPED, CONTROL_SKIPS, CONTROL_REFUSED, CONTROL_WRONG, CONTROL_LAST_WRONG = range(6)
-"""Steps done; steps skipped; why the one that is going on does nothing, or 0; steps refused; how many indices of the one that
-is going on are no rows; a tensor that had such ones in the last step refused."""
+"""Steps done; steps skipped; why the current step does nothing, or 0; steps refused; the number of out-of-range indices of the
+current step; a tensor that had such indices in the last refused step."""
 CONTROLS = 6
 
 SKIPPED, REFUSED, NOT_FINITE = 1, 2, 3
-"""Why a step does nothing: gradients are not finite; indices are no rows; gradients are not finite, which is an error."""
+"""Why a step does nothing: non-finite gradients (skipped); out-of-range indices; non-finite gradients (an error)."""
 
 # `numbers`, float64
 GRAD_NORM, GRAD_SCALE = range(2)
-"""The norm of the last gradients, all of them; what they are divided by."""
+"""The norm of all gradients of the last step; the divisor of gradients."""
 NUMBERS = 2
 
-# Rows of `clips`, float64: of all gradients, and then of those of each group or tensor that has a norm of its own. The squares
-# of row i are added to rows 2 i and, in the second pass, 2 i + 1 of `bins`.
+# Rows of `clips`, float64: one for all gradients, then one per group or tensor with its own norm. The squares of row i are
+# added to row 2 i of `bins` and, in the second pass, to row 2 i + 1.
 RESCALE, STEP_FACTOR = range(2)
-"""What elements are multiplied by in the second pass of a norm, or 0; and in the step."""
+"""The factor of elements in the second pass of a norm, or 0; and in the step."""
 CLIP_FIELDS = 2
 
 
@@ -59,26 +59,26 @@ def _row_reader(name: str, made: str, first: int, count: int, **scope: Any) -> A
 
 
 ADDRESSES = _row_reader("addresses", "", 0, ROLES)
-"""ADDRESSES(tensors, tensor): its addresses, as a tuple."""
+"""ADDRESSES(tensors, tensor): the addresses of a tensor's arrays, as a tuple."""
 
 
 @cache
 def reader_of_scalars(kind: Any) -> Any:
-    """read(rows, row): a NamedTuple from the first entries of a row."""
+    """read(rows, row): the first entries of a row as a NamedTuple."""
     assert len(kind._fields) <= MAX_SCALARS
     return _row_reader("scalars", "kind", 0, len(kind._fields), kind=kind)
 
 
 @cache
 def reader_of_inputs(kind: Any) -> Any:
-    """The same of inputs."""
+    """The same for inputs."""
     assert len(kind._fields) <= MAX_INPUTS
     return _row_reader("inputs", "kind", 0, len(kind._fields), kind=kind)
 
 
 @cache
 def with_lr(kind: Any) -> Any:
-    """with_lr(h, lr): inputs with another learning rate, which comes first in all of them."""
+    """with_lr(h, lr): inputs with another learning rate, which is their first field."""
     assert kind._fields[0] == "lr"
     entries = ", ".join(["lr", *(f"h[{k}]" for k in range(1, len(kind._fields)))])
     scope: dict[str, Any] = {"kind": kind}
@@ -88,7 +88,7 @@ def with_lr(kind: Any) -> Any:
 
 @cache
 def writer_of_scalars(kind: Any) -> Any:
-    """write(rows, row, c): a NamedTuple of float64 into the first entries of a row, each rounded to the type that is there."""
+    """write(rows, row, c): writes a NamedTuple of float64 to the first entries of a row, rounded to the type of the table."""
     lines = [f" rows[row, {k}] = c[{k}]" for k in range(len(kind._fields))]
     scope: dict[str, Any] = {}
     exec("\n".join(["def write(rows, row, c):", *lines]), scope)

@@ -1,4 +1,4 @@
-"""Words of kernels: those that only kernels need, and two of `primitives`, told to the compiler. It knows the others."""
+"""Primitives of kernels: overloads of two of `lrkern.pointwise.primitives`, and what only kernels use."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lrkern.pointwise.primitives import number, number_impl, pointwise, rounded,
 
 
 def native(array: Any) -> Any:
-    """An array of a kernel, for functions of `pointwise`: in the simulator, the NumPy array that it wraps."""
+    """A kernel's array, for functions decorated with `pointwise`: in the simulator, the NumPy array that it wraps."""
     array = getattr(array, "_item", array)
     return getattr(array, "_ary", array)
 
@@ -25,5 +25,5 @@ if not SIMULATED:
 
 @pointwise
 def in_type_of(c, like):
-    """The scalars of a rule, in the type of a number: what its `update` takes."""
+    """The scalars of a rule, converted to the type of `like`, for the rule's `update`."""
     return rounded(c, like)

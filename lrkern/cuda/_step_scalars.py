@@ -1,4 +1,4 @@
-"""The tiny kernels between steps: what schedules give, what the norm decides, every tensor's scalars. All on the device."""
+"""The small kernels before a step: schedules, decisions based on norms, and the scalars of all tensors. All on the device."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from lrkern.cuda._fields import (
+from lrkern.cuda._norms import root
+from lrkern.cuda._overloads import native
+from lrkern.cuda._platform import cuda, kernel, load, types
+from lrkern.cuda._table_layout import (
     CLIP,
     CLIP_NORM,
     CONTROL_COUNT,
@@ -32,9 +35,6 @@ from lrkern.cuda._fields import (
     reader_of_inputs,
     writer_of_scalars,
 )
-from lrkern.cuda._norms import root
-from lrkern.cuda._platform import cuda, kernel, load, types
-from lrkern.cuda._words import native
 from lrkern.pointwise.exact_sum import BINS, total
 from lrkern.pointwise.plan_eval import at_integer
 from lrkern.pointwise.primitives import pointwise
@@ -42,7 +42,7 @@ from lrkern.pointwise.storage import random_seed
 from lrkern.rules import FAMILIES
 from lrkern.schedules.plan import Plan
 
-# Rows of `live`: the input of a group that a schedule gives, and where its plan lies.
+# Rows of `live`: a scheduled input of a group, and the position of its plan.
 LIVE_GROUP, LIVE_PLACE, LIVE_BREAKS, LIVE_PIECES, LIVE_COUNT, LIVE_TAIL, LIVE_PERIOD = range(7)
 
 # `options`, float64
@@ -57,7 +57,7 @@ _load_scale = load(np.float32, 1)
 
 @pointwise
 def _factor(raw, grad_scale, clip_norm):
-    """What gradients of this norm are multiplied by."""
+    """The factor of gradients with this norm."""
     clips = clip_norm < math.inf and not raw / grad_scale <= clip_norm
     return clip_norm / raw if clips else 1.0 / grad_scale
 
@@ -78,7 +78,7 @@ def advance(
     grad_scale: float,
     scale_address: int,
 ) -> None:
-    """One block: evaluate the schedules at `count`, decide about clipping, skipping and refusing, and count the step."""
+    """One block: evaluate schedules at `count`, decide about clipping, skipping and refusing, and count the step."""
     first = cuda.shared.array(BINS, types.int64)
     second = cuda.shared.array(BINS, types.int64)
     thread, threads = cuda.threadIdx.x, cuda.blockDim.x
@@ -135,7 +135,7 @@ def advance(
 
 @kernel
 def set_factors(numbers: Any, bins: Any, clips: Any, inputs: Any) -> None:
-    """What the norms of groups or tensors decide, one thread for each; the first row of `clips` is `advance`'s."""
+    """The factors from norms of groups or tensors, one thread each; `advance` sets the first row of `clips`."""
     i = cuda.grid(1) + 1
     if i < clips.shape[0]:
         raw = root(total(native(bins[2 * i])))
@@ -152,7 +152,7 @@ def set_factors(numbers: Any, bins: Any, clips: Any, inputs: Any) -> None:
 def make_scalars(rule: str) -> Any:
     """The kernel scalars(tensors, inputs, options, control, clips, updates, norms, coefs32, coefs64, counts).
 
-    One thread for each tensor. `counts`: this is an update of the tensors.
+    One thread per tensor. `counts`: whether this counts as an update of the tensors.
     """
     family: Any = FAMILIES[rule]
     read_inputs, scalars_of = reader_of_inputs(family.inputs), family.scalars
