@@ -136,7 +136,8 @@ static void check_hits(const lrk_step_list *list)
             const char *const data = tensor->data[role];
             if (bytes == 0)
                 continue;
-            FUZZ_CHECK(lrk_step_list_find_overlap(list, data, 1) == i && lrk_step_list_find_overlap(list, data + bytes - 1, 9) == i &&
+            FUZZ_CHECK(lrk_step_list_find_overlap(list, data, 1) == i &&
+                           lrk_step_list_find_overlap(list, data + bytes - 1, 9) == i &&
                            lrk_step_list_find_overlap(list, data, 0) == -1,
                        "tensor %lld, %s: not hit, or hit by nothing", (long long)i, fuzz_role_names[role]);
         }
