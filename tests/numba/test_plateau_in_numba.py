@@ -18,7 +18,7 @@ from ulp import assert_same_bits
 import lrkern as lk
 import lrkern.numba as ln
 from lrkern import _core, backends
-from lrkern.numba import plateau_arguments, scan, scan_rules
+from lrkern.numba import plateau_arguments, scan_rules
 
 # ------------------------------------------------------------------------------------------------------------ many runs
 
@@ -76,7 +76,7 @@ def test_threads(dialect, options):
     """So many metrics that threads share them; arguments that differ from run to run, and the array that is given."""
     metrics, patience = np.tile(metrics_for(options, 111, 300), (4, 1)), np.arange(444) % 7
     options = options | {"patience": patience}
-    assert metrics.size >= 2 * scan.SERIAL
+    assert metrics.size >= 2 * _core.SCAN_MIN_TASK
     for threads in (1, 3):
         out = np.zeros(metrics.shape)
         with running(lk.isas()[-1], threads):
