@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 TORCH ?= torch==2.13.0
 # Peers that ask for far more than their schedulers need: taken without it. The tests that run them name them.
-ALONE ?= $(sort $(shell sed -n 's/^ALONE = "\(.*\)"$$/\1/p' tests/peers/*.py))
+ALONE ?= $(sort $(shell sed -n 's/^ALONE = "\(.*\)"$$/\1/p' tests/*/test_*_peer.py))
 ARGS ?=
 # Test processes at a time.
 JOBS ?= 2
@@ -20,7 +20,7 @@ C_FILES := $(filter-out %/ddtables.inc, $(wildcard $(foreach kind,c h inc,$(adds
 VENV_MADE := $(VENV)/.made
 INSTALLED := $(VENV)/.installed
 BUILT := $(VENV)/.built
-SOURCES := pyproject.toml setup.py $(wildcard lrkern/*.pyx lrkern/*.pxi lrkern/*.pxd src_c/* src_c/*/*)
+SOURCES := pyproject.toml setup.py $(wildcard lrkern/*.pyx lrkern/*.pxd lrkern/binding/*.pxi src_c/* src_c/*/*)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -45,10 +45,10 @@ test: demo ## the demo, then all tests that need no peer library
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not (peers or sanitizers or big or cuda)" $(ARGS)
 
 test-big: $(BUILT) ## arrays of more than 2^31 elements, where 12 GB of memory are free
-	$(BIN)/python -m pytest tests/test_big.py $(ARGS)
+	$(BIN)/python -m pytest tests/steps/test_big.py $(ARGS)
 
 sanitize: $(BUILT) ## C under the sanitizers: addresses, undefined behaviour, races
-	$(BIN)/python -m pytest tests/test_steps_native.py tests/test_threads.py tests/test_fuzz_c.py -m sanitizers $(ARGS)
+	$(BIN)/python -m pytest tests/c/test_native_steps.py tests/runtime/test_threads.py tests/c/test_fuzz.py -m sanitizers $(ARGS)
 	$(BIN)/python tests/c/compare.py --quick --sanitize address,undefined
 	$(BIN)/python tests/c/compare.py --quick --sanitize thread
 
@@ -67,9 +67,9 @@ test-aarch64: $(BUILT) ## cross-compile for aarch64, check under qemu-user that 
 	PYTHON=$(abspath $(BIN))/python tools/test_aarch64.sh
 
 fuzz: $(BUILT) ## EXAMPLES=1000 times as much random input, other input every time: expressions, texts, records, state files
-	LRKERN_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest tests/test_random_expressions.py tests/test_random_bits.py \
-	    tests/test_properties.py tests/test_bad_text.py tests/test_records.py \
-	    tests/test_steps_files.py tests/test_steps_writes.py tests/test_cli.py tests/test_dialect_text.py $(ARGS)
+	LRKERN_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest $(addprefix tests/schedules/test_,\
+	    random_expressions.py random_bits.py properties.py bad_text.py records.py) \
+	    tests/steps/test_files.py tests/steps/test_writes.py tests/package/test_cli.py tests/dialects/test_text.py $(ARGS)
 
 fuzz-c: ## fuzz the C library for SECONDS=600 in all: libFuzzer, sanitizers, all ways to a value against each other
 	@command -v clang > /dev/null || { echo "make fuzz-c needs clang (Debian, Ubuntu: apt install clang libclang-rt-dev)"; exit 1; }
@@ -78,12 +78,12 @@ fuzz-c: ## fuzz the C library for SECONDS=600 in all: libFuzzer, sanitizers, all
 # In the order of what fails soonest.
 test-all: lint typecheck test sanitize test-cuda test-peers fuzz-c ## all that a release needs, fuzz-c with its ten minutes
 
-bench: $(BUILT) $(VENV)/.bench ## measure everything that README claims, against whichever peers are installed
+bench: $(BUILT) $(VENV)/.bench ## measure everything in bench/RESULTS.md, against whichever peers are installed
 	$(BIN)/python -m bench $(ARGS)
 
-record: $(BUILT) ## write what follows from curves and their tests: README's list, digests of new expressions
+record: $(BUILT) ## write what follows from curves and their tests: the list of curves, digests of new expressions
 	$(BIN)/python tools/curve_table.py
-	$(BIN)/python tests/test_bits.py --add
+	$(BIN)/python tests/support/golden.py --add
 
 lint: $(VENV)/.lint ## check style: ruff and clang-format
 	$(BIN)/ruff check .
@@ -126,7 +126,7 @@ $(BUILT): $(SOURCES) | $(VENV_MADE)
 	fi
 	@touch $@
 
-$(VENV)/.peers: Makefile $(wildcard tests/peers/*.py) | $(VENV_MADE)
+$(VENV)/.peers: Makefile $(wildcard tests/*/test_*_peer.py) | $(VENV_MADE)
 	@echo "installing torch, JAX, optax, keras, transformers and the peers of the dialects"
 	$(PIP) '$(TORCH)' setuptools
 	$(PIP) jax optax keras transformers

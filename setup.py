@@ -75,7 +75,7 @@ core = Extension(
     ["lrkern/_core.pyx"],
     include_dirs=["src_c", numpy.get_include()],
     define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION"), ("NPY_TARGET_VERSION", "NPY_2_0_API_VERSION")],
-    depends=[*headers(), *c_sources(), *(str(path) for kind in ("pxi", "pxd") for path in Path("lrkern").glob(f"*.{kind}"))],
+    depends=[*headers(), *c_sources(), "lrkern/_core.pxd", *map(str, Path("lrkern/binding").glob("*.pxi"))],
     extra_compile_args=["-O2", "-fvisibility=hidden", "-pthread"],
     extra_link_args=["-pthread", *FLAGS.get(f"LINK_FLAGS_{platform.system()}", [])],
     libraries=["m"],

@@ -4,6 +4,6 @@ import sys
 from pathlib import Path
 
 # The tests' exact twins of schedules and their comparisons of bits are used here, too.
-TESTS = str(Path(__file__).resolve().parent.parent / "tests")
+TESTS = str(Path(__file__).resolve().parent.parent / "tests" / "support")
 if TESTS not in sys.path:
     sys.path.append(TESTS)

@@ -22,7 +22,7 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--save", action="store_true", help="keep the results as bench/results/<cpu>-<date>.json")
     parser.add_argument("--from", dest="source", metavar="FILE", type=Path, help="show an earlier run; run nothing")
     parser.add_argument("--curves", action="store_true", help="also show a table with one line per schedule")
-    parser.add_argument("--readme", action="store_true", help="write the tables into README.md")
+    parser.add_argument("--write", action="store_true", help="write the tables into bench/RESULTS.md")
     return parser.parse_args(words)
 
 
@@ -64,8 +64,8 @@ def main() -> int:
 
         store.SAVED.mkdir(exist_ok=True)
         (store.SAVED / file_name(machine)).write_text(path.read_text())
-    if options.readme:
-        store.write_readme(results, machine)
+    if options.write:
+        store.write_tables(results, machine)
     return code
 
 

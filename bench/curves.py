@@ -3,7 +3,7 @@
 One entry per curve and per kind of composite: `build(n, a)` makes the schedule that starts or peaks at `a` and spans
 about n steps; `loop(n, a)` the naive function of one step (for Python loops and, compiled, for Numba), `array(n, a)`
 the NumPy expression of an array of steps. Both need to be right for 0 <= t < n only, so they are spared the hold.
-A curve of the package that has no entry is timed as tests/cases.py builds it, without these rivals.
+A curve of the package that has no entry is timed as tests/support/cases.py builds it, without these rivals.
 """
 
 from __future__ import annotations
@@ -389,13 +389,13 @@ def at_its_own_length(case: Any) -> Callable[[int, float], Any]:
 
 
 def as_tested(name: str) -> Curve:
-    """A curve as tests/cases.py has it: the first that is neither very short nor very long."""
+    """A curve as tests/support/cases.py has it: the first that is neither very short nor very long."""
     for case in cases.CASES:
         if case.curve == name:
             schedule = case.build(lk)
             if schedule.steps is None or 1000 <= schedule.steps <= 10**8:
                 return Curve(name, at_its_own_length(case))
-    raise LookupError(f"tests/cases.py has no case of {name} with 1000 steps or more")
+    raise LookupError(f"tests/support/cases.py has no case of {name} with 1000 steps or more")
 
 
 CURVES += map(as_tested, sorted(cases.public_curves(lk) - {curve.name for curve in CURVES} - set(STAND_INS) - APART))

@@ -12,7 +12,7 @@ import numpy as np
 
 from bench import checks
 from bench.curves import BY_NAME, CURVES, PEAK
-from bench.rows import Fact
+from bench.row import Fact
 from bench.sizes import Sizes
 
 EVERY = tuple(curve.name for curve in CURVES)

@@ -25,8 +25,8 @@ from typing import Any
 import numpy as np
 
 import lrkern as lk
-from lrkern._cuda_compiler import chosen
 from lrkern._optional import installed
+from lrkern.backends.cuda_compiler import chosen
 
 torch: Any = import_module("torch")
 

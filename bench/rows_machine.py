@@ -8,7 +8,7 @@ import lrkern as lk
 from bench import buffers, limits
 from bench.checks import same_bits
 from bench.race import Contestant, Race
-from bench.rows import Row
+from bench.row import Row
 from bench.sizes import Sizes
 
 VALUE = 0.3

@@ -12,7 +12,7 @@ import lrkern as lk
 from bench import buffers, checks
 from bench.curves import BY_NAME
 from bench.race import Contestant, Race
-from bench.rows import Row
+from bench.row import Row
 from bench.rows_steps import LR, MOMENTUM, values
 from bench.sizes import Sizes
 

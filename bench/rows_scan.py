@@ -9,7 +9,7 @@ import numpy as np
 import lrkern as lk
 from bench import checks, limits, peers
 from bench.race import Contestant, Race
-from bench.rows import Row
+from bench.row import Row
 from bench.sizes import Sizes
 
 START = 0.1

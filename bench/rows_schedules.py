@@ -14,7 +14,7 @@ from bench import buffers, checks, limits, peers
 from bench.curves import BY_NAME, CURVES, END, PEAK, Curve
 from bench.limits import STREAMING
 from bench.race import Contestant, Race, repeated
-from bench.rows import Row
+from bench.row import Row
 from bench.sizes import Sizes
 
 EVERY = tuple(curve.name for curve in CURVES)

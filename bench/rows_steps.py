@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 import lrkern as lk
 from bench import checks, limits, peers
 from bench.race import Contestant, Race, repeated
-from bench.rows import Row
+from bench.row import Row
 from bench.sizes import Sizes
 
 Floats = NDArray[np.float32]

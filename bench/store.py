@@ -1,4 +1,4 @@
-"""Results in files: pytest-benchmark's JSON with the results and the machine added, and the table inside README.md."""
+"""Results in files: pytest-benchmark's JSON with the results and the machine added, and the tables in RESULTS.md."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bench.race import Result
 ROOT = Path(__file__).resolve().parent.parent
 LATEST = ROOT / "build" / "bench" / "latest.json"
 SAVED = ROOT / "bench" / "results"
-README = ROOT / "README.md"
+RESULTS = ROOT / "bench" / "RESULTS.md"
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 
 
@@ -33,7 +33,7 @@ def markdown(results: list[Result], machine: dict[str, Any]) -> str:
     )
 
 
-def write_readme(results: list[Result], machine: dict[str, Any], path: Path = README) -> None:
+def write_tables(results: list[Result], machine: dict[str, Any], path: Path = RESULTS) -> None:
     """Put the tables between the marks."""
     text = path.read_text()
     if text.count(BEGIN) != 1 or text.count(END) != 1:

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from bench.race import Result
-from bench.rows import Fact, Row, all_facts, all_rows
+from bench.row import Fact, Row
+from bench.rows import all_facts, all_rows
 from bench.sizes import Sizes
 
 

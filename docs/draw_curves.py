@@ -5,7 +5,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 import lrkern as lk
-from lrkern.plotting import COLORS
+from lrkern.pictures.plotting import COLORS
 
 N = 1000
 CURVES = {

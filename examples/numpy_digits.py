@@ -166,6 +166,6 @@ def train(how: str, digits: Digits, epochs: int, seed: int) -> Iterator[Epoch]:
 
 
 if __name__ == "__main__":
-    from lrkern.demo import main
+    from lrkern.cli.demo import main
 
     main(sys.modules[__name__])  # progress bars, a table and a picture

@@ -4,8 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from lrkern import optimizers, recipes, schedules
-from lrkern.expression import Schedule, join
-from lrkern.grids import cooldowns, tables
+from lrkern import pictures as _pictures  # noqa: F401  # fills in the hooks of schedules
 from lrkern.optimizers import Optimizer as Optimizer
 
 # From each module itself: type checkers do not follow a star to another one.
@@ -13,23 +12,23 @@ from lrkern.optimizers.adam import *  # noqa: F403
 from lrkern.optimizers.layerwise import *  # noqa: F403
 from lrkern.optimizers.momentum import *  # noqa: F403
 from lrkern.optimizers.squares import *  # noqa: F403
-from lrkern.parsing import parse
-from lrkern.plan import Plan
-from lrkern.recipes import *  # noqa: F403
-from lrkern.registry import curve
-from lrkern.runtime import get_include, get_threads, info, isas, set_threads, use_isa
-from lrkern.schedules import *  # noqa: F403
+from lrkern.runtime import __version__, get_include, get_threads, info, isas, set_threads, use_isa
+from lrkern.schedules.curves import *  # noqa: F403
+from lrkern.schedules.custom import curve
+from lrkern.schedules.expression import Schedule, join
+from lrkern.schedules.grids import cooldowns, tables
+from lrkern.schedules.plan import Plan
+from lrkern.schedules.recipes import *  # noqa: F403
+from lrkern.schedules.text import parse
 
 if TYPE_CHECKING:
     from lrkern import dialects as dialects
-    from lrkern._kl_adaptive import KLAdaptive, kl_adaptive
-    from lrkern.comparison import Comparison, compare
-    from lrkern.plotting import plot
-    from lrkern.scan import LossDriven, Plateau, loss_driven, plateau, refine
-    from lrkern.schedule_diff import Diff, diff
-    from lrkern.suggestion import Suggestion, suggest
-
-__version__ = "0.1.0"
+    from lrkern._loss_driven.kl_adaptive import KLAdaptive, kl_adaptive
+    from lrkern._loss_driven.plateau import LossDriven, Plateau, loss_driven, plateau, refine
+    from lrkern._loss_driven.suggestion import Suggestion, suggest
+    from lrkern.pictures.plotting import plot
+    from lrkern.schedules.comparison import Comparison, compare
+    from lrkern.schedules.diff import Diff, diff
 
 __all__ = [
     "Comparison",
@@ -68,12 +67,12 @@ __all__ += schedules.__all__
 
 # Imported when first asked for: most programs never do.
 _LATER = {
-    **dict.fromkeys(("Comparison", "compare"), "comparison"),
-    **dict.fromkeys(("Diff", "diff"), "schedule_diff"),
-    **dict.fromkeys(("LossDriven", "Plateau", "loss_driven", "plateau", "refine"), "scan"),
-    **dict.fromkeys(("KLAdaptive", "kl_adaptive"), "_kl_adaptive"),
-    **dict.fromkeys(("Suggestion", "suggest"), "suggestion"),
-    "plot": "plotting",
+    **dict.fromkeys(("Comparison", "compare"), "schedules.comparison"),
+    **dict.fromkeys(("Diff", "diff"), "schedules.diff"),
+    **dict.fromkeys(("LossDriven", "Plateau", "loss_driven", "plateau", "refine"), "_loss_driven.plateau"),
+    **dict.fromkeys(("KLAdaptive", "kl_adaptive"), "_loss_driven.kl_adaptive"),
+    **dict.fromkeys(("Suggestion", "suggest"), "_loss_driven.suggestion"),
+    "plot": "pictures.plotting",
 }
 
 

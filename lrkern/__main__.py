@@ -1,5 +1,5 @@
 """`python -m lrkern`: the command line."""
 
-from lrkern.cli import main
+from lrkern.cli.commands import main
 
 main()

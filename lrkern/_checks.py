@@ -21,6 +21,7 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lrkern import _core
 
@@ -328,3 +329,30 @@ def output(
 
 def _wanted_output(where: str, name: str, dtypes: Sequence[str], shape: tuple[int, ...]) -> str:
     return f"{where}: {name} must be a C-contiguous {' or '.join(dtypes)} array of shape {shape}"
+
+
+def table_output(where: str, shape: tuple[int, ...], dtype: Any, out: Any) -> NDArray[Any]:
+    """The checked array to fill: `out`, or a new one."""
+    names = ["float64", "float32"]
+    if dtype is not None:
+        try:
+            wanted = np.dtype(dtype)
+        except Exception:  # NumPy's own, of many kinds, about what is no dtype
+            wanted = np.dtype(object)
+        if wanted.name not in names or not wanted.isnative:
+            raise TypeError(f"{where}: dtype must be float64 or float32; got {describe(dtype)}")
+        names = [wanted.name]
+    if out is not None:
+        return output(where, "out", out, shape, names)
+    try:
+        return np.empty(shape, names[0])
+    except (MemoryError, ValueError):
+        raise MemoryError(f"{where}: an array of shape {shape} does not fit into memory") from None
+
+
+def _number(where: str, name: str, value: Any, low: float, high: float, below: float) -> float:
+    """What `_core.Range` does with anything but a float within its range."""
+    return real(where, name, single(value), low=low, high=high, below=below)
+
+
+_core.HOOKS["real"] = _number

@@ -49,9 +49,10 @@ cdef extern from "lrkern_steps.h" nogil:
     ctypedef struct lrk_adagrad_options:
         double lr, weight_decay, decoupled, maximize, eps, lr_decay, eps_inside
     ctypedef struct lrk_lars_options:
-        double lr, weight_decay, decoupled, maximize, momentum, nesterov, trust, eps, joint, lr_inside
+        double lr, weight_decay, decoupled, maximize, momentum, nesterov, trust, eps, joint, lr_inside, trust_clip
+        double unadapted
     ctypedef struct lrk_lamb_options:
-        double lr, weight_decay, decoupled, maximize, beta1, beta2, eps, pull, bias_correction
+        double lr, weight_decay, decoupled, maximize, beta1, beta2, eps, pull, bias_correction, unadapted
 
     ctypedef int lrk_rule
     ctypedef enum lrk_storage:
@@ -63,6 +64,10 @@ cdef extern from "lrkern_steps.h" nogil:
         LRK_NEAREST
         LRK_STOCHASTIC
         LRK_SPLIT
+    ctypedef enum lrk_clip_per:
+        LRK_CLIP_LIST
+        LRK_CLIP_GROUP
+        LRK_CLIP_TENSOR
     enum:  # roles, which index `data` and `type`
         LRK_PARAM
         LRK_GRAD
@@ -87,6 +92,7 @@ cdef extern from "lrkern_steps.h" nogil:
         lrk_rule rule
         double inputs[12]
         double ema
+        int32_t clips_with
     ctypedef struct lrk_step_list:
         lrk_step_tensor *tensors
         int64_t *updates
@@ -95,12 +101,13 @@ cdef extern from "lrkern_steps.h" nogil:
         int64_t n_groups
     ctypedef struct lrk_step_options:
         double grad_scale, clip_norm, clip_value
-        bint skip_nonfinite, zero_grad
+        lrk_clip_per clip_per
+        bint skip_nonfinite, error_if_nonfinite, zero_grad
         lrk_rounding rounding, state_rounding
         uint64_t seed, step
     ctypedef struct lrk_step_result:
         const char *isa
-        bint skipped
+        bint skipped, refused
         double grad_norm
 
 
@@ -180,8 +187,9 @@ cdef int lrk_rule_input(lrk_rule rule, const char *name) noexcept nogil
 cdef lrk_step_options lrk_step_defaults() noexcept nogil
 cdef lrk_status lrk_step_list_init(lrk_step_list *list, int64_t count, int64_t n_groups) noexcept nogil
 cdef void lrk_step_list_free(lrk_step_list *list) noexcept nogil
-cdef int64_t lrk_step_list_seal(lrk_step_list *list, int64_t *other) noexcept nogil
-cdef int64_t lrk_step_list_hit(const lrk_step_list *list, const void *address, int64_t bytes) noexcept nogil
-cdef void lrk_step_list_weigh(lrk_step_list *list) noexcept nogil
+cdef int64_t lrk_step_list_finalize(lrk_step_list *list, int64_t *other) noexcept nogil
+cdef int64_t lrk_step_list_find_overlap(const lrk_step_list *list, const void *address, int64_t bytes) noexcept nogil
+cdef void lrk_step_list_balance(lrk_step_list *list) noexcept nogil
 cdef void lrk_step_copy(lrk_step_list *list) noexcept nogil
 cdef lrk_step_result lrk_step_run(lrk_step_list *list, const lrk_step_options *options) noexcept nogil
+cdef int64_t lrk_step_nonfinite(const lrk_step_list *list, int64_t tensor, double *value) noexcept nogil

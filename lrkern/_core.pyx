@@ -22,6 +22,16 @@ cdef extern from "isa/dispatch.h" nogil:
         const lrk_plan_kernels *plan
     const lrk_kernels *lrk_active()
 
+cdef extern from "runtime/policy.h" nogil:
+    const int LRK_PIECES_PER_THREAD, LRK_STEP_SERIAL_BELOW, LRK_STEP_MIN_PIECE, LRK_STEP_MAX_PIECE, LRK_NORM_BLOCKS_PER_PIECE
+    const int LRK_FILL_SERIAL_BELOW, LRK_FILL_MIN_TASK, LRK_SCAN_MIN_TASK
+
+
+cdef extern from "steps/steps.h" nogil:
+    const int LRK_NORM_BLOCK
+    const double LRK_NORM_TINY_SUM, LRK_NORM_SCALE
+
+
 cdef extern from "runtime/threads.h" nogil:
     const char *lrk_threads_bad_variable()
 
@@ -72,11 +82,27 @@ def _choose_from_environment():
 
 _choose_from_environment()
 
-include "_capi.pxi"
-include "_mode.pxi"
-include "_plan.pxi"
-include "_scan.pxi"
-include "_dlpack.pxi"
-include "_memory.pxi"
-include "_options.pxi"
-include "_steps.pxi"
+# How work is shared by threads: the numbers of src_c/runtime/policy.h, for engines written in Python.
+PIECES_PER_THREAD = LRK_PIECES_PER_THREAD
+STEP_SERIAL_BELOW, STEP_MIN_PIECE, STEP_MAX_PIECE = LRK_STEP_SERIAL_BELOW, LRK_STEP_MIN_PIECE, LRK_STEP_MAX_PIECE
+NORM_BLOCKS_PER_PIECE = LRK_NORM_BLOCKS_PER_PIECE
+FILL_SERIAL_BELOW, FILL_MIN_TASK = LRK_FILL_SERIAL_BELOW, LRK_FILL_MIN_TASK
+SCAN_MIN_TASK = LRK_SCAN_MIN_TASK
+
+# Elements of a block of a norm; sums of squares beyond which float64 norms are taken of elements scaled by the last.
+NORM_BLOCK, NORM_TINY_SUM, NORM_SCALE = LRK_NORM_BLOCK, LRK_NORM_TINY_SUM, LRK_NORM_SCALE
+
+# Checks and errors in words, which modules above this one bring: `_checks` and `optimizers.arrays`.
+HOOKS = {}
+
+include "binding/c_api.pxi"
+include "binding/mode.pxi"
+include "binding/plan.pxi"
+include "binding/scan.pxi"
+include "binding/dlpack.pxi"
+include "binding/memory.pxi"
+include "binding/options.pxi"
+include "binding/arrays.pxi"
+include "binding/tensors.pxi"
+include "binding/live.pxi"
+include "binding/steps.pxi"

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 from numba.extending import overload
 
-from lrkern._jit import FLAGS, fma, number, pointwise, product, sqrt
+from lrkern.pointwise.primitives import FLAGS, fma, number, pointwise, product, sqrt
 
 LARGEST = 2.0**128 - 2.0**104
 
@@ -355,7 +355,7 @@ def adagrad_update(c, p, g, s0, s1, s2):
 
 
 class LARSInputs(NamedTuple):
-    """joint: the norm is that of the gradient with the decay in it; lr_inside: 0 for LARC."""
+    """joint: the norm is that of the gradient with the decay in it; lr_inside: 0 for LARC; unadapted: the ratio is 1."""
 
     lr: float
     weight_decay: float
@@ -368,6 +368,7 @@ class LARSInputs(NamedTuple):
     joint: float
     lr_inside: float
     trust_clip: float
+    unadapted: float
 
 
 class LARSScalars(NamedTuple):
@@ -388,12 +389,13 @@ class LARSScalars(NamedTuple):
 def lars_scalars(h, n, norm_p, norm_m):
     """Scalars of LARS."""
     sign, decay, pull = common_scalars(h)
-    inside, is_zero = h.lr_inside != 0.0, norm_p == 0.0 or norm_m == 0.0
+    inside, is_fixed = h.lr_inside != 0.0, h.unadapted != 0.0
+    adapts = not (is_fixed or norm_p == 0.0 or norm_m == 0.0)
     below = norm_m if h.joint != 0.0 else norm_m + product(h.weight_decay, norm_p)
-    ratio = 1.0 if is_zero else at_most_largest(h.trust * norm_p / (below + h.eps))
-    if h.trust_clip != 0.0 and not is_zero:
+    ratio = at_most_largest(h.trust * norm_p / (below + h.eps)) if adapts else 1.0
+    if h.trust_clip != 0.0 and adapts:
         ratio = 1.0 if ratio >= h.lr else ratio / h.lr
-    decay = 0.0 if is_zero and not inside else decay
+    decay = decay if adapts or is_fixed or inside else 0.0
     fresh, out = (h.lr * ratio, 1.0) if inside else (ratio, h.lr)
     start = 1.0 if not inside and n == 1 else 0.0
     return LARSScalars(sign, decay, pull, h.momentum, h.nesterov, h.joint, fresh, out, start)
@@ -418,7 +420,7 @@ def lars_update(c, p, g, s0, s1, s2):
 
 
 class LAMBInputs(NamedTuple):
-    """pull: the weight decay, which is a part of the direction here."""
+    """pull: the weight decay, which is a part of the direction here; unadapted: the ratio of norms is 1."""
 
     lr: float
     weight_decay: float
@@ -429,6 +431,7 @@ class LAMBInputs(NamedTuple):
     eps: float
     pull: float
     bias_correction: float
+    unadapted: float
 
 
 class LAMBScalars(NamedTuple):
@@ -454,7 +457,8 @@ def lamb_scalars(h, n, norm_p, norm_m):
     corrects = h.bias_correction != 0.0
     root = 1.0 / sqrt(one_minus_power(h.beta2, n)) if corrects else 1.0
     inverse = 1.0 / one_minus_power(h.beta1, n) if corrects else 1.0
-    step = h.lr if norm_p == 0.0 or norm_m == 0.0 else at_most_largest(h.lr * norm_p / norm_m)
+    adapts = not (h.unadapted != 0.0 or norm_p == 0.0 or norm_m == 0.0)
+    step = at_most_largest(h.lr * norm_p / norm_m) if adapts else h.lr
     return LAMBScalars(sign, decay, h.pull, h.beta1, 1.0 - h.beta1, h.beta2, 1.0 - h.beta2, h.eps, root, inverse, step)
 
 

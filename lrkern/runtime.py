@@ -13,6 +13,8 @@ import numpy as np
 from lrkern import _core, backends
 from lrkern._checks import choice, count
 
+__version__ = "0.1.0"
+
 
 def isas() -> tuple[str, ...]:
     """Names of the instruction sets that this build has and this machine can run, narrowest first.
@@ -88,8 +90,6 @@ def info() -> dict[str, Any]:
     >>> lk.info()["backends"]["c"].usable
     True
     """
-    from lrkern import __version__
-
     return {
         "version": __version__,
         "isa": _core.active_isa(),

@@ -66,12 +66,14 @@ typedef struct lrk_lars_options {
     double joint; /* 1: the norm is that of the gradient with the decay in it */
     double lr_inside;
     double trust_clip; /* 1: ratio / lr in its place, if that is below 1, else 1 */
+    double unadapted; /* 1: the ratio is 1, whatever the norms are */
 } lrk_lars_options;
 
 typedef struct lrk_lamb_options {
     double lr, weight_decay, decoupled, maximize; /* weight_decay is 0: `pull` is the decay */
     double beta1, beta2, eps;
     double pull, bias_correction;
+    double unadapted; /* 1: the ratio of norms is 1 */
 } lrk_lamb_options;
 
 /* For T = float (f32) and double (f64). */
@@ -117,7 +119,7 @@ LRK_API int lrk_rule_states(lrk_rule rule);
 
 /* ---- Lists of tensors
  *
- * lrk_step_list_init; fill in tensors, but for gradients, and groups; lrk_step_list_seal; then for each step set the gradients
+ * lrk_step_list_init; fill in tensors, but for gradients, and groups; lrk_step_list_finalize; then for each step set the gradients
  * and call lrk_step_run; at the end lrk_step_list_free, which frees no array of yours. One thread at a time may use a list. */
 
 /* How elements are stored, and (the first two) what they are computed in: float64 parameters in float64, all others in float32. */
@@ -125,6 +127,9 @@ typedef enum lrk_storage { LRK_F32, LRK_F64, LRK_BF16, LRK_F16, LRK_N_STORAGES }
 
 /* LRK_SPLIT: bfloat16 parameters keep 16 more bits in the array LRK_REMAINDER, and are float32 together with them. */
 typedef enum lrk_rounding { LRK_NEAREST, LRK_STOCHASTIC, LRK_SPLIT } lrk_rounding;
+
+/* Whose gradients have a norm together, which clip_norm bounds: those of the whole list, of each group, of each tensor. */
+typedef enum lrk_clip_per { LRK_CLIP_LIST, LRK_CLIP_GROUP, LRK_CLIP_TENSOR } lrk_clip_per;
 
 /* The arrays of a tensor. */
 typedef enum lrk_step_role {
@@ -154,7 +159,7 @@ typedef struct lrk_step_tensor {
     int64_t size;
     uint8_t type[LRK_N_ROLES]; /* lrk_storage */
     int32_t group;
-    bool plain; /* set by lrk_step_list_seal: stored as it is computed, and nothing but states to keep */
+    bool plain; /* set by lrk_step_list_finalize: stored as it is computed, and nothing but states to keep */
     const double *row_lrs; /* one learning rate for each row, or NULL */
     const lrk_step_sparse *sparse; /* NULL: the gradient is dense */
     int64_t width; /* elements of a row, where row_lrs or sparse is there */
@@ -166,8 +171,16 @@ typedef struct lrk_step_group {
     lrk_rule rule;
     double inputs[LRK_MAX_INPUTS]; /* in the rule's order: the first is lr; may be changed before each step */
     double ema; /* decay of the average */
-    bool measures; /* set by lrk_step_list_seal: the rule needs norms */
+    bool measures; /* set while a step runs: the rule needs norms */
+    int32_t clips_with; /* under LRK_CLIP_GROUP: the group in whose norm the gradients of this one are; at first itself */
 } lrk_step_group;
+
+/* Gradients that have a norm together. */
+typedef struct lrk_step_clip {
+    double square; /* the sum of the squares of their elements */
+    double norm, factor; /* what the elements are multiplied by */
+    bool finite;
+} lrk_step_clip;
 
 /* An address range that a step writes to. */
 typedef struct lrk_step_span {
@@ -186,6 +199,7 @@ typedef struct lrk_step_list {
     int64_t *blocks; /* the same for the blocks that norms are taken of; set while a step runs */
     double *sums; /* of their squares */
     int64_t room; /* for sums */
+    lrk_step_clip *clips; /* of the whole list, and after it of each group or tensor, as clip_per says */
     lrk_step_span *written; /* ascending, apart from each other */
     int64_t n_written;
 } lrk_step_list;
@@ -194,7 +208,9 @@ typedef struct lrk_step_list {
 typedef struct lrk_step_options {
     double grad_scale; /* gradients are divided by it */
     double clip_norm, clip_value; /* infinity: off */
-    bool skip_nonfinite;
+    lrk_clip_per clip_per;
+    bool skip_nonfinite; /* a step whose gradients are not all finite does nothing, but zeroes them as zero_grad says */
+    bool error_if_nonfinite; /* such a step does nothing at all: result.refused */
     bool zero_grad;
     lrk_rounding rounding; /* of parameters in 16 bits */
     lrk_rounding state_rounding; /* of states in 16 bits: to nearest, or stochastically */
@@ -207,29 +223,33 @@ LRK_API lrk_step_options lrk_step_defaults(void);
 
 typedef struct lrk_step_result {
     const char *isa; /* whose kernels ran; NULL: there was not enough memory, nothing has been done */
-    bool skipped;
-    double grad_norm; /* NaN where nothing asked for it */
+    bool skipped, refused;
+    double grad_norm; /* of the whole list; NaN where nothing asked for it */
 } lrk_step_result;
 
-/* Makes a list of `count` tensors and of groups, all zero. */
+/* Makes a list of `count` tensors and of groups, all zero but for clips_with. */
 LRK_API lrk_status lrk_step_list_init(lrk_step_list *list, int64_t count, int64_t n_groups);
 LRK_API void lrk_step_list_free(lrk_step_list *list);
 
 /* Readies a list whose tensors have all but their gradients. Returns -1, or the index of a tensor with a written array
  * that overlaps one of tensor *other: then the list cannot be used. */
-LRK_API int64_t lrk_step_list_seal(lrk_step_list *list, int64_t *other);
+LRK_API int64_t lrk_step_list_finalize(lrk_step_list *list, int64_t *other);
 
 /* -1, or the index of a tensor with a written array that overlaps these bytes, a gradient's say. */
-LRK_API int64_t lrk_step_list_hit(const lrk_step_list *list, const void *address, int64_t bytes);
+LRK_API int64_t lrk_step_list_find_overlap(const lrk_step_list *list, const void *address, int64_t bytes);
 
 /* Shares the work out anew: needed after gradients became sparse or dense. */
-LRK_API void lrk_step_list_weigh(lrk_step_list *list);
+LRK_API void lrk_step_list_balance(lrk_step_list *list);
 
 /* Writes each LRK_COPY from its parameter, as a step does: for parameters that have changed otherwise. */
 LRK_API void lrk_step_copy(lrk_step_list *list);
 
 /* One step of all tensors that have a gradient, whose counts of updates go up by one; of none if it is skipped. */
 LRK_API lrk_step_result lrk_step_run(lrk_step_list *list, const lrk_step_options *options);
+
+/* The first element of a tensor, by its place in the parameter, whose gradient is not finite in the type that the tensor is
+ * computed in (rows of one index summed), and *value, what it is; -1 if there is none. For what a step has refused. */
+LRK_API int64_t lrk_step_nonfinite(const lrk_step_list *list, int64_t tensor, double *value);
 
 #ifdef __cplusplus
 }

@@ -1,4 +1,4 @@
-"""Writes README's list of curves from their signatures and docstrings: `make record`."""
+"""Writes the list of curves in docs/schedules.md from their signatures and docstrings: `make record`."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
+PAGE = ROOT / "docs" / "schedules.md"
 sys.path.insert(0, str(ROOT))  # of this checkout, whatever is installed
 
 import lrkern as lk  # noqa: E402
-from lrkern import recipes, schedules  # noqa: E402
+from lrkern.schedules import curves, recipes  # noqa: E402
 
 BEGIN, END = "<!-- curves:begin, written by make record -->", "<!-- curves:end -->"
 LONGEST = 72  # characters of a call; what does not fit is ...
@@ -20,7 +21,7 @@ LONGEST = 72  # characters of a call; what does not fit is ...
 
 def table() -> str:
     """A row for each curve, in the order in which they are defined."""
-    rows = [f"| `{call(name)}` | {meaning(name)} |" for module in (schedules, recipes) for name in in_order(module.__all__)]
+    rows = [f"| `{call(name)}` | {meaning(name)} |" for module in (curves, recipes) for name in in_order(module.__all__)]
     return "\n".join(["| curve | value at step t |", "| --- | --- |", *rows])
 
 
@@ -55,17 +56,16 @@ def meaning(name: str) -> str:
 
 
 def written(text: str) -> str:
-    """README's text with the list as it should be."""
+    """The page's text with the list as it should be."""
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end):
-        raise SystemExit(f"README.md must have a line {BEGIN!r} and a line {END!r}")
+        raise SystemExit(f"{PAGE} must have a line {BEGIN!r} and a line {END!r}")
     return f"{before}{begin}\n\n{table()}\n\n{end}{after}"
 
 
 if __name__ == "__main__":
-    readme = ROOT / "README.md"
-    text = readme.read_text()
+    text = PAGE.read_text()
     if written(text) != text:
-        readme.write_text(written(text))
-        print("README.md: the list of curves is a new one")
+        PAGE.write_text(written(text))
+        print(f"{PAGE.name}: the list of curves is a new one")

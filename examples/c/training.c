@@ -92,8 +92,8 @@ int main(void)
         list.tensors[i].data[LRK_STATE] = &m[i];
         list.tensors[i].data[LRK_STATE + 1] = &v[i];
     }
-    if (lrk_step_list_seal(&list, &other) >= 0)
-        check(LRK_ERROR_OVERLAP, "lrk_step_list_seal");
+    if (lrk_step_list_finalize(&list, &other) >= 0)
+        check(LRK_ERROR_OVERLAP, "lrk_step_list_finalize");
     for (int i = 0; i < 2; i++)
         list.tensors[i].data[LRK_GRAD] = &grad[i];
     lrk_step_options options = lrk_step_defaults();

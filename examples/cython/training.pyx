@@ -23,7 +23,7 @@ from lrkern cimport (
     lrk_step_list,
     lrk_step_list_free,
     lrk_step_list_init,
-    lrk_step_list_seal,
+    lrk_step_list_finalize,
     lrk_step_options,
     lrk_step_run,
     lrk_step_sgd_f64,
@@ -110,7 +110,7 @@ def descend(schedule, list params, int64_t steps, double momentum=0.9):
             tensor.size = param.shape[0]
             tensor.data[LRK_PARAM], tensor.type[LRK_PARAM] = &param[0], LRK_F32
             tensor.data[LRK_STATE], tensor.type[LRK_STATE] = &buffer[0], LRK_F32
-        if lrk_step_list_seal(&tensors, &other) >= 0:
+        if lrk_step_list_finalize(&tensors, &other) >= 0:
             raise ValueError("descend: params must not share memory")
         for i in range(tensors.count):
             tensor, (_, grad) = &tensors.tensors[i], kept[i]

@@ -21,4 +21,4 @@ def __dir__() -> list[str]:
     return sorted(__all__)
 
 
-BACKEND = Backend(_plans.table, _plans.tables, StepList, _arrays, {}, evaluates=True)
+BACKEND = Backend(_plans.table, _plans.tables, StepList, _arrays, {}, on_device=True)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from lrkern import _arrays, _checks, _core
+from lrkern import _checks, _core
 from lrkern.cuda import _elements
 from lrkern.cuda._platform import (
     SIMULATED,
@@ -29,6 +29,7 @@ from lrkern.cuda._platform import (
     store,
     write_over,
 )
+from lrkern.optimizers import arrays as _arrays
 
 _DLPACK_CUDA = (2, 13)
 

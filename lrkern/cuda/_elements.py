@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from lrkern import _core, _storage
-from lrkern._jit import pointwise
+from lrkern import _core
 from lrkern.cuda._platform import WIDEST, cuda, device, load, store
+from lrkern.pointwise import storage as _storage
+from lrkern.pointwise.primitives import pointwise
 
 FLOAT32, FLOAT64, BFLOAT16, FLOAT16 = _core.STORAGES.values()
 """As C numbers them."""

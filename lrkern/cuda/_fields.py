@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from lrkern._jit import pointwise
 from lrkern.cuda._platform import device
+from lrkern.pointwise.primitives import pointwise
 
 # Rows of `tensors`: the addresses of its arrays by C's roles, then
 ROLES = 8
@@ -15,7 +15,9 @@ SIZE, GROUP, WIDE, HAS_GRADIENT, ROW_LRS, ROW_SIZE = range(ROLES, ROLES + 6)
 ROWS, FIRST_ROW, FIRST_ENTRY, INDICES, INDEX_STRIDE, INDEX_KIND = range(ROLES + 6, ROLES + 12)
 """Where gradients are (indices, values): the parameter's rows; how many rows and entries others have before it in the list;
 the address of the indices, bytes from one to the next, and their dtype."""
-TENSOR_FIELDS = ROLES + 12
+CLIP = ROLES + 12
+"""The row of `clips` that its gradient is in."""
+TENSOR_FIELDS = ROLES + 13
 
 # Rows of `coefs`: the scalars of the rule, then
 MAX_SCALARS = 16
@@ -25,8 +27,9 @@ COEFS = MAX_SCALARS + 3
 
 # Rows of `inputs`: those of the rule, then
 MAX_INPUTS = 12
-EMA_DECAY = MAX_INPUTS
-INPUTS = MAX_INPUTS + 1
+EMA_DECAY, CLIP_NORM = MAX_INPUTS, MAX_INPUTS + 1
+"""CLIP_NORM is in the first row alone, for all groups."""
+INPUTS = MAX_INPUTS + 2
 
 # `control`, int64
 CONTROL_COUNT, CONTROL_SKIPPED, CONTROL_SKIPS, CONTROL_REFUSED, CONTROL_WRONG, CONTROL_LAST_WRONG = range(6)
@@ -34,13 +37,19 @@ CONTROL_COUNT, CONTROL_SKIPPED, CONTROL_SKIPS, CONTROL_REFUSED, CONTROL_WRONG, C
 is going on are no rows; a tensor that had such ones in the last step refused."""
 CONTROLS = 6
 
-SKIPPED, REFUSED = 1, 2
-"""Why a step does nothing: gradients are not finite, indices are no rows."""
+SKIPPED, REFUSED, NOT_FINITE = 1, 2, 3
+"""Why a step does nothing: gradients are not finite; indices are no rows; gradients are not finite, which is an error."""
 
 # `numbers`, float64
-GRAD_NORM, STEP_FACTOR, RESCALE = range(3)
-"""The norm of the last gradients; what they are multiplied by; and that in the second pass of a norm, or 0."""
-NUMBERS = 3
+GRAD_NORM, GRAD_SCALE = range(2)
+"""The norm of the last gradients, all of them; what they are divided by."""
+NUMBERS = 2
+
+# Rows of `clips`, float64: of all gradients, and then of those of each group or tensor that has a norm of its own. The squares
+# of row i are added to rows 2 i and, in the second pass, 2 i + 1 of `bins`.
+RESCALE, STEP_FACTOR = range(2)
+"""What elements are multiplied by in the second pass of a norm, or 0; and in the step."""
+CLIP_FIELDS = 2
 
 
 def _row_reader(name: str, made: str, first: int, count: int, **scope: Any) -> Any:

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lrkern import _core
-from lrkern._jit import fma, pointwise
 from lrkern.cuda import _elements, _rows
 from lrkern.cuda._fields import (
     ADDRESSES,
@@ -35,6 +34,7 @@ from lrkern.cuda._fields import (
     writer_of_scalars,
 )
 from lrkern.cuda._platform import CHUNK, WIDEST, cuda, device, kernel, load
+from lrkern.pointwise.pipeline import averaged, prepared
 from lrkern.rules import FAMILIES
 
 PARAM, GRAD, STATE, EMA, COPY, REMAINDER = _core.ROLES.values()
@@ -72,18 +72,6 @@ class Layout(NamedTuple):
         return WIDEST // min(_elements.itemsize(one) for one in storages if one is not None)
 
 
-@pointwise
-def prepared(g, factor, limit):
-    """The gradient, scaled and clipped. What is scaled by 1 is what it was."""
-    y = g * factor
-    return -limit if y < -limit else limit if y > limit else y
-
-
-@pointwise
-def _averaged(e, p, weight):
-    return fma(weight, p - e, e)
-
-
 def make_block(layout: Layout, lanes: int) -> Any:
     """block(places, i, source, c, around, mixed): a step of elements i, ..., i + lanes - 1; the gradient is at `source`.
 
@@ -117,7 +105,7 @@ def make_block(layout: Layout, lanes: int) -> Any:
         for k in range(lanes):
             g[k] = prepared(g[k], around[0], around[1])
             p[k], s0[k], s1[k], s2[k] = update(c, p[k], g[k], s0[k], s1[k], s2[k])
-            e[k] = _averaged(e[k], p[k], around[2])
+            e[k] = averaged(e[k], p[k], around[2])
         write_ema(places[EMA], i, e, mixed)
         write_copy(places[COPY], i, p, mixed)
         write_param(places, i, p, mixed)

@@ -12,24 +12,36 @@ from typing import Any
 
 import numpy as np
 
-from lrkern._exact_sum import BINS, parts, total
-from lrkern._jit import pointwise, product, sqrt
+from lrkern import _core
 from lrkern.cuda import _elements, _rows
-from lrkern.cuda._fields import ADDRESSES, FACTOR, FIRST_ENTRY, LIMIT, RESCALE, ROW_SIZE, SIZE, WIDE, reader_of_scalars
-from lrkern.cuda._kernels import GRAD, STATE, Layout, param_access, prepared
+from lrkern.cuda._fields import (
+    ADDRESSES,
+    CLIP,
+    FACTOR,
+    FIRST_ENTRY,
+    LIMIT,
+    RESCALE,
+    ROW_SIZE,
+    SIZE,
+    WIDE,
+    reader_of_scalars,
+)
+from lrkern.cuda._kernels import GRAD, STATE, Layout, param_access
 from lrkern.cuda._platform import THREADS, atomic_add, cuda, device, kernel, types
 from lrkern.cuda._words import native
+from lrkern.pointwise.exact_sum import BINS, parts, total
+from lrkern.pointwise.pipeline import prepared
+from lrkern.pointwise.primitives import pointwise, product, sqrt
 from lrkern.rules import FAMILIES
 
-BLOCK = 1024
+BLOCK = _core.NORM_BLOCK
 CHUNK = THREADS // 4 * BLOCK
 """Elements that a thread block takes the norm of."""
 
 _LANES = 4
 _SUMS = THREADS * _LANES
 
-TINY_SUM, SCALE = 2.0**-900, 2.0**600
-"""Squares of float64 that sum up to less than this, or to infinity, are taken again of elements times SCALE or 1/SCALE."""
+TINY_SUM, SCALE = _core.NORM_TINY_SUM, _core.NORM_SCALE
 
 
 @pointwise
@@ -84,9 +96,9 @@ def _clear(bins: Any, rows: int) -> None:
 
 @cache
 def make_square(t: Any, storage: int, second: bool, sparse: bool) -> Any:
-    """The kernel square(tensors, chunks, numbers, bins), which adds squares of gradients to row 0 of bins.
+    """The kernel square(tensors, chunks, clips, bins), which adds squares of gradients to the rows of bins for them.
 
-    `second`: to row 1, of elements multiplied by numbers[RESCALE], unless that is 0. `sparse`: of gradients given as
+    `second`: of elements multiplied by RESCALE of `clips`, unless that is 0. `sparse`: of gradients given as
     (indices, values), the squares of the sums of rows; there is one more argument then, `entries`.
     """
     if sparse:
@@ -95,10 +107,11 @@ def make_square(t: Any, storage: int, second: bool, sparse: bool) -> Any:
     else:
         read_wide, read_single = _elements.reader(storage, t, _LANES), _elements.reader(storage, t, 1)
         source_of = _rows.dense_source_of
-    row = int(second)
 
     @device  # shared memory is the kernels' to make: numba-cuda-mlir 0.6.0 loses that of a function
-    def square_of(tensors: Any, chunks: Any, scale: float, bins: Any, entries: Any, mine: Any, sums: Any) -> None:
+    def square_of(
+        tensors: Any, chunks: Any, scale: float, bins: Any, row: int, other: int, entries: Any, mine: Any, sums: Any
+    ) -> None:
         accumulators = cuda.local.array(_LANES, types.float64)
         found, one = cuda.local.array(_LANES, t), cuda.local.array(1, t)
         _clear(mine, 1)
@@ -129,21 +142,32 @@ def make_square(t: Any, storage: int, second: bool, sparse: bool) -> Any:
         while k < BINS:
             if mine[0, k] != 0:
                 atomic_add(bins, (row, k), mine[0, k])
+                if other != row:
+                    atomic_add(bins, (other, k), mine[0, k])
             k += cuda.blockDim.x
 
-    def square(tensors: Any, chunks: Any, numbers: Any, bins: Any) -> None:
-        mine = cuda.shared.array((1, BINS), types.int64)
-        sums = cuda.shared.array(_SUMS, types.float64)
-        scale = numbers[RESCALE] if second else 1.0
-        if scale != 0.0:
-            square_of(tensors, chunks, scale, bins, chunks, mine, sums)
+    @device
+    def squares_of(tensors: Any, chunks: Any, clips: Any, bins: Any, entries: Any, mine: Any, sums: Any) -> None:
+        clip = tensors[chunks[cuda.blockIdx.x, 0], CLIP]
+        if second:  # those of all and those of its own may be of other elements
+            which = 0
+            while which >= 0:
+                if clips[which, RESCALE] != 0.0:
+                    row = 2 * which + 1
+                    square_of(tensors, chunks, clips[which, RESCALE], bins, row, row, entries, mine, sums)
+                which = clip if which == 0 and clip != 0 else -1
+        else:
+            square_of(tensors, chunks, 1.0, bins, 0, 2 * clip, entries, mine, sums)
 
-    def square_of_rows(tensors: Any, chunks: Any, numbers: Any, bins: Any, entries: Any) -> None:
+    def square(tensors: Any, chunks: Any, clips: Any, bins: Any) -> None:
         mine = cuda.shared.array((1, BINS), types.int64)
         sums = cuda.shared.array(_SUMS, types.float64)
-        scale = numbers[RESCALE] if second else 1.0
-        if scale != 0.0:
-            square_of(tensors, chunks, scale, bins, entries, mine, sums)
+        squares_of(tensors, chunks, clips, bins, chunks, mine, sums)
+
+    def square_of_rows(tensors: Any, chunks: Any, clips: Any, bins: Any, entries: Any) -> None:
+        mine = cuda.shared.array((1, BINS), types.int64)
+        sums = cuda.shared.array(_SUMS, types.float64)
+        squares_of(tensors, chunks, clips, bins, entries, mine, sums)
 
     return kernel(square_of_rows if sparse else square)
 
@@ -175,9 +199,11 @@ def _rescale(square):
 
 
 @kernel
-def judge_scale(numbers: Any, bins: Any) -> None:
-    """One thread: whether the squares have to be taken again, and of what."""
-    numbers[RESCALE] = _rescale(total(native(bins[0])))
+def judge_scale(clips: Any, bins: Any) -> None:
+    """One thread for each norm: whether the squares have to be taken again, and of what."""
+    i = cuda.grid(1)
+    if i < clips.shape[0]:
+        clips[i, RESCALE] = _rescale(total(native(bins[2 * i])))
 
 
 @cache

@@ -15,7 +15,7 @@ from numba import cuda, extending
 from numba.cuda import types
 from numba.cuda.core import config
 
-from lrkern._jit import bits32, bits64, float32_of, float64_of, fma, product, sqrt
+from lrkern.pointwise.primitives import bits32, bits64, float32_of, float64_of, fma, product, sqrt
 
 SIMULATED = bool(config.ENABLE_CUDASIM)
 

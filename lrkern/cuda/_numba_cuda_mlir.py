@@ -25,9 +25,9 @@ from numba_cuda_mlir.lowering_utilities import _memref_index_offset, index_of, m
 from numba_cuda_mlir.numba_cuda.typing.templates import AbstractTemplate, signature
 from numba_cuda_mlir.numba_cuda.typing.typeof import typeof
 
-from lrkern._jit import bits32, bits64, float32_of, float64_of, fma, product, sqrt
-from lrkern.plan import Plan
+from lrkern.pointwise.primitives import bits32, bits64, float32_of, float64_of, fma, product, sqrt
 from lrkern.rules import FAMILIES
+from lrkern.schedules.plan import Plan
 
 cuda: Any = import_module("numba_cuda_mlir.cuda")  # its stubs lack parameters
 

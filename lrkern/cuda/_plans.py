@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from lrkern import _checks
 from lrkern._checks import MAX_COUNT, describe
-from lrkern._pieces import at_integer, at_real, find, piece, reduced, value
 from lrkern.cuda import _arrays, _elements
 from lrkern.cuda._platform import (
     SIMULATED,
@@ -29,8 +28,9 @@ from lrkern.cuda._platform import (
     types,
 )
 from lrkern.cuda._words import native
-from lrkern.expression import Schedule
-from lrkern.plan import Plan
+from lrkern.pointwise.plan_eval import at_integer, at_real, find, piece, reduced, value
+from lrkern.schedules.expression import Schedule
+from lrkern.schedules.plan import Plan
 
 _RUNS = 2 if SIMULATED else 16
 """Wide stores per thread of a table's kernel."""

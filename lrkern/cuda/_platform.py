@@ -26,8 +26,8 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from lrkern._cuda_compiler import EXTRAS, chosen, module_of
 from lrkern._optional import require
+from lrkern.backends.cuda_compiler import EXTRAS, chosen, module_of
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -19,14 +19,18 @@ class Program:
     """
 
     def __init__(self, rule: str | None, table: Table, own: dict[str, Any], plans: tuple[Any, ...], wants_norm: bool) -> None:
-        self.table = table
+        self.table, self.wants_norm = table, wants_norm
         norm = _norm_of_all(table, own) if wants_norm else []
         self._before = [*table.order.launches(table.tensors, own["control"]), *norm]
         self._advance = Launch(
-            _scalars.advance, 1, own["control"], own["numbers"], own["random"], own["bins"], own["inputs"], own["options"],
+            _scalars.advance, 1, own["control"], own["numbers"], own["random"], own["bins"], own["clips"], own["inputs"],
+            own["options"],
             *plans, 1.0, 0, threads=min(THREADS, 64),
         )  # fmt: skip
-        self._after = [] if rule is None else _steps(rule, table, own)
+        clips = own["clips"].shape[0] - 1
+        arguments = own["numbers"], own["bins"], own["clips"], own["inputs"]
+        self._after = [Launch(_scalars.set_factors, (clips - 1) // THREADS + 1, *arguments)] if clips > 0 else []
+        self._after += [] if rule is None else _steps(rule, table, own)
 
     def __call__(self, stream: int, scale: float, scale_address: int) -> None:
         """Launch. `scale_address`: of a float32 on the device that gradients are divided by; 0: divide by `scale`."""
@@ -42,12 +46,13 @@ def _norm_of_all(table: Table, own: dict[str, Any]) -> list[Launch]:
         found = []
         for t, storage, sparse, chunks in table.norms:
             square, of_rows = _norms.make_square(t, storage, second, sparse), (table.order.entries,) if sparse else ()
-            found.append(Launch(square, len(chunks), table.tensors, chunks, own["numbers"], own["bins"], *of_rows))
+            found.append(Launch(square, len(chunks), table.tensors, chunks, own["clips"], own["bins"], *of_rows))
         return found
 
     if not any(t is np.float64 for t, *_ in table.norms):
         return squares(False)
-    return [*squares(False), Launch(_norms.judge_scale, 1, own["numbers"], own["bins"], threads=1), *squares(True)]
+    judge = Launch(_norms.judge_scale, (own["clips"].shape[0] - 1) // THREADS + 1, own["clips"], own["bins"])
+    return [*squares(False), judge, *squares(True)]
 
 
 def _steps(rule: str, table: Table, own: dict[str, Any]) -> list[Launch]:
@@ -60,7 +65,7 @@ def _steps(rule: str, table: Table, own: dict[str, Any]) -> list[Launch]:
     def scalars(counts: int) -> Launch:
         return Launch(
             _scalars.make_scalars(rule), (count - 1) // THREADS + 1, tensors, own["inputs"], own["options"], own["control"],
-            own["numbers"], own["updates"], own["norms"], own["coefs32"], own["coefs64"], counts,
+            own["clips"], own["updates"], own["norms"], own["coefs32"], own["coefs64"], counts,
         )  # fmt: skip
 
     found = []

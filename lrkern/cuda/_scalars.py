@@ -8,11 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from lrkern._exact_sum import BINS, total
-from lrkern._jit import pointwise
-from lrkern._pieces import at_integer
-from lrkern._storage import random_seed
 from lrkern.cuda._fields import (
+    CLIP,
+    CLIP_NORM,
     CONTROL_COUNT,
     CONTROL_REFUSED,
     CONTROL_SKIPPED,
@@ -21,9 +19,11 @@ from lrkern.cuda._fields import (
     EMA_DECAY,
     FACTOR,
     GRAD_NORM,
+    GRAD_SCALE,
     GROUP,
     HAS_GRADIENT,
     LIMIT,
+    NOT_FINITE,
     REFUSED,
     RESCALE,
     SKIPPED,
@@ -35,14 +35,18 @@ from lrkern.cuda._fields import (
 from lrkern.cuda._norms import root
 from lrkern.cuda._platform import cuda, kernel, load, types
 from lrkern.cuda._words import native
-from lrkern.plan import Plan
+from lrkern.pointwise.exact_sum import BINS, total
+from lrkern.pointwise.plan_eval import at_integer
+from lrkern.pointwise.primitives import pointwise
+from lrkern.pointwise.storage import random_seed
 from lrkern.rules import FAMILIES
+from lrkern.schedules.plan import Plan
 
 # Rows of `live`: the input of a group that a schedule gives, and where its plan lies.
 LIVE_GROUP, LIVE_PLACE, LIVE_BREAKS, LIVE_PIECES, LIVE_COUNT, LIVE_TAIL, LIVE_PERIOD = range(7)
 
 # `options`, float64
-CLIP_NORM, CLIP_VALUE, SKIP_NONFINITE, WANTS_NORM = range(4)
+CLIP_VALUE, SKIP_NONFINITE, ERROR_IF_NONFINITE, WANTS_NORM = range(4)
 OPTIONS = 4
 
 # `random`, uint64
@@ -52,9 +56,9 @@ _load_scale = load(np.float32, 1)
 
 
 @pointwise
-def _factor(raw, grad_norm, grad_scale, clip_norm):
-    """What gradients are multiplied by."""
-    clips = clip_norm < math.inf and not grad_norm <= clip_norm
+def _factor(raw, grad_scale, clip_norm):
+    """What gradients of this norm are multiplied by."""
+    clips = clip_norm < math.inf and not raw / grad_scale <= clip_norm
     return clip_norm / raw if clips else 1.0 / grad_scale
 
 
@@ -64,6 +68,7 @@ def advance(
     numbers: Any,
     random: Any,
     bins: Any,
+    clips: Any,
     inputs: Any,
     options: Any,
     live: Any,
@@ -93,8 +98,9 @@ def advance(
         plan = Plan(arrays[0], arrays[1], arrays[2], live[j, LIVE_TAIL], live[j, LIVE_PERIOD])
         inputs[live[j, LIVE_GROUP], live[j, LIVE_PLACE]] = at_integer(plan, count)
         j += threads
+    cuda.syncthreads()
     if thread == 0 and control[CONTROL_WRONG] != 0:
-        numbers[RESCALE] = 0.0
+        clips[0, RESCALE] = 0.0
         control[CONTROL_SKIPS] = REFUSED
         control[CONTROL_REFUSED] += 1
         control[CONTROL_WRONG] = 0
@@ -106,14 +112,19 @@ def advance(
         if options[WANTS_NORM] != 0.0:
             square = total(native(first))
             raw = root(square)
-            if numbers[RESCALE] != 0.0:
+            if clips[0, RESCALE] != 0.0:
                 square = total(native(second))
-                raw = root(square) / numbers[RESCALE]
+                raw = root(square) / clips[0, RESCALE]
             finite = square < math.inf
-        numbers[RESCALE] = 0.0
-        numbers[GRAD_NORM] = raw / scale
-        numbers[STEP_FACTOR] = _factor(raw, numbers[GRAD_NORM], scale, options[CLIP_NORM])
-        if options[SKIP_NONFINITE] != 0.0 and not finite:
+        clips[0, RESCALE] = 0.0
+        clips[0, STEP_FACTOR] = _factor(raw, scale, inputs[0, CLIP_NORM])
+        numbers[GRAD_SCALE] = scale
+        refuses = options[ERROR_IF_NONFINITE] != 0.0 and not finite
+        if not refuses:
+            numbers[GRAD_NORM] = raw / scale
+        if refuses:
+            control[CONTROL_SKIPS] = NOT_FINITE
+        elif options[SKIP_NONFINITE] != 0.0 and not finite:
             control[CONTROL_SKIPS] = SKIPPED
             control[CONTROL_SKIPPED] += 1
         else:
@@ -122,9 +133,24 @@ def advance(
         random[MIXED] = random_seed(random[SEED], np.uint64(count))
 
 
+@kernel
+def set_factors(numbers: Any, bins: Any, clips: Any, inputs: Any) -> None:
+    """What the norms of groups or tensors decide, one thread for each; the first row of `clips` is `advance`'s."""
+    i = cuda.grid(1) + 1
+    if i < clips.shape[0]:
+        raw = root(total(native(bins[2 * i])))
+        if clips[i, RESCALE] != 0.0:
+            raw = root(total(native(bins[2 * i + 1]))) / clips[i, RESCALE]
+        clips[i, RESCALE] = 0.0
+        clips[i, STEP_FACTOR] = _factor(raw, numbers[GRAD_SCALE], inputs[0, CLIP_NORM])
+        for k in range(BINS):
+            bins[2 * i, k] = 0
+            bins[2 * i + 1, k] = 0
+
+
 @cache
 def make_scalars(rule: str) -> Any:
-    """The kernel scalars(tensors, inputs, options, control, numbers, updates, norms, coefs32, coefs64, counts).
+    """The kernel scalars(tensors, inputs, options, control, clips, updates, norms, coefs32, coefs64, counts).
 
     One thread for each tensor. `counts`: this is an update of the tensors.
     """
@@ -137,7 +163,7 @@ def make_scalars(rule: str) -> Any:
         inputs: Any,
         options: Any,
         control: Any,
-        numbers: Any,
+        clips: Any,
         updates: Any,
         norms: Any,
         coefs32: Any,
@@ -151,7 +177,7 @@ def make_scalars(rule: str) -> Any:
         c = scalars_of(read_inputs(inputs, group), n, norms[tensor, 0], norms[tensor, 1])
         write(coefs64, tensor, c)
         write(coefs32, tensor, c)
-        coefs64[tensor, FACTOR] = numbers[STEP_FACTOR]
+        coefs64[tensor, FACTOR] = clips[tensors[tensor, CLIP], STEP_FACTOR]
         coefs64[tensor, LIMIT] = options[CLIP_VALUE]
         coefs64[tensor, WEIGHT] = 1.0 - inputs[group, EMA_DECAY]
         for k in range(FACTOR, WEIGHT + 1):

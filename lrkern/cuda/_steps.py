@@ -4,41 +4,46 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
 
 from lrkern import _core
-from lrkern._arrays import own_rows
 from lrkern._checks import describe
-from lrkern._exact_sum import BINS
-from lrkern._turns import Turns
-from lrkern.backends import StepOptions, StepTensors
+from lrkern.backends.engine import Check, StepOptions, StepTensors
 from lrkern.cuda import _arrays
 from lrkern.cuda._arrays import DeviceArray, Pair
 from lrkern.cuda._fields import (
+    CLIP_FIELDS,
+    CLIP_NORM,
     COEFS,
     CONTROL_COUNT,
     CONTROL_LAST_WRONG,
     CONTROL_REFUSED,
     CONTROL_SKIPPED,
+    CONTROL_SKIPS,
     CONTROLS,
     EMA_DECAY,
     GRAD_NORM,
     INPUTS,
+    NOT_FINITE,
     NUMBERS,
 )
 from lrkern.cuda._plans import Packed
 from lrkern.cuda._platform import current_stream, is_captured, on_device, read_back, to_device, write_over
 from lrkern.cuda._program import Program
+from lrkern.cuda._scalars import CLIP_VALUE, ERROR_IF_NONFINITE, OPTIONS, SKIP_NONFINITE, WANTS_NORM
 from lrkern.cuda._table import Table
+from lrkern.optimizers.arrays import as_gradient, own_rows
+from lrkern.pointwise.exact_sum import BINS
 from lrkern.rules import FAMILIES
 
 T = TypeVar("T")
 
 
 class StepList:
-    """The tensors of an optimizer on a device; the interface of `_core.StepList`.
+    """The tensors of an optimizer on a device. See `lrkern.backends.engine.Engine`.
 
     Counters, hyper-parameters, plans of schedules, addresses and whatever a step decides are in the device's memory: a step
     launches kernels on the current stream, and nothing else. So a CUDA graph that captures one goes on with the schedule.
@@ -47,7 +52,7 @@ class StepList:
     def __init__(self, tensors: StepTensors) -> None:
         self._where, self._label, self._params, self._groups = tensors.where, tensors.label, tensors.params, tensors.groups
         self._as_gradient = tensors.as_gradient or _arrays.as_dense_gradient
-        self._checked = _core.StepList(tensors._replace(row_lrs=None, as_gradient=_rows_for_c))
+        self._checked = _core.TensorList(*tensors._replace(row_lrs=None, as_gradient=_rows_for_c))
         kept = (tensors.states | tensors.others).values()
         self._find_device([*tensors.params, *(one for kind in kept for one in kind if one is not None)])
         self._homes = [
@@ -74,14 +79,15 @@ class StepList:
             fields = FAMILIES[rule].inputs._fields
             if "with_momentum" in fields and "with_momentum" not in _core.RULES[rule]:
                 self._inputs[g, fields.index("with_momentum")] = rule == "sgd_momentum"
-        self._options = np.array([math.inf, math.inf, 0.0, 0.0])
+        self._inputs[0, CLIP_NORM] = math.inf
+        self._options = np.zeros(OPTIONS)
+        self._clips_with = tensors.clips_with or list(range(len(tensors.groups)))
         self.set_options(StepOptions())
         self._measures = any(FAMILIES[rule].measured is not None for rule in tensors.groups)
         self._made = False
         self._on_device: dict[str, Any] = {}
         self._packed = Packed.of(tensors.where, {})
         self._plans: tuple[Any, ...] = ()
-        self._turns = Turns(tensors.where)
 
     def _find_device(self, arrays: list[DeviceArray]) -> None:
         """All arrays on one device, whose library says what stream is current."""
@@ -99,11 +105,30 @@ class StepList:
 
     def set_options(self, options: StepOptions) -> None:
         """What steps do around the rule."""
-        self._checked.set_options(options)
-        self._wants_norm = options.skip_nonfinite or options.clip_norm < math.inf
-        self._options[:] = options.clip_norm, options.clip_value, options.skip_nonfinite, self._wants_norm
+        self._checked.zero_grad = options.zero_grad
+        self._checks_finite, self._error_if_nonfinite = options.skip_nonfinite, options.error_if_nonfinite
+        self._options[[CLIP_VALUE, SKIP_NONFINITE, ERROR_IF_NONFINITE]] = (
+            options.clip_value, options.skip_nonfinite, options.error_if_nonfinite,
+        )  # fmt: skip
         self._zero_grad, self._seed = options.zero_grad, options.seed
         self._roundings = options.rounding, options.state_rounding
+        n = len(self._params)
+        self._clip_of = {
+            "list": [0] * n,
+            "group": [1 + self._clips_with[g] for g in self._group_of],
+            "tensor": list(range(1, n + 1)),
+        }[options.clip_per]
+        self._clips = {"list": 1, "group": 1 + len(self._groups), "tensor": 1 + n}[options.clip_per]
+        self._options[WANTS_NORM] = self._wants_norm
+
+    @property
+    def _wants_norm(self) -> bool:
+        return self._checks_finite or self._error_if_nonfinite or self._inputs[0, CLIP_NORM] < math.inf
+
+    def set_clip_norm(self, limit: float) -> None:
+        """Set what norms are clipped to; `publish` makes it known."""
+        self.set_input(0, CLIP_NORM, limit)
+        self._options[WANTS_NORM] = self._wants_norm
 
     def set_input(self, group: int, index: int, value: float) -> None:
         """Set an input of a group's rule, by its place in RULES; `publish` makes it known."""
@@ -114,9 +139,10 @@ class StepList:
         """Set the decay of a group's averages; `publish` makes it known."""
         self.set_input(group, EMA_DECAY, decay)
 
-    def set_schedule(self, group: int, index: int | None, name: str, schedule: Any) -> None:
-        """Let a schedule give an input (None: the decay of averages); `publish` makes it known."""
-        self._schedules[group, EMA_DECAY if index is None else index] = (name, schedule)
+    def set_schedule(self, group: int, index: int | None, name: str, schedule: Any, check: Check) -> None:
+        """Let a schedule give an input (None: "ema" or "clip_norm"); `publish` makes it known."""
+        place = {"ema": EMA_DECAY, "clip_norm": CLIP_NORM}[name] if index is None else index
+        self._schedules[group, place] = (name, schedule)
 
     def publish(self) -> None:
         """Bring hyper-parameters to the device. Numbers go where they were, so that captured graphs see them."""
@@ -128,6 +154,7 @@ class StepList:
             stream = self._stream()
             self._refuse_capture(stream, "hyper-parameters cannot change")
             write_over(self._on_device["inputs"], self._inputs, stream)
+            write_over(self._on_device["options"], self._options, stream)
             for i, lrs in self._row_lrs.items():
                 write_over(self._on_device[f"lrs of {i}"], lrs, stream)
             if not packed.same_as(self._packed):
@@ -137,11 +164,12 @@ class StepList:
         """All that stays as it is from step to step."""
         n = max(1, len(self._params))
         self._packed = Packed.of(self._where, self._schedules)
-        host = {
+        host: dict[str, Any] = {
             "control": np.zeros(CONTROLS, np.int64),
             "numbers": np.zeros(NUMBERS),
             "random": np.array([0, self._seed], np.uint64),
-            "bins": np.zeros((2, BINS), np.int64),
+            "bins": np.zeros((2 * self._clips, BINS), np.int64),
+            "clips": np.zeros((self._clips, CLIP_FIELDS)),
             "inputs": self._inputs,
             "options": self._options,
             "updates": np.zeros(n, np.int64),
@@ -171,7 +199,7 @@ class StepList:
 
     def bind(self, grads: list[Any]) -> None:
         """Check the gradients, and keep them for steps that are given none."""
-        with self._turns:
+        with self._checked:
             self._take(grads, binds=True)
 
     def _take(self, grads: list[Any], binds: bool = False) -> None:
@@ -201,8 +229,8 @@ class StepList:
             }
             last = None if any(self._table is one.table for one in self._captured) else self._table
             table = Table.of(
-                self._checked.layout(), self._groups, self._group_of, row_lrs, pairs, self._zero_grad, self._roundings, stream,
-                last,
+                self._checked.layout(), self._groups, self._group_of, self._measuring(), self._clip_of, row_lrs, pairs,
+                self._zero_grad, self._roundings, stream, last,
             )  # fmt: skip
             if table is not self._table or self._program is None:
                 self._program = self._make_program(table)
@@ -216,6 +244,14 @@ class StepList:
                 return
         for i, pair in pairs.items():
             own_rows(self._where, self._label("grad", i), _arrays.copy(pair.indices), self._params[i])
+
+    def _measuring(self) -> list[bool]:
+        """Whether the rule of each group needs norms."""
+        families = [FAMILIES[rule] for rule in self._groups]
+        return [
+            one.measured is not None and not self._inputs[g, one.inputs._fields.index("unadapted")]
+            for g, one in enumerate(families)
+        ]
 
     def _make_program(self, table: Table) -> Program:
         rule = self._groups[0] if self._params else None
@@ -233,11 +269,9 @@ class StepList:
         found: DeviceArray | Pair = array
         return found
 
-    def run(self, grads: list[Any] | None, grad_scale: Any, prepare: Callable[[], None] | None = None) -> None:
-        """One step with these gradients (None: the bound ones), after a call of `prepare`."""
-        with self._turns:
-            if prepare is not None:
-                prepare()
+    def run(self, grads: list[Any] | None, grad_scale: Any) -> list[tuple[int, int, float]] | None:
+        """One step with these gradients (None: the bound ones)."""
+        with self._checked:
             if grads is not None:
                 self._take(grads)
             if self._table is None:
@@ -246,6 +280,27 @@ class StepList:
                 if address_of() != address:
                     raise ValueError(_core.moved(self._where, self._label(kind, i), "make another optimizer"))
             self._launch(self._table, grad_scale)
+            # All launches are out: whatever comes between, a step that counts is done.
+            if self._error_if_nonfinite and self._read("control")[CONTROL_SKIPS] == NOT_FINITE:
+                return self._nonfinite()
+            return None
+
+    def _nonfinite(self) -> list[tuple[int, int, float]]:
+        """`_core.TensorList.nonfinite`, of gradients that are brought to the CPU one by one."""
+        found = []
+        for i, grad in enumerate(self._grads):
+            if grad is None:
+                continue
+            array = self._as_device_array(i, grad)
+            values = (
+                (_arrays.copy(array.indices), _arrays.copy(array.values)) if isinstance(array, Pair) else _arrays.copy(array)
+            )
+            param = np.empty_like(np.ndarray.view(self._params[i], np.ndarray))
+            made_of = StepTensors(self._where, self._label, [param], ["sgd"], [0], {}, halves=self._halves)
+            alone = _core.TensorList(*made_of._replace(as_gradient=partial(as_gradient, True, self._halves)))
+            alone.bind([values])
+            found += [(i, element, value) for _, element, value in alone.nonfinite()]
+        return found
 
     def _launch(self, table: Table, grad_scale: Any) -> None:
         scale, scale_address = grad_scale, 0
@@ -260,7 +315,10 @@ class StepList:
             scale, scale_address = 1.0, array.address
         with on_device(self._device_id):
             stream = self._stream()
-            if self._program is None:
+            if self._error_if_nonfinite and is_captured(stream):
+                wanted = "error_if_nonfinite must be False while a CUDA graph is captured"
+                raise RuntimeError(f"{self._where}: {wanted}: it waits for the device's answer")
+            if self._program is None or self._program.wants_norm != self._wants_norm:
                 self._refuse_capture(stream, "a change of schedules cannot take effect")
                 self._program = self._make_program(table)
             if is_captured(stream):
@@ -316,12 +374,16 @@ class StepList:
 
         What it reads of the device comes after all steps so far, on their stream.
         """
-        with self._turns:
+        with self._checked:
             return function()
+
+    def held(self, function: Callable[[], T]) -> T:
+        """The same; arrays of a device stay where they are."""
+        return function()
 
     def restore(self, updates: list[int], count: int, skipped: int, arrays: list[tuple[Any, Any]]) -> None:
         """Go back to these counts, and copy the second array of each pair into the first."""
-        with self._turns:
+        with self._checked:
             self._restore(updates, count, skipped, arrays)
 
     def _restore(self, updates: list[int], count: int, skipped: int, arrays: list[tuple[Any, Any]]) -> None:
@@ -343,7 +405,7 @@ _NONE = np.empty(0, np.int64)
 
 
 def _rows_for_c(where: str, name: str, grad: Any, param: DeviceArray, written: bool) -> Any:
-    """A pair in the form of `lrkern._arrays.as_sparse_gradient`, for the C list to check its values: it sees no rows."""
+    """A pair in the form of `optimizers.arrays.as_sparse_gradient`, for the C list to check its values: it sees no rows."""
     return (grad.values, _NONE, _NONE, _NONE) if isinstance(grad, Pair) else grad
 
 

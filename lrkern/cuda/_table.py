@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from lrkern.cuda import _elements, _norms
 from lrkern.cuda._arrays import Pair
 from lrkern.cuda._fields import (
+    CLIP,
     FIRST_ENTRY,
     FIRST_ROW,
     GROUP,
@@ -31,7 +32,6 @@ from lrkern.cuda._fields import (
 from lrkern.cuda._kernels import COPY, EMA, GRAD, PARAM, REMAINDER, STATE, Layout
 from lrkern.cuda._platform import CHUNK, WIDEST, to_device, write_over
 from lrkern.cuda._rows import INDEX_KINDS, Order
-from lrkern.rules import FAMILIES
 
 Ints = NDArray[np.int64]
 
@@ -58,6 +58,8 @@ class Table:
         layout: tuple[Ints, NDArray[np.uint8], Ints],
         groups: list[str],
         group_of: list[int],
+        measuring: list[bool],
+        clip_of: list[int],
         row_lrs: dict[int, tuple[int, int]],
         pairs: dict[int, Pair],
         zero_grad: bool,
@@ -65,16 +67,17 @@ class Table:
         stream: int,
         last: Table | None,
     ) -> Table:
-        """From what `_core.StepList.layout` tells; tensors without a gradient, and empty ones, get no chunks.
+        """From what `_core.TensorList.layout` tells; tensors without a gradient, and empty ones, get no chunks.
 
-        `row_lrs`: for tensors that have them, the address of their learning rates, and how many. `pairs`: the gradients given
-        as (indices, values). `roundings`: of parameters and of states. `last`: a table of the same tensors that may be changed,
-        and is if it can serve.
+        `measuring`: which groups need norms. `clip_of`: for each tensor the row of `clips`. `row_lrs`: for tensors that have
+        them, the address of their learning rates, and how many. `pairs`: the gradients given as (indices, values). `roundings`:
+        of parameters and of states. `last`: a table of the same tensors that may be changed, and is if it can serve.
         """
         addresses, storages, sizes = layout
         rows = np.zeros((max(1, len(sizes)), TENSOR_FIELDS), np.int64)
         n = len(sizes)
         rows[:n, :ROLES], rows[:n, SIZE], rows[:n, GROUP] = addresses, sizes, group_of
+        rows[:n, CLIP] = clip_of
         rows[:n, WIDE] = np.all(addresses % WIDEST == 0, axis=1)
         for i, (address, count) in row_lrs.items():
             rows[i, ROW_LRS], rows[i, ROW_SIZE] = address, sizes[i] // max(1, count)
@@ -101,6 +104,7 @@ class Table:
         def chunks(members: list[int], length: int, extents: Ints = rows[:n, SIZE]) -> Any:
             return to_device(_chunks(extents, members, length), stream)
 
+        measured = [(one, [i for i in members if measuring[group_of[i]]]) for one, members in by_layout.items()]
         of_norms: dict[tuple[Any, int, bool], list[int]] = {}
         for one, members in by_layout.items():
             of_norms.setdefault((one.t, one.grad, one.sparse), []).extend(members)
@@ -108,11 +112,7 @@ class Table:
             stepped,
             to_device(rows, stream),
             [(one, chunks(members, CHUNK)) for one, members in by_layout.items()],
-            [
-                (one, chunks(members, _norms.CHUNK))
-                for one, members in by_layout.items()
-                if FAMILIES[one.rule].measured is not None
-            ],
+            [(one, chunks(members, _norms.CHUNK)) for one, members in measured if members],
             [(*key, chunks(members, _norms.CHUNK, in_blocks)) for key, members in of_norms.items()],
             Order.of(counts, stream),
         )

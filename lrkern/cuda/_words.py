@@ -1,11 +1,11 @@
-"""Words of kernels: those that only kernels need, and two of `lrkern._jit`, told to the compiler. It knows the others."""
+"""Words of kernels: those that only kernels need, and two of `primitives`, told to the compiler. It knows the others."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from lrkern._jit import number, number_impl, pointwise, rounded, rounded_impl
 from lrkern.cuda._platform import SIMULATED, device, overload
+from lrkern.pointwise.primitives import number, number_impl, pointwise, rounded, rounded_impl
 
 
 def native(array: Any) -> Any:

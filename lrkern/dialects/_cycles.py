@@ -8,8 +8,8 @@ from math import floor, lcm
 
 from lrkern import schedules
 from lrkern._checks import MAX_COUNT, choice, count, real
-from lrkern.dialects._parts import fine_unit, from_calls, moment, placed, sequence, stretched, value_errors
-from lrkern.expression import Schedule, join
+from lrkern.dialects._parts import fine_unit, from_calls, moment, placed, sequence, span, stretched, value_errors
+from lrkern.schedules.expression import Schedule, join
 
 
 def cyclic(
@@ -24,8 +24,8 @@ def cyclic(
     scale_mode: str,
     steps: int | None,
 ) -> Schedule:
-    up = Fraction(real(where, "step_size_up", step_size_up, above=0.0))
-    down = up if step_size_down is None else Fraction(real(where, "step_size_down", step_size_down, above=0.0))
+    up = Fraction(span(where, "step_size_up", step_size_up))
+    down = up if step_size_down is None else Fraction(span(where, "step_size_down", step_size_down))
     gamma = real(where, "gamma", gamma, above=0.0)
     unit = lcm(up.denominator, down.denominator)
     unit = unit if (up + down) * unit <= MAX_COUNT else fine_unit(up + down)

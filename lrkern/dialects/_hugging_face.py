@@ -5,9 +5,9 @@ from __future__ import annotations
 from fractions import Fraction
 
 from lrkern import schedules
-from lrkern._checks import count, real
+from lrkern._checks import count, describe, real
 from lrkern.dialects._parts import called, equal_cycles, held, wave
-from lrkern.expression import Schedule, join
+from lrkern.schedules.expression import Schedule, join
 
 
 class Run:
@@ -31,6 +31,8 @@ def cycles(where: str, high: float, low: float, steps: int, num_cycles: float) -
         return wave(high, low, steps)
     if not num_cycles:
         return schedules.constant(high)
+    if not 1e-9 <= num_cycles <= 1e9:
+        raise ValueError(f"{where}: num_cycles must be 0, or from 1e-9 to 1e9; got {describe(num_cycles)}")
     with called(where):
         return wave(high, low, steps / (2 * Fraction(num_cycles)))
 
@@ -40,9 +42,15 @@ def constant(where: str, base_lr: float, num_warmup_steps: int = 0) -> Schedule:
     return run.then(schedules.constant(run.base_lr))
 
 
-def linear(where: str, base_lr: float, num_warmup_steps: int, num_training_steps: int) -> Schedule:
+def linear(
+    where: str, base_lr: float, num_warmup_steps: int, num_training_steps: int, f_min: float = 0.0, f_max: float = 1.0
+) -> Schedule:
     run = Run(where, base_lr, num_warmup_steps, num_training_steps)
-    return run.then(schedules.linear(run.base_lr, 0.0, run.decay))
+    last, top = real(where, "f_min", f_min), real(where, "f_max", f_max)
+    if (last, top) == (0.0, 1.0):
+        return run.then(schedules.linear(run.base_lr, 0.0, run.decay))
+    fall = schedules.linear(top, last, run.decay)
+    return run.base_lr * (join([schedules.linear(0.0, top, run.warmup), fall], [run.warmup]) if run.warmup else fall)
 
 
 def cosine(where: str, base_lr: float, num_warmup_steps: int, num_training_steps: int, num_cycles: float) -> Schedule:

@@ -9,9 +9,9 @@ from fractions import Fraction
 from math import floor, lcm
 
 from lrkern import schedules
-from lrkern._budget import spend
 from lrkern._checks import MAX_COUNT, count, describe, real, single
-from lrkern.expression import Schedule, join
+from lrkern.schedules.budget import spend
+from lrkern.schedules.expression import Schedule, join
 
 _FINEST = 2**52  # the longest curve in fine steps
 
@@ -38,6 +38,14 @@ def placed(ramp: Ramp, length: Length, offset: Length = 0) -> Schedule:
     return curve.stretch(1.0 / unit) if unit.bit_count() == 1 else curve.stretch(1, unit)
 
 
+def span(where: str, name: str, value: object) -> float:
+    """A length in steps, > 0, that need not be whole; not so short or long that schedules cannot hold it."""
+    length = real(where, name, value, above=0.0)
+    if not 2.0**-50 <= length <= MAX_COUNT:
+        raise ValueError(f"{where}: {name} must be from 2^-50 to 2^53 steps; got {describe(value)}")
+    return length
+
+
 def stretched(s: Schedule, factor: Fraction) -> Schedule:
     """s.stretch(factor), by the nearest float64 where stretches cannot hold it."""
     try:
@@ -52,7 +60,7 @@ def fine_unit(length: Fraction) -> int:
 
 
 def wave(high: float, low: float, half: Length) -> Schedule:
-    """low + (high - low)(1 + cos(pi t/half))/2 for ever."""
+    """low + (high - low)(1 + cos(pi t/half))/2; never ends."""
 
     def waves(steps: int) -> Schedule:
         return join([schedules.cosine(high, low, steps), schedules.cosine(low, high, steps)], [steps]).repeat(2 * steps)
@@ -86,7 +94,7 @@ def sequence(parts: Sequence[Schedule], boundaries: Sequence[float], side: str |
 
 
 def always(s: Schedule) -> Schedule:
-    """s(0) for ever, to more digits than a float of it has."""
+    """s(0) at every step, to more digits than a float of it has."""
     return s.staircase(MAX_COUNT)
 
 
@@ -96,7 +104,7 @@ def counted(steps: int) -> Schedule:
 
 
 def inverse_root(start: float, x: float) -> Schedule:
-    """start/sqrt(x) for ever, x > 0."""
+    """start/sqrt(x) at every step, x > 0."""
     return always(schedules.exponential(start, x, 2).shift(-1)) / x
 
 
@@ -171,7 +179,12 @@ def products(start: float, factors: Sequence[float]) -> list[float]:
     value, levels = Fraction(start), [start]
     for factor in factors:
         value *= Fraction(factor)
-        levels.append(float(value))
+        try:
+            levels.append(float(value))
+        except OverflowError:
+            raise OverflowError(
+                f"schedule: level {len(levels)}, after so many changes, is beyond the range of float64"
+            ) from None
     return levels
 
 

@@ -1,4 +1,4 @@
-"""timm's noise: PyTorch's generator of random numbers, seeded anew at every step.
+"""timm's noise: PyTorch's generator of random numbers, seeded at every step.
 
 The generator is the Mersenne Twister, seeded the way NumPy's legacy seeding does; a normal number takes two 53-bit uniforms
 through the Box-Muller transform and is rounded to float32.

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from lrkern import schedules
 from lrkern._checks import MAX_COUNT, count, describe, flag, real
 from lrkern.dialects._parts import powers, sequence
-from lrkern.expression import Schedule, join
+from lrkern.schedules.expression import Schedule, join
 
 __all__ = [
     "ConstantScheduler",
@@ -50,7 +50,7 @@ class _Run:
 
     def _batches(self, name: str, time: Time, ssr: float) -> int:
         if not isinstance(time, str):
-            return int(count(self.where, name, time) * ssr)
+            return self._whole(name, count(self.where, name, time) * ssr)
         found = re.fullmatch(r"\s*([0-9]*\.?[0-9]+(?:e[+-]?[0-9]+)?)\s*(ba|ep|dur)\s*", time)
         if not found:
             raise ValueError(f"{self.where}: {name} must be a time such as '10ba', '1ep' or '0.5dur'; got {describe(time)}")
@@ -58,10 +58,15 @@ class _Run:
         if unit == "dur":
             if name == "max_duration" or self.max_duration is None:
                 raise ValueError(f"{self.where}: max_duration must be given in batches or epochs for {name} {time!r}; got None")
-            return int(float(value) * self.max_duration)
+            return self._whole(name, float(value) * self.max_duration)
         if unit == "ep" and self.per_epoch is None:
             raise ValueError(f"{self.where}: batches_per_epoch must be given for {name} {time!r}; got None")
-        return int(float(value) * (self.per_epoch or 1 if unit == "ep" else 1) * ssr)
+        return self._whole(name, float(value) * (self.per_epoch or 1 if unit == "ep" else 1) * ssr)
+
+    def _whole(self, name: str, batches: float) -> int:
+        if batches > MAX_COUNT:
+            raise ValueError(f"{self.where}: {name} times ssr must be at most 2^53 batches; got {batches:g}")
+        return int(batches)
 
 
 def StepScheduler(
@@ -263,7 +268,7 @@ def CosineAnnealingWarmRestartsScheduler(
     length, factor = run.batches("t_0", t_0, low=1), real(where, "t_mult", t_mult, above=0.0)
     parts, starts, begin = [], [], 0
     while length and begin + length <= MAX_COUNT:
-        cosine, following = schedules.cosine(1.0, last, length), int(factor * length)
+        cosine, following = schedules.cosine(1.0, last, length), int(min(factor * length, MAX_COUNT))
         if following == length:
             cosine = cosine.repeat(length)
         parts.append(cosine)
@@ -386,20 +391,15 @@ def LinearWithWarmupScheduler(
     array([0. , 0.5, 1. , 0.5, 0. , 0. ])
     """
     where = "composer.LinearWithWarmupScheduler"
-    return _linear_with_warmup(
-        where, base_lr, t_warmup, alpha_i, alpha_f, t_max, scale_warmup, _Run(where, max_duration, batches_per_epoch, ssr)
-    )
+    run = _Run(where, max_duration, batches_per_epoch, ssr)
+    first, last = real(where, "alpha_i", alpha_i), real(where, "alpha_f", alpha_f)
+    return _linear_with_warmup(where, base_lr, t_warmup, first, last, t_max, scale_warmup, run)
 
 
 def _linear_with_warmup(
-    where: str, base_lr: float, t_warmup: Time, alpha_i: float, alpha_f: float, t_max: Time, scale_warmup: bool, run: _Run
+    where: str, base_lr: float, t_warmup: Time, first: float, last: float, t_max: Time, scale_warmup: bool, run: _Run
 ) -> Schedule:
-    base = real(where, "base_lr", base_lr)
-    first, last, rest = (
-        real(where, "alpha_i", alpha_i),
-        real(where, "alpha_f", alpha_f),
-        _rest(run, t_warmup, scale_warmup, t_max),
-    )
+    base, rest = real(where, "base_lr", base_lr), _rest(run, t_warmup, scale_warmup, t_max)
     after = _along(schedules.linear(first, last, rest), first, rest)
     return _after_warmup(run, base, first, t_warmup, scale_warmup, after, shift=True)
 
@@ -429,8 +429,8 @@ def ConstantWithWarmupScheduler(
     array([0.  , 0.25, 0.5 , 0.5 ])
     """
     where = "composer.ConstantWithWarmupScheduler"
-    run = _Run(where, max_duration, batches_per_epoch, ssr)
-    return _linear_with_warmup(where, base_lr, t_warmup, alpha, alpha, t_max, scale_warmup, run)
+    run, level = _Run(where, max_duration, batches_per_epoch, ssr), real(where, "alpha", alpha)
+    return _linear_with_warmup(where, base_lr, t_warmup, level, level, t_max, scale_warmup, run)
 
 
 def CosineAnnealingWithWarmupScheduler(

@@ -9,17 +9,18 @@ from __future__ import annotations
 from fractions import Fraction
 
 from lrkern import schedules
-from lrkern._budget import spend
 from lrkern._checks import choice, count, flag, real
-from lrkern.dialects._parts import moment, sequence
-from lrkern.expression import Schedule, join
+from lrkern.dialects._parts import moment, sequence, value_errors
+from lrkern.schedules.budget import spend
+from lrkern.schedules.expression import Schedule, join
 
 __all__ = ["LRRangeTest", "OneCycle", "OneCycleMomentum", "WarmupCosineLR", "WarmupDecayLR", "WarmupLR"]
 
 
 def _warmup(where: str, low: float, high: float, warmup_num_steps: int, warmup_type: str) -> tuple[Schedule, int]:
     """The rise from low to high and its length: DeepSpeed makes it two steps at least."""
-    steps = max(2, count(where, "warmup_num_steps", warmup_num_steps, low=1))
+    with value_errors():
+        steps = max(2, count(where, "warmup_num_steps", warmup_num_steps, low=1))
     if choice(where, "warmup_type", warmup_type, ("log", "linear")) == "linear":
         return schedules.linear(low, high, steps), steps
     # along the logarithm the top is reached one step before the end
@@ -166,9 +167,9 @@ def OneCycleMomentum(
 
     After the cycle it is cycle_max_mom (1 + decay_mom_rate k/decay_step_size), k steps later, without a limit.
 
-    Args: those of `OneCycle`; with `cycle_momentum=False` there is none, a ValueError.
+    Args: those of `OneCycle`; `cycle_momentum=False` is a ValueError, as there is no momentum then.
 
-    Source: deepspeed OneCycle, which sets cycle_min_mom for the very first update and the second beta to 0.99 for ever.
+    Source: deepspeed OneCycle, which sets cycle_min_mom for the very first update, and the second beta to 0.99 throughout.
 
     >>> OneCycleMomentum(0.0, 1.0, cycle_first_step_size=2).table(5)
     array([0.9 , 0.85, 0.8 , 0.85, 0.9 ])
@@ -230,6 +231,7 @@ def LRRangeTest(
         real(where, "lr_range_test_min_lr", lr_range_test_min_lr),
         real(where, "lr_range_test_step_rate", lr_range_test_step_rate),
     )
-    every = count(where, "lr_range_test_step_size", lr_range_test_step_size, low=1)
+    with value_errors():
+        every = count(where, "lr_range_test_step_size", lr_range_test_step_size, low=1)
     growth = start * schedules.line(1.0, rate, every)
     return growth.staircase(every) if flag(where, "lr_range_test_staircase", lr_range_test_staircase) else growth

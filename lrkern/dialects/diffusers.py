@@ -8,7 +8,7 @@ from __future__ import annotations
 from lrkern import schedules
 from lrkern._checks import choice, count, describe, real
 from lrkern.dialects import _hugging_face as shared
-from lrkern.expression import Schedule
+from lrkern.schedules.expression import Schedule
 
 __all__ = [
     "get_constant_schedule",
@@ -84,18 +84,30 @@ def _piecewise(where: str, base_lr: float, step_rules: str | None) -> Schedule:
     return base_lr * schedules.piecewise([*(factors[at] for at in at_steps), end], at_steps)
 
 
-def get_linear_schedule_with_warmup(base_lr: float, num_warmup_steps: int, num_training_steps: int) -> Schedule:
-    """base_lr t/num_warmup_steps, then base_lr max(0, (N - t)/(N - num_warmup_steps)), N = num_training_steps.
+def get_linear_schedule_with_warmup(
+    base_lr: float,
+    num_warmup_steps: int,
+    num_training_steps: int,
+    last_epoch: int = -1,
+    f_min: float = 0.0,
+    f_max: float = 1.0,
+) -> Schedule:
+    """base_lr f_max t/num_warmup_steps, then base_lr (f_min + (f_max - f_min) max(0, (N - t)/(N - num_warmup_steps))).
+
+    N = num_training_steps.
 
     Args:
         num_warmup_steps, num_training_steps: >= 0; the second includes the first.
+        last_epoch: ignored.
+        f_min, f_max: the last and the largest factor of base_lr.
 
     Source: diffusers get_linear_schedule_with_warmup.
 
     >>> get_linear_schedule_with_warmup(1.0, 2, 6).table(7)
     array([0.  , 0.5 , 1.  , 0.75, 0.5 , 0.25, 0.  ])
     """
-    return shared.linear("diffusers.get_linear_schedule_with_warmup", base_lr, num_warmup_steps, num_training_steps)
+    where = "diffusers.get_linear_schedule_with_warmup"
+    return shared.linear(where, base_lr, num_warmup_steps, num_training_steps, f_min, f_max)
 
 
 def get_cosine_schedule_with_warmup(

@@ -13,7 +13,7 @@ from itertools import pairwise
 from lrkern import schedules
 from lrkern._checks import choice, count, counts, describe, real, reals
 from lrkern.dialects._parts import moment, powers, sequence, value_errors
-from lrkern.expression import Schedule, schedule
+from lrkern.schedules.expression import Schedule, schedule
 
 __all__ = [
     "CompositeParamScheduler",
@@ -134,7 +134,8 @@ def MultiStepParamScheduler(
         width = -(-count(where, "num_updates", num_updates, low=1) // len(levels))
         at = [width * i for i in range(1, len(levels))]
     else:
-        given = counts(where, "milestones", milestones, ordered=False)
+        with value_errors():
+            given = counts(where, "milestones", milestones, ordered=False)
         at = [count(where, f"milestones[{i}]", m, low=1) for i, m in enumerate(given)]
         wanted = len(levels) - (num_updates is not None)
         if len(at) != wanted:

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 from lrkern import schedules
 from lrkern._checks import count, flag, real, reals, times
-from lrkern.dialects._cycles import longer_each_time
-from lrkern.dialects._parts import called, placed
-from lrkern.expression import Schedule, join
+from lrkern.dialects._cycles import exact, longer_each_time
+from lrkern.dialects._parts import called, placed, span, stretched
+from lrkern.schedules.expression import Schedule, join
 
 __all__ = [
     "CosineDecay",
@@ -50,7 +50,7 @@ def ExponentialDecay(
     """
     where = "keras.ExponentialDecay"
     start = real(where, "initial_learning_rate", initial_learning_rate)
-    decay_steps = real(where, "decay_steps", decay_steps, above=0.0)
+    decay_steps = span(where, "decay_steps", decay_steps)
     decay_rate = real(where, "decay_rate", decay_rate, above=0.0)
     if flag(where, "staircase", staircase):
         return _stairs(schedules.exponential(start, decay_rate), decay_steps)
@@ -91,7 +91,7 @@ def PolynomialDecay(
 
     Args:
         initial_learning_rate, end_learning_rate: the ends.
-        decay_steps: > 0; an integer with `cycle`.
+        decay_steps: > 0.
         power: > 0.
         name: ignored.
 
@@ -103,11 +103,14 @@ def PolynomialDecay(
     where = "keras.PolynomialDecay"
     start = real(where, "initial_learning_rate", initial_learning_rate)
     end = real(where, "end_learning_rate", end_learning_rate)
-    power = real(where, "power", power, above=0.0)
+    power = real(where, "power", power, above=0.0, high=1e6)
     if not flag(where, "cycle", cycle):
-        decay_steps = real(where, "decay_steps", decay_steps, above=0.0)
+        decay_steps = span(where, "decay_steps", decay_steps)
         return placed(lambda steps: schedules.polynomial(start, end, steps, power), decay_steps)
-    return longer_each_time(start, end, count(where, "decay_steps", decay_steps, low=1), power)
+    length = exact(span(where, "decay_steps", decay_steps))
+    if isinstance(length, int):
+        return longer_each_time(start, end, length, power)
+    return stretched(longer_each_time(start, end, 1, power), length)
 
 
 def InverseTimeDecay(
@@ -132,7 +135,7 @@ def InverseTimeDecay(
     """
     where = "keras.InverseTimeDecay"
     start = real(where, "initial_learning_rate", initial_learning_rate)
-    decay_steps = real(where, "decay_steps", decay_steps, above=0.0)
+    decay_steps = span(where, "decay_steps", decay_steps)
     decay_rate = real(where, "decay_rate", decay_rate, low=0.0)
     if flag(where, "staircase", staircase):
         return _stairs(schedules.inverse_time(start, decay_rate), decay_steps)
@@ -165,7 +168,7 @@ def CosineDecay(
     """
     where = "keras.CosineDecay"
     start = real(where, "initial_learning_rate", initial_learning_rate)
-    decay_steps, alpha = real(where, "decay_steps", decay_steps, above=0.0), real(where, "alpha", alpha)
+    decay_steps, alpha = span(where, "decay_steps", decay_steps), real(where, "alpha", alpha)
     warmup = count(where, "warmup_steps", warmup_steps)
     peak = start if warmup_target is None else real(where, "warmup_target", warmup_target)
     fall = peak * placed(lambda steps: schedules.cosine(1.0, alpha, steps), decay_steps)

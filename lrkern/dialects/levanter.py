@@ -12,10 +12,10 @@ from math import floor, log2
 from typing import Any
 
 from lrkern import schedules
-from lrkern._budget import spend
 from lrkern._checks import choice, count, counts, describe, real
 from lrkern.dialects._parts import always, inverse_root, moment, sequence, stretched
-from lrkern.expression import Schedule, join
+from lrkern.schedules.budget import spend
+from lrkern.schedules.expression import Schedule, join
 
 __all__ = ["lr_scheduler"]
 

@@ -7,9 +7,9 @@ call once for each.
 from __future__ import annotations
 
 from lrkern import schedules
-from lrkern._checks import choice, count, describe, real
+from lrkern._checks import choice, count, describe, flag, real
 from lrkern.dialects._parts import held
-from lrkern.expression import Schedule, join
+from lrkern.schedules.expression import Schedule, join
 
 __all__ = ["OptimizerParamScheduler", "OptimizerParamSchedulerWeightDecay"]
 
@@ -37,14 +37,14 @@ def OptimizerParamScheduler(
 
     With r from 0 to 1 between the two, min_lr + (max_lr - min_lr) times: 1 - r, (1 + cos(pi r))/2; "WSD": 1, and in the last
     wsd_decay_steps, r counted in them, 1 - r, (1 + cos(pi r))/2, 2 2^-r - 1 or 1 - sqrt(r). "inverse-square-root":
-    max(min_lr, max_lr sqrt(lr_warmup_steps/t)); "constant": max_lr for ever.
+    max(min_lr, max_lr sqrt(lr_warmup_steps/t)); "constant": max_lr.
 
     Args:
         init_lr, max_lr, min_lr: init_lr <= max_lr, 0 <= min_lr <= max_lr.
         lr_warmup_steps, lr_decay_steps: counts from step 0, 0 <= the first < the second.
         lr_decay_style: "constant", "linear", "cosine", "inverse-square-root" or "WSD".
         start_wd, end_wd, wd_incr_steps, wd_incr_style: see `OptimizerParamSchedulerWeightDecay`.
-        use_checkpoint_opt_param_scheduler, override_opt_param_scheduler: ignored.
+        use_checkpoint_opt_param_scheduler, override_opt_param_scheduler: of no effect here; not both, as there.
         wsd_decay_steps, lr_wsd_decay_style: for "WSD": >= 1, and "linear", "cosine", "exponential" or "minus_sqrt".
 
     Source: Megatron-LM megatron/core/optimizer_param_scheduler.py.
@@ -55,6 +55,9 @@ def OptimizerParamScheduler(
     where = "megatron.OptimizerParamScheduler"
     top = real(where, "max_lr", max_lr)
     first, last = real(where, "init_lr", init_lr, high=top), real(where, "min_lr", min_lr, low=0.0, high=top)
+    told = flag(where, "use_checkpoint_opt_param_scheduler", use_checkpoint_opt_param_scheduler)
+    if flag(where, "override_opt_param_scheduler", override_opt_param_scheduler) and told:
+        raise ValueError(f"{where}: use_checkpoint and override_opt_param_scheduler must not both be True")
     warmup = count(where, "lr_warmup_steps", lr_warmup_steps)
     steps = count(where, "lr_decay_steps", lr_decay_steps, low=warmup + 1) - warmup
     style = choice(where, "lr_decay_style", lr_decay_style, _STYLES)

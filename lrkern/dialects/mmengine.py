@@ -15,7 +15,7 @@ from lrkern import schedules
 from lrkern._checks import count, counts, describe, real, reals
 from lrkern.dialects import torch
 from lrkern.dialects._parts import called, powers, sequence, value_errors, wave
-from lrkern.expression import Schedule, join
+from lrkern.schedules.expression import Schedule, join
 
 __all__ = [
     "ConstantLR",

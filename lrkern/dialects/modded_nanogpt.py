@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from lrkern import schedules
 from lrkern._checks import count, real, reals
-from lrkern.expression import Schedule, join
+from lrkern.schedules.expression import Schedule, join
 
 __all__ = ["TrainingSchedule", "get_muon_momentum", "train_gpt"]
 

@@ -11,7 +11,7 @@ from lrkern import schedules
 from lrkern._checks import count, describe, flag, real
 from lrkern.dialects._cycles import longer_each_time
 from lrkern.dialects._parts import held, inverse_root
-from lrkern.expression import Schedule, join
+from lrkern.schedules.expression import Schedule, join
 
 __all__ = [
     "CosineAnnealing",
@@ -296,7 +296,7 @@ def NoamHoldAnnealing(
     if run.warmup == 0:
         raise ValueError(f"{where}: warmup_steps must be an integer >= 1, the decay is measured in them; got 0")
     run.length(0)
-    curve = schedules.inverse_power(run.base, run.warmup, real(where, "decay_rate", decay_rate, low=0.0))
+    curve = schedules.inverse_power(run.base, run.warmup, real(where, "decay_rate", decay_rate, low=0.0, high=1e6))
     return run.end(run.then(curve.clip(low=run.min_lr), max(run.hold, run.warmup)))
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from lrkern import schedules
 from lrkern._checks import choice, count, describe, real, reals
 from lrkern.dialects._parts import between, check_keywords, held, sequence
-from lrkern.expression import Schedule, join
+from lrkern.schedules.expression import Schedule, join
 
 __all__ = [
     "WSD",
@@ -199,7 +199,7 @@ def PowerLR(
     fall = _length(where, "decay", run.steps, decay, decay_steps, decay_fraction)
     if run.warmup + fall > run.steps:
         raise ValueError(f"{where}: warmup and decay must fit into max_steps = {run.steps}; got {run.warmup} and {fall}")
-    curve = schedules.inverse_power(run.lr, run.warmup, -real(where, "b", b, below=0.0))
+    curve = schedules.inverse_power(run.lr, run.warmup, -real(where, "b", b, low=-1e6, below=0.0))
     s = run.then(curve)
     return run.decay(s, fall, decay_min_lr, s(run.steps - fall))
 

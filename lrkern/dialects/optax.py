@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from lrkern import recipes, schedules
+from lrkern import schedules
 from lrkern._checks import choice, count, describe, flag, real
 from lrkern.dialects._parts import between, called, check_keywords, products, value_errors
-from lrkern.expression import Schedule, join
+from lrkern.schedules import recipes
+from lrkern.schedules.expression import Schedule, join
 
 __all__ = [
     "constant_schedule",
@@ -53,7 +54,7 @@ def polynomial_schedule(
     Args:
         init_value, end_value: the ends.
         power: >= 0; with 0 it stays at init_value.
-        transition_steps: <= 0: init_value for ever, as in optax.
+        transition_steps: <= 0: always init_value, as in optax.
         transition_begin: negative counts as 0.
 
     Source: optax polynomial_schedule.
@@ -78,7 +79,7 @@ def linear_schedule(init_value: float, end_value: float, transition_steps: int, 
     """init_value + (end_value - init_value) s/transition_steps, s = t - transition_begin from 0 to transition_steps.
 
     Args:
-        transition_steps: <= 0: init_value for ever, as in optax.
+        transition_steps: <= 0: always init_value, as in optax.
         transition_begin: negative counts as 0.
 
     Source: optax linear_schedule.
@@ -100,8 +101,8 @@ def exponential_decay(
     """init_value decay_rate^(s/transition_steps), s = max(t - transition_begin, 0).
 
     Args:
-        transition_steps: <= 0: init_value for ever, as in optax.
-        decay_rate: >= 0; with 0 init_value for ever, as in optax.
+        transition_steps: <= 0: always init_value, as in optax.
+        decay_rate: >= 0; with 0 always init_value, as in optax.
         transition_begin: negative counts as 0.
         staircase: whether the exponent is rounded down.
         end_value: the least value for decay_rate < 1, else the largest.
@@ -133,7 +134,7 @@ def cosine_decay_schedule(init_value: float, decay_steps: int, alpha: float = 0.
     Args:
         decay_steps: >= 1.
         alpha: the last value as a share of the first.
-        exponent: 0.001 to 1000, or 0, which leaves the first value for ever.
+        exponent: 0.001 to 1000, or 0, which keeps the first value.
 
     Source: optax cosine_decay_schedule.
 
@@ -261,7 +262,7 @@ def warmup_constant_schedule(init_value: float, peak_value: float, warmup_steps:
 
     Args:
         init_value, peak_value: the ends.
-        warmup_steps: <= 0: init_value for ever, as in optax.
+        warmup_steps: <= 0: always init_value, as in optax.
 
     Source: optax warmup_constant_schedule.
 
@@ -294,11 +295,11 @@ def warmup_cosine_decay_schedule(
     c = (1 + cos(pi (t - warmup_steps)/(decay_steps - warmup_steps)))/2.
 
     Args:
-        init_value, peak_value, end_value: the values at the beginning, after the warm-up and at the end. A peak of 0 leaves 0
-            for ever, whatever the end: optax takes the end as a share of the peak.
+        init_value, peak_value, end_value: the values at the beginning, after the warm-up and at the end. With a peak of
+            0 it stays at 0, whatever the end: optax takes the end as a share of the peak.
         warmup_steps: >= 0.
         decay_steps: all steps, the warm-up included: > warmup_steps.
-        exponent: 0.001 to 1000, or 0, which leaves peak_value for ever.
+        exponent: 0.001 to 1000, or 0, which keeps peak_value.
 
     Source: optax warmup_cosine_decay_schedule.
 

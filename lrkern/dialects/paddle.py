@@ -13,7 +13,7 @@ from lrkern._checks import choice, count, counts, describe, flag, real, reals
 from lrkern.dialects import torch
 from lrkern.dialects._cycles import Phase, cyclic, longer_each_time, one_cycle
 from lrkern.dialects._parts import between, called, exponential_of, inverse_root, powers, wave
-from lrkern.expression import Schedule, join
+from lrkern.schedules.expression import Schedule, join
 
 __all__ = [
     "CosineAnnealingDecay",
@@ -132,7 +132,7 @@ def PolynomialDecay(
     """
     where = "paddle.PolynomialDecay"
     start, end = _rate(where, learning_rate), real(where, "end_lr", end_lr)
-    steps, power = count(where, "decay_steps", decay_steps, low=1), real(where, "power", power, above=0.0)
+    steps, power = count(where, "decay_steps", decay_steps, low=1), real(where, "power", power, above=0.0, high=1e6)
     return (longer_each_time if flag(where, "cycle", cycle) else schedules.polynomial)(start, end, steps, power)
 
 
@@ -248,7 +248,7 @@ def MultiplicativeDecay(learning_rate: float, lr_lambda: Callable[[int], float],
 
 
 def CosineAnnealingDecay(learning_rate: float, T_max: int, eta_min: float = 0.0) -> Schedule:
-    """eta_min + (learning_rate - eta_min)(1 + cos(pi t/T_max))/2: after T_max steps it rises again, and so on for ever.
+    """eta_min + (learning_rate - eta_min)(1 + cos(pi t/T_max))/2: after T_max steps it rises again, and so on.
 
     Args:
         learning_rate: >= 0.

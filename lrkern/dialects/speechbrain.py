@@ -2,7 +2,8 @@
 
 That is `n_steps` or `current_step`, the number of calls, where it counts calls; `num_updates` or `current_epoch` where it is
 told. Recipes call most of them after an update: the first update then has the optimizer's own rate, and update number t from 0
-the value of step t. `NewBobScheduler` follows a metric: it is the dialect "speechbrain" of `lrkern.plateau`.
+the value of step t. `NewBobScheduler` and `ReduceLROnPlateau` follow a metric:
+they are the dialects "speechbrain" and "speechbrain_plateau" of `lrkern.plateau`.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from lrkern import schedules
 from lrkern._checks import count, counts, describe, real, reals
 from lrkern.dialects import _hugging_face
 from lrkern.dialects._cycles import cyclic
-from lrkern.dialects._parts import inverse_root, products, wave
-from lrkern.expression import Schedule, join
+from lrkern.dialects._parts import inverse_root, products, span, wave
+from lrkern.schedules.expression import Schedule, join
 
 __all__ = [
     "CyclicCosineScheduler",
@@ -115,9 +116,9 @@ def StepScheduler(
     if half_life is not None:
         if decay_factor is not None or decay_drop is not None:
             raise ValueError(f"{where}: half_life must not be given with decay_factor or decay_drop; got {describe(half_life)}")
-        return schedules.exponential(value, 0.5, real(where, "half_life", half_life, above=0.0)).shift(-1)
+        return schedules.exponential(value, 0.5, span(where, "half_life", half_life)).shift(-1)
     factor = 0.5 if decay_factor is None else real(where, "decay_factor", decay_factor, above=0.0)
-    drop = 2.0 if decay_drop is None else real(where, "decay_drop", decay_drop, above=0.0)
+    drop = 2.0 if decay_drop is None else span(where, "decay_drop", decay_drop)
     return schedules.step_decay(value, factor, 1).stretch(drop).shift(-1)
 
 
@@ -195,7 +196,7 @@ def LinearNoamScheduler(lr_initial: float, n_warmup_steps: int, n_keep_steps: in
 
 
 def CyclicCosineScheduler(n_warmup_steps: int, lr_initial: float, total_steps: int = 100000) -> Schedule:
-    """lr_initial (1 + cos(pi (t - n_warmup_steps)/total_steps))/2, for ever.
+    """lr_initial (1 + cos(pi (t - n_warmup_steps)/total_steps))/2; never ends.
 
     Args:
         n_warmup_steps: where the top is, >= 0; the steps before it are on the wave, too.
@@ -243,7 +244,7 @@ def CyclicLRScheduler(
     """
     where = "speechbrain.CyclicLRScheduler"
     low, high = real(where, "base_lr", base_lr), real(where, "max_lr", max_lr)
-    half = real(where, "step_size", step_size, above=0.0)
+    half = span(where, "step_size", step_size)
     return cyclic(where, low, high, half, half, mode, gamma, scale_fn, scale_mode, steps)
 
 

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from fractions import Fraction
 
 from lrkern import schedules
-from lrkern._checks import count, describe, real
+from lrkern._checks import MAX_COUNT, count, describe, real
 from lrkern.dialects._parts import from_calls
-from lrkern.expression import Schedule
+from lrkern.schedules.expression import Schedule
 
 __all__ = ["ConstantSchedule", "FloatSchedule", "LinearSchedule"]
 
@@ -46,6 +46,8 @@ def LinearSchedule(start: float, end: float, end_fraction: float, *, total_times
     part = real(where, "end_fraction", end_fraction, above=0.0)
     total = count(where, "total_timesteps", total_timesteps, low=1)
     length = Fraction(part) * total
+    if not Fraction(1, 2**50) <= length <= MAX_COUNT:
+        raise ValueError(f"{where}: end_fraction must end by step 2^53, 2^-50 steps on at least; got {describe(end_fraction)}")
     if length.denominator == 1:
         return schedules.linear(start, end, length.numerator)
     return schedules.linear(start, end, 1).stretch(part).stretch(total)  # exact, which the product of both need not be

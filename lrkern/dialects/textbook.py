@@ -8,9 +8,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from lrkern import scan, schedules
+from lrkern import schedules
 from lrkern._checks import count, real
-from lrkern.expression import Schedule, join
+from lrkern._loss_driven import plateau
+from lrkern.schedules.expression import Schedule, join
 
 __all__ = ["exponential", "fixed", "hold_then_linear", "linear_fraction", "loss_driven", "staircase", "time_based"]
 
@@ -151,4 +152,4 @@ def loss_driven(losses: npt.ArrayLike, initial_lr: float, decay: float) -> npt.N
     """
     where = "textbook.loss_driven"
     start, decay = real(where, "initial_lr", initial_lr, low=0.0), real(where, "decay", decay, above=0.0)
-    return scan.loss_driven(losses, start, decay)
+    return plateau.loss_driven(losses, start, decay)

@@ -11,11 +11,11 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 from lrkern import schedules
-from lrkern._budget import spend
 from lrkern._checks import MAX_COUNT, choice, count, counts, describe, flag, real, single
-from lrkern.dialects._parts import called, held, powers
+from lrkern.dialects._parts import called, held, powers, span, value_errors
 from lrkern.dialects._timm_noise import noise
-from lrkern.expression import Schedule, join
+from lrkern.schedules.budget import spend
+from lrkern.schedules.expression import Schedule, join
 
 __all__ = [
     "CosineLRScheduler",
@@ -258,7 +258,7 @@ def StepLRScheduler(
     """
     where = "timm.StepLRScheduler"
     base = real(where, "base_lr", base_lr)
-    every, rate = real(where, "decay_t", decay_t, above=0.0), real(where, "decay_rate", decay_rate, above=0.0)
+    every, rate = span(where, "decay_t", decay_t), real(where, "decay_rate", decay_rate, above=0.0)
     s = schedules.step_decay(base, rate, 1).stretch(every)
     s = _warmed(where, s, base, warmup_t, warmup_lr_init, warmup_prefix)
     return _noisy(where, s, noise_range_t, noise_pct, noise_std, noise_seed, steps)
@@ -350,9 +350,11 @@ def WSDLRScheduler(
     fall = count(where, "decay_t", decay_t, low=1, high=total)
     stable: Schedule = schedules.constant(base)
     power = real(where, "stable_power", stable_power, above=0.0)
-    if choice(where, "stable_fn", stable_fn, ("constant", "rsqrt", "power")) != "constant":
+    with value_errors():
+        kind = choice(where, "stable_fn", stable_fn, ("constant", "rsqrt", "power"))
+    if kind != "constant":
         timescale = real(where, "stable_timescale", warmup_t if stable_timescale is None else stable_timescale, above=0.0)
-        stable = schedules.inverse_power(base, timescale, 0.5 if stable_fn == "rsqrt" else power)
+        stable = schedules.inverse_power(base, timescale, 0.5 if kind == "rsqrt" else power)
     stable = stable.clip(low=lr_min)
     shape = _decay(where, decay_fn, fall, real(where, "decay_power", decay_power, low=1e-3, high=1e3), decay_ratio)
     weight = join([schedules.constant(1.0), shape], [total - fall]) if total > fall else shape

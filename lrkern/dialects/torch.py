@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 from lrkern import schedules
-from lrkern._budget import spend
 from lrkern._checks import choice, count, counts, describe, flag, real, single
 from lrkern.dialects._cycles import Phase, cyclic, one_cycle
-from lrkern.dialects._parts import between, from_calls, powers, value_errors, wave
-from lrkern.expression import Schedule, join, multiply, schedule
+from lrkern.dialects._parts import between, from_calls, powers, span, value_errors, wave
+from lrkern.schedules.budget import spend
+from lrkern.schedules.expression import Schedule, join, multiply, schedule
 
 __all__ = [
     "SWALR",
@@ -149,7 +149,7 @@ def LinearLR(base_lr: float, start_factor: float = 1.0 / 3, end_factor: float = 
         start_factor, end_factor: 0 to 1.
         total_iters: steps, >= 0; with 0 it is at end_factor at once.
 
-    Source: torch LinearLR, which refuses start_factor 0 and stays at start_factor for ever with total_iters 0.
+    Source: torch LinearLR, which refuses start_factor 0 and stays at start_factor with total_iters 0.
 
     >>> LinearLR(0.1, start_factor=0.5, total_iters=4).table(6)
     array([0.05  , 0.0625, 0.075 , 0.0875, 0.1   , 0.1   ])
@@ -184,7 +184,7 @@ def PolynomialLR(base_lr: float, total_iters: int = 5, power: float = 1.0) -> Sc
         total_iters: steps, >= 0; with 0 it is at 0 at once.
         power: >= 0; with 0 nothing changes.
 
-    Source: torch PolynomialLR, which stays at base_lr for ever with total_iters 0.
+    Source: torch PolynomialLR, which stays at base_lr with total_iters 0.
 
     >>> PolynomialLR(1.0, total_iters=4, power=2.0).table(6)
     array([1.    , 0.5625, 0.25  , 0.0625, 0.    , 0.    ])
@@ -196,7 +196,7 @@ def PolynomialLR(base_lr: float, total_iters: int = 5, power: float = 1.0) -> Sc
 
 
 def CosineAnnealingLR(base_lr: float, T_max: float, eta_min: float = 0.0) -> Schedule:
-    """eta_min + (base_lr - eta_min)(1 + cos(pi t/T_max))/2: after T_max steps it rises again, and so on for ever.
+    """eta_min + (base_lr - eta_min)(1 + cos(pi t/T_max))/2: after T_max steps it rises again, and so on.
 
     Args:
         T_max: steps from top to bottom, > 0.
@@ -209,7 +209,7 @@ def CosineAnnealingLR(base_lr: float, T_max: float, eta_min: float = 0.0) -> Sch
     """
     where = "torch.CosineAnnealingLR"
     base_lr, eta_min = real(where, "base_lr", base_lr), real(where, "eta_min", eta_min)
-    return wave(base_lr, eta_min, real(where, "T_max", T_max, above=0.0))
+    return wave(base_lr, eta_min, span(where, "T_max", T_max))
 
 
 def CosineAnnealingWarmRestarts(base_lr: float, T_0: int, T_mult: int = 1, eta_min: float = 0.0) -> Schedule:
@@ -292,7 +292,7 @@ def CyclicMomentum(
 ) -> Schedule:
     """The momentum (or beta1) that goes with `CyclicLR`: max_momentum - (max_momentum - base_momentum) x s.
 
-    Args: those of `CyclicLR`; with `cycle_momentum=False` there is none, a ValueError.
+    Args: those of `CyclicLR`; `cycle_momentum=False` is a ValueError, as there is no momentum then.
 
     Source: torch CyclicLR.
 
@@ -373,7 +373,7 @@ def OneCycleMomentum(
 ) -> Schedule:
     """The momentum (or beta1) that goes with `OneCycleLR`: max_momentum to base_momentum while the rate rises, and back.
 
-    Args: those of `OneCycleLR`; with `cycle_momentum=False` there is none, a ValueError.
+    Args: those of `OneCycleLR`; `cycle_momentum=False` is a ValueError, as there is no momentum then.
 
     Source: torch OneCycleLR.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lrkern import schedules
 from lrkern._checks import choice, count, real
 from lrkern.dialects._parts import counted
-from lrkern.expression import Schedule, join
+from lrkern.schedules.expression import Schedule, join
 
 __all__ = ["LRSchedulersContainer"]
 
@@ -46,7 +46,7 @@ def LRSchedulersContainer(
     warmup = min(count(where, "warmup_steps", warmup_steps), steps)
     decay = steps - warmup
     if decay_ratio is not None:
-        decay = min(round(steps * real(where, "decay_ratio", decay_ratio, low=0.0)), decay)
+        decay = min(round(min(steps * real(where, "decay_ratio", decay_ratio, low=0.0), steps)), decay)
     tail = _TAILS[choice(where, "decay_type", decay_type, tuple(_TAILS))]
     low = real(where, "min_lr_factor", min_lr_factor)
     parts, starts = [schedules.constant(1.0)], []

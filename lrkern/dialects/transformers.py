@@ -13,8 +13,8 @@ from typing import Any
 from lrkern import schedules
 from lrkern._checks import choice, count, describe, real
 from lrkern.dialects import _hugging_face as shared
-from lrkern.dialects._parts import called, counted, held
-from lrkern.expression import Schedule, join
+from lrkern.dialects._parts import called, counted, held, value_errors
+from lrkern.schedules.expression import Schedule, join
 
 __all__ = [
     "get_adafactor_schedule",
@@ -223,7 +223,8 @@ def get_cosine_with_min_lr_schedule_with_warmup_lr_rate(
         num_cycles: waves, >= 0.
         last_epoch: ignored.
         min_lr, min_lr_rate: the floor itself, >= 0, or its ratio to base_lr; one of them.
-        warmup_lr_rate: the warm-up runs from this ratio at t = 0 to 1 at t = num_warmup_steps - 1 instead.
+        warmup_lr_rate: the warm-up runs from this ratio at t = 0 to 1 at t = num_warmup_steps - 1 instead; at t = 1 where that
+            is 0.
 
     Source: transformers get_cosine_with_min_lr_schedule_with_warmup_lr_rate.
 
@@ -239,8 +240,7 @@ def get_cosine_with_min_lr_schedule_with_warmup_lr_rate(
         rise = base_lr * counted(warmup)
     else:
         first = real(where, "warmup_lr_rate", warmup_lr_rate, low=0.0)
-        # One step of warm-up has no way to go: transformers gives its beginning.
-        way = (schedules.constant(1.0) - first) * schedules.line(0.0, 1.0, warmup - 1) if warmup > 1 else 0.0
+        way = (schedules.constant(1.0) - first) * schedules.line(0.0, 1.0, max(warmup - 1, 1))
         rise = base_lr * (schedules.constant(first) + way)
     return join([rise, fall], [warmup]) if warmup else fall
 
@@ -263,13 +263,13 @@ def get_wsd_schedule(
 
     Args:
         num_warmup_steps, num_decay_steps: >= 0.
-        num_training_steps: of all three phases together; num_stable_steps takes precedence.
-        num_stable_steps: >= 0.
+        num_training_steps: of all three phases together.
+        num_stable_steps: >= 0; may be left out, or num_training_steps may.
         warmup_type, decay_type: "linear", "cosine" or "1-sqrt".
         min_lr_ratio: >= 0.
         num_cycles: waves of a cosine decay, >= 0.
 
-    Source: transformers get_wsd_schedule.
+    Source: transformers get_wsd_schedule, which warns where both are given, and takes num_stable_steps.
 
     >>> get_wsd_schedule(10.0, 2, 2, num_stable_steps=2, min_lr_ratio=0.1).table(7).round(4)
     array([ 1. ,  5.5, 10. , 10. , 10. ,  5.5,  1. ])
@@ -286,9 +286,14 @@ def get_wsd_schedule(
         stable = steps - warmup - decay
     else:
         stable = count(where, "num_stable_steps", num_stable_steps)
+        whole = warmup + stable + decay
+        if num_training_steps is not None and count(where, "num_training_steps", num_training_steps) != whole:
+            got = describe(num_training_steps)
+            raise ValueError(f"{where}: num_training_steps must be {whole}, that of all phases, or left out; got {got}")
     kinds = ("linear", "cosine", "1-sqrt")
-    choice(where, "warmup_type", warmup_type, kinds)
-    choice(where, "decay_type", decay_type, kinds)
+    with value_errors():
+        choice(where, "warmup_type", warmup_type, kinds)
+        choice(where, "decay_type", decay_type, kinds)
     low = real(where, "min_lr_ratio", min_lr_ratio, low=0.0)
     rises: dict[str, Callable[[], Schedule]] = {
         "linear": lambda: schedules.linear(low, 1.0, warmup),

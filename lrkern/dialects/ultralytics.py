@@ -10,7 +10,7 @@ from typing import NamedTuple
 from lrkern import schedules
 from lrkern._checks import count, flag, real
 from lrkern.dialects._parts import wave
-from lrkern.expression import Schedule
+from lrkern.schedules.expression import Schedule
 
 __all__ = ["BaseTrainer", "one_cycle", "setup_scheduler"]
 
@@ -24,7 +24,7 @@ class Rates(NamedTuple):
 
 
 def one_cycle(y1: float = 0.0, y2: float = 1.0, steps: int = 100) -> Schedule:
-    """y1 + (y2 - y1)(1 - cos(pi t/steps))/2: after `steps` steps it goes back, and so on for ever.
+    """y1 + (y2 - y1)(1 - cos(pi t/steps))/2: after `steps` steps it goes back, and so on.
 
     Args:
         y1, y2: the ends.
@@ -43,7 +43,7 @@ def _epochs(where: str, lr0: float, lrf: float, epochs: int, cos_lr: bool, batch
     """lr0 times the factor of the epoch; with `batches` in an epoch, by batch: the factor of the epoch that has begun."""
     lr0, lrf = real(where, "lr0", lr0), real(where, "lrf", lrf)
     steps = count(where, "epochs", epochs, low=1)
-    steps *= 1 if batches is None else count(where, "num_batches", batches, low=1)
+    steps = steps if batches is None else count(where, "epochs times num_batches", steps * batches)
     factor = wave(1.0, lrf, steps) if flag(where, "cos_lr", cos_lr) else schedules.linear(1.0, lrf, steps)
     return lr0 * (factor if batches is None else factor.staircase(batches))
 
@@ -97,6 +97,7 @@ def BaseTrainer(
     (array([0.    , 0.5   , 0.7525, 0.7525, 0.505 , 0.505 ]), 0.1, 0.937)
     """
     where = "ultralytics.BaseTrainer"
+    num_batches = count(where, "num_batches", num_batches, low=1)
     target = _epochs(where, lr0, lrf, epochs, cos_lr, num_batches)
     warmup = round(min(real(where, "warmup_epochs", warmup_epochs, low=0.0), epochs - 1) * num_batches)
     first = real(where, "warmup_bias_lr", warmup_bias_lr)

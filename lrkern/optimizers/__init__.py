@@ -1,8 +1,8 @@
-"""The optimizers: what is special about each. What they have in common is in `lrkern._optimizer`."""
+"""The optimizers: what is special about each. What they have in common is in `lrkern.optimizers.base`."""
 
-from lrkern._optimizer import Optimizer
 from lrkern.optimizers import adam, layerwise, momentum, squares
 from lrkern.optimizers.adam import *  # noqa: F403
+from lrkern.optimizers.base import Optimizer
 from lrkern.optimizers.layerwise import *  # noqa: F403
 from lrkern.optimizers.momentum import *  # noqa: F403
 from lrkern.optimizers.squares import *  # noqa: F403

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Unpack
 
 from lrkern import _checks
-from lrkern._optimizer import Arrays, Hyper, Optimizer, Shared, step_once
-from lrkern._rule import BASICS, SQUARES, Rule, fraction, nonnegative
+from lrkern.optimizers.base import Arrays, Hyper, Optimizer, Shared, step_once
+from lrkern.optimizers.options import BASICS, SQUARES, Rule, fraction, nonnegative
 
 __all__ = ["Adam", "AdamW", "adam_step", "adamw_step"]
 

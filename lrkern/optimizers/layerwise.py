@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import Any, Unpack
 
 from lrkern import _checks
-from lrkern._optimizer import Arrays, Hyper, Optimizer, Shared, step_once
-from lrkern._rule import BASICS, SQUARES, Rule, fraction, nonnegative
+from lrkern.optimizers.base import Arrays, Hyper, Optimizer, Shared, step_once
+from lrkern.optimizers.options import BASICS, SQUARES, Rule, fraction, nonnegative
 
 __all__ = ["LAMB", "LARS", "lamb_step", "lars_step"]
 
 _LARS = Rule(
     states=("momentum_buffer",),
     hypers={**BASICS, "momentum": nonnegative, "trust": nonnegative, "eps": nonnegative},
-    flags=("nesterov", "trust_clip", "maximize"),
+    flags=("nesterov", "trust_clip", "adapt", "maximize"),
+    derived=lambda options: {"unadapted": float(not options["adapt"])},
     conventions={
         "paper": {"joint": 0.0, "lr_inside": 1.0},
         "optax": {"joint": 1.0, "lr_inside": 1.0},
@@ -36,6 +37,7 @@ def lars_step(
     eps: float = 0.0,
     nesterov: bool = False,
     trust_clip: bool = False,
+    adapt: bool = True,
     maximize: bool = False,
     convention: str = "paper",
     first: bool = False,
@@ -59,6 +61,7 @@ def lars_step(
         lr, momentum, weight_decay, trust, eps: numbers >= 0.
         nesterov: Nesterov's form of momentum.
         trust_clip: the ratio bounds the learning rate instead of scaling it: LARC's clipping mode.
+        adapt: False leaves the norms out: the ratio is 1, whatever `trust_clip` is.
         maximize: go up the gradient.
         convention: "paper", "optax" or "apex".
         first: `momentum_buffer` holds nothing yet and, with convention "apex", becomes the gradient.
@@ -89,6 +92,7 @@ def lars_step(
         "eps": eps,
         "nesterov": nesterov,
         "trust_clip": trust_clip,
+        "adapt": adapt,
         "maximize": maximize,
         "convention": convention,
     }
@@ -104,7 +108,8 @@ class LARS(Optimizer):
     Args:
         params: a list, tuple or dict of arrays, or a list of groups; see `Optimizer`.
         lr, momentum, weight_decay, trust, eps: numbers >= 0, or schedules.
-        nesterov, trust_clip, maximize, convention: as in `lars_step`.
+        nesterov, trust_clip, adapt, maximize, convention: as in `lars_step`. A group of biases, and of the scales of
+            normalization layers, is mostly given `adapt=False` (and `weight_decay=0.0`).
         shared: see `Optimizer`.
 
     Example:
@@ -131,6 +136,7 @@ class LARS(Optimizer):
         eps: Hyper = 0.0,
         nesterov: bool = False,
         trust_clip: bool = False,
+        adapt: bool = True,
         maximize: bool = False,
         convention: str = "paper",
         **shared: Unpack[Shared],
@@ -143,6 +149,7 @@ class LARS(Optimizer):
             "eps": eps,
             "nesterov": nesterov,
             "trust_clip": trust_clip,
+            "adapt": adapt,
             "maximize": maximize,
             "convention": convention,
         }
@@ -153,7 +160,8 @@ _LAMB = Rule(
     states=("exp_avg", "exp_avg_sq"),
     unfit=lambda options: SQUARES,
     hypers={**BASICS, "beta1": fraction, "beta2": fraction, "eps": nonnegative},
-    flags=("maximize", "bias_correction"),
+    flags=("maximize", "bias_correction", "adapt"),
+    derived=lambda options: {"unadapted": float(not options["adapt"])},
     fixed={"decoupled": 0.0, "weight_decay": 0.0},
     renamed={"weight_decay": "pull"},
     variant=lambda options: "lamb",
@@ -174,6 +182,7 @@ def lamb_step(
     eps: float = 1e-6,
     weight_decay: float = 0.0,
     bias_correction: bool = True,
+    adapt: bool = True,
     maximize: bool = False,
     backend: str | None = None,
 ) -> None:
@@ -192,6 +201,7 @@ def lamb_step(
     Args:
         param, grad, exp_avg, exp_avg_sq, count, lr, eps, weight_decay, beta1, beta2, maximize: as in `adam_step`.
         bias_correction: divide by 1 - beta1^n and 1 - beta2^n.
+        adapt: False leaves the norms out: |p|/|u| is 1.
         backend: "c", "numba" or "cuda", with the same bits; None takes "cuda" for arrays on a device, else "c".
 
     Raises:
@@ -218,6 +228,7 @@ def lamb_step(
         "beta2": beta2,
         "eps": eps,
         "bias_correction": bias_correction,
+        "adapt": adapt,
         "maximize": maximize,
     }
     states = {"exp_avg": exp_avg, "exp_avg_sq": exp_avg_sq}
@@ -233,7 +244,8 @@ class LAMB(Optimizer):
         params: a list, tuple or dict of arrays, or a list of groups; see `Optimizer`.
         lr, eps, weight_decay: numbers >= 0, or schedules.
         beta1, beta2: 0 <= beta < 1, or schedules.
-        bias_correction, maximize: as in `lamb_step`.
+        bias_correction, adapt, maximize: as in `lamb_step`. A group of biases, and of the scales of normalization layers, is
+            mostly given `adapt=False` (and `weight_decay=0.0`).
         shared: see `Optimizer`.
 
     Example:
@@ -259,6 +271,7 @@ class LAMB(Optimizer):
         eps: Hyper = 1e-6,
         weight_decay: Hyper = 0.0,
         bias_correction: bool = True,
+        adapt: bool = True,
         maximize: bool = False,
         **shared: Unpack[Shared],
     ) -> None:
@@ -269,6 +282,7 @@ class LAMB(Optimizer):
             "beta2": beta2,
             "eps": eps,
             "bias_correction": bias_correction,
+            "adapt": adapt,
             "maximize": maximize,
         }
         super().__init__(params, options, shared)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Unpack
 
 from lrkern import _checks
-from lrkern._optimizer import Arrays, Hyper, Optimizer, Shared, step_once
-from lrkern._rule import BASICS, Options, Rule, fraction, is_on, nonnegative
+from lrkern.optimizers.base import Arrays, Hyper, Optimizer, Shared, step_once
+from lrkern.optimizers.options import BASICS, Options, Rule, fraction, is_on, nonnegative
 
 __all__ = ["SGD", "Lion", "lion_step", "sgd_step"]
 

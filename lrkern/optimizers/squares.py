@@ -5,16 +5,14 @@ from __future__ import annotations
 from typing import Any, Unpack
 
 from lrkern import _checks
-from lrkern._optimizer import Arrays, Hyper, Optimizer, Shared, step_once
-from lrkern._rule import BASICS, SQUARES, Rule, fraction, is_on, nonnegative
+from lrkern.optimizers.base import Arrays, Hyper, Optimizer, Shared, step_once
+from lrkern.optimizers.options import BASICS, DIFFERENCES, SQUARES, Rule, fraction, is_on, nonnegative
 
 __all__ = ["Adagrad", "RMSprop", "adagrad_step", "rmsprop_step"]
 
-_DIFFERENCE = {"bfloat16": "in which the difference of averages that centered divides by is lost, and steps explode"}
-
 _RMSPROP = Rule(
     states=("square_avg", "grad_avg", "momentum_buffer"),
-    unfit=lambda options: SQUARES | _DIFFERENCE if options["centered"] else SQUARES,
+    unfit=lambda options: SQUARES | DIFFERENCES if options["centered"] else SQUARES,
     hypers={**BASICS, "alpha": fraction, "eps": nonnegative, "momentum": nonnegative},
     flags=("centered", "decoupled", "maximize", "eps_inside"),
     conventions={"torch": {"lr_inside": 0.0}, "keras": {"lr_inside": 1.0}},

@@ -1,15 +1,12 @@
 #include "scan/scan.h"
 
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "isa/dispatch.h"
 #include "runtime/fpenv.h"
+#include "runtime/policy.h"
 #include "runtime/threads.h"
-
-/* A task has at least so many metrics: with fewer, the calling thread would be finished before another one is at work. */
-enum { TASK_METRICS = 1 << 15 };
 
 enum { LANES = LRK_SCAN_LANES, BLOCK = LRK_SCAN_BLOCK };
 
@@ -142,7 +139,7 @@ const char *lrk_scan_run(const lrk_scan *scan)
         .scan = scan,
         .advance = kernels->scan->advance[scan->rule],
         .groups = (scan->runs - 1) / LANES + 1,
-        .groups_per_task = TASK_METRICS / LANES / scan->steps + 1,
+        .groups_per_task = LRK_SCAN_MIN_TASK / LANES / scan->steps + 1,
     };
     lrk_parallel((j.groups - 1) / j.groups_per_task + 1, advance_task, &j);
     return kernels->isa;
@@ -180,7 +177,7 @@ const char *lrk_loss_driven_run(int64_t runs, int64_t steps, lrk_scan_rows losse
     loss_driven_job j = {
         .runs = runs,
         .steps = steps,
-        .runs_per_task = TASK_METRICS / steps + 1,
+        .runs_per_task = LRK_SCAN_MIN_TASK / steps + 1,
         .losses = losses,
         .tables = tables,
         .table_of = table_of,
@@ -190,79 +187,4 @@ const char *lrk_loss_driven_run(int64_t runs, int64_t steps, lrk_scan_rows losse
     };
     lrk_parallel((runs - 1) / j.runs_per_task + 1, loss_driven_task, &j);
     return kernels->isa;
-}
-
-/* Refinement */
-
-typedef struct ranked {
-    double number;
-    int64_t index;
-} ranked;
-
-static int compare_ranked(const void *a, const void *b)
-{
-    const ranked *x = a, *y = b;
-    if (x->number != y->number)
-        return x->number < y->number ? -1 : 1;
-    return (x->index > y->index) - (x->index < y->index);
-}
-
-/* How many of each rank there are in the window, as a Fenwick tree: counts[i] covers the lowest-set-bit(i) ranks up to i. */
-static void count_rank(int64_t *counts, int64_t n, int64_t rank, int64_t change)
-{
-    for (int64_t i = rank + 1; i <= n; i += i & -i)
-        counts[i] += change;
-}
-
-/* The rank that `below` of the window's numbers stand before. */
-static int64_t find_rank(const int64_t *counts, int64_t n, int64_t below)
-{
-    int64_t at = 0, stride = 1;
-    while (stride <= n / 2)
-        stride *= 2;
-    for (; stride > 0; stride /= 2)
-        if (at + stride <= n && counts[at + stride] <= below) {
-            at += stride;
-            below -= counts[at];
-        }
-    return at;
-}
-
-int lrk_running_median(int64_t n, const double *numbers, int64_t reach, double *medians)
-{
-    LRK_FP_DEFAULT_HERE;
-    ranked *order = malloc((size_t)n * sizeof *order);
-    int64_t *rank = malloc((size_t)n * sizeof *rank), *counts = calloc((size_t)n + 1, sizeof *counts);
-    const bool ready = order != NULL && rank != NULL && counts != NULL;
-    if (ready) {
-        for (int64_t i = 0; i < n; i++)
-            order[i] = (ranked){numbers[i], i};
-        qsort(order, (size_t)n, sizeof *order, compare_ranked);
-        for (int64_t i = 0; i < n; i++)
-            rank[order[i].index] = i;
-        for (int64_t i = -reach; i < n + reach; i++) {
-            const int64_t out = i - 2 * reach - 1;
-            count_rank(counts, n, rank[i < 0 ? 0 : i < n ? i : 2 * n - 2 - i], 1);
-            if (out >= -reach)
-                count_rank(counts, n, rank[out < 0 ? 0 : out], -1);
-            if (i >= reach)
-                medians[i - reach] = order[find_rank(counts, n, reach)].number;
-        }
-    }
-    free(order);
-    free(rank);
-    free(counts);
-    return ready ? 0 : -1;
-}
-
-void lrk_times_later_sum(int64_t n, const double *weights, double *out)
-{
-    LRK_FP_DEFAULT_HERE;
-    double high = 0, low = 0; /* weights are positive: one compensation keeps 2^-100 of the sum */
-    for (int64_t i = n - 1; i >= 0; i--) {
-        const double weight = weights[i], sum = high + weight, part = sum - high;
-        out[i] = weight * (high + low);
-        low += (high - (sum - part)) + (weight - part);
-        high = sum;
-    }
 }

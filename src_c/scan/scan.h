@@ -18,11 +18,12 @@
     X(paddle_abs) \
     X(paddle_rel) \
     X(newbob) \
+    X(anchor) \
     X(kl) \
     X(kl_positive)
 
 /* What each run is given. Whole numbers are doubles too. A metric beats the best one if it is < slope best - margin.
-   (paddle_rel: < best - slope best; newbob: margin is the least improvement; kl: the rate falls above slope, rises below margin.) */
+   (paddle_rel: < best - slope best; newbob: margin is the least improvement; anchor: <= best; kl: the rate falls above slope, rises below margin.) */
 #define LRK_SCAN_PARAMS(X) \
     X(start) \
     X(factor) \

@@ -7,7 +7,7 @@
 enum { LRK_CACHE_LINE = 64 };
 
 /* Asks the memory for `bytes` that lie `offset` after the start of an array, be they in it or not. */
-static inline void lrk_ask(const void *array, int64_t offset, int64_t bytes)
+static inline void lrk_prefetch(const void *array, int64_t offset, int64_t bytes)
 {
     const uintptr_t first = (uintptr_t)array + (uintptr_t)offset;
     for (int64_t k = 0; k < bytes; k += LRK_CACHE_LINE)

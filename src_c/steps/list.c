@@ -20,7 +20,7 @@ lrk_step_options lrk_step_defaults(void)
 
 lrk_status lrk_step_list_init(lrk_step_list *list, int64_t count, int64_t n_groups)
 {
-    const size_t room = (size_t)count + 1;
+    const size_t room = (size_t)count + 1, clips = (size_t)(count > n_groups ? count : n_groups) + 1;
     *list = (lrk_step_list){
         .tensors = calloc(room, sizeof *list->tensors),
         .updates = calloc(room, sizeof *list->updates),
@@ -29,13 +29,17 @@ lrk_status lrk_step_list_init(lrk_step_list *list, int64_t count, int64_t n_grou
         .n_groups = n_groups,
         .starts = calloc(room, sizeof *list->starts),
         .blocks = calloc(room, sizeof *list->blocks),
+        .clips = calloc(clips, sizeof *list->clips),
         .written = calloc(room * LRK_MAX_WRITTEN, sizeof *list->written),
     };
-    if (list->tensors != NULL && list->updates != NULL && list->groups != NULL && list->starts != NULL &&
-        list->blocks != NULL && list->written != NULL)
-        return LRK_OK;
-    lrk_step_list_free(list);
-    return LRK_ERROR_MEMORY;
+    if (list->tensors == NULL || list->updates == NULL || list->groups == NULL || list->starts == NULL ||
+        list->blocks == NULL || list->clips == NULL || list->written == NULL) {
+        lrk_step_list_free(list);
+        return LRK_ERROR_MEMORY;
+    }
+    for (int64_t g = 0; g < n_groups; g++)
+        list->groups[g].clips_with = (int32_t)g;
+    return LRK_OK;
 }
 
 void lrk_step_list_free(lrk_step_list *list)
@@ -46,6 +50,7 @@ void lrk_step_list_free(lrk_step_list *list)
     free(list->starts);
     free(list->blocks);
     free(list->sums);
+    free(list->clips);
     free(list->written);
     *list = (lrk_step_list){0};
 }
@@ -56,7 +61,7 @@ static int compare_spans(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-int64_t lrk_step_spans_clash(lrk_step_span *spans, int64_t count, int64_t *other)
+int64_t lrk_step_spans_overlap(lrk_step_span *spans, int64_t count, int64_t *other)
 {
     /* In ascending order, spans are apart if and only if neighbours are. */
     qsort(spans, (size_t)count, sizeof *spans, compare_spans);
@@ -81,10 +86,8 @@ static bool is_plain(const lrk_step_list *list, const lrk_step_tensor *tensor)
     return plain;
 }
 
-int64_t lrk_step_list_seal(lrk_step_list *list, int64_t *other)
+int64_t lrk_step_list_finalize(lrk_step_list *list, int64_t *other)
 {
-    for (int64_t g = 0; g < list->n_groups; g++)
-        list->groups[g].measures = lrk_rule_measures(list->groups[g].rule);
     list->n_written = 0;
     for (int64_t i = 0; i < list->count; i++) {
         lrk_step_tensor *const tensor = &list->tensors[i];
@@ -95,11 +98,11 @@ int64_t lrk_step_list_seal(lrk_step_list *list, int64_t *other)
                 list->written[list->n_written++] = (lrk_step_span){begin, begin + (uintptr_t)lrk_step_bytes(tensor, role), i};
         }
     }
-    lrk_step_list_weigh(list);
-    return lrk_step_spans_clash(list->written, list->n_written, other);
+    lrk_step_list_balance(list);
+    return lrk_step_spans_overlap(list->written, list->n_written, other);
 }
 
-void lrk_step_list_weigh(lrk_step_list *list)
+void lrk_step_list_balance(lrk_step_list *list)
 {
     int64_t total = 0;
     for (int64_t i = 0; i < list->count; i++) {
@@ -110,7 +113,7 @@ void lrk_step_list_weigh(lrk_step_list *list)
     list->starts[list->count] = total;
 }
 
-int64_t lrk_step_list_hit(const lrk_step_list *list, const void *address, int64_t bytes)
+int64_t lrk_step_list_find_overlap(const lrk_step_list *list, const void *address, int64_t bytes)
 {
     const uintptr_t begin = (uintptr_t)address;
     int64_t low = 0, high = list->n_written; /* the first span that ends after `begin` */

@@ -9,6 +9,7 @@ static lrk_status run_one(lrk_rule rule, const void *inputs, size_t inputs_size,
 {
     lrk_step_group group = {.rule = rule};
     int64_t starts[2], blocks[2], other;
+    lrk_step_clip clips[1];
     lrk_step_span written[LRK_MAX_WRITTEN];
     lrk_step_list list = {
         .tensors = &tensor,
@@ -18,10 +19,12 @@ static lrk_status run_one(lrk_rule rule, const void *inputs, size_t inputs_size,
         .n_groups = 1,
         .starts = starts,
         .blocks = blocks,
+        .clips = clips,
         .written = written,
     };
     memcpy(group.inputs, inputs, inputs_size);
-    if (lrk_step_list_seal(&list, &other) >= 0 || lrk_step_list_hit(&list, grad, lrk_step_bytes(&tensor, LRK_GRAD)) >= 0)
+    if (lrk_step_list_finalize(&list, &other) >= 0 ||
+        lrk_step_list_find_overlap(&list, grad, lrk_step_bytes(&tensor, LRK_GRAD)) >= 0)
         return LRK_ERROR_OVERLAP;
     tensor.data[LRK_GRAD] = (void *)(uintptr_t)grad; /* only read: nothing asks for it to be zeroed */
     const lrk_step_options plain = lrk_step_defaults();

@@ -133,9 +133,12 @@ int lrk_rule_states(lrk_rule rule)
     return entries[rule].states;
 }
 
-bool lrk_rule_measures(lrk_rule rule)
+bool lrk_rule_measures(lrk_rule rule, const double *inputs)
 {
-    return measures[rule];
+    if (!measures[rule])
+        return false;
+    const int unadapted = lrk_rule_input(rule, "unadapted");
+    return unadapted < 0 || inputs[unadapted] == 0;
 }
 
 int lrk_rule_scalars(lrk_rule rule, const double *inputs, int64_t n, const lrk_step_norms *norms, double *coefs)

@@ -19,11 +19,15 @@ enum { LRK_INPUT_LR = 0 };
 /* Elements per block of a norm. */
 enum { LRK_NORM_BLOCK = 1024 };
 
+/* Sums of squares of float64 below the first, or that overflow, are taken again of elements multiplied or divided by the second. */
+#define LRK_NORM_TINY_SUM 0x1p-900
+#define LRK_NORM_SCALE 0x1p600
+
 /* Arrays of a tensor that may be written besides its gradient. */
 enum { LRK_MAX_WRITTEN = LRK_N_ROLES - 1 };
 
 /* Sorts spans. Returns -1, or the tensor of one that overlaps one of tensor *other. */
-int64_t lrk_step_spans_clash(lrk_step_span *spans, int64_t count, int64_t *other);
+int64_t lrk_step_spans_overlap(lrk_step_span *spans, int64_t count, int64_t *other);
 
 /* Bytes of an element. */
 static inline int64_t lrk_storage_bytes(lrk_storage type)
@@ -48,7 +52,8 @@ static inline lrk_storage lrk_step_computed_in(const lrk_step_tensor *tensor)
     return tensor->type[LRK_PARAM] == LRK_F64 ? LRK_F64 : LRK_F32;
 }
 
-bool lrk_rule_measures(lrk_rule rule);
+/* Whether a rule with these inputs needs norms. */
+bool lrk_rule_measures(lrk_rule rule, const double *inputs);
 
 /* The scalars of update number n of a tensor. Returns how many there are. */
 int lrk_rule_scalars(lrk_rule rule, const double *inputs, int64_t n, const lrk_step_norms *norms, double *coefs);

@@ -4,7 +4,7 @@
     python tests/c/compare.py --cc aarch64-linux-gnu-gcc --run qemu-aarch64-static
     python tests/c/compare.py --quick --sanitize address,undefined
 
-Every case of cases.py, the large tables of test_bits.py and SGD steps, on every ISA of the build; what is long enough for
+Every case of cases.py, the large tables of golden.py and SGD steps, on every ISA of the build; what is long enough for
 threads with 1 and 2 of them.
 Where golden/schedules.sha256 has a digest, that is what a table is compared with.
 """
@@ -21,12 +21,12 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-sys.path[:0] = [str(HERE), str(HERE.parent)]
+sys.path[:0] = [str(HERE), str(HERE.parent / "support")]
 
 import cases  # noqa: E402
+import golden  # noqa: E402
 import library  # noqa: E402
 import numpy as np  # noqa: E402
-import test_bits  # noqa: E402
 from record import program  # noqa: E402
 
 import lrkern as lk  # noqa: E402
@@ -54,7 +54,7 @@ def build(cc, sanitizers):
 
 def digest(parts):
     """Of frames or of what should be in them."""
-    return test_bits.digest(parts)
+    return golden.digest(parts)
 
 
 class Job:
@@ -64,30 +64,30 @@ class Job:
         self.name, self.words, self.frames, self.expected, self.threads = name, words, frames, expected, threads
 
 
-def table_jobs(golden):
-    """float64 and float32 tables, and values between steps, as test_bits.py digests them."""
+def table_jobs(known):
+    """float64 and float32 tables, and values between steps, as golden.py digests them."""
     for case in cases.CASES:
         words, node, schedule = program(lambda case=case: case.build(lk))
-        spans = test_bits.windows(schedule)
+        spans = golden.windows(schedule)
         for i, (dtype, word) in enumerate([(np.float64, "fill64"), (np.float32, "fill32")]):
             asks = [text for start, n in spans for text in (word, str(node), str(start), str(n))]
             frames = len(spans)
             if dtype is np.float64:
-                steps = test_bits.FRACTIONS.tolist()
+                steps = golden.FRACTIONS.tolist()
                 asks += ["values", str(node), str(len(steps)), *(t.hex() for t in steps)]
                 frames += 1
-            expected = golden[case.text][i] if case.text in golden else test_bits.digests(case)[i]
+            expected = known[case.text][i] if case.text in known else golden.digests(case)[i]
             yield Job(f"{word} {case.text}", [*(words if i == 0 else []), *asks], frames, expected)
 
 
-def large_jobs(golden):
+def large_jobs(known):
     """Tables long enough for every thread and for streaming stores."""
-    for text in test_bits.LARGE_TEXTS:
+    for text in golden.LARGE_TEXTS:
         words, node, _ = program(lambda text=text: lk.parse(text))
-        key = f"{test_bits.LARGE} steps of {text}"
-        both = golden[key] if key in golden else test_bits.large_digests(text)
+        key = f"{golden.LARGE} steps of {text}"
+        both = known[key] if key in known else golden.large_digests(text)
         for i, word in enumerate(("fill64", "fill32")):
-            asks = [word, str(node), "0", str(test_bits.LARGE)]
+            asks = [word, str(node), "0", str(golden.LARGE)]
             yield Job(f"{word} {key}", [*(words if i == 0 else []), *asks], 1, both[i], threads=True)
 
 
@@ -139,7 +139,7 @@ def step_jobs():
 
 
 def frames_of(output):
-    """The frames of a run; one that overflowed counts as that word, as in test_bits.py."""
+    """The frames of a run; one that overflowed counts as that word, as in golden.py."""
     at = 0
     while at < len(output):
         status, size = struct.unpack_from("<qq", output, at)
@@ -170,11 +170,11 @@ def main():
     driver, built = build(shlex.split(options.cc), options.sanitize)
     command = [*shlex.split(options.run), str(driver)]
     isas = subprocess.run([*command, "--isas"], check=True, capture_output=True, text=True).stdout.split()
-    golden = test_bits.golden() if test_bits.GOLDEN.exists() else {}
+    recorded = golden.recorded() if golden.GOLDEN.exists() else {}
     if options.quick:
         cases.CASES[:] = cases.CASES[:: 80 if options.sanitize else 10]
-    jobs = [*table_jobs(golden), *large_jobs(golden), *step_jobs()]
-    known = {digest for pair in golden.values() for digest in pair}
+    jobs = [*table_jobs(recorded), *large_jobs(recorded), *step_jobs()]
+    known = {digest for pair in recorded.values() for digest in pair}
     kept = sum(job.expected in known for job in jobs)
     names = f"built for {', '.join(built)}, can run {', '.join(isas)}"
     print(f"{len(jobs)} jobs, {kept} of them with a golden digest; {names}", flush=True)

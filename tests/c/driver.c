@@ -368,7 +368,7 @@ static void sgd(lrk_dtype dtype)
     const double inputs[] = {x[0], x[3], x[5], x[6], x[1], x[2], x[4], 0, 0};
     list.groups[0].rule = with_momentum ? LRK_RULE_sgd_momentum : LRK_RULE_sgd;
     memcpy(list.groups[0].inputs, inputs, sizeof inputs);
-    if (lrk_step_list_seal(&list, &other) != -1)
+    if (lrk_step_list_finalize(&list, &other) != -1)
         fail("arrays overlap");
     list.tensors[0].data[LRK_GRAD] = grad + offset * size;
     lrk_step_run(&list, &(lrk_step_options){.grad_scale = 1, .clip_norm = HUGE_VAL, .clip_value = HUGE_VAL});

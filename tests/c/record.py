@@ -7,13 +7,13 @@ from contextlib import contextmanager
 
 import numpy as np
 
-import lrkern.expression
-import lrkern.ramps
-import lrkern.recipes
-import lrkern.schedules
+import lrkern.schedules.curves
+import lrkern.schedules.expression
+import lrkern.schedules.recipes
+import lrkern.schedules.shapes
 from lrkern import _core
 
-BUILDERS = [lrkern.expression, lrkern.ramps, lrkern.recipes, lrkern.schedules]
+BUILDERS = [lrkern.schedules.expression, lrkern.schedules.shapes, lrkern.schedules.recipes, lrkern.schedules.curves]
 
 
 class Recorder:

@@ -1,6 +1,6 @@
 /* Prints one hash of many steps: every rule, storage, option of the pipeline, sizes around vector widths, rows, threads.
    Built without Python, by any compiler for any machine, it must print the same, and the sanitizers must see nothing wrong:
-   see test_steps_native.py. Kernels come from steps.inc as the compiler's flags allow.
+   see test_native_steps.py. Kernels come from steps.inc as the compiler's flags allow.
 
        steps             the hash
        steps together    the same from several threads at once, and from forks unless `no-fork` follows
@@ -128,7 +128,7 @@ static void add_to_hash(run *r, const array *a)
 
 /* ---- A case: a list of tensors that takes three steps */
 
-enum { TENSORS = 4, STEPS = 3 };
+enum { TENSORS = 4, GROUPS = 3, STEPS = 3 };
 
 typedef struct tensor {
     array arrays[LRK_N_ROLES];
@@ -186,30 +186,60 @@ static void add_rows(lrk_step_tensor *t, tensor *own, run *r)
     t->sparse = &own->sparse;
 }
 
+/* Whether a rule may ask for norms. */
+static bool asks_for_norms(lrk_rule rule)
+{
+    static const double none[LRK_MAX_INPUTS] = {0};
+    return lrk_rule_measures(rule, none);
+}
+
+/* Where gradients are not finite: somewhere, if a step was skipped or refused; nowhere, if it asked and was not. */
+static void add_nonfinite(run *r, const lrk_step_list *list, const lrk_step_options *options, const lrk_step_result *result)
+{
+    bool any = false;
+    for (int64_t t = 0; t < TENSORS; t++) {
+        double value = 0;
+        const int64_t element = lrk_step_nonfinite(list, t, &value);
+        any |= element >= 0;
+        r->hash = (r->hash ^ (uint64_t)element ^ (uint64_t)(value > 0)) * UINT64_C(1099511628211);
+    }
+    const bool asks = options->skip_nonfinite || options->error_if_nonfinite;
+    if (asks && !(options->zero_grad && result->skipped) && any != (result->skipped || result->refused))
+        abort();
+    if (result->refused != (options->error_if_nonfinite && any))
+        abort();
+}
+
 static void run_case(run *r, lrk_rule rule, lrk_storage type, int64_t largest)
 {
     const lrk_storage state = any_type(r);
-    const bool wide = below(r, 4) == 0, rows = !lrk_rule_measures(rule) && below(r, 3) == 0;
+    const bool wide = below(r, 4) == 0, rows = !asks_for_norms(rule) && below(r, 3) == 0;
     lrk_step_options options = {
         .grad_scale = coin(r) ? 1 : 3,
         .clip_norm = coin(r) ? 0.5 : HUGE_VAL,
         .clip_value = coin(r) ? 0.25 : HUGE_VAL,
+        .clip_per = (lrk_clip_per)below(r, 3),
         .skip_nonfinite = coin(r),
         .zero_grad = below(r, 4) == 0,
         .rounding = (lrk_rounding)below(r, 3),
         .state_rounding = coin(r) ? LRK_NEAREST : LRK_STOCHASTIC,
         .seed = random_bits(r),
     };
+    options.error_if_nonfinite = !options.skip_nonfinite && coin(r);
     const bool ema = below(r, 3) == 0, copies = below(r, 3) == 0;
     lrk_step_list list;
-    if (lrk_step_list_init(&list, TENSORS, 1) < 0)
+    if (lrk_step_list_init(&list, TENSORS, GROUPS) < 0)
         abort();
-    list.groups[0].rule = rule;
-    list.groups[0].ema = 0.9;
-    fill_inputs(r, &list.groups[0]);
+    for (int g = 0; g < GROUPS; g++) {
+        list.groups[g].rule = rule;
+        list.groups[g].ema = 0.9;
+        fill_inputs(r, &list.groups[g]);
+    }
+    list.groups[GROUPS - 1].clips_with = coin(r) ? 0 : GROUPS - 1;
     tensor own[TENSORS] = {0};
     for (int t = 0; t < TENSORS; t++) {
         lrk_step_tensor *const one = &list.tensors[t];
+        one->group = (int32_t)below(r, GROUPS);
         one->width = 1 + below(r, 40);
         one->size = t == 1 ? 0 : t == 2 ? largest : one->width * (1 + below(r, 9));
         one->width = t == 2 ? largest : one->width;
@@ -238,7 +268,7 @@ static void run_case(run *r, lrk_rule rule, lrk_storage type, int64_t largest)
         }
     }
     int64_t other;
-    if (lrk_step_list_seal(&list, &other) >= 0)
+    if (lrk_step_list_finalize(&list, &other) >= 0)
         abort();
     for (int t = 0; t < TENSORS; t++) {
         lrk_step_tensor *const one = &list.tensors[t];
@@ -253,12 +283,13 @@ static void run_case(run *r, lrk_rule rule, lrk_storage type, int64_t largest)
     }
     if (below(r, 4) == 0)
         put(own[0].arrays[LRK_GRAD].data, own[0].arrays[LRK_GRAD].type, 0, 1e300);
-    lrk_step_list_weigh(&list);
+    lrk_step_list_balance(&list);
     for (options.step = 0; options.step < STEPS; options.step++) {
         const lrk_step_result result = lrk_step_run(&list, &options);
         if (result.isa == NULL)
             abort();
         r->hash += result.skipped;
+        add_nonfinite(r, &list, &options, &result);
     }
     for (int t = 0; t < TENSORS; t++) {
         for (int role = 0; role < LRK_N_ROLES; role++)
@@ -281,7 +312,7 @@ static void run_nothing(void)
             if (lrk_step_list_init(&list, count, 1) < 0)
                 abort();
             list.groups[0].rule = rule;
-            if (lrk_step_list_seal(&list, &other) >= 0 || lrk_step_run(&list, &options).grad_norm != 0)
+            if (lrk_step_list_finalize(&list, &other) >= 0 || lrk_step_run(&list, &options).grad_norm != 0)
                 abort();
             lrk_step_list_free(&list);
         }

@@ -94,6 +94,15 @@ refused(lambda: sparse.step(pairs[1:2]), "gradients cannot move while a CUDA gra
 sparse.step(pairs[1:2])
 assert counted(lambda: sparse.step(pairs[2:])) == {**step_of_rows, "copies": 1}
 
+# Norms of tensors are one more launch; what is not finite is an error that a step waits for, and no graph can.
+apart = lk.SGD(arrays(), lr=0.1, momentum=0.9, clip_norm=lk.linear(1.0, 0.5, 9), clip_per="tensor")
+apart.bind(grads)
+assert counted(apart.step) == {**step, "launches": 5}
+checked = lk.SGD(arrays(), lr=0.1, momentum=0.9, error_if_nonfinite=True)
+checked.bind(grads)
+assert counted(checked.step)["waits"] == 1
+refused(checked.step, "error_if_nonfinite must be False while a CUDA graph is captured")
+
 # Streams of every kind; what reads the device waits for the one that is used.
 device = Device()
 device.set_current()

@@ -83,16 +83,17 @@ def signatures():
         found[f"measure-{name}"] = _norms.make_measure(one), (INTS2, INTS2, of_t(one.t), INTS3)
     for name, t, storage in (("float32", np.float32, F32), ("bfloat16", np.float32, BF16), ("float64", np.float64, F64)):
         for second in (False, True):
-            found[f"square-{name}-{second}"] = _norms.make_square(t, storage, second, False), (INTS2, INTS2, FLOATS, INTS2)
-    found["square-sparse"] = _norms.make_square(np.float32, F32, False, True), (INTS2, INTS2, FLOATS, INTS2, INTS2)
+            found[f"square-{name}-{second}"] = _norms.make_square(t, storage, second, False), (INTS2, INTS2, FLOATS2, INTS2)
+    found["square-sparse"] = _norms.make_square(np.float32, F32, False, True), (INTS2, INTS2, FLOATS2, INTS2, INTS2)
     found["sort_blocks"] = _rows.sort_blocks, (INTS2, INTS2, INTS2, INTS)
     found["merge"] = _rows.merge, (INTS2, INTS2, I64)
     for name in FAMILIES:
-        arrays = INTS2, FLOATS2, FLOATS, INTS, FLOATS, INTS, FLOATS2, types.float32[:, ::1], FLOATS2, I64
+        arrays = INTS2, FLOATS2, FLOATS, INTS, FLOATS2, INTS, FLOATS2, types.float32[:, ::1], FLOATS2, I64
         found[f"scalars-{name}"] = _scalars.make_scalars(name), arrays
-    arrays = INTS, FLOATS, U64[::1], INTS2, FLOATS2, FLOATS, *PLANS, types.float64, I64
+    arrays = INTS, FLOATS, U64[::1], INTS2, FLOATS2, FLOATS2, FLOATS, *PLANS, types.float64, I64
     found["advance"] = _scalars.advance, arrays
-    found["judge_scale"] = _norms.judge_scale, (FLOATS, INTS2)
+    found["judge_scale"] = _norms.judge_scale, (FLOATS2, INTS2)
+    found["set_factors"] = _scalars.set_factors, (FLOATS, INTS2, FLOATS2, FLOATS2)
     found["take_norms"] = _norms.take_norms, (INTS3, FLOATS2)
     for carrier in (np.float32, np.float64):
         found[f"table-{carrier.__name__}"] = _plans.make_table(carrier), (*PLANS, I64, I64, I64)

@@ -12,7 +12,7 @@ from pathlib import Path
 import emulator
 import numpy as np
 
-from lrkern._cuda_compiler import chosen, module_of, simulated
+from lrkern.backends.cuda_compiler import chosen, module_of, simulated
 
 HERE = Path(__file__).parent
 

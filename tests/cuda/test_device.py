@@ -18,12 +18,25 @@ from stand_in import DEVICE  # before a compiler looks for a driver
 
 # isort: split
 from at_once import Pause, assert_kept_away
-from device_steps import BF16, CHUNK, MARKS, Foreign, bits, compare, host, in_either_order, make, on_device, pickled  # noqa: F401
+from device_steps import (
+    BF16,
+    CHUNK,
+    MARKS,
+    Foreign,
+    bits,
+    compare,
+    gradient,
+    host,
+    in_either_order,  # noqa: F401
+    make,
+    on_device,
+    pickled,
+)
 
 import lrkern as lk
 import lrkern.cuda
-from lrkern._exact_sum import BINS, add, total
 from lrkern.cuda._platform import COMPILER, cuda
+from lrkern.pointwise.exact_sum import BINS, add, total
 
 pytestmark = MARKS
 
@@ -600,3 +613,152 @@ def test_the_page_about_cuda(capsys):
         expected = re.findall(r"^print\(.*\)  # (.*)$", block, re.M)
         assert capsys.readouterr().out.splitlines() == expected
     assert len(blocks) > 3
+
+
+def test_norms_of_groups_and_tensors():
+    """float64 tensors among them whose squares leave the range, so that norms are taken of elements of another size."""
+    rng = np.random.default_rng(17)
+    sizes, scales = [3, 0, 1030, CHUNK + 3, 5], [1.0, 1.0, 1e-3, 10.0, 0.0]
+    for per in ("group", "tensor"):
+        for dtype, more in ((np.float32, {}), (np.float64, {2: 1e200, 3: 1e-200})):
+            params = [rng.standard_normal(size).astype(dtype) for size in sizes]
+            steps = [
+                [(rng.standard_normal(size) * more.get(i, scales[i])).astype(dtype) for i, size in enumerate(sizes)]
+                for _ in range(3)
+            ]
+            steps[1][0] = None
+            limit = lk.linear(0.5, 0.125, 4)
+            _, b = compare("SGD", params, steps, clip_norm=limit, clip_per=per, ema=0.5, grad_scales=[1.0, 4.0, 0.5], **SGD)
+            assert b.grad_norm > 1
+
+
+def test_norms_of_groups_with_a_mask_and_a_bad_gradient():
+    rng = np.random.default_rng(18)
+    arrays = make(rng, [40, 70, 6], np.float32)
+    grads = make(rng, [40, 70, 6], np.float32)
+    grads[2][3] = math.inf
+
+    def build(made):
+        groups = [{"params": made[:2], "decay_mask": [True, False]}, {"params": made[2:]}]
+        return lk.AdamW(groups, lr=0.1, weight_decay=0.5, clip_norm=0.5, clip_per="group")
+
+    here, there = [p.copy() for p in arrays], [on_device(p) for p in arrays]
+    a, b = build(here), build(there)
+    for _ in range(2):
+        a.step([grads[:2], grads[2:]])
+        b.step([[on_device(g) for g in grads[:2]], [on_device(g) for g in grads[2:]]])
+    assert [bits(x) for x in here[:2]] == [bits(y.array) for y in there[:2]]
+    assert np.array_equal(here[2], there[2].array, equal_nan=True)
+    assert np.isfinite(here[0]).all()
+    assert np.isfinite(here[1]).all()
+    assert not np.isfinite(here[2]).all()
+
+
+@pytest.mark.parametrize("name", ["LARS", "LAMB"])
+def test_groups_without_adaptation(name):
+    rng = np.random.default_rng(19)
+    arrays, grads = make(rng, [4, CHUNK + 1, 6], np.float32), make(rng, [4, CHUNK + 1, 6], np.float32)
+    for adapts in ((True, False), (False, False)):
+
+        def build(made, adapts=adapts):
+            groups = [{"params": made[:2], "adapt": adapts[0]}, {"params": made[2:], "adapt": adapts[1]}]
+            return getattr(lk, name)(groups, lr=0.1, weight_decay=0.1, clip_norm=0.5)
+
+        here, there = [p.copy() for p in arrays], [on_device(p) for p in arrays]
+        a, b = build(here), build(there)
+        for _ in range(2):
+            a.step([grads[:2], grads[2:]])
+            b.step([[on_device(g) for g in grads[:2]], [on_device(g) for g in grads[2:]]])
+        assert [bits(x) for x in here] == [bits(y.array) for y in there]
+        assert pickled(a) == pickled(b)
+
+
+def test_limits_that_change():
+    """From none to a number, to a schedule, and back: each time the program that is needed."""
+    rng = np.random.default_rng(20)
+    p, g = make(rng, [9, 70], np.float32), make(rng, [9, 70], np.float32)
+    here, there, given = [one.copy() for one in p], [on_device(one) for one in p], [on_device(one) for one in g]
+    a, b = (lk.SGD(one, lr=lk.linear(0.1, 0.0, 20), clip_per="tensor") for one in (here, there))
+    for limit in (None, 0.5, 0.25, lk.linear(0.5, 0.1, 9), lk.linear(0.25, 0.1, 9), None, 0.125):
+        for one, grads in ((a, g), (b, given)):
+            one.set("clip_norm", limit)
+            assert one.grad_norm is None or limit is not None
+            one.step(grads)
+        assert a.grad_norm == b.grad_norm
+        assert [bits(x) for x in here] == [bits(y.array) for y in there]
+    with pytest.raises(TypeError, match="clip_norm must be a number or a Schedule on a CUDA device"):
+        b.set("clip_norm", lambda step: 0.5)
+    for one, grads in ((a, g), (b, given)):
+        one.step(grads)
+    assert [bits(x) for x in here] == [bits(y.array) for y in there]
+    assert pickled(a) == pickled(b)
+
+
+@pytest.mark.skipif(DEVICE is None, reason="the simulator captures nothing")
+def test_a_captured_graph_follows_the_limit():
+    rng = np.random.default_rng(21)
+    param, grad = rng.standard_normal(9).astype(np.float32), rng.standard_normal(9).astype(np.float32)
+    here, there = param.copy(), on_device(param)
+    a, b = (lk.SGD([one], lr=0.1, clip_norm=lk.cosine(1.0, 0.01, 50), clip_per="tensor") for one in (here, there))
+    b.bind([on_device(grad)])
+    b.step()
+    DEVICE.capture(b.step)
+    a.step([grad])
+    for _ in range(60):
+        DEVICE.replay()
+        a.step([grad])
+    assert bits(here) == bits(there.array)
+    assert b.count == 61
+
+
+@pytest.mark.filterwarnings("ignore:.*overflow encountered")  # of the simulator, which adds with NumPy
+@pytest.mark.parametrize("bad", [math.inf, math.nan])
+def test_what_is_not_finite_is_an_error(bad):
+    """The same as in C, word for word; rows that are infinite when they are summed are among it."""
+    rng = np.random.default_rng(22)
+    shapes = [(5,), (3, 4), (4, 2)]
+    params = [
+        rng.standard_normal(shape).astype(dtype) for shape, dtype in zip(shapes, (np.float32, BF16, np.float64), strict=True)
+    ]
+    good = [rng.standard_normal(shape).astype(np.float32) for shape in shapes]
+    good[1] = good[1].astype(BF16)
+    wrong = [one.copy() for one in good]
+    wrong[1][2, 3] = bad
+    wrong[2] = np.array([3, 1, 3]), np.full((3, 2), 1.7e308)
+    here, there = [one.copy() for one in params], [on_device(one) for one in params]
+    a, b = (lk.SGD(one, error_if_nonfinite=True, clip_norm=1.0, zero_grad=True, ema=0.5, **SGD) for one in (here, there))
+    for grads, is_good in ((wrong, False), (good, True), (wrong, False)):
+        messages = []
+        for one, placed in ((a, np.copy), (b, on_device)):
+            given = [gradient(g, placed) for g in grads]
+            before = pickled(one)
+            try:
+                one.step(given)
+                messages.append("")
+            except ValueError as error:
+                messages.append(str(error))
+                assert pickled(one) == before
+                assert bits(host_or_array(given[1])) == bits(grads[1]), "zeroed"
+        assert messages[0] == messages[1]
+        assert messages[0].startswith("SGD.step: grads must be finite") is not is_good
+        assert a.grad_norm == b.grad_norm
+    assert f"got {bad} in grads[1] at [2, 3], inf in grads[2] at [3, 0]" in messages[0]
+    assert [bits(x) for x in here] == [bits(y.array) for y in there]
+    assert a.count == b.count == 1
+
+
+def host_or_array(one):
+    return one.array if isinstance(one, Foreign) else one
+
+
+@pytest.mark.skipif(DEVICE is None, reason="the simulator captures nothing")
+def test_a_graph_cannot_wait_for_an_answer():
+    p = on_device(np.ones(3, np.float32))
+    opt = lk.SGD([p], lr=0.5, error_if_nonfinite=True)
+    opt.bind([on_device(np.ones(3, np.float32))])
+    opt.step()
+    with pytest.raises(RuntimeError, match="error_if_nonfinite must be False while a CUDA graph is captured"):
+        DEVICE.capture(opt.step)
+    assert opt.count == 1
+    opt.step()
+    assert p.array.tolist() == [0.0] * 3

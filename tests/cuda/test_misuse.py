@@ -1,4 +1,4 @@
-"""Arrays on a device that are not what they should be, or not where they were. See `tests/test_misuse.py`."""
+"""Arrays on a device that are not what they should be, or not where they were. See `tests/steps/test_misuse.py`."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from lrkern._cuda_compiler import chosen
+from lrkern.backends.cuda_compiler import chosen
 
 ptx = pytest.importorskip("ptx", reason="needs a CUDA compiler, and not the simulator")
 

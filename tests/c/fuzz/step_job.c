@@ -219,7 +219,7 @@ static void make_tensor(fuzz_step_job *job, int i, fuzz_bytes *bytes, bool print
     }
     own->has_gradient = !fuzz_chance(bytes, 8);
     int64_t elements = tensor->size;
-    if (by_rows && own->has_gradient && !lrk_rule_measures(group->rule) && fuzz_chance(bytes, 2)) {
+    if (by_rows && own->has_gradient && !lrk_rule_measures(group->rule, group->inputs) && fuzz_chance(bytes, 2)) {
         make_sparse(job, i, bytes, prints);
         elements = own->sparse.begin[own->sparse.count] * tensor->width;
     }
@@ -243,6 +243,8 @@ static lrk_step_options make_options(fuzz_bytes *bytes, bool plain)
     options.clip_value = fuzz_chance(bytes, 2) ? fuzz_positive(bytes) : HUGE_VAL;
     options.skip_nonfinite = fuzz_chance(bytes, 2);
     options.zero_grad = fuzz_chance(bytes, 4);
+    options.clip_per = (lrk_clip_per)fuzz_pick(bytes, 3);
+    options.error_if_nonfinite = !options.skip_nonfinite && fuzz_chance(bytes, 3);
     return options;
 }
 
@@ -254,13 +256,16 @@ void fuzz_step_job_make(fuzz_step_job *job, fuzz_bytes *bytes, bool prints)
     const int tensors = job->large ? 2 : fuzz_pick(bytes, FUZZ_TENSORS + 1), groups = 1 + fuzz_pick(bytes, FUZZ_GROUPS);
     FUZZ_CHECK(lrk_step_list_init(&job->list, tensors, groups) == LRK_OK, "no memory");
     fuzz_say(prints,
-             "%d steps of %d tensors: grad_scale %.17g, clip_norm %.17g, clip_value %.17g, skip_nonfinite %d, zero_grad %d, "
-             "rounding %d, seed %llu, step %llu",
-             job->steps, tensors, job->options.grad_scale, job->options.clip_norm, job->options.clip_value,
-             job->options.skip_nonfinite, job->options.zero_grad, (int)job->options.rounding,
-             (unsigned long long)job->options.seed, (unsigned long long)job->options.step);
-    for (int g = 0; g < groups; g++)
+             "%d steps of %d tensors: grad_scale %.17g, clip_norm %.17g per %d, clip_value %.17g, skip_nonfinite %d, "
+             "error_if_nonfinite %d, zero_grad %d, rounding %d, seed %llu, step %llu",
+             job->steps, tensors, job->options.grad_scale, job->options.clip_norm, (int)job->options.clip_per,
+             job->options.clip_value, job->options.skip_nonfinite, job->options.error_if_nonfinite, job->options.zero_grad,
+             (int)job->options.rounding, (unsigned long long)job->options.seed, (unsigned long long)job->options.step);
+    for (int g = 0; g < groups; g++) {
         make_group(&job->list.groups[g], bytes, prints);
+        if (job->options.clip_per == LRK_CLIP_GROUP)
+            job->list.groups[g].clips_with = fuzz_pick(bytes, groups);
+    }
     for (int i = 0; i < tensors; i++)
         make_tensor(job, i, bytes, prints);
 }
@@ -269,7 +274,7 @@ void fuzz_step_job_gradients(fuzz_step_job *job)
 {
     for (int64_t i = 0; i < job->list.count; i++)
         job->list.tensors[i].data[LRK_GRAD] = job->tensors[i].has_gradient ? job->tensors[i].arrays[LRK_GRAD].data : NULL;
-    lrk_step_list_weigh(&job->list);
+    lrk_step_list_balance(&job->list);
 }
 
 void fuzz_step_job_free(fuzz_step_job *job)

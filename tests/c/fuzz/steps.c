@@ -126,7 +126,7 @@ static bool any_overlap(const lrk_step_list *list)
     return false;
 }
 
-/* lrk_step_list_hit sees what lies on a written array, at and around its ends. */
+/* lrk_step_list_find_overlap sees what lies on a written array, at and around its ends. */
 static void check_hits(const lrk_step_list *list)
 {
     for (int64_t i = 0; i < list->count; i++) {
@@ -136,8 +136,8 @@ static void check_hits(const lrk_step_list *list)
             const char *const data = tensor->data[role];
             if (bytes == 0)
                 continue;
-            FUZZ_CHECK(lrk_step_list_hit(list, data, 1) == i && lrk_step_list_hit(list, data + bytes - 1, 9) == i &&
-                           lrk_step_list_hit(list, data, 0) == -1,
+            FUZZ_CHECK(lrk_step_list_find_overlap(list, data, 1) == i && lrk_step_list_find_overlap(list, data + bytes - 1, 9) == i &&
+                           lrk_step_list_find_overlap(list, data, 0) == -1,
                        "tensor %lld, %s: not hit, or hit by nothing", (long long)i, fuzz_role_names[role]);
         }
     }
@@ -150,6 +150,20 @@ static void make(fuzz_step_job *job, const fuzz_bytes *given, fuzz_bytes *rest, 
     fuzz_step_job_make(job, rest, prints);
 }
 
+/* A step is refused if and only if some gradient is not finite, which is still there to be found. */
+static void check_nonfinite(const lrk_step_list *list, const lrk_step_options *options, const lrk_step_result *result,
+                            fuzz_record *record)
+{
+    bool any = false;
+    for (int64_t i = 0; i < list->count; i++) {
+        double value;
+        const int64_t element = lrk_step_nonfinite(list, i, &value);
+        fuzz_note(record, "not finite", i, (uint64_t)element);
+        any |= element >= 0;
+    }
+    FUZZ_CHECK(result->refused == (options->error_if_nonfinite && any), "not finite: %d, refused: %d", any, result->refused);
+}
+
 static void run_list(fuzz_step_job *job, fuzz_record *record)
 {
     fuzz_step_job_gradients(job);
@@ -157,6 +171,8 @@ static void run_list(fuzz_step_job *job, fuzz_record *record)
         const lrk_step_result result = lrk_step_run(&job->list, &job->options);
         FUZZ_CHECK(result.isa == lrk_active_isa(), "another ISA ran");
         fuzz_note(record, "skipped", step, result.skipped);
+        fuzz_note(record, "refused", step, result.refused);
+        check_nonfinite(&job->list, &job->options, &result, record);
         fuzz_note_double(record, "grad_norm", step, result.grad_norm);
         note_arrays(job, record);
     }
@@ -169,7 +185,7 @@ static void observe(const void *context, fuzz_record *record)
     fuzz_step_job job;
     int64_t other;
     make(&job, given, &rest, false);
-    const int64_t clash = lrk_step_list_seal(&job.list, &other);
+    const int64_t clash = lrk_step_list_finalize(&job.list, &other);
     FUZZ_CHECK(clash == -1, "seal: tensors %lld and %lld overlap", (long long)clash, (long long)other);
     check_hits(&job.list);
     run_list(&job, record);
@@ -199,7 +215,7 @@ static void check_overlap(const fuzz_bytes *given)
             const int64_t place = fuzz_integer(&rest, 0, 2 * bytes_of(onto, role)) - bytes_of(onto, role) / 2;
             moved->data[from] = (void *)((uintptr_t)onto->data[role] + (uintptr_t)place);
         }
-        const bool expected = any_overlap(&job.list), found = lrk_step_list_seal(&job.list, &other) >= 0;
+        const bool expected = any_overlap(&job.list), found = lrk_step_list_finalize(&job.list, &other) >= 0;
         FUZZ_CHECK(found == expected, "seal: arrays overlap: %d, found: %d", expected, found);
     }
     fuzz_step_job_free(&job);

@@ -1,0 +1,27 @@
+"""What a row of the benchmark is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bench.race import Race
+from bench.sizes import Sizes
+
+
+@dataclass(frozen=True)
+class Row:
+    """A race that is run once per case."""
+
+    name: str
+    cases: tuple[str, ...]
+    race: Callable[[str, Sizes], Race]
+
+
+@dataclass(frozen=True)
+class Fact:
+    """Something that is measured, but not by timing a call. Once per case."""
+
+    name: str
+    cases: tuple[str, ...]
+    measure: Callable[[str, Sizes], float]

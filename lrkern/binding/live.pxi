@@ -1,0 +1,97 @@
+# Inputs of rules that schedules give: evaluated and checked within the step, under its lock.
+
+cdef enum:
+    EMA = -1
+    CLIP_NORM = -2
+
+# Where the values go that are no inputs of a rule.
+PLACES = {"ema": EMA, "clip_norm": CLIP_NORM}
+
+# The first inputs of every rule.
+cdef enum:
+    LR
+    WEIGHT_DECAY
+    DECOUPLED
+
+MAX_FLOAT32 = float(np.finfo(np.float32).max)
+
+
+def check_shrinkage(where, lr, decay):
+    """Raises where lr weight_decay, which is rounded to the type of a tensor, is too large for float32."""
+    if lr * decay > MAX_FLOAT32:
+        wanted = f"lr * weight_decay must be at most {MAX_FLOAT32:g}"
+        raise ValueError(f"{where}: {wanted}; got lr={lr}, weight_decay={decay}")
+
+
+cdef class LiveInput:
+    """A schedule, or a function of the step, that gives one input."""
+
+    cdef int64_t group
+    cdef int place  # of the input in RULES, or one of PLACES
+    cdef object name, schedule, check
+
+    cdef double at(self, TensorList tensors, int64_t count) except? -1.0:
+        """The value at a step, checked."""
+        cdef double value
+        if isinstance(self.schedule, Expression):
+            value = (<Expression>self.schedule).at(count)
+            if type(self.check) is Range and (<Range>self.check).holds(value):
+                return value
+            given = value
+        else:
+            tensors.runs_python()
+            given = self.schedule(count)
+            if type(given) is float and type(self.check) is Range and (<Range>self.check).holds(<double>given):
+                return <double>given
+        return self.check(f"{tensors.where}, step {count}", self.name, given)
+
+
+cdef class LiveInputs:
+    """All inputs of an optimizer that schedules give."""
+
+    cdef TensorList tensors
+    cdef list inputs
+    cdef readonly list shrinking  # groups whose learning rate or weight decay is among them
+
+    def __init__(self, TensorList tensors not None):
+        assert all(names[:3] == ("lr", "weight_decay", "decoupled") for names in RULES.values())
+        self.tensors, self.inputs, self.shrinking = tensors, [], []
+
+    def add(self, int64_t group, index, str name, schedule, check):
+        """Let a schedule give an input, in the place of another one that does; its place is `index`, or that of PLACES."""
+        cdef LiveInput made = LiveInput.__new__(LiveInput)
+        made.group, made.place = group, PLACES[name] if index is None else index
+        made.name, made.schedule, made.check = name, schedule, check
+        self.remove(group, made.place)
+        self._set([*self.inputs, made])
+
+    def remove(self, int64_t group, int place):
+        """Let no schedule give an input any more."""
+        cdef LiveInput one
+        kept = []
+        for one in self.inputs:
+            if one.group != group or one.place != place:
+                kept.append(one)
+        self._set(kept)
+
+    cdef _set(self, list inputs):
+        cdef LiveInput one
+        self.inputs, shrinking = inputs, set()
+        for one in inputs:
+            if one.place == LR or one.place == WEIGHT_DECAY:
+                shrinking.add(one.group)
+        self.shrinking = sorted(shrinking)
+
+    def at(self, int64_t count):
+        """(group, place, value) of each at a step, checked."""
+        cdef LiveInput one
+        found = []
+        for one in self.inputs:
+            found.append((one.group, one.place, one.at(self.tensors, count)))
+        return found
+
+    cpdef check(self, int64_t group, double lr, double decay, bint decoupled):
+        """Raises where a group, whose inputs these are at a step, would be shrunk too much."""
+        if decoupled:
+            rows = self.tensors.largest_lr(group)
+            check_shrinkage(self.tensors.where, lr if rows is None else rows, decay)

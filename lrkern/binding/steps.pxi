@@ -1,0 +1,195 @@
+# Fused optimizer steps in C: src_c/steps/run.c steps the tensors that a TensorList has checked.
+
+cdef dict CLIPS_PER = {"list": LRK_CLIP_LIST, "group": LRK_CLIP_GROUP, "tensor": LRK_CLIP_TENSOR}
+cdef dict ROUNDINGS = {"nearest": LRK_NEAREST, "stochastic": LRK_STOCHASTIC, "split": LRK_SPLIT}
+
+
+cdef class StepList:
+    """The C engine: steps a list of tensors. See `lrkern.backends.engine.Engine`."""
+
+    cdef readonly TensorList tensors
+    cdef lrk_step_list *list  # of those tensors
+    cdef lrk_step_options options
+    cdef LiveInputs live
+    cdef readonly double grad_norm
+    cdef readonly int64_t count, skipped
+    cdef const char *isa
+
+    def __init__(self, tensors):
+        self._begin(TensorList(*tensors))
+
+    cdef _begin(self, TensorList tensors):
+        self.tensors, self.list, self.live = tensors, &tensors.list, None
+        self.options = lrk_step_options(
+            1, INFINITY, INFINITY, LRK_CLIP_LIST, False, False, False, LRK_NEAREST, LRK_NEAREST, 0, 0
+        )
+
+    @property
+    def isa(self):
+        """Name of the ISA whose kernels the last step ran on; None before the first one."""
+        return None if self.isa == NULL else self.isa.decode()
+
+    def set_options(self, options):
+        """What steps do around the rule: a `lrkern.backends.StepOptions`."""
+        self.tensors.zero_grad = options.zero_grad
+        self.options = lrk_step_options(
+            1, self.options.clip_norm, options.clip_value, CLIPS_PER[options.clip_per], options.skip_nonfinite,
+            options.error_if_nonfinite, options.zero_grad, ROUNDINGS[options.rounding], ROUNDINGS[options.state_rounding],
+            options.seed, 0,
+        )
+
+    def set_input(self, int64_t group, int index, double value):
+        """Set an input of a group's rule, by its place in RULES."""
+        assert 0 <= group < self.list.n_groups and 0 <= index < LRK_MAX_INPUTS
+        self._forget(group, index)
+        self.list.groups[group].inputs[index] = value
+
+    def set_ema(self, int64_t group, double decay):
+        """Set the decay of a group's averages."""
+        assert 0 <= group < self.list.n_groups
+        self._forget(group, EMA)
+        self.list.groups[group].ema = decay
+
+    def set_clip_norm(self, double limit):
+        """Set what norms are clipped to; infinity: they are not."""
+        self._forget(0, CLIP_NORM)
+        self.options.clip_norm = limit
+
+    def set_schedule(self, int64_t group, index, name, schedule, check):
+        """Let a schedule give an input at each step; without an `index` it is that of the name, "ema" or "clip_norm"."""
+        if self.live is None:
+            self.live = LiveInputs(self.tensors)
+        self.live.add(group, index, name, schedule, check)
+
+    cdef _forget(self, int64_t group, int place):
+        if self.live is not None:
+            self.live.remove(group, place)
+
+    def publish(self):
+        """Nothing: what has been set is read by the next step."""
+
+    def get_updates(self):
+        """For each tensor, how many updates it has had."""
+        return [self.list.updates[i] for i in range(self.list.count)]
+
+    def alone(self, function):
+        """What a function returns, called while no other thread can step."""
+        with self.tensors:
+            return function()
+
+    def held(self, function):
+        """The same, called by `alone`'s function, while arrays are known to be where they were."""
+        self.tensors.hold_all()
+        try:
+            return function()
+        finally:
+            self.tensors.let_go_of_all()
+
+    def restore(self, list updates, int64_t count, int64_t skipped, list arrays):
+        """Go back to these counts, and copy the second array of each pair of `arrays` into the first."""
+        if len(updates) != self.list.count:
+            raise ValueError("updates must be as many as params")
+        with self.tensors:
+            self.tensors.overwrite(arrays)
+            for i in range(self.list.count):
+                self.list.updates[i] = updates[i]
+            self.count, self.skipped = count, skipped
+
+    def write_copies(self):
+        """Write the arrays of "copy_to" as a step would, with the parameters as they are. Called while no other thread can step."""
+        self.tensors.write_copies()
+
+    def bind(self, list grads):
+        """Check the gradients, and keep them for steps that are given none."""
+        self.tensors.acquire()
+        try:
+            self.tensors.bind(grads)
+        finally:
+            self.tensors.release()
+
+    def run(self, list grads, double grad_scale):
+        """One step with these gradients (None: the bound ones), and with what schedules give for it.
+
+        It is counted here and not by the caller: between this and a line of Python, Ctrl-C could come.
+
+        Returns what `TensorList.nonfinite` does where the step was refused for that and has done nothing, else None.
+        """
+        cdef lrk_step_result result
+        cdef TensorList tensors = self.tensors
+        tensors.acquire()
+        try:
+            if self.live is not None:
+                self._refresh()
+            if grads is not None:
+                kept = tensors.take(grads)
+            elif tensors.bound is None:
+                raise ValueError(f"{tensors.where}: grads are needed: pass them to step(), or bind() them before")
+            self.options.grad_scale = grad_scale
+            self.options.step = <uint64_t>self.count
+            tensors.hold_all()
+            with nogil:
+                result = lrk_step_run(self.list, &self.options)
+            if result.isa == NULL:
+                raise MemoryError
+            self.isa = result.isa
+            if result.refused:
+                return tensors.nonfinite()
+            self.grad_norm = result.grad_norm
+            if result.skipped:
+                self.skipped += 1
+            else:
+                self.count += 1
+        finally:
+            tensors.release()
+
+    cdef _refresh(self):
+        """Take what schedules give for the next step."""
+        cdef LiveInput one
+        cdef double value
+        cdef double *inputs
+        cdef int64_t group
+        for one in self.live.inputs:
+            value = one.at(self.tensors, self.count)
+            if one.place == EMA:
+                self.list.groups[one.group].ema = value
+            elif one.place == CLIP_NORM:
+                self.options.clip_norm = value
+            else:
+                self.list.groups[one.group].inputs[one.place] = value
+        for group in self.live.shrinking:
+            inputs = self.list.groups[group].inputs
+            self.live.check(group, inputs[LR], inputs[WEIGHT_DECAY], inputs[DECOUPLED] != 0)
+
+
+def own_name(kind, index):
+    """The name of an array where there is only one tensor."""
+    return kind
+
+
+def step_once(where, form, dict options, param, grad, dict states, int64_t update, needed, arrays):
+    """One step of one tensor, its update of this number from 0. `form` is an `options.Form`, `options` those it was made of.
+
+    `needed` says when a state that is missing is needed, `arrays` is the array library of the backend.
+    """
+    cdef dict kept = {}
+    cdef StepList tensors = StepList.__new__(StepList)
+    cdef int place = 0
+    for name, state in states.items():
+        if name not in form.states:
+            state = None
+        elif state is None:
+            raise ValueError(f"{where}: {name} is needed{needed}; got None")
+        elif not cnp.PyArray_CheckExact(state):
+            state = arrays.as_array(where, name, state, written=True)
+        kept[name] = [state]
+    if not cnp.PyArray_CheckExact(param):
+        param = arrays.as_array(where, "param", param, written=True)
+    # The fields of a StepTensors, in their order: to make one would take longer than a small step.
+    tensors._begin(
+        TensorList(where, own_name, [param], [form.variant], [0], kept, NO_ARRAYS, None, False, arrays.as_dense_gradient, False)
+    )
+    for _, hyper, constant in <tuple>form.inputs:
+        tensors.list.groups[0].inputs[place] = options[hyper] if hyper else constant
+        place += 1
+    tensors.list.updates[0] = update
+    tensors.run([grad], 1)

@@ -1,0 +1,253 @@
+"""Arrays in compiled code: their elements as numbers of T, whatever they are stored in; arrays at addresses; and caching.
+
+T is float64 where a parameter is float64, else float32. Stored are float64 and float32, bfloat16 as the bits in uint16, and
+float16 as the bits in int16 (Numba has no float16 on the CPU). None stands for an array that there is not: it reads as 0 and
+takes everything, so that one text serves all rules and options.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import carray, njit, types
+from numba.core import cgutils
+from numba.core.errors import TypingError
+from numba.extending import intrinsic, overload
+
+from lrkern._checks import is_array
+from lrkern.pointwise import storage
+from lrkern.pointwise.primitives import FLAGS, FLOATS, number, word
+
+MAX = float(np.finfo(np.float32).max)
+"""Scalars are rounded to T: this is what float32 holds."""
+
+
+SHARED = (
+    "_checks.py",
+    "_loss_driven/dialects.py",
+    "_loss_driven/runs.py",
+    "pointwise/*.py",
+    "rules.py",
+    "schedules/plan.py",
+    "numba/*.py",
+)
+"""Files of the package that compiled code is made from."""
+
+
+def _sources() -> tuple[tuple[str, float, int], ...]:
+    """What compiled code is made from."""
+    package = Path(__file__).parent.parent
+    files = [file for pattern in SHARED for file in sorted(package.glob(pattern))]
+    return tuple((str(file.relative_to(package)), file.stat().st_mtime, file.stat().st_size) for file in files)
+
+
+_SOURCES = _sources()
+
+
+def cached(function: Any = None, *, parallel: bool = False) -> Any:
+    """njit, with compiled code kept on disk where there is a place for it. It runs without the GIL."""
+    if function is None:
+        return lambda function: cached(function, parallel=parallel)
+    try:
+        compiled = njit(function, cache=True, nogil=True, parallel=parallel, **FLAGS)
+    except RuntimeError:  # neither the package's directory nor the user's can be written to
+        return _typed_by_memory(njit(function, nogil=True, parallel=parallel, **FLAGS))
+    with suppress(AttributeError):  # Numba's own affairs, which another version may do in other ways
+        compiled._cache._cache_file._source_stamp = _SOURCES  # it would look at the function's own file alone
+        compiled._cache.save_overload = _where_there_is_room(compiled._cache.save_overload)
+    return _typed_by_memory(compiled)
+
+
+def _typed_by_memory(compiled: Any) -> Any:
+    """Let nothing be compiled for what a subclass of arrays says of itself: its memory is what compiled code gets."""
+    typeof = compiled.typeof_pyval
+
+    def typeof_memory(value: Any) -> Any:
+        return typeof(np.ndarray.view(value, np.ndarray) if is_array(value) else value)
+
+    compiled.typeof_pyval = typeof_memory
+    return compiled
+
+
+def _where_there_is_room(save: Callable[..., None]) -> Callable[..., None]:
+    """What is not kept is compiled anew next time: a full disk is no reason to fail."""
+
+    def save_or_not(*arguments: Any) -> None:
+        with suppress(OSError):
+            save(*arguments)
+
+    return save_or_not
+
+
+zero_of = word("zero_of")  # zero_of(param): 0 in T
+flat = word("flat")  # flat(array): its elements in the order in which they lie in memory
+load = word("load")  # load(array, i, like): element i in T
+store = word("store")  # store(array, i, x): x rounded to nearest
+store_random = word("store_random")  # store_random(array, i, x, key, element): rounded stochastically
+part = word("part")  # part(array, begin, size)
+array_at = word("array_at")  # array_at(address, begin, size, like): elements of the type of `like`, a number or None
+ask = word("ask")  # ask(array, i): have the memory bring STRIDE elements from i on, there or not
+narrowed = word("narrowed")  # narrowed(x): a float32 that 16-bit formats round as they would round x
+
+STRIDE = 32
+"""Elements of inner loops of fixed length, which become vector code; between these the memory is asked for others. Only so:
+LLVM makes no vector code of a loop with such requests in it."""
+
+STORED = ("float64", "float32", "uint16", "int16")
+
+
+def _kind(array: Any) -> str:
+    """How an array is stored; empty for None."""
+    if isinstance(array, types.NoneType) or array is None:
+        return ""
+    if isinstance(array, types.Optional):
+        raise TypingError("lrkern: an array must be an array or None when it is compiled, not one or the other when it runs")
+    if not isinstance(array, types.Array):
+        raise TypingError(f"lrkern: an array is needed; got {array}")
+    if str(array.dtype) not in STORED:
+        raise TypingError(
+            "lrkern: arrays must be float64, float32, uint16 (bits of bfloat16) or int16 (bits of float16); "
+            f"got {array}: pass 16-bit floats as array.view(...)"
+        )
+    return str(array.dtype)
+
+
+def only_writable(array: Any) -> None:
+    """Refuse an array that is written and must not be."""
+    if not array.mutable:
+        raise TypingError(f"lrkern: arrays that are written must be writable; got {array}")
+
+
+@overload(zero_of, jit_options=FLAGS)
+def _zero_of(param):
+    kind = np.float64 if _kind(param) == "float64" else np.float32
+    return lambda param: kind(0)
+
+
+@overload(flat, jit_options=FLAGS)
+def _flat(array):
+    if _kind(array) == "":
+        return lambda array: None
+    if array.layout == "C":
+        return lambda array: array.reshape(array.size)
+    if array.layout == "F":
+        return lambda array: array.T.reshape(array.size)
+    raise TypingError(f"lrkern: arrays must be contiguous; got {array}, of any layout: pass np.ascontiguousarray(...)")
+
+
+@overload(part, jit_options=FLAGS)
+def _part(array, begin, size):
+    if _kind(array) == "":
+        return lambda array, begin, size: None
+    return lambda array, begin, size: array[begin : begin + size]
+
+
+@overload(narrowed, jit_options=FLAGS)
+def _narrowed(x):
+    if str(x) == "float64":
+        return lambda x: storage.to_odd(x)
+    return lambda x: x
+
+
+@overload(load, jit_options=FLAGS)
+def _load(array, i, like):
+    kind = _kind(array)
+    if kind == "":
+        return lambda array, i, like: number(0.0, like)
+    if kind == "uint16":
+        return lambda array, i, like: number(storage.from_bf16(array[i]), like)
+    if kind == "int16":
+        return lambda array, i, like: number(storage.from_f16(np.uint16(array[i])), like)
+    return lambda array, i, like: number(array[i], like)
+
+
+@overload(store, jit_options=FLAGS)
+def _store(array, i, x):
+    kind = _kind(array)
+    if kind != "":
+        only_writable(array)
+
+    def nothing(array, i, x):
+        pass
+
+    def bf16(array, i, x):
+        array[i] = storage.to_bf16(narrowed(x))
+
+    def f16(array, i, x):
+        array[i] = np.int16(storage.to_f16(narrowed(x)))
+
+    def plain(array, i, x):
+        array[i] = made(x)
+
+    made: Any = FLOATS.get(kind)
+    return {"": nothing, "uint16": bf16, "int16": f16}.get(kind, plain)
+
+
+@overload(store_random, jit_options=FLAGS)
+def _store_random(array, i, x, key, element):
+    kind = _kind(array)
+    if kind != "":
+        only_writable(array)
+
+    def bf16(array, i, x, key, element):
+        array[i] = storage.to_bf16_random(narrowed(x), storage.random_bits(key, element))
+
+    def f16(array, i, x, key, element):
+        array[i] = np.int16(storage.to_f16_random(narrowed(x), storage.random_bits(key, element)))
+
+    def as_ever(array, i, x, key, element):
+        store(array, i, x)
+
+    return {"uint16": bf16, "int16": f16}.get(kind, as_ever)
+
+
+@intrinsic
+def _pointer(typing_context, address):
+    def code(context, builder, signature, arguments):
+        return builder.inttoptr(arguments[0], context.get_value_type(types.voidptr))
+
+    return types.voidptr(types.intp), code
+
+
+@overload(array_at, jit_options=FLAGS)
+def _array_at(address, begin, size, like):
+    if isinstance(like, types.NoneType):
+        return lambda address, begin, size, like: None
+    dtype, item = like, like.bitwidth // 8
+    return lambda address, begin, size, like: carray(_pointer(address + begin * item), (size,), dtype)
+
+
+CACHE_LINE = 64  # bytes
+
+
+def emit_prefetch(builder, pointer, size):
+    """Have the memory bring `size` bytes, there or not."""
+    number = ir.IntType(32)
+    kind = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, number, number, number])
+    prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+    first = builder.bitcast(pointer, cgutils.voidptr_t)
+    for offset in range(0, size, CACHE_LINE):
+        at = builder.gep(first, [ir.Constant(ir.IntType(64), offset)])
+        builder.call(prefetch, [at, number(0), number(3), number(1)])  # to read; into all caches; data
+
+
+@intrinsic
+def _ask_of_array(typing_context, array, i):
+    def code(context, builder, signature, arguments):
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        emit_prefetch(builder, builder.gep(data, [arguments[1]]), STRIDE * array.dtype.bitwidth // 8)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), code
+
+
+@overload(ask, jit_options=FLAGS)
+def _ask(array, i):
+    if _kind(array) == "":
+        return lambda array, i: None
+    return lambda array, i: _ask_of_array(array, i)

@@ -1,0 +1,234 @@
+"""Compiled steps of lists of tensors, given by their addresses. One version for each kind of list: see `Kind`."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import prange, types
+from numba.extending import overload
+
+from lrkern import _core, rules
+from lrkern.numba import norms
+from lrkern.numba.arrays import array_at, cached, load, part, zero_of
+from lrkern.numba.modes import enter, hidden, leave
+from lrkern.numba.update import Arrays, Pipeline, measure_block, run_range
+from lrkern.pointwise import storage
+from lrkern.pointwise.primitives import FLAGS, pointwise, rounded, word
+
+PARAM, GRAD, STATE, AVERAGE, COPY, REMAINDER = _core.ROLES.values()
+ROLES = REMAINDER + 1
+
+
+class Tensors(NamedTuple):
+    """All tensors of a list; one row each, but for `inputs` and `weights`, which have one for each group."""
+
+    addresses: Any
+    """int64: of its arrays, in the order of C's roles."""
+    group_of: Any
+    updates: Any
+    """How many it has had."""
+    norms: Any
+    """Of the parameter, and of what its rule measures."""
+    factors: Any
+    """What its gradient is multiplied by."""
+    inputs: Any
+    weights: Any
+    """Of parameters in their averages."""
+
+
+class Kind(NamedTuple):
+    """Of which types things are, as numbers of these types: what compiled code is made for.
+
+    A function with a parallel loop takes the parts, and puts them together: such loops know no tuples of tuples.
+    """
+
+    like: Any
+    """0 in T."""
+    inputs: Any
+    """Those of the rule."""
+    stored: Arrays
+    """0 as each array is stored; None for no array."""
+    measures: bool
+    """Whether the rule asks for norms."""
+
+
+inputs_at = word("inputs_at")  # inputs_at(like, inputs, group, lrs, k): a row as the rule's inputs; lrs[k], if any, is its lr
+
+
+@overload(inputs_at, jit_options=FLAGS)
+def _inputs_at(like, inputs, group, lrs, k):
+    fields = [f"inputs[group, {i}]" for i in range(len(like))]
+    if isinstance(lrs, types.Array):
+        fields[0] = "lrs[k]"
+    scope: dict[str, Any] = {"made": like.instance_class}
+    exec(f"def impl(like, inputs, group, lrs, k): return made({', '.join(fields)})", scope)
+    return scope["impl"]
+
+
+@pointwise
+def arrays_at(addresses, i, begin, size, shifted, stored):
+    """The elements of tensor i from `begin` on, in the gradient from `shifted` on."""
+    return Arrays(
+        array_at(addresses[i, PARAM], begin, size, stored.param),
+        array_at(addresses[i, GRAD], shifted, size, stored.grad),
+        array_at(addresses[i, STATE], begin, size, stored.s0),
+        array_at(addresses[i, STATE + 1], begin, size, stored.s1),
+        array_at(addresses[i, STATE + 2], begin, size, stored.s2),
+        array_at(addresses[i, AVERAGE], begin, size, stored.average),
+        array_at(addresses[i, COPY], begin, size, stored.copy),
+        array_at(addresses[i, REMAINDER], begin, size, stored.remainder),
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------------- steps
+
+
+@pointwise
+def concealed(around):
+    """The same, with numbers that no loop is relieved of: see `modes`."""
+    return Pipeline(around.factor, hidden(around.limit), around.weight, around.zero, around.mixed, around.mixed_states)
+
+
+@pointwise
+def run_chunks(chunks, lrs, tensors, kind, around):
+    """Steps chunks (tensor, begin, end, begin in the gradient)."""
+    addresses, group_of, updates, norms_of, factors, inputs, weights = tensors  # once: each time it counts references
+    like, stored = kind.like, kind.stored
+    group, n, tensor = np.int64(-1), np.int64(-1), np.int64(-1)
+    c = rounded(rules.scalars(inputs_at(kind.inputs, inputs, 0, None, 0), 1, 1.0, 1.0), like)
+    for k in range(chunks.shape[0]):
+        i, begin, end = chunks[k, 0], chunks[k, 1], chunks[k, 2]
+        if lrs is not None or group != group_of[i] or n != updates[i] or (kind.measures and tensor != i):
+            group, n, tensor = group_of[i], updates[i], i
+            h = inputs_at(kind.inputs, inputs, group, lrs, k)
+            c = rounded(rules.scalars(h, n + 1, norms_of[i, 0], norms_of[i, 1]), like)
+        pipeline = Pipeline(factors[i], around.limit, weights[group], around.zero, around.mixed, around.mixed_states)
+        run_range(c, like, begin, pipeline, arrays_at(addresses, i, begin, end - begin, chunks[k, 3], stored))
+
+
+@pointwise
+def count(counts, members, tensors):
+    """The step is done. Counted here and not by the caller: between this and a line of Python, Ctrl-C could come."""
+    for i in members:
+        tensors.updates[i] += 1
+    counts[0] += 1
+
+
+@cached
+def run_serial(counts, members, chunks, lrs, tensors, kind, around):
+    """All chunks, which are those of the tensors `members`."""
+    run_chunks(chunks, lrs, tensors, kind, around)
+    count(counts, members, tensors)
+
+
+@cached(parallel=True)
+def run_parallel(counts, members, share, chunks, lrs, tensors, around, like, inputs, stored, measures):
+    """The same, `share` chunks at a time."""
+    for k in prange((chunks.shape[0] + share - 1) // share):
+        own, found = Kind(like, inputs, stored, measures), enter()
+        run_chunks(chunks[k * share : (k + 1) * share], part(lrs, k * share, share), tensors, own, concealed(around))
+        leave(found)
+    count(counts, members, tensors)
+
+
+# ---------------------------------------------------------------------------------------------------------------- norms
+
+
+@pointwise
+def square_some(blocks, tensors, kind, scale, out):
+    """out[k] = the sum of squares of block k (tensor, begin, end) of gradients, each element multiplied by `scale`."""
+    addresses, lanes = tensors.addresses, np.empty(norms.LANES)
+    for k in range(blocks.shape[0]):
+        i, begin, end = blocks[k, 0], blocks[k, 1], blocks[k, 2]
+        grad = array_at(addresses[i, GRAD], begin, end - begin, kind.stored.grad)
+        out[k] = norms.square_of(grad, kind.like, scale, lanes)
+
+
+@cached
+def square_serial(blocks, tensors, kind, scale, out):
+    """All of them."""
+    square_some(blocks, tensors, kind, scale, out)
+
+
+@cached(parallel=True)
+def square_parallel(blocks, tensors, scale, out, share, like, inputs, stored, measures):
+    """The same, `share` blocks at a time."""
+    for k in prange((blocks.shape[0] + share - 1) // share):
+        mine, own = slice(k * share, (k + 1) * share), Kind(like, inputs, stored, measures)
+        found = enter()
+        square_some(blocks[mine], tensors, own, hidden(scale), out[mine])
+        leave(found)
+
+
+@cached
+def totals(sums, sets, count):
+    """The sum of the numbers of each set, rounded once; sets[k] is that of sums[k]."""
+    return norms.sum_sets_exactly(sums, sets, count)
+
+
+@pointwise
+def measure_some(blocks, tensors, kind, around, out):
+    """out[0, k], out[1, k] = the sums of squares of parameters in block k, and of what their rule measures."""
+    addresses, group_of, updates, _, factors, inputs, _ = tensors
+    lanes, others = np.empty(norms.LANES), np.empty(norms.LANES)
+    for k in range(blocks.shape[0]):
+        i, begin, end = blocks[k, 0], blocks[k, 1], blocks[k, 2]
+        h = inputs_at(kind.inputs, inputs, group_of[i], None, 0)
+        c = rounded(rules.scalars(h, updates[i] + 1, 1.0, 1.0), kind.like)
+        arrays = arrays_at(addresses, i, begin, end - begin, begin, kind.stored)
+        pipeline = Pipeline(factors[i], around.limit, around.weight, around.zero, around.mixed, around.mixed_states)
+        out[0, k], out[1, k] = measure_block(c, kind.like, pipeline, arrays, lanes, others)
+
+
+@cached
+def measure_serial(blocks, tensors, kind, around, out):
+    """All blocks."""
+    measure_some(blocks, tensors, kind, around, out)
+
+
+@cached(parallel=True)
+def measure_parallel(blocks, tensors, around, out, share, like, inputs, stored, measures):
+    """The same, `share` blocks at a time."""
+    for k in prange((blocks.shape[0] + share - 1) // share):
+        mine, own = slice(k * share, (k + 1) * share), Kind(like, inputs, stored, measures)
+        found = enter()
+        measure_some(blocks[mine], tensors, own, concealed(around), out[:, mine])
+        leave(found)
+
+
+@cached
+def take_norms(blocks, members, sums, norms_of):
+    """norms_of[i] = the roots of the sums of tensor i; its blocks are next to each other."""
+    for i in members:
+        norms_of[i] = 0.0
+    begin = 0
+    while begin < blocks.shape[0]:
+        i, end = blocks[begin, 0], begin
+        while end < blocks.shape[0] and blocks[end, 0] == i:
+            end += 1
+        for k in range(2):
+            norms_of[i, k] = math.sqrt(norms.sum_exactly(sums[k, begin:end]))
+        begin = end
+
+
+# -------------------------------------------------------------------------------------------------------------- gradients
+
+
+@cached
+def sum_rows(values, begin, order, out):
+    """out[k] = the sum of the rows values[order[begin[k]:begin[k + 1]]], in this order, in the type of `out`."""
+    like = zero_of(out)
+    for k in range(out.shape[0]):
+        for column in range(out.shape[1]):
+            total = load(values[order[begin[k]]], column, like)
+            for j in range(begin[k] + 1, begin[k + 1]):
+                total += load(values[order[j]], column, like)
+            out[k, column] = total
+
+
+@cached
+def random_seed(seed, step):
+    """`_storage.random_seed`."""
+    return storage.random_seed(seed, step)

@@ -1,0 +1,392 @@
+"""The Numba engine: what `_core.StepList` does, with compiled Python in the place of C."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrkern import _core, rules
+from lrkern.backends.engine import Check, StepOptions, StepTensors
+from lrkern.numba import kernels, norms
+from lrkern.numba.kernels import GRAD, PARAM, Kind, Tensors
+from lrkern.numba.threads import all_threads
+from lrkern.numba.update import Arrays, Pipeline
+
+EMA, CLIP_NORM = _core.PLACES["ema"], _core.PLACES["clip_norm"]
+
+Ints = NDArray[np.int64]
+T = TypeVar("T")
+
+TENSOR_COST = 64  # a chunk costs about what this many bytes do
+
+FIELDS = max(len(family.inputs._fields) for family in rules.FAMILIES.values())
+
+ZEROS = {"float32": np.float32(0), "float64": np.float64(0), "bfloat16": np.uint16(0), "float16": np.int16(0)}
+"""What compiled code takes elements for: 16-bit floats are their bits."""
+
+CARRIERS = {number: ZEROS[name] for name, number in _core.STORAGES.items()}
+ABSENT = 255  # in the place of a storage
+
+
+@dataclass(frozen=True)
+class Work:
+    """Tensors of one kind that a step works on, cut up."""
+
+    kind: Kind
+    members: Ints
+    """Which tensors these are."""
+    is_large: bool
+    """Whether threads pay."""
+    chunks: Ints
+    """(tensor, begin, end, begin in the gradient) of what is stepped at a time."""
+    rows: list[int] | None
+    """Of each chunk, where rows have learning rates."""
+    blocks: Ints
+    """(tensor, begin, end in the gradient) of what norms are made of."""
+
+    @property
+    def in_parallel(self) -> bool:
+        """Whether threads are used."""
+        return self.is_large and _core.get_threads() > 1
+
+
+class StepList:
+    """Steps a list of tensors. See `lrkern.backends.engine.Engine`."""
+
+    def __init__(self, tensors: StepTensors) -> None:
+        self.tensors = _core.TensorList(*tensors)
+        self._live = _core.LiveInputs(self.tensors)
+        # As they are now: a user may give an array another shape later.
+        self._sizes = [param.size for param in tensors.params]
+        self._widths = [math.prod(param.shape[1:]) for param in tensors.params]
+        n, groups = len(tensors.params), len(tensors.groups)
+        self._tensors = Tensors(
+            addresses=np.zeros((n, kernels.ROLES), np.int64),
+            group_of=np.array(tensors.group_of, np.int64),
+            updates=np.zeros(n, np.int64),
+            norms=np.ones((n, 2)),
+            factors=np.ones(n),
+            inputs=np.zeros((groups, FIELDS)),
+            weights=np.zeros(groups),
+        )
+        for g, rule in enumerate(tensors.groups):
+            if rule == "sgd_momentum":
+                self._tensors.inputs[g, rules.SGDInputs._fields.index("with_momentum")] = 1.0
+        self._counts = np.zeros(2, np.int64)  # steps done, steps skipped
+        self._norm = math.nan
+        self._storages = np.empty(0, np.uint8)  # for which `_work` was laid out
+        self._work: list[Work] = []
+        self._noted: list[Any] | None = None  # bound gradients whose addresses are noted already
+        states = [one for kind in tensors.states.values() for one in kind if one is not None]
+        self._has_narrow_states = any(one.itemsize == 2 for one in states)
+        clips_with = np.arange(groups) if tensors.clips_with is None else np.array(tensors.clips_with)
+        self._sets = {
+            "list": np.zeros(n, np.int64),
+            "group": clips_with.astype(np.int64)[self._tensors.group_of],
+            "tensor": np.arange(n),
+        }
+        """For each tensor the number of those that have a norm together, by `clip_per`."""
+        self._clip_norm = math.inf
+        self.set_options(StepOptions())
+
+    @property
+    def count(self) -> int:
+        """Steps done."""
+        return int(self._counts[0])
+
+    @property
+    def skipped(self) -> int:
+        """Steps skipped."""
+        return int(self._counts[1])
+
+    @property
+    def grad_norm(self) -> float:
+        """Of the last step; NaN where nothing asked for it."""
+        return self._norm
+
+    def set_options(self, options: StepOptions) -> None:
+        """What steps do around the rule."""
+        self.tensors.zero_grad = options.zero_grad
+        self._options = options
+        self._random_params = options.rounding == "stochastic"
+        self._random_states = options.state_rounding == "stochastic" and self._has_narrow_states
+
+    def set_clip_norm(self, limit: float) -> None:
+        """Set what norms are clipped to."""
+        self._live.remove(0, CLIP_NORM)
+        self._clip_norm = limit
+
+    def set_input(self, group: int, index: int, value: float) -> None:
+        """Set an input of a group's rule."""
+        self._live.remove(group, index)
+        self._tensors.inputs[group, index] = value
+
+    def set_ema(self, group: int, decay: float) -> None:
+        """Set the decay of a group's averages."""
+        self._live.remove(group, EMA)
+        with _core.DefaultMode():
+            self._tensors.weights[group] = 1 - decay
+
+    def set_schedule(self, group: int, index: int | None, name: str, schedule: Any, check: Check) -> None:
+        """Let a schedule give an input at each step."""
+        self._live.add(group, index, name, schedule, check)
+
+    def publish(self) -> None:
+        """Nothing: what has been set is read by the next step."""
+
+    def get_updates(self) -> list[int]:
+        """For each tensor, how many updates it has had."""
+        updates: list[int] = self._tensors.updates.tolist()
+        return updates
+
+    def alone(self, function: Callable[[], T]) -> T:
+        """What a function returns, called while no other thread can step."""
+        with self.tensors:
+            return function()
+
+    def held(self, function: Callable[[], T]) -> T:
+        """The same, within `alone`, while arrays are known to be where they were."""
+        self.tensors.hold()
+        try:
+            return function()
+        finally:
+            self.tensors.let_go()
+
+    def restore(self, updates: list[int], count: int, skipped: int, arrays: list[tuple[Any, Any]]) -> None:
+        """Go back to these counts, and copy arrays."""
+        with self.tensors:
+            self.tensors.overwrite(arrays)
+            self._tensors.updates[:] = updates
+            self._counts[:] = count, skipped
+
+    def write_copies(self) -> None:
+        """Write the arrays of "copy_to" as a step would, with the parameters as they are."""
+        self.tensors.write_copies()
+
+    def bind(self, grads: list[Any]) -> None:
+        """Check the gradients, and keep them for steps that are given none."""
+        with self.tensors:
+            self.tensors.bind(grads)
+
+    def run(self, grads: list[Any] | None, grad_scale: float) -> list[tuple[int, int, float]] | None:
+        """One step with these gradients (None: the bound ones), and with what schedules give for it."""
+        with self.tensors as tensors, _core.DefaultMode():
+            self._refresh()
+            taken = tensors.bound if grads is None else tensors.take(grads)
+            if taken is None:
+                raise ValueError(f"{tensors.where}: grads are needed: pass them to step(), or bind() them before")
+            tensors.hold()
+            return self._step(taken, grad_scale)
+
+    def _refresh(self) -> None:
+        inputs = self._tensors.inputs
+        for group, place, value in self._live.at(self.count):
+            if place == EMA:
+                self._tensors.weights[group] = 1 - value
+            elif place == CLIP_NORM:
+                self._clip_norm = value
+            else:
+                inputs[group, place] = value
+        for group in self._live.shrinking:
+            lr, decay, decoupled = inputs[group, :3].tolist()
+            self._live.check(group, lr, decay, decoupled != 0)
+
+    # ---------------------------------------------------------------------------------------------------------- a step
+
+    def _step(self, grads: list[Any], grad_scale: float) -> list[tuple[int, int, float]] | None:
+        sparse: dict[int, NDArray[Any]] = {}  # kept until the step is done
+        if grads is not self._noted:
+            if tuple in map(type, grads):
+                sparse = {i: self._summed(i, grad) for i, grad in enumerate(grads) if type(grad) is tuple}
+            self._note(grads, sparse)
+        options, norm, clips = self._options, math.nan, self._clip_norm < math.inf
+        self._tensors.factors[:] = 1 / grad_scale
+        if clips or options.skip_nonfinite or options.error_if_nonfinite:
+            sets = self._sets[options.clip_per if clips else "list"]
+            raw, finite = self._raw_norms(sets)
+            norm = float(raw[-1]) / grad_scale
+            if options.error_if_nonfinite and not finite:
+                return self.tensors.nonfinite()
+            if options.skip_nonfinite and not finite:
+                if options.zero_grad:
+                    _set_to_zero(grads)
+                self._norm = norm
+                self._counts[1] += 1
+                return None
+            if clips:
+                with np.errstate(all="ignore"):
+                    clipped = np.where(raw / grad_scale <= self._clip_norm, 1 / grad_scale, self._clip_norm / raw)
+                self._tensors.factors[:] = clipped[sets]
+        mixed = None
+        if self._random_params or self._random_states:
+            # An int, as compiled code returns it, would come back as int64.
+            mixed = np.uint64(kernels.random_seed(np.uint64(options.seed), np.uint64(self._counts[0])))
+        of_params, of_states = mixed if self._random_params else None, mixed if self._random_states else None
+        around = Pipeline(1.0, options.clip_value, 0.0, options.zero_grad, of_params, of_states)
+        for one in self._work:
+            if one.kind.measures:
+                self._measure(one, around)
+        for k, one in enumerate(self._work):
+            self._run(one, around, k + 1 == len(self._work))
+        if not self._work:
+            self._counts[0] += 1
+        if options.zero_grad and sparse:
+            _set_to_zero([grads[i] for i in sparse])
+        self._norm = norm
+        return None
+
+    def _run(self, work: Work, around: Pipeline, last: bool) -> None:
+        lrs = None
+        if work.rows is not None:
+            lrs = np.array([self.tensors.row_lrs[i][row] for (i, *_), row in zip(work.chunks, work.rows, strict=True)])
+        counts = self._counts if last else np.zeros(2, np.int64)
+        if work.in_parallel:
+            with all_threads() as threads:
+                share = -(-len(work.chunks) // (threads * _core.PIECES_PER_THREAD))
+                kernels.run_parallel(counts, work.members, share, work.chunks, lrs, self._tensors, around, *work.kind)
+        else:
+            kernels.run_serial(counts, work.members, work.chunks, lrs, self._tensors, work.kind, around)
+
+    # ------------------------------------------------------------------------------------------------------- gradients
+
+    def _summed(self, i: int, grad: tuple[Any, ...]) -> NDArray[Any]:
+        """A sparse gradient with the rows of one index added, in T."""
+        values, index, begin, order = grad
+        width = self._widths[i]
+        out = np.empty((len(index), width), np.float64 if self.tensors.params[i].dtype == np.float64 else np.float32)
+        rows = values.reshape(len(order), width)
+        if rows.itemsize == 2:
+            rows = rows.view(np.int16 if rows.dtype == np.float16 else np.uint16)
+        kernels.sum_rows(rows, begin, order, out)
+        return out
+
+    def _note(self, grads: list[Any], sparse: dict[int, NDArray[Any]]) -> None:
+        """Note the addresses of these gradients, which C has checked, and the work that a step with them is."""
+        addresses, storages, _ = self.tensors.layout()
+        for i, rows in sparse.items():
+            addresses[i, GRAD], storages[i, GRAD] = rows.ctypes.data, _core.STORAGES[rows.dtype.name]
+        self._tensors.addresses[:] = addresses
+        params = storages[:, PARAM].copy()
+        np.putmask(storages, addresses == 0, ABSENT)
+        storages[:, PARAM] = params  # even of nothing: they say what T is
+        if sparse or not np.array_equal(storages, self._storages):
+            self._work = self._laid_out(storages, grads, sparse)
+            self._storages = storages if not sparse else np.empty(0, np.uint8)
+        self._noted = grads if grads is self.tensors.bound and not sparse else None
+
+    def _laid_out(self, storages: NDArray[np.uint8], grads: list[Any], sparse: dict[int, NDArray[Any]]) -> list[Work]:
+        found: dict[Any, list[int]] = {}
+        groups, group_of = self.tensors.groups, self.tensors.group_of
+        for i in np.flatnonzero(storages[:, GRAD] != ABSENT).tolist():
+            family = rules.FAMILIES[groups[group_of[i]]]
+            key = family.inputs, self._measures(group_of[i]), self.tensors.row_lrs[i] is not None, storages[i].tobytes()
+            found.setdefault(key, []).append(i)
+        made = []
+        for (inputs, measures, has_lrs, stored), members in found.items():
+            zeros = Arrays(*[CARRIERS.get(one) for one in stored])
+            if zeros.remainder is not None:
+                zeros = zeros._replace(remainder=np.int16(0))
+            like = np.float64(0) if type(zeros.param) is np.float64 else np.float32(0)
+            kind = Kind(like, inputs(*[0.0] * len(inputs._fields)), zeros, measures)
+            made.append(self._cut(kind, members, has_lrs, grads, sparse))
+        return made
+
+    def _measures(self, group: int) -> bool:
+        """Whether the rule of a group needs norms."""
+        family = rules.FAMILIES[self.tensors.groups[group]]
+        if family.measured is None:
+            return False
+        return not self._tensors.inputs[group, family.inputs._fields.index("unadapted")]
+
+    def _cut(self, kind: Kind, members: list[int], has_lrs: bool, grads: list[Any], sparse: dict[int, NDArray[Any]]) -> Work:
+        """Cut tensors into chunks: for threads, at rows with learning rates of their own; and into blocks of norms."""
+        item = kind.stored.param.itemsize
+        total = sum(sparse[i].size if i in sparse else self._sizes[i] for i in members) * item
+        piece = (
+            min(max(total // (_core.get_threads() * _core.PIECES_PER_THREAD), _core.STEP_MIN_PIECE), _core.STEP_MAX_PIECE)
+            // item
+        )
+        chunks, rows, blocks = [], [], []
+        for i in members:
+            size, lrs, width = self._sizes[i], self.tensors.row_lrs[i], self._widths[i]
+            if i in sparse:
+                runs = [(row, row * width, (row + 1) * width, k * width) for k, row in enumerate(grads[i][1].tolist())]
+            elif lrs is not None:
+                runs = [(row, row * width, (row + 1) * width, row * width) for row in range(len(lrs))]
+            else:
+                runs = [(0, 0, size, 0)]
+            for row, begin, end, shifted in runs:
+                for at in range(begin, end, piece):
+                    chunks.append((i, at, min(end, at + piece), shifted + at - begin))
+                    rows.append(row)
+            span, last = (width, sparse[i].size) if i in sparse else (size, size)
+            for first in range(0, last, max(span, 1)):
+                for at in range(first, first + span, norms.BLOCK):
+                    blocks.append((i, at, min(first + span, at + norms.BLOCK)))
+        return Work(
+            kind,
+            np.array(members, np.int64),
+            total + TENSOR_COST * len(chunks) >= _core.STEP_SERIAL_BELOW,
+            np.array(chunks, np.int64).reshape(len(chunks), 4),
+            rows if has_lrs else None,
+            np.array(blocks, np.int64).reshape(len(blocks), 3),
+        )
+
+    # ----------------------------------------------------------------------------------------------------------- norms
+
+    def _raw_norms(self, sets: Ints) -> tuple[NDArray[np.float64], bool]:
+        """The norms of the gradients of each set as they are stored, and last that of all; whether all gradients are finite."""
+        squares = self._squares(1.0, sets)
+        sums, scales = squares, np.ones(len(squares))
+        if any(type(one.kind.like) is np.float64 for one in self._work):
+            for scale, chosen in (
+                (_core.NORM_SCALE, squares < _core.NORM_TINY_SUM),
+                (1 / _core.NORM_SCALE, squares == math.inf),
+            ):
+                if chosen.any():
+                    sums = np.where(chosen, self._squares(scale, sets), sums)
+                    scales[chosen] = scale
+        with np.errstate(all="ignore"):
+            return np.sqrt(sums) / scales, bool(sums[-1] < math.inf)
+
+    def _squares(self, scale: float, sets: Ints) -> NDArray[np.float64]:
+        """The sums of the squares of gradients, of each set and of all, each element multiplied by `scale`."""
+        sums = np.empty(sum(len(one.blocks) for one in self._work))
+        set_of = np.empty(len(sums), np.int64)
+        begin = 0
+        for one in self._work:
+            mine = slice(begin, begin + len(one.blocks))
+            begin = mine.stop
+            set_of[mine] = sets[one.blocks[:, 0]]
+            if one.in_parallel:
+                with all_threads():
+                    kernels.square_parallel(
+                        one.blocks, self._tensors, scale, sums[mine], _core.NORM_BLOCKS_PER_PIECE, *one.kind
+                    )
+            else:
+                kernels.square_serial(one.blocks, self._tensors, one.kind, scale, sums[mine])
+        of_all = kernels.totals(sums, np.zeros(len(sums), np.int64), 1)
+        count = int(sets.max(initial=-1)) + 1
+        of_sets = of_all if count == 1 else kernels.totals(sums, set_of, count)
+        return np.concatenate([of_sets, of_all])
+
+    def _measure(self, work: Work, around: Pipeline) -> None:
+        """The norms that the rule of these tensors asks for."""
+        sums = np.empty((2, len(work.blocks)))
+        if work.in_parallel:
+            with all_threads():
+                kernels.measure_parallel(work.blocks, self._tensors, around, sums, _core.NORM_BLOCKS_PER_PIECE, *work.kind)
+        else:
+            kernels.measure_serial(work.blocks, self._tensors, work.kind, around, sums)
+        kernels.take_norms(work.blocks, work.members, sums, self._tensors.norms)
+
+
+def _set_to_zero(grads: list[Any]) -> None:
+    for grad in grads:
+        if grad is not None:
+            (grad[0] if type(grad) is tuple else grad)[...] = 0

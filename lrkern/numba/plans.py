@@ -1,0 +1,157 @@
+"""Plans in compiled code: a value, a run of values. The pointwise part is in `lrkern.pointwise.plan_eval`."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import prange, types
+from numba.core.errors import TypingError
+from numba.extending import overload
+
+from lrkern.numba.arrays import STRIDE, cached, only_writable
+from lrkern.numba.modes import enter, leave
+from lrkern.pointwise import plan_eval
+from lrkern.pointwise.primitives import FLAGS, pointwise, word
+
+COPIED = 4096  # elements of short cycles that are filled once and copied
+
+value_at = word("value_at")  # value_at(plan, step): by the type of the step
+fill_from = word("fill_from")  # fill_from(plan, out, start): `fill_run` from an integer, or from a float
+
+
+@overload(value_at, jit_options=FLAGS)
+def _value_at(plan, step):
+    if isinstance(step, types.Float):
+        return lambda plan, step: plan_eval.at_real(plan, np.float64(step))
+    if isinstance(step, types.Integer):
+        return lambda plan, step: plan_eval.at_integer(plan, np.int64(step))
+    raise TypingError(f"lrkern: a step must be an integer or a float; got {step}")
+
+
+# A loop over the steps of one piece for each kind of piece: the terms that it has not would change no bit, but take time.
+# Inner loops have a fixed length: what depends on i alone is then computed once for all of them.
+# `ahead`: steps from the centre of the piece to the first element; float64 holds all numbers here exactly.
+
+
+@pointwise
+def fill_0(c, ahead, out):
+    """A constant."""
+    out[:] = c[0] + (c[2] + 0.0)
+
+
+@pointwise
+def fill_degree(high, c, ahead, out):
+    """Of the degree whose terms `high` computes."""
+    whole = out.size // STRIDE * STRIDE
+    for group in range(0, whole, STRIDE):
+        first = (ahead + np.float64(group)) * c[12]
+        for i in range(STRIDE):
+            u = first + np.float64(np.int32(i)) * c[12]
+            out[group + i] = plan_eval.whole(c, u, high(c, u))
+    for i in range(whole, out.size):
+        u = (ahead + np.float64(np.int32(i))) * c[12]
+        out[i] = plan_eval.whole(c, u, high(c, u))
+
+
+@pointwise
+def fill_any(c, ahead, out):
+    """Any piece, coefficients scaled up or not."""
+    for i in range(out.size):
+        out[i] = plan_eval.value(c, (ahead + np.float64(np.int32(i))) * c[12])
+
+
+@pointwise
+def fill_piece(c, ahead, out):
+    """Steps of one piece, at most 2^31 of them."""
+    if c[14] != 1.0 or out.size < 4:
+        fill_any(c, ahead, out)
+    elif c[10] != 0.0 or c[11] != 0.0:
+        fill_degree(plan_eval.high_9, c, ahead, out)
+    elif c[4] != 0.0 or c[5] != 0.0 or c[6] != 0.0 or c[7] != 0.0 or c[8] != 0.0 or c[9] != 0.0:
+        fill_degree(plan_eval.high_7, c, ahead, out)
+    elif c[1] != 0.0 or c[3] != 0.0:
+        fill_degree(plan_eval.high_1, c, ahead, out)
+    else:
+        fill_0(c, ahead, out)
+
+
+@pointwise
+def fill_covered(plan, t, cycle_end, out):
+    """Steps from t on until `cycle_end`, or until `out` is full. Returns how many."""
+    k, done = plan_eval.find(plan, t), 0
+    while done < out.size and t < cycle_end:
+        size = min(min(plan.breaks[k + 1], cycle_end) - t, min(out.size - done, 1 << 30))
+        fill_piece(plan_eval.piece(plan, k), np.float64(t - plan.center[k]), out[done : done + size])
+        done += size
+        t += size
+        k += 1
+    return done
+
+
+@pointwise
+def repeat(out, period, begin):
+    """What stands in out[:begin], whole periods, over and over in the rest; from within the inner caches."""
+    most = max(period, COPIED // period * period)
+    while begin < out.size:
+        target = out[begin : begin + min(begin, most)]
+        for i in range(target.size):
+            target[i] = out[i]
+        begin += target.size
+
+
+@cached
+def fill_run(plan, out, start):
+    """Values at steps start, start + 1, ... into a 1-D array; NaN where the plan does not cover a step."""
+    last = plan.breaks[plan.center.size]
+    cycle_end = plan.tail_start + plan.period if plan.period > 0 else last
+    covered = plan_eval.MAX_STEP + 1 if plan.period > 0 else last
+    done = min(max(-start, 0), out.size)
+    stop = max(min(covered - start, out.size), done)
+    out[:done] = math.nan
+    out[stop:] = math.nan
+    while done < stop:
+        t = plan_eval.reduced(plan, start + done)
+        if plan.period == 1 and t == plan.tail_start:
+            out[done:stop] = plan_eval.at_integer(plan, t)
+            return
+        if plan.period > 0 and t == plan.tail_start and stop - done > plan.period:
+            rest = out[done:stop]
+            repeat(rest, plan.period, fill_covered(plan, t, cycle_end, rest))
+            return
+        done += fill_covered(plan, t, cycle_end, out[done:stop])
+
+
+@overload(fill_from, jit_options=FLAGS)
+def _fill_from(plan, out, start):
+    def from_integer(plan, out, start):
+        fill_run(plan, out.reshape(out.size), np.int64(start))
+
+    def from_real(plan, out, start):
+        if abs(start) <= plan_eval.MAX_STEP and start == math.floor(start):
+            fill_run(plan, out.reshape(out.size), np.int64(start))
+        else:
+            elements = out.reshape(out.size)
+            for i in range(elements.size):
+                elements[i] = plan_eval.at_real(plan, start + float(i))
+
+    if not (isinstance(out, types.Array) and isinstance(out.dtype, types.Float)):
+        raise TypingError(f"lrkern: out must be float64 or float32; got {out}")
+    if out.layout != "C":
+        raise TypingError(f"lrkern: out must be C-contiguous; got {out}")
+    only_writable(out)
+    if isinstance(start, types.Float):
+        return from_real
+    if isinstance(start, types.Integer):
+        return from_integer
+    raise TypingError(f"lrkern: start must be an integer or a float; got {start}")
+
+
+@cached(parallel=True)
+def fill_parallel(plan, out, start, share):
+    """The same in chunks of `share` elements, by all threads."""
+    for k in prange((out.size + share - 1) // share):
+        begin = k * share
+        found = enter()
+        fill_run(plan, out[begin : min(out.size, begin + share)], start + begin)
+        leave(found)

@@ -1,0 +1,380 @@
+"""The recurrences of loss-driven schedules, one run and one metric at a time: the twin of src_c/scan/scan.inc.
+
+Each rule is a function of a kind (which rule, with its flag), of what a run is given, of its state and of the next metric. No
+branch depends on the last three, so that a loop over many runs becomes vector code. Operations stand in the order of
+the peer's, so that its values come out to the last bit. A comparison with NaN is false, there as here. Counts are floats.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import types
+from numba.extending import intrinsic, overload
+
+from lrkern.pointwise.primitives import FLAGS, pointwise, word
+
+
+class ScanParams(NamedTuple):
+    """What a run is given, in the order of `_core.SCAN_PARAMS`. A metric beats the best one if it is < slope best - margin.
+
+    Some rules use the last two otherwise: see src_c/scan/scan.h.
+    """
+
+    start: Any
+    factor: Any
+    patience: Any
+    slope: Any
+    margin: Any
+    cooldown: Any
+    min_lr: Any
+    max_lr: Any
+    eps: Any
+    warmup: Any
+    reset_start: Any
+    window: Any
+    accumulate: Any
+
+
+class ScanState(NamedTuple):
+    """What a run carries from metric to metric, in the order of `_core.SCAN_STATE`."""
+
+    lr: Any
+    scale: Any
+    best: Any
+    bad: Any
+    good: Any
+    cooling: Any
+    warming: Any
+    resets: Any
+    sum: Any
+    summed: Any
+
+
+@intrinsic
+def pick(typing_context, mask, yes, no):
+    """yes where the mask is True, else no. Both are computed: no branch is there to keep a loop from becoming vectors."""
+
+    def code(context, builder, signature, arguments):
+        return builder.select(*arguments)
+
+    return types.float64(types.boolean, types.float64, types.float64), code
+
+
+@pointwise
+def in_single(single, x):
+    """x in float32 where the peer computes in it."""
+    return pick(single, np.float64(np.float32(x)), x)
+
+
+class Torch(NamedTuple):
+    """torch, mmengine, timm."""
+
+    flag: bool = False
+
+
+@pointwise
+def torch(kind, p, s, x, delayed):
+    """Fires at more than `patience` bad metrics in a row, none of them in a cooldown."""
+    better = x < s.best * p.slope - p.margin
+    cooling = s.cooling > 0.0
+    bad = pick(better | cooling, 0.0, s.bad + 1.0)
+    fires = bad > p.patience
+
+    product = s.lr * p.factor
+    lower = pick(p.min_lr > product, p.min_lr, product)
+    return ScanState(
+        lr=pick(fires & (s.lr - lower > p.eps), lower, s.lr),
+        scale=s.scale,
+        best=pick(better, x, s.best),
+        bad=pick(fires, 0.0, bad),
+        good=s.good,
+        cooling=pick(fires, p.cooldown, pick(cooling, s.cooling - 1.0, s.cooling)),
+        warming=s.warming,
+        resets=s.resets,
+        sum=s.sum,
+        summed=s.summed,
+    )
+
+
+class Keras(NamedTuple):
+    """keras; flag: in float32."""
+
+    flag: bool
+
+
+@pointwise
+def keras(kind, p, s, x, delayed):
+    """The cooldown counts down before the metric is looked at; the first metric is the best so far whatever it is.
+
+    Whether lr is above min_lr is decided in float32 in any case; at min_lr nothing is reset.
+    """
+    single = kind.flag
+    rest = pick(s.cooling > 0.0, s.cooling - 1.0, 0.0)
+    cooling = rest > 0.0
+    better = (s.summed == 0.0) | (in_single(single, x + p.margin) < in_single(single, s.best))
+    wait = pick(better, 0.0, pick(cooling, s.bad, s.bad + 1.0))
+
+    reducible = in_single(True, s.lr) > in_single(True, p.min_lr)
+    fires = (wait >= p.patience) & reducible & (not (better | cooling))
+    product = s.lr * p.factor
+    lower = in_single(single, pick(p.min_lr > product, p.min_lr, product))
+    return ScanState(
+        lr=pick(fires, lower, s.lr),
+        scale=s.scale,
+        best=pick(better, x, s.best),
+        bad=pick(fires, 0.0, wait),
+        good=s.good,
+        cooling=pick(fires, p.cooldown, rest),
+        warming=s.warming,
+        resets=s.resets,
+        sum=s.sum,
+        summed=1.0,
+    )
+
+
+class Optax(NamedTuple):
+    """optax; flag: in float32."""
+
+    flag: bool
+
+
+@pointwise
+def optax(kind, p, s, x, delayed):
+    """Looks at means of `accumulate` metrics; fires at exactly `patience` bad ones; scales a given lr."""
+    single = kind.flag
+    total = in_single(single, in_single(single, s.summed * s.sum) + in_single(single, x))
+    summed = s.summed + 1.0
+    mean = in_single(single, total / summed)
+    full = summed == p.accumulate
+
+    better = mean < in_single(single, in_single(single, p.slope * s.best) - p.margin)
+    bad = pick(better, 0.0, s.bad + 1.0)
+    cooling = s.cooling > 0.0
+    plateau = bad == p.patience
+    scaled = pick(plateau, in_single(single, s.scale * p.factor), s.scale)
+    scale = pick(full & (not cooling), pick(scaled < p.min_lr, p.min_lr, scaled), s.scale)
+    rest = pick(cooling, s.cooling - 1.0, pick(plateau, p.cooldown, 0.0))
+    return ScanState(
+        lr=p.start * scale,
+        scale=scale,
+        best=pick(full & better, mean, s.best),
+        bad=pick(full, pick(cooling | plateau, 0.0, bad), s.bad),
+        good=s.good,
+        cooling=pick(full, rest, s.cooling),
+        warming=s.warming,
+        resets=s.resets,
+        sum=pick(full, 0.0, mean),
+        summed=pick(full, 0.0, summed),
+    )
+
+
+class Greedy(NamedTuple):
+    """transformers; flag: looks at the mean of a window."""
+
+    flag: bool
+
+
+@pointwise
+def greedy(kind, p, s, x, delayed):
+    """Also rises after more than `patience` good metrics in a row.
+
+    It looks away for `cooldown` metrics after a fall, for `warmup` after a rise, and starts anew when it has hit min_lr
+    `reset_start` times. `delayed`: the metric that leaves the window, in a running sum whose errors stay, as there.
+    """
+    sum, summed = 0.0, 0.0
+    if kind.flag:  # the same for all runs: loops over them are made for either case
+        leaves = s.summed == p.window
+        longer = s.sum + x
+        sum = pick(leaves, longer - delayed, longer)
+        summed = pick(leaves, p.window, s.summed + 1.0)
+        x = sum / summed
+
+    cooling = s.cooling > 0.0
+    warming = (not cooling) & (s.warming > 0.0)
+    better = x < s.best * p.slope - p.margin
+    looks = not (cooling | warming)
+    good = pick(looks & better, s.good + 1.0, 0.0)
+    bad = pick(looks & (not better), s.bad + 1.0, 0.0)
+    rises = good > p.patience
+    falls = bad > p.patience
+
+    quotient = s.lr / p.factor
+    higher = pick(p.max_lr < quotient, p.max_lr, quotient)
+    product = s.lr * p.factor
+    lower = pick(p.min_lr > product, p.min_lr, product)
+    risen = pick(rises & (higher - s.lr > p.eps), higher, s.lr)
+    moved = pick(falls & (s.lr - lower > p.eps), lower, risen)
+
+    hits = falls & (not (moved > p.min_lr))
+    resets = pick(rises, p.reset_start, pick(hits, s.resets - 1.0, s.resets))
+    anew = hits & (resets <= 0.0)
+    rest_up = pick(rises, p.warmup, pick(warming, s.warming - 1.0, s.warming))
+    return ScanState(
+        lr=pick(anew, p.start, moved),
+        scale=s.scale,
+        best=pick(anew, math.inf, pick(looks & better, x, s.best)),
+        bad=pick(falls, 0.0, bad),
+        good=pick(rises, 0.0, good),
+        cooling=pick(falls, p.cooldown, pick(cooling, s.cooling - 1.0, s.cooling)),
+        warming=pick(anew, 0.0, rest_up),
+        resets=pick(anew, p.reset_start, resets),
+        sum=pick(anew, 0.0, sum),
+        summed=pick(anew, 0.0, summed),
+    )
+
+
+class Paddle(NamedTuple):
+    """paddle; flag: a relative threshold."""
+
+    flag: bool
+
+
+@pointwise
+def paddle(kind, p, s, x, delayed):
+    """Metrics of a cooldown are not looked at at all; the first of the others is the best so far whatever it is."""
+    cooling = s.cooling > 0.0
+    bar = s.best - s.best * p.slope if kind.flag else s.best - p.margin
+    better = (s.summed == 0.0) | (x < bar)
+    bad = pick(better, 0.0, s.bad + 1.0)
+    fires = (not cooling) & (bad > p.patience)
+
+    product = s.lr * p.factor
+    lower = pick(p.min_lr > product, p.min_lr, product)
+    return ScanState(
+        lr=pick(fires & (s.lr - lower > p.eps), lower, s.lr),
+        scale=s.scale,
+        best=pick((not cooling) & better, x, s.best),
+        bad=pick(cooling, s.bad, pick(fires, 0.0, bad)),
+        good=s.good,
+        cooling=pick(fires, p.cooldown, pick(cooling, s.cooling - 1.0, s.cooling)),
+        warming=s.warming,
+        resets=s.resets,
+        sum=s.sum,
+        summed=pick(cooling, s.summed, 1.0),
+    )
+
+
+class NewBob(NamedTuple):
+    """speechbrain."""
+
+    flag: bool = False
+
+
+@pointwise
+def newbob(kind, p, s, x, delayed):
+    """Compares with the metric before, which `best` is here.
+
+    Fires at every patience + 1st metric whose relative improvement is too small, whatever lies between them.
+    """
+    improvement = pick(s.best == 0.0, 0.0, (s.best - x) / s.best)
+    poor = (s.summed > 0.0) & (improvement < p.margin)
+    fires = poor & (s.bad >= p.patience)
+    return ScanState(
+        lr=pick(fires, s.lr * p.factor, s.lr),
+        scale=s.scale,
+        best=x,
+        bad=pick(fires, 0.0, pick(poor, s.bad + 1.0, s.bad)),
+        good=s.good,
+        cooling=s.cooling,
+        warming=s.warming,
+        resets=s.resets,
+        sum=s.sum,
+        summed=1.0,
+    )
+
+
+class Anchor(NamedTuple):
+    """speechbrain_plateau."""
+
+    flag: bool = False
+
+
+@pointwise
+def anchor(kind, p, s, x, delayed):
+    """The first `warmup` metrics only become the best one, whatever they are; after them one that is no worse does.
+
+    A NaN, which is neither better nor worse, fires at once. lr is never below min_lr.
+    """
+    good = (s.summed < p.warmup) | (x <= s.best)
+    waits = (not good) & (x > s.best) & (s.bad < p.patience)
+    moved = pick(good | waits, s.lr, s.lr * p.factor)
+    return ScanState(
+        lr=pick(p.min_lr > moved, p.min_lr, moved),
+        scale=s.scale,
+        best=pick(good, x, s.best),
+        bad=pick(waits, s.bad + 1.0, 0.0),
+        good=s.good,
+        cooling=s.cooling,
+        warming=s.warming,
+        resets=s.resets,
+        sum=s.sum,
+        summed=s.summed + 1.0,
+    )
+
+
+class KL(NamedTuple):
+    """skrl, rsl_rl; flag: 0 does not count as small."""
+
+    flag: bool
+
+
+@pointwise
+def kl(kind, p, s, x, delayed):
+    """The rate that keeps a Kullback-Leibler divergence near its target."""
+    falls = x > p.slope
+    rises = (x < p.margin) & ((x > 0.0) | (not kind.flag))
+    quotient, product = s.lr / p.factor, s.lr * p.factor
+    lower = pick(p.min_lr > quotient, p.min_lr, quotient)
+    higher = pick(p.max_lr < product, p.max_lr, product)
+    return ScanState(
+        lr=pick(falls, lower, pick(rises, higher, s.lr)),
+        scale=s.scale,
+        best=s.best,
+        bad=s.bad,
+        good=s.good,
+        cooling=s.cooling,
+        warming=s.warming,
+        resets=s.resets,
+        sum=s.sum,
+        summed=s.summed,
+    )
+
+
+RULES = {Torch: torch, Keras: keras, Optax: optax, Greedy: greedy, Paddle: paddle, NewBob: newbob, Anchor: anchor, KL: kl}
+KINDS = {
+    "torch": Torch(),
+    "keras_f32": Keras(True),
+    "keras_f64": Keras(False),
+    "optax_f32": Optax(True),
+    "optax_f64": Optax(False),
+    "greedy": Greedy(False),
+    "greedy_smooth": Greedy(True),
+    "paddle_abs": Paddle(False),
+    "paddle_rel": Paddle(True),
+    "newbob": NewBob(),
+    "anchor": Anchor(),
+    "kl": KL(False),
+    "kl_positive": KL(True),
+}
+"""Those of `_core.SCAN_RULES`."""
+
+advance = word("advance")  # advance(kind, p, s, x, delayed): the state after one more metric, by the rule of the kind
+
+
+@overload(advance, jit_options=FLAGS)
+def _advance(kind, p, s, x, delayed):
+    rule = RULES[kind.instance_class]
+    return lambda kind, p, s, x, delayed: rule(kind, p, s, x, delayed)
+
+
+@pointwise
+def follow(kind, p, s, sign, metrics, delayed, delay, lr):
+    """One run over its metrics, delayed[t - delay] leaving the window at metric t: the state after them."""
+    for t in range(metrics.size):
+        gone = sign * np.float64(delayed[t - delay]) if 0 < delay <= t else 0.0
+        s = advance(kind, p, s, sign * np.float64(metrics[t]), gone)
+        lr[t] = s.lr
+    return s

@@ -1,0 +1,216 @@
+"""Rules over arrays in compiled code: one loop that reads, unscales, clips, steps, averages, copies and writes each element.
+
+`Pipeline` says what goes on around the rule. Numbers that are not asked for change no bit: a factor of 1, a limit of infinity.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit, types
+from numba.extending import overload
+
+from lrkern import rules
+from lrkern.numba.arrays import STRIDE, ask, cached, flat, load, part, store, store_random, zero_of
+from lrkern.numba.norms import BLOCK, LANES, add_square, folded
+from lrkern.pointwise import storage
+from lrkern.pointwise.exact_sum import BINS, add, total
+from lrkern.pointwise.pipeline import averaged, prepared
+from lrkern.pointwise.primitives import FLAGS, number, pointwise, rounded, word
+
+AHEAD = 512
+"""Elements from those at work to those that the memory is asked for."""
+
+ELEMENTS = 4096
+"""Elements that are stepped before their gradients are set to zero: few enough for the inner caches."""
+
+
+inlined = njit(forceinline=True, **FLAGS)
+"""`pointwise`, for what has so many arguments that a call would take longer than the work on a small tensor."""
+
+
+class Pipeline(NamedTuple):
+    """What goes on around a rule: gradients are multiplied by `factor`, then clipped to `limit`.
+
+    In lists, `factor` and `weight` are those of each tensor, and what is passed on to all is not read.
+    """
+
+    factor: float
+    limit: float
+    weight: float  # of the parameter in its average
+    zero: bool  # set gradients to 0 afterwards
+    mixed: Any  # uint64, `random_seed`'s, where parameters are rounded stochastically; None where they are to nearest
+    mixed_states: Any  # the same of states
+
+
+class Arrays(NamedTuple):
+    """Some elements of a tensor and of what belongs to it: 1-D arrays, or None. In the order of C's roles."""
+
+    param: Any
+    grad: Any
+    s0: Any
+    s1: Any
+    s2: Any
+    average: Any
+    copy: Any
+    remainder: Any
+
+
+load_param = word("load_param")  # load_param(param, remainder, i, like)
+store_param = word("store_param")  # store_param(param, remainder, i, x, key, element)
+store_state = word("store_state")  # store_state(state, i, x, key, element)
+key_of = word("key_of")  # key_of(mixed, stream, element)
+
+
+@overload(load_param, jit_options=FLAGS)
+def _load_param(param, remainder, i, like):
+    if isinstance(remainder, types.NoneType):
+        return lambda param, remainder, i, like: load(param, i, like)
+    return lambda param, remainder, i, like: storage.join_split(param[i], remainder[i])
+
+
+@overload(store_param, jit_options=FLAGS)
+def _store_param(param, remainder, i, x, key, element):
+    def whole(param, remainder, i, x, key, element):
+        store_state(param, i, x, key, element)
+
+    def halves(param, remainder, i, x, key, element):
+        param[i], remainder[i] = storage.split(x)
+
+    return whole if isinstance(remainder, types.NoneType) else halves
+
+
+@overload(store_state, jit_options=FLAGS)
+def _store_state(state, i, x, key, element):
+    if isinstance(key, types.NoneType):
+        return lambda state, i, x, key, element: store(state, i, x)
+    return lambda state, i, x, key, element: store_random(state, i, x, key, element)
+
+
+@overload(key_of, jit_options=FLAGS)
+def _key_of(mixed, stream, element):
+    if isinstance(mixed, types.NoneType):
+        return lambda mixed, stream, element: None
+    return lambda mixed, stream, element: storage.random_key(mixed, np.uint64(stream), np.uint64(element))
+
+
+@pointwise
+def parts(a, begin, size):
+    """Some of these elements."""
+    return Arrays(
+        part(a.param, begin, size),
+        part(a.grad, begin, size),
+        part(a.s0, begin, size),
+        part(a.s1, begin, size),
+        part(a.s2, begin, size),
+        part(a.average, begin, size),
+        part(a.copy, begin, size),
+        part(a.remainder, begin, size),
+    )
+
+
+@pointwise
+def ask_for(a, i):
+    """Have the memory bring the elements from i on."""
+    ask(a.param, i)
+    ask(a.grad, i)
+    ask(a.s0, i)
+    ask(a.s1, i)
+    ask(a.s2, i)
+    ask(a.average, i)
+    ask(a.copy, i)
+    ask(a.remainder, i)
+
+
+@pointwise
+def run_one(c, like, first, around, keys, a, i):
+    """Step element i. `around`: factor, limit and weight in T; `keys`: of the parameter and of the states."""
+    factor, limit, weight = around
+    element = np.uint64(first + i)
+    x = load_param(a.param, a.remainder, i, like)
+    y = prepared(load(a.grad, i, like), factor, limit)
+    x, t0, t1, t2 = rules.update(c, x, y, load(a.s0, i, like), load(a.s1, i, like), load(a.s2, i, like))
+    e = load(a.average, i, like)
+    store(a.average, i, averaged(e, x, weight))
+    store(a.copy, i, x)
+    store_param(a.param, a.remainder, i, x, keys[0], element)
+    store_state(a.s0, i, t0, keys[1], element)
+    store_state(a.s1, i, t1, keys[2], element)
+    store_state(a.s2, i, t2, keys[3], element)
+
+
+@inlined
+def run_block(c, like, first, pipeline, a):
+    """Step all elements; `first`: the number of the first one in its tensor."""
+    around = number(pipeline.factor, like), number(pipeline.limit, like), number(pipeline.weight, like)
+    states = pipeline.mixed_states
+    keys = key_of(pipeline.mixed, 0, first), key_of(states, 1, first), key_of(states, 2, first), key_of(states, 3, first)
+    size = a.param.size
+    whole = size // STRIDE * STRIDE
+    for group in range(0, whole, STRIDE):
+        ask_for(a, group + AHEAD)
+        for i in range(group, group + STRIDE):
+            run_one(c, like, first, around, keys, a, i)
+    for i in range(whole, size):
+        run_one(c, like, first, around, keys, a, i)
+
+
+@inlined
+def run_range(c, like, first, pipeline, a):
+    """The same in blocks, gradients set to zero where that is asked for."""
+    begin = 0
+    while begin < a.param.size:
+        size = min(ELEMENTS, a.param.size - begin)
+        # The keys of random bits change where the upper half of an element's number does.
+        size = min(size, (1 << 32) - ((first + begin) & 0xFFFFFFFF))
+        block = parts(a, begin, size)
+        run_block(c, like, first + begin, pipeline, block)
+        if pipeline.zero:
+            for i in range(size):
+                block.grad[i] = 0
+        begin += size
+
+
+@pointwise
+def measure_block(c, like, pipeline, a, lanes, others):
+    """(sum of squares of the parameters of a block, of what the rule measures); the last two are scratch memory."""
+    factor, limit = number(pipeline.factor, like), number(pipeline.limit, like)
+    lanes[:] = 0.0
+    others[:] = 0.0
+    for i in range(a.param.size):
+        x = load_param(a.param, a.remainder, i, like)
+        y = prepared(load(a.grad, i, like), factor, limit)
+        m = rules.measured(c, x, y, load(a.s0, i, like), load(a.s1, i, like), load(a.s2, i, like))
+        add_square(lanes, i % LANES, np.float64(x))
+        add_square(others, i % LANES, np.float64(m))
+    return folded(lanes), folded(others)
+
+
+# ------------------------------------------------------------------------------------ one tensor, in a user's own function
+
+
+@cached
+def step(h, n, param, grad, s0, s1, s2):
+    """Update number n of one tensor by the rule whose inputs `h` are, and nothing around it."""
+    like = zero_of(param)
+    c = rounded(rules.scalars(h, n, 1.0, 1.0), like)
+    a = Arrays(flat(param), flat(grad), flat(s0), flat(s1), flat(s2), None, None, None)
+    run_block(c, like, 0, Pipeline(1.0, np.inf, 1.0, False, None, None), a)
+
+
+@cached
+def step_measured(h, n, param, grad, s0, s1):
+    """The same by a rule that asks for norms."""
+    like, pipeline = zero_of(param), Pipeline(1.0, np.inf, 1.0, False, None, None)
+    a = Arrays(flat(param), flat(grad), flat(s0), flat(s1), None, None, None, None)
+    c = rounded(rules.scalars(h, n, 1.0, 1.0), like)
+    lanes, others = np.empty(LANES), np.empty(LANES)
+    sums = np.zeros((2, BINS), np.int64)
+    for begin in range(0, a.param.size, BLOCK):
+        block = parts(a, begin, min(BLOCK, a.param.size - begin))
+        squares = measure_block(c, like, pipeline, block, lanes, others)
+        for k in range(2):
+            add(sums[k], squares[k])
+    norm_p, norm_m = np.sqrt(total(sums[0])), np.sqrt(total(sums[1]))
+    run_block(rounded(rules.scalars(h, n, norm_p, norm_m), like), like, 0, pipeline, a)

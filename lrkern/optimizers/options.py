@@ -1,0 +1,259 @@
+"""Rules as Python knows them: which options they have, and how the inputs that C expects follow from those."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lrkern import _checks, _core
+
+if TYPE_CHECKING:
+    from lrkern.backends.engine import Engine
+
+Options = dict[str, Any]
+
+# Scalars are rounded to the type that a tensor is computed in: this is what float32 holds.
+MAX = _core.MAX_FLOAT32
+
+
+nonnegative = _core.Range(0.0, MAX)
+"""Checks a hyper-parameter that may be any number >= 0."""
+
+fraction = _core.Range(0.0, np.inf, below=1.0)
+"""Checks a hyper-parameter that is a weight of the past."""
+
+weight = _core.Range(0.0, 1.0)
+"""The same, where nothing is divided by what it lacks of 1."""
+
+OF_GROUPS = ("ema", "decay_mask")
+"""Options of groups that are none of a rule."""
+
+OF_ALL = ("clip_norm",)
+"""What `set` changes for all groups together."""
+
+SQUARES = {"float16": "in which squares of gradients below 2e-4 are 0 and steps explode: bfloat16 holds them"}
+"""What is unfit for states that the root is taken of."""
+
+DIFFERENCES = {"bfloat16": "in which the difference of averages that centered divides by is lost, and steps explode"}
+"""What is unfit, too, where it is taken of the difference of two."""
+
+BASICS = {"lr": nonnegative, "weight_decay": nonnegative}
+"""Hyper-parameters that every rule has."""
+
+
+def is_on(value: Any) -> bool:
+    """Whether a term is there: a schedule keeps it, even while its value is 0."""
+    return callable(value) or value != 0
+
+
+@dataclass(frozen=True)
+class Form:
+    """What options make of a rule, whatever the numbers among them are."""
+
+    variant: str
+    """The name in rules.def."""
+    states: tuple[str, ...]
+    """The states that are kept."""
+    inputs: tuple[tuple[str, str, float], ...]
+    """Inputs in the order of C: name, the hyper-parameter that gives its value (none: ""), its value otherwise."""
+    shrinks: bool
+    """Whether parameters are multiplied by 1 - lr weight_decay."""
+    unfit: Mapping[str, str]
+    """Dtypes that states cannot have, and why."""
+
+    def check_shrinkage(self, where: str, lr: Any, decay: float) -> None:
+        """Raises where lr weight_decay is too large; lr may be an array."""
+        if self.shrinks:
+            _core.check_shrinkage(where, np.max(lr, initial=0.0) if type(lr) is np.ndarray else lr, decay)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule of src_c/steps/rules.def, or several that are variants of each other.
+
+    Its functions see of a number only whether it is 0: see `form`.
+    """
+
+    states: tuple[str, ...]
+    """In the order of rules.def."""
+    hypers: Mapping[str, _core.Range]
+    """Options that are numbers or schedules, and what checks a number."""
+    flags: tuple[str, ...] = ()
+    conventions: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Inputs that the option `convention` stands for."""
+    fixed: Mapping[str, float] = field(default_factory=dict)
+    """Inputs that no option changes."""
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    """Hyper-parameters whose inputs go by another name."""
+    variant: Callable[[Options], str] = lambda options: ""
+    """The name in rules.def."""
+    kept: Callable[[Options], tuple[str, ...] | None] = lambda options: None
+    """The states that options ask for; None for all."""
+    check: Callable[[str, Options], None] = lambda where, options: None
+    """Raises where options do not go together."""
+    derived: Callable[[Options], Mapping[str, float]] = lambda options: {}
+    """Inputs that follow from several options."""
+    unfit: Callable[[Options], Mapping[str, str]] = lambda options: {}
+    """Dtypes that its states cannot have, and why."""
+    takes_rows: bool = True
+    """Whether gradients may be sparse."""
+    row_lrs: bool = False
+    """Whether lr may be an array."""
+    _forms: dict[tuple[bool | str, ...] | None, Form] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    @cached_property
+    def checks(self) -> dict[str, Callable[[str, str, object], Any]]:
+        """What checks each option that is no schedule."""
+        conventions = list(self.conventions)
+        choices = {"convention": lambda where, name, value: _checks.choice(where, name, value, conventions)}
+        return {**self.hypers, **dict.fromkeys(self.flags, _checks.flag), **(choices if conventions else {})}
+
+    def read(self, where: str, options: Options) -> dict[str, Any]:
+        """The options of a group, checked: numbers may be schedules, lr may be an array."""
+        result: dict[str, Any] = {}
+        for name, value in options.items():
+            if name not in self.checks:
+                from lrkern.optimizers.option_names import unknown_option
+
+                raise unknown_option(where, name, "a group", [*self.checks, *OF_GROUPS])
+            if name in self.hypers and callable(value):
+                result[name] = value
+            elif name == "lr" and self.row_lrs and _checks.is_array(value) and _checks.plain(value).ndim == 1:
+                result[name] = _floats(where, value)
+            else:
+                result[name] = self.checks[name](where, name, value)
+        return result
+
+    def settle(self, where: str, options: Options) -> tuple[Form, Options]:
+        """The form of a function's options, and the options, checked: numbers are numbers."""
+        # A form that has been met before has good flags and words in its key.
+        form = self._forms.get(_core.kinds_of(self.checks, options, False))
+        if form is not None:
+            return form, options
+        checked = {name: check(where, name, options[name]) for name, check in self.checks.items()}
+        return self.form(where, checked), checked
+
+    def form(self, where: str, options: Options) -> Form:
+        """What checked options make of this rule. Raises where they do not go together."""
+        key = _core.kinds_of(self.checks, options, True)
+        form = self._forms.get(key)
+        if form is None:
+            self.check(where, options)
+            form = self._forms[key] = self._make_form(options)
+        return form
+
+    def _make_form(self, options: Options) -> Form:
+        variant, kept = self.variant(options), self.kept(options)
+        constants = {"weight_decay": 0.0, "decoupled": 0.0, "maximize": 0.0}
+        constants |= {name: float(options[name]) for name in self.flags}
+        constants |= self.conventions.get(options.get("convention", ""), {})
+        constants |= {**self.derived(options), **self.fixed}
+        hypers = {self.renamed.get(name, name): name for name in self.hypers}
+        inputs = tuple([(name, hypers.get(name, ""), constants.get(name, 0.0)) for name in _core.RULES[variant]])
+        return Form(variant, self.states if kept is None else kept, inputs, constants["decoupled"] != 0, self.unfit(options))
+
+
+class Group:
+    """The options of a group of parameters, and what they are at each step."""
+
+    def __init__(self, where: str, rule: Rule, options: Options, ema: Any, *, decays: bool = True) -> None:
+        self.where, self.rule, self.decays = where, rule, decays
+        self.ema = ema if ema is None or callable(ema) else weight(where, "ema", ema)
+        self.options = rule.read(where, options)
+        if not decays:
+            self.options["weight_decay"] = 0.0
+        self.form = rule.form(where, self.options)
+        self._check_shrinkage(self.options)
+
+    def changed(self, where: str, name: str, value: Any, options: Options | None = None) -> dict[str, Any]:
+        """The options, or those that have changed already, with another value of one of them."""
+        if not isinstance(name, str) or name not in self.rule.hypers:
+            from lrkern.optimizers.option_names import hint
+
+            names = [*self.rule.hypers, *OF_ALL]
+            got = f"{_checks.describe(name)}{hint(name, names)}"
+            raise TypeError(f"{where}: name must be one of {', '.join(names)}; got {got}")
+        options = self.rule.read(where, {**(options or self.options), name: value})
+        if not self.decays:
+            options["weight_decay"] = 0.0
+        rows, given = _rows(self.options), _rows(options)
+        if rows != given and None not in (rows, given):
+            raise ValueError(f"{where}: lr must have {rows} entries, one for each row; got {given}")
+        if rows != given:
+            to = "from one number to one for each row" if rows is None else "from one number for each row to one for all"
+            raise ValueError(f"{where}: lr cannot change {to}: make another optimizer")
+        if self.rule.form(where, options) != self.form:
+            change = f"from {_checks.cut(str(self.options[name]))} to {_checks.cut(str(value))}"
+            raise ValueError(f"{where}: {name} cannot change {change}: other states would be needed")
+        self._check_shrinkage(options)
+        return options
+
+    def copied_options(self) -> Options:
+        """The options; nothing that changes them changes these."""
+        return {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in self.options.items()}
+
+    def _check_shrinkage(self, options: Options) -> None:
+        """Raises where the numbers among the options shrink too much; schedules are looked at when they give theirs."""
+        lr, decay = [0.0 if callable(options[key]) else options[key] for key in ("lr", "weight_decay")]
+        self.form.check_shrinkage(self.where, lr, decay)
+
+    def apply(self, tensors: Engine, index: int) -> None:
+        """Give an engine the numbers of this group, and the schedules that give the others."""
+        for place, (_, hyper, constant) in enumerate(self.form.inputs):
+            value = self.options[hyper] if hyper else constant
+            if callable(value):
+                tensors.set_schedule(index, place, hyper, value, self.rule.hypers[hyper])
+            else:
+                tensors.set_input(index, place, 0.0 if isinstance(value, np.ndarray) else value)
+        if callable(self.ema):
+            tensors.set_schedule(index, None, "ema", self.ema, weight)
+        elif self.ema is not None:
+            tensors.set_ema(index, self.ema)
+
+    def _checked(self, name: str, value: Any, count: int) -> float:
+        try:
+            return self.rule.hypers[name]("", name, value)
+        except (TypeError, ValueError):  # say at which step; to write that out each time would be slow
+            return self.rule.hypers[name](f"{self.where}, step {count}", name, value)
+
+    def at(self, name: str, count: int) -> Any:
+        """An option at a step."""
+        value = self.options[name]
+        if callable(value):
+            return self._checked(name, value(count), count)
+        return value.copy() if isinstance(value, np.ndarray) else value  # C reads the array itself
+
+
+class Limit:
+    """What norms of gradients are clipped to: a number, a schedule, or None."""
+
+    def __init__(self, where: str, value: Any) -> None:
+        self.value: Any = value if value is None or callable(value) else _limit(where, "clip_norm", value)
+
+    def apply(self, tensors: Engine) -> None:
+        """Give an engine the number, or the schedule."""
+        if callable(self.value):
+            tensors.set_clip_norm(MAX)  # norms are asked for from the first step on
+            tensors.set_schedule(0, None, "clip_norm", self.value, _limit)
+        else:
+            tensors.set_clip_norm(np.inf if self.value is None else self.value)
+
+
+def _limit(where: str, name: str, value: Any) -> float:
+    return _checks.real(where, name, _checks.single(value), above=0.0, high=MAX)
+
+
+def _floats(where: str, lrs: Any) -> Any:
+    """Learning rates of rows, checked, in an array of their own."""
+    with _core.hold(where, "lr", lrs):
+        found = [nonnegative(where, f"lr[{i}]", one) for i, one in enumerate(_checks.unmasked(where, "lr", lrs))]
+    return np.array(found, np.float64)
+
+
+def _rows(options: Options) -> int | None:
+    """How many learning rates there are, where there is one for each row."""
+    return len(options["lr"]) if isinstance(options["lr"], np.ndarray) else None

@@ -1,0 +1,206 @@
+"""State in safetensors files: written so that a crash leaves the old file or the new one, read with all doubts raised."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import platform
+import re
+import secrets
+import stat
+import time
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from io import FileIO
+from os import PathLike
+from typing import Any
+
+import numpy as np
+
+from lrkern._checks import cut, describe
+from lrkern._optional import require
+from lrkern.optimizers.arrays import Array
+
+_INSTALL = "'lrkern[save]'"
+_KEY = "lrkern"
+_VERSION = 1
+_CHUNK = 1 << 26  # bytes at once, so that Ctrl-C need not wait long
+
+_PREFIX = ".lrkern-save-"
+_TEMPORARY = re.compile(re.escape(_PREFIX) + "[0-9a-f]{8}-[0-9a-f]{16}")
+_DAY = 86400.0  # seconds
+_KINDS = {stat.S_IFDIR: "a directory", stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket"}
+
+
+# ------------------------------------------------------------------------------------------------------------- writing
+
+
+def save(where: str, path: str | PathLike[str], arrays: Mapping[str, Array], plain: Mapping[str, Any]) -> None:
+    """Write arrays and plain values to a file.
+
+    The bytes are those that safetensors gives, but written here: its own writer leaves temporary files of its own behind when
+    the process is killed, and has errors of its own.
+    """
+    # Not every version of safetensors knows NumPy's bfloat16: the bits go to the file, their name to the header.
+    dtypes = {key: array.dtype.name for key, array in arrays.items()}
+    bits = {key: one.view(np.uint16) if dtypes[key] == "bfloat16" else one for key, one in arrays.items()}
+    bits = {key: np.asarray(one, order="C") for key, one in bits.items()}  # ascontiguousarray gives none without axes
+    keys = sorted(bits, key=lambda key: (-bits[key].itemsize, key))  # so that each one is aligned
+    header = _header(keys, bits, json.dumps({"version": _VERSION, "dtypes": dtypes, **plain}))
+    parts = [header, *(bits[key].reshape(-1).view(np.uint8) for key in keys)]
+    with _errors_of(where, path):
+        found = _regular(path)
+        _replace(os.path.realpath(path), None if found is None else stat.S_IMODE(found.st_mode), parts)
+
+
+def _replace(target: str, mode: int | None, parts: Sequence[Any]) -> None:
+    """Make a file of some parts, where another one of that mode may be."""
+    folder = os.path.dirname(target)
+    _clean(folder)
+    temporary = os.path.join(folder, f"{_PREFIX}{_host()}-{secrets.token_hex(8)}")
+    try:
+        with _created(temporary, 0o666 if mode is None else mode) as file:
+            for part in parts:
+                _write(file, part)
+            if mode is not None:
+                os.fchmod(file.fileno(), mode)  # with what the umask took away
+            os.fsync(file)
+            os.replace(temporary, target)
+    except BaseException:
+        with contextlib.suppress(OSError):  # it may be the target by now, or not have come to be
+            os.unlink(temporary)
+        raise
+    _sync_entries(folder)
+
+
+def _header(keys: list[str], bits: Mapping[str, Array], metadata: str) -> bytes:
+    """What a safetensors file begins with: the length of a JSON text, and the text."""
+    described: dict[str, Any] = {"__metadata__": {_KEY: metadata}}
+    end = 0
+    for key in keys:
+        one, begin = bits[key], end
+        end += one.nbytes
+        name = f"{one.dtype.kind.upper()}{8 * one.itemsize}"
+        described[key] = {"dtype": name, "shape": list(one.shape), "data_offsets": [begin, end]}
+    text = json.dumps(described, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text
+
+
+@contextlib.contextmanager
+def _errors_of(where: str, path: str | PathLike[str]) -> Iterator[None]:
+    """Errors of the system tell who asked for which file, where they name a temporary one or none."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, f"{where}: {error.strerror}", os.fspath(path)) from error
+
+
+def _regular(path: str | PathLike[str]) -> os.stat_result | None:
+    """What is known of the file at a path, None where there is none yet; an OSError where it is no file."""
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        if os.path.basename(os.fspath(path)):
+            return None
+        raise
+    if not stat.S_ISREG(found.st_mode):
+        kind = _KINDS.get(stat.S_IFMT(found.st_mode), "a device")
+        code = errno.EISDIR if stat.S_ISDIR(found.st_mode) else errno.EINVAL
+        raise OSError(code, f"path must be that of a file; it is {kind}")
+    return found
+
+
+def _created(path: str, mode: int) -> FileIO:
+    """A new file, locked for as long as it is open, by which others see that it is being written.
+
+    Another process that cleans up may come between the creation and the lock; then the file is made once more.
+    """
+    while True:
+        file = FileIO(path, "x", opener=partial(os.open, mode=mode))
+        with contextlib.suppress(OSError):  # where files cannot be locked, nobody removes any
+            fcntl.flock(file, fcntl.LOCK_EX)
+        if os.fstat(file.fileno()).st_nlink:
+            return file
+        file.close()
+
+
+def _write(file: FileIO, part: Any) -> None:
+    rest = memoryview(part)
+    while rest:
+        rest = rest[file.write(rest[:_CHUNK]) :]
+
+
+def _sync_entries(folder: str) -> None:
+    """Make sure that a directory's entries are on the disk; one that may not be read cannot be synchronized."""
+    with contextlib.suppress(PermissionError):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _host() -> str:
+    return f"{zlib.crc32(platform.node().encode()):08x}"
+
+
+def _clean(folder: str) -> None:
+    """Remove what processes that died while saving have left in a directory.
+
+    Nobody holds a lock on it any more. Not every network file system shows the locks of other machines: what those have made
+    stays until nobody has written to it for a day.
+    """
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for name in [entry.name for entry in entries if _TEMPORARY.fullmatch(entry.name)]:
+            with contextlib.suppress(OSError):
+                _remove_abandoned(os.path.join(folder, name), name.startswith(f"{_PREFIX}{_host()}-"))
+
+
+def _remove_abandoned(path: str, made_here: bool) -> None:
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+    with FileIO(path, opener=lambda name, _: os.open(name, flags)) as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        found = os.fstat(file.fileno())
+        if stat.S_ISREG(found.st_mode) and (made_here or found.st_mtime < time.time() - _DAY):
+            os.unlink(path)
+
+
+# ------------------------------------------------------------------------------------------------------------- reading
+
+
+def load(where: str, path: str | PathLike[str]) -> tuple[dict[str, Array], dict[str, Any]]:
+    """What `save` wrote: arrays and plain values."""
+    safetensors = require("safetensors", install=_INSTALL, what=where)
+    with _errors_of(where, path):  # safetensors has errors of its own
+        _regular(path)
+        FileIO(path).close()
+    wanted = f"{where}: {path} must be a file that save() wrote"
+    try:
+        with safetensors.safe_open(os.fspath(path), framework="numpy") as file:
+            metadata = file.metadata() or {}
+            arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (safetensors.SafetensorError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ValueError(f"{wanted}; it is damaged or of another kind: {cut(str(error), 200)}") from None
+    try:
+        plain = json.loads(metadata[_KEY])
+        version, dtypes = plain.pop("version"), plain.pop("dtypes")
+        found = {key: _as_dtype(array, dtypes[key]) for key, array in arrays.items()}
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        raise ValueError(f"{wanted}; it is a safetensors file of something else") from None
+    if version != _VERSION:
+        raise ValueError(f"{wanted}, of version {_VERSION}; got version {describe(version)}")
+    return found, plain
+
+
+def _as_dtype(array: Array, name: str) -> Array:
+    """An array of a file, in the dtype that it was saved from."""
+    if array.dtype.name != ("uint16" if name == "bfloat16" else name):
+        raise ValueError(name)
+    if name != "bfloat16":
+        return array
+    return array.view(require("ml_dtypes", install="'lrkern[bfloat16]'", what="loading bfloat16 states").bfloat16)

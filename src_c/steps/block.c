@@ -1,0 +1,197 @@
+/* A block of a tensor through the pipeline of docs/steps.md: gradient, rule, average, copy, zero. */
+#include <string.h>
+
+#include "runtime/random.h"
+#include "steps/parts.h"
+
+/* ---- Scalars */
+
+static const void *compute_coefs(lrk_step_workspace *w, const lrk_step_tensor *tensor, lrk_rule rule, const double *inputs)
+{
+    const int count = lrk_rule_scalars(rule, inputs, w->updates + 1, &tensor->norms, w->f64);
+    for (int i = 0; i < count; i++)
+        w->f32[i] = (float)w->f64[i];
+    return lrk_step_computed_in(tensor) == LRK_F64 ? (const void *)w->f64 : w->f32;
+}
+
+const void *lrk_step_coefs_of(const lrk_step_job *j, lrk_step_workspace *w, const lrk_step_tensor *tensor)
+{
+    const lrk_step_group *const group = &j->list->groups[tensor->group];
+    const int64_t updates = j->list->updates[tensor - j->list->tensors];
+    const bool same = w->tensor != NULL && w->tensor->group == tensor->group && w->updates == updates;
+    if (same && (!group->measures || w->tensor == tensor))
+        return lrk_step_computed_in(tensor) == LRK_F64 ? (const void *)w->f64 : w->f32;
+    w->tensor = tensor;
+    w->updates = updates;
+    return compute_coefs(w, tensor, group->rule, group->inputs);
+}
+
+const void *lrk_step_coefs_of_row(const lrk_step_job *j, lrk_step_workspace *w, const lrk_step_tensor *tensor, int64_t row)
+{
+    const lrk_step_group *const group = &j->list->groups[tensor->group];
+    double inputs[LRK_MAX_INPUTS];
+    memcpy(inputs, group->inputs, sizeof inputs);
+    inputs[LRK_INPUT_LR] = tensor->row_lrs[row];
+    w->tensor = NULL;
+    w->updates = j->list->updates[tensor - j->list->tensors];
+    return compute_coefs(w, tensor, group->rule, inputs);
+}
+
+/* ---- A block */
+
+/* How a kernel finds what is kept like this. */
+static lrk_step_kept as_found(lrk_step_kept kept)
+{
+    return kept == LRK_STAGED ? LRK_IN_T : kept;
+}
+
+lrk_step_kept lrk_step_kept_param(const lrk_step_job *j, const lrk_step_tensor *tensor, lrk_storage computed)
+{
+    if (tensor->type[LRK_PARAM] == (int)computed)
+        return LRK_IN_T;
+    /* Averages and copies are made of the parameter in T. */
+    if (tensor->data[LRK_EMA] != NULL || tensor->data[LRK_COPY] != NULL || j->options->rounding == LRK_STOCHASTIC)
+        return LRK_STAGED;
+    if (tensor->data[LRK_REMAINDER] != NULL)
+        return LRK_IN_SPLIT;
+    return tensor->type[LRK_PARAM] == LRK_BF16 ? LRK_IN_BF16 : LRK_STAGED;
+}
+
+lrk_step_kept lrk_step_kept_states(const lrk_step_job *j, const lrk_step_tensor *tensor, lrk_storage computed)
+{
+    bool in_t = true, in_bf16 = j->options->state_rounding == LRK_STOCHASTIC;
+    for (int role = LRK_STATE; role < LRK_STATE + LRK_MAX_STATES; role++) {
+        in_t = in_t && (tensor->data[role] == NULL || tensor->type[role] == (int)computed);
+        in_bf16 = in_bf16 && (tensor->data[role] == NULL || tensor->type[role] == LRK_BF16);
+    }
+    return in_t ? LRK_IN_T : in_bf16 && computed == LRK_F32 ? LRK_IN_BF16 : LRK_STAGED;
+}
+
+/* The sum of a row's gradients, in w->grad. */
+static void *sum_rows(const lrk_step_block *b, lrk_step_workspace *w)
+{
+    const lrk_step_sparse *const sparse = b->tensor->sparse;
+    const int64_t width = b->tensor->width, column = b->begin % width;
+    lrk_step_load *const load = b->kernels->load[b->tensor->type[LRK_GRAD]];
+    const int64_t first = sparse->begin[b->row];
+    load(b->size, 0, lrk_step_at(b->tensor, LRK_GRAD, sparse->order[first] * width + column), w->grad.bytes);
+    for (int64_t i = first + 1; i < sparse->begin[b->row + 1]; i++) {
+        load(b->size, 0, lrk_step_at(b->tensor, LRK_GRAD, sparse->order[i] * width + column), w->term.bytes);
+        b->kernels->add(b->size, w->grad.bytes, w->term.bytes);
+    }
+    return w->grad.bytes;
+}
+
+const void *lrk_step_raw_gradient(const lrk_step_block *b, lrk_step_workspace *w)
+{
+    const int type = b->tensor->type[LRK_GRAD];
+    if (b->tensor->sparse != NULL)
+        return sum_rows(b, w);
+    if (type == (int)b->type)
+        return lrk_step_at(b->tensor, LRK_GRAD, b->begin);
+    b->kernels->load[type](b->size, b->ahead, lrk_step_at(b->tensor, LRK_GRAD, b->begin), w->grad.bytes);
+    return w->grad.bytes;
+}
+
+const void *lrk_step_gradient(const lrk_step_job *j, const lrk_step_block *b, lrk_step_workspace *w)
+{
+    const double limit = j->options->clip_value, factor = lrk_step_factor_of(j, b->tensor);
+    if (!lrk_step_prepares(j, b->tensor))
+        return lrk_step_raw_gradient(b, w);
+    if (b->tensor->sparse == NULL) {
+        lrk_step_prepare *const prepare = b->kernels->prepare[b->tensor->type[LRK_GRAD]];
+        prepare(b->size, b->ahead, lrk_step_at(b->tensor, LRK_GRAD, b->begin), w->grad.bytes, factor, limit);
+        return w->grad.bytes;
+    }
+    b->kernels->prepare[b->type](b->size, 0, sum_rows(b, w), w->term.bytes, factor, limit);
+    return w->term.bytes;
+}
+
+void *lrk_step_parameter(const lrk_step_job *j, const lrk_step_block *b, lrk_step_workspace *w)
+{
+    void *const stored = lrk_step_at(b->tensor, LRK_PARAM, b->begin);
+    if (b->param != LRK_STAGED)
+        return stored;
+    if (b->tensor->data[LRK_REMAINDER] != NULL)
+        j->kernels->load_split(b->size, b->ahead, stored, lrk_step_at(b->tensor, LRK_REMAINDER, b->begin), w->param.bytes);
+    else
+        b->kernels->load[b->tensor->type[LRK_PARAM]](b->size, b->ahead, stored, w->param.bytes);
+    return w->param.bytes;
+}
+
+void lrk_step_load_states(const lrk_step_block *b, lrk_step_workspace *w, void *out[LRK_MAX_STATES])
+{
+    for (int s = 0; s < LRK_MAX_STATES; s++) {
+        void *const stored = lrk_step_at(b->tensor, LRK_STATE + s, b->begin);
+        out[s] = stored != NULL && b->states != LRK_STAGED ? stored : w->states[s].bytes;
+        if (stored == NULL && !w->cleared)
+            memset(w->states[s].bytes, 0, sizeof w->states[s].bytes);
+        if (stored != NULL && b->states == LRK_STAGED)
+            b->kernels->load[b->tensor->type[LRK_STATE + s]](b->size, b->ahead, stored, w->states[s].bytes);
+    }
+    w->cleared = true;
+}
+
+static lrk_step_random random_of(const lrk_step_job *j, int64_t begin, uint64_t stream)
+{
+    const uint64_t place = (stream << 32) + ((uint64_t)begin >> 32);
+    const uint64_t key = lrk_random_word(j->options->seed, j->options->step, place);
+    return (lrk_step_random){(uint32_t)key, (uint32_t)(key >> 32), (uint32_t)begin};
+}
+
+/* Streams of random bits: of parameters, and of the first state. */
+enum { PARAM_STREAM = 0, STATE_STREAM = 1 };
+
+/* Writes back what lies in staging memory. */
+static void store(const lrk_step_job *j, const lrk_step_block *b, int role, const void *values, lrk_rounding rounding,
+                  uint64_t stream)
+{
+    const int type = b->tensor->type[role];
+    void *const out = lrk_step_at(b->tensor, role, b->begin);
+    if (out == NULL)
+        return;
+    if (rounding == LRK_STOCHASTIC && b->kernels->store_random[type] != NULL)
+        b->kernels->store_random[type](b->size, values, out, random_of(j, b->begin, stream));
+    else
+        b->kernels->store[type](b->size, 0, values, out);
+}
+
+static void zero_gradient(const lrk_step_block *b)
+{
+    const lrk_step_sparse *const sparse = b->tensor->sparse;
+    const size_t bytes = (size_t)(b->size * lrk_storage_bytes((lrk_storage)b->tensor->type[LRK_GRAD]));
+    if (sparse == NULL) {
+        memset(lrk_step_at(b->tensor, LRK_GRAD, b->begin), 0, bytes);
+        return;
+    }
+    const int64_t width = b->tensor->width, column = b->begin % width;
+    for (int64_t i = sparse->begin[b->row]; i < sparse->begin[b->row + 1]; i++)
+        memset(lrk_step_at(b->tensor, LRK_GRAD, sparse->order[i] * width + column), 0, bytes);
+}
+
+void lrk_step_run_block(const lrk_step_job *j, lrk_step_workspace *w, const lrk_step_block *b, const void *coefs)
+{
+    const lrk_step_tensor *const tensor = b->tensor;
+    const lrk_step_group *const group = &j->list->groups[tensor->group];
+    const void *const grad = lrk_step_gradient(j, b, w);
+    void *const param = lrk_step_parameter(j, b, w), *const remainder = lrk_step_at(tensor, LRK_REMAINDER, b->begin),
+                *states[LRK_MAX_STATES];
+    lrk_step_load_states(b, w, states);
+    lrk_step_random random[LRK_MAX_STATES] = {0};
+    for (int s = 0; b->states == LRK_IN_BF16 && s < LRK_MAX_STATES; s++)
+        random[s] = random_of(j, b->begin, STATE_STREAM + (uint64_t)s);
+    lrk_step_update *const update = b->kernels->update[as_found(b->param)][as_found(b->states)][group->rule];
+    update(b->size, b->ahead, param, remainder, grad, states[0], states[1], states[2], coefs, random);
+    if (tensor->data[LRK_EMA] != NULL)
+        b->kernels->average(b->size, b->ahead, lrk_step_at(tensor, LRK_EMA, b->begin), param, 1 - group->ema);
+    if (tensor->data[LRK_COPY] != NULL)
+        b->kernels->store[tensor->type[LRK_COPY]](b->size, b->ahead, param, lrk_step_at(tensor, LRK_COPY, b->begin));
+    if (b->param == LRK_STAGED && remainder != NULL)
+        j->kernels->store_split(b->size, param, lrk_step_at(tensor, LRK_PARAM, b->begin), remainder);
+    else if (b->param == LRK_STAGED)
+        store(j, b, LRK_PARAM, param, j->options->rounding, PARAM_STREAM);
+    for (int s = 0; b->states == LRK_STAGED && s < LRK_MAX_STATES; s++)
+        store(j, b, LRK_STATE + s, states[s], j->options->state_rounding, STATE_STREAM + (uint64_t)s);
+    if (j->options->zero_grad)
+        zero_gradient(b);
+}

@@ -1,0 +1,111 @@
+/* The parts of a step: what they share, and what each does for the others. */
+#ifndef LRK_STEP_PARTS_H
+#define LRK_STEP_PARTS_H
+
+#include <math.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "isa/dispatch.h"
+#include "steps/steps.h"
+
+/* Elements that go through the pipeline together: few enough for two threads that share a core's innermost cache. */
+enum { BLOCK = 512 };
+
+typedef struct lrk_step_job {
+    lrk_step_list *list;
+    const lrk_step_options *options;
+    const lrk_step_kernels *kernels;
+    int64_t piece;
+    lrk_clip_per per; /* whose gradients are multiplied by a factor of their own */
+    double scale; /* of what a norm is taken of */
+} lrk_step_job;
+
+/* One element of staging memory is as large as any. The rest keeps buffers from falling on the same cache sets. */
+typedef struct lrk_step_buffer {
+    _Alignas(64) char bytes[LRK_NORM_BLOCK * sizeof(double) + 3 * LRK_CACHE_LINE];
+} lrk_step_buffer;
+
+/* What a thread needs for a piece. */
+typedef struct lrk_step_workspace {
+    const lrk_step_tensor *tensor; /* that the scalars are for, and all others of its group with as many updates */
+    int64_t updates;
+    double f64[LRK_MAX_COEFS];
+    float f32[LRK_MAX_COEFS];
+    lrk_step_buffer param, grad, term, states[LRK_MAX_STATES];
+    bool cleared; /* states, as scratch memory for those that a rule could have, but has not */
+} lrk_step_workspace;
+
+/* Elements [begin, begin + size) of a tensor; within its row number `row` of the step, where the gradient is sparse. */
+typedef struct lrk_step_block {
+    const lrk_step_tensor *tensor;
+    const lrk_step_computed *kernels;
+    lrk_storage type;
+    int64_t begin, size, row;
+    lrk_step_kept param, states;
+    int64_t ahead; /* elements from here to those that come next, or 0: they are asked for early */
+} lrk_step_block;
+
+static inline void *lrk_step_at(const lrk_step_tensor *tensor, int role, int64_t element)
+{
+    char *const data = tensor->data[role];
+    return data == NULL ? NULL : data + element * lrk_storage_bytes((lrk_storage)tensor->type[role]);
+}
+
+/* The place in list->clips of the gradients that a tensor's have a factor with. */
+static inline int64_t lrk_step_clip_of(const lrk_step_job *j, const lrk_step_tensor *tensor)
+{
+    if (j->per == LRK_CLIP_LIST)
+        return 0;
+    return 1 + (j->per == LRK_CLIP_GROUP ? j->list->groups[tensor->group].clips_with : tensor - j->list->tensors);
+}
+
+/* What the gradients of a tensor are multiplied by. */
+static inline double lrk_step_factor_of(const lrk_step_job *j, const lrk_step_tensor *tensor)
+{
+    return j->list->clips[lrk_step_clip_of(j, tensor)].factor;
+}
+
+/* Whether they are used otherwise than as they are. */
+static inline bool lrk_step_prepares(const lrk_step_job *j, const lrk_step_tensor *tensor)
+{
+    return j->options->clip_value < HUGE_VAL || lrk_step_factor_of(j, tensor) != 1;
+}
+
+/* ---- block.c: scalars, and a block through the pipeline */
+
+/* The scalars of a tensor at this update, as the elements are computed in; `w` keeps them. */
+const void *lrk_step_coefs_of(const lrk_step_job *j, lrk_step_workspace *w, const lrk_step_tensor *tensor);
+/* Those of one row, which has a learning rate of its own. */
+const void *lrk_step_coefs_of_row(const lrk_step_job *j, lrk_step_workspace *w, const lrk_step_tensor *tensor, int64_t row);
+
+lrk_step_kept lrk_step_kept_param(const lrk_step_job *j, const lrk_step_tensor *tensor, lrk_storage computed);
+lrk_step_kept lrk_step_kept_states(const lrk_step_job *j, const lrk_step_tensor *tensor, lrk_storage computed);
+/* The gradient in T, as it is stored. */
+const void *lrk_step_raw_gradient(const lrk_step_block *b, lrk_step_workspace *w);
+/* The gradient in T, scaled and clipped. */
+const void *lrk_step_gradient(const lrk_step_job *j, const lrk_step_block *b, lrk_step_workspace *w);
+/* The parameter, in T if it is staged. */
+void *lrk_step_parameter(const lrk_step_job *j, const lrk_step_block *b, lrk_step_workspace *w);
+/* The states, in T if they are staged; scratch memory for those that there are not. */
+void lrk_step_load_states(const lrk_step_block *b, lrk_step_workspace *w, void *out[LRK_MAX_STATES]);
+void lrk_step_run_block(const lrk_step_job *j, lrk_step_workspace *w, const lrk_step_block *b, const void *coefs);
+
+/* ---- pieces.c: all blocks, over threads */
+
+/* The last of `count` ranges [starts[i], starts[i + 1]) that starts at or before `position`. */
+int64_t lrk_step_range_at(const int64_t *starts, int64_t count, int64_t position);
+void lrk_step_run_pieces(lrk_step_job *j);
+
+/* ---- norms.c */
+
+/* Cuts all gradients into blocks, with room for two sums each. False without memory. */
+bool lrk_step_make_blocks(lrk_step_list *list);
+/* How many places of list->clips are used. */
+int64_t lrk_step_count_clips(const lrk_step_job *j);
+/* The norm of all gradients, as they are stored, and those that clip_per asks for. False without memory. */
+bool lrk_step_take_norms(lrk_step_job *j);
+/* Sets the norms of tensors whose rules ask for them. */
+void lrk_step_measure_all(lrk_step_job *j);
+
+#endif

@@ -1,0 +1,137 @@
+/* The work of a step in pieces, which threads share: each cut into blocks, or one call of the rule where nothing else is asked. */
+#include "runtime/policy.h"
+#include "runtime/threads.h"
+#include "steps/parts.h"
+
+/* From this many elements on, vector code is so much faster within cache lines that the elements before the first
+   line get a call of their own. */
+enum { ALIGN_FROM = 512 };
+
+/* Elements from `from` to the next start of a cache line. */
+static int64_t to_line(const lrk_step_tensor *tensor, int64_t from)
+{
+    const int64_t item = lrk_storage_bytes((lrk_storage)tensor->type[LRK_PARAM]);
+    return (int64_t)(-(uintptr_t)lrk_step_at(tensor, LRK_PARAM, from) % LRK_CACHE_LINE) / item;
+}
+
+/* Elements [from, to) of a tensor block by block; `first` is the number of the first one's element, `row` as in `block`. */
+static void run_blocks(const lrk_step_job *j, lrk_step_workspace *w, const lrk_step_tensor *tensor, const void *coefs,
+                       int64_t row, int64_t from, int64_t to)
+{
+    const lrk_storage type = lrk_step_computed_in(tensor);
+    lrk_step_block b = {
+        .tensor = tensor,
+        .kernels = j->kernels->computed[type],
+        .type = type,
+        .row = row,
+        .param = lrk_step_kept_param(j, tensor, type),
+        .states = lrk_step_kept_states(j, tensor, type),
+    };
+    const int64_t head = to - from < ALIGN_FROM ? 0 : to_line(tensor, from);
+    for (b.begin = from; b.begin < to; b.begin += b.size) {
+        b.size = b.begin == from && head > 0 ? head : BLOCK;
+        b.size = b.size < to - b.begin ? b.size : to - b.begin;
+        /* The keys of random bits change where the upper half of an element's number does. */
+        const int64_t same_half = (INT64_C(1) << 32) - (b.begin & UINT32_MAX);
+        b.size = b.size < same_half ? b.size : same_half;
+        b.ahead = tensor->sparse == NULL && b.begin + b.size < to ? BLOCK : 0;
+        lrk_step_run_block(j, w, &b, coefs);
+    }
+}
+
+/* The rule alone, on the arrays themselves. */
+static void run_bare(const lrk_step_job *j, const lrk_step_tensor *tensor, const void *coefs, int64_t from, int64_t to)
+{
+    lrk_step_update *const *const rules = j->kernels->computed[tensor->type[LRK_PARAM]]->update[LRK_IN_T][LRK_IN_T];
+    const int64_t ahead = to - from > BLOCK ? BLOCK : 0;
+    rules[j->list->groups[tensor->group].rule](to - from, ahead, lrk_step_at(tensor, LRK_PARAM, from), NULL,
+                                               lrk_step_at(tensor, LRK_GRAD, from), lrk_step_at(tensor, LRK_STATE, from),
+                                               lrk_step_at(tensor, LRK_STATE + 1, from),
+                                               lrk_step_at(tensor, LRK_STATE + 2, from), coefs, NULL);
+}
+
+/* Elements [from, to) of those that the step works on. */
+static void run_range(const lrk_step_job *j, lrk_step_workspace *w, const lrk_step_tensor *tensor, int64_t from, int64_t to)
+{
+    const bool sparse = tensor->sparse != NULL, bare = !j->options->zero_grad && !lrk_step_prepares(j, tensor);
+    if (bare && tensor->plain && !sparse && tensor->type[LRK_GRAD] == tensor->type[LRK_PARAM]) {
+        const void *const coefs = lrk_step_coefs_of(j, w, tensor);
+        const int64_t head = to - from < ALIGN_FROM ? 0 : to_line(tensor, from);
+        if (head > 0)
+            run_bare(j, tensor, coefs, from, from + head);
+        run_bare(j, tensor, coefs, from + head, to);
+        return;
+    }
+    if (!sparse && tensor->row_lrs == NULL) {
+        run_blocks(j, w, tensor, lrk_step_coefs_of(j, w, tensor), 0, from, to);
+        return;
+    }
+    for (int64_t next; from < to; from = next) {
+        const int64_t k = from / tensor->width, row = sparse ? tensor->sparse->index[k] : k;
+        const int64_t shift = (row - k) * tensor->width;
+        next = (k + 1) * tensor->width < to ? (k + 1) * tensor->width : to;
+        const void *const coefs =
+            tensor->row_lrs == NULL ? lrk_step_coefs_of(j, w, tensor) : lrk_step_coefs_of_row(j, w, tensor, row);
+        run_blocks(j, w, tensor, coefs, k, from + shift, next + shift);
+    }
+}
+
+/* The element of a tensor at which the work is cut in two after `work` of it: at the start of a cache line where the
+   array allows it, so that two threads never write to the same line, and vector loads stay within lines. */
+static int64_t cut(const lrk_step_tensor *tensor, int64_t work)
+{
+    const int64_t item = lrk_storage_bytes((lrk_storage)tensor->type[LRK_PARAM]), active = lrk_step_active(tensor);
+    if (work <= 0)
+        return 0;
+    if (work >= active * item)
+        return active;
+    const int64_t bytes = work - (int64_t)(((uintptr_t)tensor->data[LRK_PARAM] + (uintptr_t)work) % LRK_CACHE_LINE);
+    return bytes <= 0 ? 0 : bytes / item;
+}
+
+int64_t lrk_step_range_at(const int64_t *starts, int64_t count, int64_t position)
+{
+    int64_t low = 0, high = count;
+    while (high - low > 1) {
+        const int64_t middle = low + (high - low) / 2;
+        if (starts[middle] <= position)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static void run_piece(void *ctx, int64_t index)
+{
+    const lrk_step_job *const j = ctx;
+    const lrk_step_list *const list = j->list;
+    const int64_t begin = index * j->piece;
+    const int64_t left = list->starts[list->count] - begin;
+    const int64_t end = begin + (left < j->piece ? left : j->piece);
+    lrk_step_workspace w;
+    w.tensor = NULL;
+    w.cleared = false;
+    for (int64_t i = lrk_step_range_at(list->starts, list->count, begin); i < list->count && list->starts[i] < end; i++) {
+        const lrk_step_tensor *const tensor = &list->tensors[i];
+        const int64_t from = cut(tensor, begin - list->starts[i]), to = cut(tensor, end - list->starts[i]);
+        if (from < to && tensor->data[LRK_GRAD] != NULL)
+            run_range(j, &w, tensor, from, to);
+    }
+}
+
+void lrk_step_run_pieces(lrk_step_job *j)
+{
+    const int64_t total = j->list->starts[j->list->count];
+    const int64_t threads = total < LRK_STEP_SERIAL_BELOW ? 1 : lrk_get_threads();
+    if (total == 0)
+        return;
+    j->piece = total;
+    if (threads > 1) {
+        j->piece = total / (threads * LRK_PIECES_PER_THREAD);
+        j->piece = j->piece < LRK_STEP_MIN_PIECE   ? LRK_STEP_MIN_PIECE
+                   : j->piece > LRK_STEP_MAX_PIECE ? LRK_STEP_MAX_PIECE
+                                                   : j->piece;
+    }
+    lrk_parallel((total - 1) / j->piece + 1, run_piece, j);
+}

@@ -1,0 +1,101 @@
+/* One step of a list: norms where something asks for them, then all blocks through the pipeline of docs/steps.md. */
+#include <string.h>
+
+#include "runtime/fpenv.h"
+#include "runtime/threads.h"
+#include "steps/parts.h"
+
+/* Gradients to zero, and nothing else. */
+static void zero_gradients(const lrk_step_list *list)
+{
+    for (int64_t i = 0; i < list->count; i++) {
+        const lrk_step_tensor *const tensor = &list->tensors[i];
+        const lrk_step_sparse *const sparse = tensor->sparse;
+        const int64_t count = sparse == NULL ? tensor->size : sparse->begin[sparse->count] * tensor->width;
+        if (tensor->data[LRK_GRAD] != NULL)
+            memset(tensor->data[LRK_GRAD], 0, (size_t)(count * lrk_storage_bytes((lrk_storage)tensor->type[LRK_GRAD])));
+    }
+}
+
+/* Whether any group measures; each is told whether it does. */
+static bool find_measures(const lrk_step_list *list)
+{
+    bool any = false;
+    for (int64_t g = 0; g < list->n_groups; g++) {
+        lrk_step_group *const group = &list->groups[g];
+        any |= group->measures = lrk_rule_measures(group->rule, group->inputs);
+    }
+    return any;
+}
+
+static void copy_tensor(void *ctx, int64_t index)
+{
+    const lrk_step_job *const j = ctx;
+    const lrk_step_tensor *const tensor = &j->list->tensors[index];
+    const lrk_storage type = lrk_step_computed_in(tensor);
+    lrk_step_workspace w;
+    lrk_step_block b = {
+        .tensor = tensor,
+        .kernels = j->kernels->computed[type],
+        .type = type,
+        .param = tensor->type[LRK_PARAM] == (int)type ? LRK_IN_T : LRK_STAGED,
+    };
+    if (tensor->data[LRK_COPY] == NULL)
+        return;
+    for (; b.begin < tensor->size; b.begin += b.size) {
+        b.size = tensor->size - b.begin < BLOCK ? tensor->size - b.begin : BLOCK;
+        b.kernels->store[tensor->type[LRK_COPY]](b.size, 0, lrk_step_parameter(j, &b, &w),
+                                                 lrk_step_at(tensor, LRK_COPY, b.begin));
+    }
+}
+
+void lrk_step_copy(lrk_step_list *list)
+{
+    lrk_step_job j = {.list = list, .kernels = lrk_active()->steps};
+    lrk_parallel(list->count, copy_tensor, &j);
+}
+
+/* What gradients are multiplied by. */
+static void set_factors(const lrk_step_job *j, bool clips)
+{
+    const double grad_scale = j->options->grad_scale, limit = j->options->clip_norm;
+    for (int64_t c = 0; c < lrk_step_count_clips(j); c++) {
+        lrk_step_clip *const clip = &j->list->clips[c];
+        clip->factor = clips && !(clip->norm / grad_scale <= limit) ? limit / clip->norm : 1 / grad_scale;
+    }
+}
+
+lrk_step_result lrk_step_run(lrk_step_list *list, const lrk_step_options *options)
+{
+    LRK_FP_DEFAULT_HERE;
+    const lrk_kernels *const active = lrk_active();
+    const bool clips = options->clip_norm < HUGE_VAL, measures = find_measures(list);
+    const bool wants_norm = clips || options->skip_nonfinite || options->error_if_nonfinite;
+    lrk_step_result result = {.isa = active->isa, .grad_norm = NAN};
+    lrk_step_job j = {
+        .list = list,
+        .options = options,
+        .kernels = active->steps,
+        .per = clips ? options->clip_per : LRK_CLIP_LIST,
+    };
+    if ((wants_norm || measures) && !lrk_step_make_blocks(list))
+        return (lrk_step_result){0};
+    if (wants_norm) {
+        if (!lrk_step_take_norms(&j))
+            return (lrk_step_result){0};
+        result.grad_norm = list->clips[0].norm / options->grad_scale;
+        result.refused = options->error_if_nonfinite && !list->clips[0].finite;
+        result.skipped = !result.refused && options->skip_nonfinite && !list->clips[0].finite;
+        if (result.skipped && options->zero_grad)
+            zero_gradients(list);
+        if (result.skipped || result.refused)
+            return result;
+    }
+    set_factors(&j, clips);
+    if (measures)
+        lrk_step_measure_all(&j);
+    lrk_step_run_pieces(&j);
+    for (int64_t i = 0; i < list->count; i++)
+        list->updates[i] += list->tensors[i].data[LRK_GRAD] != NULL;
+    return result;
+}
