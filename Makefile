@@ -1,11 +1,11 @@
-# `make` lists the targets. Everything happens in a virtual environment of its own, .venv, made on first use.
+# `make` lists the targets. Everything runs in a virtual environment, .venv, made on first use.
 PYTHON ?= python3
 VENV ?= .venv
 TORCH ?= torch==2.13.0
-# Peers that ask for far more than their schedulers need: taken without it. The tests that run them name them.
-ALONE ?= $(sort $(shell sed -n 's/^ALONE = "\(.*\)"$$/\1/p' tests/*/test_*_peer.py))
+# Peers installed with --no-deps: their schedulers do not need their dependencies. The tests that run them name them.
+NO_DEPS ?= $(sort $(shell sed -n 's/^NO_DEPS = "\(.*\)"$$/\1/p' tests/*/test_*_peer.py))
 ARGS ?=
-# Test processes at a time.
+# Number of parallel test processes.
 JOBS ?= 2
 EXAMPLES ?= 1000
 SECONDS ?= 600
@@ -16,7 +16,7 @@ install = $(BIN)/python tools/requires.py $(1) > $(VENV)/requirements.txt && $(P
 C_FOLDERS := src_c $(patsubst %/,%,$(wildcard src_c/*/)) bench examples/c tests/c/fuzz
 C_FILES := $(filter-out %/ddtables.inc, $(wildcard $(foreach kind,c h inc,$(addsuffix /*.$(kind),$(C_FOLDERS)))))
 
-# Stamps: what has been done, and when.
+# Stamps of completed steps.
 VENV_MADE := $(VENV)/.made
 INSTALLED := $(VENV)/.installed
 BUILT := $(VENV)/.built
@@ -38,24 +38,24 @@ demo: build ## build, then train on handwritten digits, by hand and with lrkern
 
 build: $(BUILT) ## make .venv and build the package in place
 
-lib: ## build the C library alone, without Python, into build/lib
+lib: ## build only the C library, without Python, into build/lib
 	$(MAKE) --no-print-directory -C src_c
 
-test: demo ## the demo, then all tests that need no peer library
+test: demo ## run the demo, then all tests that need no peer library
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not (peers or sanitizers or big or cuda)" $(ARGS)
 
-test-big: $(BUILT) ## arrays of more than 2^31 elements, where 12 GB of memory are free
+test-big: $(BUILT) ## test arrays of more than 2^31 elements (needs 12 GB of free memory)
 	$(BIN)/python -m pytest tests/steps/test_big.py $(ARGS)
 
-sanitize: $(BUILT) ## C under the sanitizers: addresses, undefined behaviour, races
+sanitize: $(BUILT) ## run the C code under sanitizers: addresses, undefined behaviour, data races
 	$(BIN)/python -m pytest tests/c/test_native_steps.py tests/runtime/test_threads.py tests/c/test_fuzz.py -m sanitizers $(ARGS)
 	$(BIN)/python tests/c/compare.py --quick --sanitize address,undefined
 	$(BIN)/python tests/c/compare.py --quick --sanitize thread
 
-test-peers: $(BUILT) $(VENV)/.peers ## install torch, JAX, optax, keras, ... (CPU builds), run the tests that compare with them
+test-peers: $(BUILT) $(VENV)/.peers ## install torch, JAX, optax, keras, ... (CPU builds), compare with them
 	$(BIN)/python -m pytest -m peers $(ARGS)
 
-test-cuda: $(BUILT) $(VENV)/.cuda ## install numba-cuda (210 MB), check the PTX of all kernels, run it and them in place of a GPU
+test-cuda: $(BUILT) $(VENV)/.cuda ## install numba-cuda (210 MB), check the PTX of all kernels, run PTX and kernels without a GPU
 	@NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest -m cuda tests/cuda $(ARGS) > $(VENV)/simulator.log 2>&1 & simulator=$$!; \
 	LRKERN_CUDA_COMPILER=numba-cuda $(BIN)/python -m pytest -m cuda tests/cuda $(ARGS); compiled=$$?; \
 	wait $$simulator; simulated=$$?; cat $(VENV)/simulator.log; exit $$((compiled + simulated))
@@ -63,25 +63,25 @@ test-cuda: $(BUILT) $(VENV)/.cuda ## install numba-cuda (210 MB), check the PTX 
 test-cuda-mlir: $(BUILT) $(VENV)/.cuda-mlir ## the same with the other compiler, numba-cuda-mlir (0.7 GB)
 	LRKERN_CUDA_COMPILER=numba-cuda-mlir $(BIN)/python -m pytest -m cuda tests/cuda $(ARGS)
 
-test-aarch64: $(BUILT) ## cross-compile for aarch64, check under qemu-user that it gives the same bits
+test-aarch64: $(BUILT) ## cross-compile for aarch64, check under qemu-user that results are bit-identical
 	PYTHON=$(abspath $(BIN))/python tools/test_aarch64.sh
 
-fuzz: $(BUILT) ## EXAMPLES=1000 times as much random input, other input every time: expressions, texts, records, state files
+fuzz: $(BUILT) ## test EXAMPLES=1000 times as much random input: expressions, texts, records, state files
 	LRKERN_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest $(addprefix tests/schedules/test_,\
 	    random_expressions.py random_bits.py properties.py bad_text.py records.py) \
 	    tests/steps/test_files.py tests/steps/test_writes.py tests/package/test_cli.py tests/dialects/test_text.py $(ARGS)
 
-fuzz-c: ## fuzz the C library for SECONDS=600 in all: libFuzzer, sanitizers, all ways to a value against each other
+fuzz-c: ## fuzz the C library for SECONDS=600 in total: libFuzzer, sanitizers, evaluation paths compared
 	@command -v clang > /dev/null || { echo "make fuzz-c needs clang (Debian, Ubuntu: apt install clang libclang-rt-dev)"; exit 1; }
 	$(PYTHON) tests/c/fuzz/run.py --seconds $(SECONDS)
 
-# In the order of what fails soonest.
-test-all: lint typecheck test sanitize test-cuda test-peers fuzz-c ## all that a release needs, fuzz-c with its ten minutes
+# Ordered by how soon failures show up.
+test-all: lint typecheck test sanitize test-cuda test-peers fuzz-c ## run all checks for a release, including ten minutes of fuzz-c
 
-bench: $(BUILT) $(VENV)/.bench ## measure everything in bench/RESULTS.md, against whichever peers are installed
+bench: $(BUILT) $(VENV)/.bench ## measure everything in bench/RESULTS.md, against the peers that are installed
 	$(BIN)/python -m bench $(ARGS)
 
-record: $(BUILT) ## write what follows from curves and their tests: the list of curves, digests of new expressions
+record: $(BUILT) ## update generated files: the list of curves, digests of new expressions
 	$(BIN)/python tools/curve_table.py
 	$(BIN)/python tests/support/golden.py --add
 
@@ -90,7 +90,7 @@ lint: $(VENV)/.lint ## check style: ruff and clang-format
 	$(BIN)/ruff format --check .
 	$(BIN)/clang-format --dry-run -Werror $(C_FILES)
 
-format: $(VENV)/.lint ## rewrite sources to that style
+format: $(VENV)/.lint ## format sources in that style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/clang-format -i $(C_FILES)
@@ -102,12 +102,12 @@ docs: $(BUILT) $(VENV)/.docs ## build the documentation into docs/_build/html
 	$(BIN)/python -m sphinx -W --keep-going -q docs docs/_build/html
 	@echo docs/_build/html/index.html
 
-clean: ## remove what was built
+clean: ## remove build products
 	rm -rf build dist *.egg-info docs/_build lrkern/_core.c lrkern/*.so $(BUILT)
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks
 	find lrkern tests bench examples -name __pycache__ -type d -prune -exec rm -rf {} +
 
-distclean: clean ## the same, and .venv
+distclean: clean ## also remove .venv
 	rm -rf $(VENV)
 
 $(VENV_MADE):
@@ -116,12 +116,12 @@ $(VENV_MADE):
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "(Debian, Ubuntu: apt install python3-venv python3-dev)"; exit 1; }
 	@touch $@
 
-# The first build also installs the package, in place; later ones compile what has changed.
+# The first build also installs the package in place; later ones compile changed files.
 $(BUILT): $(SOURCES) | $(VENV_MADE)
 	@if [ $(INSTALLED) -nt pyproject.toml ]; then \
 	    echo "building" && $(BIN)/python setup.py --quiet build_ext --inplace; \
 	else \
-	    echo "installing what the package needs" && $(call install,build test) && \
+	    echo "installing the package's dependencies" && $(call install,build test) && \
 	    echo "building" && $(PIP) --no-build-isolation --no-deps -e . && touch $(INSTALLED); \
 	fi
 	@touch $@
@@ -130,7 +130,7 @@ $(VENV)/.peers: Makefile $(wildcard tests/*/test_*_peer.py) | $(VENV_MADE)
 	@echo "installing torch, JAX, optax, keras, transformers and the peers of the dialects"
 	$(PIP) '$(TORCH)' setuptools
 	$(PIP) jax optax keras transformers
-	$(PIP) --no-deps --no-build-isolation $(ALONE)
+	$(PIP) --no-deps --no-build-isolation $(NO_DEPS)
 	@touch $@
 
 $(VENV)/.cuda: pyproject.toml | $(VENV_MADE)
@@ -142,13 +142,13 @@ $(VENV)/.cuda-mlir: pyproject.toml | $(VENV_MADE)
 	@touch $@
 
 $(VENV)/.bench: pyproject.toml | $(VENV_MADE)
-	@echo "installing what the benchmark needs" && $(call install,bench)
+	@echo "installing the benchmark's dependencies" && $(call install,bench)
 	@touch $@
 
 $(VENV)/.docs: pyproject.toml | $(VENV_MADE)
-	@echo "installing what the documentation needs" && $(call install,docs)
+	@echo "installing the documentation's dependencies" && $(call install,docs)
 	@touch $@
 
 $(VENV)/.lint: pyproject.toml | $(VENV_MADE)
-	@echo "installing what the checks need" && $(call install,lint)
+	@echo "installing the linters" && $(call install,lint)
 	@touch $@

@@ -1,4 +1,4 @@
-"""Builds the one extension, `lrkern._core`: Cython binding + src_c, whose kernels are compiled once per ISA."""
+"""Builds the only extension, `lrkern._core`: the Cython binding and src_c, whose kernels are compiled once per ISA."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
-# How the C library is compiled, with Python or without: names -> words.
+# The compiler flags of the C library: names -> words.
 FLAGS = {
     name: value.split()
     for name, _, value in (line.partition(" = ") for line in Path("src_c/flags.mk").read_text().splitlines() if " = " in line)
@@ -22,7 +22,7 @@ WARNING_FLAGS = FLAGS["WARNING_FLAGS"] if os.environ.get("LRKERN_WERROR") == "1"
 
 
 def isa_flags() -> dict[str, list[str]]:
-    """Flags of the ISAs that the target machine can have."""
+    """The possible ISAs of the target machine, with their flags."""
     machine = sysconfig.get_platform().rsplit("-", 1)[-1].lower()
     (machine,) = FLAGS.get(f"ALIAS_{machine}", [machine])
     isas = FLAGS.get(f"ISAS_{machine}", FLAGS["ISAS_other"])
@@ -30,7 +30,7 @@ def isa_flags() -> dict[str, list[str]]:
 
 
 def c_sources() -> dict[str, list[str]]:
-    """C sources of this build -> their own flags."""
+    """The C sources of this build -> their own flags."""
     isas = isa_flags()
     of_an_isa = {f"src_c/isa/{isa}.c" for isa in FLAGS["ISAS_all"]}
     common = {str(path): [] for path in sorted(Path("src_c").glob("*/*.c")) if str(path) not in of_an_isa}
@@ -38,15 +38,15 @@ def c_sources() -> dict[str, list[str]]:
 
 
 def headers() -> list[str]:
-    """Every file that an object of src_c depends on, except its source."""
+    """Every file that objects of src_c depend on, except their sources."""
     return sorted(str(path) for pattern in ("*.h", "*.inc", "*.def", "flags.mk") for path in Path("src_c").rglob(pattern))
 
 
 class BuildExt(build_ext):
-    """Compiles src_c file by file, each with its own flags, and only the files that are out of date."""
+    """Compiles src_c file by file, each with its own flags, and only files that are out of date."""
 
     def build_extension(self, ext: Extension) -> None:
-        """Compile src_c to objects, then let setuptools compile the binding and link all of it."""
+        """Compile src_c to objects, then let setuptools compile the binding and link everything."""
         newest_header = max(os.path.getmtime(name) for name in [*headers(), __file__])
         stale, ext.extra_objects = [], []
         for source, flags in c_sources().items():
@@ -64,7 +64,7 @@ class BuildExt(build_ext):
             self.force = forced
 
     def compile_c(self, source_and_flags: tuple[str, list[str]]) -> None:
-        """Compile one file of src_c, with its own flags after everybody's."""
+        """Compile one file of src_c, with its own flags after the common ones."""
         source, flags = source_and_flags
         postargs = [*FLAGS["C_FLAGS"], *WARNING_FLAGS, *flags]
         self.compiler.compile([source], output_dir=self.build_temp, include_dirs=["src_c"], extra_postargs=postargs)

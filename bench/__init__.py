@@ -1,9 +1,9 @@
-"""The benchmark: every bar that lrkern sets itself, measured side by side with what it is compared with."""
+"""The benchmark: every performance target of lrkern, measured side by side with its rivals."""
 
 import sys
 from pathlib import Path
 
-# The tests' exact twins of schedules and their comparisons of bits are used here, too.
+# Makes the tests' oracle and bit comparisons importable.
 TESTS = str(Path(__file__).resolve().parent.parent / "tests" / "support")
 if TESTS not in sys.path:
     sys.path.append(TESTS)

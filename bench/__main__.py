@@ -14,9 +14,9 @@ HERE = Path(__file__).resolve().parent
 
 
 def arguments(words: list[str] | None = None) -> argparse.Namespace:
-    """What the command line asks for."""
+    """The parsed command line."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="small sizes, in seconds: does everything run?")
+    parser.add_argument("--quick", action="store_true", help="small sizes, a few seconds: does everything run?")
     parser.add_argument("-k", metavar="WORDS", default="", help="only rows that match, as in pytest: 'fill and cosine'")
     parser.add_argument("--json", metavar="FILE", type=Path, default=store.LATEST, help="where results go")
     parser.add_argument("--save", action="store_true", help="keep the results as bench/results/<cpu>-<date>.json")
@@ -27,13 +27,13 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Let pytest run the rows; its exit code."""
+    """Run the rows with pytest and return its exit code."""
     if importlib.util.find_spec("pytest_benchmark") is None:
         print("bench: pytest-benchmark is not installed; pip install 'lrkern[bench]'", file=sys.stderr)
         return 2
     import pytest
 
-    # One thread pool at a time: NumPy's and torch's own would otherwise wait for work on lrkern's cores.
+    # One thread pool at a time: otherwise the threads of NumPy and torch would spin on lrkern's cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     options.json.parent.mkdir(parents=True, exist_ok=True)
     words = ["-c", str(HERE / "pytest.ini"), "--rootdir", str(HERE), str(HERE), "-q", "--no-header"]
@@ -49,15 +49,15 @@ def main() -> int:
     if code == 2 or not path.exists():
         return code
     results, machine = store.read(path)
-    report.show("lrkern against its bars; where a row has several cases, the worst", report.HEAD, report.lines(results))
+    report.show("lrkern against its targets; the worst case of each row", report.HEAD, report.lines(results))
     if options.curves:
         report.show("every schedule", report.CURVE_HEAD, report.curve_lines(results))
     print(report.describe(machine), report.noise(results))
     if not options.source and peers.missing():
-        print(f"Not installed, so left out: {', '.join(peers.missing())}.")
+        print(f"Not installed, so omitted: {', '.join(peers.missing())}.")
     print(f"Results: {path}")
     if options.quick:
-        print("Sizes were small: these are no measurements.")
+        print("Small sizes: these are not measurements.")
         return code
     if options.save and not options.source:
         from bench.machine import file_name

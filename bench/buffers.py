@@ -1,4 +1,4 @@
-"""Memory to write to: one large block, kept between rows, its pages faulted in, never zeros."""
+"""The output memory: one large block, kept between rows, with all pages faulted in and never zero."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _block: NDArray[np.uint8] = np.empty(0, np.uint8)
 
 
 def output(n: int, dtype: Any = np.float64) -> NDArray[Any]:
-    """An array of n elements at the beginning of the block; valid until the next call."""
+    """An array of n elements at the beginning of the block, valid until the next call."""
     global _block
     size = n * np.dtype(dtype).itemsize
     if size > _block.size:

@@ -1,4 +1,4 @@
-"""What a result must be before it is timed: bits, or a bound in ULP. Nothing here knows a tolerance of its own."""
+"""Checks of results before timing: identical bits, or a bound in ULP. All tolerances are given by the caller or named here."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from numpy.typing import ArrayLike, NDArray
 Floats = NDArray[Any]
 
 MAX_ULP = 0.6  # what lrkern promises
-NAIVE_ULP = 200  # what a formula in float64 may lose, in ULP of its largest value: the same schedule at all?
-FLOAT32_ULP = 500  # likewise in float32, whose steps are rounded as well
-RECURSION_ULP = 10**7  # torch multiplies its way from step to step
+NAIVE_ULP = 200  # error bound of a float64 formula, in ULP of its largest value, to recognize the same schedule
+FLOAT32_ULP = 500  # likewise in float32, in which the step is rounded as well
+RECURSION_ULP = 10**7  # torch accumulates products from step to step
 
 
 class WrongResult(AssertionError):
-    """A contestant gave something else than what it is timed for."""
+    """A contestant's result is wrong."""
 
 
 def same_bits(ours: Floats, theirs: Floats, what: str) -> None:
-    """Both arrays have one dtype, one shape and the same bits."""
+    """Check that both arrays have the same dtype, shape and bits."""
     try:
         ulp.assert_same_bits(ours, theirs, what)
     except AssertionError as error:
@@ -32,7 +32,7 @@ def same_bits(ours: Floats, theirs: Floats, what: str) -> None:
 
 
 def sampled_steps(n: int, marks: tuple[int, ...], points: int) -> list[int]:
-    """Steps below n: both ends, a curve's landmarks and their neighbours, and random ones."""
+    """Steps below n: both ends, typical joints and their neighbours, and random ones."""
     wanted = {0, 1, 2, n // 2, n - 2, n - 1}
     wanted.update(mark + near for mark in marks for near in (-1, 0, 1))
     wanted.update(random.Random(n).randrange(n) for _ in range(points))
@@ -40,7 +40,7 @@ def sampled_steps(n: int, marks: tuple[int, ...], points: int) -> list[int]:
 
 
 def largest_error(schedule: Any, values: Floats, points: int) -> tuple[float, int]:
-    """(ULP, step) of the largest error of a float64 table that begins at step 0, against 60 digits at sampled steps."""
+    """(ULP, step) of the largest error of a float64 table from step 0, against 60 digits at sampled steps."""
     exact = oracle.evaluate(repr(schedule))
     steps = sampled_steps(len(values), exact.marks, points)
     pairs = [exact.at_with_scale(t) for t in steps]
@@ -49,7 +49,7 @@ def largest_error(schedule: Any, values: Floats, points: int) -> tuple[float, in
 
 
 def table(schedule: Any, values: Floats, points: int) -> None:
-    """`values` is the schedule's table from step 0: right at sampled steps, with the bits of s(steps) at many more."""
+    """Check a schedule's table from step 0: accurate at sampled steps, and with the bits of s(steps) at many more."""
     if values.dtype == np.float64:
         error, step = largest_error(schedule, values, points)
         if not error <= MAX_ULP:
@@ -59,7 +59,7 @@ def table(schedule: Any, values: Floats, points: int) -> None:
 
 
 def alike(ours: Floats, theirs: Floats, ulps: int, what: str) -> None:
-    """A rival's values are those of the same schedule, within its own rounding, in ULP of the largest value."""
+    """Check that a rival's values are the same schedule within its rounding, in ULP of the largest value."""
     theirs = np.asarray(theirs)
     unit = np.spacing(np.abs(ours).max().astype(theirs.dtype)).astype(np.float64)
     error = np.abs(ours - theirs.astype(np.float64)).max() / unit
@@ -70,8 +70,8 @@ def alike(ours: Floats, theirs: Floats, ulps: int, what: str) -> None:
 def fma(a: ArrayLike, b: ArrayLike, c: ArrayLike) -> NDArray[np.float32]:
     """a b + c of float32 numbers, rounded once.
 
-    The product is exact in float64. The sum is rounded to odd there (its last bit set where it was inexact), which
-    keeps the rounding to float32 from being a second one.
+    The product is exact in float64. The sum is rounded to odd there (its last bit is set if it is inexact), which avoids
+    double rounding in the conversion to float32.
     """
     product = np.asarray(a, np.float64) * np.asarray(b, np.float64)
     addend = np.asarray(c, np.float64)

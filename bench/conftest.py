@@ -1,4 +1,4 @@
-"""Lets pytest-benchmark run the rows: options, the collected results, and what goes to its JSON file."""
+"""Runs the rows with pytest-benchmark: options, the collected results, and the contents of its JSON file."""
 
 from __future__ import annotations
 
@@ -19,38 +19,38 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """A place for the results."""
+    """Prepare the list of results."""
     config.stash[RESULTS] = []
 
 
 @pytest.fixture(scope="session")
 def sizes(pytestconfig: pytest.Config) -> Sizes:
-    """How much each row does."""
+    """The sizes of the rows."""
     return QUICK if pytestconfig.getoption("quick") else FULL
 
 
 @pytest.fixture
 def results(pytestconfig: pytest.Config) -> list[Result]:
-    """Where a row puts its result."""
+    """The list to which rows append their results."""
     return pytestconfig.stash[RESULTS]
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _memory() -> Any:
-    """Keeps the large block for the session only."""
+    """Release the large block at the end of the session."""
     yield
     buffers.release()
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: dict[str, Any]) -> None:
-    """Ours says what the numbers depend on, and not the host's name."""
+    """Record lrkern's machine description, which omits the host name."""
     machine_info.clear()
     machine_info.update(machine.describe())
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_benchmark_update_json(config: pytest.Config, benchmarks: Any, output_json: dict[str, Any]) -> None:
-    """The results as the table uses them."""
+    """Add the results that the table uses."""
     output_json["quick"] = config.getoption("quick")
     output_json["results"] = [result.json() for result in config.stash[RESULTS]]

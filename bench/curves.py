@@ -1,9 +1,9 @@
-"""The table of schedules that are timed, each with what its user would have written instead.
+"""The table of schedules that are timed, each with equivalent hand-written code.
 
 One entry per curve and per kind of composite: `build(n, a)` makes the schedule that starts or peaks at `a` and spans
-about n steps; `loop(n, a)` the naive function of one step (for Python loops and, compiled, for Numba), `array(n, a)`
-the NumPy expression of an array of steps. Both need to be right for 0 <= t < n only, so they are spared the hold.
-A curve of the package that has no entry is timed as tests/support/cases.py builds it, without these rivals.
+about n steps; `loop(n, a)` is the naive function of one step (for Python loops and, compiled, for Numba), `array(n, a)`
+the NumPy expression of an array of steps. The latter two only need to be right for 0 <= t < n.
+A curve without an entry is timed as tests/support/cases.py builds it, without these rivals.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ PEAK = 0.1
 
 @dataclass(frozen=True)
 class Curve:
-    """One schedule, three ways."""
+    """One schedule in three forms."""
 
     name: str
     build: Callable[[int, float], Any]
@@ -134,7 +134,7 @@ def wsd_loop(n: int, a: float) -> Loop:
 
 
 def cooldown_loop(n: int, a: float) -> Loop:
-    """An inverse square root that leaves for 0 over the last fifth."""
+    """An inverse square root, then down to 0 over the last fifth."""
     at, unit = n - n // 5, n // 100
     level = a / sqrt(1 + at / unit)
     return lambda t: a / sqrt(1 + t / unit) if t < at else level * (1 - (t - at) / (n - at))
@@ -151,7 +151,7 @@ LEVELS = np.random.default_rng(1).uniform(0.5, 1.0, 1000)
 
 
 def levels(a: float) -> Floats:
-    """A thousand values that no formula gives."""
+    """A thousand arbitrary values."""
     return a * LEVELS
 
 
@@ -376,20 +376,20 @@ CURVES = [
     Curve("cumulative", lambda n, a: lk.piecewise([2, 4, 8], [n // 4, n // 2]).cumulative()),
 ]
 
-# Public names that make a schedule but are no entry of their own, and what stands for them.
+# Public names that make a schedule but have no entry, and the entries that cover them.
 STAND_INS = {"from_function": "from_table", "then": "join", "finish": "cooldown"}
-# ... and what has a row of its own: no polynomial gives noise, so it is not what the others are.
+# ... and noise, which has its own row: it does not consist of polynomials.
 APART = {"noise"}
 
 
 def at_its_own_length(case: Any) -> Callable[[int, float], Any]:
-    """What builds a case of the tests; reading its text is no part of that."""
+    """A builder for a case of the tests; parsing its text is not included."""
     build = case.builder(lk)
     return lambda n, a: build()
 
 
 def as_tested(name: str) -> Curve:
-    """A curve as tests/support/cases.py has it: the first that is neither very short nor very long."""
+    """A curve's first case in tests/support/cases.py that is neither very short nor very long."""
     for case in cases.CASES:
         if case.curve == name:
             schedule = case.build(lk)

@@ -1,4 +1,4 @@
-"""What the table shows besides times of calls: errors, rounding, the time an import takes."""
+"""Table entries that are not times of calls: errors, rounding, import time."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ print(time.perf_counter() - begin)
 
 
 def max_error(case: str, sizes: Sizes) -> float:
-    """Largest error found, in ULP: one length that is short, one that is long."""
+    """The largest error found, in ULP, for a short and a long schedule."""
     worst = 0.0
     for n in (5000, sizes.compile_steps):
         schedule = BY_NAME[case].build(n, PEAK)
@@ -36,7 +36,7 @@ def max_error(case: str, sizes: Sizes) -> float:
 
 
 def float32_differences(case: str, sizes: Sizes) -> float:
-    """How many values of a float32 table are not the float64 value rounded once."""
+    """The number of values in a float32 table that are not the float64 value rounded once."""
     n = sizes.compile_steps
     schedule = BY_NAME[case].build(n, PEAK)
     rounded = schedule.table(n).astype(np.float32)
@@ -44,7 +44,7 @@ def float32_differences(case: str, sizes: Sizes) -> float:
 
 
 def import_time(case: str, sizes: Sizes) -> float:
-    """Milliseconds that `import lrkern` takes in a fresh process that has NumPy already."""
+    """Milliseconds for `import lrkern` in a new process that has already imported NumPy."""
     command = [sys.executable, "-c", IMPORT, case]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     with tempfile.TemporaryDirectory() as folder:

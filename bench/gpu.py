@@ -1,10 +1,10 @@
-"""Everything of lrkern.cuda that takes a GPU: whether it is right, then how fast it is. `python -m bench.gpu`.
+"""Checks and measurements of lrkern.cuda that need a GPU: `python -m bench.gpu`.
 
-Needs `pip install 'lrkern[cuda,bfloat16]' torch`, or `cuda-mlir` for the other compiler (LRKERN_CUDA_COMPILER chooses). Checks
-come first and stop everything if one fails: the bits of every rule and storage against the C kernels, gradients of rows,
-tables, a captured graph over 10,000 steps of a cosine; and compute-sanitizer on some of the first, where it is installed and
-can look at the device. Then the figures, each with its bar. With --save they are kept as
-bench/results/gpu-<device>-<compiler>.json. Compiling takes most of the time, some minutes; `--only` does a part.
+Needs `pip install 'lrkern[cuda,bfloat16]' torch`, or `cuda-mlir` for the other compiler (LRKERN_CUDA_COMPILER selects it).
+Checks come first, and a failed one ends the run: the bits of every rule and storage against the C kernels, gradients of rows,
+tables, a captured graph over 10,000 steps of a cosine; and compute-sanitizer on some of the first, if it is installed and can
+access the device. Then the figures follow, each with its target. --save keeps them as
+bench/results/gpu-<device>-<compiler>.json. Compiling takes most of the time, some minutes; `--only` runs a part.
 """
 
 from __future__ import annotations
@@ -55,11 +55,11 @@ STORAGES: dict[str, tuple[torch.dtype, torch.dtype, dict[str, Any]]] = {
     "mixed": (torch.float32, torch.bfloat16, {}),
 }
 LAYERWISE = "LARS", "LAMB"
-"""Rules that take no gradients of rows."""
+"""Rules without support for gradients of rows."""
 PAIRS = {(1000, 64): 5000, (77, 3): 300, (50_000,): 100_000, (5, 1030): 40, (3, 8): 0, (100, 2): None}
-"""Shapes of parameters, and how many entries their gradients have; None: they are no pairs."""
+"""Shapes of parameters, and the number of entries of their gradients; None: dense gradients."""
 LOOKED_AT = "SGD", "AdamW", "LAMB"
-"""Rules that compute-sanitizer watches: they have all accesses to memory that there are."""
+"""Rules checked with compute-sanitizer: together they perform every kind of memory access."""
 _ERRORS_FOUND = 9
 
 
@@ -72,7 +72,7 @@ def bits(tensor: Any) -> bytes:
 
 
 def check_steps(steps: int = 3, rules: Iterable[str] = OPTIONS) -> int:
-    """Every rule in every storage, all of the pipeline around it, against the C kernels."""
+    """Every rule in every storage, with the whole pipeline, against the C kernels."""
     done = 0
     torch.manual_seed(0)
     for rule in rules:
@@ -99,7 +99,7 @@ def check_steps(steps: int = 3, rules: Iterable[str] = OPTIONS) -> int:
 
 
 def check_tables() -> int:
-    """Tables against those of C, aligned and not."""
+    """Tables against those of C, aligned and unaligned."""
     schedules = [lk.cosine(0.1, 0.0, 100_000).warmup(1000), lk.warm_restarts(1.0, 0.0, 999), lk.inverse_sqrt(0.1, 100)]
     for dtype, kind in ((np.float64, torch.float64), (np.float32, torch.float32)):
         for n in (1, 1023, 1_000_003):
@@ -140,12 +140,12 @@ def pairs_of(dtype: torch.dtype) -> list[Any]:
 
 
 def on_device(grads: list[Any]) -> list[Any]:
-    """The same there."""
+    """The same on the device."""
     return [tuple(one.cuda() for one in grad) if isinstance(grad, tuple) else grad.cuda() for grad in grads]
 
 
 def check_pairs(rules: Iterable[str] = OPTIONS) -> int:
-    """Gradients given as (indices, values), against C: new ones, and others written over them under a captured graph."""
+    """Gradients as (indices, values), against C: new ones, and ones overwritten between replays of a captured graph."""
     done = 0
     torch.manual_seed(1)
     for rule in (rule for rule in rules if rule not in LAYERWISE):
@@ -180,7 +180,7 @@ def check_pairs(rules: Iterable[str] = OPTIONS) -> int:
 
 
 def check_graph(steps: int = 10_000) -> int:
-    """One step, captured once: it follows the schedule for all steps, and its bits are those of C."""
+    """One captured step: it follows the schedule at all steps, bit-identical to C."""
     lr = lk.cosine(0.1, 0.0, steps).warmup(100)
     here, grad = torch.randn(1000), torch.randn(1000)
     there, grad_there = here.cuda(), grad.cuda()
@@ -205,7 +205,7 @@ def check_graph(steps: int = 10_000) -> int:
 
 
 def check_sanitizer() -> str:
-    """compute-sanitizer on a part of the check of steps, in a process of its own."""
+    """Run compute-sanitizer on a part of the step checks, in a separate process."""
     program = shutil.which("compute-sanitizer")
     if program is None:
         return "not installed"
@@ -219,7 +219,7 @@ def check_sanitizer() -> str:
 
 
 def seconds(run: Callable[[], object]) -> float:
-    """Of one call: the median of rounds of several calls, by the device's clock."""
+    """Seconds of one call: the median of rounds of several calls, by the device's clock."""
     for _ in range(3):
         run()
     times: list[float] = []
@@ -276,12 +276,12 @@ def replayed(count: int, size: int, ours: Callable[..., Any]) -> float:
 
 
 def figures() -> list[dict[str, Any]]:
-    """What is measured, and what it has to reach."""
+    """Print the measurements and their targets."""
     found = []
 
-    def note(name: str, value: float, bar: float, **more: float) -> None:
-        found.append({"name": name, "value": value, "bar": bar, "met": value >= bar, **more})
-        print(f"{name:55} {value:8.3f}   bar {bar}   {'met' if value >= bar else 'MISSED'}")
+    def note(name: str, value: float, target: float, **more: float) -> None:
+        found.append({"name": name, "value": value, "target": target, "met": value >= target, **more})
+        print(f"{name:55} {value:8.3f}   target {target}   {'met' if value >= target else 'MISSED'}")
 
     source, target = tensors(2, LARGE)
     copy = 2 * 4 * LARGE / seconds(lambda: target.copy_(source))
@@ -322,7 +322,7 @@ CHECKS: dict[str, Callable[[], object]] = {
     "sanitizer": check_sanitizer,
     "watched": lambda: check_steps(2, LOOKED_AT) + check_pairs(LOOKED_AT),
 }
-"""What `--only` may ask for; "watched" is what compute-sanitizer runs."""
+"""The choices of `--only`; "watched" is run under compute-sanitizer."""
 
 
 def main() -> None:

@@ -1,7 +1,7 @@
-/* What the machine can do at most: the bare memory traffic of each job, with as many threads as the job uses.
+/* The limits of the machine: the bare memory traffic of each job, with as many threads as the job uses.
  *
- * Each function splits its range into blocks that threads take from one counter, so that a thread that was held up does not
- * decide the time. Sizes are 64-bit. No arithmetic here is anything but an excuse to read and write.
+ * Each function splits its range into blocks that threads take from one counter, so that a delayed thread does not determine
+ * the time. Sizes are 64-bit. The arithmetic is only there so that reads and writes are not optimized away.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -16,11 +16,11 @@ enum { BLOCK = 1 << 16, MAX_THREADS = 256, LINE = 64 }; /* block: elements */
 typedef struct job job;
 struct job {
     void (*block)(job *j, int64_t begin, int64_t end);
-    int64_t n, first; /* blocks begin at first + k BLOCK; what lies before belongs to block 0 */
+    int64_t n, first; /* blocks begin at first + k BLOCK; elements before `first` belong to block 0 */
     uint64_t pattern;
     void *out0, *out1, *out2, *out3;
     const void *in;
-    _Atomic uint32_t seen; /* what reading comes to, so that it is not left out */
+    _Atomic uint32_t seen; /* uses the values read, so that reading is not optimized away */
     _Atomic int64_t next;
 };
 
@@ -96,7 +96,7 @@ __attribute__((target("avx2"))) static void stream_block_avx2(job *j, int64_t be
 }
 #endif
 
-/* Name of the stores that limit_fill_streaming uses: "avx512", "avx2", or "plain" where it knows none. */
+/* Name of the stores that limit_fill_streaming uses: "avx512", "avx2", or "plain" if there are no streaming stores. */
 const char *limit_streaming_stores(void)
 {
 #if defined(__x86_64__)
@@ -177,8 +177,8 @@ void limit_adam_streams(uint32_t *param, const uint32_t *grad, uint32_t *mean, u
     run(&j, threads);
 }
 
-/* ---- the streams of clip-by-norm, SGD with momentum, average and zeroed gradients: reads grad; then reads param, grad, buffer and
-   average, writes all in place. */
+/* ---- the streams of clip-by-norm, SGD with momentum, average and zeroed gradients: reads grad; then reads param, grad, buffer
+   and average, writes all in place. */
 
 static void read_block(job *j, int64_t begin, int64_t end)
 {

@@ -24,13 +24,13 @@ Array = NDArray[Any]
 
 
 def compiler() -> list[str] | None:
-    """The C compiler's command line, or None where there is none."""
+    """The C compiler's command line, or None if there is no compiler."""
     command = shlex.split(os.environ.get("CC", "cc"))
     return command if command and shutil.which(command[0]) else None
 
 
 def library_file(command: list[str]) -> Path:
-    """Where the compiled kernels belong; the name changes with the source, the flags and the machine."""
+    """The path of the compiled kernels; the name depends on the source, the flags and the machine."""
     key = hashlib.sha256(SOURCE.read_bytes() + repr((command, FLAGS, os.uname().machine)).encode()).hexdigest()[:16]
     folder = SOURCE.parent.parent / "build" / "bench"
     try:
@@ -42,7 +42,7 @@ def library_file(command: list[str]) -> Path:
 
 @functools.cache
 def library() -> ctypes.CDLL:
-    """The kernels, compiled if need be."""
+    """The kernels, compiled if necessary."""
     command = compiler()
     if command is None:
         raise RuntimeError("bench: limits.c needs a C compiler; install one or set CC")
@@ -71,10 +71,10 @@ def streaming_stores() -> str:
 
 
 def words_of(*arrays: Array) -> int:
-    """The size in 8-byte words that arrays have in common; refuses what the kernels could not take."""
+    """The common size of arrays in 8-byte words; raises for arrays that the kernels cannot handle."""
     sizes = {array.nbytes for array in arrays}
     if len(sizes) != 1 or not all(array.flags.c_contiguous for array in arrays):
-        raise ValueError("limits: arrays must be C-contiguous and equally large")
+        raise ValueError("limits: arrays must be C-contiguous and of equal size")
     if arrays[0].nbytes % 8:
         raise ValueError("limits: arrays must be a whole number of 8-byte words")
     return arrays[0].nbytes // 8
@@ -91,7 +91,7 @@ def fill(out: Array, value: float, threads: int) -> None:
 
 
 def fill_streaming(out: Array, value: float, threads: int) -> None:
-    """Stores past the caches, the widest that the CPU has."""
+    """Streaming stores, the widest that the CPU has."""
     library().limit_fill_streaming(out.ctypes.data, words_of(out), pattern_of(value, out.dtype), threads)
 
 
@@ -101,17 +101,17 @@ def copy(out: Array, source: Array, threads: int) -> None:
 
 
 def sgd_streams(param: Array, grad: Array, buffer: Array, threads: int) -> None:
-    """Three reads, all but the gradient written back in place; the result means nothing."""
+    """Three reads, all except the gradient written back in place; the result is meaningless."""
     _streams("sgd", threads, param, grad, buffer)
 
 
 def adam_streams(param: Array, grad: Array, mean: Array, square: Array, threads: int) -> None:
-    """Four reads, all but the gradient written back in place; the result means nothing."""
+    """Four reads, all except the gradient written back in place; the result is meaningless."""
     _streams("adam", threads, param, grad, mean, square)
 
 
 def pipeline_streams(param: Array, grad: Array, buffer: Array, average: Array, threads: int) -> None:
-    """The gradient read once, then four reads, all written back in place; the result means nothing."""
+    """The gradient read once, then four reads, all written back in place; the result is meaningless."""
     _streams("pipeline", threads, param, grad, buffer, average)
 
 

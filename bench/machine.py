@@ -1,4 +1,4 @@
-"""Where the numbers come from: CPU, cores, caches, versions."""
+"""The description of the machine: CPU, cores, caches, versions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ VERSIONS = ("numpy", "numba", "torch", "optax", "jax", "pytest-benchmark")
 
 
 def cpu() -> str:
-    """The name that the CPU gives itself."""
+    """The CPU's model name."""
     try:
         text = Path("/proc/cpuinfo").read_text()
     except OSError:
@@ -40,7 +40,7 @@ def caches() -> dict[str, str]:
 
 
 def memory() -> str:
-    """How much of it there is."""
+    """The size of the memory."""
     try:
         return f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB"
     except (AttributeError, ValueError, OSError):
@@ -48,7 +48,7 @@ def memory() -> str:
 
 
 def versions() -> dict[str, str]:
-    """Of what takes part, as far as it is installed."""
+    """The versions of the packages involved, if installed."""
     found = {"lrkern": lk.info()["version"]}
     for name in VERSIONS:
         try:
@@ -59,7 +59,7 @@ def versions() -> dict[str, str]:
 
 
 def describe() -> dict[str, Any]:
-    """All of it, as JSON's types."""
+    """The whole description, in JSON types."""
     info = lk.info()
     return {
         "cpu": cpu(),

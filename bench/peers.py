@@ -1,4 +1,4 @@
-"""Optional peers: Numba, torch, optax. Each is used where it is installed and named where it is not."""
+"""Optional peers: Numba, torch, optax. Each is used if it is installed, and reported if it is not."""
 
 from __future__ import annotations
 
@@ -78,16 +78,16 @@ TORCH = {"cosine": _cosine_annealing, "linear": _linear, "exponential": _exponen
 
 
 class TorchSteps:
-    """torch's way to a schedule: step the scheduler, ask it for its rate."""
+    """A schedule in torch: step the scheduler, read its rate."""
 
     def __init__(self, curve: str, n: int, a: float, steps: int) -> None:
         self.curve, self.n, self.a, self.steps = curve, n, a, steps
 
     def prepare(self) -> None:
-        """A fresh optimizer and scheduler."""
+        """Make a new optimizer and scheduler."""
         torch = module("torch")
         self.optimizer = torch.optim.SGD([torch.zeros(1)], lr=self.a)
-        self.optimizer.step()  # torch warns when a scheduler goes first
+        self.optimizer.step()  # torch warns if the scheduler steps first
         self.scheduler = TORCH[self.curve](self.optimizer, self.n, self.a)
 
     def run(self) -> list[float]:
@@ -154,7 +154,7 @@ def torch_adamw(params: list[Floats], grads: list[Floats], *, fused: bool, lr: f
 def torch_sequence(
     param: Floats, grad: Floats, average: Floats, lr: float, momentum: float, decay: float
 ) -> Callable[[], None]:
-    """What one writes with torch for: unscale and check, clip by norm, SGD, average of the parameters, zero_grad."""
+    """The same in torch: unscale and check, clip by norm, SGD, average of the parameters, zero_grad."""
     torch = module("torch")
     optimizer = torch_sgd([param], [grad], fused=True, lr=lr, momentum=momentum)
     tensors = optimizer.param_groups[0]["params"]

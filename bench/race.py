@@ -1,8 +1,8 @@
 """Side-by-side timing: contestants take turns within each round, and medians are compared.
 
 A `Race` has one subject (lrkern) and rivals (limits of the machine, peers). A round runs every rival once, then the
-subject once, so whatever disturbs the machine disturbs all of them alike. `Race.rivals_turn` is one round without the
-subject: what pytest-benchmark calls as the set-up of each of its rounds.
+subject once, so that disturbances affect all of them alike. `Race.rivals_turn` is one round without the subject;
+pytest-benchmark calls it as the set-up of each of its rounds.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, Self
 
 @dataclass
 class Contestant:
-    """Something that is timed. `units`: how many steps, elements or calls one run does. `run` may return a result."""
+    """Something to time. `units`: the number of steps, elements or calls per run. `run` may return a result."""
 
     name: str
     run: Callable[[], object]
@@ -26,7 +26,7 @@ class Contestant:
     times: list[float] = field(default_factory=list)  # seconds per run
 
     def ready(self) -> None:
-        """Do what is not timed."""
+        """Run the untimed preparation."""
         if self.prepare is not None:
             self.prepare()
 
@@ -40,7 +40,7 @@ class Contestant:
 
 @dataclass
 class Race:
-    """Contestants for one line of the table. `check` raises where a result is wrong, before anything is timed."""
+    """The contestants of one row. `check` raises if a result is wrong, before anything is timed."""
 
     subject: Contestant
     rivals: list[Contestant]
@@ -48,7 +48,7 @@ class Race:
     check: Callable[[], object]
 
     def warm_up(self) -> None:
-        """Check the results, then let everyone run once: compiles, faults pages in, wakes threads."""
+        """Check the results, then run every contestant once: compiles, faults pages in, wakes threads."""
         self.check()
         for contestant in (*self.rivals, self.subject):
             contestant.ready()
@@ -56,7 +56,7 @@ class Race:
         gc.collect()
 
     def rivals_turn(self) -> None:
-        """One round up to the subject."""
+        """The rivals' part of a round."""
         for rival in self.rivals:
             rival.turn()
         self.subject.ready()
@@ -71,7 +71,7 @@ class Race:
 
 
 def spread(times: list[float]) -> float:
-    """Distance of the quartiles as a part of the median: how noisy a measurement was."""
+    """The interquartile range divided by the median: a measure of noise."""
     if len(times) < 2:
         return 0.0
     low, middle, high = quantiles(times, n=4, method="inclusive")
@@ -80,7 +80,7 @@ def spread(times: list[float]) -> float:
 
 @dataclass(frozen=True)
 class Result:
-    """A line of the table, as it goes to JSON and comes back. Times: medians, in seconds per unit."""
+    """The result of a row, as stored in JSON. Times are medians, in seconds per unit."""
 
     row: str
     case: str
@@ -88,11 +88,11 @@ class Result:
     spread: float = 0.0
     rivals: dict[str, float] = field(default_factory=dict)
     rival_spreads: dict[str, float] = field(default_factory=dict)
-    value: float | None = None  # of a row that measures no time
+    value: float | None = None  # for rows that are not timed
 
     @classmethod
     def of(cls, row: str, case: str, race: Race, times: list[float]) -> Self:
-        """The result of a race, with the subject's times from whoever took them."""
+        """The result of a race, with the subject's times as measured by the caller."""
         return cls(
             row,
             case,
@@ -103,7 +103,7 @@ class Result:
         )
 
     def ratio(self, rival: str) -> float:
-        """How many times faster than a rival; against a limit of the machine: the part of it that was reached."""
+        """The speedup over a rival; for a limit of the machine, the fraction of it that was reached."""
         assert self.time is not None
         return self.rivals[rival] / self.time
 
@@ -113,7 +113,7 @@ class Result:
 
 
 def repeated(function: Callable[[], object], times: int) -> Callable[[], None]:
-    """A function that calls another one `times` times: for jobs too short to be timed alone."""
+    """A function that calls another one `times` times, for jobs too short to time individually."""
 
     def run() -> None:
         for _ in range(times):

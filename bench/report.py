@@ -6,12 +6,12 @@ import importlib
 from collections.abc import Iterable
 from typing import Any
 
-from bench.bars import LINES, Line
 from bench.curves import CURVES
 from bench.limits import STREAMING
 from bench.race import Result
+from bench.targets import LINES, Line
 
-HEAD = ["what", "worst of", "lrkern", "against", "theirs", "ratio", "bar", "met"]
+HEAD = ["what", "worst of", "lrkern", "against", "theirs", "ratio", "target", "met"]
 CURVE_HEAD = [
     "schedule",
     "fill, ns/step",
@@ -28,14 +28,14 @@ MET = {True: "yes", False: "NO", None: ""}
 
 
 def number(value: float) -> str:
-    """Three digits, without a power of ten."""
+    """A number with three digits, without an exponent."""
     if value == 0 or abs(value) >= 1000:
         return f"{value:,.0f}"
     return f"{value:.3g}"
 
 
 def seconds(value: float) -> str:
-    """A time in the unit that suits it."""
+    """A time in a suitable unit."""
     for unit, scale in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
         if value >= scale:
             return f"{number(value / scale)} {unit}"
@@ -49,8 +49,8 @@ def own(line: Line, result: Result) -> str:
     return f"{seconds(result.time)}/{line.unit}"
 
 
-def bar(line: Line, result: Result) -> str:
-    """What is to be reached."""
+def target(line: Line, result: Result) -> str:
+    """The target."""
     if line.at_least is not None:
         return f">= {line.at_least:,g}x"
     if line.at_most is not None:
@@ -59,7 +59,7 @@ def bar(line: Line, result: Result) -> str:
 
 
 def lines(results: list[Result]) -> list[list[str]]:
-    """The cells of the table, one list per line; lines without results are left out."""
+    """The cells of the table, one list per line; lines without results are omitted."""
     table = []
     for line in LINES:
         result, count = line.worst(results)
@@ -68,13 +68,13 @@ def lines(results: list[Result]) -> list[list[str]]:
         theirs = seconds(result.rivals[line.rival]) if line.rival else ""
         ratio = f"{number(result.ratio(line.rival))}x" if line.rival else ""
         case = f"{result.case} ({count})" if count > 1 else ""
-        cells = [line.label, case, own(line, result), line.rival, theirs, ratio, bar(line, result)]
+        cells = [line.label, case, own(line, result), line.rival, theirs, ratio, target(line, result)]
         table.append([*cells, MET[line.met(result)]])
     return table
 
 
 def curve_lines(results: list[Result]) -> list[list[str]]:
-    """One line per schedule: everything that was measured of it."""
+    """One line per schedule, with everything measured for it."""
     by_key = {(result.row, result.case): result for result in results}
 
     def time(row: str, case: str, scale: float) -> str:
@@ -104,19 +104,19 @@ def curve_lines(results: list[Result]) -> list[list[str]]:
 
 
 def noise(results: list[Result]) -> str:
-    """A sentence on how steady the machine was."""
+    """A sentence about the noise of the measurements."""
     spreads = sorted((result.spread, result) for result in results if result.time is not None)
     if not spreads:
         return ""
     middle, (largest, result) = spreads[len(spreads) // 2][0], spreads[-1]
     return (
-        f"Between the quartiles of its rounds a time of lrkern varied by {middle:.1%} (median of all rows), "
-        f"at most by {largest:.0%} ({result.row}, {result.case})."
+        f"The interquartile range of lrkern's times was {middle:.1%} of the median (median of all rows), "
+        f"at most {largest:.0%} ({result.row}, {result.case})."
     )
 
 
 def describe(machine: dict[str, Any]) -> str:
-    """A sentence on where the numbers come from."""
+    """A sentence that describes the machine."""
     caches = ", ".join(f"{level} {size}" for level, size in machine["caches"].items())
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     return (
@@ -132,7 +132,7 @@ def markdown(head: list[str], table: Iterable[list[str]]) -> str:
 
 
 def plain(head: list[str], table: list[list[str]]) -> str:
-    """A table in columns of spaces."""
+    """A table aligned with spaces."""
     widths = [max(map(len, column)) for column in zip(head, *table, strict=True)]
 
     def row(cells: list[str]) -> str:
@@ -143,7 +143,7 @@ def plain(head: list[str], table: list[list[str]]) -> str:
 
 
 def show(title: str, head: list[str], table: list[list[str]]) -> None:
-    """Print a table, with rich where that is installed."""
+    """Print a table, with rich if it is installed."""
     try:
         console, box = importlib.import_module("rich.console"), importlib.import_module("rich.box")
         tables = importlib.import_module("rich.table")
@@ -157,5 +157,5 @@ def show(title: str, head: list[str], table: list[list[str]]) -> None:
         style = {"yes": "green", "NO": "bold red"}.get(cells[-1], "")
         grid.add_row(*cells[:-1], f"[{style}]{cells[-1]}[/]" if style else cells[-1])
     screen = console.Console()
-    screen.width = max(screen.width, console.Console(width=1000).measure(grid).maximum)  # no cell may be cut
+    screen.width = max(screen.width, console.Console(width=1000).measure(grid).maximum)  # cells must not be truncated
     screen.print(grid)

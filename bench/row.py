@@ -1,4 +1,4 @@
-"""What a row of the benchmark is."""
+"""The rows of the benchmark: timed races and other facts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Fact:
-    """Something that is measured, but not by timing a call. Once per case."""
+    """A quantity that is not the time of a call, measured once per case."""
 
     name: str
     cases: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""The machine's limits by themselves, next to NumPy's way to do the same."""
+"""The machine's limits, compared with NumPy's functions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ VALUE = 0.3
 
 
 def race_fill(case: str, sizes: Sizes) -> Race:
-    """A constant into an array that does not fit in the caches: streaming stores, ordinary ones, NumPy's."""
+    """Fill an array larger than the caches with a constant: streaming stores, ordinary stores, NumPy."""
     out, threads = buffers.output(sizes.fill), lk.get_threads()
 
     def check() -> None:
@@ -39,7 +39,7 @@ def race_fill(case: str, sizes: Sizes) -> Race:
 
 
 def race_copy(case: str, sizes: Sizes) -> Race:
-    """One array into another."""
+    """Copy an array."""
     n, threads = sizes.fill // 2, lk.get_threads()
     both = buffers.output(2 * n)
     out, source = both[:n], both[n:]

@@ -20,7 +20,7 @@ C = "C kernels"
 
 
 def race_table(case: str, sizes: Sizes) -> Race:
-    """`Schedule.table` into an existing array, by either backend."""
+    """`Schedule.table` into an existing array, with either backend."""
     n = sizes.fill
     schedule, out = BY_NAME[case].build(n, 0.1), buffers.output(n)
 
@@ -35,7 +35,7 @@ def race_table(case: str, sizes: Sizes) -> Race:
 
 
 def race_step(case: str, sizes: Sizes) -> Race:
-    """A step of one large tensor, by either backend."""
+    """A step of one large tensor, with either backend."""
 
     def build(backend: str, n: int) -> tuple[Any, NDArray[np.float32]]:
         param, grad = values(n, 1), values(n, 2)

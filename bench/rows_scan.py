@@ -23,7 +23,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 
 def noisy_losses(runs: int, steps: int) -> checks.Floats:
-    """Falling, with noise: improvements become rare."""
+    """Falling metrics with noise, so that improvements become rare."""
     out = np.random.default_rng(1).random((runs, steps))
     out += np.linspace(2.0, 0.0, steps)
     return out

@@ -25,7 +25,7 @@ WITH_TWINS = tuple(curve.name for curve in CURVES if curve.loop and curve.array)
 
 
 def race_fill(case: str, sizes: Sizes, dtype: Any = np.float64) -> Race:
-    """Build, compile and fill, against nothing but the stores."""
+    """Build, compile and fill, against the bare stores."""
     n, threads, curve = sizes.fill, lk.get_threads(), BY_NAME[case]
     out = buffers.output(n, dtype)
 
@@ -41,7 +41,7 @@ def race_fill(case: str, sizes: Sizes, dtype: Any = np.float64) -> Race:
 
 
 def race_peers(case: str, sizes: Sizes) -> Race:
-    """The same fill against what one writes without lrkern, each rival at a length that suits it."""
+    """The same fill against hand-written code, each rival at a suitable length."""
     n, curve = sizes.fill, BY_NAME[case]
     out = buffers.output(n)
 
@@ -63,7 +63,7 @@ def race_peers(case: str, sizes: Sizes) -> Race:
 
 
 def peers_of(curve: Curve, sizes: Sizes) -> list[tuple[Contestant, int]]:
-    """Everyone who can do this curve, with the ULP of its largest value that each may be off."""
+    """The rivals that have this curve, each with its error bound in ULP of the largest value."""
     long = sizes.fill if curve.name == "cosine" else sizes.numpy
     rivals = [(numpy_rival(curve, long), checks.NAIVE_ULP), (loop_rival(curve, sizes.loop), checks.NAIVE_ULP)]
     if peers.module("numba"):
@@ -116,7 +116,7 @@ def torch_rival(curve: Curve, n: int) -> Contestant:
 
 
 def race_cached(case: str, sizes: Sizes) -> Race:
-    """One schedule's table again and again, where neither memory nor compilation counts."""
+    """One schedule's table, repeatedly, so that neither memory nor compilation matters."""
     n, schedule = sizes.cached, BY_NAME[case].build(sizes.cached, PEAK)
     out = np.full(n, PEAK)
 
@@ -136,7 +136,7 @@ def race_cached(case: str, sizes: Sizes) -> Race:
 
 
 def race_scalar(case: str, sizes: Sizes) -> Race:
-    """s(t) for one Python integer at a time, in no order; the loop around the calls is included."""
+    """s(t) for one Python integer at a time, in random order, with the loop around the calls."""
     n, curve = sizes.compile_steps, BY_NAME[case]
     schedule, rivals = curve.build(n, PEAK), []
     array = np.random.default_rng(2).integers(0, n, sizes.calls)
@@ -164,7 +164,7 @@ def race_scalar(case: str, sizes: Sizes) -> Race:
 
 
 def race_lookup(case: str, sizes: Sizes) -> Race:
-    """s(steps) for an array of steps in no order."""
+    """s(steps) for an array of steps in random order."""
     n, curve = sizes.fill, BY_NAME[case]
     schedule = curve.build(n, PEAK)
     steps = np.random.default_rng(3).integers(0, n, sizes.lookups)
@@ -184,7 +184,7 @@ def race_lookup(case: str, sizes: Sizes) -> Race:
 
 
 def race_compile(case: str, sizes: Sizes) -> Race:
-    """Build a schedule and its plan, each time with other numbers, so that nothing can be remembered."""
+    """Build a schedule and its plan, each time with other numbers, so that nothing can be cached."""
     n, curve, fresh = sizes.compile_steps, BY_NAME[case], itertools.count(1)
     peaks: list[float] = []
 
@@ -213,7 +213,7 @@ def grid_parameters(sizes: Sizes) -> tuple[NDArray[np.float64], NDArray[np.int64
 
 
 def grid_of(case: str, sizes: Sizes) -> list[Any]:
-    """As many different schedules: warm-up cosines, or every entry of the table in turn."""
+    """Distinct schedules: warm-up cosines, or every entry of the table in turn."""
     n = sizes.grid_steps
     peaks, warmups = grid_parameters(sizes)
     if case == "warmup":
@@ -231,7 +231,7 @@ def broadcast(sizes: Sizes) -> NDArray[np.float64]:
 
 
 def race_grid(case: str, sizes: Sizes) -> Race:
-    """`lk.tables` of fresh schedules, against the same bytes as a fill and against NumPy's broadcasting."""
+    """`lk.tables` of new schedules, against a fill of the same size and against NumPy's broadcasting."""
     shape, threads = (sizes.schedules, sizes.grid_steps), lk.get_threads()
     size = shape[0] * shape[1]
     flat = buffers.output(size)
@@ -259,7 +259,7 @@ def race_grid(case: str, sizes: Sizes) -> Race:
 
 
 def grid_of_one(schedule: Any) -> Any:
-    """The same schedule, built anew from its text."""
+    """The same schedule, rebuilt from its text."""
     return lk.parse(repr(schedule))
 
 
@@ -267,7 +267,7 @@ def grid_of_one(schedule: Any) -> Any:
 
 
 def race_noise(case: str, sizes: Sizes) -> Race:
-    """Seeded noise by itself, against NumPy's generator, which goes on from its last number instead of starting anywhere."""
+    """Seeded noise alone, against NumPy's generator, which is sequential instead of random-access."""
     n, generator = sizes.numpy, np.random.default_rng(5)
     out = buffers.output(n)
     noise = lk.noise(PEAK, case)

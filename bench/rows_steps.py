@@ -30,7 +30,7 @@ def values(n: int, seed: int) -> Floats:
 
 
 def check_step(sizes: Sizes, param: Floats, grad: Floats, buffer: Floats, step: Callable[[], object]) -> None:
-    """`step` changes every part of the arrays exactly as the formula says."""
+    """Check that `step` changes every part of the arrays exactly as the formula says."""
     n, width = param.size, min(param.size, 10_000)
     for begin in (0, (n - width) // 2, n - width):
         part = slice(begin, begin + width)
@@ -74,7 +74,7 @@ def race_large(case: str, sizes: Sizes) -> Race:
     """One tensor far larger than the caches, against the memory traffic of the step."""
     n, threads = sizes.elements, lk.get_threads()
     param, grad, buffer = (values(n, seed) for seed in (1, 2, 3))
-    ghosts = param.copy(), grad.copy(), buffer.copy()  # the limit leaves no numbers behind
+    ghosts = param.copy(), grad.copy(), buffer.copy()  # the limit overwrites the data
 
     def step() -> None:
         lk.sgd_step(param, grad, buffer, lr=LR, momentum=MOMENTUM)
@@ -84,7 +84,7 @@ def race_large(case: str, sizes: Sizes) -> Race:
 
 
 def race_large_peers(case: str, sizes: Sizes) -> Race:
-    """The same against what one writes without lrkern, on the same arrays."""
+    """The same against hand-written code, on the same arrays."""
     n = sizes.elements
     param, grad, buffer = (values(n, seed) for seed in (1, 2, 3))
 
@@ -104,7 +104,7 @@ def race_large_peers(case: str, sizes: Sizes) -> Race:
 
 
 def torch_rivals(params: list[Floats], grads: list[Floats], units: float, repeats: int = 1) -> list[Contestant]:
-    """torch's fused SGD and its foreach one, on the same arrays, with buffers of their own; none without torch."""
+    """torch's fused and foreach SGD, on the same arrays, with their own buffers; empty without torch."""
     if not peers.module("torch"):
         return []
     peers.set_threads(lk.get_threads())
@@ -118,7 +118,7 @@ def torch_rivals(params: list[Floats], grads: list[Floats], units: float, repeat
 
 
 def check_twin(build: Callable[[int], tuple[Any, list[NDArray[Any]]]]) -> None:
-    """build(n) makes an optimizer with bound gradients, and its arrays: every ISA steps them alike, and moves them."""
+    """Check an optimizer, built with its arrays by build(n): all ISAs must give the same bits, and change them."""
     outcomes = set()
     for isa in lk.isas():
         optimizer, arrays = build(10_007)
@@ -176,7 +176,7 @@ def race_pipeline(case: str, sizes: Sizes) -> Race:
 
 
 def race_split(case: str, sizes: Sizes) -> Race:
-    """bfloat16 parameters that keep 16 more bits, bfloat16 gradients and momentum: against the float32 step."""
+    """bfloat16 parameters with 16 extra bits, bfloat16 gradients and momentum, against the float32 step."""
     n = sizes.elements
 
     def build(n: int) -> tuple[Any, list[NDArray[Any]]]:
@@ -195,7 +195,7 @@ def race_split(case: str, sizes: Sizes) -> Race:
 
 
 def resnet_like() -> list[int]:
-    """Sizes of 161 tensors, about a million elements in all: many small vectors, a few large matrices."""
+    """Sizes of 161 tensors, about a million elements in total: many small vectors, a few large matrices."""
     vectors = [16 << (i % 4) for i in range(107)]
     matrices = [1024 << (i % 5) for i in range(53)]
     return [*vectors, *matrices, 500_000]

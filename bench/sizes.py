@@ -1,4 +1,4 @@
-"""How much each row does: `FULL` for the numbers, `QUICK` to see that everything runs."""
+"""The sizes of the rows: `FULL` for measurements, `QUICK` to see that everything runs."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class Sizes:
     loop: int  # steps for naive Python loops
     torch: int  # steps of a torch scheduler
     cached: int  # steps of a table that fits in the caches
-    schedules: int  # a grid of so many schedules ...
-    grid_steps: int  # ... of so many steps
+    schedules: int  # schedules of a grid ...
+    grid_steps: int  # ... and its steps
     lookups: int  # steps in an array given to s(steps)
     calls: int  # calls of s(t)
     compiles: int  # schedules compiled in one round
@@ -25,9 +25,9 @@ class Sizes:
     loop_elements: int  # parameters for the naive Python loop
     repeats: int  # runs of a short job in one round
     imports: int  # processes that import the package
-    points: int  # steps at which one case is compared with its exact twin
+    points: int  # steps at which one case is compared with the oracle
     rounds: int
-    slow_rounds: int  # rounds with rivals that take long
+    slow_rounds: int  # rounds with slow rivals
 
 
 FULL = Sizes(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,11 @@ def read(path: Path) -> tuple[list[Result], dict[str, Any]]:
 
 
 def markdown(results: list[Result], machine: dict[str, Any]) -> str:
-    """Both tables and where they come from."""
+    """Both tables, and the description of the machine."""
     return "\n\n".join(
         [
             report.markdown(report.HEAD, report.lines(results)),
-            f"{report.describe(machine)} {report.noise(results)}",
+            textwrap.fill(f"{report.describe(machine)} {report.noise(results)}", 128, break_on_hyphens=False),
             report.markdown(report.CURVE_HEAD, report.curve_lines(results)),
         ]
     )

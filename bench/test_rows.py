@@ -1,4 +1,4 @@
-"""Every row as a benchmark: checked, warmed up, then timed by pytest-benchmark, its rivals taking turns with it."""
+"""Every row as a benchmark: checked, warmed up, then timed by pytest-benchmark, alternating with its rivals."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from lrkern import optimizers, recipes, schedules
 from lrkern import pictures as _pictures  # noqa: F401  # fills in the hooks of schedules
 from lrkern.optimizers import Optimizer as Optimizer
 
-# From each module itself: type checkers do not follow a star to another one.
+# From each module itself: type checkers do not follow a star import through another one.
 from lrkern.optimizers.adam import *  # noqa: F403
 from lrkern.optimizers.layerwise import *  # noqa: F403
 from lrkern.optimizers.momentum import *  # noqa: F403
@@ -65,7 +65,7 @@ __all__ += recipes.__all__
 __all__ += schedules.__all__
 
 
-# Imported when first asked for: most programs never do.
+# Imported on first use: most programs never need them.
 _LATER = {
     **dict.fromkeys(("Comparison", "compare"), "schedules.comparison"),
     **dict.fromkeys(("Diff", "diff"), "schedules.diff"),
@@ -77,7 +77,7 @@ _LATER = {
 
 
 def __dir__() -> list[str]:
-    """The public names, those that are imported later included."""
+    """The public names, including those imported on first use."""
     return sorted([*__all__, "dialects", *(name for name in ("cuda", "numba") if name in globals())])
 
 

@@ -1,8 +1,8 @@
-"""Argument checks shared by the whole package: one wording, and cheap where the argument is right.
+"""Argument checks shared by the whole package: one wording, and cheap for valid arguments.
 
 Each check returns the argument in its plain form (`float`, `int`, ...) or raises an error that names the function, the
-argument, what was expected and what came: TypeError for a wrong kind of thing, ValueError for a wrong value. `where` is
-the name of the function as the user wrote it, `name` that of the argument:
+argument, what was expected and what was passed: TypeError for a wrong type, ValueError for a wrong value. `where` is
+the name of the function that the user called, `name` that of the argument:
 
     >>> real("cosine", "start", 1)
     1.0
@@ -32,19 +32,19 @@ _REAL_TYPES = (int, np.floating, np.integer, Real)
 
 
 def cut(text: str, most: int = 60) -> str:
-    """A text short enough for an error message."""
+    """A string shortened for an error message."""
     return text if len(text) <= most else text[: most - 3] + "..."
 
 
 def is_array(value: object) -> bool:
-    """Whether this is an array of NumPy, whatever it says of its class."""
+    """Whether this is a NumPy array, whatever its `__class__` claims."""
     return issubclass(type(value), np.ndarray)
 
 
 def plain(value: Any) -> Any:
-    """An array of NumPy as one of the base class, on the same memory: a subclass may say of itself what its memory is not.
+    """A NumPy array as one of the base class, on the same memory: a subclass may misreport shape, dtype or flags.
 
-    Other things come back as they are; so do masked arrays, which nothing here takes.
+    Other objects are returned unchanged, and so are masked arrays, which no function accepts.
 
     >>> plain(np.zeros(3).view(np.recarray))
     array([0., 0., 0.])
@@ -56,7 +56,7 @@ def plain(value: Any) -> Any:
 
 
 def unmasked(where: str, name: str, value: Any) -> Any:
-    """The same, and an error for masked arrays.
+    """`plain`, with an error for masked arrays.
 
     >>> unmasked("table", "out", np.ma.zeros(3))
     Traceback (most recent call last):
@@ -69,17 +69,17 @@ def unmasked(where: str, name: str, value: Any) -> Any:
 
 
 def describe(value: Any) -> str:
-    """What came, for the end of an error message: `2.5 (float)`, `float32 (10,)`."""
+    """What was passed, for the end of an error message: `2.5 (float)`, `float32 (10,)`."""
     if is_array(value):
         array = np.ndarray.view(value, np.ndarray)
         return f"{array.dtype} {array.shape}"
     if isinstance(value, int) and value.bit_length() > 1000:
-        return f"an integer of {value.bit_length()} bits"  # Python refuses to write long ones out
+        return f"an integer of {value.bit_length()} bits"  # Python refuses to print long ones
     try:
         text = cut(str(value) if isinstance(value, np.generic) else repr(value))
     except RecursionError:  # lists in lists, as a record may hold
         text = "something nested too deeply"
-    except Exception:  # a class of somebody else's
+    except Exception:  # any class may have a broken __repr__
         text = "something that cannot be printed"
     return text if value is None else f"{text} ({type(value).__name__})"
 
@@ -96,7 +96,7 @@ def real(
 ) -> float:
     """A finite number with low <= value <= high and above < value < below, as a float.
 
-    Takes what is a real number in Python or NumPy, but no bool and no array.
+    Accepts real numbers of Python and NumPy, but not bool or arrays.
 
     >>> real("inverse_sqrt", "timescale", 0, above=0)
     Traceback (most recent call last):
@@ -119,9 +119,9 @@ def real(
 
 
 def single(value: Any) -> Any:
-    """The number in an array or tensor of one element, as functions of array libraries return them; else the value itself.
+    """The number in an array or tensor of one element, such as array libraries return; else the value itself.
 
-    An array with a mask is none of these.
+    Masked arrays are returned unchanged.
 
     >>> single(np.array([0.5])), single(np.arange(2))
     (0.5, array([0, 1]))
@@ -130,19 +130,19 @@ def single(value: Any) -> Any:
         return value
     try:
         return value.item() if hasattr(value, "item") else np.asarray(value).item()
-    except (TypeError, ValueError, RuntimeError):  # more than one element, or none that is known yet
+    except (TypeError, ValueError, RuntimeError):  # more than one element, or a traced tensor without a value
         return value
 
 
 def _real_message(where: str, name: str, value: object, low: float, high: float, above: float, below: float) -> str:
-    # Of two bounds on a side the tighter one says it all.
+    # Of two bounds on a side only the tighter one is printed.
     bounds = (f"> {above:g}" if above >= low else f">= {low:g}", f"< {below:g}" if below <= high else f"<= {high:g}")
     given = " and ".join(bound for bound in bounds if "inf" not in bound)
     return f"{where}: {name} must be a finite number {given}".rstrip() + f"; got {describe(value)}"
 
 
 def count(where: str, name: str, value: object, low: int = 0, high: int = MAX_COUNT) -> int:
-    """An integer with low <= value <= high (a Python or NumPy integer; no bool, and no float even if whole).
+    """An integer with low <= value <= high (a Python or NumPy integer; not a bool, and not a float even if integral).
 
     >>> count("step_decay", "every", 0, low=1)
     Traceback (most recent call last):
@@ -161,7 +161,7 @@ def count(where: str, name: str, value: object, low: int = 0, high: int = MAX_CO
 
 
 def _count_message(where: str, name: str, value: object, low: int, high: int) -> str:
-    # The common upper bound is worth a word only to whoever meets it.
+    # The common upper bound is mentioned only if it is exceeded.
     exceeds = isinstance(value, int | np.integer) and int(value) > high
     if high != MAX_COUNT or exceeds:
         most = f"2**{high.bit_length() - 1}" if high > 2**32 and high.bit_count() == 1 else str(high)
@@ -173,7 +173,7 @@ def _count_message(where: str, name: str, value: object, low: int, high: int) ->
 
 
 def flag(where: str, name: str, value: object) -> bool:
-    """True or False (Python's or NumPy's), nothing that merely counts as such."""
+    """True or False (Python's or NumPy's); other truthy or falsy values are rejected."""
     if value is True or value is False:
         return value
     if isinstance(value, np.bool_):
@@ -201,7 +201,7 @@ def choice(where: str, name: str, value: object, choices: Sequence[str]) -> str:
 
 
 def _fixed(where: str, name: str, values: Any) -> Any:
-    """A copy of an array, which nobody can change any more; other things as they are."""
+    """A private copy of an array, so that its checked values cannot change; other objects unchanged."""
     if not is_array(values):
         return values
     with _core.hold(where, name, values):
@@ -209,7 +209,7 @@ def _fixed(where: str, name: str, values: Any) -> Any:
 
 
 def _items(where: str, name: str, values: Any, kind: str, least: int) -> list[Any]:
-    """The items of a sequence or of a 1-D array, `least` at least."""
+    """The items of a sequence or 1-D array, at least `least` of them."""
     is_sequence = isinstance(values, Sequence) and not isinstance(values, str | bytes)
     if not is_sequence and not (is_array(values) and values.ndim == 1):
         raise TypeError(f"{where}: {name} must be a sequence of {kind}; got {describe(values)}")
@@ -220,7 +220,7 @@ def _items(where: str, name: str, values: Any, kind: str, least: int) -> list[An
 
 
 def reals(where: str, name: str, values: Any, least: int = 0) -> tuple[float, ...]:
-    """A sequence or 1-D array of finite numbers, `least` long at least.
+    """A sequence or 1-D array of at least `least` finite numbers.
 
     >>> reals("piecewise", "values", [1, float("nan")])
     Traceback (most recent call last):
@@ -229,7 +229,7 @@ def reals(where: str, name: str, values: Any, least: int = 0) -> tuple[float, ..
     """
     values = _fixed(where, name, values)
     items = _items(where, name, values, "numbers", least)
-    # Plain numbers, as nearly all are, need no look at each one; whatever else there is goes the long way.
+    # Fast path for plain numbers, the usual case; anything else is checked item by item.
     simple = values.tolist() if is_array(values) else items
     if set(map(type, simple)) <= {float, int}:
         try:
@@ -258,7 +258,7 @@ def counts(where: str, name: str, values: object, *, ordered: bool = True) -> tu
 
 
 def times(where: str, name: str, values: object) -> tuple[float, ...]:
-    """A sequence or 1-D array of steps, whole or between two, that do not decrease: ints where they are whole.
+    """A sequence or 1-D array of non-decreasing steps, integral or fractional: ints where they are integral.
 
     >>> times("join", "boundaries", [2.0, 47.5])
     (2, 47.5)
@@ -267,7 +267,7 @@ def times(where: str, name: str, values: object) -> tuple[float, ...]:
     for i, item in enumerate(_items(where, name, _fixed(where, name, values), "numbers", 0)):
         time = real(where, f"{name}[{i}]", item, low=0.0, high=MAX_COUNT)
         if time != item:
-            raise ValueError(f"{where}: {name}[{i}] must be a float64, exactly; got {describe(item)}")
+            raise ValueError(f"{where}: {name}[{i}] must be exactly representable as float64; got {describe(item)}")
         result.append(int(time) if time == int(time) else time)
     for before, after in pairwise(result):
         if after < before:
@@ -276,7 +276,7 @@ def times(where: str, name: str, values: object) -> tuple[float, ...]:
 
 
 def counts_for(where: str, name: str, values: object, of: str, n: int) -> tuple[int, ...]:
-    """One count for all of n things, or a sequence with one for each: n counts. `of` names the things.
+    """One count for all of n items, or a sequence with one for each: n counts. `of` names the items.
 
     >>> counts_for("cooldowns", "steps", 10, "at", 3)
     (10, 10, 10)
@@ -293,7 +293,7 @@ def counts_for(where: str, name: str, values: object, of: str, n: int) -> tuple[
     return result
 
 
-# NumPy's letters: dtype.name takes longer than a short table.
+# NumPy's type characters: faster than dtype.name.
 _CHARS = {"float32": "f", "float64": "d"}
 
 
@@ -304,7 +304,7 @@ def output(
     shape: tuple[int, ...],
     dtypes: Sequence[str] = ("float32", "float64"),
 ) -> np.ndarray[Any, Any]:
-    """An array to be filled, as `plain` has it: C-contiguous, writable, native, of this shape and one of these dtypes.
+    """An array to fill, as `plain` returns it: C-contiguous, writable, native, of this shape and one of these dtypes.
 
     >>> output("table", "out", np.zeros(10, "f4"), (10,), ["float64"])
     Traceback (most recent call last):
@@ -337,7 +337,7 @@ def table_output(where: str, shape: tuple[int, ...], dtype: Any, out: Any) -> ND
     if dtype is not None:
         try:
             wanted = np.dtype(dtype)
-        except Exception:  # NumPy's own, of many kinds, about what is no dtype
+        except Exception:  # NumPy raises several types for an invalid dtype
             wanted = np.dtype(object)
         if wanted.name not in names or not wanted.isnative:
             raise TypeError(f"{where}: dtype must be float64 or float32; got {describe(dtype)}")
@@ -347,11 +347,11 @@ def table_output(where: str, shape: tuple[int, ...], dtype: Any, out: Any) -> ND
     try:
         return np.empty(shape, names[0])
     except (MemoryError, ValueError):
-        raise MemoryError(f"{where}: an array of shape {shape} does not fit into memory") from None
+        raise MemoryError(f"{where}: an array of shape {shape} does not fit in memory") from None
 
 
 def _number(where: str, name: str, value: Any, low: float, high: float, below: float) -> float:
-    """What `_core.Range` does with anything but a float within its range."""
+    """What `_core.Range` calls for anything except a float within its range."""
     return real(where, name, single(value), low=low, high=high, below=below)
 
 

@@ -3,11 +3,11 @@
 from importlib import import_module
 from types import ModuleType
 
-_DISTRIBUTIONS = {"sklearn": "scikit-learn"}  # what to install where it is not named like the module
+_DISTRIBUTIONS = {"sklearn": "scikit-learn"}  # packages whose name differs from the module's
 
 
 def require(module: str, *, install: str, what: str) -> ModuleType:
-    """Import and return `module`; where its package is missing, say what pip has to install.
+    """Import and return `module`; if its package is missing, the error says what to install.
 
     >>> require("math", install="'lrkern[plot]'", what="this example").pi
     3.141592653589793
@@ -21,13 +21,13 @@ def require(module: str, *, install: str, what: str) -> ModuleType:
     except ModuleNotFoundError as error:
         package = module.partition(".")[0]
         if error.name is None or error.name.partition(".")[0] != package:
-            raise  # the package is there, something it needs is not
+            raise  # the package is installed, but one of its dependencies is missing
         name = _DISTRIBUTIONS.get(package, package)
         raise ImportError(f"{what} needs {name}: pip install {install}", name=package) from None
 
 
 def installed(package: str) -> str | None:
-    """The version of a package that is installed, or None; it is not imported for that.
+    """The version of an installed package, without importing it, or None.
 
     >>> installed("no-such-package") is None
     True

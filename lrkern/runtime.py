@@ -1,4 +1,4 @@
-"""What runs the kernels: the instruction set in use and the number of threads."""
+"""The instruction set in use, the number of threads, and information about this build."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __version__ = "0.1.0"
 
 
 def isas() -> tuple[str, ...]:
-    """Names of the instruction sets that this build has and this machine can run, narrowest first.
+    """The instruction sets that this build has and this machine supports, narrowest first.
 
     >>> import lrkern as lk
     >>> lk.isas()[0]
@@ -28,7 +28,7 @@ def isas() -> tuple[str, ...]:
 
 
 def use_isa(name: str) -> AbstractContextManager[None]:
-    """Run the kernels of one instruction set within a `with` block, for the whole process; results have the same bits.
+    """Use the kernels of one instruction set within a `with` block, for the whole process. Results are bit-identical.
 
     The default is the widest; the environment variable LRKERN_ISA sets another at import.
 
@@ -51,7 +51,7 @@ def _using(name: str) -> Iterator[None]:
 
 
 def set_threads(n: int) -> None:
-    """Let a job use up to `n` threads, the caller included; small jobs use one anyway. Results have the same bits.
+    """Use up to `n` threads per job, the caller included; small jobs use one anyway. Results are bit-identical.
 
     The default is LRKERN_NUM_THREADS, else OMP_NUM_THREADS, else the CPUs that this process may run on.
 
@@ -62,7 +62,7 @@ def set_threads(n: int) -> None:
 
 
 def get_threads() -> int:
-    """Number of threads that a job may use."""
+    """The number of threads that a job may use."""
     n: int = _core.get_threads()
     return n
 
@@ -79,10 +79,10 @@ def get_include() -> str:
 
 
 def info() -> dict[str, Any]:
-    """Versions, instruction sets, threads, backends: what a bug report should contain.
+    """Versions, instruction sets, threads and backends, for bug reports.
 
-    `backends` has a pair (usable, about) for each: `about` is what it runs on, or why it cannot be used here and what would
-    help. Those that can be used are imported for that.
+    `backends` has a pair (usable, about) for each: `about` is its version, or why it cannot be used here and how to fix it.
+    Usable backends are imported by the call.
 
     >>> import lrkern as lk
     >>> sorted(lk.info())

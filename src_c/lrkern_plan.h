@@ -1,9 +1,9 @@
-/* The value of a plan at one step, inline: for a loop of your own that asks for a learning rate at each step. The kernels use
- * this very text, so the bits are those of lrk_fill.
+/* The value of a plan at one step, inline, for loops of your own that need a learning rate at each step. The kernels use the
+ * same code, so results are bit-identical to lrk_fill.
  *
- * A plan is made by lrk_plan_compile and, as long as it is not freed, only read: any number of threads may use it.
- * Nothing here calls into the library. Where the compiler may not use the machine's fused multiply-add (x86-64 without -mfma), it
- * calls the C library's fma instead: the same bits, more slowly; link with -lm then. */
+ * lrk_plan_compile makes a plan; until it is freed it is only read, so any number of threads may use it.
+ * Nothing here calls into the library. If the compiler may not use the machine's fused multiply-add (x86-64 without -mfma), it
+ * calls the C library's fma instead: bit-identical but slower; then link with -lm. */
 #ifndef LRKERN_PLAN_H
 #define LRKERN_PLAN_H
 
@@ -17,7 +17,7 @@
 extern "C" {
 #endif
 
-/* t, or the step of the plan's first cycle that has the same value. */
+/* t, or the step of the plan's first cycle with the same value. */
 static inline int64_t lrk_plan_reduce(const lrk_plan *plan, int64_t t)
 {
     if (plan->period == 0 || t < plan->tail_start + plan->period)
@@ -37,8 +37,8 @@ static inline int64_t lrk_plan_find(const lrk_plan *plan, int64_t t)
     return base - plan->pieces;
 }
 
-/* Value at a step of the piece; lrkern.h states the formula. No product is added to anything but by fma, so a compiler that
- * contracts sums of products finds none. */
+/* Value at a step of the piece; lrkern.h has the formula. Products are added by explicit fma only, so there is nothing for a
+ * compiler to contract. */
 static inline double lrk_piece_at(const lrk_piece *piece, int64_t t)
 {
     const double *const c = piece->c;
@@ -62,7 +62,7 @@ static inline int lrk_plan_covers(const lrk_plan *plan, int64_t t)
     return t >= 0 && lrk_plan_reduce(plan, t) < plan->end;
 }
 
-/* Value at step t; NaN where the plan does not cover it. */
+/* Value at step t; NaN if the plan does not cover it. */
 static inline double lrk_plan_at(const lrk_plan *plan, int64_t t)
 {
     const int64_t reduced = lrk_plan_reduce(plan, t);

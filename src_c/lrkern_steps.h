@@ -1,7 +1,7 @@
-/* Optimizer steps: one array in one call, or a list of tensors with all that belongs around the rule. docs/steps.md defines the
- * arithmetic; lrkern.h says what is common to the interface (errors, ownership, threads, ABI).
+/* Optimizer steps: of one array per call, or of a list of tensors with gradient clipping, averages and so on. docs/steps.md
+ * defines the arithmetic; lrkern.h describes conventions of the whole interface (errors, ownership, threads, ABI).
  *
- * Rules are known by the names in rules.def: sgd, sgd_momentum, adam, amsgrad, lion, rmsprop, adagrad, lars, lamb. Each has inputs
+ * Rules have the names in rules.def: sgd, sgd_momentum, adam, amsgrad, lion, rmsprop, adagrad, lars, lamb. Each has inputs
  * (its hyper-parameters, as doubles, flags as 0 or 1) and states (arrays like the parameter). */
 #ifndef LRKERN_STEPS_H
 #define LRKERN_STEPS_H
@@ -16,14 +16,14 @@ extern "C" {
 
 /* ---- One array
  *
- * n elements of `param` and of the states are updated, `grad` is read. `updates` is how many updates the arrays have had before
- * this one. Before the first, states hold zeros; the buffer of SGD without zero_start and that of LARS without lr_inside may hold
- * anything. A state may be NULL where that is said.
+ * n elements of `param` and of the states are updated, `grad` is read. `updates` is the number of updates before this one.
+ * Before the first one, states must be zero; the buffer of SGD without zero_start and that of LARS without lr_inside need not
+ * be. A state may be NULL where stated.
  * Returns LRK_OK, LRK_ERROR_OVERLAP, or (LARS and LAMB, which take norms) LRK_ERROR_MEMORY; after an error nothing has been
  * written. */
 
-/* The members of each struct are the rule's inputs, in their order; leave out what is 0. weight_decay joins the gradient, or,
- * where `decoupled` is 1, shrinks the parameter. maximize = 1: go up the gradient. */
+/* The members of each struct are the rule's inputs, in their order; omitted ones are 0. weight_decay is added to the gradient,
+ * or, if `decoupled` is 1, shrinks the parameter. maximize = 1: ascend the gradient. */
 
 typedef struct lrk_sgd_options {
     double lr, weight_decay, decoupled, maximize;
@@ -63,9 +63,9 @@ typedef struct lrk_adagrad_options {
 typedef struct lrk_lars_options {
     double lr, weight_decay, decoupled, maximize;
     double momentum, nesterov, trust, eps;
-    double joint; /* 1: the norm is that of the gradient with the decay in it */
+    double joint; /* 1: the norm is taken of the gradient with the decay added */
     double lr_inside;
-    double trust_clip; /* 1: ratio / lr in its place, if that is below 1, else 1 */
+    double trust_clip; /* 1: the ratio becomes min(ratio / lr, 1) */
     double unadapted; /* 1: the ratio is 1, whatever the norms are */
 } lrk_lars_options;
 
@@ -106,10 +106,10 @@ typedef int lrk_rule;
 #define LRK_MAX_STATES 3
 #define LRK_MAX_INPUTS 12
 
-/* The rule of that name; -1 if there is none. Numbers may change from version to version, names do not. */
+/* The rule of that name; -1 if there is none. Numbers may change between versions, names do not. */
 LRK_API lrk_rule lrk_rule_find(const char *name);
 
-/* Place of an input among the rule's inputs, by name; -1 if it has none of that name. */
+/* Index of an input among the rule's inputs, by name; -1 if it has none of that name. */
 LRK_API int lrk_rule_input(lrk_rule rule, const char *name);
 
 /* Names of a rule and of its inputs, the latter separated by spaces; number of states that it may have. */
@@ -119,16 +119,17 @@ LRK_API int lrk_rule_states(lrk_rule rule);
 
 /* ---- Lists of tensors
  *
- * lrk_step_list_init; fill in tensors, but for gradients, and groups; lrk_step_list_finalize; then for each step set the gradients
- * and call lrk_step_run; at the end lrk_step_list_free, which frees no array of yours. One thread at a time may use a list. */
+ * lrk_step_list_init; fill in tensors, except gradients, and groups; lrk_step_list_finalize; then for each step set gradients
+ * and call lrk_step_run; at the end lrk_step_list_free, which frees none of your arrays. One thread at a time may use a
+ * list. */
 
-/* How elements are stored, and (the first two) what they are computed in: float64 parameters in float64, all others in float32. */
+/* Storage types of elements. Float64 parameters are computed in float64, all others in float32. */
 typedef enum lrk_storage { LRK_F32, LRK_F64, LRK_BF16, LRK_F16, LRK_N_STORAGES } lrk_storage;
 
-/* LRK_SPLIT: bfloat16 parameters keep 16 more bits in the array LRK_REMAINDER, and are float32 together with them. */
+/* LRK_SPLIT: bfloat16 parameters have 16 more bits in the array LRK_REMAINDER; together they are float32. */
 typedef enum lrk_rounding { LRK_NEAREST, LRK_STOCHASTIC, LRK_SPLIT } lrk_rounding;
 
-/* Whose gradients have a norm together, which clip_norm bounds: those of the whole list, of each group, of each tensor. */
+/* The scope of the norm that clip_norm bounds: the whole list, each group or each tensor. */
 typedef enum lrk_clip_per { LRK_CLIP_LIST, LRK_CLIP_GROUP, LRK_CLIP_TENSOR } lrk_clip_per;
 
 /* The arrays of a tensor. */
@@ -142,7 +143,7 @@ typedef enum lrk_step_role {
     LRK_N_ROLES
 } lrk_step_role;
 
-/* A gradient that has only some of the rows: row `index[k]` of the parameter has the sum of the gradient's rows
+/* A gradient with only some of the rows: the gradient of the parameter's row `index[k]` is the sum of its rows
  * order[begin[k]], ..., order[begin[k + 1] - 1], in this order. */
 typedef struct lrk_step_sparse {
     int64_t count;
@@ -155,18 +156,18 @@ typedef struct lrk_step_norms {
 
 /* One tensor: `size` elements each, of any alignment. Nothing that is written may overlap anything else. */
 typedef struct lrk_step_tensor {
-    void *data[LRK_N_ROLES]; /* NULL: there is none; without a gradient the step leaves the tensor alone */
+    void *data[LRK_N_ROLES]; /* NULL: none; a tensor without a gradient is skipped */
     int64_t size;
     uint8_t type[LRK_N_ROLES]; /* lrk_storage */
     int32_t group;
     bool plain; /* set by lrk_step_list_finalize: stored as it is computed, and nothing but states to keep */
     const double *row_lrs; /* one learning rate for each row, or NULL */
     const lrk_step_sparse *sparse; /* NULL: the gradient is dense */
-    int64_t width; /* elements of a row, where row_lrs or sparse is there */
-    lrk_step_norms norms; /* set while a step runs, for rules that ask for them */
+    int64_t width; /* elements of a row, if row_lrs or sparse is set */
+    lrk_step_norms norms; /* set during a step, for rules that need them */
 } lrk_step_tensor;
 
-/* What tensors of a group have in common. */
+/* What the tensors of a group share. */
 typedef struct lrk_step_group {
     lrk_rule rule;
     double inputs[LRK_MAX_INPUTS]; /* in the rule's order: the first is lr; may be changed before each step */
@@ -188,23 +189,23 @@ typedef struct lrk_step_span {
     int64_t tensor;
 } lrk_step_span;
 
-/* Tensors, groups and updates are yours to fill in, the rest is the library's. */
+/* You fill in tensors, groups and updates; the rest belongs to the library. */
 typedef struct lrk_step_list {
     lrk_step_tensor *tensors;
-    int64_t *updates; /* how many each tensor has had */
+    int64_t *updates; /* number of updates of each tensor so far */
     int64_t count;
     lrk_step_group *groups;
     int64_t n_groups;
     int64_t *starts; /* tensor i takes up [starts[i], starts[i+1]) of the work that threads share */
-    int64_t *blocks; /* the same for the blocks that norms are taken of; set while a step runs */
-    double *sums; /* of their squares */
-    int64_t room; /* for sums */
+    int64_t *blocks; /* the same for the blocks of norms; set during a step */
+    double *sums; /* sums of squares of these blocks */
+    int64_t room; /* capacity of sums */
     lrk_step_clip *clips; /* of the whole list, and after it of each group or tensor, as clip_per says */
-    lrk_step_span *written; /* ascending, apart from each other */
+    lrk_step_span *written; /* ascending and disjoint */
     int64_t n_written;
 } lrk_step_list;
 
-/* What a step does around the rule: lrk_step_defaults with what you change. */
+/* Options of a step outside the rule: start from lrk_step_defaults. */
 typedef struct lrk_step_options {
     double grad_scale; /* gradients are divided by it */
     double clip_norm, clip_value; /* infinity: off */
@@ -215,40 +216,40 @@ typedef struct lrk_step_options {
     lrk_rounding rounding; /* of parameters in 16 bits */
     lrk_rounding state_rounding; /* of states in 16 bits: to nearest, or stochastically */
     uint64_t seed;
-    uint64_t step; /* number of the step, for stochastic rounding: another one each time */
+    uint64_t step; /* number of the step, for stochastic rounding: must differ at each step */
 } lrk_step_options;
 
-/* Nothing around the rule; states are rounded stochastically. */
+/* No options; states are rounded stochastically. */
 LRK_API lrk_step_options lrk_step_defaults(void);
 
 typedef struct lrk_step_result {
-    const char *isa; /* whose kernels ran; NULL: there was not enough memory, nothing has been done */
+    const char *isa; /* whose kernels ran; NULL: memory ran out, and nothing has been done */
     bool skipped, refused;
-    double grad_norm; /* of the whole list; NaN where nothing asked for it */
+    double grad_norm; /* of the whole list; NaN if it was not needed */
 } lrk_step_result;
 
-/* Makes a list of `count` tensors and of groups, all zero but for clips_with. */
+/* Makes a list of `count` tensors and `n_groups` groups, all zero except for clips_with. */
 LRK_API lrk_status lrk_step_list_init(lrk_step_list *list, int64_t count, int64_t n_groups);
 LRK_API void lrk_step_list_free(lrk_step_list *list);
 
-/* Readies a list whose tensors have all but their gradients. Returns -1, or the index of a tensor with a written array
+/* Prepares a list whose tensors are complete except for gradients. Returns -1, or the index of a tensor with a written array
  * that overlaps one of tensor *other: then the list cannot be used. */
 LRK_API int64_t lrk_step_list_finalize(lrk_step_list *list, int64_t *other);
 
-/* -1, or the index of a tensor with a written array that overlaps these bytes, a gradient's say. */
+/* -1, or the index of a tensor with a written array that overlaps these bytes, for example a gradient's. */
 LRK_API int64_t lrk_step_list_find_overlap(const lrk_step_list *list, const void *address, int64_t bytes);
 
-/* Shares the work out anew: needed after gradients became sparse or dense. */
+/* Redistributes the work: needed after gradients became sparse or dense. */
 LRK_API void lrk_step_list_balance(lrk_step_list *list);
 
-/* Writes each LRK_COPY from its parameter, as a step does: for parameters that have changed otherwise. */
+/* Writes each LRK_COPY from its parameter, as a step does: for parameters changed outside of steps. */
 LRK_API void lrk_step_copy(lrk_step_list *list);
 
 /* One step of all tensors that have a gradient, whose counts of updates go up by one; of none if it is skipped. */
 LRK_API lrk_step_result lrk_step_run(lrk_step_list *list, const lrk_step_options *options);
 
-/* The first element of a tensor, by its place in the parameter, whose gradient is not finite in the type that the tensor is
- * computed in (rows of one index summed), and *value, what it is; -1 if there is none. For what a step has refused. */
+/* The index of the first element of a tensor's parameter whose gradient is not finite in the type of its computations (rows of
+ * the same index summed), and its *value; -1 if there is none. For gradients that a step has refused. */
 LRK_API int64_t lrk_step_nonfinite(const lrk_step_list *list, int64_t tensor, double *value);
 
 #ifdef __cplusplus

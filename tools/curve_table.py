@@ -10,17 +10,17 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "schedules.md"
-sys.path.insert(0, str(ROOT))  # of this checkout, whatever is installed
+sys.path.insert(0, str(ROOT))  # this checkout, not an installed package
 
 import lrkern as lk  # noqa: E402
 from lrkern.schedules import curves, recipes  # noqa: E402
 
 BEGIN, END = "<!-- curves:begin, written by make record -->", "<!-- curves:end -->"
-LONGEST = 72  # characters of a call; what does not fit is ...
+LONGEST = 72  # characters of a call; the rest becomes ...
 
 
 def table() -> str:
-    """A row for each curve, in the order in which they are defined."""
+    """A row for each curve, in the order of definition."""
     rows = [f"| `{call(name)}` | {meaning(name)} |" for module in (curves, recipes) for name in in_order(module.__all__)]
     return "\n".join(["| curve | value at step t |", "| --- | --- |", *rows])
 
@@ -35,7 +35,7 @@ def function(name: str) -> Callable[..., object]:
 
 
 def call(name: str) -> str:
-    """The call with its arguments, those that have defaults as far as there is room."""
+    """The call with its arguments; those with defaults as far as there is room."""
     shown: list[str] = []
     for parameter in inspect.signature(function(name)).parameters.values():
         argument = parameter.name if parameter.default is parameter.empty else f"{parameter.name}={parameter.default!r}"
@@ -47,7 +47,7 @@ def call(name: str) -> str:
 
 
 def meaning(name: str) -> str:
-    """The docstring's first line up to a full stop or semicolon, and a link to the paper that is named as the source."""
+    """The docstring's first line up to a full stop or semicolon, and a link to the paper named as the source."""
     text = inspect.getdoc(function(name)) or ""
     sentence = re.split(r"[.;](?:\s|$)", text.partition("\n")[0])[0].replace("|", r"\|")
     source = text.partition("Source:")[2].partition("\n\n")[0]
@@ -56,7 +56,7 @@ def meaning(name: str) -> str:
 
 
 def written(text: str) -> str:
-    """The page's text with the list as it should be."""
+    """The page's text with the list updated."""
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end):
@@ -68,4 +68,4 @@ if __name__ == "__main__":
     text = PAGE.read_text()
     if written(text) != text:
         PAGE.write_text(written(text))
-        print(f"{PAGE.name}: the list of curves is a new one")
+        print(f"{PAGE.name}: updated the list of curves")

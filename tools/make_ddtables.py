@@ -34,7 +34,7 @@ def main() -> None:
     print(f"static const dd pi = {split(mp.pi)};")
     array("exp_table", [split(mpf(2) ** (mpf(i) / EXP_STEPS)) for i in range(EXP_STEPS)])
     centres = [1 + mpf(i) / LOG_STEPS for i in range(-LOG_STEPS // 4, LOG_STEPS // 2 + 1)]
-    # Reciprocals with few bits: their product with a double-double leaves no rounding error worth naming.
+    # Reciprocals with few bits, so that the rounding error of their product with a double-double is negligible.
     inverses = [mpf(round(1 / c * 4096)) / 4096 for c in centres]
     array("log_inverse", [float(v).hex() for v in inverses], "double")
     array("log_table", [split(-mp.log(v)) for v in inverses])

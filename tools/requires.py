@@ -1,4 +1,4 @@
-"""Prints what pip has to install for the build (`build`) or for extras of pyproject.toml, without the package itself."""
+"""Prints the requirements of the build (`build`) or of extras of pyproject.toml, without the package itself."""
 
 import re
 import sys
@@ -9,7 +9,7 @@ PYPROJECT = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read
 
 
 def requirements(extra: str) -> list[str]:
-    """Of one extra, with those it refers to; \"build\" for those of the build itself."""
+    """The requirements of an extra and of the extras it refers to, or of the build for \"build\"."""
     if extra == "build":
         return [*PYPROJECT["build-system"]["requires"], *PYPROJECT["project"]["dependencies"]]
     found = []

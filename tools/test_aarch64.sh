@@ -1,6 +1,6 @@
 #!/bin/sh
-# Compares the bits of an aarch64 build of src_c, run by qemu, with those of the installed package, and this machine's own
-# build of the same driver with them. Needs Debian's gcc-aarch64-linux-gnu and qemu-user-static; --install fetches them.
+# Compares results of src_c built for aarch64 and run by qemu, and of the same driver built for this machine, bit for bit with
+# the installed package. Needs Debian's gcc-aarch64-linux-gnu and qemu-user-static; --install installs them.
 #
 #     tools/test_aarch64.sh [--install] [arguments of tests/c/compare.py, --quick for example]
 set -eu

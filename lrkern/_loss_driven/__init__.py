@@ -1,4 +1,4 @@
-"""Schedules that follow a metric: plateaus, loss-driven rates, range tests. Public as `lrkern.plateau` and so on.
+"""Schedules that follow a metric: plateaus, loss-driven rates, range tests. Public as `lrkern.plateau` etc.
 
-The folder's name begins with an underscore because `lrkern.loss_driven` is a function.
+The underscore in the folder's name is there because `lrkern.loss_driven` is a function.
 """

@@ -1,4 +1,4 @@
-"""The dialects of `plateau`: which arguments a peer has, with their defaults, and which kernel does what it does."""
+"""The dialects of `plateau` and `kl_adaptive`: each peer's arguments, their defaults, and its kernel."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _THRESHOLD = Number()
 
 @dataclass(frozen=True)
 class _Word:
-    """One of some words."""
+    """One of several strings."""
 
     choices: tuple[str, ...]
 
@@ -46,7 +46,7 @@ class _Word:
 
 @dataclass(frozen=True)
 class _Whole:
-    """An integer, the same for all runs; or None, where that is the default."""
+    """An integer, the same for all runs; or None if that is the default."""
 
     low: int = 0
 
@@ -62,14 +62,14 @@ _PRECISION = _Word(("float32", "float64"))
 
 @dataclass(frozen=True)
 class Dialect:
-    """A peer: which arguments it has, with their defaults, and the kernel that does what it does."""
+    """A peer: its arguments with their defaults, and the kernel that reproduces it."""
 
     arguments: dict[str, tuple[_Check, Any]]
     rule: Callable[[dict[str, Any]], str]
     watch: Callable[[dict[str, Any]], tuple[int, float]] = field(default=lambda given: (0, np.inf))
-    """The metrics that are looked at: from which index on, up to which."""
+    """The range of metrics that count: first index, and the index after the last."""
     best: float = np.inf
-    """What the first metric has to beat."""
+    """The value that the first metric must beat."""
 
 
 def _suffix(given: dict[str, Any]) -> str:
@@ -116,7 +116,7 @@ DIALECTS = {
     "mmengine": Dialect(
         TORCH | {"begin": (_Whole(), 0), "end": (_Whole(), None)},
         lambda given: "torch",
-        # The peer counts epochs from 1: its counter has moved on when the metric of an epoch comes.
+        # The peer counts epochs from 1: its counter has advanced before an epoch's metric arrives.
         lambda given: (max(given["begin"] - 1, 0), np.inf if given["end"] is None else max(given["end"] - 1, 0)),
         best=1e9,
     ),
@@ -164,13 +164,13 @@ KL_DIALECTS = {
     )
     for name, threshold, least, rule in (("skrl", 0.008, 1e-6, "kl"), ("rsl_rl", 0.01, 1e-5, "kl_positive"))
 }
-"""Those of `kl_adaptive`."""
+"""The dialects of `kl_adaptive`."""
 
 
 def check_arguments(
     where: str, dialects: Mapping[str, Dialect], dialect: str, start: object, options: Mapping[str, object]
 ) -> dict[str, Any]:
-    """All arguments of the dialect, checked: arrays for numbers per run, words, integers."""
+    """All arguments of the dialect, checked: arrays for per-run numbers, strings, integers."""
     _checks.choice(where, "dialect", dialect, tuple(dialects))
     arguments = dialects[dialect].arguments
     for name, value in options.items():
@@ -190,14 +190,14 @@ def check_arguments(
 
 
 def kernel_params(dialect: str, given: dict[str, Any]) -> dict[str, Floats]:
-    """The kernel's parameters, LRK_SCAN_PARAMS in src_c/scan/scan.h. `_numba.plateau.first_state` says it to compiled code."""
+    """The kernel's parameters, LRK_SCAN_PARAMS in src_c/scan/scan.h. `numba.plateau.first_state` is the compiled twin."""
     zero = np.zeros(())
     params = {name: zero if given.get(name) is None else zero + given[name] for name in _core.SCAN_PARAMS}
     threshold = given.get("threshold", zero)
     if dialect in KL_DIALECTS:
         params["slope"], params["margin"] = threshold * given["kl_factor"], threshold / given["kl_factor"]
         params["factor"] = given["lr_factor"]
-        if given["precision"] == "float32":  # as a tensor of float32 is compared
+        if given["precision"] == "float32":  # as in comparisons with a float32 tensor
             for name in ("slope", "margin"):
                 params[name] = params[name].astype(np.float32).astype(np.float64)
         return params

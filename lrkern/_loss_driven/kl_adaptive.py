@@ -1,4 +1,4 @@
-"""The learning rate that keeps a Kullback-Leibler divergence near its target, of many runs at once or from update to update."""
+"""Learning rates that keep a Kullback-Leibler divergence near its target, for many runs at once or update by update."""
 
 from __future__ import annotations
 
@@ -28,34 +28,34 @@ def kl_adaptive(
     out: Floats | None = None,
     backend: str | None = None,
 ) -> Floats:
-    """Learning rates that follow recorded divergences between the old and the new policy, of any number of runs at once.
+    """Learning rates from recorded divergences between the old and the new policy, for any number of runs at once.
 
     lr = max(lr/lr_factor, min_lr) where kl > threshold kl_factor; lr = min(lr lr_factor, max_lr) where kl < threshold/kl_factor
-    ("rsl_rl": and kl > 0); else lr stays.
+    ("rsl_rl": and kl > 0); otherwise lr is unchanged.
 
     Args:
-        kl: float64, float32 or integers of shape (..., steps): one row per run. A comparison with NaN is false.
+        kl: float64, float32 or integers of shape (..., steps): one row per run. Comparisons with NaN are false.
         start: the learning rate before the first divergence, >= 0. This and all other numbers may be arrays that broadcast
             against the shape of the runs (`kl` without its last axis).
         threshold: the target, > 0 ("skrl": 0.008; "rsl_rl": `desired_kl`, 0.01).
-        min_lr, max_lr: bounds of what it moves to, >= 0 ("skrl": 1e-6, "rsl_rl": 1e-5; 0.01).
-        kl_factor: how far from the target nothing happens, >= 1 (2).
+        min_lr, max_lr: bounds of lr when it changes, >= 0 (min_lr: "skrl" 1e-6, "rsl_rl" 1e-5; max_lr: 0.01).
+        kl_factor: width of the band around the target in which lr is unchanged, >= 1 (2).
         lr_factor: > 1 (1.5).
-        dialect: "skrl" or "rsl_rl": whose rules and defaults hold. None has the dialect's default.
+        dialect: "skrl" or "rsl_rl": whose rules and defaults apply. An argument that is None has the dialect's default.
         precision: "float32" (default): the two bounds of kl are rounded to float32, as torch does when it compares a float32
             tensor with them; "float64": they are not, as for Python's numbers.
-        out: C-contiguous float64 of the shape of `kl`, to be filled; must not overlap `kl`.
-        backend: "c" (what None means, too) or "numba", with the same bits.
+        out: array to fill: C-contiguous float64 of the shape of `kl`; must not overlap `kl`.
+        backend: "c" (also the meaning of None) or "numba", bit-identical.
 
     Returns:
-        float64 of the shape of `kl`: the learning rate in force after each.
+        float64 of the shape of `kl`: the learning rate after each divergence.
 
     Raises:
-        TypeError, ValueError: an argument is of another kind, out of range or of a shape that does not fit.
-        ImportError, RuntimeError: the backend cannot be used here, and why; see `lrkern.info`.
+        TypeError, ValueError: an argument has the wrong kind or shape, or is out of range.
+        ImportError, RuntimeError: the backend cannot be used here; the message says why. See `lrkern.info`.
 
     Accuracy:
-        To the last bit what the peer gives, update by update; for any number of runs, threads and on any machine.
+        Bit-identical to the peer, update by update, for any number of runs and threads and on any machine.
 
     Example:
         >>> import lrkern as lk
@@ -76,10 +76,10 @@ def kl_adaptive(
 
 
 class KLAdaptive(Plateau):
-    """`kl_adaptive` from update to update, for one run or many: the same numbers, one at a time.
+    """`kl_adaptive` update by update, for one run or many: the same numbers, one at a time.
 
     Args:
-        start, threshold, ..., dialect, precision: as in `kl_adaptive`. Arrays make as many runs as they broadcast to.
+        start, threshold, ..., dialect, precision: as in `kl_adaptive`. The number of runs is the arrays' broadcast size.
 
     Raises:
         TypeError, ValueError: as `kl_adaptive`.

@@ -1,4 +1,4 @@
-"""States of loss-driven schedules as plain data: numbers, texts, lists and dicts, which every file format takes."""
+"""States of loss-driven schedules as plain data: numbers, strings, lists and dicts, which every file format can store."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _WORDS = {"inf": np.inf, "-inf": -np.inf, "nan": np.nan}
 
 
 def plain(numbers: Any, whole: bool = False) -> Any:
-    """A number, or lists of numbers; what is not finite as a word.
+    """A number, or lists of numbers; non-finite ones as strings.
 
     >>> plain(np.array([1.0, np.inf])), plain(np.array(2.0), whole=True)
     ([1.0, 'inf'], 2)
@@ -32,22 +32,22 @@ def _as_words(value: Any) -> Any:
 
 
 def fields(where: str, state: object, keys: Collection[str]) -> Mapping[str, Any]:
-    """`state`, if it is a dict with these keys."""
+    """`state`, checked to be a dict with these keys."""
     if not isinstance(state, Mapping) or set(state) != set(keys):
         got = f"the keys {', '.join(map(str, state))}" if isinstance(state, Mapping) and state else _checks.describe(state)
         raise ValueError(
-            f"{where}: state must be what state_dict gave, with the keys {', '.join(keys)}; got {_checks.cut(got)}"
+            f"{where}: state must be what state_dict returned, with the keys {', '.join(keys)}; got {_checks.cut(got)}"
         )
     return state
 
 
 def whole_number(where: str, name: str, value: object) -> int:
-    """A count, also from an array or a tensor of one element."""
+    """A count; arrays and tensors of one element are accepted."""
     return _checks.count(where, name, _checks.single(value))
 
 
 def numbers(where: str, name: str, value: object, shape: tuple[int, ...]) -> Floats:
-    """An array of this shape, from lists, an array or a tensor; a single number may also be one element in a list."""
+    """An array of this shape, from lists, an array or a tensor; a scalar may also be a list of one element."""
     array = _array(_checks.unmasked(where, name, value))
     if array is None or array.dtype.kind not in "iuf":
         raise TypeError(f"{where}: {name} must be numbers of shape {shape}; got {_checks.describe(value)}")
@@ -58,7 +58,7 @@ def numbers(where: str, name: str, value: object, shape: tuple[int, ...]) -> Flo
 
 
 def _array(value: Any) -> Any:
-    """What lists, arrays and tensors hold, words for infinities included; None for anything else."""
+    """The numbers in lists, arrays or tensors, strings for infinities included; None for anything else."""
     try:
         return as_array(_from_words(value))
     except (TypeError, ValueError, RuntimeError):
@@ -72,7 +72,7 @@ def _from_words(value: Any) -> Any:
 
 
 def check_arguments(where: str, state: object, own: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
-    """Raise ValueError if a state belongs to an object of other arguments; what it does not name has its default."""
+    """Raise ValueError if a state belongs to an object with other arguments; missing ones have their defaults."""
     noun = where.partition(".")[0]
     if not isinstance(state, Mapping):
         raise TypeError(f"{where}: arguments must be a dict of those of the {noun}; got {_checks.describe(state)}")
@@ -93,7 +93,7 @@ def _shown(value: Any) -> str:
 
 
 def _same(a: Any, b: Any) -> bool:
-    """Whether two arguments are the same for every run, to the precision of what came back."""
+    """Whether two arguments are the same for every run, to the precision of the one loaded."""
     if isinstance(a, Schedule):
         return isinstance(b, Mapping) and _reads_as(b, a)
     if a is None or isinstance(a, str) or b is None or isinstance(b, str):
@@ -117,7 +117,7 @@ def _reads_as(record: Mapping[str, Any], schedule: Schedule) -> bool:
 
 
 def _without_arrays(value: Any) -> Any:
-    """A record whose numbers have become arrays or tensors, as some writers of checkpoints make them."""
+    """A record with arrays and tensors, which some checkpoint writers make of numbers, turned back into lists and numbers."""
     if isinstance(value, Mapping):
         return {key: _without_arrays(one) for key, one in value.items()}
     if isinstance(value, list):

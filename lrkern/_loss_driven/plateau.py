@@ -1,4 +1,4 @@
-"""Loss-driven schedules: learning rates from recorded metrics, of many runs at once, or from metric to metric."""
+"""Loss-driven schedules: learning rates from metrics, recorded ones of many runs at once, or metric by metric."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _BACKENDS = ("c", "numba")
 
 
 class _Scan:
-    """Runs on their way: checked arguments, and the state that the kernel carries from metric to metric."""
+    """Runs in progress: checked arguments, and the state that the kernel carries from metric to metric."""
 
     def __init__(
         self,
@@ -69,11 +69,11 @@ class _Scan:
         self.state["resets"][:] = self.params["reset_start"]
         window = given.get("window") or 0
         self.history = np.zeros((self.runs, window))
-        """The latest metrics, oldest first, of runs that go on from metric to metric."""
+        """The latest metrics, oldest first, of runs that advance metric by metric."""
         self.isa: str | None = None
 
     def advance(self, metrics: npt.NDArray[Any], lr: Floats) -> None:
-        """lr[:, t] = the learning rates after metrics[:, t]; all metrics in one call, or one in each."""
+        """lr[:, t] = the learning rates after metrics[:, t]; takes all metrics in one call, or one per call."""
         steps = metrics.shape[1]
         begin = int(np.clip(self.begin - self.count, 0, steps))
         end = int(np.clip(self.end - self.count, begin, steps))
@@ -97,7 +97,7 @@ class _Scan:
 
 
 def _plain_argument(peer: Dialect, name: str, value: Any) -> Any:
-    """An argument as a number, a word, None, or lists of numbers."""
+    """An argument as a number, a string, None, or lists of numbers."""
     if not isinstance(value, np.ndarray):
         return value
     check = peer.arguments[name][0] if name != "start" else LR
@@ -121,52 +121,52 @@ def plateau(
     backend: str | None = None,
     **more: Unpack[DialectOptions],
 ) -> Floats:
-    """Learning rates that fall where recorded metrics stop getting better, of any number of runs at once.
+    """Learning rates that fall when recorded metrics stop improving, for any number of runs at once.
 
-    In short: a metric is good if it beats the best one so far by more than `threshold`; after more than `patience` metrics in a
-    row that are not, lr = max(lr factor, min_lr), and the next `cooldown` metrics do not count as bad. The formulas of all
+    In short: a metric is good if it beats the best one so far by more than `threshold`, else bad; after more than `patience`
+    bad metrics in a row, lr = max(lr factor, min_lr), and the next `cooldown` metrics do not count as bad. The formulas of all
     dialects are in the documentation, under "Loss-driven schedules".
 
     Args:
         metrics: float64, float32 or integers of shape (..., steps): one row per run. NaN and infinities are data; a NaN never
             beats anything.
         start: the learning rate before the first metric, >= 0. This and all other numbers may be arrays that broadcast against
-            the shape of the runs (`metrics` without its last axis), with exceptions named below.
+            the shape of the runs (`metrics` without its last axis), except where noted.
         factor: 0 <= factor < 1 ("optax", "transformers": > 0; "speechbrain": `annealing_factor`).
         patience: an integer >= 0.
         threshold: >= 0 ("optax": `rtol`, at most 1; "keras": `min_delta`; "speechbrain": `improvement_threshold`).
             Not in "speechbrain_plateau".
-        threshold_mode: "rel": a part of the best metric; "abs": a difference. Not in "keras" (abs), "optax" (rel) and the two
-            of speechbrain ("speechbrain": a part of the metric before).
-        mode: "min": small metrics are good; "max": large ones. Not in "optax" and the two of speechbrain (min).
+        threshold_mode: "rel": a fraction of the best metric; "abs": a difference. Not in "keras" (abs), "optax" (rel) and the
+            two of speechbrain ("speechbrain": a fraction of the previous metric).
+        mode: "min": smaller metrics are better; "max": larger ones. Not in "optax" and the two of speechbrain (min).
         cooldown: an integer >= 0. Not in the two of speechbrain.
         min_lr: >= 0. Not in "optax", "speechbrain".
-        eps: lr stays where it would change by no more, >= 0. Not in "keras", "optax" and the two of speechbrain.
+        eps: lr is kept if it would change by at most this, >= 0. Not in "keras", "optax" and the two of speechbrain.
         dialect: "torch", "keras", "optax", "mmengine", "timm", "transformers", "paddle", "speechbrain" (its NewBob) or
-            "speechbrain_plateau" (its ReduceLROnPlateau): whose rules and defaults hold. An argument that is None has the
+            "speechbrain_plateau" (its ReduceLROnPlateau): whose rules and defaults apply. An argument that is None has the
             dialect's default.
-        out: C-contiguous float64 of the shape of `metrics`, to be filled; must not overlap `metrics`.
-        backend: "c" (what None means, too) or "numba", with the same bits.
+        out: array to fill: C-contiguous float64 of the shape of `metrics`; must not overlap `metrics`.
+        backend: "c" (also the meaning of None) or "numba", bit-identical.
         precision: "keras", "optax": "float32" (default) or "float64", the type of their variables.
-        atol, accumulate, min_scale: "optax": threshold that is added to `threshold`'s; how many metrics are averaged before a
-            decision; the least lr/start.
-        max_lr, warmup, reset_start, window: "transformers": the largest lr; metrics not looked at after a rise; starts
-            anew after so many decisions at min_lr; mean over so many latest metrics (an int, the same for all runs; None: no
-            mean).
-        warmup: "speechbrain_plateau": `dont_halve_until_epoch`, so many metrics first that change nothing.
-        warmup, warmup_lr: "timm": linear warm-up from warmup_lr over so many metrics (an int, the same for all runs).
-        begin, end: "mmengine": looks at metrics of epochs begin <= epoch < end only, counted from 1 (ints; None: no end).
+        atol, accumulate, min_scale: "optax": an absolute threshold, added to the relative one; the number of metrics averaged
+            for a decision; the lower bound of lr/start.
+        max_lr, warmup, reset_start, window: "transformers": the upper bound of lr; the number of metrics ignored after an
+            increase; the number of decisions at min_lr after which it starts over; the number of latest metrics averaged (an
+            int, the same for all runs; None: no averaging).
+        warmup: "speechbrain_plateau": `dont_halve_until_epoch`, the number of first metrics that change nothing.
+        warmup, warmup_lr: "timm": linear warm-up from warmup_lr over `warmup` metrics (an int, the same for all runs).
+        begin, end: "mmengine": only the metrics of epochs begin <= epoch < end count, from 1 (ints; None: no end).
 
     Returns:
-        float64 of the shape of `metrics`: the learning rate in force after each metric.
+        float64 of the shape of `metrics`: the learning rate after each metric.
 
     Raises:
-        TypeError: an argument is of another kind, or the dialect does not have it.
-        ValueError: a number out of range; shapes that do not fit. Nothing has been written then.
-        ImportError, RuntimeError: the backend cannot be used here, and why; see `lrkern.info`.
+        TypeError: an argument is of the wrong kind, or the dialect does not have it.
+        ValueError: a number is out of range, or shapes do not match; nothing has been written.
+        ImportError, RuntimeError: the backend cannot be used here; the message says why. See `lrkern.info`.
 
     Accuracy:
-        To the last bit what the peer's own object gives, metric by metric; for any number of runs, threads and on any machine.
+        Bit-identical to the peer's own object, metric by metric, for any number of runs and threads and on any machine.
 
     Example:
         >>> import numpy as np, lrkern as lk
@@ -195,21 +195,20 @@ def _options(arguments: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str,
 
 
 class Plateau:
-    """`plateau` from metric to metric, for one run or many: the same numbers, one at a time; alone or times a schedule.
+    """`plateau` metric by metric, for one run or many: the same numbers, one at a time; alone or times a schedule.
 
-    With `schedule`, the learning rate of update t is schedule(t) lr_t, rounded once, where lr_t is the number that the plateau
-    has come to: 1 at first, then the less the longer no metric was better. `step` begins an update, `update` takes a metric;
-    each gives the learning rate in force then. Steps and metrics may come in any order and number: a warm-up by the step and
-    reductions by the epoch, say.
+    With `schedule`, the learning rate of update t is schedule(t) lr_t, rounded once, where lr_t is the plateau's current value:
+    `start` (1 by default) at first, then reduced as in `plateau`. `step` begins an update, `update` takes a metric; both return
+    the current learning rate. Steps and metrics may be mixed freely: for example, a warm-up by step and reductions by epoch.
 
     Args:
-        start: as in `plateau`. It may be left out where there is a schedule: 1.0.
-        factor, ..., dialect, and the others: as in `plateau`. Arrays make as many runs as they broadcast to. With a schedule,
-            `min_lr` and `max_lr` bound what the schedule is multiplied with, and `eps` is about changes of that.
-        schedule: a Schedule, of the update's index; or None, for 1 at every update.
+        start: as in `plateau`. With a schedule it may be omitted: 1.0.
+        factor, ..., dialect, and the others: as in `plateau`. The number of runs is the arrays' broadcast size. With a
+            schedule, `min_lr`, `max_lr` and `eps` apply to the factor that multiplies the schedule.
+        schedule: a Schedule over the index of the update; None: 1 at every update.
 
     Raises:
-        TypeError, ValueError: as `plateau`; `schedule` is of another kind.
+        TypeError, ValueError: as in `plateau`; `schedule` is of the wrong kind.
 
     Example:
         >>> import lrkern as lk
@@ -219,7 +218,7 @@ class Plateau:
         >>> rate.lr, rate.count
         (0.05, 5)
 
-        A warm-up of 4 updates, then 0.1; half of it from the first epoch on that is no better than the best one:
+        A warm-up of 4 updates, then 0.1, halved after the first epoch that does not improve on the best:
 
         >>> rate = lk.Plateau(factor=0.5, patience=0, schedule=lk.constant(0.1).warmup(4))
         >>> for loss in (3.0, 2.0, 2.0):
@@ -271,22 +270,22 @@ class Plateau:
 
     @property
     def lr(self) -> Any:
-        """The learning rate now, a float, or an array of the shape of the runs: that of the update begun last.
+        """The current learning rate, that of the last update begun: a float, or an array of the shape of the runs.
 
-        Before the first one, that of the first one.
+        Before the first update it is the learning rate of the first update.
         """
         return self._rate(self._value)
 
     @property
     def scale(self) -> Any:
-        """What the schedule is multiplied with now: the plateau's own number. Without a schedule this is `lr`."""
+        """The plateau's current value, which multiplies the schedule. Without a schedule this is `lr`."""
         return _plain(self._scan.state["lr"], self._scan.shape)
 
     def step(self) -> Any:
-        """Begin the next update: the learning rate to do it with. The first call is that of update 0.
+        """Begin the next update and return its learning rate. The first call begins update 0.
 
         Raises:
-            OverflowError: the schedule's value, or the product, is beyond float64; then nothing has changed.
+            OverflowError: the schedule's value, or the product, is beyond float64; nothing has changed.
         """
         value = 1.0 if self._schedule is None else self._schedule(self._steps)
         rate = self._rate(value)
@@ -299,15 +298,15 @@ class Plateau:
             rates = value * self._scan.state["lr"]
         if not np.isfinite(rates).all():
             raise OverflowError(
-                f"Plateau: the schedule's value {value:g} times the plateau's number is beyond the range of float64"
+                f"Plateau: the schedule's value {value:g} times the plateau's value is beyond the range of float64"
             )
         return _plain(rates, self._scan.shape)
 
     def update(self, metric: npt.ArrayLike) -> Any:
-        """The learning rate after one more metric.
+        """Take one more metric and return the learning rate.
 
         Args:
-            metric: a number, or an array with one for each run.
+            metric: a number, or an array with one number per run.
         """
         scan = self._scan
         with _core.DefaultMode():
@@ -318,11 +317,11 @@ class Plateau:
         return self.lr
 
     def state_dict(self) -> dict[str, Any]:
-        """What a run needs to go on from here, as plain data: numbers, texts, lists and dicts, for JSON, `torch.save`, pickle.
+        """The state needed to resume, as plain data: numbers, strings, lists and dicts, for JSON, `torch.save`, pickle.
 
-        Numbers that differ from run to run are lists, nested like the shape of the runs. What is not finite is a word, "inf",
-        "-inf" or "nan", because JSON has no number for it. The arguments are in it, too, so that a state cannot go to an object
-        that does something else.
+        Per-run numbers are lists, nested like the shape of the runs. Non-finite numbers are the strings "inf", "-inf" and
+        "nan", because JSON has no numbers for them. The arguments are included, so that a state cannot be loaded into an
+        object with different ones.
 
         >>> import json
         >>> import lrkern as lk
@@ -344,14 +343,14 @@ class Plateau:
         return {"arguments": arguments, "count": scan.count, "steps": self._steps, "state": state}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state_dict` gave, on an object made with the same arguments.
+        """Resume from what `state_dict` returned, on an object made with the same arguments.
 
-        Lists may come back as arrays or tensors, and numbers as those of one element. What has become float32 on the way keeps
-        what float32 holds of it.
+        Lists may come back as arrays or tensors, and numbers as arrays or tensors of one element. Numbers that were stored as
+        float32 keep float32 precision.
 
         Raises:
-            TypeError, ValueError: if it is not such a state, or one of other arguments, of which the first one that differs is
-                named; then nothing has changed.
+            TypeError, ValueError: it is not such a state, or it has other arguments (the message names the first one that
+                differs); nothing has changed.
         """
         where, scan = f"{type(self).__name__}.load_state_dict", self._scan
         state = online_state.fields(where, state, ("arguments", "count", "steps", "state"))
@@ -394,23 +393,23 @@ def loss_driven(
 ) -> Floats:
     """start decay^t where losses[t] < losses[t-1], else start decay^(t-1); start at t = 0.
 
-    The exponent is the step, not the number of improvements: a loss that rises for one step costs one step of decay, and no
-    more.
+    The exponent is the step, not the number of improvements: a loss that rises for one step sets the decay back by one step
+    only.
 
     Args:
-        losses: float64, float32 or integers of shape (..., steps): one row per run. A comparison with NaN is false.
+        losses: float64, float32 or integers of shape (..., steps): one row per run. Comparisons with NaN are false.
         start: >= 0; a number, or an array that broadcasts against the shape of the runs (`losses` without its last axis).
         decay: > 0, likewise.
-        out: C-contiguous float64 of the shape of `losses`, to be filled; must not overlap `losses`.
-        backend: "c" (what None means, too) or "numba", with the same bits.
+        out: array to fill: C-contiguous float64 of the shape of `losses`; must not overlap `losses`.
+        backend: "c" (also the meaning of None) or "numba", bit-identical.
 
     Returns:
         float64 of the shape of `losses`.
 
     Raises:
-        TypeError, ValueError: an argument is of another kind, out of range or of a shape that does not fit.
-        ImportError, RuntimeError: the backend cannot be used here, and why; see `lrkern.info`.
-        OverflowError: a value beyond the range of float64.
+        TypeError, ValueError: an argument has the wrong kind or shape, or is out of range.
+        ImportError, RuntimeError: the backend cannot be used here; the message says why. See `lrkern.info`.
+        OverflowError: a value is beyond float64.
 
     Accuracy:
         The values are those of `exponential(start, decay)`: 0.6 ULP.
@@ -421,7 +420,7 @@ def loss_driven(
         array([0.8, 0.4, 0.4, 0.1])
 
     Source:
-        Textbooks' reaction to a loss; not in torch, keras or optax.
+        A textbook rule; not in torch, keras or optax.
     """
     where = "loss_driven"
     with _core.DefaultMode():
@@ -443,7 +442,7 @@ def loss_driven(
 
 
 class LossDriven:
-    """`loss_driven` from loss to loss, for one run.
+    """`loss_driven` loss by loss, for one run.
 
     Args:
         start: >= 0.
@@ -472,11 +471,11 @@ class LossDriven:
 
     @property
     def lr(self) -> float:
-        """The learning rate now."""
+        """The current learning rate."""
         return self._lr
 
     def update(self, loss: float) -> float:
-        """The learning rate after one more loss."""
+        """Take one more loss and return the learning rate."""
         with _core.DefaultMode():
             latest = float(_one_per_run("LossDriven.update", "loss", loss, ())[0, 0])
             fell = latest < self._loss
@@ -486,15 +485,15 @@ class LossDriven:
         return self._lr
 
     def state_dict(self) -> dict[str, Any]:
-        """What a run needs to go on from here, as plain data; like `Plateau.state_dict`."""
+        """The state needed to resume, as plain data; like `Plateau.state_dict`."""
         state = {"loss": online_state.plain(self._loss), "lr": self._lr}
         return {"arguments": dict(self._arguments), "count": self._count, "state": state}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from what `state_dict` gave, on an object made with the same arguments; like `Plateau.load_state_dict`.
+        """Resume from what `state_dict` returned, on an object made with the same arguments; like `Plateau.load_state_dict`.
 
         Raises:
-            TypeError, ValueError: if it is not such a state, or one of other arguments; then nothing has changed.
+            TypeError, ValueError: it is not such a state, or it has other arguments; nothing has changed.
         """
         where = "LossDriven.load_state_dict"
         state = online_state.fields(where, state, ("arguments", "count", "state"))
@@ -509,30 +508,30 @@ class LossDriven:
 
 
 def refine(grad_norms: npt.ArrayLike, norm: str = "l2", *, peak: float = 1.0, smoothing: float = 0.1) -> Schedule:
-    """The schedule that recorded gradient norms call for: the refinement of linear decay.
+    """The refinement of linear decay: a schedule computed from recorded gradient norms.
 
     With G_t the smoothed norm at step t = 0 .. n-1:
 
-        w_t = 1/G_t^2 for norm = "l2" (SGD), 1/G_t for "l1" (Adam and its kin)
+        w_t = 1/G_t^2 for norm = "l2" (SGD), 1/G_t for "l1" (Adam and similar optimizers)
         s_t = w_t (w_{t+1} + ... + w_{n-1})
         lr_t = peak s_t / max(s)
 
-    G is the running median of `grad_norms` over 2 floor(smoothing n / 2) + 1 steps. Before the first norm stand copies of it;
-    after the last one come those before it, backwards. Norms that do not change give linear decay; norms that rise
-    at the beginning of a run give a warm-up, and norms that fall near the end a steeper fall.
+    G is the running median of `grad_norms` over 2 floor(smoothing n / 2) + 1 steps. The sequence is extended by copies of the
+    first norm before it, and by its mirror image after the last. Constant norms give linear decay; norms that rise at the
+    beginning of a run give a warm-up, and norms that fall near the end give a steeper decay.
 
     Args:
         grad_norms: 1-D, n >= 2 finite numbers >= 0: the norm of the whole gradient at each step of a run with another schedule.
-            A zero is an outlier that the median has to remove.
+            Zeros are outliers that the median must remove.
         norm: which norm they are: "l2", or "l1", the sum of absolute values.
         peak: the largest value, > 0.
-        smoothing: the part of the run that the median is taken over, 0 to 1; 0 takes the norms as they are.
+        smoothing: the fraction of the run in the median's window, 0 to 1; 0 means no smoothing.
 
     Returns:
         `from_table` of n values, the last one 0.
 
     Raises:
-        TypeError, ValueError: an argument is of another kind, out of range, or too short; smoothed norms that are 0, or that
+        TypeError, ValueError: an argument is of the wrong kind, out of range, or too short; smoothed norms are 0, or
             span more than the range of float64.
 
     Accuracy:
@@ -548,9 +547,9 @@ def refine(grad_norms: npt.ArrayLike, norm: str = "l2", *, peak: float = 1.0, sm
     Source:
         Defazio, Cutkosky, Mehta, Mishchenko, "Optimal Linear Decay Learning Rate Schedules and Further Refinements", arXiv
         2310.07831: schedules with w_t = |g_t|^-2 for SGD and, in the l1 norm, |g_t|^-1 for Adam, scaled to a maximum of 1. The
-        scale does not matter there, as the peak is tuned. Weights, sums, the width of the median and what stands beyond both
-        ends are those of the code that the authors published with it. Its figures in the l1 norm are made with a median over
-        0.1 of the run, the default here, and weights 1/G; the others with 1/G^2.
+        scale does not matter there, as the peak is tuned. Weights, sums, the width of the median and the extension at both
+        ends are those of the authors' published code. The paper's figures for the l1 norm use a median over 0.1 of the run,
+        the default here, and weights 1/G; the others use 1/G^2.
     """
     where = "refine"
     with _core.DefaultMode():

@@ -1,4 +1,4 @@
-"""Arguments about many runs: a number for all or one for each, their metrics, where the learning rates go."""
+"""Arguments that concern many runs: numbers for all or per run, metrics, and the output array."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PerRun = float | npt.ArrayLike
 
 @dataclass(frozen=True)
 class Number:
-    """What a number per run may be."""
+    """The allowed range of a per-run number."""
 
     low: float = 0.0
     above: float = -np.inf
@@ -27,7 +27,7 @@ class Number:
     whole: bool = False
 
     def check(self, where: str, name: str, value: object) -> Floats:
-        """The number or numbers as an array, of no axis for a single one."""
+        """The number or numbers as an array; a single number becomes 0-dimensional."""
         if not isinstance(value, list | tuple) and not _checks.is_array(value):
             return np.array(self._check_one(where, name, value))
         value = _checks.unmasked(where, name, value)
@@ -54,11 +54,11 @@ class Number:
 
 
 LR = Number()
-"""Checks learning rates."""
+"""The check of learning rates."""
 
 
 def per_run(where: str, name: str, numbers: Floats, shape: tuple[int, ...]) -> Floats:
-    """One number for all runs, or one for each: a flat array."""
+    """One number for all runs, or one per run, as a 1-D array."""
     if numbers.ndim == 0:
         return numbers.reshape(1)
     try:
@@ -70,7 +70,7 @@ def per_run(where: str, name: str, numbers: Floats, shape: tuple[int, ...]) -> F
 
 
 def as_array(values: Any) -> npt.NDArray[Any]:
-    """An array, also of a tensor of torch that is on a device or belongs to a graph."""
+    """An array; also from a torch tensor that is on a device or part of a graph."""
     return np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)
 
 
@@ -88,7 +88,7 @@ def metrics_of(where: str, name: str, values: object) -> npt.NDArray[Any]:
 
 
 def rows_of(where: str, name: str, values: object) -> tuple[npt.NDArray[Any], tuple[int, ...]]:
-    """Metrics as (runs, steps), each run's steps next to each other; and their shape."""
+    """Metrics as (runs, steps), with contiguous rows; and their original shape."""
     array = metrics_of(where, name, values)
     if array.ndim == 0:
         raise ValueError(f"{where}: {name} must have an axis of steps, the last one; got {_checks.describe(array)}")
@@ -100,7 +100,7 @@ def rows_of(where: str, name: str, values: object) -> tuple[npt.NDArray[Any], tu
 
 
 def output_for(where: str, out: object, shape: tuple[int, ...], rows: npt.NDArray[Any]) -> Floats:
-    """The array of learning rates: a new one, or `out`, which the metrics must not share memory with."""
+    """The array of learning rates: a new one, or `out`, which must not share memory with the metrics."""
     if out is None:
         return np.empty(shape)
     checked = _checks.output(where, "out", out, shape, ("float64",))

@@ -1,4 +1,4 @@
-"""Learning rates that a range test suggests."""
+"""Learning rates suggested by a range test."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _SLIDE_WIDTH, _SLIDE_THRESHOLD = 15, 0.005  # the peer's
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """What `lrkern.suggest` found. A rate is None where its rule has nothing to go by.
+    """What `lrkern.suggest` found. A rate is None if its rule does not apply.
 
     Attributes:
-        rate: the rate that the method asked for suggests.
-        method: which one that is.
-        valley, steepest, minimum, slide: what each rule suggests.
-        first, end: the losses that were looked at: those of steps first, ..., end - 1.
-        diverged: the step whose loss was not finite or too large, where the test ended; None if it went through.
-        rates, losses: what the rules were applied to: one loss for each rate.
+        rate: the rate suggested by `method`.
+        method: the method asked for.
+        valley, steepest, minimum, slide: the suggestion of each rule.
+        first, end: the range of losses used: those of steps first, ..., end - 1.
+        diverged: the step at which the test ended because its loss was not finite or too large; None if there was none.
+        rates, losses: the data that the rules were applied to: one loss per rate.
 
     >>> import numpy as np, lrkern as lk
     >>> rates = np.geomspace(1e-5, 1.0, 51)
@@ -53,7 +53,7 @@ class Suggestion:
     losses: Floats = field(repr=False, compare=False)
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the losses over the rates with matplotlib (extra `[plot]`), and the suggestions; returns the axes."""
+        """Draw the losses over the rates and the suggestions with matplotlib (extra `[plot]`). Returns the axes."""
         axes: Axes = HOOKS["suggestion"](self, ax)
         return axes
 
@@ -68,36 +68,36 @@ def suggest(
     skip_start: int = 0,
     skip_end: int = 0,
 ) -> Suggestion:
-    """The learning rates that a range test suggests, a run in which the rate rises from step to step.
+    """Suggest learning rates from a range test, a run in which the rate rises from step to step.
 
     With r_i the rates and l_i the losses, i = 0 .. n-1:
 
-        valley    about the middle of the longest strictly falling subsequence of l; of k losses, the first such one to end,
-                  at i = e: r_i for i = max(e - k + floor(k/3) + floor(k/6), 0)
-        steepest  r_i with the least (l_{i+1} - l_i)/(log r_{i+1} - log r_i)
-        minimum   r_i/10 with the least l_i
-        slide     a window of 15 steps goes from the right end to the left, as long as the slopes of l at its two ends (second
-                  order, over i) differ by more than 0.005: the last r_i at its left end of which that was true
+        valley    about the middle of the longest strictly falling subsequence of l. If it has k losses and ends at i = e (the
+                  first one to end, if there are several): r_i for i = max(e - k + floor(k/3) + floor(k/6), 0)
+        steepest  r_i with the smallest (l_{i+1} - l_i)/(log r_{i+1} - log r_i)
+        minimum   r_i/10 with the smallest l_i
+        slide     a window of 15 steps slides from the right end to the left while the slopes of l at its two ends (second
+                  order, over i) differ by more than 0.005: the last r_i at its left end for which that holds
 
     Args:
         rates: the rates, >= 0 and not falling, one for each loss; or the Schedule that the test ran, like `lr_range_test`.
             Losses at equal rates are averaged.
-        losses: the loss after each step, 1-D. What comes after one that is not finite is left out.
-        method: "valley", "steepest", "minimum" or "slide": which suggestion is `rate`. All of them are made.
-        smoothing: weight b of the past, 0 <= b < 1, in a running mean of the losses that is corrected for its start:
-            m_t = b m_{t-1} + (1 - b) l_t, divided by 1 - b^(t+1). 0 takes losses as they are.
-        diverged: the test is over where a loss is more than so many times the least one before, if that is > 0; > 1, or None
-            for never.
-        skip_start, skip_end: how many losses to leave out at the beginning, and at the end of what was recorded.
+        losses: the loss after each step, 1-D. The first non-finite loss and all later ones are omitted.
+        method: "valley", "steepest", "minimum" or "slide": which suggestion becomes `rate`. All of them are computed.
+        smoothing: weight b of the past, 0 <= b < 1, in a bias-corrected running mean of the losses:
+            m_t = b m_{t-1} + (1 - b) l_t, divided by 1 - b^(t+1). 0: no smoothing.
+        diverged: the test ends at the first loss greater than `diverged` times the smallest loss before it, if that is > 0;
+            > 1, or None for no limit.
+        skip_start, skip_end: how many losses to omit at the beginning and at the end of the record.
 
     Returns:
-        A `Suggestion`. `valley` and `steepest` are None where the loss never falls, `slide` for fewer than 16 rates.
+        A `Suggestion`. `valley` and `steepest` are None if the loss never falls, `slide` for fewer than 16 rates.
 
     Raises:
-        TypeError, ValueError: bad arguments; fewer than two losses at different rates are left.
+        TypeError, ValueError: bad arguments; fewer than two losses at different rates remain.
 
     Accuracy:
-        `steepest` compares float64 quotients; all else is exact, except for the smoothing.
+        `steepest` compares float64 quotients; everything else is exact, except for the smoothing.
 
     Example:
         >>> import numpy as np, lrkern as lk
@@ -109,9 +109,9 @@ def suggest(
         (0.001, 0.0002512)
 
     Source:
-        The four rules are those of fastai's `lr_find`, which takes "valley" (by ESRI) by default, after smoothing of 0.98, and
-        leaves out a tenth of the losses at the start and 5 at the end. Lightning's `lr_find` smooths likewise, and takes the
-        least slope over the rate itself. The test is Smith's, arXiv 1506.01186.
+        The four rules are those of fastai's `lr_find`, which by default uses "valley" (by ESRI) after smoothing of 0.98, and
+        omits a tenth of the losses at the start and 5 at the end. Lightning's `lr_find` smooths likewise, and takes the
+        smallest slope over the rate itself. The test is Smith's, arXiv 1506.01186.
     """
     where = "suggest"
     _checks.choice(where, "method", method, tuple(_RULES))
@@ -155,7 +155,7 @@ def _check_rates(rates: Floats) -> None:
 
 
 def _smoothed(losses: Floats, weight: float) -> Floats:
-    """The running mean; from a loss that is not finite on, none is."""
+    """The running mean; from the first non-finite loss on, no mean is finite."""
     if weight == 0.0:
         return losses
     mean, means = 0.0, []
@@ -166,7 +166,7 @@ def _smoothed(losses: Floats, weight: float) -> Floats:
 
 
 def _first_diverged(losses: Floats, most: float | None) -> int | None:
-    """The first index at which a loss is not finite, or too far above the least one before."""
+    """The first index at which a loss is not finite, or too far above the smallest one before."""
     with np.errstate(invalid="ignore", over="ignore"):
         over = ~np.isfinite(losses)
         if most is not None:
@@ -185,7 +185,7 @@ def _averaged(rates: Floats, losses: Floats) -> tuple[Floats, Floats]:
 
 
 def _valley(rates: Floats, losses: Floats) -> float | None:
-    # tails[k] is minus the largest loss that k + 1 falling ones can end with; a loss's place there tells how many end at it.
+    # tails[k]: minus the largest loss that can end k + 1 falling ones; a loss's place in it is the length that ends there.
     tails: list[float] = []
     longest = end = 0
     for i, value in enumerate((-losses).tolist()):

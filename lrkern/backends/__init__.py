@@ -1,8 +1,8 @@
-"""Which kernels compute: C, Numba or CUDA. What each needs is looked at when somebody asks for it, not before.
+"""The backends: C, Numba and CUDA. A backend's requirements are checked when it is first used, not before.
 
-A backend is a module (see `_MODULES`) with an attribute `BACKEND`, a `Backend`. Its import, or what `_check_gpu` and
-`_check_packages` find before it, raises an ImportError or a RuntimeError that says why the backend cannot be used here and
-what would help.
+A backend is a module (see `_MODULES`) with an attribute `BACKEND`, a `Backend`. Importing it, or `_check_gpu` and
+`_check_packages` before that, raises an ImportError or a RuntimeError that says why the backend cannot be used here and
+how to fix it.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ _DEFAULT, _DEVICE = "c", "cuda"
 
 NAMES = tuple(_MODULES)
 
-# DLPack's numbers of kinds of memory: CUDA's own, and the one that CUDA moves to where it is used.
+# DLPack's device types of CUDA memory: kDLCUDA and kDLCUDAManaged.
 _DLPACK_CUDA = (2, 13)
 
 
 class Backend(NamedTuple):
-    """What a backend brings. Numbers have been checked; `dtype` and arrays, which differ from backend to backend, have not."""
+    """A backend's functions. Numbers have been checked by the caller; `dtype` and arrays are checked by the backend."""
 
     table: Callable[[Schedule, int, int, Any, Any], NDArray[Any]]
     """table(schedule, n, start, dtype, out): `Schedule.table`."""
@@ -44,16 +44,16 @@ class Backend(NamedTuple):
     StepList: Callable[[StepTensors], Engine]
     """Makes an engine, which steps a list of tensors."""
     arrays: ArrayLibrary
-    """What steps need to know of its arrays."""
+    """The array handling for steps."""
     scans: Mapping[str, Callable[..., str]]
-    """The recurrences that it has: those of `_core.SCAN_RULES`, which do what `_core.scan` does with its other arguments, and
-    "loss_driven", which is `_core.loss_driven_scan`."""
+    """The recurrences: those of `_core.SCAN_RULES`, called like `_core.scan` without its first argument, and "loss_driven",
+    called like `_core.loss_driven_scan`."""
     on_device: bool = False
-    """Whether its steps run on a device: counts have to be asked for, bound gradients stay bound."""
+    """Whether its steps run on a device: counts must be fetched, and bound gradients stay bound."""
 
 
 class Status(NamedTuple):
-    """Whether a backend can be used here; its version, or why not and what would help."""
+    """Whether a backend can be used here; its version, or why not and how to fix it."""
 
     usable: bool
     about: str
@@ -63,11 +63,11 @@ _loaded: dict[str, Backend] = {}
 
 
 def choose(where: str, backend: object, *arrays: object, among: tuple[str, ...] = NAMES) -> Backend:
-    """The backend asked for, one of `among`; where none is (None), CUDA's if an array lies on a device, else the C kernels.
+    """The backend asked for, one of `among`; for None, CUDA if an array is on a device, else the C kernels.
 
     Raises:
         ValueError, TypeError: there is no such backend.
-        ImportError, RuntimeError: it cannot be used here. Another one is never taken in its place.
+        ImportError, RuntimeError: it cannot be used here. There is no fallback to another one.
 
     >>> choose("table", "c") is choose("table", None, np.zeros(3))
     True
@@ -96,7 +96,7 @@ def choose(where: str, backend: object, *arrays: object, among: tuple[str, ...] 
 
 
 def on_device(array: object) -> bool:
-    """Whether this is an array in the memory of a CUDA device."""
+    """Whether this is an array in CUDA device memory."""
     if isinstance(array, np.ndarray):
         return False
     if getattr(array, "__cuda_ndarray__", False):  # Numba's, those of its simulator included
@@ -105,13 +105,13 @@ def on_device(array: object) -> bool:
     if device is not None:
         try:
             return device()[0] in _DLPACK_CUDA
-        except Exception:  # torch's "meta" is no device for it; whoever takes the array says what is wrong with it
+        except Exception:  # torch raises for its "meta" device; code that uses the array reports the error
             return False
     return hasattr(array, "__cuda_array_interface__")
 
 
 def status(name: str) -> Status:
-    """Whether a backend can be used here. Asking loads it where it can.
+    """Whether a backend can be used here. If it can, it is loaded.
 
     >>> status("c").usable
     True
@@ -132,19 +132,19 @@ def _load(name: str) -> Backend:
             backend: Backend = import_module(_MODULES[name]).BACKEND
         except (ImportError, RuntimeError):
             raise
-        except Exception as error:  # of a package that is there, but broken: of any kind
+        except Exception as error:  # a package that is installed but broken may raise anything
             raise ImportError(f"{_MODULES[name]} does not load: {type(error).__name__}: {error}") from error
         _loaded[name] = backend
     return _loaded[name]
 
 
 def _requirements(extra: str) -> list[tuple[str, str, str]]:
-    """(package, least version, first version that is too new) of one of lrkern's extras; "" for none."""
+    """(package, minimum version, first version that is too new) of one of lrkern's extras; "" for no bound."""
     from importlib.metadata import PackageNotFoundError, requires
 
     try:
         found = requires("lrkern") or []
-    except PackageNotFoundError:  # run from its sources: only the imports will tell
+    except PackageNotFoundError:  # run from its sources: only the imports can fail
         return []
     own = [line for line in found if re.search(rf"extra\s*==\s*['\"]{extra}['\"]", line)]
     return [
@@ -154,10 +154,10 @@ def _requirements(extra: str) -> list[tuple[str, str, str]]:
 
 
 def _extra(name: str) -> str:
-    """The extra of lrkern that installs what a backend needs."""
+    """The extra of lrkern that installs a backend's requirements."""
     if name != _DEVICE:
         return name
-    loaded = sys.modules.get("lrkern.cuda._platform")  # what is used, whatever the environment has become
+    loaded = sys.modules.get("lrkern.cuda._platform")  # the one in use, even if the environment has changed
     return EXTRAS[loaded.COMPILER if loaded else chosen()]
 
 
@@ -166,7 +166,7 @@ def _numbers(version: str) -> list[int]:
 
 
 def _check_packages(name: str) -> None:
-    """Raises where a package that the backend needs is missing or too old."""
+    """Raise if a package that the backend needs is missing, too old or too new."""
     extra = _extra(name)
     for package, least, beyond in _requirements(extra):
         version = installed(package)
@@ -188,7 +188,7 @@ def _versions(name: str) -> str:
 
 
 def _check_gpu() -> None:
-    """Raises where there is no GPU, without using CUDA itself: after that, processes made by fork could not."""
+    """Raise if there is no GPU, without initializing CUDA: after that, forked processes could not use it."""
     import ctypes
 
     if simulated():
@@ -203,7 +203,7 @@ def _check_gpu() -> None:
     try:
         nvml = ctypes.CDLL("libnvidia-ml.so.1")
     except OSError:
-        return  # as on some small boards; CUDA itself will tell
+        return  # as on some embedded boards; CUDA itself reports errors
     count = ctypes.c_uint(0)
     code = nvml.nvmlInit_v2() or nvml.nvmlDeviceGetCount_v2(ctypes.byref(count))
     nvml.nvmlShutdown()

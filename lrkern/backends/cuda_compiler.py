@@ -1,4 +1,4 @@
-"""Which of the two packages compiles CUDA kernels: found out without importing either."""
+"""Which of the two packages compiles CUDA kernels, determined without importing either."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from lrkern._optional import installed
 VARIABLE = "LRKERN_CUDA_COMPILER"
 
 EXTRAS = {"numba-cuda": "cuda", "numba-cuda-mlir": "cuda-mlir"}
-"""By package, the extra of lrkern that installs it; the one to use comes first where both are installed."""
+"""Each package and the extra of lrkern that installs it; the first one is preferred if both are installed."""
 
 
 def module_of(package: str) -> str:
-    """How a compiler's module is called; after it, files here and in tests that are for one compiler alone."""
+    """The name of a compiler's module; files here and in tests that are for one compiler only are named after it."""
     return package.replace("-", "_")
 
 
@@ -23,10 +23,10 @@ def simulated() -> bool:
 
 
 def chosen() -> str:
-    """The package that LRKERN_CUDA_COMPILER names; without it numba-cuda, or else numba-cuda-mlir where only that is installed.
+    """The package that LRKERN_CUDA_COMPILER names; without it, numba-cuda, or numba-cuda-mlir if only that is installed.
 
     Raises:
-        ImportError: there is no such compiler, or no simulator for it. Whether the package is installed is for others to ask.
+        ImportError: there is no such compiler, or no simulator for it. It is not checked that the package is installed.
     """
     name = os.environ.get(VARIABLE)
     if name is not None and name not in EXTRAS:

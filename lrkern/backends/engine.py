@@ -1,4 +1,4 @@
-"""What engines are made from and told, and what optimizers ask of them and of their arrays."""
+"""The interfaces between optimizers and backends: engines, which perform steps, and array libraries."""
 
 from __future__ import annotations
 
@@ -9,38 +9,38 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 T = TypeVar("T")
 
 Check = Callable[[str, str, Any], float]
-"""check(where, name, value): the value as a float, or an error that says what is wrong with it."""
+"""check(where, name, value): the value as a float; raises if it is invalid."""
 
 
 class StepTensors(NamedTuple):
-    """What an engine is made from: the arguments of `_core.TensorList`, in their order."""
+    """The arguments of an engine: those of `_core.TensorList`, in the same order."""
 
     where: str
-    """The function, in errors."""
+    """The function named in errors."""
     label: Callable[[str, int], str]
-    """label(kind, index) names an array: kind is "param", "grad" or one of those below."""
+    """label(kind, index) names an array: kind is "param", "grad" or a kind below."""
     params: list[Any]
     groups: list[str]
     """Each group's rule."""
     group_of: list[int]
     """Each parameter's group."""
     states: dict[str, list[Any]]
-    """The arrays of each kind of state, in the order of the rule: lists as long as `params`, None for none."""
+    """The arrays of each kind of state, in the rule's order: lists as long as `params`, with None for no array."""
     others: dict[str, list[Any]] = {}  # noqa: RUF012 (nobody writes to it)
-    """The same, of "ema_param", "copy_to" and "remainder"."""
+    """The same for "ema_param", "copy_to" and "remainder"."""
     row_lrs: list[Any] | None = None
-    """For each parameter float64 numbers, one per row, or None."""
+    """For each parameter, float64 factors, one per row, or None."""
     halves: bool = False
     """Whether uint16 arrays hold bfloat16."""
     as_gradient: Callable[[str, str, Any, Any, bool], Any] | None = None
     owns_states: bool = False
-    """Whether states were made by lrkern, as averages and remainders are."""
+    """Whether states were allocated by lrkern, as averages and remainders are."""
     clips_with: list[int] | None = None
-    """For each group the one in whose norm its gradients are where each group has a norm of its own; None: itself."""
+    """If each group has a norm of its own: for each group, the group whose norm its gradients belong to. None: itself."""
 
 
 class StepOptions(NamedTuple):
-    """What steps do around the rule, but for `clip_norm`, which may change. Clipping at infinity is none."""
+    """Options of steps outside the rule, except for `clip_norm`, which may change. Clipping at infinity means no clipping."""
 
     clip_value: float = math.inf
     clip_per: str = "list"
@@ -56,23 +56,23 @@ class Engine(Protocol):
     """Steps a list of tensors, made from a StepTensors: `_core.StepList`, `lrkern.numba.lists.StepList` and CUDA's.
 
     Inputs of rules are set by group and place (as in `_core.RULES`), as numbers or as schedules, which the engine evaluates
-    and checks at each step. One thread steps at a time; another one gets a RuntimeError.
+    and checks at each step. Only one thread may step at a time; another one gets a RuntimeError.
     """
 
     @property
     def count(self) -> int:
-        """Steps done, skipped ones excepted."""
+        """The number of steps, not counting skipped ones."""
 
     @property
     def skipped(self) -> int:
-        """Steps skipped because a gradient was not finite."""
+        """The number of steps skipped because a gradient was not finite."""
 
     @property
     def grad_norm(self) -> float:
-        """Norm of the gradients of the last step; NaN where nothing asked for it."""
+        """The norm of the gradients of the last step; NaN if it was not needed."""
 
     def set_options(self, options: StepOptions) -> None:
-        """Set what steps do around the rule."""
+        """Set the options outside the rule."""
 
     def set_input(self, group: int, index: int, value: float) -> None:
         """Set an input of a group's rule."""
@@ -81,49 +81,49 @@ class Engine(Protocol):
         """Set the decay of a group's averages."""
 
     def set_clip_norm(self, limit: float) -> None:
-        """Set what norms are clipped to; infinity: they are not."""
+        """Set the limit of norms; infinity: no clipping."""
 
     def set_schedule(self, group: int, index: int | None, name: str, schedule: Any, check: Check) -> None:
-        """Let a schedule give an input at each step; without an `index` that of the name, "ema" or "clip_norm"."""
+        """Take an input from a schedule at each step; if `index` is None, the one named, "ema" or "clip_norm"."""
 
     def publish(self) -> None:
-        """Make known what has been set since the last time."""
+        """Make changes since the last call effective."""
 
     def bind(self, grads: list[Any]) -> None:
-        """Check gradients, and keep them for steps that are given none."""
+        """Check gradients, and keep them for steps without gradients."""
 
     def run(self, grads: list[Any] | None, grad_scale: Any) -> list[tuple[int, int, float]] | None:
-        """One step; what is not finite (tensor, element, value) where `error_if_nonfinite` has refused it."""
+        """One step; returns non-finite gradients (tensor, element, value) if `error_if_nonfinite` has refused it."""
 
     def get_updates(self) -> list[int]:
-        """For each tensor, how many updates it has had."""
+        """The number of updates of each tensor."""
 
     def restore(self, updates: list[int], count: int, skipped: int, arrays: list[tuple[Any, Any]]) -> None:
-        """Go back to these counts, and copy the second array of each pair into the first."""
+        """Restore these counts, and copy the second array of each pair into the first."""
 
     def write_copies(self) -> None:
-        """Write the arrays of "copy_to" as a step would, with the parameters as they are."""
+        """Write the arrays of "copy_to" from the current parameters, as a step would."""
 
     def alone(self, function: Callable[[], T]) -> T:
-        """What a function returns, called while no other thread can step."""
+        """The result of a function, called while no other thread can step."""
         ...
 
     def held(self, function: Callable[[], T]) -> T:
-        """The same, within `alone`, while arrays are known to be where they were."""
+        """The same, within `alone`, while arrays cannot be moved or freed."""
         ...
 
 
 class ArrayLibrary(Protocol):
-    """What optimizers ask of a backend's arrays: `optimizers.arrays` for those of the CPU, `cuda._arrays` for a device's."""
+    """A backend's array functions for optimizers: `optimizers.arrays` for the CPU, `cuda._arrays` for a device."""
 
     def as_array(self, where: str, name: str, value: Any, *, written: bool) -> Any:
-        """The value as an array on the same memory, if it is one; other things as they are."""
+        """The value as an array on the same memory, if it is an array; other objects unchanged."""
 
     def as_dense_gradient(self, where: str, name: str, grad: Any, param: Any, written: bool) -> Any:
-        """A gradient as an array; None if it is none."""
+        """A gradient as an array; None if it is not an array."""
 
     def as_gradient(self, takes_rows: bool, halves: bool, where: str, name: str, grad: Any, param: Any, written: bool) -> Any:
-        """The same, or what a gradient of some rows is made into."""
+        """The same, or the internal form of a gradient of rows."""
 
     def computed_in(self, param: Any) -> Any:
         """The dtype that a parameter's steps are computed in."""
@@ -139,13 +139,13 @@ class ArrayLibrary(Protocol):
         """Zeros, in the shape and memory order of a parameter."""
 
     def given(self, array: Any) -> Any:
-        """The array of the library that it comes from."""
+        """The original array of its library."""
 
     def in_cpu_memory(self, array: Any) -> Any:
-        """The elements, where the CPU reaches them."""
+        """The elements, in CPU memory."""
 
     def copy(self, array: Any) -> Any:
-        """The same elements in memory of their own."""
+        """A copy of the elements."""
 
     def clear(self, array: Any) -> None:
         """Set all elements to 0."""

@@ -17,11 +17,11 @@ from lrkern.cli import streams, value_files
 
 try:
     import click
-    import rich as _rich  # noqa: F401  # so that its absence is told here, not in the middle of a command
+    import rich as _rich  # noqa: F401  # so that its absence is reported here, not in the middle of a command
 except ModuleNotFoundError as error:
     sys.exit(f"lrkern: the command line needs {error.name}: pip install 'lrkern[cli]'")
 
-# Exit codes besides 0. Other programs end with the last two when they are interrupted or nobody reads what they write.
+# Exit codes besides 0. The last two are the conventional ones for SIGINT and SIGPIPE.
 DIFFERENT = 1
 WRONG_USE = 2
 FAULT = 3
@@ -30,7 +30,7 @@ READER_LEFT = 141
 
 
 def main() -> NoReturn:
-    """Run the command line; whatever is wrong with its arguments or files ends in one line on stderr and exit code 2."""
+    """Run the command line; errors in arguments or files become one line on stderr and exit code 2."""
     streams.prepare()
     try:
         code = _run()
@@ -55,9 +55,9 @@ def main() -> NoReturn:
 
 
 def _run() -> int:
-    if "_LRKERN_COMPLETE" in os.environ:  # a shell that asks how the line may go on
+    if "_LRKERN_COMPLETE" in os.environ:  # shell completion
         cli.main(prog_name="lrkern")
-    # Not main(), which has exit codes of its own for interrupts, ends of files and closed pipes.
+    # Not main(), which has its own exit codes for interrupts, ends of files and closed pipes.
     try:
         with cli.make_context("lrkern", sys.argv[1:]) as context:
             return cli.invoke(context) or 0
@@ -78,18 +78,18 @@ def cli() -> None:
 
     \b
     EXPR is a schedule as Python writes it: 'cosine(0.1, 0.0, 1000).warmup(100)'
-    or as another library does, after the name of its module in lrkern.dialects: 'torch.StepLR(0.1, 30)'
+    or as another library does, prefixed by its module in lrkern.dialects: 'torch.StepLR(0.1, 30)'
     One that begins with '-' goes after '--': lrkern plot -- '-1.0 * cosine(0.1, 0.0, 9)'
 
     \b
-    Exit codes: 0 all is well, 1 `compare` or `demo` found a difference, 2 wrong arguments or files, one line says
-    which, 3 a fault of lrkern, 130 interrupted, 141 nobody reads the output
+    Exit codes: 0 success, 1 `compare` or `demo` found a difference, 2 wrong arguments or files (one line on stderr
+    says which), 3 a bug in lrkern, 130 interrupted, 141 the reader of the output has gone
     """
 
 
 @cli.command()
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of weights and batches.")
-@click.option("--epochs", type=click.IntRange(min=1), default=50, show_default=True, help="Times to see every picture.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of weights and batches.")
+@click.option("--epochs", type=click.IntRange(min=1), default=50, show_default=True, help="Passes over the training set.")
 @click.option("-o", "--out", default="lrkern-demo.png", show_default=True, help="Picture to write.")
 def demo(seed: int, epochs: int, out: str) -> int:
     """Train a network on handwritten digits, by hand and with lrkern."""
@@ -102,11 +102,11 @@ def demo(seed: int, epochs: int, out: str) -> int:
 
 @cli.command()
 @click.argument("expressions", metavar="EXPR...", nargs=-1, required=True)
-@click.option("-n", "n", type=int, help="Steps to show. Default: the longest schedule and a little more.")
+@click.option("-n", "n", type=int, help="Steps to show. Default: a little more than the longest schedule.")
 @click.option("-o", "--out", help="Picture to write (.png, .svg, .pdf). Default: draw in the terminal.")
 @click.option("--log", is_flag=True, help="Logarithmic vertical axis.")
 def plot(expressions: tuple[str, ...], n: int | None, out: str | None, log: bool) -> None:
-    """Draw schedules over each other.
+    """Plot schedules in one picture.
 
     \b
     lrkern plot 'cosine(0.1, 0.0, 900).warmup(100)'
@@ -121,7 +121,7 @@ def plot(expressions: tuple[str, ...], n: int | None, out: str | None, log: bool
     _check_picture(out)
     require("matplotlib", install="'lrkern[plot]'", what="plot -o").use("Agg")
     figure: Any = lk.plot(schedules, n, log=log).figure
-    with np.errstate(over="ignore"):  # matplotlib looks for ticks beyond values near the end of float64
+    with np.errstate(over="ignore"):  # matplotlib searches for ticks beyond the values, which may overflow
         figure.savefig(out)
     streams.tell(out)
 
@@ -135,8 +135,8 @@ def plot(expressions: tuple[str, ...], n: int | None, out: str | None, log: bool
 def table(expressions: tuple[str, ...], n: int, start: int, dtype: str, out: str) -> None:
     """Write the values of schedules at every step.
 
-    A csv has a line 'step,value' for each step, with a column for each of several schedules; a txt is the same with spaces, its
-    head behind '#'. Every value reads back as the same float. An npy has shape (N,), or (number of schedules, N).
+    A csv has a line 'step,value' for each step, with a column for each of several schedules; a txt is the same with spaces, and
+    its header begins with '#'. Every value reads back as the same float. An npy has shape (N,), or (number of schedules, N).
     `lrkern compare` reads all of them.
 
     \b
@@ -159,12 +159,12 @@ def table(expressions: tuple[str, ...], n: int, start: int, dtype: str, out: str
 @cli.command()
 @click.argument("a", metavar="A")
 @click.argument("b", metavar="B")
-@click.option("-n", "n", type=int, help="Number of steps. Default: that of a file.")
+@click.option("-n", "n", type=int, help="Number of steps. Default: the length of a file.")
 @click.option("--start", type=int, help="First step. Default: that of a file, else 0.")
-@click.option("--dtype", type=click.Choice(["float32", "float64"]), help="Default: float64, or float32 if an array is.")
+@click.option("--dtype", type=click.Choice(["float32", "float64"]), help="Default: float64, or float32 if an array is float32.")
 @click.option("--column", help="Column of a file, by its name or number.")
-@click.option("--rtol", type=float, help="Tolerated difference, relative to the larger value; 0: none is.")
-@click.option("--atol", type=float, help="Tolerated difference. Default of both: what rounding may do.")
+@click.option("--rtol", type=float, help="Tolerated difference, relative to the larger value; 0 tolerates nothing.")
+@click.option("--atol", type=float, help="Tolerated absolute difference. Default of both: rounding errors.")
 def compare(
     a: str,
     b: str,
@@ -175,12 +175,12 @@ def compare(
     rtol: float | None,
     atol: float | None,
 ) -> int:
-    """Tell how far two schedules are apart, and if it is more than rounding.
+    """Show how far two schedules differ, and whether by more than rounding.
 
-    The exit code is 0 where no step differs by more than is tolerated, 1 where one does, 2 where they cannot be compared.
+    The exit code is 0 if no step differs by more than the tolerance, 1 if one does, 2 if they cannot be compared.
 
-    A and B are EXPRs, or files of values: what `lrkern table -o` writes, arrays of numpy.save (.npy), tables with a head or
-    without (.csv, .txt), lists of numbers and records of schedules (.json).
+    A and B are EXPRs, or files of values: what `lrkern table -o` writes, arrays of numpy.save (.npy), tables with or without a
+    header (.csv, .txt), lists of numbers and records of schedules (.json).
 
     \b
     lrkern compare 'cosine(0.1, 0.0, 900)' 'linear(0.1, 0.0, 900)' -n 900
@@ -189,7 +189,7 @@ def compare(
     operands = [_operand(text, column) for text in (a, b)]
     starts = {begin for begin in (start, *(begin for _, begin in operands)) if begin is not None}
     if len(starts) > 1:
-        raise ValueError(f"compare: the first step must be one; got {' and '.join(map(str, sorted(starts)))}")
+        raise ValueError(f"compare: both must have the same first step; got {' and '.join(map(str, sorted(starts)))}")
     found = lk.compare(operands[0][0], operands[1][0], n, starts.pop() if starts else 0, dtype, rtol=rtol, atol=atol)
     print("\n".join(found.lines()))
     return 0 if found.close else DIFFERENT
@@ -215,7 +215,7 @@ def info() -> None:
 @cli.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def bench(arguments: tuple[str, ...]) -> int:
-    """Run the benchmark (in a source checkout); takes its arguments."""
+    """Run the benchmark (in a source checkout). Arguments are passed on to it."""
     root = Path(lk.__file__).resolve().parent.parent
     if not (root / "bench" / "__main__.py").is_file():
         raise ValueError("bench: the benchmark is part of the source checkout, not of the installed package")
@@ -223,7 +223,7 @@ def bench(arguments: tuple[str, ...]) -> int:
 
 
 def _operand(text: str, column: str | None) -> tuple[Any, int | None]:
-    """A schedule or the values in a file, and the first step where the file tells it."""
+    """A schedule or the values in a file, and the first step if the file has it."""
     kinds = value_files.READ
     if value_files.kind_of(text) in kinds:
         return value_files.read(text, column)

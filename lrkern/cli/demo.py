@@ -1,6 +1,6 @@
-"""What `lrkern demo` shows: a network trained on handwritten digits by hand and with lrkern, side by side.
+"""`lrkern demo`: a network trained on handwritten digits, with a hand-written update and with lrkern, side by side.
 
-The training itself is `examples/numpy_digits.py`; a link makes the same file `lrkern/cli/digits.py`.
+The training itself is `examples/numpy_digits.py`; `lrkern/cli/digits.py` is a link to it.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ _LOOKS: dict[str, dict[str, Any]] = {
 
 
 def main(example: ModuleType, *, seed: int = 0, epochs: int = 50, out: str | Path | None = "lrkern-demo.png") -> bool:
-    """Train both ways with a progress bar, print what came of it, draw a picture.
+    """Train both ways with a progress bar, print the results, draw a picture.
 
     Args:
         example: the module with `load_digits`, `train`, `schedule`, `learning_rate` and `OPTIMIZERS`.
-        seed: of the network's first weights and of the batches, >= 0.
-        epochs: times that every picture is seen, >= 1.
-        out: file of the picture (.png, .svg, .pdf); None: no picture.
+        seed: seed of the initial weights and of the batches, >= 0.
+        epochs: passes over the training set, >= 1.
+        out: file to write the picture to (.png, .svg, .pdf); None: no picture.
 
     Returns:
         Whether the two runs agree.

@@ -1,6 +1,6 @@
-"""Standard output and error of a command, whatever they are: closed, full, unbuffered, without a reader, of few characters.
+"""Robust standard output and error: they may be closed, full, unbuffered, without a reader, or of a small character set.
 
-What cannot be written is an error where it is written, and never once more when Python ends.
+A failed write is an error at that write, and is not reported a second time when Python exits.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import NoReturn, TextIO
 
 
 class _Closed(io.TextIOBase):
-    """In place of a standard output that is closed."""
+    """Stands in for a closed standard output."""
 
     encoding = "utf-8"
 
@@ -23,8 +23,8 @@ class _Closed(io.TextIOBase):
 
 
 def prepare() -> None:
-    """Make the streams tell what they cannot write, and write every character, if need be with backslashes."""
-    for number in range(3):  # else the next file that is opened gets the number of the one that is closed
+    """Make the streams report failed writes, and write every character, if necessary as a backslash escape."""
+    for number in range(3):  # otherwise the next file opened would get the number of the closed stream
         try:
             os.fstat(number)
         except OSError:
@@ -34,7 +34,7 @@ def prepare() -> None:
     if sys.stdout is None:
         sys.stdout = _Closed()
     raw = getattr(sys.stdout, "buffer", None)
-    if isinstance(raw, io.RawIOBase):  # PYTHONUNBUFFERED: Python itself would ignore that only a part was written
+    if isinstance(raw, io.RawIOBase):  # PYTHONUNBUFFERED: Python would ignore partial writes
         buffered = io.BufferedWriter(raw)
         sys.stdout = io.TextIOWrapper(buffered, sys.stdout.encoding, "backslashreplace", line_buffering=True)
     elif isinstance(sys.stdout, io.TextIOWrapper):
@@ -42,7 +42,7 @@ def prepare() -> None:
 
 
 def tell(text: str) -> None:
-    """Print a line that is of no importance: nothing happens where it cannot be printed."""
+    """Print an unimportant line; errors are ignored."""
     try:
         print(text, flush=True)
     except OSError:
@@ -50,7 +50,7 @@ def tell(text: str) -> None:
 
 
 def complain(text: str) -> None:
-    """Print to the standard error, if that is possible."""
+    """Print to the standard error; errors are ignored."""
     try:
         print(text, file=sys.stderr, flush=True)
     except OSError:
@@ -58,7 +58,7 @@ def complain(text: str) -> None:
 
 
 def leave(code: int) -> NoReturn:
-    """End with this exit code, without another word."""
+    """Exit with this code, silently."""
     try:
         sys.stdout.flush()
     except OSError:
@@ -67,8 +67,8 @@ def leave(code: int) -> NoReturn:
 
 
 def _discard(stream: TextIO) -> None:
-    """Send to nowhere what a stream still holds."""
-    with contextlib.suppress(OSError):  # it may have no number
+    """Discard what a stream still has buffered."""
+    with contextlib.suppress(OSError):  # it may have no file number
         number, nowhere = stream.fileno(), os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, number)
         os.close(nowhere)

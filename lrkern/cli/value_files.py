@@ -1,11 +1,11 @@
 """Values of schedules in files: written by `lrkern table`, read by `lrkern compare`.
 
     .npy    shape (N,), or (number of schedules, N)
-    .csv    a line 'step,value' for each step, with a column for each of several schedules; above them what the columns are
-    .txt    the same with spaces, its head behind '#'
-    .json   read only: a list of numbers, or what Schedule.to_dict gives
+    .csv    a header, and a line 'step,value' for each step, with a column for each of several schedules
+    .txt    the same with spaces; the header begins with '#'
+    .json   read only: a list of numbers, or what Schedule.to_dict returns
 
-Every value reads back as the same float. Files of others need no step, and may have other columns.
+Every value reads back as the same float. Files from other programs need no steps, and may have other columns.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ READ = (*WRITTEN, ".json")
 
 _KINDS = {
     ".npy": "an array as numpy.save writes it",
-    ".csv": "lines of numbers with commas between them",
-    ".txt": "lines of numbers with blanks or commas between them",
-    ".json": "a list of numbers, or what Schedule.to_dict gives",
+    ".csv": "lines of numbers separated by commas",
+    ".txt": "lines of numbers separated by spaces or commas",
+    ".json": "a list of numbers, or what Schedule.to_dict returns",
 }
 
 
 def kind_of(path: str) -> str:
-    """The end of a file's name, which tells its kind."""
+    """A file's kind: the extension of its name."""
     return Path(path).suffix.lower()
 
 
@@ -48,7 +48,7 @@ def write(path: str, schedules: Sequence[Schedule], values: NDArray[Any], start:
         header = np.lib.format.header_data_from_array_1_0(values)
         with open(path, "wb") as file:
             np.lib.format.write_array_header_1_0(file, header)
-            file.write(values.data)  # numpy.save does not say why it cannot
+            file.write(values.data)  # numpy.save does not say why a write fails
     else:
         with open(path, "w", encoding="utf-8") as text_file:
             write_text(schedules, values, start, " " if kind_of(path) == ".txt" else ",", text_file.write)
@@ -57,7 +57,7 @@ def write(path: str, schedules: Sequence[Schedule], values: NDArray[Any], start:
 def write_text(
     schedules: Sequence[Schedule], values: NDArray[Any], start: int, between: str, put: Callable[[str], object]
 ) -> None:
-    """A line for each step; above them what the columns are, the schedules in quotes."""
+    """Write a header, with the schedules in quotes, and a line for each step."""
     names = ["value"] if len(schedules) == 1 else ['"{}"'.format(repr(s).replace('"', '""')) for s in schedules]
     put(("" if between == "," else "# ") + between.join(["step", *names]) + "\n")
     columns = np.atleast_2d(values)
@@ -70,15 +70,15 @@ def write_text(
 
 
 def read(path: str, column: str | None = None) -> tuple[Schedule | NDArray[Any], int | None]:
-    """The values in a file, or a Schedule, and the first step where the file tells it.
+    """The values in a file, or a Schedule, and the first step if the file has it.
 
     Args:
         path: a file of one of the kinds READ.
-        column: which one of several, by name or by number, from 1 on; of an array of two dimensions: which row.
+        column: the column, by name or by number from 1; in a 2-D array: the row.
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is no such file.
+        ValueError: it is not such a file.
     """
     kind = kind_of(path)
     with _told(path, f"must be {_KINDS[kind]}"):
@@ -97,7 +97,7 @@ def read(path: str, column: str | None = None) -> tuple[Schedule | NDArray[Any],
 
 @contextmanager
 def _told(path: str, what: str) -> Iterator[None]:
-    """Whatever is wrong with a file is a ValueError with its name; what keeps it from being read is not."""
+    """Turn errors in a file's contents into ValueErrors with its name; errors in reading it are passed on."""
     try:
         yield
     except (OSError, MemoryError):
@@ -124,17 +124,17 @@ def _row(array: NDArray[Any], column: str | None) -> NDArray[Any]:
     if array.ndim == 2 and column is not None and column.isdecimal() and 1 <= int(column) <= len(array):
         row: NDArray[Any] = array[int(column) - 1]
         return row
-    raise ValueError(f"it is {describe(array)}; --column takes the number of a row of an array of two dimensions, from 1 on")
+    raise ValueError(f"it is {describe(array)}; --column takes the number of a row of a 2-D array, from 1")
 
 
 class _Table:
-    """Lines of numbers, and what their columns are called if the first line tells."""
+    """Lines of numbers, and the names of their columns if there is a header."""
 
     def __init__(self, path: str, kind: str) -> None:
         self.names: list[str] = []
         self.rows: list[tuple[int, list[str]]] = []  # each with the number of its line
-        self._is_comment = False  # where the names stand
-        limit = csv.field_size_limit(2**31 - 1)  # schedules in the head may be long
+        self._is_comment = False  # whether the header is a comment
+        limit = csv.field_size_limit(2**31 - 1)  # schedules in the header may be long
         try:
             with open(path, encoding="utf-8-sig", newline="") as file:
                 lines = csv.reader(file) if kind == ".csv" else map(_split, file)
@@ -154,9 +154,9 @@ class _Table:
             self._is_comment = is_comment
         elif not is_comment:
             if self._is_comment and not self.rows and len(cells) != len(self.names):
-                self.names = []  # it was about something else
+                self.names = []  # that comment was not a header
             if self.names and len(cells) != len(self.names):
-                raise ValueError(f"line {number} has {len(cells)} columns, the head {len(self.names)}")
+                raise ValueError(f"line {number} has {len(cells)} columns, the header {len(self.names)}")
             self.rows.append((number, cells))
 
     def values(self, column: str | None) -> tuple[NDArray[Any], int | None]:
@@ -168,15 +168,15 @@ class _Table:
         values: list[float] = []
         for number, cells in self.rows:
             if steps is not None and len(cells) == width and not cells[at].strip():
-                continue  # a line about something else, as loggers write
+                continue  # a line without this value, as some loggers write
             if len(cells) != width or not _is_number(cells[at]):
                 raise ValueError(f"line {number}: {cut(repr(cells[at]) if at < len(cells) else 'nothing')} is not a number")
             if steps is not None:
                 step = float(cells[steps]) if _is_number(cells[steps]) else -1.0
                 start = int(step) if start is None and step >= 0 else start
                 if start is None or step != start + len(values):
-                    wanted = "a step" if start is None else f"step {start + len(values)}, since every step is compared"
-                    raise ValueError(f"line {number} must be of {wanted}; it is of {cut(cells[steps])}")
+                    wanted = "a step" if start is None else f"step {start + len(values)}; every step is needed"
+                    raise ValueError(f"line {number} must be of {wanted}; got {cut(cells[steps])}")
             values.append(float(cells[at]))
         return np.array(values), start
 
@@ -193,7 +193,7 @@ class _Table:
 
 
 def _split(line: str) -> list[str]:
-    if line.startswith("#") and '"' in line:  # schedules, with blanks in them
+    if line.startswith("#") and '"' in line:  # a header with schedules, which contain spaces
         return next(csv.reader([line.strip()], delimiter=" "))
     return line.replace(",", " ").split()
 

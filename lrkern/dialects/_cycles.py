@@ -1,4 +1,7 @@
-"""Cycles that torch and others have: triangles, and phases that may end between steps. `where` is the function called."""
+"""Cycles shared by torch's and other dialects: triangles, and phases that may end between steps.
+
+`where` is the function that the user called.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +53,7 @@ def cyclic(
 
 def longer_each_time(start: float, end: float, every: int, power: float) -> Schedule:
     """end + (start - end)(1 - t/D)^power, D the first multiple of `every` not before t."""
-    # In cycle k = 1, 2, ... the part that is left is (k every - t)/(k every): what is left of this cycle, over k.
+    # In cycle k = 1, 2, ... the fraction left is (k every - t)/(k every): the fraction left of this cycle, divided by k.
     left = schedules.polynomial(1.0, 0.0, every, power).repeat(every, side="after")
     shares = left * schedules.inverse_power(1.0, every, power).staircase(every, "after")
     return end + (schedules.constant(start) - end) * shares
@@ -60,8 +63,8 @@ Phase = Callable[[str, int], Schedule]
 
 
 def one_cycle(where: str, steps: int, pct_start: float, anneal_strategy: str, phases: Sequence[Phase]) -> Schedule:
-    """Phases that end at pct_start N - 1 (twice that, with three of them) and N - 1, any of them between two of N steps."""
-    with value_errors():  # which torch, mmengine and paddle have in common
+    """Phases that end at pct_start N - 1 (with three phases, then at 2 pct_start N - 2) and N - 1, possibly between steps."""
+    with value_errors():  # as torch, mmengine and paddle raise
         pct_start = real(where, "pct_start", pct_start, low=0.0, high=1.0)
         kind = {"cos": "cosine", "linear": "linear"}[choice(where, "anneal_strategy", anneal_strategy, ("cos", "linear"))]
     ends = [exact(pct_start * steps - 1.0), steps - 1]
@@ -71,19 +74,19 @@ def one_cycle(where: str, steps: int, pct_start: float, anneal_strategy: str, ph
     starts: list[Fraction | int] = [0]
     begin = exact(0.0)
     for phase, end in zip(phases, ends, strict=True):
-        # A phase that is over before it begins is passed by; where it ends is still where the next one begins.
+        # A phase that ends before it begins is skipped; its end is still where the next one begins.
         if end > begin:
             parts.append(placed(lambda n, phase=phase: phase(kind, n), end - begin, starts[-1] - begin))  # type: ignore[misc]
             starts.append(max(end, starts[-1]))
         begin = end
     last = phases[-1](kind, 0)
-    if ends[-2] > ends[-1]:  # the middle phase is longer than all there is: stop within it
+    if ends[-2] > ends[-1]:  # the middle phase is longer than the whole run: stop within it
         last = schedules.constant(sequence(parts[:2], [moment(starts[1])])(steps - 1))
         parts, starts = [*parts[:2], last], [*starts[:2], steps - 1, steps]
-    # N rates, of steps 0 to N - 1: it takes N steps, although the last of them changes nothing.
+    # There are N rates, at steps 0 to N - 1, so the length is N, although the last step changes nothing.
     return join([*(parts or [last]), last], [*map(moment, starts[1:-1]), steps])
 
 
 def exact(end: float) -> Fraction | int:
-    """The number that a float holds, an integer where it can be: those are far cheaper."""
+    """The exact value of a float, as an integer if possible: integers are much cheaper than Fractions."""
     return int(end) if end.is_integer() else Fraction(end)

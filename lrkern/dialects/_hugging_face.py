@@ -1,4 +1,4 @@
-"""What transformers and diffusers have in common. `where` is the function that the user has called."""
+"""Schedules shared by transformers and diffusers. `where` is the function that the user called."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lrkern.schedules.expression import Schedule, join
 
 
 class Run:
-    """The arguments that all of them begin with."""
+    """The arguments that they all share."""
 
     def __init__(self, where: str, base_lr: float, num_warmup_steps: int, num_training_steps: int = 0) -> None:
         self.where = where
@@ -20,7 +20,7 @@ class Run:
         self.decay = max(count(where, "num_training_steps", num_training_steps) - self.warmup, 0)
 
     def then(self, fall: Schedule) -> Schedule:
-        """base_lr t/num_warmup_steps, then the rest from its step 0."""
+        """base_lr t/num_warmup_steps, then `fall` from its step 0."""
         return join([schedules.linear(0.0, self.base_lr, self.warmup), fall], [self.warmup]) if self.warmup else fall
 
 

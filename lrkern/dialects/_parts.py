@@ -1,4 +1,4 @@
-"""What several dialects are made of: curves of any rational length, waves, exact powers, tables with a horizon."""
+"""Helpers shared by the dialects: curves of any rational length, waves, exact powers, tables with a horizon."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from lrkern._checks import MAX_COUNT, count, describe, real, single
 from lrkern.schedules.budget import spend
 from lrkern.schedules.expression import Schedule, join
 
-_FINEST = 2**52  # the longest curve in fine steps
+_FINEST = 2**52  # the longest curve, in fractions of a step
 
 Ramp = Callable[[int], Schedule]
 Length = Fraction | float | int
 
 
 def placed(ramp: Ramp, length: Length, offset: Length = 0) -> Schedule:
-    """`ramp(steps)` over any length, begun `offset` steps ago: at step t its value at progress (t + offset)/length.
+    """`ramp(steps)` over any length, started `offset` steps ago: at step t its value at progress (t + offset)/length.
 
-    Exact as long as length and offset are multiples of a 2^-52nd part of the larger one; else they are rounded to that.
+    Exact if length and offset are multiples of 2^-52 times the larger one; otherwise they are rounded to such multiples.
     """
     if length == int(length) and offset == int(offset):
         curve = ramp(int(length))
@@ -34,7 +34,7 @@ def placed(ramp: Ramp, length: Length, offset: Length = 0) -> Schedule:
     if unit * whole > _FINEST:
         unit = fine_unit(whole)
     curve = ramp(round(length * unit)).shift(-round(offset * unit))
-    # The usual case, floats, costs least: their units are powers of two, whose reciprocals are floats as well.
+    # Floats, the usual case, are cheapest: their units are powers of two, whose reciprocals are floats as well.
     return curve.stretch(1.0 / unit) if unit.bit_count() == 1 else curve.stretch(1, unit)
 
 
@@ -47,7 +47,7 @@ def span(where: str, name: str, value: object) -> float:
 
 
 def stretched(s: Schedule, factor: Fraction) -> Schedule:
-    """s.stretch(factor), by the nearest float64 where stretches cannot hold it."""
+    """s.stretch(factor), or by the nearest float64 if a stretch cannot represent it."""
     try:
         return s.stretch(factor)
     except ValueError:
@@ -55,7 +55,7 @@ def stretched(s: Schedule, factor: Fraction) -> Schedule:
 
 
 def fine_unit(length: Fraction) -> int:
-    """The largest power of two that a length can be taken times."""
+    """The largest power of two by which a length can be multiplied."""
     return 1 << max(floor(_FINEST / length).bit_length() - 1, 0)
 
 
@@ -69,7 +69,7 @@ def wave(high: float, low: float, half: Length) -> Schedule:
 
 
 def between(kind: str, start: Schedule | float, end: Schedule | float, steps: int) -> Schedule:
-    """A "linear" or "cosine" ramp; one of its ends may be a constant that is no float, such as `constant(0.1) / 3.0`."""
+    """A "linear" or "cosine" ramp; one end may be a constant that is not a float, such as `constant(0.1) / 3.0`."""
     if isinstance(start, Schedule):
         assert not isinstance(end, Schedule)
         return start.cooldown(0, steps, end, kind)
@@ -84,22 +84,22 @@ def moment(time: Length) -> float:
 
 
 def held(s: Schedule, at: Length, value: float, side: str = "from") -> Schedule:
-    """`s` before time `at`, `value` from there on, or after it."""
+    """`s` before time `at`, then `value`: from `at` on, or after it with `side="after"`."""
     return join([s, schedules.constant(value)], [moment(at)], side)
 
 
 def sequence(parts: Sequence[Schedule], boundaries: Sequence[float], side: str | Sequence[str] = "from") -> Schedule:
-    """`join`, or the only part."""
+    """`join`, or the part itself if there is only one."""
     return parts[0] if len(parts) == 1 else join(parts, boundaries, side)
 
 
 def always(s: Schedule) -> Schedule:
-    """s(0) at every step, to more digits than a float of it has."""
+    """s(0) at every step, to more digits than a float."""
     return s.staircase(MAX_COUNT)
 
 
 def counted(steps: int) -> Schedule:
-    """(t + 1)/steps: a warm-up that counts its steps from 1, and goes on above 1 where its last step ends."""
+    """(t + 1)/steps: a warm-up that counts its steps from 1; it continues above 1 after its last step."""
     return schedules.line(1.0, 1.0) / float(max(steps, 1))
 
 
@@ -111,7 +111,7 @@ def inverse_root(start: float, x: float) -> Schedule:
 def exponential_of(start: float, gamma: float) -> Schedule:
     """start e^(-gamma t), gamma > 0.
 
-    e is no float: 2^-(t/a) with a = ln 2/gamma rounded, times the 2^-(t/b) that makes up for the rounding.
+    e is not a float: 2^-(t/a) with a = ln 2/gamma rounded, times the 2^-(t/b) that compensates the rounding.
     """
     with localcontext() as context:
         context.prec = 60
@@ -125,7 +125,7 @@ def exponential_of(start: float, gamma: float) -> Schedule:
 
 @contextmanager
 def called(where: str) -> Iterator[None]:
-    """Inside, errors name `where`, which the user has called, and not the function that it calls in turn."""
+    """Inside, errors name `where`, the function that the user called, instead of the function that it calls."""
     try:
         yield
     except (TypeError, ValueError) as error:
@@ -135,7 +135,7 @@ def called(where: str) -> Iterator[None]:
 
 @contextmanager
 def value_errors() -> Iterator[None]:
-    """Inside, arguments of the wrong kind are refused with a ValueError, as the peer does; usable as a decorator."""
+    """Inside, TypeErrors become ValueErrors, as the peer raises; usable as a decorator."""
     try:
         yield
     except TypeError as error:
@@ -143,7 +143,7 @@ def value_errors() -> Iterator[None]:
 
 
 def check_keywords(where: str, name: str, given: object, required: Sequence[str], optional: Sequence[str] = ()) -> None:
-    """`given` is a dict with these keys."""
+    """Check that `given` is a dict with these keys."""
     known = ", ".join([*required, *optional])
     if not isinstance(given, Mapping):
         raise TypeError(f"{where}: {name} must be a dict of {known}; got {describe(given)}")
@@ -156,18 +156,18 @@ def check_keywords(where: str, name: str, given: object, required: Sequence[str]
 
 
 def from_calls(where: str, name: str, f: object, steps: int | None, first: int = 0) -> Schedule:
-    """f(first), f(first + 1), ..., `steps` of them, as a table."""
+    """A table of f(first), f(first + 1), ...: `steps` values."""
     if not callable(f):
         raise TypeError(f"{where}: {name} must be callable; got {describe(f)}")
     if steps is None:
-        raise TypeError(f"{where}: steps must be given with {name}: how many values to ask it for; got None")
+        raise TypeError(f"{where}: steps, the number of calls, must be given with {name}; got None")
     steps = count(where, "steps", steps, low=1)
     spend(steps)
     return schedules.from_table([real(where, f"{name}({t})", single(f(t))) for t in range(first, first + steps)])
 
 
 def equal_cycles(start: float, end: float, steps: int, cycles: int) -> Schedule:
-    """`cycles` cosines from start towards end in `steps` steps, each one begun at the first step that belongs to it."""
+    """`cycles` cosines from start towards end in `steps` steps, of equal lengths, which may be fractions."""
     length = Fraction(steps, cycles)
     wave = schedules.cosine(start, end, length.numerator).repeat(length.numerator, cycles)
     return wave.stretch(1, length.denominator)

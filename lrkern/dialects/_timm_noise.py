@@ -1,4 +1,4 @@
-"""timm's noise: PyTorch's generator of random numbers, seeded at every step.
+"""timm's noise: PyTorch's random number generator, reseeded at every step.
 
 The generator is the Mersenne Twister, seeded the way NumPy's legacy seeding does; a normal number takes two 53-bit uniforms
 through the Box-Muller transform and is rounded to float32.
@@ -13,7 +13,7 @@ import numpy as np
 
 
 def _normals(seed: int) -> Iterator[float]:
-    """What torch.randn(1, generator=g).item() gives again and again, g seeded with `seed`."""
+    """The results of repeated torch.randn(1, generator=g).item(), with g seeded by `seed`."""
     twister = np.random.MT19937()
     twister._legacy_seeding(seed % 2**32)
     while True:
@@ -27,5 +27,5 @@ def _normals(seed: int) -> Iterator[float]:
 
 
 def noise(seed: int, limit: float, spread: float) -> float:
-    """The first of the seed's normal numbers, times `spread`, that is smaller than `limit`."""
+    """The first of the seed's normal numbers times `spread` whose magnitude is below `limit`."""
     return next(x * spread for x in _normals(seed) if abs(x * spread) < limit)

@@ -48,10 +48,10 @@ def fill_degree(high, c, ahead, out):
         first = (ahead + np.float64(group)) * c[12]
         for i in range(STRIDE):
             u = first + np.float64(np.int32(i)) * c[12]
-            out[group + i] = plan_eval.whole(c, u, high(c, u))
+            out[group + i] = plan_eval.combine(c, u, high(c, u))
     for i in range(whole, out.size):
         u = (ahead + np.float64(np.int32(i))) * c[12]
-        out[i] = plan_eval.whole(c, u, high(c, u))
+        out[i] = plan_eval.combine(c, u, high(c, u))
 
 
 @pointwise
@@ -67,11 +67,11 @@ def fill_piece(c, ahead, out):
     if c[14] != 1.0 or out.size < 4:
         fill_any(c, ahead, out)
     elif c[10] != 0.0 or c[11] != 0.0:
-        fill_degree(plan_eval.high_9, c, ahead, out)
+        fill_degree(plan_eval.horner9, c, ahead, out)
     elif c[4] != 0.0 or c[5] != 0.0 or c[6] != 0.0 or c[7] != 0.0 or c[8] != 0.0 or c[9] != 0.0:
-        fill_degree(plan_eval.high_7, c, ahead, out)
+        fill_degree(plan_eval.horner7, c, ahead, out)
     elif c[1] != 0.0 or c[3] != 0.0:
-        fill_degree(plan_eval.high_1, c, ahead, out)
+        fill_degree(plan_eval.horner1, c, ahead, out)
     else:
         fill_0(c, ahead, out)
 

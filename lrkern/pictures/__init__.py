@@ -1,4 +1,4 @@
-"""Schedules drawn: with matplotlib, as SVG in notebooks, in terminals. What draws is imported when something is drawn."""
+"""Pictures of schedules: with matplotlib, as SVG in notebooks, in terminals. Drawing code is imported on first use."""
 
 from __future__ import annotations
 

@@ -1,14 +1,14 @@
-"""The terminal that commands draw and print to, by rich."""
+"""The rich console that commands draw and print to."""
 
 from rich.console import Console
 
 
 class Terminal(Console):
-    """rich's console, which leaves it to the command what happens when nobody reads any more."""
+    """rich's console, except that a broken pipe is left to the command."""
 
     def __init__(self) -> None:
         super().__init__(highlight=False)
 
     def on_broken_pipe(self) -> None:
-        """Raise the error that has come up, instead of ending the program with an exit code of rich's own."""
+        """Raise the error instead of exiting with rich's own exit code."""
         raise BrokenPipeError

@@ -1,4 +1,4 @@
-"""Short names for what a picture shows."""
+"""Short labels for curves."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-# A float as repr writes it, but no part of a name.
+# A float as repr writes it, not preceded or followed by a name's characters.
 _FLOAT = re.compile(r"(?<![\w.])\d+(?:\.\d*)?(?:e[+-]?\d+)?(?![\w.])", re.I)
 _TOKEN = re.compile(r"\d+(?:\.\d*)?(?:e[+-]?\d+)?|\w+|\s+|.", re.I)
-_LONG = 6  # characters of a number that is left alone
+_LONG = 6  # numbers of up to this many characters are not rounded
 
 
 def shorten(text: str, length: int) -> str:
@@ -25,7 +25,7 @@ def shorten(text: str, length: int) -> str:
 
 
 def short_labels(texts: Sequence[str], length: int) -> list[str]:
-    """Expressions with rounded numbers, no longer than `length`, different where the expressions are, numbered if need be.
+    """Expressions with rounded numbers, at most `length` long, distinct if the expressions are, numbered if necessary.
 
     >>> short_labels(["linear(0.30000000000000004, 0.0, 9)", "linear(1.0000000000000001e-07, 0.0, 9)"], 60)
     ['linear(0.3, 0.0, 9)', 'linear(1e-07, 0.0, 9)']
@@ -49,7 +49,7 @@ def _rounded(text: str, digits: int) -> str:
 
 
 def _numbered(labels: list[str]) -> list[str]:
-    """With (1), (2), ... behind labels that several have."""
+    """Labels with (1), (2), ... appended to duplicates."""
     times, seen = Counter(labels), Counter[str]()
     found = []
     for label in labels:
@@ -59,7 +59,7 @@ def _numbered(labels: list[str]) -> list[str]:
 
 
 def differences(labels: Sequence[str]) -> tuple[str, list[str]]:
-    """What labels have in common, with … for what they have not, and of each that which is its own.
+    """What labels have in common, with … where they differ, and for each label the parts that differ.
 
     >>> differences(["linear(0.1, 0.0, 9)", "linear(0.2, 0.0, 9)"])
     ('linear(…, 0.0, 9)', ['0.1', '0.2'])

@@ -1,4 +1,4 @@
-"""What can be drawn: schedules, and values that have been logged."""
+"""What can be drawn: schedules and logged values."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lrkern.schedules.expression import Schedule
 
 @dataclass(frozen=True)
 class Logged:
-    """Values known at some steps, which rise; NaN where there is none."""
+    """Values at increasing steps; NaN where there is none."""
 
     steps: NDArray[np.int64]
     values: NDArray[np.float64]
@@ -37,7 +37,7 @@ Values = ArrayLike | tuple[ArrayLike, ArrayLike]
 
 
 def drawables(where: str, given: Any) -> list[Drawable]:
-    """The curves that an argument stands for: one, or those of a sequence; the rows of a 2-D array."""
+    """The curves in an argument: one, those of a sequence, or the rows of a 2-D array."""
     if isinstance(given, Schedule):
         return [given]
     if not _is_sequence(given):
@@ -45,7 +45,7 @@ def drawables(where: str, given: Any) -> list[Drawable]:
             raise _wrong(where, given)
         array = metrics_of(where, "schedules", given)
         if array.ndim not in (1, 2):
-            raise ValueError(f"{where}: schedules must be a row of values or several, 1-D or 2-D; got {describe(array)}")
+            raise ValueError(f"{where}: schedules must be a 1-D or 2-D array of values; got {describe(array)}")
         found = [_logged(where, "schedules", None, row) for row in np.atleast_2d(array)]
     elif len(given) and all(_is_number(one) for one in given):
         found = [_logged(where, "schedules", None, given)]
@@ -85,7 +85,7 @@ def _is_number(given: object) -> bool:
 def _logged(where: str, name: str, steps: Any, values: Any) -> Logged:
     found = metrics_of(where, name, values).astype(np.float64)
     if found.ndim != 1:
-        raise ValueError(f"{where}: {name} must be values in one row; got {describe(found)}")
+        raise ValueError(f"{where}: {name} must be 1-D values; got {describe(found)}")
     found = np.where(np.isfinite(found), found, np.nan)
     if np.isnan(found).all():
         raise ValueError(f"{where}: {name} must hold a finite value; got {describe(found)}")
@@ -93,7 +93,7 @@ def _logged(where: str, name: str, steps: Any, values: Any) -> Logged:
         return Logged(np.arange(found.size, dtype=np.int64), found)
     at = metrics_of(where, f"the steps of {name}", steps)
     if at.shape != found.shape:
-        raise ValueError(f"{where}: {name} must be as many steps as values; got {at.size} and {found.size}")
+        raise ValueError(f"{where}: {name} must have as many steps as values; got {at.size} and {found.size}")
     whole = at.astype(np.float64)
     for step in whole[~((whole >= 0) & (whole <= MAX_COUNT) & (whole == np.floor(whole)))][:1].tolist():
         raise ValueError(f"{where}: the steps of {name} must be integers >= 0; got {describe(step)}")

@@ -1,4 +1,4 @@
-"""The look of pictures: the package's own where matplotlib's settings are its defaults, else that of the style in use."""
+"""The look of pictures: lrkern's own for settings that matplotlib has at its defaults, else that of the active style."""
 
 from __future__ import annotations
 
@@ -13,43 +13,43 @@ from lrkern._optional import require
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Okabe and Ito's: told apart by everybody; without their yellow, which is too light for a line.
+# Okabe and Ito's colour-blind-safe palette, without its yellow, which is too light for a line.
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
-DASHES = ("-", "--", ":", "-.")  # once the colours have been used up
+DASHES = ("-", "--", ":", "-.")  # after all colours have been used
 _INK, _LINE = "#334155", "#64748b"
 _LEAST_CONTRAST = 1.6
 _TICK = 0.4  # inches: the room of a number below the axis
 
 
 def setting(name: str, own: Any) -> Any:
-    """matplotlib's rcParam of that name where somebody has changed it, else `own`."""
+    """matplotlib's rcParam of that name if it differs from its default, else `own`."""
     mpl = require("matplotlib", install="'lrkern[plot]'", what="lrkern.pictures.plotting")
     value = mpl.rcParams[name]
     return own if value == mpl.rcParamsDefault[name] else value
 
 
 def ink() -> Any:
-    """The colour of texts."""
+    """The colour of text."""
     return setting("text.color", _INK)
 
 
 def code_text() -> dict[str, Any]:
-    """Properties of a text that is an expression: no mathematics in it, and no TeX."""
+    """Text properties for expressions: monospace, without mathtext and TeX."""
     return {"family": setting("font.family", "monospace"), "parse_math": False, "usetex": False}
 
 
 def faint() -> Any:
-    """The colour of lines that belong to no curve."""
+    """The colour of auxiliary lines."""
     return setting("text.color", _LINE)
 
 
 def scale() -> float:
-    """How much larger texts are than with matplotlib's defaults."""
+    """The font size relative to matplotlib's default."""
     return float(setting("font.size", 10.0)) / 10.0
 
 
 def _background(ax: Axes) -> Any:
-    """What is behind curves, as (red, green, blue)."""
+    """The background colour, as (red, green, blue)."""
     from matplotlib.colors import to_rgba
 
     shades = [to_rgba(color) for color in (ax.get_facecolor(), ax.figure.get_facecolor(), "white")]
@@ -57,7 +57,7 @@ def _background(ax: Axes) -> Any:
 
 
 def _luminance(colors: Any) -> Any:
-    """Relative luminance, 0 to 1, of colours whose components are in the last axis."""
+    """Relative luminance, 0 to 1, of colours; components are in the last axis."""
     linear = np.where(np.asarray(colors) <= 0.04045, np.asarray(colors) / 12.92, ((np.asarray(colors) + 0.055) / 1.055) ** 2.4)
     return linear @ (0.2126, 0.7152, 0.0722)
 
@@ -69,7 +69,7 @@ def _contrast(colors: Any, background: Any) -> Any:
 
 
 def line_look(ax: Axes, place: int) -> dict[str, Any]:
-    """Colour and dashes of the line number `place`, from 0: those of the style, or the package's."""
+    """Colour and dashes of line number `place`, from 0: the style's or lrkern's."""
     cycle = setting("axes.prop_cycle", None)
     own = {"color": "black" if _luminance(_background(ax)) > 0.18 else "white"}
     looks = [{"color": color} for color in COLORS[:-1]] + [own] if cycle is None else list(cycle)
@@ -78,7 +78,7 @@ def line_look(ax: Axes, place: int) -> dict[str, Any]:
 
 
 def color_map(ax: Axes, n: int) -> Any:
-    """`n` colours along the colour map of the style, without those that cannot be seen on the background."""
+    """`n` colours along the style's colour map, without those too close to the background."""
     import matplotlib as mpl
 
     colors = mpl.colormaps[mpl.rcParams["image.cmap"]](np.linspace(0.0, 1.0, 256))
@@ -88,7 +88,7 @@ def color_map(ax: Axes, n: int) -> Any:
 
 
 def style(ax: Axes, xlabel: str, ylabel: str) -> None:
-    """Give axes the package's look: a light grid, no box, short numbers for many steps."""
+    """Give axes lrkern's look: a light grid, no box, abbreviated step numbers."""
     ticker = require("matplotlib.ticker", install="'lrkern[plot]'", what="lrkern.pictures.plotting")
     color, size = setting("axes.labelcolor", _INK), setting("axes.labelsize", "small")
     ax.set_xlabel(xlabel, color=color, fontsize=size)
@@ -121,7 +121,7 @@ def _tick(ax: Axes, value: float, place: int) -> str:
 
 
 def plain_tick(value: float, place: int) -> str:
-    """A tick's number, with as few digits as it has."""
+    """A tick's number in its shortest form."""
     return f"{value:g}"
 
 
@@ -131,7 +131,7 @@ def _tick_label_color(axis: str) -> Any:
 
 
 def _short(value: float, low: float, high: float) -> str:
-    """A tick's number with as many digits as tell it from its neighbours, and no power of ten beside the axis."""
+    """A tick's number with enough digits to differ from its neighbours, and no power of ten beside the axis."""
     largest, range_ = max(abs(low), abs(high)), abs(high / 2 - low / 2)
     digits = 3 + max(0, math.ceil(math.log10(largest / range_))) if range_ > 0.0 else 6
     return f"{0.0 if abs(value) < 1e-9 * range_ else value:.{min(digits, 17)}g}"

@@ -1,4 +1,4 @@
-"""Pictures of schedules, of logged values, and of range tests with matplotlib."""
+"""Plots of schedules, logged values and range tests with matplotlib."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 
     from lrkern._loss_driven.suggestion import Suggestion
 
-_COLUMNS = 1024  # pixels across, more or less
-# Beyond these matplotlib's own arithmetic, of margins and ticks, leaves float64.
+_COLUMNS = 1024  # approximate width in pixels
+# Beyond these, matplotlib's arithmetic for margins and ticks overflows.
 _SMALLEST = 1e-300
 _LARGEST = {"linear": 1e307, "symlog": 1e307, "log": 1e150}
 _MARK, _ALONE = "lrkern-mark", "lrkern-alone"
-_MANY = 8  # more curves than these are told apart by a colour map
-_MANY_MARKS = 16  # of many curves; more of them mark nothing
-_BAR_TICKS, _BAR_TICK = 16, 0.16  # of more curves every so many has a text; inches for each
+_MANY = 8  # more curves are distinguished by a colour map
+_MANY_MARKS = 16  # with a colour map: if there are more marks, none is drawn
+_BAR_TICKS, _BAR_TICK = 16, 0.16  # with more curves, only some have a label on the bar; inches for each
 _WIDTH, _HEIGHT, _LINE_HEIGHT = 7.2, 3.4, 0.17  # inches
-_CHARACTER = 0.075  # inches: the width of one in a legend, or a little more
+_CHARACTER = 0.075  # inches: upper estimate of a character's width in a legend
 
 
 def plot(
@@ -49,32 +49,32 @@ def plot(
     ylabel: str = "learning rate",
     **line: Any,
 ) -> Axes:
-    """Draw schedules and logged values, one or several over each other, with matplotlib (extra `[plot]`).
+    """Plot schedules and logged values, one or several in the same axes, with matplotlib (extra `[plot]`).
 
-    Lines have a point for every step, or, beyond some thousand of them, for the extremes of every pixel's; where a value is
-    held until the next one comes they are stairs. Where one formula ends and the next begins (warm-ups, joins, restarts,
-    cooldowns, jumps) a thin line is drawn, with its step; the many of a staircase or of equal cycles are left out.
+    Lines have a point for every step, or, beyond a few thousand steps, for the extremes in every pixel column; values that are
+    held are drawn as stairs. A thin line with its step marks where one formula ends and the next begins (warm-ups, joins,
+    restarts, cooldowns, jumps). Staircase steps and repeated cycles are not marked.
 
-    More than eight curves are told apart by a colour map, with a bar that says which is which instead of a legend. Colours,
-    fonts and sizes are those of the style in use, where it changes matplotlib's defaults.
+    More than eight curves are distinguished by a colour map, with a colour bar instead of a legend. Colours, fonts and sizes
+    follow the active style where it changes matplotlib's defaults.
 
     Args:
         schedules: a Schedule; or values at steps 0, 1, 2, ...: an array, a tensor, a list of numbers; or a sequence of both, in
-            which a tuple of two arrays is (steps, values), for what is logged now and then. A 2-D array has a curve in each
-            row, as `lrkern.tables` gives them. NaN and infinities among values are gaps.
+            which a tuple of two arrays is (steps, values), for values logged at some steps only. A 2-D array has one curve per
+            row, like the result of `lrkern.tables`. NaN and infinities among values are gaps.
         n: how many steps to show, at least 1. Default: up to the last value, or a little more than the longest schedule's
-            length; of schedules without an end, until they have fallen to half of their peak. A line ends where a schedule
-            leaves float64.
-        ax: the axes to draw into, with straight axes. Default: a new figure. Repeated calls with the same axes overlay.
-        labels: the legend's text, one for each curve. Default: their expressions, shortened, with numbers rounded.
-        log: logarithmic vertical axis: True leaves out values <= 0, "symlog" shows them, linear next to zero.
+            length; for schedules without an end, until they have fallen to half of their peak. A line ends where a schedule
+            exceeds float64.
+        ax: the axes to draw into; must be rectilinear. Default: a new figure. Repeated calls with the same axes overlay.
+        labels: legend entries, one for each curve. Default: the expressions, shortened, with numbers rounded.
+        log: logarithmic vertical axis: True omits values <= 0, "symlog" shows them, with a linear range around zero.
         marks: draw the thin lines.
-        title: text above the picture. Default: a lone schedule's expression.
+        title: text above the plot. Default: the expression if there is a single schedule.
         ylabel: what the values are, for instance "momentum".
-        line: properties of matplotlib's `Line2D`, for all the lines: `color`, `linewidth`, `alpha`, ...
+        line: properties of matplotlib's `Line2D` for all lines: `color`, `linewidth`, `alpha`, ...
 
     Returns:
-        The axes. Save the picture with `lk.plot(s).figure.savefig("s.png")`.
+        The axes. Save the plot with `lk.plot(s).figure.savefig("s.png")`.
 
     Raises:
         ImportError: matplotlib is missing (`pip install 'lrkern[plot]'`).
@@ -117,7 +117,7 @@ def plot(
     picture.tell_apart(by_legend=labels is not None)
     picture.place_legend()
     for child in ax.get_children():
-        if child.get_gid() == _ALONE:  # written when there was one schedule; now the legend names them
+        if child.get_gid() == _ALONE:  # the title from when there was one schedule; now the legend names them
             child.set(text="", gid=None)
     if title is not None:
         size = _look.setting("axes.titlesize", "medium")
@@ -129,26 +129,26 @@ def plot(
 
 
 class _Picture:
-    """What has been drawn into axes, over all calls."""
+    """Everything drawn into some axes, over all calls."""
 
     def __init__(self, ax: Any, own: bool) -> None:
         self.ax, self.own = ax, own
         self.colored: list[Any] = []
-        """The curves whose colours nobody has chosen."""
+        """The curves whose colours the caller has not chosen."""
         self.code: list[Any] = []
         """The curves whose labels are expressions."""
         self.marks: list[tuple[Any, list[int]]] = []
         self.bar: Any = None
-        """The axes of the bar of colours."""
+        """The axes of the colour bar."""
         self.has_no_room = False
-        """Whether a legend would have hidden most of the axes."""
+        """Whether a legend would have covered most of the axes."""
         self.top: tuple[float, float] | None = None
         """The vertical limits that made room for a legend."""
         ax._lrkern_picture = self
 
     @classmethod
     def of(cls, ax: Any) -> _Picture:
-        """That of some axes, as far as nobody has removed what is in it."""
+        """The picture in some axes, without curves that have been removed since."""
         picture = getattr(ax, "_lrkern_picture", None) or cls(ax, own=False)
         picture.colored = [curve for curve in picture.colored if curve.axes is ax]
         picture.code = [curve for curve in picture.code if curve.axes is ax]
@@ -166,13 +166,13 @@ class _Picture:
 
     @property
     def is_crowded(self) -> bool:
-        """Whether a colour map tells the curves apart: there are many, or so large a legend leaves no room for them."""
+        """Whether to use a colour map: there are many curves, or a legend would leave too little room for them."""
         room = 0.35 * self.ax.figure.bbox.height / self.ax.figure.dpi
         too_high = self.own and len(self.colored) > 2 and len(self.colored) * _LINE_HEIGHT * _look.scale() > room
         return len(self.colored) > _MANY or too_high or self.has_no_room
 
     def draw_marks(self) -> None:
-        """The thin lines, and their steps above them as far as there is room; those of earlier calls are drawn again."""
+        """Draw the thin lines, with their steps above them as far as there is room; those of earlier calls are redrawn."""
         ax = self.ax
         for old in [one for one in (*ax.lines, *ax.texts) if one.get_gid() == _MARK]:
             old.remove()
@@ -190,9 +190,9 @@ class _Picture:
         ax = self.ax
         eng = require("matplotlib.ticker", install="'lrkern[plot]'", what="plot").EngFormatter(sep="")
         left, right = ax.get_xlim()
-        share = 0.5 if self.is_crowded else 0.75  # of a new figure; what the axes will have is not known yet
+        share = 0.5 if self.is_crowded else 0.75  # of a new figure's width, whose axes are not laid out yet
         width = share * ax.figure.bbox.width / ax.figure.dpi if self.own else _width(ax)
-        each = 0.065 * _look.scale() / width  # of the axes' width, for a character
+        each = 0.065 * _look.scale() / width  # a character's width as a fraction of the axes' width
         free = -math.inf
         for step in sorted(set(steps)):
             label = f"{step:,}" if step < 10**7 else eng(step)
@@ -209,7 +209,7 @@ class _Picture:
             curve.set(color=colors(i), linestyle="-")
 
     def tell_apart(self, by_legend: bool) -> None:
-        """A bar of colours, or a legend where there is more than one curve or labels have been given."""
+        """Draw a colour bar, or a legend if there is more than one curve or labels have been given."""
         ax = self.ax
         if self.bar is not None:
             self.bar.clear()
@@ -265,7 +265,7 @@ class _Picture:
                 text.set(**_look.code_text())
 
     def place_legend(self) -> None:
-        """Give a legend within given axes room above the curves, if there is no place where it hides none."""
+        """Make room above the curves for a legend inside the caller's axes, if it would cover a curve everywhere else."""
         ax, legend = self.ax, self.ax.get_legend()
         if self.own or legend is None:
             return
@@ -292,7 +292,7 @@ class _Picture:
             legend.borderaxespad = 0.0
 
     def room_above(self) -> float:
-        """Points between the axes and a title: for the steps of marks, and for a legend above them."""
+        """Points between the axes and a title: room for the steps of marks, and for a legend above them."""
         legend = self.ax.get_legend()
         if not self.own or legend is None:
             return 14 * _look.scale()
@@ -302,12 +302,12 @@ class _Picture:
 
 
 def _width(ax: Axes) -> float:
-    """Of the axes, in inches."""
+    """The width of the axes in inches."""
     return ax.get_window_extent().width / ax.figure.dpi
 
 
 def _above(ax: Any, points: float) -> dict[str, Any]:
-    """Where a legend above the axes is, so many points higher."""
+    """The placement of a legend `points` above the axes."""
     from matplotlib.transforms import ScaledTranslation
 
     higher = ScaledTranslation(0.0, points * _look.scale() / 72, ax.figure.dpi_scale_trans)
@@ -327,18 +327,18 @@ def _crosses(curve: Any, box: Any) -> bool:
 
 
 def _line_options(line: dict[str, Any]) -> dict[str, Any]:
-    """Options of lines, checked, without matplotlib's short forms, so that each can take the place of the default."""
+    """Line options, checked, with matplotlib's short names expanded, so that each overrides the default."""
     require("matplotlib", install="'lrkern[plot]'", what="plot")
     from matplotlib.cbook import normalize_kwargs
     from matplotlib.lines import Line2D
 
     for name, value in line.items():
         if name in ("data", "xdata", "ydata") or not hasattr(Line2D, f"set_{name}"):
-            raise TypeError(f"plot: {name} must be a property of lines, like color, or an argument; got {describe(value)}")
+            raise TypeError(f"plot: {name} must be a property of Line2D, like color; got {describe(value)}")
         try:
             Line2D([], []).set(**{name: value})
         except (TypeError, ValueError) as error:
-            wanted = f"plot: {name} must be what lines of matplotlib take; got {describe(value)}"
+            wanted = f"plot: {name} must be a valid value for matplotlib's Line2D; got {describe(value)}"
             raise type(error)(wanted) from error
     try:
         options: dict[str, Any] = normalize_kwargs(line, Line2D)
@@ -351,7 +351,7 @@ def _check_axes(ax: object) -> None:
     from matplotlib.axes import Axes
 
     if ax is not None and not (isinstance(ax, Axes) and ax.name == "rectilinear"):
-        raise TypeError(f"plot: ax must be an Axes of matplotlib, with straight axes; got {describe(ax)}")
+        raise TypeError(f"plot: ax must be rectilinear Axes of matplotlib; got {describe(ax)}")
 
 
 def _check_values(drawn: Sequence[Line], scale: str) -> None:
@@ -360,7 +360,7 @@ def _check_values(drawn: Sequence[Line], scale: str) -> None:
     most = _LARGEST[scale]
     for one in drawn:
         for i in np.flatnonzero((one.values if scale == "log" else np.abs(one.values)) > most)[:1].tolist():
-            wanted = f"plot: values must be no larger than {most:g} for matplotlib to draw them"
+            wanted = f"plot: values must not exceed {most:g}, which matplotlib cannot draw"
             raise ValueError(f"{wanted}; got {one.values[i]:g} at step {one.steps[i]}")
 
 
@@ -369,7 +369,7 @@ def _curves(*axes: Axes) -> list[Any]:
 
 
 def _same_place(ax: Axes) -> list[Axes]:
-    """The axes and its twins, which have another vertical axis."""
+    """The axes and their twins, which have another vertical axis."""
     place = ax.get_position().bounds
     return [one for one in ax.figure.axes if one.get_position().bounds == place]
 
@@ -380,7 +380,7 @@ def _set_scale(ax: Axes, scale: str) -> None:
         return
     sizes: NDArray[np.float64] = np.abs(np.concatenate([np.asarray(one.get_ydata(), float) for one in _curves(ax)]))
     sizes = sizes[np.isfinite(sizes)]
-    ax.get_ylim()  # limits on this axis yet: those of the smallest numbers overflow on the other
+    ax.get_ylim()  # computes limits while the axis is linear: on symlog those of tiny numbers overflow
     largest = float(sizes.max()) or 1.0
     smallest = float(sizes[sizes > 0.0].min(initial=largest))
     ax.set_yscale("symlog", linthresh=max(smallest, 1e-4 * largest, _SMALLEST))
@@ -399,20 +399,20 @@ def _given_labels(labels: str | Sequence[str] | None, curves: Sequence[Drawable]
     if labels is None:
         return None
     if not isinstance(labels, Sequence):
-        raise TypeError(f"plot: labels must be a text or a sequence of them; got {describe(labels)}")
+        raise TypeError(f"plot: labels must be a string or a sequence of strings; got {describe(labels)}")
     texts = [labels] if isinstance(labels, str) else list(labels)
     if len(texts) != len(curves):
-        raise ValueError(f"plot: labels must hold one text for each curve, {len(curves)}; got {len(texts)}")
+        raise ValueError(f"plot: labels must have one string for each curve, {len(curves)}; got {len(texts)}")
     for text in texts:
         if not isinstance(text, str):
-            raise TypeError(f"plot: labels must hold one text for each curve; got {describe(text)}")
+            raise TypeError(f"plot: labels must have one string for each curve; got {describe(text)}")
     return texts
 
 
 def _new_axes(texts: Sequence[str]) -> Axes:
     pyplot = require("matplotlib.pyplot", install="'lrkern[plot]'", what="plot")
     wide, high = _look.setting("figure.figsize", (None, None))
-    if wide is None:  # a legend above takes nothing from the axes
+    if wide is None:  # the figure grows with a legend above the axes
         rows = 0 if not 1 < len(texts) <= _MANY else len(texts)
         wide, high = _WIDTH, _HEIGHT + _LINE_HEIGHT * _look.scale() * max(rows - 2, 0)
     layout: dict[str, Any] = {} if _look.setting("figure.autolayout", None) else {"layout": "constrained"}
@@ -421,7 +421,7 @@ def _new_axes(texts: Sequence[str]) -> Axes:
 
 
 def plot_suggestion(found: Suggestion, ax: Axes | None = None) -> Axes:
-    """`Suggestion.plot`: the losses over the rates, with a line down from each suggestion."""
+    """`Suggestion.plot`: the losses over the rates, with a vertical line at each suggestion."""
     _line_options({})
     _check_axes(ax)
     if ax is None:

@@ -1,4 +1,4 @@
-"""What a picture of schedules shows: how many steps, which of them, and where one formula ends and the next begins."""
+"""What a plot shows: how many steps, which of them, and where one formula ends and the next begins."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from lrkern.pictures.logged import Drawable, Logged
 from lrkern.schedules.expression import Schedule
 
 _ENDLESS = 1_000  # steps shown of a schedule that has no end and never falls to half its peak
-_WHOLE = 1 << 16  # up to so many steps all of them are looked at
-_JOINTS = 1 << 12  # up to so many joints all of them are looked at
-_MARKS = 16  # more of them mark nothing
+_WHOLE = 1 << 16  # up to this many steps, all are evaluated
+_JOINTS = 1 << 12  # up to this many joints, all are used
+_MARKS = 16  # if there are more marks, none is drawn
 
 _Steps = NDArray[np.int64]
 _Values = NDArray[np.float64]
@@ -25,13 +25,12 @@ _Values = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Line:
-    """One curve as a picture shows it.
+    """One curve as it is drawn.
 
     Attributes:
         steps, values: the points to connect, from left to right. Where a value is held until the next formula begins, there is
-            a second point at that step, so that the line is a stair. NaN among logged values are gaps.
-        marks: the joints worth marking: where the schedule goes from one formula to the next, but not the many of a staircase
-            or of equal cycles.
+            a second point at that step, so that the line is a stair. NaNs among logged values are gaps.
+        marks: the joints to mark: where one formula ends and the next begins, except for staircase steps and repeated cycles.
     """
 
     steps: _Steps
@@ -40,11 +39,11 @@ class Line:
 
 
 def lines(where: str, curves: Sequence[Drawable], n: int | None, columns: int) -> tuple[int, list[Line]]:
-    """The number of steps to show, `n` at most, and a line for each curve, up to its last value or to where it leaves float64.
+    """The number of steps to show, at most `n`, and a line for each curve, up to its last value or until it exceeds float64.
 
-    The lines have extremes where the schedules have them: each of the `columns` that the steps are divided into has its least
-    and its largest value. Beyond 65536 steps and 4096 joints they are those of some of its steps and of the joints near its
-    ends.
+    The lines keep the schedules' extremes: the steps are divided into `columns` ranges, and each has its smallest and its
+    largest value. Beyond 65536 steps and 4096 joints these are the extremes of a sample and of the joints near the ends of the
+    range.
     """
     n = default_steps(curves) if n is None else count(where, "n", n, low=1)
     lengths = [min(n, one.length) if isinstance(one, Logged) else _finite_length(one, n) for one in curves]
@@ -58,7 +57,7 @@ def lines(where: str, curves: Sequence[Drawable], n: int | None, columns: int) -
 
 
 def default_steps(curves: Sequence[Drawable]) -> int:
-    """How many steps a picture shows when nobody said: the longest length and a bit, or as `lrkern.plot` describes."""
+    """The default number of steps to show; see `lrkern.plot`."""
     logged = [one.length for one in curves if isinstance(one, Logged)]
     schedules = [one for one in curves if isinstance(one, Schedule)]
     finite = [min(s.steps + max(1, s.steps // 20) + 1, MAX_COUNT) for s in schedules if s.steps]
@@ -67,7 +66,7 @@ def default_steps(curves: Sequence[Drawable]) -> int:
 
 
 def even_steps(n: int, at_most: int) -> _Steps:
-    """The steps 0 ... n - 1, or an even choice among them, both ends included."""
+    """The steps 0 ... n - 1, or evenly spaced ones among them, both ends included."""
     if n <= at_most:
         return np.arange(n, dtype=np.int64)
     return np.rint(np.linspace(0, n - 1, at_most)).astype(np.int64)
@@ -88,7 +87,7 @@ def _until_half(schedule: Schedule) -> int:
 
 
 def _finite_length(schedule: Schedule, n: int) -> int:
-    """The number of first steps, n at most, at which no sample is beyond float64."""
+    """The length of the longest prefix, at most n, in which no sample is beyond float64."""
     return _first(range(1, n + 1), lambda length: not _is_finite(schedule, even_steps(length, 512)))
 
 
@@ -101,7 +100,7 @@ def _is_finite(schedule: Schedule, steps: _Steps) -> bool:
 
 
 def _first(lengths: range, too_long: Callable[[int], bool]) -> int:
-    """How many of the lengths are not too long."""
+    """The number of lengths that are not too long."""
     return bisect_left(lengths, True, key=too_long) if too_long(lengths[-1]) else len(lengths)
 
 
@@ -109,7 +108,7 @@ def _line(schedule: Schedule, n: int, columns: int) -> Line:
     joints = schedule._joints(0, n, _JOINTS)
     few = joints if len(joints) < _JOINTS else []
     steps = np.arange(n, dtype=np.int64) if n <= _WHOLE else _sampled(schedule, n, columns, joints)
-    # Where a value between the steps that were looked at before is beyond float64, the line ends there.
+    # The line ends at the first value beyond float64, also if the coarser samples above missed it.
     steps = steps[: _first(range(1, len(steps) + 1), lambda length: not _is_finite(schedule, steps[:length]))]
     steps, values = _thinned(steps, np.asarray(schedule(steps)), n, columns, few if len(few) <= columns else [])
     return Line(*_stairs(schedule, steps, values, few), _worth_marking(few, n))
@@ -128,16 +127,16 @@ def _logged_line(logged: Logged, n: int, columns: int) -> Line:
 
 
 def _sampled(schedule: Schedule, n: int, columns: int, joints: list[int]) -> _Steps:
-    """Steps to look at: even ones, and both sides of joints."""
+    """The steps to evaluate: evenly spaced ones, and both sides of joints."""
     even = even_steps(n, 8 * columns)
-    if len(joints) >= _JOINTS:  # too many: a few from the beginning of each column on
+    if len(joints) >= _JOINTS:  # too many: the first few of each column
         joints = [joint for begin, end in pairwise(even[::8].tolist()) for joint in schedule._joints(begin, end, 4)]
     beside = np.array(joints, np.int64)
     return np.unique(np.concatenate([even, beside - 1, beside]))
 
 
 def _thinned(steps: _Steps, values: _Values, n: int, columns: int, joints: list[int]) -> tuple[_Steps, _Values]:
-    """Of each column the first, the least, the largest and the last value, and both sides of joints."""
+    """The first, smallest, largest and last value of each column, and both sides of joints."""
     if len(steps) <= 4 * columns:
         return steps, values
     begins = np.searchsorted(steps, np.arange(columns, dtype=np.int64) * n // columns)
@@ -153,14 +152,14 @@ def _thinned(steps: _Steps, values: _Values, n: int, columns: int, joints: list[
 
 
 def _stairs(schedule: Schedule, steps: _Steps, values: _Values, joints: list[int]) -> tuple[_Steps, _Values]:
-    """With a second point at every jump from a value that is held until then."""
+    """Adds a second point at every jump from a value that is held until then."""
     jumps = np.flatnonzero((values[1:] != values[:-1]) & (np.diff(steps) == 1) & np.isin(steps[1:], joints)) + 1
     held = jumps[np.asarray(schedule(steps[jumps] - 0.5)) == values[jumps - 1]] if jumps.size else jumps
     return np.insert(steps, held, steps[held]), np.insert(values, held, values[held - 1])
 
 
 def _worth_marking(joints: list[int], n: int) -> list[int]:
-    """Where there are too many, those that do not come at equal distances, be it of two kinds; none if too many are left."""
+    """The joints; if too many, only those not evenly spaced (one or two alternating gaps); none if those are too many."""
     if len(joints) <= _MARKS:
         return joints
     gaps = np.diff([0, *joints, n])
@@ -169,6 +168,6 @@ def _worth_marking(joints: list[int], n: int) -> list[int]:
 
 
 def _regular(gaps: NDArray[np.int64], i: int) -> bool:
-    """Whether another joint nearby has the same gap before it, within rounding, and the same one after it, or a longer one."""
+    """Whether a nearby joint has the same gap before it, within rounding, and the same or a longer gap after it."""
     nearby = [j for j in (i - 2, i - 1, i + 1, i + 2) if 0 <= j < len(gaps) - 1]
     return any(abs(gaps[j] - gaps[i]) <= 1 and gaps[i + 1] <= gaps[j + 1] + 1 for j in nearby)

@@ -1,4 +1,4 @@
-"""The picture that notebooks show: a few kilobytes of SVG written by hand, so that it needs no other package."""
+"""The picture in notebooks: a few kilobytes of SVG, written without other packages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _Row = NDArray[Any]
 
 _COLUMNS = 128  # of 2.5 units each
 _LEFT, _TOP, _WIDTH, _HEIGHT = 8, 8, 320, 64
-_BLUE = "#2f81f7"  # seen on white and on black, as is the grey of a picture that stands alone
+_BLUE = "#2f81f7"  # visible on white and on black, like the grey of a stand-alone picture
 _GREY = "#768390"
 
 

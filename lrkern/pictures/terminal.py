@@ -1,4 +1,4 @@
-"""Pictures of schedules and of logged values as characters."""
+"""Pictures of schedules and logged values as characters."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from lrkern.pictures.logged import Drawable
 from lrkern.pictures.sampling import lines
 
 _COLORS = ("bright_blue", "yellow", "green", "magenta", "red", "cyan")
-_GLYPHS = "*+ox#@%&=ABCDEFGHIJKLMNPQRSTUVWXYZ"  # for curves that no colour tells apart
+_GLYPHS = "*+ox#@%&=ABCDEFGHIJKLMNPQRSTUVWXYZ"  # for curves that colours do not distinguish
 _TO_ASCII = str.maketrans("│└─┴…", "|+-+~")  # one character for one
 
 
 class Rows(NamedTuple):
-    """Rows from the top, each a list of (character, index of the curve that it shows, or -1), and what they cover."""
+    """Rows from the top, each a list of (character, index of its curve or -1), and the ranges that they cover."""
 
     rows: list[list[tuple[str, int]]]
     low: float
     high: float
     n: int
-    marks: set[int]  # columns at which a schedule goes from one formula to the next
+    marks: set[int]  # columns at which one formula ends and the next begins
 
 
 def draw(curves: Sequence[Drawable], n: int | None = None, width: int = 72, height: int = 14, log: bool = False) -> Rows:
-    """Draw curves over each other with Braille characters, two by four dots each.
+    """Draw curves in one picture of Braille characters, two by four dots each.
 
-    A character in which several curves pass shows one of them, the next one in the next column.
+    A character that several curves pass shows one of them; which one alternates by column.
 
     >>> import lrkern as lk
     >>> for row in draw([lk.linear(1.0, 0.0, 100)], width=12, height=3).rows:
@@ -81,8 +81,8 @@ def draw(curves: Sequence[Drawable], n: int | None = None, width: int = 72, heig
 def print_picture(curves: Sequence[Drawable], n: int | None = None, log: bool = False) -> None:
     """Draw curves on the standard output, as wide as the terminal.
 
-    Colours tell curves apart. Where there are none, as in a pipe or a file, or not enough of them, each has a character of its
-    own; so does every curve where the terminal knows ASCII only.
+    Curves differ by colour. Without colours, as in a pipe or a file, with too few of them, or in an ASCII-only terminal, each
+    curve is drawn with a character of its own.
     """
     from rich.text import Text
 

@@ -1,1 +1,1 @@
-"""One element at a time: functions that Numba compiles for the CPU and for CUDA, the twins of those in src_c."""
+"""Scalar functions that Numba compiles for the CPU and for CUDA; twins of those in src_c."""

@@ -1,9 +1,9 @@
-"""Sums of numbers >= 0 that no order can change, rounded once: one text for Numba and CUDA.
+"""Sums of numbers >= 0 that do not depend on their order, rounded once: one source for Numba and CUDA.
 
 The twin of src_c/arithmetic/exact_sum.c.
 
 A sum is a row of int64 bins: bin k counts units of 2^(32 k - 1074); two more count infinities and NaNs. On CUDA, terms
-are added to bins by integer atomics, so that the result is the same whichever thread comes first.
+are added to bins by integer atomics, so that the result does not depend on the order of threads.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from lrkern.pointwise.primitives import bits64, float64_of, pointwise
 
 DIGITS = 68
-"""Bins of digits: those of the largest double, and room for 2^30 terms of that size."""
+"""Bins of digits: enough for 2^30 terms as large as the largest double."""
 INFINITIES, NANS = DIGITS, DIGITS + 1
 BINS = DIGITS + 2
 
@@ -25,7 +25,7 @@ _LOW = 0xFFFFFFFF
 
 @pointwise
 def parts(term):
-    """(k, a, b, c): a, b, c are to be added to bins k, k + 1, k + 2."""
+    """(k, a, b, c): the term is a, b, c in bins k, k + 1, k + 2."""
     bits = bits64(np.float64(term))
     exponent = (bits >> 52) & 0x7FF
     fraction = bits & 0xFFFFFFFFFFFFF
@@ -51,7 +51,7 @@ def add(bins, term):
 
 @pointwise
 def _length(x):
-    """Digits of a binary number."""
+    """The number of binary digits."""
     n = 0
     while x != 0:
         x >>= 1
@@ -61,7 +61,7 @@ def _length(x):
 
 @pointwise
 def _rounded(m, e, rest):
-    """m 2^(e - 1074) for 2^62 <= m < 2^63, with more nonzero digits below where `rest`."""
+    """m 2^(e - 1074), rounded, for 2^62 <= m < 2^63; `rest`: whether nonzero digits follow below m."""
     cut = max(10, -e)  # digits below the last one of a double
     half = 1 << (cut - 1)
     tail = m & (2 * half - 1)
@@ -80,7 +80,7 @@ def _rounded(m, e, rest):
 
 @pointwise
 def total(bins: Any):
-    """The sum in a row of bins, rounded to nearest, ties to even. The row is changed."""
+    """The sum in a row of bins, rounded to nearest, ties to even. Changes the row."""
     if bins[NANS] != 0:
         return math.nan
     if bins[INFINITIES] != 0:

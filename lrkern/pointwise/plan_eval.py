@@ -1,6 +1,6 @@
-"""Plans evaluated: one text for Numba and CUDA, the twin of src_c/schedule/plan_eval.inc. `lrkern.Plan` states the formula.
+"""Evaluation of plans: one source for Numba and CUDA, the twin of src_c/schedule/plan_eval.inc. `lrkern.Plan` has the formula.
 
-Compiled code passes the Plan itself, a NamedTuple of arrays (on the device, device arrays). All steps are int64.
+Compiled code passes the Plan itself, a NamedTuple of arrays (device arrays on CUDA). All steps are int64.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ MAX_STEP = 2**53
 
 @pointwise
 def reduced(plan, t):
-    """t, or the step of the plan's first cycle that has the same value."""
+    """t, or the step of the plan's first cycle with the same value."""
     if plan.period == 0 or t < plan.tail_start + plan.period:
         return t
     return plan.tail_start + (t - plan.tail_start) % plan.period
@@ -22,7 +22,7 @@ def reduced(plan, t):
 
 @pointwise
 def find(plan, t):
-    """Index of the piece that covers t, for 0 <= t < breaks[-1]."""
+    """The index of the piece that covers t, for 0 <= t < breaks[-1]."""
     at, n = 0, plan.center.size
     while n > 1:
         half = n // 2
@@ -33,49 +33,49 @@ def find(plan, t):
 
 @pointwise
 def piece(plan, k):
-    """The coefficients of a piece, as a tuple of numbers: c0, c1, c0_lo, c1_lo, c2 ... c9, scale, magic, unscale."""
+    """The coefficients of a piece as a tuple of numbers: c0, c1, c0_lo, c1_lo, c2 ... c9, scale, magic, unscale."""
     c = plan.coef[k]
     return c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7], c[8], c[9], c[10], c[11], c[12], c[13], c[14]
 
 
 @pointwise
-def high_9(c, u):
-    """The terms of a piece of degree 9 from the quadratic one on, and the low parts of the others."""
+def horner9(c, u):
+    """Horner's scheme for degree 9: the quadratic and higher terms, plus the low parts of the constant and linear ones."""
     q = fma(fma(c[11], u, c[10]), u, c[9])
-    return high_rest(c, u, q)
+    return horner_tail(c, u, q)
 
 
 @pointwise
-def high_7(c, u):
-    """The same of degree 7: terms that are 0 change no bit."""
-    return high_rest(c, u, c[9])
+def horner7(c, u):
+    """The same for degree 7. The omitted terms are 0, so the bits are those of `horner9`."""
+    return horner_tail(c, u, c[9])
 
 
 @pointwise
-def high_rest(c, u, q):
-    """The same from the term of degree 6 on."""
+def horner_tail(c, u, q):
+    """The rest of Horner's scheme, from the coefficient of degree 6 down; q: the result so far."""
     q = fma(fma(fma(q, u, c[8]), u, c[7]), u, c[6])
     q = fma(fma(q, u, c[5]), u, c[4])
     return fma(fma(q, u, c[3]), u, c[2])
 
 
 @pointwise
-def high_1(c, u):
-    """The same of degree 1."""
+def horner1(c, u):
+    """The same for degree 1."""
     return fma(c[3], u, c[2])
 
 
 @pointwise
-def whole(c, u, q):
-    """The value of a piece at u, given its higher terms."""
+def combine(c, u, q):
+    """The value of a piece at u, given q, the result of Horner's scheme."""
     s = fma(c[1], u, c[0])
     e = fma(c[1], u, c[0] - s)
     return s + (q + e)
 
 
 @pointwise
-def whole_scaled(c, u, q):
-    """The same where coefficients are scaled up: unscale is not 1."""
+def combine_scaled(c, u, q):
+    """The same for scaled-up coefficients: unscale is not 1."""
     magic, unscale = c[13], c[14]
     s = fma(c[1], u, c[0])
     e = fma(c[1], u, c[0] - s)
@@ -86,14 +86,14 @@ def whole_scaled(c, u, q):
 
 @pointwise
 def value(c, u):
-    """The value of any piece at u = (t - center) scale."""
-    q = high_9(c, u)
-    return whole(c, u, q) if c[14] == 1.0 else whole_scaled(c, u, q)
+    """The value of a piece at u = (t - center) scale."""
+    q = horner9(c, u)
+    return combine(c, u, q) if c[14] == 1.0 else combine_scaled(c, u, q)
 
 
 @pointwise
 def at_integer(plan, t):
-    """The value at an integer step; NaN where the plan does not cover it."""
+    """The value at an integer step; NaN if the plan does not cover it."""
     if t < 0 or t > MAX_STEP:
         return math.nan
     t = reduced(plan, t)
@@ -106,7 +106,7 @@ def at_integer(plan, t):
 
 @pointwise
 def at_real(plan, t):
-    """The same at a float: between two integers, the piece of the lower one continued."""
+    """The value at a float step: between two integers, that of the lower one's piece."""
     if not (t >= 0.0 and t <= float(MAX_STEP)):
         return math.nan
     whole_steps = int(t)

@@ -1,26 +1,25 @@
-"""The words in which loops for Numba and for CUDA are written: one text, compiled for either.
+"""Primitives shared by Numba and CUDA kernels: one source, compiled for either target.
 
-Pointwise functions (`_pieces`, `rules`, `_storage`) are plain Python over scalars, decorated with `pointwise`. What the two
-targets spell differently goes by a name from here; each is a stub that Numba replaces:
+Pointwise functions (`plan_eval`, `rules`, `storage`) are plain Python over scalars, decorated with `pointwise`. Operations that
+the two targets spell differently have a name here; each is a stub that Numba replaces:
 
     fma(a, b, c)        a b + c rounded once; all float32 or all float64
-    product(a, b)       a b rounded by itself, where it is added to something: CUDA fuses a * b + c
+    product(a, b)       a b, rounded before it is added to something: CUDA fuses a * b + c
     sqrt(x)             rounded once, in the type of x
     number(x, like)     x in the type of `like` (float32, float64), rounded once
     bits32(x)           the bits of a float32, as uint32
     float32_of(bits)    the float32 that has these bits (uint32)
     bits64(x)           the bits of a float64, as int64
     float64_of(bits)    the float64 that has these bits (int64)
-    rounded(c, like)    a NamedTuple of float64 with each of its numbers in the type of `like`
+    rounded(c, like)    a NamedTuple of float64 with each number converted to the type of `like`
 
-This file gives them to the CPU. Another target overloads most of them with its own instructions, and `number` and
+This file implements them for the CPU. Another target overloads most of them with its own instructions, and `number` and
 `rounded` with `number_impl` and `rounded_impl`.
 
-Pitfalls that the text keeps clear of: a Python float is a float64, so a constant next to a float32 is written `number(1.0, x)`
-(comparing with 0 is safe); integers below 64 bits grow when they are added, so 32-bit arithmetic is written `u32(a + b)`;
-floats that may be NaN are compared by `==` and not by `!=`, which numba-cuda-mlir 0.6.0 finds false of NaNs; and `pointwise`
-names its own floating-point flags, because Numba hands down those of the caller: inside a user's `njit(fastmath=True)` bits
-would change.
+Pitfalls to avoid: a Python float is a float64, so a constant next to a float32 is written `number(1.0, x)` (comparing with 0 is
+safe). Sums of integers below 64 bits are widened, so 32-bit arithmetic is written `u32(a + b)`. Floats that may be NaN are
+compared by `==`, not by `!=`, which numba-cuda-mlir 0.6.0 evaluates to false for NaNs. `pointwise` sets its own floating-point
+flags, because Numba inherits those of the caller: inside a user's `njit(fastmath=True)` bits would change.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ from numba import njit, types
 from numba.extending import intrinsic, overload
 
 FLAGS = {"fastmath": False, "error_model": "numpy"}
-"""Every operation is rounded by itself, and x / 0 is what IEEE says."""
+"""Every operation is rounded separately, and x / 0 follows IEEE 754."""
 
 pointwise = njit(**FLAGS)
 
@@ -73,7 +72,7 @@ def number_impl(x, like):
 
 
 def rounded_impl(c, like):
-    """The overload of `rounded` for any target: one call for each field, since loops over tuples have no one type."""
+    """The overload of `rounded` for any target: one call per field, since Numba cannot loop over a heterogeneous tuple."""
     scope: dict[str, Any] = {"made": c.instance_class, "kind": FLOATS[str(like)]}
     fields = ", ".join(f"kind(c[{i}])" for i in range(len(c)))
     exec(f"def impl(c, like): return made({fields})", scope)
@@ -89,7 +88,7 @@ def _cpu_fma(typing_context: Any, a: Any, b: Any, c: Any) -> Any:
 
 
 def _cast(stub: Any, of: Any, to: Any, llvm_type: Any) -> None:
-    """Overload a stub for the CPU: the same bits as another type."""
+    """Overload a stub for the CPU with a bit cast."""
 
     @intrinsic
     def cast(typing_context: Any, x: Any) -> Any:

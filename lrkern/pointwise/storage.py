@@ -1,6 +1,6 @@
-"""Elements as they are stored: one text for Numba and CUDA, the twin of src_c/steps/storage.h.
+"""Storage formats of elements: one source for Numba and CUDA, the twin of src_c/steps/storage.h.
 
-bfloat16 and float16 are their bits, uint16. Everything else is integers and float32: no target's half precision is used.
+bfloat16 and float16 are handled as uint16 bits, with integer and float32 operations only: no native half precision is used.
 `docs/steps.md` ("Storage") defines the roundings.
 """
 
@@ -12,7 +12,7 @@ from lrkern.pointwise.primitives import bits32, float32_of, pointwise, u32
 
 u16, u64 = np.uint16, np.uint64
 
-# 32-bit and 64-bit arithmetic on constants of the same type: Numba would make floats of uint64 and int64.
+# Typed constants, so that 32-bit and 64-bit arithmetic keeps its type: Numba turns uint64 with int64 into float64.
 _SIGN, _DIGITS = u32(0x80000000), u32(0x7FFFFFFF)
 _INFINITY, _NAN = u32(0x7F800000), u32(0x7FC00000)
 _REBIAS = u32(112 << 23)
@@ -20,7 +20,7 @@ _REBIAS = u32(112 << 23)
 
 @pointwise
 def to_odd(x):
-    """A float64 as the float32 that narrower formats round as they would round x: truncated, the last bit set if inexact."""
+    """A float64 to float32, truncated, with the last bit set if inexact: narrower formats then round it as they would x."""
     nearest = np.float32(x)
     back = np.float64(nearest)
     too_large = u32(1) if abs(back) > abs(x) else u32(0)
@@ -54,7 +54,7 @@ def from_f16(h):
 
 @pointwise
 def _f16_signed(bits, digits, finite):
-    """The bits of a float16 with its sign; from 65536 on, of infinities and of NaNs."""
+    """The bits of a float16: `finite` with its sign; from 65536 on, an infinity or NaN."""
     special = u32(0x7E00) if digits > _INFINITY else u32(0x7C00)
     sign = u32(u32(bits >> u32(16)) & u32(0x8000))
     return u16(sign | (special if digits >= u32(0x47800000) else finite))
@@ -66,7 +66,7 @@ def to_f16(x):
     bits = bits32(x)
     digits = u32(bits & _DIGITS)
     normal = u32(u32(digits + u32(0xFFF) + u32(u32(digits >> u32(13)) & u32(1)) - _REBIAS) >> u32(13))
-    # 2^-24, the quantum of denormals, is the last digit of numbers from 0.5 to 1.
+    # 2^-24, the spacing of denormals, is the last bit of float32 numbers from 0.5 to 1.
     denormal = u32(bits32(float32_of(digits) + np.float32(0.5)) - u32(0x3F000000))
     return _f16_signed(bits, digits, denormal if digits < u32(0x38800000) else normal)
 
@@ -87,7 +87,7 @@ def to_f16_random(x, r):
     digits = u32(bits & _DIGITS)
     more = u32(r >> u32(19))
     normal = u32(u32(digits + more - _REBIAS) >> u32(13))
-    # Both are made for all x: where this one does not count, nothing may overflow.
+    # Both results are computed for all x: where this one is not used, it must not overflow.
     small = float32_of(digits if digits < u32(0x38800000) else u32(0))
     denormal = u32(u32(u32(np.int32(small * np.float32(2.0**37))) + more) >> u32(13))
     return _f16_signed(bits, digits, denormal if digits < u32(0x38800000) else normal)
@@ -110,7 +110,7 @@ def split(x):
 
 @pointwise
 def mix(z):
-    """64 bits, mixed."""
+    """SplitMix64's finalizer."""
     z = (z ^ (z >> u64(30))) * u64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> u64(27))) * u64(0x94D049BB133111EB)
     return z ^ (z >> u64(31))
@@ -118,19 +118,19 @@ def mix(z):
 
 @pointwise
 def random_seed(seed, count):
-    """What all keys of a step have in common; `seed` and `count` are uint64."""
+    """The part of the key that all elements of a step share; `seed` and `count` are uint64."""
     return mix(mix(seed + u64(0x9E3779B97F4A7C15)) + count)
 
 
 @pointwise
 def random_key(mixed, stream, element):
-    """The key of an element's random bits: one for 2^32 elements of a stream. All uint64; `mixed` is `random_seed`'s."""
+    """The key of an element's random bits, shared by 2^32 elements of a stream. All uint64; `mixed` is from `random_seed`."""
     return mix(mixed + (stream << u64(32)) + (element >> u64(32)))
 
 
 @pointwise
 def random_bits(key, element):
-    """The 32 random bits of an element (uint64, both)."""
+    """The 32 random bits of an element; both arguments are uint64."""
     x = u32(u32(element) ^ u32(key))
     x = u32(u32(x ^ u32(x >> u32(16))) * u32(0x21F0AAAD))
     x = u32(u32(x ^ u32(x >> u32(15))) + u32(key >> u64(32)))

@@ -1,6 +1,6 @@
-"""How much work a text may ask for beyond its length: 'torch.LambdaLR(0.1, constant(1.0), steps=10**9)' is short.
+"""A limit on the work that a parsed text may cause: 'torch.LambdaLR(0.1, constant(1.0), steps=10**9)' is short.
 
-Callers in Python may ask for what they like. While `parse` reads, whatever loops as often as a number tells pays for it first.
+Python callers have no limit. While `parse` reads, every loop whose length comes from the text is charged before it runs.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _left: ContextVar[int | None] = ContextVar("_left", default=None)
 
 @contextmanager
 def limited() -> Iterator[None]:
-    """Within it, no more than `MOST` rounds."""
+    """Allow at most `MOST` rounds inside the block."""
     token = _left.set(MOST)
     try:
         yield
@@ -25,10 +25,10 @@ def limited() -> Iterator[None]:
 
 
 def spend(rounds: int) -> None:
-    """Pay for so many rounds of a loop; a ValueError where a text asks for too many."""
+    """Charge `rounds` rounds of a loop; ValueError if the text's limit is exceeded."""
     left = _left.get()
     if left is None:
         return
     if rounds > left:
-        raise ValueError(f"parse: a text may ask for {MOST} computed values at most; got {MOST - left + rounds}")
+        raise ValueError(f"parse: text must not compute more than {MOST} values; got {MOST - left + rounds}")
     _left.set(left - rounds)

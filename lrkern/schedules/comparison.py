@@ -1,4 +1,4 @@
-"""How far apart two schedules are: in value, in units in the last place, in area; and whether that is rounding."""
+"""`compare`: how far two schedules differ in value, ULP and area, and whether rounding explains it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from lrkern._checks import MAX_COUNT, choice, count, describe, real
 from lrkern.schedules.expression import Schedule
 
 _CHUNK_BITS = 14
-_CHUNK = 1 << _CHUNK_BITS  # steps at once: small enough for caches
-_HIGH_BITS = 53 - _CHUNK_BITS - 1  # of a value, such that so many of them add up without rounding
+_CHUNK = 1 << _CHUNK_BITS  # steps at a time: fits in cache
+_HIGH_BITS = 53 - _CHUNK_BITS - 1  # leading bits of a value, few enough that `_CHUNK` of them add up exactly
 _HUGE, _SMALLER = 2.0**900, 2.0**-200
-_ROUNDING = 8.0  # so many times the dtype's eps, of the largest value, are rounding
+_ROUNDING = 8.0  # differences up to this times eps times the largest value count as rounding
 _LONE = 2**64 - 1  # the distance between NaN and a number, while it is counted in uint64
 
 _Floats = NDArray[Any]
@@ -32,17 +32,17 @@ class Comparison:
 
     Attributes:
         n, start, dtype: what was compared: `n` steps from `start` on, as "float64" or "float32" numbers.
-        rtol, atol: what was tolerated: a difference of atol + rtol max(|a(t)|, |b(t)|).
-        rounding: whether that was not given, but is what rounding may do.
-        differing: at how many steps the values differ.
-        beyond: at how many steps by more than is tolerated.
+        rtol, atol: the tolerance: differences up to atol + rtol max(|a(t)|, |b(t)|) are accepted.
+        rounding: whether the tolerance is the default, that for rounding.
+        differing: the number of steps at which the values differ.
+        beyond: the number of steps at which they differ by more than the tolerance.
         max_ulp: the largest distance in units in the last place (an integer; infinity where one value is NaN).
-        ulp_step, ulp_values: the first step that has it, and the two values there; None where nothing differs.
+        ulp_step, ulp_values: the first step with that distance, and the two values there; None if nothing differs.
         max_difference: the largest |a(t) - b(t)|.
-        difference_step, difference_values: the same for it.
+        difference_step, difference_values: its first step and the values there.
         max_relative: the largest |a(t) - b(t)|/max(|a(t)|, |b(t)|).
-        relative_step, relative_values: the same for it.
-        area_ratio: the sum of a's values by that of b's.
+        relative_step, relative_values: its first step and the values there.
+        area_ratio: the sum of a's values divided by that of b's.
 
     >>> import lrkern as lk
     >>> found = lk.compare([0.5, 0.25], [0.5, 0.5])
@@ -76,7 +76,7 @@ class Comparison:
 
     @property
     def close(self) -> bool:
-        """Whether no step differs by more than is tolerated."""
+        """Whether no step differs by more than the tolerance."""
         return self.beyond == 0
 
     @property
@@ -92,18 +92,18 @@ class Comparison:
         return f"Comparison({'; '.join(self.lines())})"
 
     def lines(self) -> list[str]:
-        """What there is to say, in words."""
+        """The findings, one sentence per line."""
         steps = f"{self.n} steps, {self.start} to {self.start + self.n - 1}"
         areas = f"ratio of areas {self.area_ratio!r}"
         if self.ulp_values is None or self.difference_values is None or self.relative_values is None:
             return [f"equal in {self.dtype} at all {steps}", areas]
         if self.close:
-            found = f"{self.verdict} in {self.dtype} at all {steps}; not the same at {self.differing}"
+            found = f"{self.verdict} in {self.dtype} at all {steps}; not identical at {self.differing}"
         else:
-            found = f"{self.beyond} of {steps}, differ in {self.dtype}"
+            found = f"{self.beyond} of {self.n} steps ({self.start} to {self.start + self.n - 1}) differ in {self.dtype}"
             if self.beyond < self.differing:
                 tolerated = "rounding" if self.rounding else "the tolerance"
-                found += f" by more than {tolerated}, {self.differing} at all"
+                found += f" by more than {tolerated}, {self.differing} in total"
         return [
             found,
             f"by {self.max_difference:.6g} at step {self.difference_step}, {_both(self.difference_values)}",
@@ -127,31 +127,31 @@ def compare(
     rtol: float | None = None,
     atol: float | None = None,
 ) -> Comparison:
-    """How far two schedules are apart over the steps start, start + 1, ..., start + n - 1.
+    """Measure how far two schedules differ over the steps start, start + 1, ..., start + n - 1.
 
-    Distances in ULP count floats: neighbours are 1 apart, also across powers of two, from one sign to the other, and from the
-    largest number to infinity. 0.0 and -0.0 are the same, so are any two NaN; NaN and a number are infinitely far apart.
+    Distances in ULP count floats: neighbours are 1 apart, also across powers of two, across zero, and from the largest number
+    to infinity. 0.0 and -0.0 are equal, and so are any two NaNs; the distance between NaN and a number is infinite.
 
-    Areas are sums over the steps, each within 2^-64 of the sum of magnitudes; their quotient is rounded once. It is NaN where
+    Areas are sums over the steps, each within 2^-64 of the sum of magnitudes; their quotient is rounded once. It is NaN if
     a value is not finite or both areas are zero.
 
     The verdict is "equal", "different", or something in between. Without `rtol` and `atol` that is "equal up to rounding": no
-    difference is above 8 eps M, where M is the largest magnitude among the values and eps is 2^-52 for float64, 2^-23 for
-    float32. So much do formulas differ that are the same except for the order of their operations; near the zeros of a curve
-    it may be many ULP. With one of them, or both, it is "equal within the tolerance"; `rtol=0.0` tolerates nothing.
+    difference exceeds 8 eps M, where M is the largest magnitude among the values and eps is 2^-52 for float64, 2^-23 for
+    float32. Formulas that differ only in the order of their operations differ by about that much, which near the zeros of a
+    curve may be many ULP. With `rtol` or `atol` it is "equal within the tolerance"; `rtol=0.0` tolerates nothing.
 
-    Any number of steps takes about a megabyte.
+    Memory use is about a megabyte for any number of steps.
 
     Args:
         a, b: Schedules, or 1-D arrays that hold the n values from step `start` on (float64, float32, integers; lists).
         n: number of steps, >= 1. Default: the length of an array.
         start: first step, >= 0.
-        dtype: float64 or float32: what values are rounded to, once, before they are compared, and whose ULP count.
-            Default: float32 where an array is, else float64.
-        rtol, atol: tolerated is a difference of atol + rtol max(|a(t)|, |b(t)|), both >= 0. If one is given, the other is 0.
+        dtype: float64 or float32: values are rounded to it once before they are compared, and ULPs are counted in it.
+            Default: float32 if an array is float32, else float64.
+        rtol, atol: differences up to atol + rtol max(|a(t)|, |b(t)|) are accepted, both >= 0. If one is given, the other is 0.
 
     Raises:
-        TypeError, ValueError: bad arguments; n is missing for two Schedules, or is not the length of an array.
+        TypeError, ValueError: bad arguments; n is missing for two Schedules, or differs from the length of an array.
         OverflowError: a schedule's value is beyond float64.
 
     >>> import lrkern as lk
@@ -221,7 +221,7 @@ def _dtype(dtype: Any, arrays: list[_Floats]) -> np.dtype[Any]:
 
 
 def _rows(values: Any, start: int, kind: np.dtype[Any]) -> _Rows:
-    """A function that gives the values from one index to another, in the dtype that is compared."""
+    """A function of (begin, end) that returns the values of that range in the dtype compared."""
     if isinstance(values, Schedule):
         buffer = np.empty(_CHUNK, kind)
         return lambda begin, end: values.table(end - begin, start + begin, out=buffer[: end - begin])
@@ -235,7 +235,7 @@ def _rows(values: Any, start: int, kind: np.dtype[Any]) -> _Rows:
 
 @dataclass
 class _Most:
-    """The largest of something, the first step that has it, and the two values there."""
+    """A maximum, its first step, and the two values there."""
 
     size: float = 0
     step: int | None = None
@@ -250,7 +250,7 @@ class _Most:
 
 @dataclass
 class _Found:
-    """What has been found so far."""
+    """The findings so far."""
 
     rtol: float
     atol: float
@@ -262,11 +262,11 @@ class _Found:
     areas: list[Fraction | None] = field(default_factory=lambda: [Fraction(0), Fraction(0)])  # None: not finite
 
     def add(self, first: int, a: _Floats, b: _Floats) -> None:
-        """Take in the values of some steps, `first` the first of them."""
+        """Add the values of a range of steps that begins with `first`."""
         sums = _sum(a), _sum(b)
         self.areas = [None if area is None or one is None else area + one for area, one in zip(self.areas, sums, strict=True)]
         apart = ulps_apart(a, b)
-        if None in sums:  # infinities, or NaN, which have no place among the numbers
+        if None in sums:  # infinities or NaNs; NaN has no place in the order of floats
             apart[np.isnan(a) & np.isnan(b)] = 0
             apart[np.isnan(a) != np.isnan(b)] = _LONE
         differ = np.flatnonzero(apart)
@@ -278,7 +278,7 @@ class _Found:
             larger = np.maximum(np.abs(a), np.abs(b))
             difference, relative = np.abs(a - b), np.abs(a / larger - b / larger)
             fits = np.isfinite(difference)
-            relative[fits] = difference[fits] / larger[fits]  # without the rounding of two quotients
+            relative[fits] = difference[fits] / larger[fits]  # one rounding fewer than two quotients
             infinite = ~np.isfinite(larger)
             difference[infinite], relative[infinite] = math.inf, math.inf
             tolerated = (difference <= self.atol + self.rtol * larger) & ~infinite
@@ -289,7 +289,7 @@ class _Found:
         self.relative.see(relative, steps, a, b)
 
     def result(self, n: int, start: int, dtype: str, rounding: bool) -> Comparison:
-        """All of it."""
+        """The `Comparison`."""
         ulp, difference, relative = self.ulp, self.difference, self.relative
         return Comparison(
             n=n,
@@ -314,7 +314,7 @@ class _Found:
 
 
 def _largest(values: _Floats) -> float:
-    """The largest finite magnitude, 0.0 where there is none."""
+    """The largest finite magnitude, 0.0 if there is none."""
     with np.errstate(invalid="ignore"):  # a signalling NaN
         sizes = np.abs(values.astype(np.float64, copy=False))
     return float(np.max(sizes, where=np.isfinite(sizes), initial=0.0))
@@ -332,7 +332,7 @@ def ulps_apart(a: _Floats, b: _Floats) -> NDArray[np.uint64]:
 
 
 def _place(values: _Floats) -> NDArray[np.int64]:
-    """Where floats stand in their order, both zeros at 0."""
+    """The positions of floats in their order, both zeros at 0."""
     pattern: NDArray[Any] = values.view(f"i{values.dtype.itemsize}")
     if values.size and pattern.min() < 0:
         pattern = np.where(pattern < 0, np.iinfo(pattern.dtype).min - pattern, pattern)
@@ -340,10 +340,10 @@ def _place(values: _Floats) -> NDArray[np.int64]:
 
 
 def _sum(values: _Floats) -> Fraction | None:
-    """The sum of at most `_CHUNK` values; None where one is not finite.
+    """The sum of at most `_CHUNK` values; None if one is not finite.
 
-    Every value is split in two: the upper parts are multiples of one power of two and have so few digits that they add up
-    without rounding, in any order; what rounding does to the sum of the lower parts is 2^-64 of the whole at most.
+    Every value is split in two. The upper parts are multiples of one power of two and short enough to add up exactly, in any
+    order; rounding in the sum of the lower parts is at most 2^-64 of the total.
     """
     with np.errstate(invalid="ignore"):  # a signalling NaN
         wide = values.astype(np.float64)

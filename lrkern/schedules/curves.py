@@ -1,12 +1,12 @@
-"""The curves: each a few lines from checked arguments to a node of the C side, and all that a user needs to know of it.
+"""The curves: each checks its arguments and returns a node of the C expression.
 
-These have one formula, or one that repeats; what consists of phases is in recipes.py. Most are compositions of the primitives
-in `_core`: ramps between two values, power laws, exponentials, tables, sums, products, joins, repetitions.
+These have one formula, or one that repeats; curves of several phases are in recipes.py. Most are compositions of the
+primitives in `_core`: ramps between two values, power laws, exponentials, tables, sums, products, joins, repetitions.
 
-What holds for all of them: t is the 0-based index of the optimizer update; a curve of length `steps` runs from `start` at
-t = 0 to exactly `end` at t = steps and holds `end` after; `steps=0` is `end` everywhere. Values are any finite numbers, counts
-are integers. Errors: TypeError for the wrong kind of argument, ValueError for a value out of range; OverflowError when a value
-beyond float64 is asked for. Accuracy: 0.6 ULP of the formula at every step.
+Common to all: t is the 0-based index of the optimizer update; a curve of length `steps` runs from `start` at t = 0 to exactly
+`end` at t = steps and holds `end` after that; `steps=0` is `end` everywhere. Values are any finite numbers, counts are
+integers. Errors: TypeError for the wrong kind of argument, ValueError for a value out of range, OverflowError for a value
+beyond float64. Accuracy: 0.6 ULP of the formula at every step.
 """
 
 from __future__ import annotations
@@ -50,13 +50,13 @@ __all__ = [
 
 
 def _bent(where: str, name: str, power: float) -> float:
-    """A power within the bounds that keep every digit of what it bends."""
+    """A power, checked against the bounds within which results keep full precision."""
     return real(where, name, power, low=1e-3, high=1e3)
 
 
 @curve
 def constant(value: float) -> Recipe:
-    """Always `value`. It takes no steps (`steps` is 0), so `then` goes on to what follows at once.
+    """Always `value`. Its length is 0 (`steps` is 0), so `then` continues at once with what follows.
 
     >>> import lrkern as lk
     >>> lk.constant(0.1)(1000)
@@ -86,7 +86,7 @@ def line(start: float, slope: float, every: float = 1) -> Recipe:
 
     Args:
         start: value at t = 0.
-        slope: what is added per `every` steps, any number.
+        slope: increase per `every` steps, any number.
         every: > 0, need not be an integer.
 
     Source: Smith, learning-rate range tests, arXiv 1506.01186; deepspeed LRRangeTest.
@@ -147,7 +147,7 @@ def cosine(start: float, end: float, steps: int, power: float = 1.0, warp: float
 
 @curve
 def geometric(start: float, end: float, steps: int) -> Recipe:
-    """start (end/start)^(t/steps), both ends > 0: equal ratios from step to step.
+    """start (end/start)^(t/steps), both ends > 0: a constant ratio from step to step.
 
     Source: the exponential sweep of learning-rate range tests; torch ExponentialLR with its end given instead of its rate.
 
@@ -162,10 +162,10 @@ def geometric(start: float, end: float, steps: int) -> Recipe:
 
 @curve
 def exponential_ramp(start: float, end: float, steps: int, ratio: float) -> Recipe:
-    """end + (start - end)(ratio^(t/steps) - ratio)/(1 - ratio): along an exponential from the start to the end.
+    """end + (start - end)(ratio^(t/steps) - ratio)/(1 - ratio): an exponential from start to end.
 
     Args:
-        ratio: the slope at the end next to that at the start, 1e-100 to 1e100 but not 1: below 1 the fall is fast first.
+        ratio: the slope at the end divided by that at the start, 1e-100 to 1e100 except 1: below 1 the fall is fast at first.
 
     Source: timm WSDLRScheduler with decay_fn="exp"; Megatron-LM's exponential tail, whose ratio is 1/2.
 
@@ -188,7 +188,7 @@ def exponential(start: float, rate: float, every: float = 1, end: float | None =
         start: value at t = 0.
         rate: factor per `every` steps, > 0.
         every: > 0, need not be an integer.
-        end: where to stop: on the side of `start` to which the curve goes. With rate 1 it goes nowhere.
+        end: the bound, on the side of `start` towards which the curve moves. With rate 1 the curve is constant.
 
     Source: keras ExponentialDecay, optax exponential_decay; `step_decay` is their staircase form.
 
@@ -278,7 +278,7 @@ def one_minus_sqrt(start: float, end: float, steps: int) -> Recipe:
 
 @curve
 def tanh(start: float, end: float, steps: int, lower: float = -7.0, upper: float = 3.0) -> Recipe:
-    """end + (start - end)(1 - tanh(lower (1 - r) + upper r))/2, r = t/steps; holds what it has reached at r = 1.
+    """end + (start - end)(1 - tanh(lower (1 - r) + upper r))/2, r = t/steps; holds the value at r = 1.
 
     The ends are the paper's: nearly `start`, and 0.25 % of the way above `end` for the default bounds.
 
@@ -303,8 +303,8 @@ def rex(start: float, end: float, steps: int, d: float = 0.5) -> Recipe:
     """end + (start - end)(1 - p)/(1 - d p), p = t/steps: a hyperbola.
 
     Args:
-        d: -1e6 or more, below 1. Near 1 it stays near `start` for long and falls steeply at the end; 0 is a straight line;
-            below 0 it falls steeply at first, as `inverse_time` does, and still reaches `end`.
+        d: -1e6 <= d < 1. Near 1 the curve stays near `start` for long and falls steeply at the end; 0 is a straight line;
+            below 0 it falls steeply at first, like `inverse_time`, and still reaches `end`.
 
     Source: Chen, Wolfe, Kyrillidis, REX, arXiv 2107.04197, where d is 1/2; 0.9 is in wide use as well.
 
@@ -393,13 +393,13 @@ def interpolate(values: Sequence[float] | ArrayLike, boundaries: Sequence[int] |
 
 @curve
 def cyclic(low: float, high: float, up: int, down: int | None = None, mode: str = "triangular", gamma: float = 1.0) -> Recipe:
-    """Triangles between `low` and `high`: `up` steps up, `down` steps down, without end.
+    """Triangles between `low` and `high`: `up` steps up, `down` steps down; never ends.
 
     low + (high - low) x s, x the height in the triangle (0 to 1 to 0); s = 1 for mode "triangular", 2^-i in cycle i for
     "triangular2", gamma^t for "exp_range".
 
     Args:
-        up, down: >= 0, together >= 1; `down=None` is as `up`.
+        up, down: >= 0, together >= 1; `down=None` means `up`.
         gamma: > 0.
 
     Source: Smith, arXiv 1506.01186; torch CyclicLR.
@@ -431,19 +431,19 @@ def cyclic(low: float, high: float, up: int, down: int | None = None, mode: str 
 
 @curve
 def warm_restarts(start: float, end: float, period: int, growth: float = 1.0, gain: float = 1.0) -> Recipe:
-    """Cosines one after the other: cycle i falls from start gain^i to `end` within period growth^i steps.
+    """Cosine cycles: cycle i falls from start gain^i to `end` within period growth^i steps.
 
     With B_i = period (1 + growth + ... + growth^(i-1)) the beginning of cycle i:
-    end + (start gain^i - end)(1 + cos(pi (t - B_i)/(period growth^i)))/2. Beginnings are exact, whatever their number
-    (torch and timm take a logarithm and err at some restarts); they need not be integers.
+    end + (start gain^i - end)(1 + cos(pi (t - B_i)/(period growth^i)))/2. The B_i are exact for every i (torch and timm take a
+    logarithm and miss some restarts); they need not be integers.
 
     Args:
         period: length of the first cycle, >= 1.
-        growth: ratio of lengths, > 0, either 1 or 1e-9 away from it at least; below 1 the cycles end at
-            period/(1 - growth), where `end` is held.
+        growth: ratio of lengths, > 0, either 1 or at least 1e-9 away from it; below 1 the cycles end at
+            period/(1 - growth), and `end` is held from there on.
         gain: ratio of peaks, > 0.
 
-    It is `cosine(start, end, period).restarts(growth, gain)`.
+    The same as `cosine(start, end, period).restarts(growth, gain)`.
 
     Source: Loshchilov and Hutter, SGDR, arXiv 1608.03983; torch CosineAnnealingWarmRestarts, keras CosineDecayRestarts.
 
@@ -460,11 +460,11 @@ def warm_restarts(start: float, end: float, period: int, growth: float = 1.0, ga
 
 @curve
 def chebyshev(smallest: float, largest: float, period: int, order: str = "fractal") -> Recipe:
-    """Step sizes for gradient descent, the inverse roots of a Chebyshev polynomial: `period` of them, over and over.
+    """Step sizes for gradient descent: the `period` inverse roots of a Chebyshev polynomial, repeated.
 
     1/(smallest + (largest - smallest)(1 - cos(pi (k + 1/2)/period))/2), k = 0 ... period - 1. In each period k = t for
     "plain", from the largest step to the smallest (between steps as well, with k at most period - 1/2); for "fractal" k is
-    entry floor(t) of the fractal permutation, in which small steps soon make up for large ones: [0] for one step, and for 2n
+    entry floor(t) of the fractal permutation, in which small steps soon compensate large ones: [0] for one step, and for 2n
     steps each k of that for n followed by 2n - 1 - k, thus [0, 1], [0, 3, 1, 2], [0, 7, 3, 4, 1, 6, 2, 5], ...
 
     Args:
@@ -496,17 +496,17 @@ def chebyshev(smallest: float, largest: float, period: int, order: str = "fracta
 
 @curve
 def noise(scale: float, kind: str = "normal", limit: float | None = None, seed: int = 0) -> Recipe:
-    """scale z, z a random number of mean 0 for each whole step, from the seed and the step alone; never ends.
+    """scale z, with z a random number of mean 0 for each integer step that depends on the seed and the step only; never ends.
 
-    Any slice has the numbers of the whole, and step 10^15 takes as long as step 0. Between steps the number of the step before
-    is held. `s * (1.0 + noise(0.1))` is s with noise of 10 %, `s + noise(0.01).staircase(100)` has another offset every 100
-    steps, `inverse_power(0.1, 1, 0.275) * noise(1.0)` anneals as in Neelakantan et al., arXiv 1511.06807. The reference tells
-    how z is made, so that others can make the same.
+    A slice has the same numbers as the whole table, and step 10^15 takes as long as step 0. Between steps the previous step's
+    number is held. `s * (1.0 + noise(0.1))` is s with noise of 10 %, `s + noise(0.01).staircase(100)` has a new offset every
+    100 steps, `inverse_power(0.1, 1, 0.275) * noise(1.0)` anneals as in Neelakantan et al., arXiv 1511.06807. The reference
+    defines z, so that it can be reproduced.
 
     Args:
         kind: "normal", of variance 1, or "uniform" between -1 and 1.
-        limit: of |z|, >= 0.1, for "normal" only: what is not below it is drawn again, as in timm's noise.
-        seed: 0 to 2^64 - 1. Use others for other hyper-parameters.
+        limit: bound of |z|, >= 0.1, for "normal" only: numbers not below it are drawn again, as in timm's noise.
+        seed: 0 to 2^64 - 1. Give each hyper-parameter its own seed.
 
     Accuracy: scale z within 0.6 ULP, z exact.
 
@@ -528,7 +528,7 @@ def noise(scale: float, kind: str = "normal", limit: float | None = None, seed: 
 
 @curve
 def from_table(values: Sequence[float] | ArrayLike) -> Recipe:
-    """values[t], then the last value; the values are copied. A table of n values takes n steps.
+    """values[t], then the last value; the values are copied. The length is the number of values.
 
     Args:
         values: 1-D, at least one finite number.
@@ -542,10 +542,10 @@ def from_table(values: Sequence[float] | ArrayLike) -> Recipe:
 
 
 def from_function(f: Callable[[int], float], steps: int) -> Schedule:
-    """A table of f(0), f(1), ..., f(steps - 1), each called once; then the last value.
+    """A table of f(0), f(1), ..., f(steps - 1), each called once, then the last value.
 
     Args:
-        f: gives a finite number for a step (a Python int); arrays and tensors of one element count as numbers.
+        f: returns a finite number for a step (a Python int); arrays and tensors of one element count as numbers.
         steps: >= 1.
 
     >>> import lrkern as lk

@@ -1,4 +1,4 @@
-"""Curves of users' own: `lrkern.curve` makes one of a function that puts a schedule together."""
+"""Custom curves: `lrkern.curve` makes one from a function that composes a schedule."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ _P = ParamSpec("_P")
 
 
 def curve(function: Callable[_P, Schedule]) -> Callable[_P, Schedule]:
-    """Make a curve of a function that puts a schedule together: a name of its own for a composition.
+    """Make a curve from a function that composes a schedule; a decorator.
 
-    What the function returns keeps its values and gets the call as its expression: `repr` prints it, and wherever the
-    function is known `parse`, `Schedule.from_dict`, pickle and the command line read it back. It is known once it has been
-    defined; in processes that have not, it is if its package brings it as an entry point::
+    The schedule that the function returns keeps its values, and its expression becomes the call: `repr` prints it, and
+    `parse`, `Schedule.from_dict`, pickle and the command line read it back wherever the function is known. It is known once it
+    has been defined; in other processes, if its package provides it as an entry point::
 
         [project.entry-points."lrkern.schedules"]
         sawtooth = "my_package.schedules:sawtooth"
 
-    An entry point has the function's name. A package is imported when one of its names is met and not before.
+    An entry point has the function's name. A package is imported only when one of its names is used.
 
     Args:
         function: takes plain arguments (no `*args`, `**kwargs`, keyword-only or positional-only ones): finite numbers,
-            texts, booleans, None, Schedules, or sequences or 1-D arrays of those. It must give the same schedule whenever it is
-            called with the same arguments. Its name must not be one of this package's.
+            strings, booleans, None, Schedules, or sequences or 1-D arrays of those. It must return the same schedule for the
+            same arguments. Its name must not be one of lrkern's.
 
     Raises:
-        TypeError: it is no such function, or, when it is called, it was given or returned something else.
-        ValueError: its name is taken, or, when it is called, a number is not finite.
+        TypeError: it is not such a function; or, in a call, an argument or the result is of the wrong kind.
+        ValueError: its name is taken; or, in a call, a number is not finite.
 
     >>> import lrkern as lk
     >>> @lk.curve
@@ -71,15 +71,15 @@ def _checked(function: object) -> inspect.Signature:
         raise TypeError(f"curve: function must be a function; got {describe(function)}")
     name, signature = function.__name__, inspect.signature(function)
     if not name.isidentifier():
-        raise ValueError(f"curve: function must have a name to be written and read back by, as def gives one; got {name}")
+        raise ValueError(f"curve: function must have a name that is an identifier, as def gives it; got {name}")
     if names.is_built_in(name):
-        raise ValueError(f"curve: {name!r} is a name of lrkern's own; the function needs another one")
+        raise ValueError(f"curve: {name!r} is the name of a curve or method of lrkern; rename the function")
     for parameter in signature.parameters.values():
         if parameter.kind is not inspect.Parameter.POSITIONAL_OR_KEYWORD:
             raise TypeError(f"curve: {name} must take plain arguments only; got {parameter}")
     before = names.OWN.get(name)
     if before is not None and _home(before) != _home(function):
-        raise ValueError(f"curve: {name!r} is the name of {_home(before)} already; {_home(function)} needs another one")
+        raise ValueError(f"curve: {name!r} is already the name of {_home(before)}; rename {_home(function)}")
     return signature
 
 
@@ -88,7 +88,7 @@ def _home(function: names.Builder) -> str:
 
 
 def _plain(where: str, value: Any) -> Any:
-    """An argument as it is kept: of plain kinds, unchangeable."""
+    """An argument in its stored form: plain and immutable."""
     if isinstance(value, np.ndarray) and value.ndim == 1:
         value = value.tolist()
     if _is_list(value):
@@ -106,7 +106,7 @@ def _scalar(where: str, value: Any) -> Any:
     if value is None or isinstance(value, bool | int | str | Schedule):
         return value
     if not isinstance(value, float):
-        raise TypeError(f"{where} must be a number, a text, None, a Schedule or a sequence of those; got {describe(value)}")
+        raise TypeError(f"{where} must be a number, a string, None, a Schedule or a sequence of those; got {describe(value)}")
     if not math.isfinite(value):
         raise ValueError(f"{where} must be a finite number; got {describe(value)}")
     return value

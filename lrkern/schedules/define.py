@@ -1,4 +1,4 @@
-"""What makes a curve of a function: `@curve`."""
+"""`@curve`: makes a curve from a function that returns (arguments, node, steps)."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from lrkern.schedules.names import CURVES
 
 _P = ParamSpec("_P")
 
-# The arguments as they will be printed, the node, the number of steps (None: it never ends).
+# The arguments as printed, the node, the number of steps (None: never ends).
 Recipe = tuple[tuple[Any, ...], "_core.Node", "int | None"]
 
 
 def curve(recipe: Callable[_P, Recipe]) -> Callable[_P, Schedule]:
-    """Make a curve, a function that gives a Schedule, of one that gives (arguments, node, steps)."""
+    """Turn a function that returns (arguments, node, steps) into a curve, which returns a Schedule."""
     name = recipe.__name__
 
     @wraps(recipe)

@@ -1,4 +1,4 @@
-"""`diff`: what another schedule changes for a run that has come to some step."""
+"""`diff`: what changes for a run at some step if it continues with another schedule."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from lrkern._checks import MAX_COUNT, count
 from lrkern.schedules.expression import Schedule, schedule
 
-_ALL = 1 << 20  # steps from `at` on that are looked at one by one
-_PLACES = 4096  # of those beyond
+_ALL = 1 << 20  # steps from `at` on that are all compared
+_PLACES = 4096  # steps sampled beyond those
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -20,14 +20,14 @@ class Diff:
     """What `lrkern.diff` found.
 
     Attributes:
-        at: the step that the run has come to.
+        at: the step that the run has reached.
         old_value, new_value: the values at `at`.
-        old_steps, new_steps: the lengths; None for what never ends.
+        old_steps, new_steps: the lengths; None for a schedule that never ends.
         old_end, new_end: the values at these lengths; None likewise.
-        first: the first step from `at` on at which the values differ; None where no such step was found.
-        largest: the largest |new - old| found, 0.0 where none differs.
-        largest_step, largest_values: the first step that has it, and both values there; None where none differs.
-        exhaustive: whether every step was looked at, up to the end of both.
+        first: the first step from `at` on at which the values differ; None if no such step was found.
+        largest: the largest |new - old| found, 0.0 if none differs.
+        largest_step, largest_values: its first step, and both values there; None if none differs.
+        exhaustive: whether every step was compared, up to the end of both.
 
     >>> import lrkern as lk
     >>> found = lk.diff(lk.constant(0.1), lk.piecewise([0.1, 0.2], [7]), at=3)
@@ -50,7 +50,7 @@ class Diff:
 
     @property
     def same(self) -> bool:
-        """Whether nothing changes from `at` on, as far as was looked."""
+        """Whether nothing changes from `at` on, at the steps compared."""
         return self.first is None and self.old_steps == self.new_steps
 
     def __repr__(self) -> str:
@@ -60,9 +60,9 @@ class Diff:
         return "\n".join(self.lines())
 
     def lines(self) -> list[str]:
-        """What there is to say, in words."""
+        """The findings, one sentence per line."""
         if self.same:
-            return [f"from step {self.at} on: the same values{'' if self.exhaustive else ', wherever looked at'}"]
+            return [f"from step {self.at} on: the same values{'' if self.exhaustive else ' at all steps sampled'}"]
         lines = []
         if self.old_value == self.new_value:
             lines.append(f"at step {self.at}: {self.old_value!r}, as before")
@@ -72,7 +72,7 @@ class Diff:
             lines.append("no value differs")
         elif self.largest_values is not None:
             old, new = self.largest_values
-            since = "" if self.first == self.at else f"from step {self.first} on other values; "
+            since = "" if self.first == self.at else f"values differ from step {self.first} on; "
             lines.append(f"{since}furthest apart at step {self.largest_step}: {new!r} instead of {old!r}")
         if self.old_steps != self.new_steps:
             lines.append(f"{_end(self.new_steps, self.new_end)}; before: {_end(self.old_steps, self.old_end)}")
@@ -87,22 +87,21 @@ def _end(steps: int | None, value: float | None) -> str:
 
 
 def diff(old: Schedule, new: Schedule, at: int) -> Diff:
-    """What changes at step `at` and after it if a run goes on with `new` instead of `old`.
+    """What changes from step `at` on if a run continues with `new` instead of `old`.
 
-    For a run that is resumed with another schedule, as from a checkpoint: a total that has changed, another peak. Printed, it
-    says what the next update will do differently. Values are compared exactly; `lrkern.compare` tells differences by rounding
-    from others.
+    For a run that is resumed with another schedule, such as one with another total or peak. Printed, it says what the next
+    update will do differently. Values are compared exactly; `lrkern.compare` distinguishes rounding from other differences.
 
-    The first 2^20 steps from `at` on are all looked at; of those beyond, up to the end of the longer one, some 4,000 that are
-    spread evenly, and those at which another formula begins.
+    The first 2^20 steps from `at` on are all compared. Beyond those, up to the end of the longer schedule, about 4,000 evenly
+    spaced steps are, and those at which another formula begins.
 
     Args:
         old, new: Schedules.
-        at: the step that the run has come to, 0 to 2^53.
+        at: the step that the run has reached, 0 to 2^53.
 
     Raises:
         TypeError, ValueError: bad arguments.
-        OverflowError, ZeroDivisionError: a value is beyond float64, or not defined.
+        OverflowError, ZeroDivisionError: a value is beyond float64, or undefined.
 
     >>> import lrkern as lk
     >>> print(lk.diff(lk.linear(0.1, 0.0, 1000), lk.linear(0.1, 0.0, 2000), at=500))
@@ -133,7 +132,7 @@ def diff(old: Schedule, new: Schedule, at: int) -> Diff:
 
 
 def _chosen(old: Schedule, new: Schedule, at: int) -> list[tuple[NDArray[Any], bool]]:
-    """The steps to look at, in order, and whether they are all there are up to there."""
+    """The steps to compare, in order, in batches; each with whether it has every step of its range."""
     if old == new:
         return [(np.array([at]), True)]
     ends = [s.steps for s in (old, new)]

@@ -1,4 +1,4 @@
-"""Where pictures hook in: schedules are drawn without knowing how. `lrkern.pictures` fills in the hooks."""
+"""Hooks through which schedules are drawn; `lrkern.pictures` fills them in, so that schedules do not import it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 HOOKS: dict[str, Callable[..., Any]] = {}
-"""plot(schedule, n, ax, **options) and suggestion(found, ax): axes of matplotlib; html(schedule) and svg(schedule): texts."""
+"""plot(schedule, n, ax, **options), suggestion(found, ax): matplotlib axes; html(schedule), svg(schedule): strings."""
 
 
 def picture(kind: str, schedule: object) -> str | None:
-    """A schedule as "html" or "svg"; None where a value is beyond float64, so that notebooks show the text."""
+    """A schedule as "html" or "svg"; None if a value is beyond float64, so that notebooks show the text."""
     try:
         drawn: str = HOOKS[kind](schedule)
     except OverflowError:

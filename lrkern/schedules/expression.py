@@ -21,18 +21,18 @@ from lrkern.schedules.text import write
 Number = Union[int, float, "np.integer[Any]", "np.floating[Any]"]
 
 _NUMBERS = (int, float, np.integer, np.floating)
-_SIDES = ("from", "after")  # where a boundary itself belongs: to what begins there, or to what ends there
+_SIDES = ("from", "after")  # a boundary belongs to the part that begins there, or to the part that ends there
 
 
 class Schedule(_core.Expression):
-    """A function of the step, made by the curves of this package and by the methods below; never changed once made.
+    """A function of the step, made by the curves of this package and by the methods below; immutable.
 
-    ``s(step)`` is the value at one step or at an array of steps, ``s.table(n)`` the whole schedule. Steps count from 0, one for
-    each optimizer update, and are exact up to 2^53; fractional steps are allowed in calls. Values are within 0.6 ULP of the
-    real-valued formula (where terms of a sum cancel: of the larger term).
+    ``s(step)`` is the value at one step or at an array of steps, ``s.table(n)`` is the whole schedule. Steps count from 0, one
+    for each optimizer update, and are exact up to 2^53; calls accept fractional steps. Values are within 0.6 ULP of the
+    real-valued formula (if the terms of a sum cancel: 0.6 ULP of the larger term).
 
-    ``repr(s)`` is the expression that rebuilds it, ``lrkern.parse`` reads it back; schedules compare, hash and pickle by it.
-    Expressions may be nested 100 deep, where each part of a join counts twice. Safe to use from several threads.
+    ``repr(s)`` is the expression that rebuilds it, and ``lrkern.parse`` reads it back; schedules compare, hash and pickle by
+    it. Expressions may be nested 100 deep; each part of a join counts twice. Safe to use from several threads.
 
     >>> import lrkern as lk
     >>> s = lk.cosine(0.1, 0.0, 1000).warmup(10)
@@ -48,13 +48,13 @@ class Schedule(_core.Expression):
     args: tuple[Any, ...]
     steps: int | None
 
-    # Arrays times schedules are refused; without this NumPy would make arrays of schedules.
+    # Keeps NumPy from making object arrays of schedules in array * schedule.
     __array_ufunc__ = None
 
     # -- values -------------------------------------------------------------------------------------------------------
 
     def _call_any(self, step: Any) -> Any:
-        """What a call does with anything but a plain int or float in range."""
+        """A call with anything except a plain int or float in range."""
         if isinstance(step, (bool, np.bool_)):
             raise TypeError(f"schedule: step must be a number or an array of numbers; got {describe(step)}")
         if isinstance(step, (int, np.integer)):
@@ -63,7 +63,7 @@ class Schedule(_core.Expression):
             return self(float(_step(step)))
         try:
             steps = np.asarray(_checks.unmasked("schedule", "step", step))
-        except ValueError:  # rows of different lengths: whatever they are, no numbers
+        except ValueError:  # rows of different lengths
             steps = np.empty(1, object)
         if steps.dtype.kind not in "iuf" or steps.dtype.itemsize > 8:
             if steps.size == 0 and not _checks.is_array(step):
@@ -75,7 +75,7 @@ class Schedule(_core.Expression):
         with _core.hold("schedule", "step", steps):
             if steps.dtype.kind == "f":
                 done = self._call_reals(np.ascontiguousarray(steps, np.float64).ravel(), out)
-            else:  # unsigned steps beyond int64 become negative, which is refused as well
+            else:  # unsigned steps beyond int64 become negative and are rejected as well
                 done = self._call_steps(np.ascontiguousarray(steps, np.int64).ravel(), out)
             if not done:
                 wrong = steps[~((steps >= 0) & (steps <= MAX_COUNT))].flat[0]
@@ -95,17 +95,17 @@ class Schedule(_core.Expression):
 
         Args:
             n: number of steps, >= 0.
-            start: first step, >= 0; a slice has the bits of the whole.
+            start: first step, >= 0; a slice is bit-identical to that part of the whole table.
             dtype: float64 (default) or float32, which is the float64 value rounded once.
             out: array to fill: shape (n,), float64 or float32, C-contiguous, writable, native byte order, any alignment.
-            backend: "c", "numba" or "cuda", with the same bits; None takes "cuda" where `out` is on a device, else "c".
+            backend: "c", "numba" or "cuda", all bit-identical; None means "cuda" if `out` is on a device, else "c".
 
         Returns:
             `out`, or a new array of shape (n,).
 
         Raises:
             TypeError, ValueError: bad arguments; nothing has been written.
-            ImportError, RuntimeError: the backend cannot be used here, and why; see `lrkern.info`.
+            ImportError, RuntimeError: the backend cannot be used here; the message says why. See `lrkern.info`.
             OverflowError: a value is beyond float64 (then `out` may be partly written).
 
         >>> import lrkern as lk
@@ -118,10 +118,10 @@ class Schedule(_core.Expression):
         return made if out is None else out
 
     def plan(self, horizon: int | None = None) -> Plan:
-        """The compiled form: arrays that any backend evaluates. See `lrkern.Plan`.
+        """The compiled form: arrays that every backend can evaluate. See `lrkern.Plan`.
 
         Args:
-            horizon: number of steps to cover at least. Needed only where the schedule neither ends nor repeats.
+            horizon: minimum number of steps to cover. Needed only if the schedule neither ends nor repeats.
         """
         return compile_plan(self, horizon)
 
@@ -130,15 +130,15 @@ class Schedule(_core.Expression):
     def warmup(self, steps: int, start: float = 0.0, curve: str = "linear") -> Schedule:
         """`steps` steps that rise from `start` to s(0), then s, shifted: s(t - steps).
 
-        Where s begins with a phase of no steps, as `cosine(0.1, 0.0, total - n)` with total = n, it rises to the start of
-        that phase, 0.1, although s(0) is its end.
+        If s begins with a phase of zero steps, such as `cosine(0.1, 0.0, total - n)` with total = n, the warm-up rises to the
+        start of that phase, 0.1, although s(0) is its end.
 
-        The steps are added to the length: in a run of `total` updates, n of them warm-up, s has total - n. And step 0 has the
-        value `start`: with 0, the first update moves nothing. For a first step above 0, the share (t + 1)/n of s(0) at t < n,
-        as many libraries have it, write `s.warmup(n - 1, start=s(0) / n)`.
+        The warm-up is added to the length: in a run of `total` updates with n of warm-up, s has total - n. Step 0 has the
+        value `start`: with 0, the first update changes nothing. Many libraries use (t + 1)/n of s(0) at t < n, so that the
+        first value is above 0; for that write `s.warmup(n - 1, start=s(0) / n)`.
 
         Args:
-            steps: >= 0; 0 gives the schedule itself.
+            steps: >= 0; 0 returns the schedule itself.
             start: value at step 0.
             curve: "linear", "cosine", "mirror_cosine", "one_minus_sqrt", "square", "logarithmic", "halving"; "exponential" or
                 "inverse_proportional" between values > 0. The reference has the formulas.
@@ -164,7 +164,7 @@ class Schedule(_core.Expression):
     def then(self, other: Schedule) -> Schedule:
         """This schedule for its `steps` steps, then `other` from its own step 0.
 
-        What takes no steps leaves no trace: `constant(v).then(s)` begins with s. To hold a value for n steps, write
+        A schedule of length 0 disappears: `constant(v).then(s)` begins with s. To hold a value for n steps, write
         `join([constant(v), s], [n])`.
 
         >>> import lrkern as lk
@@ -173,8 +173,8 @@ class Schedule(_core.Expression):
         """
         other = schedule("then", "other", other)
         if self.steps is None:
-            raise ValueError(f"then: the schedule must end; {describe(self)} never does, so use join([a, b], [boundary])")
-        if self.name == "join":  # made longer, not deeper, so that chains may have any length
+            raise ValueError(f"then: the schedule must end; {describe(self)} never does: use join([a, b], [boundary])")
+        if self.name == "join":  # extended, not nested, so that chains may have any length
             parts, boundaries, side = self.args
             if not isinstance(side, str):
                 side = [*side, "from"]
@@ -198,7 +198,7 @@ class Schedule(_core.Expression):
     @overload
     def __mul__(self, other: NDArray[Any]) -> list[Schedule]: ...
     def __mul__(self, other: Schedule | Number | NDArray[Any]) -> Schedule | list[Schedule]:
-        """The product with a schedule or a number; with each number of a 1-D array a list of them, for `lrkern.tables`.
+        """The product with a schedule or a number; with a 1-D array, a list of products for `lrkern.tables`.
 
         >>> import numpy as np, lrkern as lk
         >>> lk.tables(lk.linear(1.0, 0.0, 4) * np.array([0.1, 0.2]), 3)
@@ -224,7 +224,7 @@ class Schedule(_core.Expression):
     def __sub__(self, other: Schedule | Number) -> Schedule:
         if not isinstance(other, (Schedule, *_NUMBERS)):
             return NotImplemented
-        # As a float first: minus an unsigned integer of NumPy is not what it says.
+        # Converted to float first: negating an unsigned NumPy integer wraps around.
         return add(self, -other if isinstance(other, Schedule) else -real("-", "number", other))
 
     def __rsub__(self, other: Number) -> Schedule:
@@ -233,7 +233,7 @@ class Schedule(_core.Expression):
         return add(-self, other)
 
     def __truediv__(self, other: Schedule | Number) -> Schedule:
-        """a(t)/b(t). Asking for a step at which b is 0 raises ZeroDivisionError.
+        """a(t)/b(t). Evaluating it at a step where b is 0 raises ZeroDivisionError.
 
         >>> import lrkern as lk
         >>> (1.0 / lk.line(1.0, 1.0)).table(4).round(4)
@@ -258,8 +258,8 @@ class Schedule(_core.Expression):
     def __pow__(self, power: Number) -> Schedule:
         """s(t)^power, for a power from -1000 to 1000.
 
-        Asking for a step at which it is not defined raises ZeroDivisionError: s(t) = 0 with power < 0, or s(t) < 0 with a power
-        that is no whole number. 0^0 is 1.
+        Evaluating it where it is undefined raises ZeroDivisionError: s(t) = 0 with power < 0, or s(t) < 0 with a power that is
+        not an integer. 0^0 is 1.
 
         >>> import lrkern as lk
         >>> (lk.linear(1.0, 0.0, 4) ** 2).table(5)
@@ -285,9 +285,9 @@ class Schedule(_core.Expression):
         return Schedule("clip", (self, low, high), node, self.steps)
 
     def shift(self, n: int) -> Schedule:
-        """s(max(t - n, 0)): `n` steps later, holding s(0) until then; `n` < 0: that many steps in.
+        """s(max(t - n, 0)): `n` steps later, holding s(0) until then; with `n` < 0 it starts -n steps into s.
 
-        Where s begins with a phase of no steps, what is held is the start of that phase, as in `warmup`.
+        If s begins with a phase of zero steps, the start of that phase is held, as in `warmup`.
 
         >>> import lrkern as lk
         >>> lk.linear(1.0, 0.0, 4).shift(2).table(4), lk.linear(1.0, 0.0, 4).shift(-2).table(2)
@@ -301,8 +301,8 @@ class Schedule(_core.Expression):
         """s(t divisor/factor): `factor`/`divisor` times as long.
 
         Args:
-            factor: > 0, taken as the exact value of the float or of the Fraction.
-            divisor: >= 1. The ratio must be that of a float64 and an odd integer up to 2^53, as it will be printed.
+            factor: > 0, used as the exact value of the float or Fraction.
+            divisor: >= 1. The ratio must equal a float64 divided by an odd integer up to 2^53; it is printed that way.
 
         >>> import lrkern as lk
         >>> lk.linear(1.0, 0.0, 4).stretch(2).table(3)
@@ -320,7 +320,7 @@ class Schedule(_core.Expression):
             numerator, denominator = factor.as_integer_ratio()
             steps = -(-self.steps * numerator // (denominator * divisor))
             if steps > MAX_COUNT:
-                raise ValueError(f"stretch: the stretched schedule must end by step 2^53; it would at {steps}")
+                raise ValueError(f"stretch: the stretched schedule must end by step 2^53; got an end at {steps}")
         return Schedule("stretch", (self, factor, divisor), _core.stretch(self.node, factor, divisor), steps)
 
     def staircase(self, every: int, side: str = "from") -> Schedule:
@@ -328,7 +328,7 @@ class Schedule(_core.Expression):
 
         Args:
             every: >= 1.
-            side: "from": at a multiple of `every` the new stair has begun. "after": the multiple itself belongs to the stair
+            side: "from": at a multiple of `every` the new stair has begun. "after": the multiple still belongs to the stair
                 that ends there.
 
         >>> import lrkern as lk
@@ -341,13 +341,13 @@ class Schedule(_core.Expression):
         return Schedule("staircase", (self, every, side), _core.staircase(self.node, every, late), steps)
 
     def repeat(self, period: int, times: int | None = None, gain: float = 1.0, side: str = "from") -> Schedule:
-        """gain^i s(t - i period), i = floor(t / period): the first `period` steps of s over and over.
+        """gain^i s(t - i period), i = floor(t / period): the first `period` steps of s, repeated.
 
         Args:
             period: >= 1.
-            times: number of cycles, >= 1; the last one runs on to where s ends. None: without end.
+            times: number of cycles, >= 1; the last one continues to the end of s. None: never ends.
             gain: factor from one cycle to the next, > 0.
-            side: "from": at a multiple of `period` the next cycle has begun. "after": the multiple itself ends a cycle.
+            side: "from": at a multiple of `period` the next cycle has begun. "after": the multiple still ends the old one.
 
         >>> import lrkern as lk
         >>> lk.linear(1.0, 0.0, 2).repeat(2, gain=0.5).table(6)
@@ -363,17 +363,17 @@ class Schedule(_core.Expression):
         return Schedule("repeat", (self, period, times, gain, side), node, steps)
 
     def restarts(self, growth: float = 1.0, gain: float = 1.0, warmup: int = 0, warmup_start: float = 0.0) -> Schedule:
-        """The curve again and again, each time `growth` times as long and from `gain` times as high.
+        """The curve, repeated: each cycle is `growth` times as long and starts `gain` times as high as the one before.
 
-        Cycle i runs within steps growth^i steps from gain^i its start to its end. Beginnings are exact, whatever their number;
-        they need not be integers. The schedule must be a single curve from a start to an end.
+        Cycle i falls from gain^i times the start to the end within steps growth^i steps. Cycle beginnings are exact for every
+        i; they need not be integers. The schedule must be a single curve from a start to an end.
 
-        With a warm-up, cycle i takes (warmup + steps) growth^i steps: `warmup` of them, whatever the cycle, rise linearly from
-        `warmup_start` to gain^i the start; the curve takes the others. `warmup_start` and the end stay as they are.
+        With a warm-up, cycle i takes (warmup + steps) growth^i steps: in every cycle the first `warmup` of them rise linearly
+        from `warmup_start` to gain^i times the start; the curve takes the rest. `warmup_start` and the end do not scale.
 
         Args:
-            growth: ratio of lengths, > 0, either 1 or 1e-9 away from it at least; below 1 the cycles end at
-                steps/(1 - growth), where the end is held. With a warm-up >= 1.
+            growth: ratio of lengths, > 0, either 1 or at least 1e-9 away from it; below 1 the cycles end at
+                steps/(1 - growth), and the end is held from there on. With a warm-up, >= 1.
             gain: ratio of starts, > 0.
             warmup: steps of the warm-up at the beginning of each cycle, >= 0.
             warmup_start: where each warm-up begins.
@@ -386,7 +386,7 @@ class Schedule(_core.Expression):
         warmup = count("restarts", "warmup", warmup, high=MAX_COUNT - (self.steps or 0))
         warmup_start = real("restarts", "warmup_start", warmup_start)
         if not _core.is_ramp(self.node) or not self.steps:
-            raise ValueError(f"restarts: the schedule must be a single curve, as cosine(0.1, 0.0, 9) is; got {describe(self)}")
+            raise ValueError(f"restarts: the schedule must be a single curve, like cosine(0.1, 0.0, 9); got {describe(self)}")
         rise = None
         if warmup > 0:
             growth = real("restarts", "growth", growth, low=1.0)
@@ -397,7 +397,7 @@ class Schedule(_core.Expression):
     def cooldown(self, at: int, steps: int, end: float = 0.0, curve: str = "linear") -> Schedule:
         """s until step `at`, then `steps` steps from s(at) to `end`, held.
 
-        Where a phase of no steps lies at `at`, it branches off from the start of that phase.
+        If a phase of zero steps lies at `at`, the cooldown starts from the start of that phase.
 
         Args:
             at: first step of the cooldown, >= 0.
@@ -412,7 +412,7 @@ class Schedule(_core.Expression):
         return self._branch("cooldown", at, steps, end, curve)
 
     def finish(self, at: int, steps: int, end: float = 0.0, curve: str = "linear") -> Schedule:
-        """`cooldown` under the name of its other use: a run that is to end early goes from s(at) to `end` within `steps` steps.
+        """`cooldown` under another name: ends a run early, from s(at) to `end` within `steps` steps.
 
         >>> import lrkern as lk
         >>> lk.cosine(0.1, 0.0, 1000).finish(at=500, steps=100)
@@ -433,25 +433,25 @@ class Schedule(_core.Expression):
         return Schedule("cooldown", (self, at, steps, end, curve), node, at + steps)
 
     def _defined(self, at: int) -> float:
-        """The beginning at `at`, infinite beyond float64; ZeroDivisionError where there is none."""
+        """The beginning at `at`, infinite beyond float64; ZeroDivisionError if it is undefined."""
         try:
             return self._beginning(at)
         except OverflowError:
             return inf
 
     def extend(self, total: int, at: int) -> Schedule:
-        """s until step `at`; what is left of it is stretched so that it ends at step `total`, not at s.steps.
+        """s until step `at`; the rest is stretched so that it ends at step `total` instead of s.steps.
 
         From step `at` on: s(at + (t - at)(s.steps - at)/(total - at)). It is continuous, the value at `at` is s(at), and the
-        end is that of s; a phase that has begun by then takes its share of the longer run. Use it where a run that is under way
-        gets another total: rebuilding the schedule with that total instead makes the value jump.
+        end is that of s; the remaining phases, one that has begun included, are stretched by the same factor. Use it when a
+        running training gets another total: rebuilding the schedule with that total makes the value jump.
 
         Args:
-            total: steps of the whole run, > `at`, less than s.steps as well.
-            at: the step at which the run goes on, < s.steps.
+            total: steps of the whole run, > `at`; may be less than s.steps.
+            at: the step at which the run continues, < s.steps.
 
         Raises:
-            ValueError: s never ends, or has ended by step `at`: there is nothing to stretch.
+            ValueError: s never ends, or has ended by step `at`.
 
         >>> import lrkern as lk
         >>> lk.linear(1.0, 0.0, 4).extend(10, at=2).table(11)
@@ -460,7 +460,7 @@ class Schedule(_core.Expression):
         """
         at = count("extend", "at", at)
         if self.steps is None:
-            raise ValueError(f"extend: the schedule must end, or it has no other total; {describe(self)} never does")
+            raise ValueError(f"extend: the schedule must end; {describe(self)} never does")
         if at >= self.steps:
             raise ValueError(f"extend: at must be before step {self.steps}, at which the schedule has ended; got {at}")
         total = count("extend", "total", total, low=at + 1)
@@ -471,16 +471,16 @@ class Schedule(_core.Expression):
     def of(self, clock: Schedule) -> Schedule:
         """s(clock(t)): the schedule at a time that is itself a schedule.
 
-        For a schedule over tokens or samples, where `clock` says how many of them there have been: `batch.cumulative()` for a
-        schedule of batch sizes.
+        For a schedule over tokens or samples, where `clock` is the number of them so far: `batch.cumulative()` for a schedule
+        of batch sizes.
 
         Args:
-            clock: >= 0, and never goes back. Where it is made of straight lines (`line`, `linear`, joins of these,
-                `cumulative`), times are exact up to 2^53 and tables fill as fast as those of s; elsewhere each step is
-                compiled by itself. It stands still at 2^62, where no schedule changes any more.
+            clock: >= 0, never decreases. If it consists of straight lines (`line`, `linear`, joins of these, `cumulative`),
+                times are exact up to 2^53 and tables fill as fast as those of s; otherwise each step is compiled separately.
+                It stops at 2^62, beyond which no schedule changes.
 
         Raises:
-            ValueError: the clock goes back, or below zero; looked for along its straight lines only.
+            ValueError: the clock decreases or is negative; only its straight lines are checked.
 
         Accuracy: 0.6 ULP of s at the exact time.
 
@@ -492,18 +492,18 @@ class Schedule(_core.Expression):
         clock = schedule("of", "clock", clock)
         sound, at = _core.follow_clock(clock.node)
         if sound < 0:
-            raise ValueError(f"of: clock must be >= 0 and never go back; it does at step {at}")
+            raise ValueError(f"of: clock must be >= 0 and never decrease; violated at step {at}")
         node = _core.composition(self.node, clock.node)
         return Schedule("of", (self, clock), node, _arrival(clock, self.steps))
 
     def cumulative(self) -> Schedule:
-        """The running total: the sum of s(0), s(1), ..., s(t - 1). Between steps a straight line.
+        """The running total: the sum of s(0), s(1), ..., s(t - 1), linear between steps.
 
-        The schedule must be constant from change to change, as batch sizes are: what `piecewise`, `from_table`, `staircase`
-        and joins of constants give, with at most 100,000 changes. Totals are exact up to 2^53.
+        The schedule must be piecewise constant, as batch sizes are: made by `piecewise`, `from_table`, `staircase` or joins of
+        constants, with at most 100,000 changes. Totals are exact up to 2^53.
 
         Raises:
-            ValueError: it is something else, changes without end, or a value is negative.
+            ValueError: it is not piecewise constant, changes too often, or a value is negative.
 
         >>> import lrkern as lk
         >>> lk.piecewise([2, 4], [3]).cumulative().table(6)
@@ -521,7 +521,7 @@ class Schedule(_core.Expression):
         return Schedule("cumulative", (self,), _core.join(parts, list(begins[1:])), begins[-1] if levels[-1] == 0.0 else None)
 
     def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"schedules never change: {name!r} cannot be set")
+        raise AttributeError(f"Schedule is immutable; cannot set {name!r}")
 
     # -- identity -----------------------------------------------------------------------------------------------------
 
@@ -539,7 +539,7 @@ class Schedule(_core.Expression):
     def __reduce__(self) -> tuple[Callable[..., Schedule], tuple[Any, ...]]:
         if names.is_built_in(self.name):
             return names.build, (self.name, self.args)
-        return names.function_of(self.name), self.args  # by reference, so that unpickling imports where it is from
+        return names.function_of(self.name), self.args  # by reference, so that unpickling imports its module
 
     def __copy__(self) -> Schedule:
         return self
@@ -547,13 +547,13 @@ class Schedule(_core.Expression):
     def __deepcopy__(self, memo: object) -> Schedule:
         return self
 
-    # -- seeing -------------------------------------------------------------------------------------------------------
+    # -- records and pictures -----------------------------------------------------------------------------------------
 
     def to_dict(self) -> dict[str, Any]:
-        """The expression as plain dicts, lists, numbers and texts, for JSON and other formats. `from_dict` reads it back.
+        """The expression as plain dicts, lists, numbers and strings, for JSON and other formats. `from_dict` reads it back.
 
-        Every argument is in it, also those that have their defaults, so that a record keeps its meaning should a default ever
-        change. Tables are in it as numbers. `json.dumps` writes it as it is; Python's floats survive JSON exactly.
+        It has every argument, defaults included, so that a record keeps its meaning if a default changes. Tables are stored
+        as numbers. `json.dumps` accepts it; Python's floats survive JSON exactly.
 
         >>> import lrkern as lk
         >>> lk.linear(0.1, 0.0, 9).to_dict()  # doctest: +NORMALIZE_WHITESPACE
@@ -566,18 +566,18 @@ class Schedule(_core.Expression):
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Schedule:
-        """The schedule that `to_dict` wrote down. Nothing in a record is ever executed.
+        """The schedule that `to_dict` wrote. Nothing in a record is ever executed.
 
         Args:
-            record: {"format": "lrkern.schedule", "version": 1, "schedule": node}. A node is {"name": ..., "args": {...}}, for
-                methods with "of", the node that they are applied to. Arguments that have defaults may be left out.
+            record: {"format": "lrkern.schedule", "version": 1, "schedule": node}. A node is {"name": ..., "args": {...}}; a
+                method's also has "of", the node that it is applied to. Arguments with defaults may be omitted.
 
         Raises:
             TypeError: something in the record is of the wrong kind.
-            ValueError: it is no such record: another format, a version that this lrkern does not know, an unknown name, a
-                key too many or too few, nested more than 100 deep. Messages say where, as in `schedule.of.args`. Errors of
-                the arguments of curves and methods come as they are.
-            ImportError: it names a curve of an installed package (see `lrkern.curve`), which cannot be loaded.
+            ValueError: the record is invalid: another format, a version that this lrkern does not know, an unknown name, a
+                missing or unexpected key, nested more than 100 deep. Messages say where, such as `schedule.of.args`. Errors
+                about the arguments of curves and methods are passed on unchanged.
+            ImportError: it names a curve of an installed package (see `lrkern.curve`) that cannot be loaded.
 
         >>> import json
         >>> import lrkern as lk
@@ -590,9 +590,9 @@ class Schedule(_core.Expression):
         return from_record(record)
 
     def plot(self, n: int | None = None, ax: Any = None, *, label: str | None = None, **options: Any) -> Any:
-        """Draw the first `n` steps with matplotlib (extra `[plot]`), on the axes `ax` if given; returns the axes.
+        """Draw the first `n` steps with matplotlib (extra `[plot]`), on the axes `ax` if given. Returns the axes.
 
-        `label` is the text for the legend; the other options (log, marks, title, ylabel, ...) are those of `lrkern.plot`.
+        `label` is the legend entry; the other options (log, marks, title, ylabel, ...) are those of `lrkern.plot`.
         """
         return drawing.HOOKS["plot"](self, n, ax, labels=label, **options)
 
@@ -621,12 +621,12 @@ def _plus(steps: int | None, more: int) -> int | None:
     if steps is None:
         return None
     if steps + more > MAX_COUNT:
-        raise ValueError(f"schedule: it must end by step 2^53; it would at {steps + more}")
+        raise ValueError(f"schedule: it must end by step 2^53; got an end at {steps + more}")
     return steps + more
 
 
 def _arrival(clock: Schedule, steps: int | None) -> int | None:
-    """The first step at which a clock shows `steps` or more; where it stands still before that, from when on it does."""
+    """The first step at which a clock shows `steps` or more; if it stops before that, the step at which it stops."""
     arrival = -1 if steps is None else _core.clock_arrival(clock.node, steps)
     return clock.steps if arrival < 0 else arrival
 
@@ -635,18 +635,18 @@ _MOST_LEVELS = 100_000
 
 
 def _levels(s: Schedule) -> tuple[list[int], list[float]]:
-    """The steps at which a piecewise constant schedule changes, 0 first, and its values from there on."""
+    """The steps at which a piecewise constant schedule changes, beginning with 0, and its value from each on."""
     begins = [0, *s._joints(0, MAX_COUNT, _MOST_LEVELS)]
     if len(begins) > _MOST_LEVELS:
-        raise ValueError(f"cumulative: the schedule may change at {_MOST_LEVELS} steps at most; {describe(s)} changes at more")
+        raise ValueError(f"cumulative: the schedule must not change at more than {_MOST_LEVELS} steps; {describe(s)} does")
     levels = []
     for i, begin in enumerate(begins):
         level, last = s(begin), begins[i + 1] - 1 if i + 1 < len(begins) else MAX_COUNT
-        # What is smooth and not constant differs at one of these places.
+        # A smooth piece that is not constant differs at one of these steps.
         if any(s(t) != level for t in (begin + 1, (begin + last) // 2, last - 1, last) if begin < t <= last):
             raise ValueError(
-                f"cumulative: the schedule must be constant from change to change, as piecewise and staircase make it; "
-                f"{describe(s)} is not from step {begin} to {last}"
+                f"cumulative: the schedule must be piecewise constant, as piecewise and staircase make it; "
+                f"{describe(s)} is not constant from step {begin} to {last}"
             )
         if level < 0.0:
             raise ValueError(f"cumulative: values must be >= 0; got {level} at step {begin}")
@@ -672,7 +672,7 @@ def schedule(where: str, name: str, value: Any) -> Schedule:
 
 
 def sides(where: str, side: object, at: Sequence[float]) -> tuple[str | tuple[str, ...], list[bool] | None]:
-    """The side of each boundary, as it will be printed, and whether it is "after"."""
+    """The sides as printed, and for each boundary whether its side is "after"."""
     if isinstance(side, str) or not isinstance(side, Sequence):
         return choice(where, "side", side, _SIDES), [True] * len(at) if side == "after" else None
     chosen = tuple(choice(where, f"side[{i}]", one, _SIDES) for i, one in enumerate(side))
@@ -693,10 +693,10 @@ def join(
 
     Args:
         schedules: at least one.
-        boundaries: one less, numbers >= 0 that do not decrease. They need not be whole: after a boundary at 47.5 the local time
-            of the later schedule at step 48 is 0.5.
-        side: "from": at a boundary the later schedule has begun. "after": at the boundary itself the earlier one still holds.
-            One for all, or one for each boundary.
+        boundaries: one fewer than schedules, numbers >= 0 that do not decrease. They need not be integers: after a boundary at
+            47.5 the local time of the later schedule at step 48 is 0.5.
+        side: "from": at a boundary the later schedule has begun. "after": a boundary still belongs to the earlier one. One for
+            all, or one for each boundary.
 
     Source: the composition rule of optax.join_schedules.
 
@@ -711,7 +711,7 @@ def join(
         raise ValueError("join: schedules must not be empty")
     at = times("join", "boundaries", boundaries)
     if len(at) != len(parts) - 1:
-        raise ValueError(f"join: boundaries must be one less than the {len(parts)} schedules; got {len(at)}")
+        raise ValueError(f"join: boundaries must be one fewer than the {len(parts)} schedules; got {len(at)}")
     shown, after = sides("join", side, at)
     node = _core.join([part.node for part in parts], list(at), after)
     return Schedule("join", (parts, at, shown), node, _plus(parts[-1].steps, ceil(at[-1]) if at else 0))
@@ -734,7 +734,7 @@ def multiply(a: Schedule, b: Schedule | Number) -> Schedule:
 
 
 def multiply_all(a: Schedule, factors: NDArray[Any]) -> list[Schedule]:
-    """a(t) b for each b of a vector."""
+    """a(t) b for each b of a 1-D array."""
     if factors.ndim != 1:
         raise ValueError(f"*: factors must be a number, a Schedule or a 1-D array of numbers; got {describe(factors)}")
     return [multiply(a, factor) for factor in factors]

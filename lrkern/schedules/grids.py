@@ -1,4 +1,4 @@
-"""Many schedules at once: branches that leave one schedule, tables with a row for each."""
+"""Many schedules at once: cooldowns that branch off one schedule, and tables with a row for each."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ def cooldowns(
     end: float = 0.0,
     curve: str = "linear",
 ) -> list[Schedule]:
-    """Branches that leave one schedule at several steps, each to cool down: `base.cooldown(at[i], steps[i], end, curve)`.
+    """Cooldowns that branch off one schedule at several steps: `base.cooldown(at[i], steps[i], end, curve)`.
 
-    With `tables` they are a grid whose rows agree up to the first of their branching points.
+    In their `tables`, two rows agree up to the earlier of their branching points.
 
     Args:
-        base: the schedule they leave.
-        at: the steps at which they do, >= 0, in any order.
+        base: the schedule they branch off.
+        at: the branching steps, >= 0, in any order.
         steps: lengths of the cooldowns, >= 0: one for all, or as many as `at`.
         end, curve: as in `Schedule.cooldown`.
 
-    Source: Hagele et al., arXiv 2405.18392, where one run with a constant rate gives models for every budget.
+    Source: Hagele et al., arXiv 2405.18392: one run with a constant rate yields a model for every budget.
 
     >>> import lrkern as lk
     >>> lk.tables(lk.cooldowns(lk.constant(1.0).warmup(1), at=[2, 4], steps=2), 7)
@@ -53,7 +53,7 @@ def tables(
 ) -> NDArray[Any]:
     """Row i: the values of schedules[i] at steps start, start + 1, ..., start + n - 1.
 
-    Schedules are compiled and filled in parallel; no plan is kept. The bits are those of `Schedule.table`.
+    Schedules are compiled and filled in parallel; no plan is kept. Bit-identical to `Schedule.table`.
 
     Args:
         schedules: a sequence of Schedules.
@@ -65,7 +65,7 @@ def tables(
 
     Raises:
         TypeError, ValueError: bad arguments; nothing has been written.
-        ImportError, RuntimeError: the backend cannot be used here, and why; see `lrkern.info`.
+        ImportError, RuntimeError: the backend cannot be used here; the message says why. See `lrkern.info`.
         OverflowError: a value is beyond float64 (then `out` may be partly written).
 
     >>> import lrkern as lk

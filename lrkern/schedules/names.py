@@ -1,8 +1,8 @@
-"""Which name is which curve, method or operator: a table that those who define them fill.
+"""The registry of names: curves, methods and operators. The modules that define them fill it.
 
-It imports none of them, so that whatever writes or reads expressions needs this table alone. There are the curves of this
-package, those made with `lrkern.curve`, and those that installed packages bring. The last kind is looked for when a name is
-met that none of the others has, and only by that name: importing lrkern imports nothing of it.
+It imports none of them, so that code that writes or reads expressions needs only this table. Curves are those of this package,
+those made with `lrkern.curve`, and those of installed packages. The last are looked up only by a name that is in none of the
+other tables: importing lrkern does not import them.
 """
 
 from __future__ import annotations
@@ -20,36 +20,36 @@ if TYPE_CHECKING:
 
 Builder = Callable[..., "Schedule"]
 
-GROUP = "lrkern.schedules"  # the entry points of packages that bring curves
+GROUP = "lrkern.schedules"  # the entry-point group of packages that provide curves
 
 CURVES: dict[str, Builder] = {}
 """The curves of this package and `join`."""
 METHODS: dict[str, Builder] = {}
-"""The methods of schedules, whose first argument is what they are applied to."""
+"""The methods of schedules; the first argument is the schedule that they are applied to."""
 OPERATORS: dict[str, Callable[[Any, Any], Schedule]] = {}
-"""+ * / and **, each of two values."""
+"""+ * / and **, functions of two values."""
 OWN: dict[str, Builder] = {}
 """Made with `lrkern.curve`."""
 
 
 def find(name: str) -> Builder | None:
-    """The function that builds schedules of this name; None where nobody knows it.
+    """The function that builds schedules of this name; None if it is unknown.
 
     Raises:
-        ImportError: a package has it, and loading it fails.
+        ImportError: an installed package provides it, and loading it fails.
     """
     return METHODS.get(name) or CURVES.get(name) or OWN.get(name) or _installed(name)
 
 
 @cache
 def signature_of(function: Builder) -> inspect.Signature:
-    """What a curve or a method takes."""
+    """The signature of a curve or a method."""
     return inspect.signature(function)
 
 
 @cache
 def _accepted(function: Builder) -> range:
-    """How many arguments in order it takes; none where that alone does not tell whether it takes them."""
+    """The numbers of positional arguments that it accepts; empty if the number alone does not decide."""
     parameters = signature_of(function).parameters.values()
     if any(p.kind is not inspect.Parameter.POSITIONAL_OR_KEYWORD for p in parameters):
         return range(0)
@@ -57,10 +57,10 @@ def _accepted(function: Builder) -> range:
 
 
 def call(where: str, function: Builder, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Schedule:
-    """What a curve or a method gives for arguments from a text or a record.
+    """Call a curve or a method with arguments from a text or a record.
 
     Raises:
-        ValueError: it takes other arguments than these; `where` begins the message.
+        ValueError: the arguments do not match its signature; `where` begins the message.
     """
     if kwargs or len(args) not in _accepted(function):
         try:
@@ -71,13 +71,13 @@ def call(where: str, function: Builder, args: Sequence[Any], kwargs: Mapping[str
 
 
 def dialects() -> Sequence[str]:
-    """The modules of `lrkern.dialects`, whose functions texts may call by `torch.StepLR(0.1, 30)`."""
-    found: Sequence[str] = import_module("lrkern.dialects").__all__  # found by name, as what packages bring
+    """The modules of `lrkern.dialects`, whose functions texts may call, as in `torch.StepLR(0.1, 30)`."""
+    found: Sequence[str] = import_module("lrkern.dialects").__all__  # looked up by name, like the curves of packages
     return found
 
 
 def find_in_dialect(dialect: str, name: str) -> Builder | None:
-    """A function of a dialect; None where it has none of that name."""
+    """A function of a dialect; None if it has none of that name."""
     module = import_module(f"lrkern.dialects.{dialect}")
     function: Builder | None = getattr(module, name) if name in module.__all__ else None
     return function if inspect.isfunction(function) else None
@@ -89,15 +89,15 @@ def is_built_in(name: str) -> bool:
 
 
 def build(name: str, args: tuple[Any, ...]) -> Schedule:
-    """The schedule of an expression's name and arguments."""
+    """The schedule with an expression's name and arguments."""
     return OPERATORS[name](*args) if name in OPERATORS else function_of(name)(*args)
 
 
 def function_of(name: str) -> Builder:
-    """A curve, `join`, or a method, whose first argument is what it is applied to."""
+    """A curve, `join`, or a method, whose first argument is the schedule that it is applied to."""
     function = find(name)
     if function is None:
-        raise ValueError(f"schedule: {name!r} is not a curve that is known here")
+        raise ValueError(f"schedule: {name!r} is not a known curve")
     return function
 
 
@@ -107,7 +107,7 @@ def _parameters(function: Builder) -> tuple[tuple[str, Any], ...]:
 
 
 def arguments_of(name: str, args: tuple[Any, ...]) -> list[tuple[str, Any, Any]]:
-    """Name, default and value of each argument of a curve or of a method, `self` included."""
+    """The name, default and value of each argument of a curve or a method, `self` included."""
     parameters = _parameters(function_of(name))
     if len(parameters) != len(args):  # a curve that has been redefined since
         parameters = (("", inspect.Parameter.empty),) * len(args)
@@ -123,13 +123,13 @@ def _installed(name: str) -> Builder | None:
         return None
     origin = " and of ".join(sorted(f"{point.dist.name if point.dist else '?'} ({point.value})" for point in found.values()))
     if len(found) > 1:
-        raise ImportError(f"lrkern: {name!r} is the name of curves of {origin}; only one of them can be installed")
+        raise ImportError(f"lrkern: {name!r} is a curve of {origin}; uninstall all but one")
     (point,) = found.values()
     try:
         loaded: Builder = point.load()
     except Exception as error:
         reason = f"{type(error).__name__}: {cut(str(error))}"
-        raise ImportError(f"lrkern: the curve {name!r} of {origin} cannot be loaded: {reason}") from error
+        raise ImportError(f"lrkern: cannot load the curve {name!r} of {origin}: {reason}") from error
     if loaded is not OWN.get(name):
-        raise ImportError(f"lrkern: {name!r} of {origin} must be a function {name} made a curve by @lrkern.curve")
+        raise ImportError(f"lrkern: {name!r} of {origin} must be a function {name} decorated with @lrkern.curve")
     return loaded

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Plan(NamedTuple):
-    """A schedule compiled to piecewise polynomials of the step: arrays only, for kernels of any backend.
+    """A schedule compiled to piecewise polynomials of the step: plain arrays, for kernels of any backend.
 
     Piece i covers the integer steps breaks[i] <= t < breaks[i + 1]. With (c0, c1, c0_lo, c1_lo, c2, ..., c9, scale, magic,
     unscale) = coef[i]::
@@ -26,11 +26,11 @@ class Plan(NamedTuple):
         e = fma(c1, u, c0 - s)
         value = s + (q + e)
 
-    Where `unscale` is not 1 (values near or below the smallest normal number) the coefficients are scaled up, and
+    If `unscale` is not 1 (values near or below the smallest normal number), the coefficients are scaled up, and
     h = magic + s; value = ((h + ((s - (h - magic)) + (q + e))) - magic) * unscale.
 
-    Where `period` > 0 the plan covers every step: t >= tail_start + period has the value of
-    tail_start + (t - tail_start) % period. Else it covers t < breaks[-1].
+    If `period` > 0, the plan covers every step: t >= tail_start + period has the value of
+    tail_start + (t - tail_start) % period. Otherwise it covers t < breaks[-1].
     """
 
     breaks: NDArray[np.int64]
@@ -41,7 +41,7 @@ class Plan(NamedTuple):
 
 
 def compile_plan(s: Schedule, horizon: int | None) -> Plan:
-    """The plan of `s` for at least the steps before `horizon`."""
+    """The plan of `s`, covering at least the steps before `horizon`."""
     if horizon is None:
         horizon = 1 if s.steps is None else min(s.steps + 1, MAX_COUNT)
         must_cover_all = s.steps is None
@@ -53,7 +53,7 @@ def compile_plan(s: Schedule, horizon: int | None) -> Plan:
         raise ValueError(f"plan: horizon must be given for a schedule that never ends; got None for {describe(s)}")
     if plan.period == 0 and plan.breaks[-1] < horizon:
         raise ValueError(
-            f"plan: horizon must be <= {plan.breaks[-1]}, where the plan has as many pieces as it may, "
-            f"{len(plan.center)}; got {horizon}"
+            f"plan: horizon must be <= {plan.breaks[-1]}, where the plan reaches its limit of {len(plan.center)} pieces; "
+            f"got {horizon}"
         )
     return plan

@@ -1,13 +1,13 @@
-"""The language that schedules are written in: its tokens, its grammar, and nothing of Python beyond them.
+"""The parser for expressions of schedules: a small subset of Python, and nothing beyond it.
 
     expression  signs operand, or two expressions with + - * / ** between them, binding as in Python
-    operand     number | text | True | False | None | (expression) | [expression, ...] | (expression, ...)
+    operand     number | string | True | False | None | (expression) | [expression, ...] | (expression, ...)
                 | {expression: expression, ...} | name(arguments) | dialect.name(arguments)
                 | dialect.name(arguments).name | operand.name(arguments)
     arguments   expression, ..., name=expression, ...
 
-Values are made while the text is read, in time proportional to its length: it is cut into tokens by one regular expression,
-each token is looked at once, and integers cannot grow.
+Values are built while the text is read, in time proportional to its length: one regular expression splits it into tokens,
+each token is visited once, and the size of integers is bounded.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ if TYPE_CHECKING:
 
 MAX_TEXT = 1_000_000  # characters
 MAX_NESTING = _core.MAX_DEPTH  # brackets within brackets
-MAX_LEVELS = 3 * MAX_NESTING  # expressions within expressions: a bracket, a sum in it, a product in that
+MAX_LEVELS = 3 * MAX_NESTING  # expressions within expressions: per bracket a sum and a product in it
 _MAX_DIGITS = 310  # of an integer; no argument takes larger ones
 _MAX_INTEGER = 10**_MAX_DIGITS
 
-# What is no part of the language becomes a token as well, so that errors can name it: single characters, and texts without an
-# end together with all that follows, which is thus looked at once.
+# Anything outside the language becomes a token as well, so that errors can name it: a single character, or an unclosed string
+# with everything after it, which is thus scanned only once.
 _TEXT = r"""'[^'\\\n]*+(?:\\.[^'\\\n]*+)*+'|"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+\""""
 _TOKEN = re.compile(
     rf"""(?:\s|\#[^\n]*+)*+                                   # blanks and comments
     (?:(
-        0[xX]\w*+ | \.?[0-9](?:[eE][-+]|[0-9A-Za-z_.])*+     # numbers, and what looks like one
+        0[xX]\w*+ | \.?[0-9](?:[eE][-+]|[0-9A-Za-z_.])*+     # numbers, and malformed ones
       | (?:[A-Za-z_]|[^\x00-\x7f])(?:\w|[^\x00-\x7f\s])*+    # names
       | {_TEXT} | ['"](?s:.)*+
       | \*\* | [^\s]
@@ -72,7 +72,7 @@ class Reader:
         return value
 
     def _fail(self, what: str, token: int) -> ValueError:
-        """An error at a token, of which only the place has to be found once more."""
+        """An error at a token; its position is found by a second scan."""
         match = next(islice(_TOKEN.finditer(self._text), token, None))
         at = match.start(1) if match[1] else len(self._text)
         line, column = self._text.count("\n", 0, at) + 1, at - self._text.rfind("\n", 0, at)
@@ -87,10 +87,10 @@ class Reader:
         return self._fail(f"{_short(token)} is not allowed here", self._next)
 
     def _expression(self, binding: int) -> Any:
-        """Operands joined by operators that bind at least so strongly."""
+        """Operands joined by operators of at least this precedence."""
         at, token = self._next, self._tokens[self._next]
         if token[:1] in _DIGITS and _BINDING.get(self._tokens[at + 1], 0) < (binding or 1):
-            self._next += 1  # a number alone, as most are, needs nothing of what follows
+            self._next += 1  # fast path: a number alone, the most common operand
             return self._number(token, at)
         self._levels += 1
         if self._levels > MAX_LEVELS:
@@ -126,10 +126,10 @@ class Reader:
             raise self._fail(f"arithmetic with {describe(value)} is not allowed", at)
 
     def _operate(self, operator: str, a: Any, b: Any, at: int) -> Any:
-        # Counts such as 10**6: small integers only, so that no text makes a number that takes long.
+        # For counts such as 10**6. Small integers only, so that no text builds a huge number.
         if operator == "**" and not isinstance(a, Expression):
             if not (isinstance(a, int) and isinstance(b, int) and abs(a) <= 1000 and 0 <= b <= 60):
-                raise self._fail("** with anything but integers (base up to 1000, exponent from 0 to 60) is not allowed", at)
+                raise self._fail("** is only allowed between integers (base up to 1000, exponent from 0 to 60)", at)
             return a**b
         try:
             value = a**b if operator == "**" else _OPERATIONS[operator](a, b)
@@ -140,7 +140,7 @@ class Reader:
         return value
 
     def _operand(self) -> Any:
-        """One value, and the methods that are called on it."""
+        """One value, and the methods called on it."""
         at, token = self._next, self._tokens[self._next]
         first = token[:1]
         value: Any
@@ -178,7 +178,7 @@ class Reader:
             if code and int(code, 16) <= 0x10FFFF:
                 return chr(int(code, 16))
             if code or found[4] not in _ESCAPED:
-                raise self._fail(f"{found[0]!r} in a text is not allowed", at)
+                raise self._fail(f"{found[0]!r} in a string is not allowed", at)
             return _ESCAPED[found[4]]
 
         return _ESCAPE.sub(character, token[1:-1]) if "\\" in token else token[1:-1]
@@ -190,7 +190,7 @@ class Reader:
             raise ValueError(f"parse: brackets may be nested {MAX_NESTING} deep at most")
 
     def _more(self, closing: str) -> bool:
-        """Whether a bracket goes on after one of its items; passes the comma, or the bracket's end."""
+        """Whether a bracket continues after one of its items; consumes the comma or the closing bracket."""
         token = self._tokens[self._next]
         if token == "," or token == closing:
             self._next += 1
@@ -202,7 +202,7 @@ class Reader:
         raise self._unexpected()
 
     def _bracketed(self, opening: str) -> Any:
-        """A list, or what stands in brackets."""
+        """A list, a dict, or an expression in parentheses."""
         closing = _CLOSING[opening]
         self._open()
         items: list[Any] = []
@@ -224,7 +224,7 @@ class Reader:
         return items[0] if single else items
 
     def _pair(self, pairs: dict[Any, Any], key: Any, at: int) -> None:
-        """A key and the value that follows it; keys are texts or integers."""
+        """A key and the value that follows it; keys are strings or integers."""
         if self._tokens[self._next] != ":":
             raise self._unexpected()
         if type(key) not in (str, int):
@@ -261,7 +261,7 @@ class Reader:
         if isinstance(several, tuple) and hasattr(several, "_fields"):
             return self._one_of(f"{dialect}.{name}", several)
         if not isinstance(made, Expression):
-            raise self._fail(f"{dialect}.{name} gives no schedule, but {describe(made)}: it is not allowed", at)
+            raise self._fail(f"{dialect}.{name} returns {describe(made)}, not a schedule: it is not allowed", at)
         return made
 
     def _one_of(self, where: str, made: Any) -> Schedule:
@@ -295,7 +295,7 @@ class Reader:
         return call(f"parse: {name}", function, [*target, *args], kwargs)
 
     def _arguments(self) -> tuple[list[Any], dict[str, Any]]:
-        """Those in order and those by name; the next token is the bracket before them."""
+        """Positional and keyword arguments; the next token is the opening parenthesis."""
         args: list[Any] = []
         kwargs: dict[str, Any] = {}
         self._open()
@@ -311,7 +311,7 @@ class Reader:
                 self._next += 2
                 kwargs[name] = self._expression(0)
             elif kwargs:
-                raise self._fail("an argument without a name after one with a name is not allowed", at)
+                raise self._fail("a positional argument after a keyword argument is not allowed", at)
             else:
                 args.append(self._expression(0))
             if not self._more(")"):
@@ -319,7 +319,7 @@ class Reader:
 
 
 def _is_text(token: str) -> bool:
-    """Whether a token is a whole text, with both of its quotes."""
+    """Whether a token is a complete string, with both of its quotes."""
     return token[:1] in ("'", '"') and re.fullmatch(_TEXT, token) is not None
 
 

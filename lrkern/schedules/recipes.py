@@ -1,6 +1,6 @@
-"""Curves of several phases, and those known by the name of their paper: compositions of what schedules.py is made of.
+"""Curves of several phases, and those known by their paper's name: compositions of the primitives in `_core`.
 
-Arguments that are numbers of steps are durations, one after the other. What schedules.py says of all curves holds here.
+Arguments that are numbers of steps are durations of consecutive phases. What curves.py says of all curves holds here.
 """
 
 from __future__ import annotations
@@ -78,13 +78,13 @@ def one_cycle(
 ) -> Recipe:
     """Up from peak/div to `peak` within int(pct_start steps) steps, then down to peak/(div final_div) at t = steps.
 
-    With `three_phase` down to peak/div within as many steps as up, and from there to the end.
+    With `three_phase`, down to peak/div within as many steps as up, and from there to the end.
 
-    This is not torch's OneCycleLR to the step: there each phase ends one step earlier, the top is at step
+    torch's OneCycleLR differs by a step: there each phase ends one step earlier, the peak is at step
     pct_start total_steps - 1 and the last value at step total_steps - 1. Use `dialects.torch.OneCycleLR` for its values.
 
     Args:
-        pct_start: share of the steps that go up, 0 to 1.
+        pct_start: fraction of the steps that go up, 0 to 1.
         div, final_div: > 0.
         anneal: "cosine" or "linear".
 
@@ -118,9 +118,9 @@ def one_cycle(
 def one_cycle_momentum(
     low: float, high: float, steps: int, pct_start: float = 0.3, anneal: str = "cosine", three_phase: bool = False
 ) -> Recipe:
-    """The momentum that goes with `one_cycle`: from `high` down to `low` where the learning rate peaks, and back.
+    """The momentum for `one_cycle`: from `high` down to `low`, where the learning rate peaks, and back.
 
-    With `three_phase` it is back at `high` after as many steps as down, and stays there.
+    With `three_phase`, the way back takes as many steps as the way down, and `high` is held after that.
 
     Args:
         pct_start, anneal, three_phase: as in `one_cycle`.
@@ -143,7 +143,7 @@ def one_cycle_momentum(
 
 
 def _phases(where: str, **steps: int) -> tuple[list[int], int]:
-    """The checked numbers of steps of phases one after the other, and their sum."""
+    """The checked lengths of consecutive phases, and their sum."""
     checked = [count(where, name, value) for name, value in steps.items()]
     return checked, count(where, " + ".join(steps), sum(checked))
 
@@ -151,14 +151,14 @@ def _phases(where: str, **steps: int) -> tuple[list[int], int]:
 def _rise_hold_fall(
     peak: _core.Node, steps: Sequence[int], end: _core.Node, tail: str = "linear", start: float = 0.0
 ) -> _core.Node:
-    """From `start` linearly to `peak`, `peak`, along `tail` to `end`, for so many steps each."""
+    """From `start` linearly to `peak`, hold `peak`, along `tail` to `end`; `steps` has the three lengths."""
     warmup, stable, decay = steps
     rise = shapes.ramp("linear", warmup, _core.constant(start), 0, peak, 0)
     return _after_rise(rise, warmup, [peak, shapes.ramp(tail, decay, peak, 0, end, 0)], [warmup + stable])
 
 
 def _after_rise(rise: _core.Node, warmup: int, parts: list[_core.Node], joints: list[int]) -> _core.Node:
-    """A join that begins with a warm-up. One of no steps is left out: nothing shall rise to where it would have begun."""
+    """A join that begins with a warm-up. One of zero steps is omitted, so that nothing takes its beginning as a target."""
     if warmup == 0:
         return _core.join(parts, list(joints))
     return _core.join([rise, *parts], [warmup, *joints])
@@ -202,17 +202,17 @@ def wsd_s(
     decay: int | Sequence[int] | ArrayLike,
     tail: str = "inverse_proportional",
 ) -> Recipe:
-    """WSD-S: one run that passes through a decayed model at each of several budgets, and goes on from it at `peak`.
+    """WSD-S: one run that decays before each of several budgets and continues from there at `peak`.
 
-    0 to `peak` linearly over `warmup` steps; then `peak`, but in the `decay` steps before each budget from `peak` to `end`
-    along `tail`. At t = budget the next phase has begun, with `peak` again and no second warm-up: the decayed model is the one
-    after `budget` updates. From the last budget on `end` is held.
+    0 to `peak` linearly over `warmup` steps; then `peak`, except for the `decay` steps before each budget, which go from `peak`
+    to `end` along `tail`. At t = budget the next phase has begun, at `peak` without a second warm-up: the decayed model is the
+    one after `budget` updates. From the last budget on, `end` is held.
 
     Args:
         peak, end: > 0 for the default tail.
         warmup: >= 0.
         budgets: total numbers of updates, at least one; they do not decrease, and leave room for the decays.
-        decay: >= 0, one for all or one for each budget; no decay begins before the warm-up or the decay before it is over.
+        decay: >= 0, one for all or one for each budget; no decay begins before the warm-up or the previous decay is over.
         tail: as in `wsd`. The default is the paper's, whose `end` is peak/10.
 
     Source: Wen et al., arXiv 2410.05192. OLMo-core's WSDS is linear.
@@ -234,7 +234,7 @@ def wsd_s(
     free = warmup
     for budget, length in zip(at, lengths, strict=True):
         if budget - length < free:
-            raise ValueError(f"wsd_s: the decay before budget {budget} must not begin before step {free}; it takes {length}")
+            raise ValueError(f"wsd_s: the decay before budget {budget} must not begin before step {free}; got {length} steps")
         joints += [free, budget - length]
         parts += [top, shapes.ramp(tail, length, top, 0, bottom, 0)]
         free = budget
@@ -244,7 +244,7 @@ def wsd_s(
 
 @curve
 def knee(peak: float, warmup: int, explore: int, decay: int) -> Recipe:
-    """Warm-up, explore, exploit: 0 to `peak` linearly, `peak`, then linearly to 0. The `wsd` of that paper.
+    """Warm-up, explore, exploit: 0 to `peak` linearly, `peak`, then linearly to 0. A special case of `wsd`.
 
     Args:
         warmup, explore, decay: numbers of steps, >= 0. The paper explores for about half of all steps.
@@ -281,7 +281,7 @@ def linear_to_zero(peak: float, warmup: int, decay: int) -> Recipe:
 
 @curve
 def tri_stage(peak: float, warmup: int, hold: int, decay: int, init_scale: float = 0.01, final_scale: float = 0.01) -> Recipe:
-    """Warm-up, hold, exponential decay: peak init_scale to `peak` linearly, `peak`, then to peak final_scale by equal ratios.
+    """Warm-up, hold, exponential decay: linearly from peak init_scale to `peak`, `peak`, then to peak final_scale.
 
     In the decay, p = t/decay steps into it: peak final_scale^p; then peak final_scale is held.
 
@@ -310,17 +310,17 @@ def tri_stage(peak: float, warmup: int, hold: int, decay: int, init_scale: float
 
 @curve
 def power_lr(batch_size: float, tokens: float, warmup: int, peak: float = 0.02, a: float = 4.0, b: float = -0.51) -> Recipe:
-    """Power scheduler: min(peak, batch_size a n^b) after n = t tokens tokens; never ends; before that up to it from 0 linearly.
+    """Power scheduler: a linear warm-up from 0, then eta(t) = min(peak, batch_size a n^b) at n = t tokens; never ends.
 
-    With eta(t) that minimum: eta(warmup) t/warmup for t < warmup, eta(t) after. The rest does not depend on the decay at the
-    end, which is a `cooldown`, in the paper to 0 by an exponential: `s.cooldown(n - decay, decay, curve="halving")`, say.
+    The warm-up is eta(warmup) t/warmup for t < warmup. The final decay is a separate `cooldown`, in the paper to 0 along an
+    exponential, for example `s.cooldown(n - decay, decay, curve="halving")`.
 
     Args:
         batch_size: sequences per step, > 0.
-        tokens: per step, > 0: batch_size times the length of a sequence.
-        warmup: number of steps, >= 1. The paper's is 10^9 tokens or so.
-        peak: bound, > 0.
-        a, b: > 0; < 0, -1000 at least. The paper's, as `peak`.
+        tokens: tokens per step, > 0: batch_size times the sequence length.
+        warmup: number of steps, >= 1. The paper's is about 10^9 tokens.
+        peak: upper bound, > 0.
+        a, b: a > 0; -1000 <= b < 0. The defaults of `a`, `b` and `peak` are the paper's.
 
     Source: Shen et al., Power Scheduler, arXiv 2408.13359.
 
@@ -343,14 +343,14 @@ def power_lr(batch_size: float, tokens: float, warmup: int, peak: float = 0.02, 
 def half_cosine(peak: float, end: float, steps: int) -> Recipe:
     """The second half of a cosine from `peak` to `end`: end + (peak - end)(1 + cos(pi (1 + t/steps)/2))/2.
 
-    It begins in the middle, at (peak + end)/2, where a cosine of twice the length is after `steps` steps. With `warmup`, which
-    rises to there, it is OLMo's.
+    It begins at (peak + end)/2, the value of a cosine of twice the length after `steps` steps. With a `warmup` up to that value
+    it is OLMo's.
 
     Args:
         peak: where the whole cosine would begin.
         steps: of this half, >= 0.
 
-    Source: OLMo-core HalfCosWithWarmup. (What others call a half cosine, half of a period, is `cosine`.)
+    Source: OLMo-core HalfCosWithWarmup. (Half a period, which others call a half cosine, is `cosine`.)
 
     >>> import lrkern as lk
     >>> lk.half_cosine(1.0, 0.0, 4).warmup(1).table(6).round(4)
@@ -367,13 +367,13 @@ def half_cosine(peak: float, end: float, steps: int) -> Recipe:
 
 @curve
 def truncated_cosine(start: float, end: float, steps: int, decay: int, floor: float = 0.0) -> Recipe:
-    """A cosine from `start` that would reach `floor` at t = steps, left `decay` steps before that for a line to `end`.
+    """A cosine from `start` towards `floor` at t = steps, replaced for the last `decay` steps by a line to `end`.
 
     c(t) = floor + (start - floor)(1 + cos(pi t/steps))/2 for t < steps - decay; then from c(steps - decay) linearly to `end`.
 
     Args:
         decay: steps of the line, 0 to `steps`.
-        floor: what the cosine aims at.
+        floor: the cosine's target.
 
     Source: OLMo-core CosWithWarmupAndLinearDecay (there `floor` is alpha_f times the peak, 0.1 by default).
 
@@ -391,14 +391,14 @@ def truncated_cosine(start: float, end: float, steps: int, decay: int, floor: fl
 
 @curve
 def lr_range_test(low: float, high: float, steps: int, kind: str = "exponential", every: int = 1) -> Recipe:
-    """From `low` up to `high` over `steps` steps, to see at which rate training begins and at which it diverges.
+    """From `low` up to `high` over `steps` steps, to find the rates at which training starts to work and to diverge.
 
-    low (high/low)^(t/steps), or low + (high - low) t/steps; with `every` > 1 the value of that at t = every floor(t/every).
+    low (high/low)^(t/steps), or low + (high - low) t/steps; with `every` > 1, its value at every floor(t/every).
 
     Args:
         low, high: for "exponential" both > 0.
         kind: "exponential" (fastai's lr_find) or "linear" (the paper's).
-        every: steps between changes, >= 1: stairs, as DeepSpeed's lr_range_test_staircase. `high` is reached with the first
+        every: steps between changes, >= 1: stairs, as in DeepSpeed's lr_range_test_staircase. `high` is reached at the first
             stair that begins at t >= steps.
 
     Source: Smith, arXiv 1506.01186.

@@ -1,12 +1,12 @@
-"""Schedules as plain data: what `Schedule.to_dict` writes and `Schedule.from_dict` reads and checks.
+"""Schedules as plain data, written by `Schedule.to_dict` and read and checked by `Schedule.from_dict`.
 
     {"format": "lrkern.schedule", "version": 1, "schedule": node}
     node      {"name": name of a curve or of `join`, "args": {parameter: value, ...}}
               {"name": name of a method, "of": node, "args": {parameter: value, ...}}
               {"name": "+" or "*" or "/" or "**", "args": {"left": value, "right": value}}
-    value     a number, a text, true, false, null, a node, or a list of those
+    value     a number, a string, true, false, null, a node, or a list of those
 
-Names and parameters are those that `repr` writes, from the same table.
+Names and parameters are those that `repr` writes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ FORMAT = "lrkern.schedule"
 VERSION = 1
 
 _SIDES = ("left", "right")
-_LONGEST = 120  # characters of what tells where in a record something is wrong
+_LONGEST = 120  # characters of a path into a record, in errors
 
 
 def to_record(schedule: Expression) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def _write(schedule: Expression) -> dict[str, Any]:
         return {"name": name, "args": {side: _write_value(value) for side, value in zip(_SIDES, args, strict=True)}}
     arguments = {parameter: _write_value(value) for parameter, _, value in arguments_of(name, args)}
     if "" in arguments:
-        raise ValueError(f"to_dict: the curve {name!r} has been redefined with other arguments than {describe(schedule)} has")
+        raise ValueError(f"to_dict: the curve {name!r} has been redefined; {describe(schedule)} has other arguments")
     node: dict[str, Any] = {"name": name}
     if name in METHODS:
         node["of"] = arguments.pop(next(iter(arguments)))
@@ -75,7 +75,7 @@ def _read(where: str, node: object, depth: int) -> Schedule:
     fields = _fields(where, node, ("name", "args"), ("of",), hint='{"name": ..., "args": {...}}')
     name, args = fields["name"], fields["args"]
     if not isinstance(name, str):
-        raise TypeError(f"from_dict: {where}.name must be a text; got {describe(name)}")
+        raise TypeError(f"from_dict: {where}.name must be a string; got {describe(name)}")
     if not isinstance(args, Mapping) or not all(isinstance(key, str) for key in args):
         raise TypeError(f"from_dict: {where}.args must be a dict of names and values; got {describe(args)}")
     if name in OPERATORS:
@@ -128,7 +128,7 @@ def _read_value(where: str, value: Any, depth: int) -> Any:
 def _fields(
     where: str, record: object, needed: tuple[str, ...], allowed: tuple[str, ...] = (), *, hint: str
 ) -> Mapping[str, Any]:
-    """A dict that has all the needed keys and none but those and the allowed ones."""
+    """A dict with all the needed keys and no others except the allowed ones."""
     if not isinstance(record, Mapping):
         raise TypeError(f"from_dict: {where} must be a dict, {hint}; got {describe(record)}")
     for key in needed:

@@ -32,7 +32,7 @@ def ramp(curve: str, steps: int, start: _core.Node, start_at: int, end: _core.No
 def check_positive(
     where: str, curve: str, *, start: float, end: float, start_name: str = "start", end_name: str = "end"
 ) -> None:
-    """What the shapes in POSITIVE need: both ends above zero."""
+    """Check what the shapes in POSITIVE need: both ends above zero."""
     for name, value in ((start_name, start), (end_name, end)):
         if not value > 0.0:
             raise ValueError(f"{where}: {name} must be > 0 for curve {curve!r}; got {value!r}")
@@ -42,5 +42,5 @@ def restart_ratios(where: str, growth: float, gain: float) -> tuple[float, float
     """Checked ratios of the lengths of restart cycles and of their starts."""
     growth = real(where, "growth", growth, above=0.0)
     if 0.0 < abs(growth - 1.0) < 1e-9:
-        raise ValueError(f"{where}: growth must be 1, or differ from it by 1e-9 at least; got {describe(growth)}")
+        raise ValueError(f"{where}: growth must be 1, or differ from it by at least 1e-9; got {describe(growth)}")
     return growth, real(where, "gain", gain, above=0.0)

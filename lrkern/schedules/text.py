@@ -1,4 +1,4 @@
-"""Schedules as text: `repr` writes the expression that rebuilds one, `parse` reads it through a whitelist (never `eval`)."""
+"""Schedules as text: `repr` writes the expression that rebuilds one, `parse` reads it with its own parser (never `eval`)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def write(schedule: Expression) -> str:
-    """The expression that rebuilds `schedule`. Arguments equal to their defaults are left out."""
+    """The expression that rebuilds `schedule`. Arguments equal to their defaults are omitted."""
     name, args = schedule.name, schedule.args
     if name == "+":
         right = f"({_value(args[1])})" if isinstance(args[1], Expression) and args[1].name == "+" else _value(args[1])
@@ -62,21 +62,21 @@ def _value(value: Any) -> str:
 def parse(text: str) -> Schedule:
     """Read a schedule from text: calls of curves, `join` and dialects, methods of schedules, + - * / and numbers; nothing else.
 
-    A dialect is called with its module, ``torch.StepLR(0.1, 30)``, and with what can be written: numbers, texts, lists, dicts,
-    schedules. It gives the schedule that it gives in Python, made of curves, which is how `repr` writes it. Where it gives
-    several, one is taken by its name: ``ultralytics.BaseTrainer(100, 500).momentum``.
+    A dialect's function is called with its module, ``torch.StepLR(0.1, 30)``. Its arguments are numbers, strings, lists, dicts
+    and schedules. The result is the same schedule as in Python, and `repr` writes it as the curves that it consists of. If it
+    returns several, one is chosen by its name: ``ultralytics.BaseTrainer(100, 500).momentum``.
 
-    Any text takes at most about a second per million characters.
+    Reading takes at most about a second per million characters.
 
     Args:
-        text: an expression as `repr` writes it, at most 1,000,000 characters, brackets nested 100 deep at most.
+        text: an expression as `repr` writes it, at most 1,000,000 characters, brackets nested at most 100 deep.
 
     Raises:
         TypeError: `text` is not a string.
-        ValueError: it is not such an expression; the message names what is wrong. Errors of the arguments of curves and methods
-            come as they are.
-        OverflowError: a value that has to be known to build it is beyond float64.
-        ImportError: it names a curve of an installed package (see `lrkern.curve`), which cannot be loaded.
+        ValueError: it is not such an expression; the message names what is wrong. Errors about the arguments of curves and
+            methods are passed on unchanged.
+        OverflowError: a value needed to build it is beyond float64.
+        ImportError: it names a curve of an installed package (see `lrkern.curve`) that cannot be loaded.
 
     >>> import lrkern as lk
     >>> lk.parse("cosine(0.1, 0, 1000).warmup(10)") == lk.cosine(0.1, 0.0, 1000).warmup(10)
@@ -99,7 +99,7 @@ def parse(text: str) -> Schedule:
         with limited():
             result = Reader(text).read()
     except RecursionError as error:
-        raise ValueError("parse: Python's stack is full before the expression is read") from error
+        raise ValueError("parse: the expression is nested too deeply for Python's stack") from error
     if isinstance(result, (int, float)) and not isinstance(result, bool):
         return CURVES["constant"](result)
     if not isinstance(result, Expression):

@@ -114,7 +114,7 @@ static inline int dd_exponent(double a)
     return (int)(u.bits >> 52 & 0x7ff) - 1022;
 }
 
-/* 2^k as two factors: multiplied by one after the other, nothing leaves the range of doubles before the result does. */
+/* 2^k as two factors: multiplying by one after the other overflows or underflows only if the result does. */
 typedef struct {
     double first, second;
 } power_of_two;
@@ -145,7 +145,7 @@ static inline double dd_min(double a, double b)
     return a < b ? a : b;
 }
 
-/* hi is correctly rounded by every libm and every compiler builtin, so the result has the same bits everywhere. */
+/* hi is correctly rounded by every libm and compiler builtin, so the result is bit-identical everywhere. */
 static inline dd dd_sqrt(dd a)
 {
     if (a.hi <= 0.0)

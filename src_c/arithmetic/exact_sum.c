@@ -23,10 +23,10 @@ void lrk_sum_add(lrk_exact_sum *sum, double term)
     digits[2] += high;
 }
 
-/* m 2^e, for m with a leading 1 in bit 63 and more nonzero bits below where `rest`; e as in 2^(e - 1074). */
+/* m 2^(e - 1074), rounded; bit 63 of m is set; `rest`: whether nonzero bits follow below m. */
 static double rounded(uint64_t m, int e, bool rest)
 {
-    /* Bits below the last digit of a double: 11, or more where the number is denormal. */
+    /* Bits below the last digit of a double: 11, or more if the number is denormal. */
     const int cut = e + 11 < 0 ? -e : 11;
     const uint64_t half = UINT64_C(1) << (cut - 1), tail = m & ((half << 1) - 1);
     uint64_t kept = m >> cut;

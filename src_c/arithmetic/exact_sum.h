@@ -1,11 +1,11 @@
-/* The exact sum of doubles that are not negative: a fixed-point number as wide as float64's range, so that neither order nor
-   grouping of the terms matters. */
+/* The exact sum of doubles >= 0: a fixed-point number as wide as float64's range, so that the order and grouping of the terms
+   do not matter. */
 #ifndef LRK_EXACT_SUM_H
 #define LRK_EXACT_SUM_H
 
 #include <stdint.h>
 
-/* Digit k is worth 2^(32 k - 1074). Digits have 32 bits of room for carries: enough for 2^31 terms. */
+/* Digit k has the weight 2^(32 k - 1074). Digits have 32 spare bits for carries: enough for 2^31 terms. */
 enum { LRK_SUM_DIGITS = 68 };
 
 typedef struct lrk_exact_sum {

@@ -1,5 +1,5 @@
-/* Positive numbers with 256 bits, for the powers that restarts grow by: squaring a double-double fifty times would lose half
- * of its digits. value = m 2^(e - 256), m as four 64-bit digits, the least first, the highest bit of m[3] set. */
+/* Positive numbers with 256 bits, for the powers of the growth of restarts: squaring a double-double fifty times would lose
+ * half of its digits. value = m 2^(e - 256), m as four 64-bit digits, least significant first, the highest bit of m[3] set. */
 #ifndef LRK_WIDE_H
 #define LRK_WIDE_H
 

@@ -15,7 +15,7 @@ static int always(void)
 }
 
 #if defined(__x86_64__)
-/* __builtin_cpu_supports also asks the OS (XGETBV) whether it saves the wide registers. */
+/* __builtin_cpu_supports also checks (XGETBV) that the OS saves the wide registers. */
 static int has_avx2(void)
 {
     __builtin_cpu_init();
@@ -43,7 +43,7 @@ enum { N_CANDIDATES = sizeof candidates / sizeof candidates[0] };
 
 static _Atomic(const lrk_kernels *) active;
 
-/* Usable kernels number `index`, or NULL past the last one. */
+/* The usable kernels with number `index`; NULL past the last one. */
 static const lrk_kernels *usable(int index)
 {
     for (size_t i = 0; i < N_CANDIDATES; i++)
@@ -71,7 +71,7 @@ const lrk_kernels *lrk_active(void)
     const lrk_kernels *kernels = atomic_load_explicit(&active, memory_order_relaxed);
     if (kernels == NULL) {
         const lrk_kernels *widest = usable(lrk_isa_count() - 1);
-        /* Only if nobody chose meanwhile. */
+        /* Only if no other thread has chosen in the meantime. */
         if (atomic_compare_exchange_strong(&active, &kernels, widest))
             kernels = widest;
     }

@@ -1,4 +1,4 @@
-/* Which ISA's kernels run. */
+/* The choice of the ISA whose kernels run. */
 #ifndef LRK_DISPATCH_H
 #define LRK_DISPATCH_H
 

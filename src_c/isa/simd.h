@@ -1,5 +1,5 @@
-/* The words that plan_eval.inc is written in, for the ISA that isa_<name>.c chose: vectors of LRK_LANES doubles.
- * Every word is one IEEE operation (or a move), so every ISA computes the same bits. */
+/* The vector operations that plan_eval.inc uses, for the ISA that isa/<name>.c selects: vectors of LRK_LANES doubles.
+ * Each is one IEEE operation (or a move), so every ISA computes the same bits. */
 #ifndef LRK_SIMD_H
 #define LRK_SIMD_H
 
@@ -102,7 +102,7 @@ static inline void v_stream_f32(void *p, vd a) { v_store_f32(p, a); }
 
 /* clang-format on */
 
-/* The first k lanes; the remainder of an array runs the same arithmetic as its body. */
+/* The first k lanes, so that the remainder of an array runs the same arithmetic as its body. */
 static inline void v_store_first(void *p, vd a, int64_t k)
 {
     unsigned char lanes[sizeof(vd)];

@@ -1,4 +1,4 @@
-/* The version of the interface, and what would change it unnoticed. */
+/* The ABI version, and checks of what must not change without it. */
 #include <stddef.h>
 
 #include "lrkern_steps.h"
@@ -23,7 +23,7 @@ const char *lrk_status_text(lrk_status status)
     return "unknown status";
 }
 
-/* Whoever changes one of these raises LRK_ABI_VERSION. */
+/* A change to one of these requires a new LRK_ABI_VERSION. */
 _Static_assert(LRK_ABI_VERSION == 2, "the sizes below are those of version 2");
 _Static_assert(sizeof(lrk_status) == 4 && sizeof(lrk_shape) == 4 && sizeof(lrk_dtype) == 4, "enums");
 _Static_assert(LRK_SHAPE_GEOMETRIC == 5 && LRK_FLOAT32 == 1 && LRK_N_STORAGES == 4 && LRK_SPLIT == 2 && LRK_CLIP_TENSOR == 2,

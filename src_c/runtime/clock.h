@@ -1,4 +1,4 @@
-/* Time that only goes forward, in nanoseconds. The including file defines _GNU_SOURCE, which C11 alone does not give it. */
+/* A monotonic clock in nanoseconds. The including file must define _GNU_SOURCE: plain C11 does not declare it. */
 #ifndef LRK_CLOCK_H
 #define LRK_CLOCK_H
 

@@ -1,5 +1,5 @@
-/* Kernels promise IEEE arithmetic: round to nearest, denormals kept. Libraries built with -ffast-math switch denormals
-   off for the threads of a process, so every job puts the default mode in force and restores what it found. */
+/* Kernels promise IEEE arithmetic: round to nearest, denormals kept. Libraries built with -ffast-math disable denormals for
+   the threads of a process, so every job sets the default mode and restores the previous one. */
 #ifndef LRK_FPENV_H
 #define LRK_FPENV_H
 
@@ -46,7 +46,7 @@ static inline void lrk_fp_restore(uint64_t found)
 }
 #endif
 
-/* For functions that leave at several places: in force until the end of the block. */
+/* For functions with several returns: holds until the end of the block. */
 static inline void lrk_fp_restore_at(const uint64_t *found)
 {
     lrk_fp_restore(*found);

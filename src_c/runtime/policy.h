@@ -1,19 +1,19 @@
-/* Numbers that decide how threads share work, in one place; the engines written in Python read them from `lrkern._core`. They
-   change how long something takes, never a bit of a result. */
+/* The constants of work sharing between threads, in one place; the engines written in Python read them from `lrkern._core`.
+   They affect times, never results. */
 #ifndef LRK_POLICY_H
 #define LRK_POLICY_H
 
 enum {
-    /* Pieces of work for each thread: several, so that one that comes late costs little. */
+    /* Pieces of work per thread: several, so that a late thread costs little. */
     LRK_PIECES_PER_THREAD = 8,
 
-    /* Steps, in bytes of parameters. Less is done by the calling thread alone, which would be finished before another one is at
-       work. A piece is large enough that handing it out does not show. */
+    /* Steps, in bytes of parameters. Smaller ones run on the calling thread only, which would finish before another one starts.
+       A piece is large enough that the cost of handing it out is negligible. */
     LRK_STEP_SERIAL_BELOW = 256 << 10,
     LRK_STEP_MIN_PIECE = 32 << 10,
     LRK_STEP_MAX_PIECE = 1 << 20,
 
-    /* Norms: blocks that a thread takes at a time. */
+    /* Norms: number of blocks that a thread takes at a time. */
     LRK_NORM_BLOCKS_PER_PIECE = 64,
 
     /* Tables, in elements. */

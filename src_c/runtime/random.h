@@ -1,4 +1,4 @@
-/* Random numbers without a state: a word of 64 bits for a seed, a step and a place, see docs/steps.md. */
+/* Stateless random numbers: 64 bits for a seed, a step and a position; see docs/steps.md. */
 #ifndef LRK_RANDOM_H
 #define LRK_RANDOM_H
 

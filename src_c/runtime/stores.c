@@ -4,17 +4,17 @@
 
 #include "runtime/threads.h"
 
-/* Bytes of output from which caches do not matter, and from which trying tells something. */
+/* Bytes of output above which the output exceeds all caches, and above which a trial is meaningful. */
 enum { LARGE = 8 << 20, TELLING = 256 << 20 };
 
-/* Where one kind is not faster than the other by this factor, chance would decide. */
+/* A trial is conclusive if one kind is faster by at least this factor. */
 static const double CLEARLY = 1.1;
 
-/* With a page fault for every so many bytes an output was fresh memory, whose first touch takes longer than the stores: twice the
-   largest pages that systems give unasked, as some of it may have been touched before. */
+/* An output with a page fault per this many bytes is fresh memory, whose first touch takes longer than the stores. Twice the
+   largest page size that systems use by default, as a part may have been touched before. */
 enum { FRESH = 4 << 20 };
 
-static _Atomic int streams[LRK_MAX_THREADS + 1]; /* 0: not known; else 1 + lrk_stores */
+static _Atomic int streams[LRK_MAX_THREADS + 1]; /* 0: unknown; else 1 + lrk_stores */
 
 lrk_stores lrk_stores_for(int threads, int64_t bytes)
 {

@@ -1,7 +1,7 @@
-/* Whether large outputs are stored past the caches. Streaming saves reading what is about to be overwritten, and leaves the
- * caches alone; but a core keeps few streaming stores in flight, so that with few threads ordinary ones, which the hardware
- * prefetches, can be faster. Which it is, the machine and the number of threads decide: the first large table is filled with
- * both, in turns, and timed, and so are the next ones until one of the two is clearly faster. The bits do not depend on it. */
+/* Whether large outputs use streaming stores, which bypass the caches. Streaming avoids reading memory that is about to be
+ * overwritten, and keeps the caches' contents; but a core has few streaming stores in flight, so that with few threads ordinary
+ * stores, which the hardware prefetches, can be faster. That depends on the machine and the number of threads: large tables are
+ * filled with both kinds in turn and timed until one is clearly faster. The results do not depend on it. */
 #ifndef LRK_STORES_H
 #define LRK_STORES_H
 
@@ -10,10 +10,10 @@
 
 typedef enum { LRK_STORES_PLAIN, LRK_STORES_STREAM, LRK_STORES_UNKNOWN } lrk_stores;
 
-/* What to use with so many threads for an output of so many bytes; UNKNOWN: try both, and tell how long each took. */
+/* The kind to use for this many threads and bytes; UNKNOWN: try both and report their times. */
 lrk_stores lrk_stores_for(int threads, int64_t bytes);
 
-/* What was seen of both kinds, by lrk_stores; page faults while they were tried. */
+/* The measurements of both kinds, indexed by lrk_stores; page faults during the trial. */
 typedef struct {
     _Atomic int64_t bytes[2], nanoseconds[2];
     int64_t page_faults;
@@ -22,7 +22,7 @@ typedef struct {
 /* Page faults of this process so far. */
 int64_t lrk_page_faults(void);
 
-/* Choose for so many threads, if the trial tells. */
+/* Record the winner for this thread count if the trial was conclusive. */
 void lrk_stores_decide(int threads, const lrk_stores_trial *trial);
 
 #endif

@@ -13,23 +13,22 @@
 #include "runtime/clock.h"
 #include "runtime/fpenv.h"
 
-/* Expressions are walked recursively, and not every system's default is enough for the deepest. */
+/* Expressions are walked recursively; some systems' default stack is too small for the deepest. */
 enum { STACK_BYTES = 4 << 20 };
 
-/* How long a thread watches for work before it sleeps. Waking a sleeper costs 5 to 50 us, so jobs that follow one
-   another closely find the workers awake; longer would take the CPU from whoever else wants it. */
+/* How long a thread spins for work before it sleeps. Waking a sleeper costs 5 to 50 us, so closely spaced jobs should find
+   the workers awake; spinning longer would take CPU time from other processes. */
 enum { SPIN_NANOSECONDS = 20000 };
 
-/* Indices of one participant's share of a job that nobody has begun, alone on its cache lines. Everyone begins with
-   their own share, so that repeated jobs find their data in the same core's cache, and then helps the others. */
+/* The tasks of one participant's share that have not been started, on cache lines of its own. Each participant starts with
+   its own share, so that repeated jobs find their data in the same core's cache, and then helps the others. */
 typedef struct share {
     _Alignas(128) _Atomic int64_t next;
     int64_t end;
 } share;
 
-/* `gate` says whether workers may enter the job, and how many are inside: the job's fields are written only while the
-   gate is shut and nobody is in. A worker that wakes late finds it shut and goes back, so a job never waits for
-   a sleeper. */
+/* `gate`: whether workers may enter the job, and how many are inside. The job's fields are written only while the gate is
+   shut and no worker is inside. A worker that wakes late finds it shut and returns, so a job never waits for a sleeper. */
 enum { GATE_OPEN = 1, GATE_WORKER = 2 };
 
 static struct pool {
@@ -40,9 +39,9 @@ static struct pool {
     int n_shares;
     share shares[LRK_MAX_THREADS]; /* share 0 is the caller's, share 1 + i worker i's */
     _Alignas(128) _Atomic uint32_t gate;
-    _Alignas(128) _Atomic uint32_t jobs; /* counts the jobs; a change wakes the workers */
+    _Alignas(128) _Atomic uint32_t jobs; /* job counter; a change wakes the workers */
     _Atomic int sleepers;
-    _Atomic int keep; /* workers with an index from here on end */
+    _Atomic int keep; /* workers with an index >= this one exit */
     /* The workers, owned by the holder of `busy` */
     int n_workers;
     pthread_t workers[LRK_MAX_THREADS];
@@ -50,7 +49,7 @@ static struct pool {
     pthread_cond_t wake;
 } pool = {.mutex = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER};
 
-static _Atomic int n_threads; /* 0: not asked for yet */
+static _Atomic int n_threads; /* 0: not determined yet */
 static pthread_once_t fork_handler_once = PTHREAD_ONCE_INIT;
 
 static inline void relax(void)
@@ -62,8 +61,8 @@ static inline void relax(void)
 #endif
 }
 
-/* Passes a moment of waiting awake. What is awaited may need this very CPU, where there are more threads than CPUs: so
-   after the first microseconds let others run in between. */
+/* One iteration of spinning. If there are more threads than CPUs, the awaited thread may need this CPU, so yield after the
+   first microseconds. */
 static inline void linger(int spins)
 {
     if (spins < 32)
@@ -72,12 +71,12 @@ static inline void linger(int spins)
         sched_yield();
 }
 
-/* Works on the job as participant `self` until no task is left to begin. */
+/* Works on the job as participant `self` until all tasks have been started. */
 static void run_tasks(int self)
 {
     for (int turn = 0; turn < pool.n_shares; turn++) {
         share *const from = &pool.shares[(self + turn) % pool.n_shares];
-        /* Looking first keeps the counters of finished shares from being written, and from ever overflowing. */
+        /* Reading first keeps the counters of finished shares from being written, and from overflowing. */
         while (atomic_load_explicit(&from->next, memory_order_relaxed) < from->end) {
             const int64_t index = atomic_fetch_add_explicit(&from->next, 1, memory_order_relaxed);
             if (index < from->end)
@@ -86,7 +85,7 @@ static void run_tasks(int self)
     }
 }
 
-/* Works on the open job, if there is one. */
+/* Joins the current job, if there is one. */
 static void enter(int self)
 {
     uint32_t gate = atomic_load_explicit(&pool.gate, memory_order_relaxed);
@@ -131,19 +130,19 @@ static void *work(void *argument)
     return NULL;
 }
 
-/* Announces a change: a job, or fewer workers to keep. */
+/* Announces a new job, or a smaller number of workers. */
 static void announce(void)
 {
     atomic_fetch_add(&pool.jobs, 1);
     if (atomic_load(&pool.sleepers) > 0) {
-        /* A thread that counted itself holds the mutex until it waits: taking it here means nobody misses the news. */
+        /* A thread that has counted itself as asleep holds the mutex until it waits: taking it here avoids lost wakeups. */
         pthread_mutex_lock(&pool.mutex);
         pthread_mutex_unlock(&pool.mutex);
         pthread_cond_broadcast(&pool.wake);
     }
 }
 
-/* After a fork only the forking thread lives on: the child starts with no pool, whatever state the parent's was in. */
+/* After a fork only the forking thread exists: the child starts without a pool, whatever the state of the parent's. */
 static void forget_pool(void)
 {
     pool.n_workers = 0;
@@ -159,7 +158,7 @@ static void install_fork_handler(void)
     pthread_atfork(NULL, NULL, forget_pool);
 }
 
-/* Makes the pool have `wanted` workers, or as many as the system grants. */
+/* Resizes the pool to `wanted` workers, or as many as the system grants. */
 static void resize(int wanted)
 {
     if (wanted < pool.n_workers) {
@@ -171,7 +170,7 @@ static void resize(int wanted)
     }
     pthread_once(&fork_handler_once, install_fork_handler);
     atomic_store(&pool.keep, wanted);
-    /* Signals are for the program's own threads. */
+    /* Signals are left to the program's own threads. */
     pthread_attr_t attributes;
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, STACK_BYTES);
@@ -215,13 +214,13 @@ void lrk_parallel(int64_t n_tasks, void (*task)(void *ctx, int64_t index), void 
     announce();
     run_tasks(0);
     atomic_fetch_and_explicit(&pool.gate, ~(uint32_t)GATE_OPEN, memory_order_relaxed);
-    /* No task is left to start: what remains is the rest of one task per worker, so waiting awake is short. */
+    /* All tasks have been started: at most one task per worker is unfinished, so spinning is short. */
     for (int spins = 0; atomic_load_explicit(&pool.gate, memory_order_acquire) != 0; spins++)
         linger(spins);
     atomic_store_explicit(&pool.busy, false, memory_order_release);
 }
 
-/* First number of a list such as "4,2", as OMP_NUM_THREADS may be; 0 if there is none in range. */
+/* The first number of a list such as "4,2", a valid OMP_NUM_THREADS; 0 if it is out of range. */
 static int parse_count(const char *text, bool list)
 {
     char *end;

@@ -1,4 +1,4 @@
-/* What makes a smooth schedule of a rough one: the median of a window that moves, and products with later sums. */
+/* For `refine`: the running median, and products with the sums of later terms. */
 #include <stdbool.h>
 #include <stdlib.h>
 
@@ -18,14 +18,14 @@ static int compare_ranked(const void *a, const void *b)
     return (x->index > y->index) - (x->index < y->index);
 }
 
-/* How many of each rank there are in the window, as a Fenwick tree: counts[i] covers the lowest-set-bit(i) ranks up to i. */
+/* Counts of ranks in the window, as a Fenwick tree: counts[i] covers the lowest-set-bit(i) ranks up to i. */
 static void count_rank(int64_t *counts, int64_t n, int64_t rank, int64_t change)
 {
     for (int64_t i = rank + 1; i <= n; i += i & -i)
         counts[i] += change;
 }
 
-/* The rank that `below` of the window's numbers stand before. */
+/* The rank below which there are exactly `below` of the window's numbers. */
 static int64_t find_rank(const int64_t *counts, int64_t n, int64_t below)
 {
     int64_t at = 0, stride = 1;
@@ -69,7 +69,7 @@ int lrk_running_median(int64_t n, const double *numbers, int64_t reach, double *
 void lrk_times_later_sum(int64_t n, const double *weights, double *out)
 {
     LRK_FP_DEFAULT_HERE;
-    double high = 0, low = 0; /* weights are positive: one compensation keeps 2^-100 of the sum */
+    double high = 0, low = 0; /* weights are positive: one compensation term keeps an error of 2^-100 of the sum */
     for (int64_t i = n - 1; i >= 0; i--) {
         const double weight = weights[i], sum = high + weight, part = sum - high;
         out[i] = weight * (high + low);

@@ -10,7 +10,7 @@
 
 enum { LANES = LRK_SCAN_LANES, BLOCK = LRK_SCAN_BLOCK };
 
-/* Vectors of the kernels must not straddle cache lines: that would make them three times slower. */
+/* The kernels' vectors must not straddle cache lines, which would be three times slower. */
 enum { CACHE_LINE = 64 };
 #define LINE _Alignas(CACHE_LINE)
 
@@ -26,7 +26,7 @@ static const char *row(const lrk_scan_rows *rows, int64_t run)
     return (const char *)rows->data + run * rows->pitch;
 }
 
-/* Two runs at a time: half the stores. */
+/* Two runs at a time: half as many stores. */
 typedef double pair __attribute__((vector_size(16)));
 
 #define GATHER(type) \
@@ -50,7 +50,7 @@ static void gather(const lrk_scan_rows *rows, double sign, int64_t first, int la
     }
 }
 
-/* The other way round. A last run without a partner goes alone, and so does a last step. */
+/* The inverse. A last run or step without a partner is handled alone. */
 static void scatter(const double *restrict block, int lanes, int64_t steps, double *restrict lr, int64_t pitch)
 {
     const int64_t even_steps = steps / 2 * 2;
@@ -74,7 +74,7 @@ static void scatter(const double *restrict block, int lanes, int64_t steps, doub
     }
 }
 
-/* Asks for what the next block needs. Hardware does not see that many rows coming, so short a piece of each at a time. */
+/* Prefetches the next block: hardware prefetchers do not follow that many rows with such short pieces of each. */
 static void fetch_next(const void *data, int64_t pitch, int lanes, int64_t bytes)
 {
     for (int lane = 0; lane < lanes; lane++)
@@ -82,7 +82,7 @@ static void fetch_next(const void *data, int64_t pitch, int lanes, int64_t bytes
             __builtin_prefetch((const char *)data + lane * pitch + at);
 }
 
-/* Lanes beyond the last run compute on zeros, and nobody looks at them. */
+/* Lanes beyond the last run compute on zeros; their results are ignored. */
 static void advance_group(const job *j, int64_t group)
 {
     const lrk_scan *scan = j->scan;

@@ -6,7 +6,7 @@
 
 #include "lrkern.h"
 
-/* The recurrences: see scan.inc. Those with a type after their name compute in it. */
+/* The recurrences: see scan.inc. A type in a name is the type that the recurrence computes in. */
 #define LRK_SCAN_RULES(X) \
     X(torch) \
     X(keras_f32) \
@@ -22,8 +22,9 @@
     X(kl) \
     X(kl_positive)
 
-/* What each run is given. Whole numbers are doubles too. A metric beats the best one if it is < slope best - margin.
-   (paddle_rel: < best - slope best; newbob: margin is the least improvement; anchor: <= best; kl: the rate falls above slope, rises below margin.) */
+/* The parameters of each run. Integers are doubles, too. A metric beats the best one if it is < slope best - margin.
+   (paddle_rel: < best - slope best; newbob: margin is the minimum improvement; anchor: <= best; kl: lr falls above slope, rises
+   below margin) */
 #define LRK_SCAN_PARAMS(X) \
     X(start) \
     X(factor) \
@@ -39,7 +40,7 @@
     X(window) \
     X(accumulate)
 
-/* What each run carries from metric to metric; rules use what they need. */
+/* The state that each run carries from metric to metric; each rule uses a part of it. */
 #define LRK_SCAN_STATE(X) \
     X(lr) \
     X(scale) \
@@ -62,9 +63,9 @@ enum { LRK_SCAN_PARAMS(X) LRK_N_SCAN_PARAMS };
 enum { LRK_SCAN_STATE(X) LRK_N_SCAN_STATE };
 #undef X
 
-/* A kernel works on this many runs side by side, without a branch: enough vectors for each to wait for its own results. */
+/* A kernel processes this many runs side by side, without a branch: enough vectors to hide the latency of each. */
 enum { LRK_SCAN_LANES = 32 };
-/* ... and over so many metrics of each at a time: few enough for the inner caches, enough for memory to be read in long pieces. */
+/* ... and this many metrics of each at a time: few enough for the inner caches, enough to read memory in long pieces. */
 enum { LRK_SCAN_BLOCK = 64 };
 
 #define X(name) double name[LRK_SCAN_LANES];
@@ -91,7 +92,7 @@ typedef struct lrk_scan_kernels {
     lrk_loss_driven_kernel *loss_driven[2]; /* per lrk_dtype */
 } lrk_scan_kernels;
 
-/* Rows of numbers: `data` plus `pitch` bytes per run, the numbers of a run next to each other. */
+/* Rows of numbers: `data` plus `pitch` bytes per run; a run's numbers are contiguous. */
 typedef struct lrk_scan_rows {
     const void *data;
     int64_t pitch;
@@ -100,13 +101,13 @@ typedef struct lrk_scan_rows {
 
 typedef struct lrk_scan {
     lrk_scan_rule rule;
-    double sign; /* of what is compared: -1 looks for large metrics */
+    double sign; /* of the metrics compared: -1 if larger is better */
     int64_t runs, steps;
     const double *params[LRK_N_SCAN_PARAMS];
     int64_t params_step[LRK_N_SCAN_PARAMS]; /* 1: a number per run; 0: one for all */
     double *state[LRK_N_SCAN_STATE];        /* a number per run */
     lrk_scan_rows metrics;
-    lrk_scan_rows delayed; /* delayed[t - delay] leaves the window at metric t; nothing leaves it where t < delay */
+    lrk_scan_rows delayed; /* delayed[t - delay] leaves the window at metric t, none if t < delay */
     int64_t delay;
     double *lr;
     int64_t lr_pitch;
@@ -119,8 +120,8 @@ const char *lrk_scan_run(const lrk_scan *scan);
 const char *lrk_loss_driven_run(int64_t runs, int64_t steps, lrk_scan_rows losses, const double *tables,
                                 const int64_t *table_of, double *lr, int64_t lr_pitch);
 
-/* medians[t] = the median of the 2 reach + 1 numbers around t. Before the first number stand copies of it; after the last
-   one come the numbers before it, backwards. 0 <= reach < n. Returns 0, or -1 without memory. */
+/* medians[t] = the median of the 2 reach + 1 numbers around t. The sequence is extended by copies of the first number before
+   it, and by its mirror image after the last. 0 <= reach < n. Returns 0, or -1 if memory runs out. */
 int lrk_running_median(int64_t n, const double *numbers, int64_t reach, double *medians);
 
 /* out[t] = weights[t] (weights[t+1] + ... + weights[n-1]), the sum rounded once (to 2^-100). `out` may be `weights`. */

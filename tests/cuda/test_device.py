@@ -17,7 +17,7 @@ import pytest
 from stand_in import DEVICE  # before a compiler looks for a driver
 
 # isort: split
-from at_once import Pause, assert_kept_away
+from concurrency import Pause, assert_locked
 from device_steps import (
     BF16,
     CHUNK,
@@ -549,7 +549,7 @@ def test_nothing_else_while_another_thread_is_in_the_middle_of_a_step(tmp_path):
     state = opt.state_dict()
     slow = on_device(np.ones(3))
     with pause.during(lambda: opt.step([Slow(slow.array, owner=slow)])):
-        assert_kept_away(opt, grads, state, tmp_path / "state")
+        assert_locked(opt, grads, state, tmp_path / "state")
     opt.step(grads)
     assert opt.count == 2
     assert param.array.tolist() == [-0.5 - 0.75] * 3

@@ -9,22 +9,22 @@ import inspect
 import warnings
 from types import SimpleNamespace
 
-import alone
 import dialect_checks as checks
+import isolated_import
 import numpy as np
 import pytest
 
 from lrkern.dialects import composer as C
 
 pytest.importorskip("torch")
-enum = alone.load("composer.utils.string_enum")
-time = alone.load("composer.core.time", **{"composer.utils": {"StringEnum": enum.StringEnum}})
-peer = alone.load(
+enum = isolated_import.load("composer.utils.string_enum")
+time = isolated_import.load("composer.core.time", **{"composer.utils": {"StringEnum": enum.StringEnum}})
+peer = isolated_import.load(
     "composer.optim.scheduler", **{"composer.core": {"State": object, "Time": time.Time, "TimeUnit": time.TimeUnit}}
 )
 
 pytestmark = pytest.mark.peers
-ALONE = "mosaicml"
+NO_DEPS = "mosaicml"
 STEPS = 140
 PER_EPOCH = 20
 

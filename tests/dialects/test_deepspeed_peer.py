@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import logging
 
-import alone
 import dialect_checks as checks
+import isolated_import
 import numpy as np
 import pytest
 
 from lrkern.dialects import deepspeed as D
 
 torch = pytest.importorskip("torch")
-peer = alone.load("deepspeed.runtime.lr_schedules", **{"deepspeed.utils": {"logger": logging.getLogger("deepspeed")}})
+peer = isolated_import.load("deepspeed.runtime.lr_schedules", **{"deepspeed.utils": {"logger": logging.getLogger("deepspeed")}})
 
 pytestmark = pytest.mark.peers
-ALONE = "deepspeed"
+NO_DEPS = "deepspeed"
 STEPS = 160
 
 

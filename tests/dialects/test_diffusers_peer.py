@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import inspect
 
-import alone
 import dialect_checks as checks
+import isolated_import
 import numpy as np
 import pytest
 
 from lrkern.dialects import diffusers as D
 
 pytestmark = pytest.mark.peers
-ALONE = "diffusers"
+NO_DEPS = "diffusers"
 
 torch = pytest.importorskip("torch")
-peer = alone.load("diffusers.optimization", **{"diffusers.utils": ...})
+peer = isolated_import.load("diffusers.optimization", **{"diffusers.utils": ...})
 STEPS = 250
 
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import inspect
 
-import alone
 import dialect_checks as checks
+import isolated_import
 import numpy as np
 import pytest
 
 from lrkern.dialects import fvcore as F
 
-peer = alone.load("fvcore.common.param_scheduler")
+peer = isolated_import.load("fvcore.common.param_scheduler")
 
 pytestmark = pytest.mark.peers
-ALONE = "fvcore"
+NO_DEPS = "fvcore"
 
 
 def compare(ours, theirs, steps, terms=0.0, **kwargs):

@@ -7,18 +7,20 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-import alone
 import dialect_checks as checks
+import isolated_import
 import numpy as np
 import pytest
 
 from lrkern.dialects import megatron as G
 
 pytest.importorskip("torch")
-peer = alone.load("megatron.core.optimizer_param_scheduler", **{"megatron.core.utils": {"log_single_rank": lambda *args: None}})
+peer = isolated_import.load(
+    "megatron.core.optimizer_param_scheduler", **{"megatron.core.utils": {"log_single_rank": lambda *args: None}}
+)
 
 pytestmark = pytest.mark.peers
-ALONE = "megatron-core"
+NO_DEPS = "megatron-core"
 STEPS = 200
 
 

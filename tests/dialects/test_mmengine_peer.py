@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import warnings
 
-import alone
 import dialect_checks as checks
+import isolated_import
 import numpy as np
 import pytest
 
 from lrkern.dialects import mmengine as E
 
 torch = pytest.importorskip("torch")
-peer = alone.mmengine_schedulers()
+peer = isolated_import.mmengine_schedulers()
 
 pytestmark = pytest.mark.peers
-ALONE = "mmengine"
+NO_DEPS = "mmengine"
 STEPS = 160
 
 

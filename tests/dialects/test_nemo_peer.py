@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import inspect
 
-import alone
 import dialect_checks as checks
+import isolated_import
 import numpy as np
 import pytest
 
 from lrkern.dialects import nemo as N
 
 pytestmark = [pytest.mark.peers, pytest.mark.filterwarnings("ignore")]
-ALONE = "nemo_toolkit"
+NO_DEPS = "nemo_toolkit"
 
 torch = pytest.importorskip("torch")
 OTHERS = ["hydra", "omegaconf", "nemo.core.classes", "nemo.core.config", "nemo.utils"]
-peer = alone.load("nemo.core.optim.lr_scheduler", **dict.fromkeys(OTHERS, ...))
+peer = isolated_import.load("nemo.core.optim.lr_scheduler", **dict.fromkeys(OTHERS, ...))
 FROM_TORCH = {"StepLR", "ExponentialLR", "ReduceLROnPlateau", "CyclicLR"}
 
 

@@ -6,15 +6,15 @@ import enum
 import inspect
 from functools import partial
 
-import alone
 import dialect_checks as checks
+import isolated_import
 import numpy as np
 import pytest
 
 from lrkern.dialects import olmo_core as O
 
 pytestmark = [pytest.mark.peers, pytest.mark.filterwarnings("ignore")]
-ALONE = "ai2-olmo-core"
+NO_DEPS = "ai2-olmo-core"
 
 pytest.importorskip("torch")
 
@@ -27,7 +27,7 @@ class Config:
 
 NAMES = {}
 STR_ENUM = enum.StrEnum
-peer = alone.load(
+peer = isolated_import.load(
     "olmo_core.optim.scheduler",
     **{"olmo_core.config": {"Config": Config, "Registrable": type("Registrable", (), {}), "StrEnum": STR_ENUM}},
     **dict.fromkeys(["olmo_core.distributed", "olmo_core.optim.config"], ...),

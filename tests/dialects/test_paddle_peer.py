@@ -6,8 +6,8 @@ Paddle counts whole steps. What holds between them is checked against the formul
 
 from __future__ import annotations
 
-import alone
 import dialect_checks as checks
+import isolated_import
 import numpy as np
 import pytest
 
@@ -15,7 +15,7 @@ from lrkern.dialects import paddle as P
 
 pytestmark = pytest.mark.peers
 
-peer = alone.load("paddle.optimizer.lr", **dict.fromkeys(["paddle", "paddle.base"], ...))
+peer = isolated_import.load("paddle.optimizer.lr", **dict.fromkeys(["paddle", "paddle.base"], ...))
 STEPS = 200
 
 

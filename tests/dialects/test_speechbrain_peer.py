@@ -8,20 +8,20 @@ from __future__ import annotations
 import inspect
 from types import SimpleNamespace
 
-import alone
 import dialect_checks as checks
+import isolated_import
 import numpy as np
 import pytest
 
 from lrkern.dialects import speechbrain as S
 
 pytestmark = pytest.mark.peers
-ALONE = "speechbrain"
+NO_DEPS = "speechbrain"
 
 pytest.importorskip("torch")
 same = lambda x: x  # noqa: E731
 CHECKPOINTS = SimpleNamespace(register_checkpoint_hooks=same, mark_as_saver=same, mark_as_loader=same)
-peer = alone.load(
+peer = isolated_import.load(
     "speechbrain.nnet.schedulers", **{"speechbrain.utils": {"checkpoints": CHECKPOINTS}, "speechbrain.utils.logger": ...}
 )
 STEPS = 200

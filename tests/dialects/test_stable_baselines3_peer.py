@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import alone
 import dialect_checks as checks
+import isolated_import
 import numpy as np
 import pytest
 
 from lrkern.dialects import stable_baselines3 as S
 
 pytestmark = pytest.mark.peers
-ALONE = "stable-baselines3"
+NO_DEPS = "stable-baselines3"
 
 pytest.importorskip("torch")
 OTHERS = ["gymnasium", "cloudpickle", "stable_baselines3.common.logger", "stable_baselines3.common.type_aliases"]
-peer = alone.load("stable_baselines3.common.utils", stable_baselines3=..., **dict.fromkeys(OTHERS, ...))
+peer = isolated_import.load("stable_baselines3.common.utils", stable_baselines3=..., **dict.fromkeys(OTHERS, ...))
 
 
 @pytest.mark.parametrize("seed", range(40))

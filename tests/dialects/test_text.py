@@ -67,7 +67,7 @@ def test_the_examples_of_every_dialect(module, name, call):
         for field, one in wanted._asdict().items():
             assert lk.parse(f"0.5 * {text}.{field}.warmup(3)") == 0.5 * one.warmup(3)
     elif not isinstance(wanted, lk.Schedule):
-        with pytest.raises(ValueError, match=rf"^parse: [a-z_]+\.{name} gives no schedule, but "):
+        with pytest.raises(ValueError, match=rf"^parse: [a-z_]+\.{name} returns .*, not a schedule"):
             lk.parse(text)
     else:
         assert lk.parse(text) == wanted
@@ -163,7 +163,7 @@ def test_short_texts_may_not_ask_for_much(text):
     assert isinstance(lk.parse(text.format(10)), lk.Schedule)
     for n in (1_000_001, 10**9, 2**50):
         begin = time.thread_time()
-        with pytest.raises(ValueError, match=r"^parse: a text may ask for 1000000 computed values at most; got \d+$"):
+        with pytest.raises(ValueError, match=r"^parse: text must not compute more than 1000000 values; got \d+$"):
             lk.parse(text.format(n))
         assert time.thread_time() - begin < 0.5
     lk.parse(text.format(10))
@@ -173,9 +173,9 @@ def test_what_a_text_may_ask_for_is_counted_in_all_its_calls():
     one = "torch.MultiplicativeLR(1.0, constant(0.9), 1000)"
     lk.parse(f"join([{', '.join([one] * 100)}], {list(range(1, 100))})")
     text = f"join([{', '.join([one] * 1001)}], [])"
-    with pytest.raises(ValueError, match="a text may ask for 1000000 computed values at most; got 1001000"):
+    with pytest.raises(ValueError, match="text must not compute more than 1000000 values; got 1001000"):
         lk.parse(text)
-    with pytest.raises(ValueError, match="a text may ask for 1000000 computed values at most"):
+    with pytest.raises(ValueError, match="text must not compute more than 1000000 values"):
         lk.parse(f"torch.MultiStepLR(0.1, [{'1,' * 10_000}])")
 
 
@@ -184,7 +184,7 @@ def test_python_and_other_threads_may_ask_for_more():
         budget.spend(budget.MOST)
         with ThreadPoolExecutor(1) as pool:
             pool.submit(budget.spend, 10**9).result()
-        with pytest.raises(ValueError, match="at most; got 1000001"):
+        with pytest.raises(ValueError, match="values; got 1000001"):
             budget.spend(1)
     budget.spend(10**9)
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import alone
 import dialect_checks as checks
+import isolated_import
 import numpy as np
 import pytest
 
 from lrkern.dialects import timm as M
 
 torch = pytest.importorskip("torch")
-peer = alone.load("timm.scheduler.scheduler_factory")
+peer = isolated_import.load("timm.scheduler.scheduler_factory")
 
 pytestmark = pytest.mark.peers
-ALONE = "timm"
+NO_DEPS = "timm"
 STEPS = 160
 DRAWS = 40
 

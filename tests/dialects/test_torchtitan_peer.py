@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import alone
 import dialect_checks as checks
+import isolated_import
 import numpy as np
 import pytest
 
 from lrkern.dialects import torchtitan as T
 
 pytestmark = pytest.mark.peers
-ALONE = "torchtitan"
+NO_DEPS = "torchtitan"
 
 torch = pytest.importorskip("torch")
 
@@ -20,7 +20,7 @@ class Configurable:
         pass
 
 
-peer = alone.load(
+peer = isolated_import.load(
     "torchtitan.components.optimizer.lr_scheduler",
     **{"torchtitan.config": {"Configurable": Configurable}},
     **dict.fromkeys(["torchtitan.components.optimizer.optimizer", "torchtitan.tools"], ...),

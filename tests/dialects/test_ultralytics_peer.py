@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-import alone
 import dialect_checks as checks
+import isolated_import
 import numpy as np
 import pytest
 
 from lrkern.dialects import ultralytics as U
 
 pytestmark = pytest.mark.peers
-ALONE = "ultralytics"
+NO_DEPS = "ultralytics"
 
 torch = pytest.importorskip("torch")
 VERSION = {"ultralytics": {"__version__": "8"}}
-utils = alone.load(
+utils = isolated_import.load(
     "ultralytics.utils.torch_utils",
     **VERSION,
     **dict.fromkeys(["ultralytics.utils", "ultralytics.utils.checks", "ultralytics.utils.patches"], ...),
 )
-peer = alone.load(
+peer = isolated_import.load(
     "ultralytics.engine.trainer",
     **VERSION,
     **dict.fromkeys([f"ultralytics.{one}" for one in ("cfg", "data", "nn", "optim", "utils")], ...),

@@ -1,4 +1,4 @@
-"""Bad calls of the loss-driven schedules: the right kind of error, function and argument named, nothing written."""
+"""Bad calls of the loss-driven schedules: the right error, which names function and argument, and nothing written."""
 
 from __future__ import annotations
 
@@ -213,7 +213,7 @@ def test_refine(arguments: Any, options: Any, error: type[Exception], argument: 
 
 
 def test_the_names_of_arguments_agree_everywhere() -> None:
-    """Signatures, the table of dialects and the reference: one list each, all the same."""
+    """Signatures, the table of dialects and the reference have the same arguments."""
     plain = set(inspect.signature(lk.plateau).parameters) - {"metrics", "start", "dialect", "out", "backend", "more"}
     assert plain == set(inspect.signature(lk.Plateau).parameters) - {"start", "dialect", "schedule", "more"}
     named = plain | set(get_type_hints(_plateau_dialects.DialectOptions))

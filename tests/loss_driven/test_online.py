@@ -1,4 +1,4 @@
-"""Loss-driven schedules on their way: states as plain data, and a plateau times a schedule, update by update."""
+"""Online loss-driven schedules: states as plain data, and a plateau times a schedule, update by update."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ every_kind = pytest.mark.parametrize("make", [make for _, make in MAKERS], ids=[
 
 
 def moved(one: Any, metrics: list[float]) -> list[Any]:
-    """The rates of so many metrics, with two steps before each where it has steps."""
+    """The rates after each of n metrics, with two steps before each if it has steps."""
     rates = []
     for metric in metrics:
         if isinstance(one, lk.Plateau):
@@ -58,7 +58,7 @@ def leaves(value: Any) -> list[Any]:
 
 
 def changed(value: Any, change: Callable[[Any], Any], but: tuple[str, ...] = ()) -> Any:
-    """Lists and numbers of a state as something else; words as they are."""
+    """A state with its lists and numbers converted; strings unchanged."""
     if isinstance(value, dict):
         return {name: one if name in but else changed(one, change, but) for name, one in value.items()}
     return value if value is None or isinstance(value, str) else change(value)
@@ -72,7 +72,7 @@ def as_arrays(value: Any) -> Any:
 
 
 class Tensor:
-    """What of torch's tensors is asked for: no array until it is detached and on the CPU."""
+    """Like torch's tensors: not convertible to an array until detached and on the CPU."""
 
     def __init__(self, array: Any, where: str = "cuda") -> None:
         self.array, self.where = array, where
@@ -175,7 +175,7 @@ def test_a_state_of_other_arguments_is_refused_by_name(name: str, a: Any, b: Any
 
 
 def test_every_argument_is_compared() -> None:
-    """Of every dialect, whatever it is called: a state says another value, and is refused by that name."""
+    """For every argument of every dialect: a state with another value is rejected, and the error names it."""
     for dialect, table in dialects.DIALECTS.items():
         one = lk.Plateau(0.1, dialect=dialect)
         state = one.state_dict()
@@ -186,7 +186,7 @@ def test_every_argument_is_compared() -> None:
 
 
 def test_the_same_arguments_in_other_words() -> None:
-    """A number for all runs is the same as one for each; what an older state lacks has its default."""
+    """A number for all runs equals one per run; arguments missing from an older state have their defaults."""
     one, other = lk.Plateau([0.1, 0.1], factor=0.5, patience=3), lk.Plateau(0.1, [0.5, 0.5], patience=np.int8(3))
     one.load_state_dict(other.state_dict())
     state = one.state_dict()
@@ -247,7 +247,7 @@ def test_bad_states() -> None:
 @pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize("runs", [(), (3,)])
 def test_a_plateau_times_a_schedule(dialect: str, runs: tuple[int, ...]) -> None:
-    """Rates are products, rounded once, of the table and of what the plateau alone gives for the same metrics."""
+    """Rates are the products, rounded once, of the table and of the plateau's own rates for the same metrics."""
     options: dict[str, Any] = {"dialect": dialect, "patience": 1, "factor": 0.7, "start": np.full(runs, 0.75)}
     rng = np.random.default_rng(7)
     metrics = rng.random((30, *runs))

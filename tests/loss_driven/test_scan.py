@@ -1,4 +1,4 @@
-"""Loss-driven schedules against plain loops: every dialect, to the last bit, on every ISA and number of threads."""
+"""Loss-driven schedules against plain loops: every dialect, bit for bit, on every ISA and number of threads."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def expected(metrics: np.ndarray, start: Any, dialect: str, **options: Any) -> n
 def test_every_dialect(dialect: str, options: dict[str, Any]) -> None:
     metrics = losses(2 * LANES + 3, 100, len(str(options)))
     if options.get("window"):
-        metrics[::2] = np.nan_to_num(metrics[::2], nan=0.5, posinf=2.0, neginf=0.1)  # a NaN stays in a sum for ever
+        metrics[::2] = np.nan_to_num(metrics[::2], nan=0.5, posinf=2.0, neginf=0.1)  # a NaN never leaves a running sum
     wanted = expected(metrics, 0.1, dialect, **options)
     kept = metrics.copy()
     found = lk.plateau(metrics, 0.1, dialect=dialect, **options)
@@ -107,7 +107,7 @@ def test_every_dialect(dialect: str, options: dict[str, Any]) -> None:
 
 
 def test_the_cases_move_learning_rates() -> None:
-    """No dialect passes by leaving everything alone; GreedyLR also rises and starts anew."""
+    """No dialect passes by changing nothing; GreedyLR also rises and starts over."""
     moved = dict.fromkeys(DIALECTS, 0)
     rose = restarted = 0
     for dialect, options in CASES:
@@ -122,14 +122,14 @@ def test_the_cases_move_learning_rates() -> None:
 
 
 def own_options(dialect: str) -> dict[str, Any]:
-    """What else a dialect is told, so that something happens within a few metrics."""
+    """Arguments with which a dialect acts within a few metrics."""
     return {"speechbrain": {}, "speechbrain_plateau": {"warmup": 3}}.get(dialect, {"cooldown": 1})
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize("isa", lk.isas())
 def test_same_bits_for_every_isa_thread_count_and_size(isa: str, dialect: str) -> None:
-    """Fewer runs than lanes, one more than a multiple, blocks cut short, views; each on the ISA asked for."""
+    """Fewer runs than lanes, one more than a multiple, partial blocks, views; each on the requested ISA."""
     options: dict[str, Any] = {"patience": 2, "factor": 0.8} | own_options(dialect)
     if dialect == "transformers":
         options |= {"window": 7, "min_lr": 0.06, "reset_start": 3}
@@ -148,7 +148,7 @@ def test_same_bits_for_every_isa_thread_count_and_size(isa: str, dialect: str) -
 
 
 def test_many_short_runs_and_a_long_one() -> None:
-    """Enough of them that threads share the work."""
+    """Enough runs for several threads."""
     metrics = np.tile(losses(100, 12, 4), (100, 1))
     wanted = np.tile(expected(metrics[:100], 0.1, "torch", patience=1), (100, 1))
     long = losses(1, 5000, 9)
@@ -277,7 +277,7 @@ def test_state_goes_on_where_it_was_taken(dialect: str) -> None:
 
 
 def test_state_matters() -> None:
-    """The cases make use of each number of the state."""
+    """The cases use each number of the state."""
     used = set()
     for dialect, options in CASES:
         one = lk.Plateau(0.1, dialect=dialect, **options)
@@ -426,7 +426,7 @@ KL_BAD = [
     (
         lambda: lk.KLAdaptive(0.1).load_state_dict({}),
         ValueError,
-        "KLAdaptive.load_state_dict: state must be what state_dict gave",
+        "KLAdaptive.load_state_dict: state must be what state_dict returned",
     ),
 ]
 

@@ -1,4 +1,4 @@
-"""`plateau` against the peers' own objects, metric by metric, to the last bit: random arguments, ties, NaNs, infinities."""
+"""`plateau` against the peers' own objects, metric by metric, bit for bit: random arguments, ties, NaNs, infinities."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import alone
+import isolated_import
 import numpy as np
 import pytest
 from ulp import assert_same_bits
@@ -20,7 +20,7 @@ from ulp import assert_same_bits
 import lrkern as lk
 
 pytestmark = [pytest.mark.peers, pytest.mark.filterwarnings("ignore")]
-ALONE = "skrl rsl-rl-lib"
+NO_DEPS = "skrl rsl-rl-lib"
 
 STEPS = 120
 Step = Callable[[float], float]
@@ -51,7 +51,7 @@ def mmengine_steps(lr: float, mode: str = "min", threshold_mode: str = "rel", mi
     if options.get("end", 0) is None:
         del options["end"]
     rule = {"min": "less", "max": "greater"}[mode]
-    scheduler_class = alone.mmengine_schedulers().ReduceOnPlateauLR
+    scheduler_class = isolated_import.mmengine_schedulers().ReduceOnPlateauLR
     scheduler = scheduler_class(optimizer, rule=rule, threshold_rule=threshold_mode, min_value=min_lr, **options)
 
     def step(metric: float) -> None:
@@ -72,7 +72,7 @@ def timm_steps(lr: float, mode: str = "max", **options: Any) -> Step:
         "warmup": "warmup_t",
         "warmup_lr": "warmup_lr_init",
     }
-    scheduler_class = alone.load("timm.scheduler.plateau_lr").PlateauLRScheduler
+    scheduler_class = isolated_import.load("timm.scheduler.plateau_lr").PlateauLRScheduler
     scheduler = scheduler_class(optimizer, mode=mode, **{names[name]: value for name, value in options.items()})
     epochs = iter(range(1, STEPS + 2))
     return rate_after(optimizer, lambda metric: scheduler.step(next(epochs), metric))
@@ -137,7 +137,9 @@ def optax_steps(lr: float, precision: str = "float32", **options: Any) -> Step:
 def paddle_steps(lr: float, eps: float = 1e-8, **options: Any) -> Step:
     """Not among those that `make test-peers` installs: see test_paddle_peer.py."""
     core = types.SimpleNamespace(eager=types.SimpleNamespace(Tensor=()))
-    peer = alone.load("paddle.optimizer.lr", **{"paddle": ..., "paddle.base": {"core": core}}, **dict.fromkeys(PADDLE, ...))
+    peer = isolated_import.load(
+        "paddle.optimizer.lr", **{"paddle": ..., "paddle.base": {"core": core}}, **dict.fromkeys(PADDLE, ...)
+    )
     scheduler = peer.ReduceOnPlateau(lr, epsilon=eps, **options)
 
     def step(metric: float) -> float:
@@ -154,7 +156,7 @@ def speechbrain_schedulers() -> types.ModuleType:
     same = lambda x: x  # noqa: E731
     hooks = types.SimpleNamespace(register_checkpoint_hooks=same, mark_as_saver=same, mark_as_loader=same)
     stand_ins = {"speechbrain.utils": {"checkpoints": hooks}, "speechbrain.utils.logger": ...}
-    return alone.load("speechbrain.nnet.schedulers", **stand_ins)
+    return isolated_import.load("speechbrain.nnet.schedulers", **stand_ins)
 
 
 def speechbrain_steps(lr: float, factor: float = 0.5, threshold: float = 0.0025, patience: int = 0) -> Step:
@@ -189,7 +191,7 @@ PEERS: dict[str, Callable[..., Step]] = {
 
 
 def random_options(dialect: str, rng: np.random.Generator) -> dict[str, Any]:
-    """Some arguments of a dialect."""
+    """Random arguments of a dialect."""
     options: dict[str, Any] = {
         "factor": float(rng.uniform(0.1, 0.95)),
         "patience": int(rng.integers(0, 4)),
@@ -260,11 +262,11 @@ def test_random_arguments(dialect: str) -> None:
 
 
 def kl_steps(lr: float, dialect: str, **options: Any) -> Step:
-    """skrl's own object; rsl_rl has the rule in the middle of an update, where its text is."""
+    """skrl's own object; rsl_rl has the rule inside its update, so its source is executed."""
     torch = pytest.importorskip("torch")
     if dialect == "skrl":
         optimizer = parameter(lr)
-        scheduler_class = alone.load("skrl.resources.schedulers.torch.kl_adaptive").KLAdaptiveLR
+        scheduler_class = isolated_import.load("skrl.resources.schedulers.torch.kl_adaptive").KLAdaptiveLR
         names = {"threshold": "kl_threshold"}
         scheduler = scheduler_class(optimizer, **{names.get(name, name): value for name, value in options.items()})
         return rate_after(optimizer, lambda kl: scheduler.step(torch.tensor(kl, dtype=torch.float32)))

@@ -1,4 +1,4 @@
-"""Rates that a range test suggests, against the rules as they are defined, and where curves tell by eye."""
+"""Rates suggested by a range test, against the rules as defined, and for curves with obvious answers."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_the_longest_fall_is_found_among_many() -> None:
 
 
 def test_a_parabola() -> None:
-    """Over the logarithm of the rate, least at 0.01: the valley is the whole fall, the suggestion in its middle."""
+    """A parabola over the logarithm of the rate, minimal at 0.01: the valley is the whole fall, the suggestion its middle."""
     losses = 2 + (np.log10(RATES) + 2) ** 2
     found = lk.suggest(RATES, losses)
     low = int(losses.argmin())

@@ -12,7 +12,7 @@ import cases
 import golden
 import numpy as np
 import pytest
-from at_once import at_once, ticks_during
+from concurrency import run_concurrently, ticks_during
 from numba import njit, prange
 from reference_steps import BF16, F16, F32, F64
 from step_arrays import fitting
@@ -346,7 +346,7 @@ def work_of(backend, k):
 
 
 def test_several_threads_at_once():
-    found = at_once(4, lambda k: work_of("numba", k))
+    found = run_concurrently(4, lambda k: work_of("numba", k))
     for k, arrays in enumerate(found):
         assert all(same(*pair) for pair in zip(arrays, work_of("c", k), strict=True)), k
     assert not same(found[0][0], found[1][0])

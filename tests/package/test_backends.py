@@ -1,4 +1,4 @@
-"""Choosing a backend: which is taken, what is said where one cannot be; never another one in its place."""
+"""The choice of a backend: which one is used, the error if it cannot be used, and no fallback."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def ones(n=3):
 
 
 def step_of(name):
-    """A call of a step function, ready but for `backend`."""
+    """A call of a step function, complete except for `backend`."""
 
     def call(param, backend):
         counted = {"count": 0} if name in ("adam_step", "adamw_step", "adagrad_step", "lamb_step") else {}
@@ -44,7 +44,7 @@ def step_of(name):
     return call
 
 
-# what takes `backend`, given the array that decides where none is asked for
+# functions with `backend`, called with the array that determines the default
 CALLS = {
     "table": lambda array, backend: SCHEDULE.table(3, out=array, backend=backend),
     "tables": lambda array, backend: lk.tables([SCHEDULE], 3, out=array, backend=backend),
@@ -68,7 +68,7 @@ class Recorder(_core.StepList):
 
 @pytest.fixture
 def stand_in(monkeypatch):
-    """A backend that computes in C and counts its calls, in the place of every backend but C's."""
+    """A backend that computes in C and counts its calls; it replaces every backend except C's."""
     used = []
 
     def table(*args):
@@ -96,14 +96,14 @@ def nothing_loaded(monkeypatch):
 
 
 class OnDevice:
-    """Says that it lies on a device, as arrays of torch, CuPy and JAX do."""
+    """An array that reports a device, as those of torch, CuPy and JAX do."""
 
     def __dlpack_device__(self):
         return 2, 0
 
 
 class OnNumbaDevice:
-    """The same, as Numba's device arrays do."""
+    """The same, like Numba's device arrays."""
 
     __cuda_array_interface__ = {}  # noqa: RUF012
 
@@ -130,7 +130,7 @@ def test_unknown_backend(name, backend):
     assert array.tobytes() == np.ones_like(array).tobytes()
 
 
-# what takes the backends "c" and "numba" alone
+# functions that accept only the backends "c" and "numba"
 LOSS_DRIVEN = {
     "plateau": lambda backend, out: lk.plateau(np.arange(3.0), 0.1, patience=0, backend=backend, out=out),
     "loss_driven": lambda backend, out: lk.loss_driven(np.arange(3.0), 0.1, 0.5, backend=backend, out=out),
@@ -268,7 +268,7 @@ def test_the_compiler_of_cuda_kernels(variables, there, expected, monkeypatch):
 
 
 class Library:
-    """A driver library in which there are so many GPUs, or an error."""
+    """A driver library with this many GPUs, or an error."""
 
     def __init__(self, count, code=0):
         self.count, self.code = count, code

@@ -1,4 +1,4 @@
-"""The benchmark's pieces run: limits do what they say, one case of every row; its table covers the package."""
+"""The benchmark's parts run: the limits' kernels work, one case of every row runs, and the table covers the package."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cases import public_curves, public_methods
 from ulp import assert_same_bits
 
 import lrkern as lk
-from bench import bars, checks, curves, limits, peers, report, rows, store
+from bench import checks, curves, limits, peers, report, rows, store, targets
 from bench.machine import describe, file_name
 from bench.race import Contestant, Race, Result
 from bench.sizes import QUICK
@@ -21,7 +21,7 @@ needs_compiler = pytest.mark.skipif(limits.compiler() is None, reason="the limit
 
 @pytest.fixture(autouse=True)
 def _without_peers(monkeypatch):
-    """Peers compile for long; a row is the same without them."""
+    """Without the peers, which take long to compile."""
     monkeypatch.setattr(peers, "module", lambda name: None)
 
 
@@ -55,7 +55,7 @@ def test_copy():
 
 
 def words(count):
-    """Arrays of a size that is no whole number of blocks, off the cache line."""
+    """Arrays not aligned to cache lines, whose size is not a multiple of the block."""
     return [np.random.default_rng(i).integers(1, 2**31, 200_001, np.uint32)[1:] for i in range(count)]
 
 
@@ -148,7 +148,7 @@ def test_fma_rounds_once():
         assert abs(Fraction(float(got)) - exact) == min(abs(Fraction(float(v)) - exact) for v in near)
 
 
-def test_ratios_take_turns_and_bars_are_kept():
+def test_ratios_take_turns_and_targets_are_checked():
     order = []
     race = Race(
         Contestant("lrkern", lambda: order.append("s"), 10, prepare=lambda: order.append("p")),
@@ -158,12 +158,12 @@ def test_ratios_take_turns_and_bars_are_kept():
     )
     race.run()
     assert "".join(order) == "crps" + "rps" * 2
-    line = bars.Line("fill", "", "step", limits.STREAMING, at_least=0.85)
+    line = targets.Line("fill", "", "step", limits.STREAMING, at_least=0.85)
     fast, slow = (Result("fill", c, time=t, rivals={limits.STREAMING: 1.0}) for c, t in (("cosine", 1.0), ("rex", 1.2)))
     assert line.worst([fast, slow, Result("peers", "rex", time=9.0)]) == (slow, 2)
     assert line.met(fast)
     assert not line.met(slow)
-    assert bars.Line("cached", "", "step", at_most=0.3e-9).met(Result("cached", "rex", time=0.3e-9))
+    assert targets.Line("cached", "", "step", at_most=0.3e-9).met(Result("cached", "rex", time=0.3e-9))
     assert line.worst([]) == (None, 0)
 
 

@@ -1,4 +1,4 @@
-"""The command line: what it prints and writes, and that wrong use ends in one line and exit code 2."""
+"""The command line: its output and files; wrong use gives one line and exit code 2."""
 
 import csv
 import io
@@ -133,13 +133,13 @@ def test_compare(run):
     assert (code, err) == (0, "")
     assert out.splitlines() == lk.compare(*pair).lines()
     assert out.startswith(
-        "equal up to rounding in float64 at all 3 steps, 7 to 9; not the same at 3\nby 5.55112e-17 at step 7, "
+        "equal up to rounding in float64 at all 3 steps, 7 to 9; not identical at 3\nby 5.55112e-17 at step 7, "
     )
     for option in ("--rtol", "--atol"):
         code, out, err = run(*words, option, "0")
         assert (code, err) == (1, "")
         assert out.splitlines() == lk.compare(*pair, rtol=0).lines()
-        assert out.startswith("3 of 3 steps, 7 to 9, differ in float64\nby 5.55112e-17 at step 7, ")
+        assert out.startswith("3 of 3 steps (7 to 9) differ in float64\nby 5.55112e-17 at step 7, ")
     assert run("compare", "constant(0.1)", "constant(0.1001)", "-n", "3")[0] == 1
     assert run("compare", "constant(0.1)", "constant(0.1001)", "-n", "3", "--rtol", "1e-2")[0] == 0
     assert run("compare", "constant(0.1)", "constant(0.1001)", "-n", "3", "--atol", "1e-3", "--rtol", "1e-6")[0] == 0
@@ -157,7 +157,7 @@ def test_compare_reads_what_table_writes(run, name, dtype):
     assert run("compare", name, name, *start)[1].startswith("equal in ")
     code, out, _ = run("compare", SCHEDULE + " * 1.001", name, *start)
     assert code == 1
-    assert " of 120 steps, 5 to 124, differ in float" in out
+    assert " of 120 steps (5 to 124) differ in float" in out
     run("table", *TWO, "-n", "60", "--dtype", dtype, "-o", name)
     first = 1 if name.endswith("npy") else 2
     for i, text in enumerate(TWO):
@@ -201,7 +201,7 @@ def test_first_steps_have_to_agree(run):
     run("table", SCHEDULE, "-n", "9", "--start", "6", "-o", "b.csv")
     assert run("compare", SCHEDULE, "a.csv", "--start", "5")[0] == 0
     for words in (["a.csv", "b.csv"], ["a.csv", SCHEDULE, "--start", "6"]):
-        assert run("compare", *words) == (2, "", "lrkern: compare: the first step must be one; got 5 and 6\n")
+        assert run("compare", *words) == (2, "", "lrkern: compare: both must have the same first step; got 5 and 6\n")
 
 
 def test_compare_with_a_file(run):
@@ -244,7 +244,7 @@ def test_plot_of_what_leaves_float64(run):
     assert run("plot", "exponential(1.0, 1e20)", "-o", "p.png") == (0, "p.png\n", "")
     code, out, told = run("plot", "exponential(1.0, 10.0)", "-o", "q.png")
     assert (code, out) == (2, "")
-    assert told.endswith("values must be no larger than 1e+307 for matplotlib to draw them; got 1e+308 at step 308\n")
+    assert told.endswith("values must not exceed 1e+307, which matplotlib cannot draw; got 1e+308 at step 308\n")
     assert run("plot", "exponential(1.0, 10.0)")[1].endswith("step 308\n")
 
 
@@ -457,7 +457,7 @@ def test_files_that_cannot_be_opened_are_wrong_use(run):
 
 
 def test_random_files(run, capsys):
-    """Files with something changed in them: an exit code that says what is, and one line where they cannot be read."""
+    """Mutated files: the right exit code, and one line if they cannot be read."""
     draw = random.Random(17 if EXAMPLES is None else None)
     whole = {"t.npy": npy(np.linspace(1.0, 0.0, 20))}
     for name in ("t.csv", "t.txt"):

@@ -1,4 +1,4 @@
-"""The command line with streams of every state: closed, full, unbuffered, without a reader; interrupts and exit codes."""
+"""The command line with closed, full, unbuffered and broken streams; interrupts and exit codes."""
 
 import itertools
 import os
@@ -25,7 +25,7 @@ BUFFERED = pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "un
 
 
 def shell(words, redirection="", cwd=None, **environment):
-    """The command in a shell: (exit code, standard output, standard error); "COMMAND" stands for it, if it is not all."""
+    """Run a shell script, in which "COMMAND" is the command: (exit code, standard output, standard error)."""
     line = redirection if "COMMAND" in redirection else f"COMMAND {redirection}"
     command = shlex.join([sys.executable, "-m", "lrkern", *words])
     done = subprocess.run(
@@ -65,7 +65,7 @@ def test_a_pipe_without_a_reader_is_silent(words, unbuffered):
 
 @BUFFERED
 def test_a_disk_that_has_room_for_a_part(unbuffered, tmp_path):
-    """Python's own unbuffered output takes no notice of what was not written."""
+    """Python's own unbuffered output ignores partial writes."""
     code, _, told = shell(COMMANDS["long table"], "ulimit -f 64; COMMAND > part.csv", tmp_path, PYTHONUNBUFFERED=unbuffered)
     assert (code, told) == (2, "lrkern: [Errno 27] File too large\n")
     for name in ("part.csv", "part.npy", "part.txt"):
@@ -97,7 +97,7 @@ def test_errors_that_cannot_be_printed_keep_their_exit_code(redirection):
 
 
 def test_files_take_no_number_of_a_closed_stream(tmp_path):
-    """What goes to the standard error does not get into a table instead."""
+    """A closed standard error must not end up in the table's file."""
     program = """
 import os, sys
 from lrkern.cli import value_files

@@ -1,4 +1,4 @@
-"""CONTRIBUTING's walk-through for a new curve, followed to the letter in a copy of the checkout."""
+"""CONTRIBUTING's walk-through for a new curve, followed literally in a copy of the checkout."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(not WALK, reason="needs the s
 
 
 class Checkout:
-    """A copy of what the walk-through touches and of what it takes to run the tests; what has been built is the same."""
+    """A copy of the files that the walk-through edits and that the tests need, with the same build."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -33,7 +33,7 @@ class Checkout:
         shutil.copytree(ROOT / "lrkern" / "cuda", folder / "lrkern" / "cuda", ignore=unwanted)
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Python in this copy, which goes before the installed package."""
+        """Run Python in this copy, which precedes the installed package."""
         path = os.pathsep.join([str(self.folder), str(self.folder / "tests" / "support")])
         env = {**os.environ, "PYTHONPATH": path, "MPLBACKEND": "Agg", "PYTHONDONTWRITEBYTECODE": "1"}
         return subprocess.run(
@@ -41,21 +41,21 @@ class Checkout:
         )
 
     def tests(self, *arguments: str) -> tuple[int, int, str]:
-        """How many passed and failed, and what was said."""
+        """The numbers of passed and failed tests, and the output."""
         said = self.run("-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments).stdout
         found = {word: int(number) for number, word in re.findall(r"(\d+) (passed|failed|error)", said)}
         return found.get("passed", 0), found.get("failed", 0) + found.get("error", 0), said
 
 
 def steps() -> dict[str, str]:
-    """The file that each step names, with the text that is to be written there."""
+    """The file that each step names, with the text to write there."""
     found = re.findall(r"^\*\*\d\. `(\S+\.py)`\*\*.*?^```text\n(.*?)^```", WALK, re.S | re.M)
     assert len(found) == 2, found
     return dict(found)
 
 
 def commands(target: str) -> list[list[str]]:
-    """What a target of the Makefile runs."""
+    """The commands of a Makefile target."""
     recipe = re.search(rf"^{target}:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.M)
     assert recipe
     lines = [line.split() for line in recipe[1].splitlines()]

@@ -24,7 +24,7 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler"),
 ]
 
-# Beyond the example: every step function, both dtypes, and what may go wrong. Arrays come as addresses, which compile quickly.
+# Besides the example: every step function, both dtypes, and errors. Arrays are passed as addresses, which compile quickly.
 MORE = """
 # cython: language_level=3
 from libc.stdint cimport int64_t
@@ -213,7 +213,7 @@ def test_steps_have_the_bits_of_python(modules, rule, states, options, function,
 
 
 def test_versions_and_texts(modules):
-    """A module can tell whether it was compiled for the lrkern that it runs with; statuses have texts."""
+    """A module can check whether it was compiled for the lrkern that it runs with; statuses have texts."""
     _, more = modules
     header = int(re.search(r"#define LRK_ABI_VERSION (\d+)", (Path(lk.get_include()) / "lrkern.h").read_text())[1])
     assert more.versions() == (header, header)

@@ -1,4 +1,4 @@
-"""The main job: handwritten digits, trained by hand and with lrkern."""
+"""The demo: handwritten digits, trained by hand and with lrkern."""
 
 import runpy
 import subprocess

@@ -17,7 +17,7 @@ from lrkern.schedules.names import CURVES
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
-# Without a GPU, cuda's page is run in the simulator: tests/cuda. The dialects have tests of their own.
+# Without a GPU, the CUDA page runs in the simulator: tests/cuda. The dialects have their own tests.
 ELSEWHERE = ("lrkern.__main__", "lrkern._core", "lrkern.cuda", "lrkern.dialects")
 MODULES = ["lrkern"] + [
     module.name for module in pkgutil.walk_packages(lk.__path__, "lrkern.") if not module.name.startswith(ELSEWHERE)
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.skipif(not PAGES[0].exists(), reason="needs the source 
 
 
 def examples(module_name):
-    """Doctests of a module; those of functions behind a decorator included."""
+    """Doctests of a module, including those of decorated functions."""
     module = importlib.import_module(module_name)
     found = {test.name: test for test in doctest.DocTestFinder(exclude_empty=True).find(module, module_name)}
     for name, member in vars(module).items():
@@ -84,7 +84,7 @@ def test_python_blocks_run(page, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_comments_tell_what_comes_out(page, tmp_path, monkeypatch):
-    """Where a comment after a call of print or of a schedule starts with numbers, those are the result."""
+    """Numbers at the start of a comment after a call of print or of a schedule are the result."""
     monkeypatch.chdir(tmp_path)
     namespace = {}
     for block in re.findall(r"^```python\n(.*?)^```", page.read_text(), re.S | re.M):
@@ -148,13 +148,13 @@ def test_readme_is_short():
 
 @pytest.mark.parametrize("page", [*PAGES, *ROOT.glob("*.md"), *(ROOT / "bench").glob("*.md")], ids=lambda page: page.name)
 def test_lines_of_pages_fit_the_screen(page):
-    """128 columns, as code has; rows of tables apart, which cannot be broken."""
+    """128 columns, as for code, except for table rows, which cannot be wrapped."""
     assert [line for line in page.read_text().splitlines() if len(line) > 128 and not line.startswith("|")] == []
 
 
 def test_every_curve_is_listed():
     text = curve_table.PAGE.read_text()
-    assert curve_table.written(text) == text, "the list of curves is an old one: `make record` writes it"
+    assert curve_table.written(text) == text, "the list of curves is outdated: `make record` rewrites it"
     listed = re.findall(r"^\| `(\w+)\((.*?)\)` \| \S", text, re.M)
     assert sorted(name for name, _ in listed) == sorted([*schedules.__all__, *recipes.__all__])
     for name, arguments in listed:

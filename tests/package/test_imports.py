@@ -1,4 +1,4 @@
-"""Data goes one way: what a file of lrkern imports lies below it, inside functions too, and nothing goes in circles."""
+"""Imports go one way: a file of lrkern imports only lower layers, also inside functions, and there are no cycles."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ grimp = pytest.importorskip("grimp")
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.skipif(not (ROOT / "src_c").is_dir(), reason="needs the source checkout")
 
-# From the top down. What shares a line does not import each other. A module stands for all that is in it, but for what has a
-# line of its own. `backends.c`, `numba` and `cuda` are found by name when a backend is asked for, as dialects are.
+# From the top down. Modules in the same line do not import each other. A name includes its submodules, except for those with an
+# own entry. `backends.c`, `numba` and `cuda` are loaded by name when a backend is requested, and so are dialects.
 LAYERS = """
     __main__
     cli
@@ -32,7 +32,7 @@ LAYERS = """
 
 
 def layers() -> dict[str, int]:
-    """Module of lrkern -> how high it lies."""
+    """Module of lrkern -> its layer."""
     lines = [re.sub(r"\(.*\)", "", line).split() for line in LAYERS.strip().splitlines()]
     return {name: height for height, names in enumerate(reversed(lines)) for name in names}
 
@@ -42,7 +42,7 @@ TOP = len(LAYERS.strip().splitlines()) - 3  # of the package itself
 
 
 def graph() -> dict[str, set[str]]:
-    """Module -> the modules that it imports anywhere, without those that only type checkers see. `_core` is compiled."""
+    """Module -> the modules that it imports anywhere, except under TYPE_CHECKING. `_core` is compiled."""
     found = grimp.build_graph("lrkern", exclude_type_checking_imports=True, cache_dir=None)
     imports = {module: set(found.find_modules_directly_imported_by(module)) for module in found.modules}
     for module, imported in imports.items():
@@ -59,7 +59,7 @@ def graph() -> dict[str, set[str]]:
 
 
 def level(module: str) -> int:
-    """How high it lies."""
+    """The layer of a module."""
     if module == "lrkern":
         return TOP
     name = module.removeprefix("lrkern.")
@@ -92,7 +92,7 @@ def test_nothing_imports_what_lies_above_it():
 
 
 def circles(imports: dict[str, set[str]]) -> list[list[str]]:
-    """The modules that import each other, by way of others or directly (Tarjan's strongly connected components)."""
+    """The modules that import each other, directly or indirectly (Tarjan's strongly connected components)."""
     number: dict[str, int] = {}
     low: dict[str, int] = {}
     open_: list[str] = []

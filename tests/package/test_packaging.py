@@ -1,4 +1,4 @@
-"""The package as installed: what `import lrkern` costs and brings, versions, extras, licence."""
+"""The package as installed: cost and contents of `import lrkern`, versions, extras, licence."""
 
 import importlib.metadata
 import os
@@ -19,13 +19,13 @@ checkout = pytest.mark.skipif(not (ROOT / "pyproject.toml").exists(), reason="ne
 
 
 def python(code, **kwargs):
-    """What `code` prints in a fresh interpreter."""
+    """The output of `code` in a new interpreter."""
     command = [sys.executable, "-W", "error", "-c", code]
     return subprocess.run(command, capture_output=True, text=True, check=True, **kwargs).stdout.strip()
 
 
 def test_import_is_quick(tmp_path):
-    # With byte code, as pip leaves it; not every environment lets Python write it beside the sources.
+    # With byte code, as installed by pip; not every environment lets Python write it next to the sources.
     env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     env["PYTHONPYCACHEPREFIX"] = str(tmp_path)
     code = "import time, numpy; t = time.perf_counter(); import lrkern; print(time.perf_counter() - t)"
@@ -50,7 +50,7 @@ def test_import_brings_nothing_optional():
 
 
 def test_names_that_are_shown():
-    """By dir, and so by completion: all that is public, whether it has been imported yet or not, and nothing else."""
+    """dir, and so completion, lists all public names, imported yet or not, and nothing else."""
     shown = python("import lrkern; print(*dir(lrkern))").split()
     assert set(shown) == {*lk.__all__, "dialects"}
     assert shown == sorted(shown)
@@ -107,7 +107,7 @@ def test_types_are_shipped():
 
 @checkout
 def test_folders_are_small():
-    """Entries of the folders that a newcomer opens first; what a build leaves there is not counted."""
+    """The number of entries in the top folders is limited, build products not included."""
     for folder, most in (("lrkern", 24), ("src_c", 12), ("tests", 12)):
         ignored = ("__pycache__", "_core.c")
         entries = [one.name for one in (ROOT / folder).iterdir() if one.name not in ignored and one.suffix != ".so"]

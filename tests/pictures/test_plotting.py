@@ -1,4 +1,4 @@
-"""Pictures: what is drawn is the schedule, peaks included; joints are marked; the defaults show it whole."""
+"""Plots: they show the schedule, peaks included; joints are marked; the defaults show all of it."""
 
 import gc
 import json
@@ -42,7 +42,7 @@ def curves(axes):
 
 
 def marks(axes):
-    """Steps of the thin lines, and the texts above them."""
+    """The steps of the thin lines, and the texts above them."""
     found = [line.get_xdata()[0] for line in axes.lines if line.get_gid() == "lrkern-mark"]
     return found, [text.get_text() for text in axes.texts]
 
@@ -254,7 +254,7 @@ def test_many_lines_differ_in_colour_or_dashes():
     assert len(axes.figure.axes) == 1
 
 
-def test_colours_are_told_apart_by_everybody():
+def test_colours_are_safe_for_the_colour_blind():
     """By luminance alone most neighbours differ, and all by it or by hue after the loss of red against green."""
     to_lms = np.array([[17.8824, 43.5161, 4.11935], [3.45565, 27.1554, 3.86714], [0.0299566, 0.184309, 1.46709]])
     blind = np.array([[1, 0, 0], [0.494207, 0, 1.24827], [0, 0, 1]])  # deuteranopes, after Vienot et al. 1999
@@ -335,20 +335,20 @@ def test_the_legend_hides_no_curve():
         ({"n": 2**60}, ValueError, "plot: n must be an integer from 1 to 2**53; got "),
         ({"n": 2.5}, TypeError, "plot: n must be an integer >= 1; got 2.5 (float)"),
         ({"n": True}, TypeError, "plot: n must be an integer >= 1; got True (bool)"),
-        ({"labels": ["a", "b"]}, ValueError, "plot: labels must hold one text for each curve, 1; got 2"),
-        ({"labels": [5]}, TypeError, "plot: labels must hold one text for each curve; got 5 (int)"),
-        ({"labels": []}, ValueError, "plot: labels must hold one text for each curve, 1; got 0"),
-        ({"labels": 5}, TypeError, "plot: labels must be a text or a sequence of them; got 5 (int)"),
+        ({"labels": ["a", "b"]}, ValueError, "plot: labels must have one string for each curve, 1; got 2"),
+        ({"labels": [5]}, TypeError, "plot: labels must have one string for each curve; got 5 (int)"),
+        ({"labels": []}, ValueError, "plot: labels must have one string for each curve, 1; got 0"),
+        ({"labels": 5}, TypeError, "plot: labels must be a string or a sequence of strings; got 5 (int)"),
         ({"log": "log"}, ValueError, "plot: log must be True, False or 'symlog'; got 'log' (str)"),
         ({"log": 10}, TypeError, "plot: log must be True, False or 'symlog'; got 10 (int)"),
         ({"log": None}, TypeError, "plot: log must be True, False or 'symlog'; got None"),
-        ({"ax": 5}, TypeError, "plot: ax must be an Axes of matplotlib, with straight axes; got 5 (int)"),
-        ({"ax": np.array([1, 2])}, TypeError, "plot: ax must be an Axes of matplotlib, with straight axes; got int64 (2,)"),
-        ({"colour": "red"}, TypeError, "plot: colour must be a property of lines, like color, or an argument; got 'red' (str)"),
-        ({"data": {}}, TypeError, "plot: data must be a property of lines, like color, or an argument; got {} (dict)"),
-        ({"color": "rde"}, ValueError, "plot: color must be what lines of matplotlib take; got 'rde' (str)"),
-        ({"lw": "x"}, ValueError, "plot: lw must be what lines of matplotlib take; got 'x' (str)"),
-        ({"alpha": "x"}, TypeError, "plot: alpha must be what lines of matplotlib take; got 'x' (str)"),
+        ({"ax": 5}, TypeError, "plot: ax must be rectilinear Axes of matplotlib; got 5 (int)"),
+        ({"ax": np.array([1, 2])}, TypeError, "plot: ax must be rectilinear Axes of matplotlib; got int64 (2,)"),
+        ({"colour": "red"}, TypeError, "plot: colour must be a property of Line2D, like color; got 'red' (str)"),
+        ({"data": {}}, TypeError, "plot: data must be a property of Line2D, like color; got {} (dict)"),
+        ({"color": "rde"}, ValueError, "plot: color must be a valid value for matplotlib's Line2D; got 'rde' (str)"),
+        ({"lw": "x"}, ValueError, "plot: lw must be a valid value for matplotlib's Line2D; got 'x' (str)"),
+        ({"alpha": "x"}, TypeError, "plot: alpha must be a valid value for matplotlib's Line2D; got 'x' (str)"),
         ({"c": "red", "color": "blue"}, TypeError, "plot: Got both 'c' and 'color', which are aliases of one another"),
         ({"marks": 1}, TypeError, "plot: marks must be True or False; got 1 (int)"),
         (
@@ -378,7 +378,7 @@ def test_wrong_arguments(arguments, error, message):
 
 def test_axes_that_are_not_straight():
     axes = pyplot.figure().add_subplot(projection="polar")
-    with pytest.raises(TypeError, match=r"^plot: ax must be an Axes of matplotlib, with straight axes; got <PolarAxes"):
+    with pytest.raises(TypeError, match=r"^plot: ax must be rectilinear Axes of matplotlib; got <PolarAxes"):
         S.plot(ax=axes)
     assert not axes.lines
 
@@ -390,11 +390,11 @@ def test_values_as_large_as_matplotlib_can_draw(log, most):
         schedule.plot(10, log=log).figure.canvas.draw()
     axes = pyplot.figure().subplots()
     beyond = lk.join([small, lk.constant(1.1 * most)], [7])
-    told = f"plot: values must be no larger than {most:g} for matplotlib to draw them; got {1.1 * most:g} at step 7"
+    told = f"plot: values must not exceed {most:g}, which matplotlib cannot draw; got {1.1 * most:g} at step 7"
     with pytest.raises(ValueError, match=f"^{re.escape(told)}$"):
         lk.plot([S, beyond], ax=axes, log=log)
     if log is not True:
-        with pytest.raises(ValueError, match="plot: values must be no larger than"):
+        with pytest.raises(ValueError, match="plot: values must not exceed"):
             (-1.0 * beyond).plot(10, ax=axes, log=log)
     assert not axes.lines
 
@@ -449,7 +449,7 @@ def overlapping(texts):
 )
 @pytest.mark.parametrize("n", [1, 12, 60])
 def test_numbers_at_axes_do_not_overlap(n, size, font):
-    """However small the picture and large the font."""
+    """For any size of picture and font."""
     with mpl.rc_context({"figure.figsize": size, "font.size": font}):
         axes = lk.plot(sweep(n))
         axes.figure.canvas.draw()
@@ -565,7 +565,7 @@ def test_labels_of_long_expressions_are_short():
 
 
 class Tensor:
-    """A tensor that belongs to a graph."""
+    """A tensor that is part of a graph."""
 
     def __init__(self, values, detached=False):
         self.values, self.detached = values, detached
@@ -646,13 +646,13 @@ def test_long_logs_keep_their_peaks_and_gaps():
         ([S, 0.1], TypeError, "plot: schedules must be a Schedule, values, or a sequence of them; got 0.1 (float)"),
         ([[]], ValueError, "plot: schedules[0] must hold a finite value; got float64 (0,)"),
         ([S, [float("nan")]], ValueError, "plot: schedules[1] must hold a finite value; got float64 (1,)"),
-        ([S, np.ones((2, 3))], ValueError, "plot: schedules[1] must be values in one row; got float64 (2, 3)"),
+        ([S, np.ones((2, 3))], ValueError, "plot: schedules[1] must be 1-D values; got float64 (2, 3)"),
         (
             np.ones((2, 2, 2)),
             ValueError,
-            "plot: schedules must be a row of values or several, 1-D or 2-D; got float64 (2, 2, 2)",
+            "plot: schedules must be a 1-D or 2-D array of values; got float64 (2, 2, 2)",
         ),
-        (np.array(0.5), ValueError, "plot: schedules must be a row of values or several, 1-D or 2-D; got float64 ()"),
+        (np.array(0.5), ValueError, "plot: schedules must be a 1-D or 2-D array of values; got float64 ()"),
         (
             np.zeros((0, 3)),
             ValueError,
@@ -661,7 +661,7 @@ def test_long_logs_keep_their_peaks_and_gaps():
         ([S, ["a", "b"]], TypeError, "plot: schedules[1] must be an array of float64, float32 or integers; got <U1 (2,)"),
         ([S, "ab"], TypeError, "plot: schedules must be a Schedule, values, or a sequence of them; got 'ab' (str)"),
         ([S, None], TypeError, "plot: schedules must be a Schedule, values, or a sequence of them; got None"),
-        ([([0, 1], [1.0])], ValueError, "plot: schedules[0] must be as many steps as values; got 2 and 1"),
+        ([([0, 1], [1.0])], ValueError, "plot: schedules[0] must have as many steps as values; got 2 and 1"),
         ([([0, 2, 2], [1.0] * 3)], ValueError, "plot: the steps of schedules[0] must rise; got 2 before 2"),
         ([([0, 1.5], [1.0] * 2)], ValueError, "plot: the steps of schedules[0] must be integers >= 0; got 1.5 (float)"),
         ([([-1, 1], [1.0] * 2)], ValueError, "plot: the steps of schedules[0] must be integers >= 0; got -1.0 (float)"),
@@ -808,7 +808,7 @@ def test_a_range_test_and_its_suggestions():
     given = pyplot.figure().subplots()
     assert lk.suggest([0.0, 0.1, 0.2], [1.0, 1.0, 1.0]).plot(given) is given
     assert given.get_xscale() == "linear"
-    with pytest.raises(TypeError, match=r"^plot: ax must be an Axes of matplotlib"):
+    with pytest.raises(TypeError, match=r"^plot: ax must be rectilinear Axes of matplotlib"):
         found.plot(5)
 
 
@@ -913,7 +913,7 @@ def test_terminal_picture_keeps_peaks():
 
 
 def picture_of(*arguments, **env):
-    """What `lrkern plot` writes into a pipe."""
+    """The output of `lrkern plot` in a pipe."""
     done = subprocess.run(
         [sys.executable, "-m", "lrkern", "plot", *arguments],
         capture_output=True,

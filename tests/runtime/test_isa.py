@@ -1,4 +1,4 @@
-"""Which instruction set runs: chosen at import, by LRKERN_ISA, by use_isa; and that it is really the one that runs."""
+"""The choice of the instruction set, at import, by LRKERN_ISA and by use_isa; and that its kernels really run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 import lrkern as lk
 from lrkern import _core
 
-# What the CPU says, by another way than the package's own.
+# The CPU's features, from another source than the package uses.
 FLAGS = {"avx2": {"avx2", "fma"}, "avx512": {"avx512f", "avx512dq", "avx512vl", "avx512bw", "avx2", "fma"}}
 
 
@@ -96,7 +96,7 @@ REGISTERS = {"avx2": "%ymm", "avx512": "%zmm"}
 @pytest.mark.parametrize("dtype", ["f32", "f64"])
 @pytest.mark.parametrize("isa", REGISTERS)
 def test_kernels_are_vector_code(isa: str, dtype: str, rule: str) -> None:
-    """The compiler makes the vector code: a change that stops it shows only here and in timings."""
+    """The compiler vectorizes the code: if a change prevents that, only this test and timings show it."""
     name = f"lrk_step_{rule}_{dtype}_{isa}"
     done = subprocess.run(
         ["objdump", "-d", "--no-show-raw-insn", f"--disassemble={name}", _core.__file__], capture_output=True, text=True
@@ -110,7 +110,7 @@ def test_kernels_are_vector_code(isa: str, dtype: str, rule: str) -> None:
 
 
 def test_plan_kernels_are_as_wide_as_their_isa():
-    """A kernel that was compiled for other vectors than its name says gives the same bits, only slowly."""
+    """A kernel compiled for other vectors than its name says has the same results, but is slow."""
     lanes = {"scalar": 1, "neon": 2, "avx2": 4, "avx512": 8}
     for isa in lk.isas():
         with lk.use_isa(isa):

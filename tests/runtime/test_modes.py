@@ -1,4 +1,4 @@
-"""Whatever floating-point mode the calling thread is in, results are the same bits, and the mode is what it was."""
+"""In any floating-point mode of the calling thread, results are bit-identical, and the mode is restored."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _numbers(n: int, seed: int, dtype: Any, scale: float) -> np.ndarray:
 
 
 def numbers(n: int, seed: int, dtype: Any = np.float32, scale: float = 1.0) -> np.ndarray:
-    """Of all sizes, denormals among them; made when they are first asked for, in the default mode."""
+    """Numbers of all magnitudes, including denormals; made on first use, in the default mode."""
     return _numbers(n, seed, dtype, scale).copy()
 
 
@@ -119,7 +119,7 @@ def test_numba(case: tuple[str, dict[str, Any]]) -> None:
 
 
 def test_threads_of_numba() -> None:
-    """They take their mode from the thread that starts them."""
+    """Worker threads inherit the mode of the thread that starts them."""
     pytest.importorskip("numba")
     code = """
 import numpy as np
@@ -153,7 +153,7 @@ assert lk.cosine(0.1, 3e-310, 100_000).table(100_001, backend="numba").tobytes()
 
 
 def test_modes_make_a_difference() -> None:
-    """Else the tests above say nothing."""
+    """Otherwise the tests above would be meaningless."""
     tiny, tenth = np.array([2e-310]), np.array([1.0, 10.0])
     put_in_force(MODES["all"])
     found = tiny * 0.5, tenth[:1] / tenth[1:], mode()

@@ -1,4 +1,4 @@
-"""Schedules after a fork, in many threads at once, and built again and again."""
+"""Schedules after a fork, in many threads at once, and built repeatedly."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 import ulp
-from at_once import at_once, ticks_during
+from concurrency import run_concurrently, ticks_during
 
 import lrkern as lk
 
@@ -23,7 +23,7 @@ def _threads_as_before():
 
 
 def test_fork_in_the_middle():
-    """A child made while the pool has threads fills large tables right, with threads of its own."""
+    """A child forked while the pool has threads fills large tables correctly, with its own threads."""
     lk.set_threads(2)
     schedule = lk.cosine(0.1, 0.0, 10**6).warmup(1000)
     expected = schedule.table(2_000_000)
@@ -53,7 +53,7 @@ def test_fork_in_the_middle():
 
 
 def test_fork_while_another_thread_fills():
-    """The pool may be at work at the moment of the fork; the child starts its own."""
+    """The pool may be busy at the moment of the fork; the child starts its own."""
     program = """
 import os, threading, time
 import numpy as np
@@ -83,7 +83,7 @@ print(codes)
 
 
 def test_threads_share_a_schedule():
-    """Infinite schedules whose plans grow while several threads ask for different places."""
+    """Infinite schedules whose plans grow while several threads request different steps."""
     texts = [
         "inverse_sqrt(0.1, 30)",
         "warm_restarts(0.1, 0.0, 10, 1.01, 0.999)",
@@ -102,17 +102,17 @@ def test_threads_share_a_schedule():
                 points = schedule(np.arange(starts[i], starts[i] + 3000)).tobytes()
                 return tables[-i % 8 if i else 0], tables, points
 
-            for i, (_, tables, points) in enumerate(at_once(8, work)):
+            for i, (_, tables, points) in enumerate(run_concurrently(8, work)):
                 assert tables == [expected[(i + k) % 8] for k in range(8)], text
                 assert points == expected[i], text
 
 
 def test_threads_fill_large_tables_at_once():
-    """The pool serves one caller, the others do their own work; everyone gets the right bits."""
+    """The pool serves one caller, the others do their own work; all get the right bits."""
     schedules = [lk.cosine(0.1 * (i + 1), 0.0, 10**6).warmup(100 * i) for i in range(6)]
     expected = [s.table(1_000_000) for s in schedules]
     for _ in range(3):
-        rows = at_once(6, lambda i: (schedules[i].table(1_000_000), lk.tables(schedules, 50_000)))
+        rows = run_concurrently(6, lambda i: (schedules[i].table(1_000_000), lk.tables(schedules, 50_000)))
         for i, (row, grid) in enumerate(rows):
             ulp.assert_same_bits(row, expected[i])
             assert grid.tobytes() == b"".join(e[:50_000].tobytes() for e in expected)
@@ -129,11 +129,11 @@ def test_threads_may_change_the_number_of_threads():
                 return False
         return True
 
-    assert all(at_once(4, work))
+    assert all(run_concurrently(4, work))
 
 
 def test_other_threads_run_while_steps_are_looked_up():
-    """Neither whole nor fractional steps hold the interpreter."""
+    """Neither integer nor fractional steps hold the interpreter lock."""
     schedule = lk.cosine(0.1, 0.0, 10**6)
     for steps in (np.random.default_rng(0).integers(0, 10**6, 10**7), np.random.default_rng(0).random(10**6) * 10**6):
         assert ticks_during(schedule, steps) > 10
@@ -143,12 +143,12 @@ def test_building_in_threads():
     def work(i):
         return [repr(lk.cosine(0.1, 0.0, 10 + i).warmup(k).repeat(50, 3) + 0.1) for k in range(200)]
 
-    for i, texts in enumerate(at_once(8, work)):
+    for i, texts in enumerate(run_concurrently(8, work)):
         assert texts == work(i)
 
 
 def test_nothing_leaks():
-    """Memory stays where it was over thousands of schedules, tables and refused calls."""
+    """Memory use is constant over thousands of schedules, tables and rejected calls."""
 
     def resident():
         with open("/proc/self/statm") as file:

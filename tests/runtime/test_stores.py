@@ -1,4 +1,4 @@
-"""Which stores fill large arrays: what a trial of both kinds decides, and what it does not."""
+"""The stores that fill large arrays: when a trial of both kinds is conclusive, and when not."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Trial(ctypes.Structure):
 
 @pytest.fixture
 def stores(tmp_path):
-    """A library of its own for each test: it remembers what has been decided."""
+    """A separate library for each test, because it remembers decisions."""
     target = tmp_path / "stores.so"
     command = [
         str(COMPILER),
@@ -43,14 +43,14 @@ def stores(tmp_path):
 
 
 def decide(stores, threads, plain, stream, page_faults=0):
-    """A trial in which the kinds took so many nanoseconds; what a gigabyte is stored with afterwards."""
+    """Report a trial with these nanoseconds; return the stores used for a gigabyte afterwards."""
     stores.lrk_stores_decide(threads, ctypes.byref(Trial((HALF, HALF), (plain, stream), page_faults)))
     return stores.lrk_stores_for(threads, HALF)
 
 
 def test_before_a_trial(stores):
     assert stores.lrk_stores_for(2, 1 << 20) == PLAIN  # fits in caches
-    assert stores.lrk_stores_for(2, 64 << 20) == STREAM  # too small to tell
+    assert stores.lrk_stores_for(2, 64 << 20) == STREAM  # too small to be conclusive
     assert stores.lrk_stores_for(2, 256 << 20) == UNKNOWN
 
 
@@ -59,7 +59,7 @@ def test_a_clear_difference_decides_for_good(stores, plain, stream, faster):
     assert decide(stores, 2, plain, stream) == faster
     assert stores.lrk_stores_for(2, 64 << 20) == faster
     assert stores.lrk_stores_for(2, 1 << 20) == PLAIN
-    assert stores.lrk_stores_for(1, HALF) == UNKNOWN  # each number of threads by itself
+    assert stores.lrk_stores_for(1, HALF) == UNKNOWN  # each number of threads separately
 
 
 @pytest.mark.parametrize(("plain", "stream"), [(100, 109), (109, 100), (100, 100)])
@@ -69,7 +69,7 @@ def test_a_small_difference_decides_nothing(stores, plain, stream):
 
 @pytest.mark.parametrize("page", [4 << 10, 64 << 10, 2 << 20])
 def test_fresh_memory_decides_nothing(stores, page):
-    """Every page of it faults at the first touch; a few faults there are always."""
+    """Every page of it faults at the first touch; a few faults occur in any case."""
     assert decide(stores, 2, 100, 200, 2 * HALF // page) == UNKNOWN
     assert decide(stores, 2, 100, 200, 100) == PLAIN
 

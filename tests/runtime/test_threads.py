@@ -1,4 +1,4 @@
-"""The thread pool: every task once, whatever the number of threads, callers, forks; and where its size comes from."""
+"""The thread pool: every task runs once for any number of threads, callers and forks; and its default size."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_pool(build: str, tmp_path: Path) -> None:
     if compiled.returncode and "sanitize" in compiled.stderr + compiled.stdout + "".join(flags) and build != "plain":
         pytest.skip(f"no {build} here: {compiled.stderr[-200:]}")
     assert compiled.returncode == 0, compiled.stderr
-    # Sanitizers see nothing wrong in threads that a fork leaves behind, but do not all survive one.
+    # Sanitizers accept threads lost in a fork, but some do not survive a fork.
     arguments = ["20"] if build == "plain" else ["3", "no-fork"]
     done = subprocess.run([str(program), *arguments], capture_output=True, text=True, timeout=150)
     if build != "plain" and "unexpected memory mapping" in done.stderr:

@@ -1,7 +1,7 @@
-"""Every case of the table against the oracle: accuracy, ends, order, bounds, and one value by whatever road it is asked.
+"""Every case of the table against the oracle: accuracy, ends, order, bounds, and the same value by every way of evaluation.
 
-Short schedules are tried at every step, long ones at both ends, around every join and at scattered steps, integers and
-fractions (see case_steps.sample).  Errors are in ULP of the exact value; of the larger term where a sum cancelled.
+Short schedules are tested at every step, long ones at both ends, around every join and at scattered steps, integers and
+fractions (see case_steps.sample).  Errors are in ULP of the exact value, or of the larger term if a sum cancelled.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import lrkern as lk
 
 
 class Tried:
-    """One case with its steps and exact values; after the steps in `overflows` (beyond float64) nothing is asked."""
+    """One case with its steps and exact values; the steps in `overflows` are beyond float64."""
 
     def __init__(self, case):
         self.text = case.text
@@ -45,7 +45,7 @@ class Tried:
         return self.schedule(np.array(self.steps, np.int64))
 
     def runs(self) -> list[tuple[int, int]]:
-        """(first, last) indices of runs of consecutive steps."""
+        """(first, last) indices of ranges of consecutive steps."""
         groups = itertools.groupby(enumerate(self.steps), key=lambda pair: pair[1] - pair[0])
         rows = [list(group) for _, group in groups]
         return [(row[0][0], row[-1][0]) for row in rows]
@@ -88,7 +88,7 @@ def test_accuracy_between_steps(tried):
 
 
 def test_values_promised_at_joins_and_ends_are_exact(tried):
-    """Where the exact value at an end or join is a float64, it is hit: s(0) == start, s(steps) == end."""
+    """If the exact value at an end or join is a float64, it is returned: s(0) == start, s(steps) == end."""
     marks = {0, case_steps.last_of(tried.exact), *tried.exact.marks}
     for t, got, value, scale in zip(tried.steps, tried.got, tried.values, tried.scales, strict=True):
         if t in marks and scale == abs(value) and ulp.nearest(value) == value:
@@ -96,7 +96,7 @@ def test_values_promised_at_joins_and_ends_are_exact(tried):
 
 
 def test_order(tried):
-    """Between neighbouring steps: never the wrong way by more than one ULP, nor at all where they are further apart."""
+    """Neighbouring steps are out of order by at most one ULP, and not at all if they are further apart."""
     rows = zip(tried.steps, tried.got, tried.values, tried.scales, strict=True)
     for (t, a, x, sx), (u, b, y, sy) in itertools.pairwise(rows):
         if u != t + 1:
@@ -109,7 +109,7 @@ def test_order(tried):
 
 
 def test_bounds(tried):
-    """No value outside the range of the exact values (rounded outward where a bound is no float64)."""
+    """No value is outside the range of the exact values (rounded outward if a bound is not a float64)."""
     if any(scale > abs(value) for value, scale in zip(tried.values, tried.scales, strict=True)):
         pytest.skip("a sum that cancels")
     low, high = min(tried.values), max(tried.values)
@@ -166,7 +166,7 @@ def test_overflow_names_the_step(tried):
 
 
 def test_repr_means_the_same(tried):
-    """repr gives an expression with the same exact values, and parse rebuilds an equal schedule from it."""
+    """repr returns an expression with the same exact values, and parse rebuilds an equal schedule from it."""
     text = repr(tried.schedule)
     twin = oracle.evaluate(text)
     for t in case_steps.rng(tried.text, "repr").sample(tried.steps, min(10, len(tried.steps))):
@@ -179,7 +179,7 @@ def test_repr_means_the_same(tried):
 
 
 def test_the_table_names_every_curve():
-    """Every public function that gives a Schedule, and every method of one that does, is tried somewhere above."""
+    """Every public function and method that returns a Schedule is tested above."""
     used = set().union(*(case_steps.names_used(case.text) for case in cases.CASES))
     assert cases.public_curves(lk) <= used
     assert cases.public_methods(lk) <= used

@@ -1,7 +1,7 @@
-"""Bad calls: the right kind of error, a message that names the argument and what came, and not a byte written.
+"""Bad calls: the right kind of error, a message that names the argument and what was passed, and nothing written.
 
-Arguments of curves and methods are spoiled one by one, by their annotations, starting from good calls; what is wrong only
-in company (an order, a sum of lengths) stands in a table. Every refusal must be quick and must not eat memory.
+Starting from good calls, arguments of curves and methods are replaced one by one, by their annotations; errors that involve
+several arguments (an order, a sum of lengths) are in a table. Every rejection must be quick and take little memory.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from fractions import Fraction
 import cases
 import numpy as np
 import pytest
-from refusal import Refusal
+from rejects import Rejects
 
 import lrkern as lk
 
@@ -42,7 +42,7 @@ WORDS = {
 
 
 def kind_of(parameter) -> str | None:
-    """What the annotation says; None for words, flags and lists, which the tables below cover."""
+    """The kind in an annotation; None for strings, flags and lists, which the tables below cover."""
     hint = str(parameter.annotation)
     if re.search(r"bool|str|Sequence|Iterable|Schedule|Callable|Literal|ArrayLike|NDArray", hint):
         return None
@@ -109,12 +109,12 @@ SPOILED = list(spoiled_calls())
 )
 def test_one_argument_spoiled(name, function, bound, argument, word, exception):
     arguments = {**bound.arguments, argument: eval(word, WORDS)}
-    with Refusal(exception, name, argument):
+    with Rejects(exception, name, argument):
         function(**arguments)
 
 
 def test_every_number_of_every_call_is_spoiled():
-    """The annotations are understood: each curve but the listed ones has a number among its spoiled arguments."""
+    """The annotations are understood: each curve except the listed ones has a number among its replaced arguments."""
     assert {name for name, *_ in SPOILED} >= cases.public_curves(lk) - {
         "join",
         "from_table",
@@ -421,12 +421,12 @@ BAD_CALLS = [row for row in BAD_CALLS if row[1] is not None]
 def test_bad_call(text, exception, function, argument):
     names = {**vars(lk), **WORDS, "float": float}
     # the words of curves win over those of this module
-    with Refusal(exception, function, argument):
+    with Rejects(exception, function, argument):
         eval(text, {"__builtins__": {}}, names)
 
 
 def test_a_message_in_full():
-    """One wording everywhere: function: argument must be what is expected; got what came."""
+    """One wording everywhere: `function: argument must be this; got that`."""
     with pytest.raises(TypeError, match=r"^cosine: steps must be an integer >= 0; got 2\.5 \(float\)$"):
         lk.cosine(0.1, 0.0, 2.5)
     with pytest.raises(TypeError, match=r"steps must be an integer >= 0; got 100000\.0 \(float\); write 100000, or int\("):

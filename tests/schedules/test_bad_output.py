@@ -1,10 +1,10 @@
-"""Arrays that cannot be filled, and calls that are refused: not a byte is written."""
+"""Arrays that cannot be filled, and rejected calls: nothing is written."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from refusal import Refusal
+from rejects import Rejects
 
 import lrkern as lk
 
@@ -55,7 +55,7 @@ def memory_of(out) -> bytes:
 def test_bad_out_of_table(name, n):
     out = BAD_OUT[name](n)
     before = memory_of(out)
-    with Refusal((TypeError, ValueError), "table", "out"):
+    with Rejects((TypeError, ValueError), "table", "out"):
         lk.cosine(0.1, 0.0, 100).table(n, out=out)
     assert memory_of(out) == before
 
@@ -64,7 +64,7 @@ def test_bad_out_of_table(name, n):
 def test_bad_out_of_tables(name):
     out = BAD_OUT[name](10)
     before = memory_of(out)
-    with Refusal((TypeError, ValueError), "tables", "out"):
+    with Rejects((TypeError, ValueError), "tables", "out"):
         lk.tables([lk.cosine(0.1, 0.0, 100)] * 2, 10, out=out)
     assert memory_of(out) == before
 
@@ -88,7 +88,7 @@ def test_bad_out_of_tables(name):
 def test_bad_shapes_of_out_of_tables(make):
     out = make()
     before = memory_of(out)
-    with Refusal((TypeError, ValueError), "tables", "out"):
+    with Rejects((TypeError, ValueError), "tables", "out"):
         lk.tables([lk.cosine(0.1, 0.0, 100)] * 2, 10, out=out)
     assert memory_of(out) == before
 
@@ -96,7 +96,7 @@ def test_bad_shapes_of_out_of_tables(make):
 def test_dtype_and_out_must_agree():
     for dtype, other in [(np.float64, np.float32), (np.float32, np.float64)]:
         out = np.full(10, 7, other)
-        with Refusal((TypeError, ValueError), "table", "out"):
+        with Rejects((TypeError, ValueError), "table", "out"):
             lk.cosine(0.1, 0.0, 100).table(10, dtype=dtype, out=out)
         assert np.all(out == 7)
 
@@ -117,7 +117,7 @@ def test_dtype_and_out_must_agree():
 )
 def test_nothing_is_written_by_a_refused_call(call, exception):
     out = np.full(10, 7.0)
-    with Refusal(exception):
+    with Rejects(exception):
         call(lk.cosine(0.1, 0.0, 100), out)
     assert np.all(out == 7.0)
 
@@ -126,7 +126,7 @@ def test_nothing_is_written_by_a_large_table_that_overflows_late():
     """The overflow is found before the first byte is stored, also where several threads would share the work."""
     out = np.full(500_000, 7.0)
     schedule = lk.exponential(1e300, 10.0, every=50_000)
-    with Refusal(OverflowError, argument="step"):
+    with Rejects(OverflowError, argument="step"):
         schedule.table(out.size, out=out)
     assert np.all(out == 7.0)
 

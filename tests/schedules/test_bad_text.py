@@ -13,7 +13,7 @@ import pytest
 import test_properties
 from hypothesis import given
 from hypothesis import strategies as st
-from refusal import PATIENCE
+from rejects import PATIENCE
 from test_properties import EXAMPLES
 
 import lrkern as lk
@@ -153,7 +153,7 @@ def test_parse_calls_nothing_it_does_not_know():
 
 @pytest.mark.parametrize("node", [None, 3, lk.constant(1.0)])
 def test_nodes_are_nodes(node):
-    """The compiled part takes nothing else for one, and makes none by itself."""
+    """The compiled part rejects other objects in place of an expression, and makes none by itself."""
     good = lk.constant(1.0).node
     for call in (
         lambda: _core.add(good, node),
@@ -192,7 +192,7 @@ def test_nodes_are_nodes(node):
         ("constant(1.0) // 3", "parse: '/' is not allowed here (column 16)"),
         ("constant(b'1')", "parse: 'b' is not a value; curves are called, as in cosine(0.1, 0.0, 1000)"),
         ("constant('1)", "parse: the quote ' is not closed (column 10)"),
-        ("constant('\\q')", r"parse: '\\q' in a text is not allowed (column 10)"),
+        ("constant('\\q')", r"parse: '\\q' in a string is not allowed (column 10)"),
         ("constant('a' 'b')", "parse: \"'b'\" is not allowed here (column 14)"),
         ("constant(012)", "parse: '012' is not a number (column 10)"),
         ("constant(1.5.2)", "parse: '1.5.2' is not a number (column 10)"),
@@ -201,12 +201,12 @@ def test_nodes_are_nodes(node):
         ("constant(1.0).steps", "parse: 'steps' is not a method of schedules"),
         ("constant(1.0).warmup", "parse: the text ends where more is expected (column 21)"),
         ("[constant(1.0)].warmup(1)", "parse: a method of [constant(1.0)] (list) is not allowed (column 1)"),
-        ("constant(value=1.0, 2.0)", "parse: an argument without a name after one with a name is not allowed (column 21)"),
+        ("constant(value=1.0, 2.0)", "parse: a positional argument after a keyword argument is not allowed (column 21)"),
         ("constant(value=1.0, value=2.0)", "parse: giving 'value' twice is not allowed (column 21)"),
         ("constant('a' + 1)", "parse: arithmetic with 'a' (str) is not allowed (column 10)"),
         ("constant(1 + True)", "parse: arithmetic with True (bool) is not allowed (column 14)"),
         ("constant(1 / 0)", "parse: division by zero (column 12)"),
-        ("constant(2**0.5)", "parse: ** with anything but integers (base up to 1000, exponent from 0 to 60) is not"),
+        ("constant(2**0.5)", "parse: ** is only allowed between integers (base up to 1000, exponent from 0 to 60)"),
         ("constant(" + "9" * 300 + "*" + "9" * 300 + ")", "parse: an integer of more than 310 digits is not allowed (column"),
         ("constant(" + "9" * 400 + ")", "parse: '9999"),
         ("-" * 600 + "constant(1.0)", "schedule: expressions may be nested 100 deep at most; got 101"),
@@ -226,12 +226,12 @@ def test_parse_tells_when_the_stack_is_full():
     def with_frames(n):
         return with_frames(n - 1) if n else lk.parse("[" * 90 + "]" * 90)
 
-    with pytest.raises(ValueError, match=r"^parse: Python's stack is full before the expression is read$"):
+    with pytest.raises(ValueError, match=r"^parse: the expression is nested too deeply for Python's stack$"):
         with_frames(sys.getrecursionlimit() - len(inspect.stack()) - 60)
 
 
 def test_as_deep_as_the_limits_allow():
-    """From a stack as full as those of training frameworks."""
+    """With a stack as deep as in training frameworks."""
 
     def with_frames(n, text):
         return with_frames(n - 1, text) if n else lk.parse(text)
@@ -244,7 +244,7 @@ def test_as_deep_as_the_limits_allow():
 
 
 def test_parse_lets_memory_errors_through(monkeypatch):
-    """They say nothing of how deep the text is nested."""
+    """They do not depend on how deep the text is nested."""
 
     def full(self, period, times=None, gain=1.0):
         raise MemoryError("no memory for it")
@@ -363,7 +363,7 @@ PIECES += [
 
 @pytest.mark.filterwarnings("error")
 def test_random_text():
-    """Expressions with pieces put in, taken out and doubled, and pieces in any order: an error, or the schedule of its repr."""
+    """Mutated expressions, and tokens in random order: an error, or a schedule that its repr rebuilds."""
     draw = random.Random(11 if EXAMPLES is None else None)
     read = 0
     for _ in range(100 * int(EXAMPLES or 30)):

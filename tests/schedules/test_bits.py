@@ -1,4 +1,4 @@
-"""One arithmetic to the last bit: the same tables on every ISA, thread count, slice and alignment, release after release."""
+"""Bit-identical tables on every ISA, for every thread count, slice and alignment, in every release."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_scalars(isa):
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("n", [5, 1000, 300_001, 2_000_003])
 def test_alignment_of_out(isa, n_threads, dtype, n):
-    """Any address of `out` gives the same bits, and no byte beside it is touched."""
+    """Any address of `out` has the same bits, and no byte next to it is touched."""
     size = np.dtype(dtype).itemsize * n
     for text in LARGE_TEXTS[:5:2]:
         schedule = lk.parse(text)
@@ -115,7 +115,7 @@ def test_slices(isa):
 
 @both_thread_counts
 def test_large_slices(n_threads):
-    """A piece of a large table is that piece of the whole, wherever the chunks of the threads fall."""
+    """A slice of a large table equals that part of the whole, wherever the threads' chunks begin."""
     for text in LARGE_TEXTS[:4]:
         schedule = lk.parse(text)
         with threads(1):
@@ -181,7 +181,7 @@ def test_a_step_has_one_piece(isa, text):
 
 @every_isa
 def test_isa_from_the_environment(isa):
-    """LRKERN_ISA decides in a fresh process, which reaches the same digests."""
+    """LRKERN_ISA selects the ISA of a new process, which has the same digests."""
     case = next(case for case in cases.CASES if case.text.startswith("cosine(0.1, 0.0, 1000).warmup(137)"))
     program = f"import golden, cases; print(golden.active_isa()); print(*golden.digests(cases.Case('warmup', {case.text!r})))"
     path = os.pathsep.join([str(Path(golden.__file__).parent), *sys.path])
@@ -191,7 +191,7 @@ def test_isa_from_the_environment(isa):
 
 
 def test_the_digests_tell_bits_apart():
-    """One last bit in one value of a row is another digest."""
+    """A change of the last bit of one value changes the digest."""
     row = cases.CASES[20].build(lk).table(100)
     touched = row.copy()
     touched[57] = np.nextafter(touched[57], np.inf)

@@ -11,7 +11,7 @@ import pytest
 import lrkern as lk
 
 pytestmark = [pytest.mark.peers, pytest.mark.filterwarnings("ignore")]
-ALONE = "lightgbm xgboost-cpu"
+NO_DEPS = "lightgbm xgboost-cpu"
 
 lightgbm = pytest.importorskip("lightgbm")
 xgboost = pytest.importorskip("xgboost")

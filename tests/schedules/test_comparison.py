@@ -107,16 +107,16 @@ def test_what_it_says():
     )
     c = lk.compare(a, b)
     apart += f"ratio of areas {c.area_ratio!r}"
-    assert repr(c) == f"Comparison(equal up to rounding in float64 at all 3 steps, 0 to 2; not the same at 1; {apart})"
+    assert repr(c) == f"Comparison(equal up to rounding in float64 at all 3 steps, 0 to 2; not identical at 1; {apart})"
     c = lk.compare(a, b, atol=1e-9)
-    assert repr(c) == f"Comparison(equal within the tolerance in float64 at all 3 steps, 0 to 2; not the same at 1; {apart})"
+    assert repr(c) == f"Comparison(equal within the tolerance in float64 at all 3 steps, 0 to 2; not identical at 1; {apart})"
     for c in (lk.compare(a, b, rtol=0.0), lk.compare(a, b, rtol=0, atol=0)):
-        assert repr(c) == f"Comparison(1 of 3 steps, 0 to 2, differ in float64; {apart})"
+        assert repr(c) == f"Comparison(1 of 3 steps (0 to 2) differ in float64; {apart})"
     b[2] = 1e-3
     first, _, _ = repr(lk.compare(a, b)).partition("; ")
-    assert first == "Comparison(1 of 3 steps, 0 to 2, differ in float64 by more than rounding, 2 at all"
+    assert first == "Comparison(1 of 3 steps (0 to 2) differ in float64 by more than rounding, 2 in total"
     first, _, _ = repr(lk.compare(a, b, rtol=1e-9)).partition("; ")
-    assert first == "Comparison(1 of 3 steps, 0 to 2, differ in float64 by more than the tolerance, 2 at all"
+    assert first == "Comparison(1 of 3 steps (0 to 2) differ in float64 by more than the tolerance, 2 in total"
     with pytest.raises(dataclasses.FrozenInstanceError):
         c.n = 5
 
@@ -141,7 +141,7 @@ def test_odd_values_in_every_pair(x, dtype):
 
 
 def test_rounding_is_told_from_differences():
-    """NumPy's own formula is nowhere more than rounding away; half a step of warm-up is."""
+    """NumPy's formula differs by no more than rounding; half a step of warm-up differs by more."""
     t = np.arange(300)
     logged = 0.1 * (1.0 + np.cos(np.pi * t / 299)) / 2.0
     s = lk.cosine(0.1, 0.0, 299)

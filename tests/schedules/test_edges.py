@@ -1,4 +1,4 @@
-"""The corners: nothing to do, one step, millions of cycles, the last step there is, denormals, overflow."""
+"""Edge cases: zero steps, one step, millions of cycles, the last possible step, denormals, overflow."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_warmup_from_above_and_from_the_value_itself():
 
 
 def test_a_peak_at_step_zero():
-    """A ramp of no length before, a fall at once after."""
+    """A ramp of length zero before, an immediate fall after."""
     s = lk.join([lk.linear(0.0, 1.0, 0), lk.cosine(1.0, 0.0, 10)], [0])
     assert s(0) == 1.0
     assert lk.cyclic(0.0, 1.0, 0, 4).table(5).tolist() == [1.0, 0.75, 0.5, 0.25, 1.0]
@@ -343,7 +343,7 @@ def test_float32_is_rounded_once():
 
 
 def far_steps(text):
-    """Small steps, the last ones there are, powers of two and their neighbours, and at random of any size."""
+    """Small steps, the last possible ones, powers of two and their neighbours, and random ones of any size."""
     powers = [2**k + i for k in range(2, 53) for i in (-1, 0, 1)]
     draw = case_steps.rng(text)
     scattered = [draw.randrange(2 ** draw.randrange(3, 54)) for _ in range(1000)]

@@ -14,7 +14,7 @@ LAST = 2**53
 
 
 def assert_value(text, step):
-    """Right in itself, whatever it was made of."""
+    """The value is accurate, whatever the terms."""
     got, exact = lk.parse(text)(step), oracle.evaluate(text).at(step)
     error = ulp.ulp_error(got, exact)
     assert error <= cases.MAX_ULP, f"{text} at step {step}: got {got!r}, exact {cases.mp.nstr(exact, 25)}, {error:.4g} ULP"

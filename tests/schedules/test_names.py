@@ -1,4 +1,4 @@
-"""Curves that others make: `lrkern.curve`, and packages that bring them as entry points."""
+"""Custom curves: `lrkern.curve`, and packages that provide curves as entry points."""
 
 import copy
 import json
@@ -78,7 +78,7 @@ def test_records_name_the_arguments():
 
 
 def test_depth_is_that_of_what_is_inside():
-    """Calls within calls are no way around the limit of nesting, which keeps recursion within the stack."""
+    """Nested calls count towards the limit of nesting, which keeps recursion within the stack."""
 
     @lk.curve
     def deeper(s):
@@ -112,7 +112,7 @@ def test_a_function_may_be_written_anew():
 
         return again
 
-    taken = r"^curve: 'again' is the name of .*make.<locals>.again already; .*elsewhere.<locals>.again needs another one$"
+    taken = r"^curve: 'again' is already the name of .*make.<locals>.again; rename .*elsewhere.<locals>.again$"
     with pytest.raises(ValueError, match=taken):
         elsewhere()
     assert lk.parse("again(3.0)")(0) == 6.0
@@ -152,9 +152,9 @@ def warmup(a):
         (lk.Schedule, TypeError, "curve: function must be a function; got <class"),
         (takes_any, TypeError, "curve: takes_any must take plain arguments only; got *args"),
         (takes_keywords, TypeError, "curve: takes_keywords must take plain arguments only; got b=1.0"),
-        (cosine, ValueError, "curve: 'cosine' is a name of lrkern's own; the function needs another one"),
-        (warmup, ValueError, "curve: 'warmup' is a name of lrkern's own"),
-        (lambda: lk.constant(1), ValueError, "curve: function must have a name to be written and read back by, as def"),
+        (cosine, ValueError, "curve: 'cosine' is the name of a curve or method of lrkern; rename the function"),
+        (warmup, ValueError, "curve: 'warmup' is the name of a curve or method of lrkern"),
+        (lambda: lk.constant(1), ValueError, "curve: function must have a name that is an identifier, as def"),
     ],
 )
 def test_what_cannot_be_a_curve(function, error, message):
@@ -174,10 +174,10 @@ def test_what_cannot_be_a_curve(function, error, message):
         (
             lambda: sawteeth({}, 5),
             TypeError,
-            "sawteeth: peak must be a number, a text, None, a Schedule or a sequence of those; got {} (dict)",
+            "sawteeth: peak must be a number, a string, None, a Schedule or a sequence of those; got {} (dict)",
         ),
-        (lambda: blended([lk.constant(1), object()]), TypeError, "blended: schedules[1] must be a number, a text, "),
-        (lambda: blended([[1.0]]), TypeError, "blended: schedules[0] must be a number, a text, "),
+        (lambda: blended([lk.constant(1), object()]), TypeError, "blended: schedules[1] must be a number, a string, "),
+        (lambda: blended([[1.0]]), TypeError, "blended: schedules[0] must be a number, a string, "),
         (lambda: lk.parse("sawteeth(0.1)"), ValueError, "parse: sawteeth: missing a required argument: 'period'"),
     ],
 )
@@ -227,7 +227,7 @@ cosine = curves_of_others:plateaus
 
 
 def install(folder, name, module, source, entry_points):
-    """What pip leaves of a package: a module, and a folder that says so."""
+    """An installed package as pip leaves it: a module and its metadata folder."""
     folder.mkdir(exist_ok=True)
     (folder / f"{module}.py").write_text(textwrap.dedent(source))
     about = folder / f"{name}-1.0.dist-info"
@@ -291,17 +291,17 @@ def test_the_command_line_finds_it(site):
     [
         (
             "plain",
-            "lrkern: 'plain' of curves-of-others (curves_of_others:plain) must be a function plain made a curve by ",
+            "lrkern: 'plain' of curves-of-others (curves_of_others:plain) must be a function plain decorated with ",
         ),
         ("other_name", "lrkern: 'other_name' of curves-of-others (curves_of_others:misnamed) must be a function other_name"),
         (
             "absent",
-            "lrkern: the curve 'absent' of curves-of-others (curves_of_others:absent) cannot be loaded: "
+            "lrkern: cannot load the curve 'absent' of curves-of-others (curves_of_others:absent): "
             "AttributeError: module 'curves_of_others' has no attribute 'absent'",
         ),
         (
             "nowhere",
-            "lrkern: the curve 'nowhere' of curves-of-others (no_such_module_anywhere:thing) cannot be loaded: "
+            "lrkern: cannot load the curve 'nowhere' of curves-of-others (no_such_module_anywhere:thing): "
             "ModuleNotFoundError: No module named 'no_such_module_anywhere'",
         ),
     ],
@@ -325,8 +325,7 @@ def test_two_packages_with_one_name(tmp_path):
         install(tmp_path, name, name, source, f"[lrkern.schedules]\ntwice = {name}:twice\n")
     done = python(tmp_path, "import lrkern as lk; lk.parse('twice(1.0)')")
     assert done.stderr.splitlines()[-1] == (
-        "ImportError: lrkern: 'twice' is the name of curves of first (first:twice) and of second (second:twice); "
-        "only one of them can be installed"
+        "ImportError: lrkern: 'twice' is a curve of first (first:twice) and of second (second:twice); uninstall all but one"
     )
 
 

@@ -177,7 +177,7 @@ def test_laws(text, other, n, every, ramp):
 
 
 def scales_of(text, steps):
-    """What the accuracy at each step is measured in."""
+    """The unit of the accuracy at each step."""
     exact = oracle.evaluate(text)
     return np.array([float(exact.at_with_scale(int(t))[1]) for t in steps])
 

@@ -1,7 +1,7 @@
-"""Random expressions have the same bits by whatever road: calls, tables, slices, grids, lookups, plans, Numba, ISAs, threads.
+"""Random expressions have the same bits in calls, tables, slices, grids, lookups, plans, Numba, ISAs and threads.
 
-Some dozens, the same on every run; with LRKERN_EXAMPLES=1000 so many, others every time (`make fuzz`). Every road begins with
-a schedule of its own, so that nothing is found in a plan that another one left behind.
+A few dozen, the same on every run; with LRKERN_EXAMPLES=1000 that many, others every time (`make fuzz`). Every way of
+evaluation starts with a new schedule, so that it cannot use a plan that another one has made.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def look_up(plan, steps, out):
         out[i] = ln.at(plan, steps[i])
 
 
-# Each road: from a schedule, a window of steps (start, n) and random numbers to n values; None where it cannot be gone.
+# Each way: (schedule, window of steps (start, n), random numbers) -> n values; None if it does not apply.
 
 
 def table(schedule, start, n, rng):
@@ -117,7 +117,7 @@ def windows(text: str, schedule, rng: random.Random) -> list[tuple[int, int]]:
 
 
 def differing(text: str, seed: int) -> list[str]:
-    """What differs, in words."""
+    """A description of the difference."""
     rng = random.Random(seed)
     found = []
     schedule = expressions.build(text)
@@ -127,7 +127,7 @@ def differing(text: str, seed: int) -> list[str]:
         for isa in lk.isas():
             for name, road in ROADS.items():
                 if isa != lk.isas()[-1] and name not in ("table", "lookup", "grid", "plan"):
-                    continue  # the same code but for the kernels, which those go through
+                    continue  # the same code except for the kernels, which the others cover
                 with isas.running(isa):
                     got = road_taken(road, expressions.build(text), start, n, rng)
                 want, dtype = (rounded(expected), np.float32) if name == "single" else (expected, np.float64)
@@ -155,7 +155,7 @@ def rounded(row: bytes) -> bytes:
 
 
 def road_taken(road, schedule, start, n, rng) -> bytes | None:
-    """The bytes of the values, or the word that one overflows; None where the road ends before."""
+    """The bytes of the values, or "OverflowError"; None if the way does not reach that far."""
     try:
         out = road(schedule, start, n, rng)
     except (OverflowError, ZeroDivisionError):
@@ -211,7 +211,7 @@ def test_every_road_gives_the_same_bits(part):
 
 
 def test_a_difference_is_seen(monkeypatch):
-    """One last bit of one road."""
+    """A change of the last bit in one way is found."""
 
     def touched(schedule, start, n, rng):
         out = table(schedule, start, n, rng)

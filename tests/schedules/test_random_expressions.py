@@ -1,7 +1,7 @@
-"""Random expressions at random steps against the oracle, judged by the promise: `survey.py`, in small.
+"""Random expressions at random steps against the oracle, within the promised accuracy: a small `survey.py`.
 
-A few hundred expressions, the same on every run; with LRKERN_EXAMPLES=1000 so many, others every time (`make fuzz`). What fails
-comes back as small as it could be made.
+A few hundred expressions, the same on every run; with LRKERN_EXAMPLES=1000 that many, others every time (`make fuzz`). Failures
+are shrunk.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ def test_found(text, step):
 
 
 class Wrong:
-    """A schedule whose values `change` has spoilt."""
+    """A schedule with values altered by `change`."""
 
     def __init__(self, text, change):
         self.schedule, self.change, self.steps = expressions.build(text), change, expressions.build(text).steps

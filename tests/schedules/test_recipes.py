@@ -1,4 +1,4 @@
-"""What is special about single curves: noise as others can make it, branches, restarts, and what recipes are made of."""
+"""Properties of single curves: the definition of noise, branches, restarts, and the composition of recipes."""
 
 from __future__ import annotations
 

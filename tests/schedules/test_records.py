@@ -1,4 +1,4 @@
-"""Schedules as plain data: `to_dict` and `from_dict` there and back, and what is wrong with a record is said."""
+"""Schedules as plain data: round trips through `to_dict` and `from_dict`, and errors that say what is wrong with a record."""
 
 import copy
 import json
@@ -21,7 +21,7 @@ STEPS = [*range(20), 100, 999, 1000, 10**6, 10**9]
 
 
 def there_and_back(schedule):
-    """A schedule through JSON text, checked; what came back."""
+    """A schedule after a checked round trip through JSON text."""
     text = json.dumps(schedule.to_dict(), allow_nan=False)
     again = lk.Schedule.from_dict(json.loads(text))
     assert again == schedule
@@ -169,8 +169,8 @@ WRONG_NODES = [
     ({"args": {}}, ValueError, "schedule must have 'name'; it has 'args'"),
     ({"name": "linear"}, ValueError, "schedule must have 'args'; it has 'name'"),
     ({**LINE, "steps": 5}, ValueError, "schedule must not have 'steps'"),
-    ({**LINE, "name": 5}, TypeError, "schedule.name must be a text; got 5 (int)"),
-    ({**LINE, "name": ["linear"]}, TypeError, "schedule.name must be a text; got ['linear'] (list)"),
+    ({**LINE, "name": 5}, TypeError, "schedule.name must be a string; got 5 (int)"),
+    ({**LINE, "name": ["linear"]}, TypeError, "schedule.name must be a string; got ['linear'] (list)"),
     ({**LINE, "name": "linaer"}, ValueError, "schedule.name must be a curve, a method of schedules or an operator; got"),
     ({**LINE, "name": "__import__"}, ValueError, "schedule.name must be a curve"),
     ({**LINE, "name": "table"}, ValueError, "schedule.name must be a curve"),
@@ -231,7 +231,7 @@ class OtherMapping(dict):
 
 
 def mutated(draw, value, depth=0):
-    """A record with something in it changed, taken out, doubled or moved."""
+    """A record with something changed, removed, duplicated or moved."""
     if isinstance(value, dict) and value and draw.random() < 0.85:
         key = draw.choice(list(value))
         kind = draw.randrange(12)
@@ -286,7 +286,7 @@ ODD = [
 
 
 def test_mutated_records():
-    """Whatever is done to a record: the schedule that it says, or one short error; never another one, and never long."""
+    """Any mutated record: its schedule, or one short error, quickly."""
     draw = random.Random(13 if test_properties.EXAMPLES is None else None)
     whole = [case.build(lk).to_dict() for case in cases.CASES if len(case.text) < 500]
     deep = lk.constant(0.5)

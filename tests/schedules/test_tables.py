@@ -1,4 +1,4 @@
-"""Tables and lookups: nothing to fill, shapes and kinds of steps, out=, many schedules, what can be built at all."""
+"""Tables and lookups: empty ones, shapes and types of steps, out=, many schedules, limits of expressions."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ DEEPER = {
 
 @pytest.mark.parametrize("name", DEEPER)
 def test_whatever_can_be_built_can_be_printed_read_compared_and_pickled(name):
-    """Up to the greatest depth, which is told when an expression is built; from within a stack that is in use already."""
+    """Up to the maximum depth, which is checked when an expression is built; also from a deep stack."""
     s = r = lk.from_table([1.0, 0.5])
     built = 0
     with pytest.raises(ValueError, match=r"^schedule: expressions may be nested 100 deep at most; got 10[12]$"):  # noqa: PT012
@@ -177,7 +177,7 @@ def test_whatever_can_be_built_can_be_printed_read_compared_and_pickled(name):
 
 
 def test_a_chain_of_any_length():
-    """`then` on a join makes it longer, not deeper."""
+    """`then` extends a join instead of nesting it."""
     s = lk.linear(0.0, 1.0, 10)
     for i in range(1, 1000):
         s = s.then(lk.linear(float(i), float(i + 1), 10))
@@ -225,7 +225,7 @@ def test_arrays_of_whole_and_fractional_steps():
 
 
 def test_where_an_exponential_ends():
-    """Never past `end`, and from `start` on: an end that lies behind is refused, one that is never met does no harm."""
+    """Never past `end`: an end on the other side is rejected, one that is never reached has no effect."""
     assert lk.exponential(1.0, 0.5, end=0.3).table(4).tolist() == [1.0, 0.5, 0.3, 0.3]
     assert lk.exponential(1.0, 2.0, end=3.0).table(4).tolist() == [1.0, 2.0, 3.0, 3.0]
     assert lk.exponential(-1.0, 2.0, end=-3.0).table(4).tolist() == [-1.0, -2.0, -3.0, -3.0]

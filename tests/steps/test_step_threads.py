@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from at_once import Pause, assert_kept_away
+from concurrency import Pause, assert_locked
 from step_arrays import assert_same_bits, values
 
 import lrkern as lk
@@ -82,7 +82,7 @@ class TestThreadsAndForks:
         opt = lk.SGD([p], lr, momentum=0.5, backend=backend)
         state = opt.state_dict()
         with pause.during(lambda: opt.step([np.ones(3)])):
-            assert_kept_away(opt, [np.ones(3)], state, tmp_path / "state")
+            assert_locked(opt, [np.ones(3)], state, tmp_path / "state")
         opt.step([np.ones(3)])
         assert opt.count == 2
         assert p.tolist() == [-0.5 - 0.75] * 3

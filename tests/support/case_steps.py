@@ -1,4 +1,4 @@
-"""The steps that a schedule is tried at: all of a short one; of a long one ends, landmarks and random ones."""
+"""The steps at which a schedule is tested: all of a short one; ends, landmarks and random steps of a long one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from oracle import (
     mp,
 )
 
-SHORT = 3000  # schedules up to this many steps are tried at every one of them
+SHORT = 3000  # schedules up to this length are tested at every step
 
 
 def names_used(text: str) -> set[str]:
@@ -24,17 +24,17 @@ def names_used(text: str) -> set[str]:
 
 
 def rng(text: str, salt: str = "") -> random.Random:
-    """Random numbers that depend on the case alone."""
+    """A random generator seeded by the case."""
     return random.Random(zlib.crc32((text + salt).encode()))
 
 
 def last_of(exact: Exact) -> int:
-    """The end of the schedule, or of the steps there are."""
+    """The end of the schedule, or the last possible step."""
     return LAST_STEP if exact.steps is None else min(exact.steps, LAST_STEP)
 
 
 def landmarks(exact: Exact) -> list[int]:
-    """Joins and ends, changes of sign, and where values leave the normal range."""
+    """Joins, ends, sign changes, and steps at which values leave the normal range."""
     end = last_of(exact)
     marks = sorted({0, end, *(m for m in exact.marks if m <= end)})
     tiny, smallest, largest = mp.ldexp(1, -1022), mp.ldexp(1, -1075), mp.ldexp(1, 1024)

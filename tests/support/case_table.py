@@ -1,4 +1,4 @@
-"""The table of schedules under test, and how entries get into it; cases.py, which has them, tells how to make one."""
+"""The table of schedules under test, and functions that fill it; cases.py has the entries and explains how to add one."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Case:
     text: str
 
     def builder(self, lk):
-        """What makes the schedule, through the public names: its text, read."""
+        """A function that builds the schedule from its text, through the public names."""
         code = compile(self.text, self.curve, "eval")
         return lambda: eval(code, {"__builtins__": {"float": float, "int": int, "range": range}}, vars(lk))
 
@@ -55,14 +55,14 @@ CASES: list[Case] = []
 
 
 def add_cases(name, texts):
-    """Appends expressions, or lists of them, that are not in the table yet."""
+    """Append expressions, or lists of them, that are not in the table yet."""
     known = {case.text for case in CASES}
     flat = [t for text in texts for t in ([text] if isinstance(text, str) else text)]
     CASES.extend(Case(name, t) for t in dict.fromkeys(flat) if t not in known)
 
 
 def curve(*texts):
-    """Enters the expressions, and the decorated function as the exact twin of the curve of that name."""
+    """Add the expressions, and the decorated function as the exact twin of the curve of that name."""
 
     def enter(formula):
         oracle.namespace[formula.__name__] = formula
@@ -73,17 +73,17 @@ def curve(*texts):
 
 
 def composites(name: str, *texts):
-    """Enters expressions that are about a method, an operator or a mixture."""
+    """Add expressions that test a method, an operator or a mixture."""
     add_cases(name, texts)
 
 
 def spans(template, pairs=FALLS_AND_RISES, lengths=LENGTHS, extremes=EXTREME_PAIRS, odd=ODD_LENGTHS):
-    """A curve from start to end over `steps`: the first usual pair at every length, other and extreme pairs at a few."""
+    """A curve from start to end over `steps`: the first ordinary pair at every length, other and extreme pairs at a few."""
     texts = [template.format(start=a, end=b, steps=n) for a, b in pairs[:1] for n in (0, *lengths)]
     texts += [template.format(start=a, end=b, steps=n) for a, b in pairs[1:] for n in (0, *lengths[::3])]
     return texts + [template.format(start=a, end=b, steps=n) for a, b in extremes for n in odd]
 
 
 def over(template, values, **fixed):
-    """One expression for each value of the one free field."""
+    """One expression for each value of the free field."""
     return [template.format(value, **fixed) for value in values]

@@ -1,6 +1,6 @@
 """The schedules and the optimizers under test.
 
-One entry per curve: its exact formula, decorated with the expressions it is tried in.  Every generic test (accuracy,
+One entry per curve: its exact formula, decorated with the expressions under test.  Every generic test (accuracy,
 bits, properties, round trips) reads this table, so a new curve needs its entry here, or in recipe_cases.py where it is one
 of lrkern/schedules/recipes.py, and nothing else in the tests:
 
@@ -8,7 +8,7 @@ of lrkern/schedules/recipes.py, and nothing else in the tests:
     def my_curve(start, end, steps, sharpness=1.0):
         return span(start, end, steps, lambda start, end, p: ...)
 
-A formula gets the arguments as written and gives an `oracle.Exact`; p and t are fractions, values are mpf.
+A formula gets the arguments as written and returns an `oracle.Exact`; p and t are fractions, values are mpf.
 """
 
 from __future__ import annotations
@@ -320,7 +320,7 @@ def warm_restarts(start, end, period, growth=1.0, gain=1.0):
 
 
 def permuted(t, n):
-    """Place t of the fractal permutation of n numbers."""
+    """Element t of the fractal permutation of n numbers."""
     if n == 1:
         return 0
     half = permuted(t // 2, n // 2)
@@ -383,39 +383,39 @@ def from_function(f, steps):
     return from_table([f(t) for t in range(steps)])
 
 
-# The curves of schedules/recipes.py, and what is about methods, operators or several curves, enter themselves into the table.
+# The modules with cases of schedules/recipes.py, of methods, operators and mixtures add them to the table themselves.
 import recipe_cases  # noqa: E402, F401  isort: skip
 import mixture_cases  # noqa: E402, F401
 
-# --------------------------------------------------------------------------------------------- what there is to cover
+# --------------------------------------------------------------------------------------------------- what to cover
 
 
 def gives_a_schedule(function, lk) -> bool:
-    """Whether the annotations say that a call gives a Schedule."""
+    """Whether a call returns a Schedule, by its annotations."""
     hint = getattr(function, "__annotations__", {}).get("return")
     return hint is lk.Schedule or str(hint).rpartition(".")[2].strip("'\"") == "Schedule"
 
 
 def public_curves(lk) -> set[str]:
-    """Names in `lrkern.__all__` of functions that give a Schedule from numbers; parse takes a text, refine a record."""
+    """Names in `lrkern.__all__` of functions that return a Schedule from numbers; parse takes a text, refine a record."""
     curves = {n for n in lk.__all__ if callable(getattr(lk, n)) and gives_a_schedule(getattr(lk, n), lk)}
     return curves - {"parse", "refine"}
 
 
 def public_methods(lk) -> set[str]:
-    """Names of the methods of Schedule that give another one."""
+    """Names of the methods of Schedule that return another one."""
     methods = {n: f for n, f in vars(lk.Schedule).items() if callable(f) and not n.startswith("_")}
     return {n for n, f in methods.items() if gives_a_schedule(f, lk)}
 
 
 def has_local_times(text):
-    """Whether steps become fractions on the way: in stretched time, and in restarts whose lengths change."""
+    """Whether local times are fractions: in stretches, and in restarts whose lengths change."""
     return any(name in text for name in ("stretch", "restarts", "extend", ".of("))
 
 
 # --------------------------------------------------------------------------------------------------------------- steps
 
-# Optimizer -> options to try it with.
+# Optimizer -> options to test.
 OPTIMIZERS = {
     "SGD": [
         {"lr": 0.1},
@@ -461,7 +461,7 @@ OPTIMIZERS = {
     ],
 }
 
-# Optimizer -> options, peak learning rate and number of steps with which it comes down to a minimum.
+# Optimizer -> options, peak learning rate and number of steps with which it reaches a minimum.
 DESCENTS = {
     "SGD": ({"momentum": 0.9}, 1e-3, 6000),
     "Adam": ({}, 2e-2, 6000),

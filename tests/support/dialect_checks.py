@@ -1,4 +1,4 @@
-"""What the tests of the dialects share: exact formulas on one side, the peers' own objects on the other."""
+"""Helpers of the dialects' tests: comparisons with exact formulas and with the peers' own objects."""
 
 from __future__ import annotations
 
@@ -63,14 +63,14 @@ def assert_follows(schedule, formula, steps, max_ulp=MAX_ULP, moved=0):
 
 
 def between(name: str, steps: Sequence[int], least: int = 20) -> list[float]:
-    """Random times between whole steps: one after each of `steps`, `least` of them at least; drawn by the name."""
+    """Random non-integer times: one after each of `steps`, at least `least` of them; seeded by the name."""
     begun = np.resize(steps, max(len(steps), least))
     draw = np.random.default_rng(zlib.crc32(name.encode()))
     return [float(t) for t in begun + draw.uniform(2.0**-20, 1 - 2.0**-20, begun.size)]
 
 
 def times(name: str, steps: int) -> list[int | float]:
-    """Steps 0, 1, ..., `steps` - 1, and 20 random times between whole steps, drawn by the name."""
+    """Steps 0, 1, ..., `steps` - 1, and 20 random non-integer times, seeded by the name."""
     draw = np.random.default_rng(zlib.crc32(name.encode()))
     return [*range(steps), *between(name, draw.choice(steps, 20))]
 
@@ -80,7 +80,7 @@ def at(schedule: lk.Schedule, times: Sequence[float]) -> np.ndarray:
 
 
 def assert_ordinary(schedule):
-    """What every Schedule can do: text and back, pickle, equality, a table with the bits of the calls."""
+    """Check what every Schedule can do: text and back, pickle, equality, a table with the bits of the calls."""
     assert isinstance(schedule, lk.Schedule)
     again = lk.parse(repr(schedule))
     assert again == schedule

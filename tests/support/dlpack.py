@@ -1,4 +1,4 @@
-"""Arrays of other libraries, as DLPack shows them: capsules made by hand, of any device, dtype and flags."""
+"""Arrays of other libraries as DLPack exports them: hand-made capsules of any device, dtype and flags."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ _new_capsule = ctypes.pythonapi.PyCapsule_New
 _new_capsule.restype, _new_capsule.argtypes = ctypes.py_object, [c_void_p, ctypes.c_char_p, c_void_p]
 
 
-# What capsules point to must be there for whoever gives them back, however late: so it stays.
+# The memory that capsules point to is kept forever, because they may be released at any time.
 _exported: list[Any] = []
 
 
 class Stranger:
-    """An array of a library that nobody has heard of, over the memory of a NumPy array.
+    """An array of an unknown library, over the memory of a NumPy array.
 
-    `deleted` counts how often the memory was given back. `major` 0 is a library that knows capsules without a version only.
+    `deleted` counts how often the memory was released. `major` 0 is a library with unversioned capsules only.
     """
 
     def __init__(self, array: np.ndarray, *, device: int = CPU, flags: int = 0, major: int = 1, **fields: Any) -> None:

@@ -1,8 +1,8 @@
 """Random expressions: every curve, every method and operator, nested, between constants from mild to extreme.
 
 `Draws` is a source of random numbers and the ranges they come from; `expression(draws, depth)` gives the text of a schedule.
-A text may be refused (steps beyond 2^53, a ramp of equal ratios down to zero): `build` then raises ValueError, and one draws
-the next.  Where hypothesis draws (`strategy`), it also finds the smallest failing example; elsewhere `shrinking.py` does.
+A text may be invalid (steps beyond 2^53, a geometric ramp down to zero): `build` then raises ValueError, and the caller draws
+the next.  If hypothesis draws (`strategy`), it also finds the smallest failing example; otherwise `shrinking.py` does.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ BUILT_WITH = {"__builtins__": {"float": float, "int": int, "range": range}}
 
 
 def build(text: str) -> lk.Schedule:
-    """The schedule of a text, made through the public names."""
+    """The schedule of a text, built through the public names."""
     return eval(text, BUILT_WITH, vars(lk))
 
 
@@ -63,7 +63,7 @@ class Draws:
         return self.one_of(1, 1, 1, -1) * self.positive()
 
     def pair(self) -> tuple[float, float]:
-        """The two ends of something."""
+        """The two ends of a ramp."""
         a = self.value()
         kind = self.rng.randrange(12)
         if kind == 0:
@@ -153,7 +153,7 @@ def values(d: Draws, n: int) -> list[float]:
 
 
 def sided(d: Draws, n: int) -> tuple[object, ...]:
-    """n boundaries, and where they belong."""
+    """n boundaries, and their sides."""
     if d.chance(0.6):
         return (d.boundaries(n),)
     return d.times(n), d.one_of("from", "after")
@@ -262,7 +262,7 @@ def lr_range_test(d: Draws) -> str:
     return call("lr_range_test", *d.pair(), d.count(), "linear", d.one_of(1, d.period()))
 
 
-RAMPS: dict[str, Callable[[Draws], str]] = {  # one curve from a start to an end each: what has `restarts`
+RAMPS: dict[str, Callable[[Draws], str]] = {  # single curves from a start to an end, which `restarts` accepts
     "linear": lambda d: call("linear", *d.pair(), d.count()),
     "polynomial": lambda d: call("polynomial", *d.pair(), d.count(), d.power(), d.one_of(1.0, 1.0, d.power())),
     "cosine": lambda d: call("cosine", *d.pair(), d.count(), *d.one_of((), (), (d.power(), d.one_of(1.0, d.power())))),
@@ -312,7 +312,7 @@ def ratio(d: Draws) -> float:
 def leaf(d: Draws) -> str:
     if d.leaves and d.chance(0.15):
         return d.one_of(*d.leaves)
-    if d.chance(0.4):  # the commonest, most of the time
+    if d.chance(0.4):  # the common ones, most of the time
         return CURVES[d.one_of("constant", "linear", "cosine", "polynomial", "exponential", "line", "inverse_sqrt", "cyclic")](
             d
         )
@@ -352,7 +352,7 @@ def repeat(d: Draws, s: str) -> str:
 
 
 def clock(d: Draws) -> str:
-    """A schedule that never goes back: straight lines."""
+    """A schedule that never decreases: straight lines."""
     kind = d.rng.randrange(4)
     if kind == 0:
         return call(
@@ -404,7 +404,7 @@ def join(d: Draws, depth: int) -> str:
 
 
 def expression(d: Draws, depth: int) -> str:
-    """The text of a schedule, nested up to `depth` deep."""
+    """The text of a schedule, nested up to `depth` levels."""
     if depth == 0 or d.chance(0.1):
         return leaf(d)
     kind = d.rng.random()
@@ -420,17 +420,17 @@ def expression(d: Draws, depth: int) -> str:
 
 
 def any_expression(rng: random.Random, deepest: int = 6, leaves: tuple[str, ...] = ()) -> str:
-    """Of any depth, from a few everyday constants to nothing but extremes."""
+    """Of any depth, with constants from a few ordinary ones to extremes only."""
     magnitude, extreme = rng.choice([(1.0, 0.0), (3.0, 0.0), (6.0, 0.02), (30.0, 0.05), (100.0, 0.1), (300.0, 0.2)])
     longest = rng.choice([50, 3000, 10**6, 10**12, 10**12])
     return expression(Draws(rng, magnitude, longest, extreme, leaves), rng.randint(0, deepest))
 
 
 def buildable(rng: random.Random, deepest: int = 6, leaves: tuple[str, ...] = ()) -> tuple[str, lk.Schedule]:
-    """The next text that is not refused, and its schedule."""
+    """The next valid text, and its schedule."""
     while True:
         text = any_expression(rng, deepest, leaves)
         try:
             return text, build(text)
-        except (ValueError, OverflowError, ZeroDivisionError):  # of a value that a shape asks for: it may not be there
+        except (ValueError, OverflowError, ZeroDivisionError):  # a value that a shape needs may be undefined
             continue

@@ -1,11 +1,11 @@
-"""Digests of what every case gives: golden/schedules.sha256, and how they are made. test_bits.py compares them.
+"""Digests of the values of every case, golden/schedules.sha256, and how they are made. test_bits.py compares them.
 
-They are made from lrkern's own output, whose values test_accuracy.py checks; they show whether anything moves a bit. After new
-cases, or after a wanted change of bits:
+They are made from lrkern's own output, whose accuracy test_accuracy.py checks; they detect any change of a bit. After new
+cases, or after an intended change of bits:
 
     python tests/support/golden.py --add      # add the digests of new cases, drop those of cases that are gone; `make record`
-    python tests/support/golden.py --write    # show what changed, and write the file again
-    python tests/support/golden.py --check    # compare all digests, also where pytest is not at hand (another machine)
+    python tests/support/golden.py --write    # show what changed, and rewrite the file
+    python tests/support/golden.py --check    # compare all digests, also without pytest (on another machine)
 """
 
 from __future__ import annotations

@@ -62,12 +62,12 @@ class Measured(NamedTuple):
 
 
 def measured(x):
-    """A number, which is no sum of terms that cancel, as what it is measured in."""
+    """The scale of the error of a number that is not a sum with cancellation: the number itself."""
     return x if isinstance(x, Measured) else Measured(x, abs(x))
 
 
 class Undefined(Exception):
-    """There is no value: a division by zero, or a power of a negative number."""
+    """The value is undefined: a division by zero, or a power of a negative number."""
 
 
 def rational(x):

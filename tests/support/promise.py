@@ -1,7 +1,7 @@
-"""What README promises of values, judged at single steps against the exact twin.
+"""The accuracy that the documentation promises, checked at single steps against the exact twin.
 
-Errors are in ULP of the exact value, or of the larger term where a sum cancelled on the way (`oracle.Measured`), less what the
-value moves within 2^-100 of the time where times that are no whole steps occur: docs/plans.md, limits of the promise.
+Errors are in ULP of the exact value, or of the larger term if a sum cancelled (`oracle.Measured`), minus the change of the
+value within 2^-100 of the time if there are non-integer times: docs/plans.md, "Limits of the error bound".
 """
 
 from __future__ import annotations
@@ -42,22 +42,22 @@ class Fault:
 
 
 def ahead(t: float) -> Fraction:
-    """How close before a boundary a time that is no whole step counts as having reached it."""
+    """How close before a boundary a non-integer time counts as having reached it."""
     return Fraction(t) / 2**96
 
 
 def moved(exact: oracle.Exact, t: float, value):
-    """By how much the value changes within 2^-100 of the time, which is what times that are no whole steps are carried to, and
-    up to 2^-96 ahead, where they count as having reached a boundary: about, and doubled."""
+    """Twice the approximate change of the value within 2^-100 of the time, the precision of non-integer times, and within 2^-96
+    after it, where they count as having reached a boundary."""
     shifts = [ahead(t) * share / 16 for share in (16, 8, 2, 1, -1, Fraction(1, 3), Fraction(-2, 3))]
     try:
         return 2 * max(abs(exact.at(max(Fraction(t) + shift, Fraction(0))) - value) for shift in shifts)
-    except oracle.Undefined:  # next to a pole anything is near
+    except oracle.Undefined:  # next to a pole every value is within the tolerance
         return mp.inf
 
 
 def error_at(text: str, exact: oracle.Exact, t: float, got: float, value, scale) -> float:
-    """The error at a step in ULP of `scale`, beyond what a time carried to 2^-100 excuses."""
+    """The error at a step in ULP of `scale`, minus what the precision of 2^-100 of times allows."""
     error = ulp.ulp_error(got, value, scale)
     if error > cases.MAX_ULP and cases.has_local_times(text) and np.isfinite(got):
         unit = mp.ldexp(1, max(ulp.ulp_exponent(scale), ulp.ulp_exponent(value)))
@@ -67,14 +67,14 @@ def error_at(text: str, exact: oracle.Exact, t: float, got: float, value, scale)
 
 
 def overflows(value, scale) -> bool | None:
-    """Whether a value must overflow; None where it lies so close to the limit that either is right."""
+    """Whether a value must overflow; None if it is so close to the limit that either is correct."""
     if abs(abs(value) - LIMIT) <= mp.ldexp(1, ulp.ulp_exponent(scale)):
         return None
     return bool(abs(value) > LIMIT)
 
 
 def few_steps(exact: oracle.Exact, rng: random.Random, n: int = 60) -> list[int]:
-    """Ends and joins with two steps to both sides, powers of two, and random steps, some `n` in all."""
+    """Ends and joins with two steps on both sides, powers of two, and random steps, about `n` in total."""
     end = case_steps.last_of(exact)
     marks = [m for m in exact.marks if m <= cases.LAST_STEP]
     marks = rng.sample(marks, min(len(marks), n // 12))
@@ -90,7 +90,7 @@ def few_steps(exact: oracle.Exact, rng: random.Random, n: int = 60) -> list[int]
 
 
 def between(steps: list[int], rng: random.Random, n: int) -> list[float]:
-    """Times that are no whole steps, some of them next to one."""
+    """Non-integer times, some of them next to an integer."""
     last = float(cases.LAST_STEP)
     chosen = [rng.choice(steps) + rng.choice((0.5, 0.25, rng.random())) for _ in range(n)]
     chosen += [math.nextafter(float(rng.choice(steps)), rng.choice((0.0, last))) for _ in range(n // 2)]
@@ -98,7 +98,7 @@ def between(steps: list[int], rng: random.Random, n: int) -> list[float]:
 
 
 def values_at(schedule, steps: list[float], seconds: float = 3.0) -> list[float]:
-    """The value at every step, or at the first of them where they take longer than that; infinity where one overflows."""
+    """The value at every step, or at the first ones if time runs out; infinity where one overflows."""
     out, began = [], time.monotonic()
     for first in range(0, len(steps), 8):
         some = steps[first : first + 8]
@@ -121,7 +121,7 @@ def value_at(schedule, t: float) -> float:
 
 
 def clip_bounds(text: str) -> tuple[float, float] | None:
-    """The bounds of an expression that is clipped last of all."""
+    """The bounds of an expression whose outermost operation is a clip."""
     node = ast.parse(text, mode="eval").body
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "clip" and not node.keywords:
         low, high = ([ast.literal_eval(a) for a in node.args] + [None, None])[:2]
@@ -132,7 +132,7 @@ def clip_bounds(text: str) -> tuple[float, float] | None:
 def judge(text: str, schedule, exact: oracle.Exact, steps: list[float]) -> tuple[list[Fault], list[float]]:
     """The promises broken at the steps, and the error at each step that has one.
 
-    Order is not looked at: two values within 0.6 ULP each go the wrong way by one ULP at most, and only where the exact ones
+    Monotonicity is not checked: two values within 0.6 ULP each are out of order by at most one ULP, and only if the exact ones
     are closer than that.
     """
     faults, errors = [], []
@@ -176,7 +176,7 @@ def judge(text: str, schedule, exact: oracle.Exact, steps: list[float]) -> tuple
 
 
 def examine(text: str, schedule, rng: random.Random, n: int = 60) -> tuple[list[Fault], list[float]]:
-    """An expression at some `n` steps, and between a few of them."""
+    """Check an expression at about `n` steps, and between a few of them."""
     exact = oracle.evaluate(text)
     steps = few_steps(exact, rng, n)
     faults, errors = judge(text, schedule, exact, steps)

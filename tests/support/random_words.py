@@ -1,4 +1,4 @@
-"""The random words that docs/steps.md defines, in Python."""
+"""The random words defined in docs/steps.md, in Python."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ MASK64 = 2**64 - 1
 
 
 def mix(z: int) -> int:
-    """64 bits stirred."""
+    """A mix of 64 bits."""
     z ^= z >> 30
     z = z * 0xBF58476D1CE4E5B9 & MASK64
     z ^= z >> 27
@@ -15,5 +15,5 @@ def mix(z: int) -> int:
 
 
 def word(seed: int, step: int, place: int) -> int:
-    """64 random bits for a seed, a step and a place."""
+    """64 random bits for a seed, a step and a position."""
     return mix(mix(mix(seed + 0x9E3779B97F4A7C15 & MASK64) + step & MASK64) + place & MASK64)

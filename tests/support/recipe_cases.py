@@ -1,4 +1,4 @@
-"""The curves of lrkern/schedules/recipes.py: their formulas, and the expressions they are tried in. See cases.py."""
+"""The curves of lrkern/schedules/recipes.py: their formulas and the expressions under test. See cases.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Loss-driven schedules, one run and one metric at a time, in plain Python: what the kernels are compared with.
+"""Loss-driven schedules, one run and one metric at a time, in plain Python: the reference of the kernels.
 
 Written from the descriptions in docs/loss_driven.md, with branches and lists where the kernels have masks and counters.
 `defaults(dialect)` spells out each dialect's arguments.
@@ -58,7 +58,7 @@ def f32(x: float) -> float:
 
 
 def beats(metric: float, best: float, o: dict[str, Any]) -> bool:
-    """Whether a metric counts as good where thresholds are torch's."""
+    """Whether a metric is good, with torch's thresholds."""
     sign = 1.0 if o["mode"] == "max" else -1.0
     if o["threshold_mode"] == "rel":
         bar = best * (1.0 + sign * o["threshold"])

@@ -1,7 +1,7 @@
-"""Every fused step one operation at a time, each rounded once: the oracle of the step kernels.
+"""Every fused step, one operation at a time, each rounded once: the oracle of the step kernels.
 
-Written from docs/steps.md alone, and arranged like it; shares no code with the kernels. Each line is one written
-operation on all elements of a tensor at once: NumPy's +, -, *, / and sqrt round once, `fma` sees to it.
+Written from docs/steps.md alone, and organized like it; shares no code with the kernels. Each line is one written
+operation on all elements of a tensor at once: NumPy's +, -, *, / and sqrt round once, and so does `fma` here.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import ulp
 from random_words import word
 
 Array = np.ndarray[Any, Any]
-Scalar = Any  # a float64, or an array of one float64 for each element where rows have their own lr
+Scalar = Any  # a float64, or an array with a float64 per element if rows have their own lr
 
 F64, F32, F16, BF16 = (np.dtype(one) for one in (np.float64, np.float32, np.float16, ml_dtypes.bfloat16))
 
@@ -29,7 +29,7 @@ F64, F32, F16, BF16 = (np.dtype(one) for one in (np.float64, np.float32, np.floa
 def _fma64(a: float, b: float, c: float) -> float:
     if not (math.isfinite(a) and math.isfinite(b)):
         return a * b + c
-    if not math.isfinite(c):  # whatever a * b would overflow to
+    if not math.isfinite(c):  # avoids an overflow of a * b
         return c
     if a == 0 or b == 0:  # the product is exact, and the sum has the right sign if it is zero
         return a * b + c
@@ -142,7 +142,7 @@ def stochastic(x: float, dtype: np.dtype[Any], r: int) -> int:
 
 def to_stochastic(x: Array, dtype: np.dtype[Any], bits_of: Callable[[int], int], numbers: Array) -> Array:
     """Stored stochastically; `numbers` are those of the elements in their array."""
-    stored = to_nearest(x, dtype)  # stays for infinities and NaNs
+    stored = to_nearest(x, dtype)  # infinities and NaNs are kept
     for k, value in enumerate(to_odd(x).tolist()):
         if math.isfinite(value):
             stored.view(np.uint16)[k] = stochastic(value, dtype, bits_of(int(numbers[k])))
@@ -399,7 +399,7 @@ def is_on(value: Any) -> bool:
 
 @dataclass
 class Tensor:
-    """A parameter and what is kept for it, as stored, flat in the order of memory."""
+    """A parameter and its states, as stored, flat in memory order."""
 
     param: Array
     group: int
@@ -423,14 +423,14 @@ class Tensor:
 
 @dataclass
 class Gradient:
-    """One tensor's gradient: the numbers of the elements that have one, and their values in T."""
+    """One tensor's gradient: the indices of the elements that have one, and their values in T."""
 
     tensor: Tensor
     given: Any
     chosen: Array
     values: Array
     pieces: list[Array] = field(default_factory=list)
-    """What is cut into blocks by itself: the whole, or each row of a gradient of rows."""
+    """The parts that are divided into blocks separately: the whole gradient, or each row of a gradient of rows."""
 
 
 def stored_values(grad: Any) -> Array:
@@ -452,7 +452,7 @@ def read_gradient(tensor: Tensor, grad: Any) -> Gradient:
 
 
 class Optimizer:
-    """A list of tensors, stepped together. Takes what lrkern's class of that name takes; all options have to be given."""
+    """A list of tensors, stepped together. Takes the arguments of lrkern's class of that name; all options must be given."""
 
     def __init__(
         self,

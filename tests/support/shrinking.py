@@ -1,4 +1,4 @@
-"""A failing expression made small: parts put in the place of the whole, constants made plain, as long as it still fails."""
+"""Shrinks a failing expression: replaces it by its parts, and constants by simpler ones, while it still fails."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def is_schedule(node: ast.AST) -> bool:
 
 
 def parts(node: ast.AST) -> Iterator[ast.AST]:
-    """The schedules that a schedule is made of."""
+    """The schedules in a schedule's arguments."""
     for child in ast.iter_child_nodes(node):
         if is_schedule(child):
             yield child
@@ -37,7 +37,7 @@ def number(node: ast.AST) -> float | int | None:
 
 
 def plainer(x: float | int) -> Iterator[float | int]:
-    """Numbers to try instead, the plainest first."""
+    """Replacements for a number, the simplest first."""
     if isinstance(x, int):
         yield from (n for n in PLAIN if abs(n) < abs(x) or (n >= 0 > x and abs(n) == abs(x)))
         if abs(x) > 10:
@@ -81,7 +81,7 @@ def replacements(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def candidates(text: str) -> Iterator[str]:
-    """Simpler texts, the boldest first."""
+    """Simpler texts, the most drastic ones first."""
     tree = ast.parse(text, mode="eval")
     found = []
     for parent, field, index, child in places(tree):
@@ -104,12 +104,12 @@ def candidates(text: str) -> Iterator[str]:
 def still(fails: Callable[[str], bool], text: str) -> bool:
     try:
         return fails(text)
-    except Exception:  # refused, or no schedule any more
+    except Exception:  # invalid, or no longer a schedule
         return False
 
 
 def shrink(text: str, fails: Callable[[str], bool], tries: int = 400) -> str:
-    """The simplest text found for which `fails` still holds, within so many tries."""
+    """The simplest text found for which `fails` still holds, within a number of tries."""
     seen = {text}
     progress = True
     while progress and tries > 0:

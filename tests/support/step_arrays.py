@@ -1,4 +1,4 @@
-"""For tests of steps: numbers to step, and comparisons of bits."""
+"""Arrays for tests of steps, and comparisons of bits."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from reference_steps import BF16, F16, F32, F64, Array
 
 
 def values(dtype: Any, n: int, seed: int) -> Array:
-    """Numbers of very different sizes."""
+    """Numbers of very different magnitudes."""
     rng = np.random.default_rng(seed)
     return (rng.standard_normal(n) * 2.0 ** rng.integers(-8, 4, n)).astype(dtype)
 
 
 def fitting(name: str, options: dict[str, Any], state_dtype: Any) -> Any:
-    """This dtype of states, or the next wider one that an optimizer with these options takes."""
+    """This dtype of states, or the next wider one that an optimizer with these options supports."""
     if state_dtype is None:
         return None
     narrow = {"float16": F16, "bfloat16": BF16}.get(str(np.dtype(state_dtype) if state_dtype != "bfloat16" else BF16))
@@ -26,7 +26,7 @@ def fitting(name: str, options: dict[str, Any], state_dtype: Any) -> Any:
 
 
 def bits(array: Array) -> Array:
-    """Bit patterns, with one for all NaNs: which NaN comes out is not defined."""
+    """Bit patterns, with the same one for all NaNs: NaN payloads are not defined."""
     flat = np.ravel(array, order="K")
     if flat.dtype.kind in "iu":
         return flat
@@ -48,7 +48,7 @@ def assert_same_bits(found: Array, expected: Array, what: str = "") -> None:
 
 
 def specials(dtype: Any) -> Array:
-    """What lies at the edges of a format."""
+    """The limits of a format."""
     limits = {F64: (-1074, -1022, 971, 53), F32: (-149, -126, 104, 24), BF16: (-133, -126, 120, 8), F16: (-24, -14, 5, 11)}
     least, normal, last, precision = limits[np.dtype(dtype)]
     edges = [math.ldexp(1, least), math.ldexp(3, least), math.ldexp(1, normal), math.ldexp(2**precision - 1, last)]

@@ -15,7 +15,7 @@ import lrkern as lk
 
 
 def defaults(name: str) -> dict[str, Any]:
-    """The options that a class has besides those of all classes, as it has them where nothing is said."""
+    """The options that a class has besides the common ones, with their defaults."""
     parameters = inspect.signature(getattr(lk, name).__init__).parameters.values()
     return {one.name: one.default for one in parameters if one.default is not inspect.Parameter.empty}
 
@@ -25,7 +25,7 @@ def flat_list(value: Any) -> list[Any]:
 
 
 def copied(params: Sequence[Any]) -> list[Any]:
-    """Parameters, or groups of them, in arrays of their own and in the same order of memory."""
+    """Copies of parameters, or of groups of them, with the same memory order."""
     return [
         {**one, "params": copied(one["params"])} if isinstance(one, dict) else None if one is None else one.copy(order="K")
         for one in params
@@ -37,7 +37,7 @@ def arrays_in(params: Sequence[Any]) -> list[Array]:
 
 
 class Pair:
-    """The reference, and lrkern's optimizer once for every ISA, all taking the same steps."""
+    """The reference, and lrkern's optimizer once per ISA, all doing the same steps."""
 
     def __init__(self, name: str, params: Sequence[Any], copy_to: Sequence[Any] | None = None, **options: Any) -> None:
         self.name, self.params = name, params
@@ -49,7 +49,7 @@ class Pair:
             self.found.append((isa, own, copies, getattr(lk, name)(own, copy_to=given, **options)))
 
     def load(self, count: int, updates: int, fill: Sequence[Array] | None = None) -> None:
-        """Go on at a later step, with states of which each array holds as many as it can of `fill`'s, if given."""
+        """Continue at a later step, with states filled from `fill`, if given, as far as each array's size allows."""
         self.expected.count = count
         for tensor in self.expected.tensors:
             tensor.updates = updates
@@ -73,7 +73,7 @@ class Pair:
         return [[next(left) for _ in group["params"]] for group in self.params]
 
     def step(self, grads: Sequence[Any], grad_scale: float = 1.0) -> None:
-        """One step of each, on gradients of their own (pairs of indices and values too)."""
+        """One step of each, with its own copy of the gradients (also pairs of indices and values)."""
 
         def own() -> list[Any]:
             return [(one[0], one[1].copy()) if isinstance(one, tuple) else copied([one])[0] for one in grads]
@@ -111,7 +111,7 @@ class Pair:
         self.compare()
 
     def assert_moved(self, least: float = 0.8) -> None:
-        """Most parameters are not what they were, or, where only few bits are kept of them, what they or the states hold."""
+        """Check that most parameters have changed, or, for narrow storage, the parameters or the states."""
         tensors = self.expected.tensors
         pairs = list(zip(tensors, arrays_in(self.params), strict=True))
         moved = [bits(tensor.param) != bits(param) for tensor, param in pairs]
@@ -120,4 +120,4 @@ class Pair:
                 for kept in (tensor.remainder, *tensor.states.values()):
                     if kept is not None:
                         changed |= kept != 0
-        assert np.mean(np.concatenate(moved)) >= least, "the steps have done next to nothing"
+        assert np.mean(np.concatenate(moved)) >= least, "the steps have changed almost nothing"

@@ -1,4 +1,4 @@
-"""Random expressions against the oracle for as long as one likes: what is broken, made small, and how errors are spread.
+"""Random expressions against the oracle for any length of time: shrunk failures, and the distribution of errors.
 
 python tests/support/survey.py --pairs 1000000            # (schedule, step) pairs; another seed every time
 python tests/support/survey.py --hours 8 --seed 7
@@ -26,7 +26,7 @@ QUANTILES = (0.5, 0.9, 0.99, 0.999, 0.9999, 0.99999, 0.999999, 1.0)
 
 
 def breaks_as(fault: promise.Fault, seed: int):
-    """Whether a text breaks the same promise at the steps that go with a seed."""
+    """Whether a text breaks the same promise at the steps drawn with a seed."""
 
     def fails(text: str) -> bool:
         faults, _ = promise.examine(text, expressions.build(text), random.Random(seed), STEPS)
@@ -36,8 +36,8 @@ def breaks_as(fault: promise.Fault, seed: int):
 
 
 def minimized(fault: promise.Fault, tries: int = 300) -> promise.Fault:
-    """The same fault in as simple an expression as is found."""
-    for seed in range(8):  # with steps that show it
+    """The same fault in the simplest expression found."""
+    for seed in range(8):  # with steps at which it fails
         if breaks_as(fault, seed)(fault.text):
             text = shrinking.shrink(fault.text, breaks_as(fault, seed), tries)
             faults, _ = promise.examine(text, expressions.build(text), random.Random(seed), STEPS)
@@ -46,7 +46,7 @@ def minimized(fault: promise.Fault, tries: int = 300) -> promise.Fault:
 
 
 class Tally:
-    """Errors counted in bins, and the largest."""
+    """A histogram of errors, and the largest ones."""
 
     def __init__(self):
         self.bins = np.zeros(2001, np.int64)
@@ -72,7 +72,7 @@ class Tally:
 def survey(
     seed: int, examples: float = math.inf, pairs: float = math.inf, seconds: float = math.inf, most_faults: int = 50
 ) -> list[promise.Fault]:
-    """Examines random expressions until one of the limits is reached; prints what it finds, gives the faults, made small."""
+    """Examine random expressions until one of the limits is reached; print the findings, return shrunk faults."""
     tally, faults, began = Tally(), [], time.monotonic()
     told = began
     number = 0

@@ -1,7 +1,7 @@
 """Errors in units in the last place (ULP), and comparisons of bits.
 
 The unit is that of the *exact* value: the distance between neighbouring float64 numbers in the binade the exact value
-lies in, 2^-1074 below the normal range.  Nothing here knows a tolerance; the tests state theirs.
+lies in, 2^-1074 below the normal range.  There are no tolerances here; the tests have their own.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def nearest(exact) -> float:
 
 
 def worst(values, exacts, scales=None) -> tuple[float, int]:
-    """(largest error, its index) of a row of values."""
+    """(largest error, its index) of an array of values."""
     scales = scales if scales is not None else [None] * len(exacts)
     errors = [ulp_error(v, e, s) for v, e, s in zip(values, exacts, scales, strict=True)]
     if not errors:
@@ -67,7 +67,7 @@ def bits(array) -> np.ndarray:
 
 
 def different(a, b) -> np.ndarray:
-    """Indices where two arrays of one dtype and shape do not have the same bits."""
+    """Indices at which the bits of two arrays of the same dtype and shape differ."""
     a, b = np.asarray(a), np.asarray(b)
     assert a.dtype == b.dtype, f"dtypes differ: {a.dtype} and {b.dtype}"
     assert a.shape == b.shape, f"shapes differ: {a.shape} and {b.shape}"
@@ -75,7 +75,7 @@ def different(a, b) -> np.ndarray:
 
 
 def assert_same_bits(a, b, what: str = "arrays") -> None:
-    """Both arrays hold the same bits; the message counts the others and shows the first."""
+    """Check that both arrays hold the same bits; the message has the number of differences and the first one."""
     a, b = np.asarray(a), np.asarray(b)
     wrong = different(a, b)
     if wrong.size:
@@ -87,7 +87,7 @@ def assert_same_bits(a, b, what: str = "arrays") -> None:
 
 
 def steps_apart(a: float, b: float) -> int:
-    """How many float64 numbers apart two float64 numbers are."""
+    """The distance of two float64 numbers, in float64 numbers."""
 
     def order(x: float) -> int:
         i = int(np.float64(x).view(np.int64))

@@ -1,4 +1,4 @@
-"""Python threads: work done by several at once, and whether others go on meanwhile."""
+"""Python threads: concurrent work, and whether other threads keep running."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from contextlib import contextmanager
 import pytest
 
 
-def at_once(n, work):
-    """Runs work(0) .. work(n-1) in threads that start together; results in order."""
+def run_concurrently(n, work):
+    """Run work(0) .. work(n-1) in threads that start together; return the results in order."""
     barrier = threading.Barrier(n)
 
     def begin(i):
@@ -23,7 +23,7 @@ def at_once(n, work):
 
 
 def ticks_during(function, *arguments):
-    """How many times this thread wakes up, a millisecond after the last, while another one is in the function."""
+    """How often this thread wakes up, once per millisecond, while another one runs the function."""
     work = threading.Thread(target=function, args=arguments)
     work.start()
     ticks = 0
@@ -34,7 +34,7 @@ def ticks_during(function, *arguments):
 
 
 class Pause:
-    """A place, `here()`, in work that another thread does: it stays there while this one is in the context `during(work)`."""
+    """A point, `here()`, in another thread's work, at which it waits while this thread is in the context `during(work)`."""
 
     def __init__(self):
         self._inside, self._go_on = threading.Event(), threading.Event()
@@ -55,8 +55,8 @@ class Pause:
             thread.join()
 
 
-def assert_kept_away(optimizer, grads, state, path):
-    """Nothing can be done with an optimizer, and no file appears, while another thread is in the middle of a step."""
+def assert_locked(optimizer, grads, state, path):
+    """Check that no method of an optimizer works, and no file appears, while another thread is in the middle of a step."""
     name = type(optimizer).__name__
     message = f"^{name}: another thread is in the middle of a step of this optimizer, or copies its state$"
     for work in (

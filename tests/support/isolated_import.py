@@ -1,4 +1,4 @@
-"""One module of a large package by itself: its schedulers need little of what importing the whole package asks for."""
+"""Import one module of a large package in isolation: its schedulers need few of the package's dependencies."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 
 
 class _Anything(ModuleType):
-    """A module that has whatever it is asked for, submodules included."""
+    """A module with every attribute, submodules included."""
 
     @staticmethod
     def find_spec(name: str, path: object, target: object = None) -> importlib.machinery.ModuleSpec | None:
@@ -31,7 +31,7 @@ class _Anything(ModuleType):
 
     @staticmethod
     def exec_module(module: ModuleType) -> None:
-        """Nothing to run."""
+        """Does nothing."""
 
     def __getattr__(self, name: str) -> object:
         if name.startswith("__"):
@@ -40,10 +40,10 @@ class _Anything(ModuleType):
 
 
 def load(name: str, **stand_ins: dict[str, object] | EllipsisType) -> ModuleType:
-    """The module of this dotted name; its parent packages are empty ones, `stand_ins` modules with these members.
+    """Import the module of this dotted name, with empty parent packages, and with `stand_ins` as modules with these members.
 
-    A stand-in that is `...` has whatever it is asked for. Skips the calling test file where the package is not installed.
-    `sys.modules` is afterwards as it was before, also where stand-ins took the place of other packages.
+    A stand-in given as `...` has every attribute. Skips the calling test file if the package is not installed. Restores
+    `sys.modules` afterwards, also packages that stand-ins replaced.
     """
     top = name.partition(".")[0]
     spec = importlib.util.find_spec(top)
@@ -67,7 +67,7 @@ def load(name: str, **stand_ins: dict[str, object] | EllipsisType) -> ModuleType
 
 
 def mmengine_schedulers() -> ModuleType:
-    """mmengine's lr_scheduler; the rest of mmengine wants packages that have nothing to do with schedules."""
+    """mmengine's lr_scheduler; the rest of mmengine needs packages unrelated to schedules."""
     return load(
         "mmengine.optim.scheduler.lr_scheduler",
         **{

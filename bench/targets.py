@@ -1,4 +1,4 @@
-"""The lines of the table and the bars that lrkern sets itself: what is to be reached, against what, in which row."""
+"""The lines of the table and lrkern's performance targets: the row, the rival, and the time or ratio to reach."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ Cases = Callable[[str], bool]
 
 
 def every(case: str) -> bool:
-    """All cases of the row: the line shows the worst."""
+    """All cases of the row; the line shows the worst."""
     return True
 
 
 def only(name: str) -> Cases:
-    """One case."""
+    """Only the case `name`."""
     return lambda case: case == name
 
 
 def named(case: str) -> bool:
-    """Curves that have a name in the package, as opposed to composites; a table of values has as many pieces as values."""
+    """Named curves of the package, as opposed to composites; without from_table, which has a piece per value."""
     return case in lk.__all__ and case != "from_table"
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line of the table: the worst of some cases of a row, seen by its time, its value or its ratio to a rival."""
+    """One line of the table: the worst of some cases of a row, by its time, its value or its ratio to a rival."""
 
     row: str
     label: str
-    unit: str  # of lrkern's number: ULP, values, ms, or what a time is per
+    unit: str  # of lrkern's number: ULP, values, ms, or the unit of work of a time
     rival: str = ""
     cases: Cases = every
-    at_least: float | None = None  # for the ratio
-    at_most: float | None = None  # for lrkern's own number: the value, or the time in seconds
+    at_least: float | None = None  # target for the ratio
+    at_most: float | None = None  # target for lrkern's own number: the value, or the time in seconds
 
     def number(self, result: Result) -> float:
         """lrkern's own number."""
@@ -46,11 +46,11 @@ class Line:
         return number
 
     def badness(self, result: Result) -> float:
-        """The larger, the further from the bar."""
+        """Larger for results further from the target."""
         return -result.ratio(self.rival) if self.rival else self.number(result)
 
     def worst(self, results: list[Result]) -> tuple[Result | None, int]:
-        """The result that the line shows, and how many it is the worst of."""
+        """The worst result, which the line shows, and the number of results."""
         mine = [
             result
             for result in results
@@ -59,7 +59,7 @@ class Line:
         return (max(mine, key=self.badness) if mine else None), len(mine)
 
     def met(self, result: Result) -> bool | None:
-        """Whether the bar is reached; None where there is none."""
+        """Whether the target is met; None if there is none."""
         if self.at_least is not None:
             return result.ratio(self.rival) >= self.at_least
         if self.at_most is not None:
@@ -68,8 +68,8 @@ class Line:
 
 
 def against(row: str, label: str, unit: str, rivals: dict[str, float | None], cases: Cases = every) -> list[Line]:
-    """A line per rival, each with the ratio to reach or None."""
-    return [Line(row, label, unit, rival, cases, at_least=bar) for rival, bar in rivals.items()]
+    """A line per rival, each with its target ratio or None."""
+    return [Line(row, label, unit, rival, cases, at_least=target) for rival, target in rivals.items()]
 
 
 LINES = [
@@ -99,7 +99,7 @@ LINES = [
     Line("cached", "10^5 steps, in cache", "step", at_most=0.3e-9),
     Line("scalar", "s(t), one number", "call", at_most=150e-9),
     *against("scalar", "s(t), one number", "call", {"Python function": None}),
-    *against("lookup", "s(steps), 10^6 steps in no order", "step", {"NumPy": None}),
+    *against("lookup", "s(steps), 10^6 steps in random order", "step", {"NumPy": None}),
     Line("compile", "compile (and build) a named curve", "schedule", cases=named, at_most=50e-6),
     Line("compile", "compile a composite", "schedule", cases=lambda case: case not in lk.__all__),
     Line("compile", "compile a table of 1000 values", "schedule", cases=only("from_table")),

@@ -1,4 +1,4 @@
-"""What a refused call has to be: of the right kind, with a clear message, quick, and without much memory."""
+"""`Rejects`: a call must raise the right error, with a clear message, quickly, and without much memory."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import tracemalloc
 
 import pytest
 
-PATIENCE = 1.0  # seconds for one refusal
-MEMORY = 64 << 20  # bytes that one refusal may allocate
+PATIENCE = 1.0  # maximum seconds for one rejected call
+MEMORY = 64 << 20  # maximum bytes that one rejected call may allocate
 
 
-class Refusal:
-    """pytest.raises with limits on time and memory; the message starts with the function and has the argument."""
+class Rejects:
+    """pytest.raises with limits on time and memory; the message must start with the function and name the argument."""
 
     def __init__(self, exception, function=None, argument=None, patience=PATIENCE):
         self.expected, self.function, self.argument, self.patience = exception, function, argument, patience
@@ -32,8 +32,8 @@ class Refusal:
             return False
         assert type(error) in (self.expected if isinstance(self.expected, tuple) else (self.expected,))
         message = str(error)
-        assert seconds < self.patience, f"{seconds:.2f} s to refuse"
-        assert peak < MEMORY, f"{peak} bytes to refuse"
+        assert seconds < self.patience, f"{seconds:.2f} s to reject"
+        assert peak < MEMORY, f"{peak} bytes to reject"
         assert len(message) < 1000, message[:200]
         if self.function:
             assert message.startswith(f"{self.function}: "), message
