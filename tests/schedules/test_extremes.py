@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import cases
 import numpy as np
 import oracle
@@ -119,6 +121,11 @@ def test_a_clock_that_all_but_stands_still_hides_no_boundary_beside_it(rate):
     assert schedule.table(99).tolist() == [schedule(t) for t in range(99)]
     for t, value in enumerate(schedule.table(99)):
         assert ulp.ulp_error(value, exact.at(t)) <= cases.MAX_ULP, (text, t)
+
+
+def test_a_steep_clock_between_its_first_steps():
+    text = "exponential(1.0, 0.5, 1e15).of(line(7e15, 9e307))"
+    assert lk.parse(text)(1e-308) == ulp.nearest(oracle.evaluate(text).at(Fraction(1e-308)))
 
 
 @pytest.mark.parametrize("zero", [1, 4, 9, 19, 41, 87])  # centres of pieces that are tried
