@@ -225,7 +225,7 @@ def test_indices_that_are_no_rows():
     assert everything()[0] == before[0], "where it has been before does not matter any more"
     opt.load_state_dict(state)
     opt.step()
-    with pytest.raises(ValueError, match="in the last of 1 steps"):
+    with pytest.raises(ValueError, match="steps discarded: 1"):
         _ = opt.count
     grads["b"][0].array[3] = 3
     opt.step()
@@ -238,7 +238,7 @@ def test_integers_that_are_no_rows(kind):
         param = on_device(np.ones(4, np.float32))
         opt = lk.SGD([param], lr=1.0)
         opt.step([(on_device(np.array([1, index], kind)), on_device(np.ones(2, np.float32)))])
-        with pytest.raises(ValueError, match="in the last of 1 steps"):
+        with pytest.raises(ValueError, match="steps discarded: 1"):
             _ = opt.count
         assert param.array.tolist() == [1.0] * 4
 
@@ -292,7 +292,7 @@ BAD_PAIRS = {
     "shape": ((ROWS, on_device(np.ones((2, 2)))), ValueError, r"grads.0..1. must be C-contiguous and of shape \(1, 2\)"),
     "integers": ((ROWS, ROWS), TypeError, r"grads.0..1. must be float64, float32.* of shape \(1, 2\)"),
     "2-D": ((on_device(np.ones((1, 1), int)), VALUES), ValueError, r"a 1-D array of rows in 0..3; got int64 \(1, 1\)"),
-    "host": ((np.array([1]), VALUES), TypeError, "grads.0..0. must be an array on a CUDA device; got one in the CPU's"),
+    "host": ((np.array([1]), VALUES), TypeError, "grads.0..0. must be an array on a CUDA device; got one in CPU memory"),
     "host values": ((ROWS, VALUES.array), TypeError, "grads.0..1. must be an array on a CUDA device"),
     "bytes": ((on_device(np.array([1], ">i4")), VALUES), TypeError, "grads.0..0. must be integers in native byte order"),
     "overlap": ((ROWS, Foreign(PARAM.array[:1])), ValueError, "params.0. and grads.0. must not share memory"),
