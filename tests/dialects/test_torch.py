@@ -218,7 +218,7 @@ BAD = [
     (lambda: T.PolynomialLR(0.1, power=-1), ValueError, "torch.PolynomialLR: power must be a finite number >= 0; got -1"),
     (lambda: T.CosineAnnealingLR(0.1, 0), ValueError, "torch.CosineAnnealingLR: T_max must be a finite number > 0; got 0"),
     (lambda: T.CyclicLR(0.0, 1.0, mode="sine"), ValueError, "torch.CyclicLR: mode must be 'triangular', 'triangular2' or 'exp"),
-    (lambda: T.CyclicLR(0.0, 1.0, scale_fn=abs), TypeError, "torch.CyclicLR: steps, the number of calls, must be given with scale_fn"),
+    (lambda: T.CyclicLR(0.0, 1.0, scale_fn=abs), TypeError, "CyclicLR: steps, the number of calls, must be given with"),
     (lambda: T.CyclicLR(0.0, 1.0, scale_fn=3, steps=5), TypeError, "torch.CyclicLR: scale_fn must be callable; got 3"),
     (lambda: T.CyclicMomentum(0.0, 1.0, cycle_momentum=False), ValueError, "torch.CyclicMomentum: cycle_momentum must be True"),
     (
@@ -260,7 +260,7 @@ BAD = [
         "torch.OneCycleLR: pct_start must be a finite number >= 0 and <= 1",
     ),
     (lambda: T.OneCycleLR(0.1, 10, anneal_strategy="cosine"), ValueError, "anneal_strategy must be 'cos' or 'linear'"),
-    (lambda: T.LambdaLR(0.1, lambda t: 1.0), TypeError, "torch.LambdaLR: steps, the number of calls, must be given with lr_lambda"),
+    (lambda: T.LambdaLR(0.1, lambda t: 1.0), TypeError, "LambdaLR: steps, the number of calls, must be given with"),
     (lambda: T.LambdaLR(0.1, lambda t: "a", 3), TypeError, "torch.LambdaLR: lr_lambda(0) must be a finite number; got 'a'"),
     (lambda: T.MultiplicativeLR(0.1, 0.5, 3), TypeError, "torch.MultiplicativeLR: lr_lambda must be callable; got 0.5"),
     (lambda: T.SequentialLR([], []), ValueError, "torch.SequentialLR: schedulers must not be empty"),
