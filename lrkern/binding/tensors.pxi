@@ -64,6 +64,7 @@ cdef class TensorList:
     cdef object as_gradient
     cdef readonly list params, groups, group_of, row_lrs
     cdef dict written  # kind -> arrays
+    cdef dict row_lrs_of  # group -> learning rates of its rows, for groups that have some
     cdef readonly list bound  # keeps bound gradients alive
     cdef Places places, bound_places, passing_places  # of all but gradients; of bound ones; of those of one step
     cdef list pins  # weak references to lrkern's own arrays: NumPy refuses to resize those
@@ -90,6 +91,7 @@ cdef class TensorList:
         self.where, self.label, self.halves, self.as_gradient = where, label, halves, as_gradient
         self.params, self.groups, self.group_of, self.row_lrs = list(params), groups, group_of, row_lrs or [None] * n
         self.written = states | others
+        self.row_lrs_of = {}
         for arrays in self.written.values():
             if len(arrays) != n:
                 raise ValueError("states must have one list per kind, each as long as params")
@@ -126,6 +128,7 @@ cdef class TensorList:
                 self._written(kind, ROLES[kind], i, arrays[i], kind != "copy_to")
             if self.row_lrs[i] is not None:
                 self._take_row_lrs(i, self.row_lrs[i])
+                self.row_lrs_of.setdefault(group_of[i], []).append(self.row_lrs[i])
         i = lrk_step_list_finalize(&self.list, &other)
         if i >= 0:
             self._refuse_overlap([i, other], [])
@@ -308,8 +311,8 @@ cdef class TensorList:
 
     def largest_lr(self, int64_t group):
         """The largest learning rate of a group's rows; None if rows share one."""
-        rows = [lrs for g, lrs in zip(self.group_of, self.row_lrs) if g == group and lrs is not None]
-        return max(float(np.max(lrs, initial=0.0)) for lrs in rows) if rows else None
+        lrs = self.row_lrs_of.get(group)
+        return None if lrs is None else max(float(np.max(one, initial=0.0)) for one in lrs)
 
     cdef list take_all(self, list grads, Places places):
         """Check all gradients, then set them in the C list. Returns what must stay alive."""

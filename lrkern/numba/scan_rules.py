@@ -210,19 +210,19 @@ def greedy(kind, p, s, x, delayed):
 
     hits = falls & (not (moved > p.min_lr))
     resets = pick(rises, p.reset_start, pick(hits, s.resets - 1.0, s.resets))
-    anew = hits & (resets <= 0.0)
+    restarted = hits & (resets <= 0.0)
     rest_up = pick(rises, p.warmup, pick(warming, s.warming - 1.0, s.warming))
     return ScanState(
-        lr=pick(anew, p.start, moved),
+        lr=pick(restarted, p.start, moved),
         scale=s.scale,
-        best=pick(anew, math.inf, pick(looks & better, x, s.best)),
+        best=pick(restarted, math.inf, pick(looks & better, x, s.best)),
         bad=pick(falls, 0.0, bad),
         good=pick(rises, 0.0, good),
         cooling=pick(falls, p.cooldown, pick(cooling, s.cooling - 1.0, s.cooling)),
-        warming=pick(anew, 0.0, rest_up),
-        resets=pick(anew, p.reset_start, resets),
-        sum=pick(anew, 0.0, sum),
-        summed=pick(anew, 0.0, summed),
+        warming=pick(restarted, 0.0, rest_up),
+        resets=pick(restarted, p.reset_start, resets),
+        sum=pick(restarted, 0.0, sum),
+        summed=pick(restarted, 0.0, summed),
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from math import ceil, inf
 from numbers import Real
+from operator import truediv
 from typing import Any, Union, overload
 
 import numpy as np
@@ -750,8 +751,8 @@ names.METHODS |= {
 }
 names.CURVES["join"] = join
 names.OPERATORS |= {
-    "+": lambda a, b: add(a, b),
+    "+": add,
     "*": lambda a, b: multiply(a, b) if isinstance(b, Schedule) and isinstance(a, Schedule) else multiply(b, a),
-    "/": lambda a, b: a / b,
-    "**": lambda a, b: a**b,
+    "/": truediv,
+    "**": pow,
 }
