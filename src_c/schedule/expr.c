@@ -32,6 +32,7 @@ static lrk_expr *new_node(lrk_kind kind, lrk_expr *const *parts, int64_t n_parts
         e->parts[i] = lrk_expr_retain(parts[i]);
         e->monotone &= parts[i]->monotone;
         e->partial |= parts[i]->partial;
+        e->clocked |= parts[i]->clocked;
         if (e->fastest < parts[i]->fastest)
             e->fastest = parts[i]->fastest;
         e->size = e->size > INT64_MAX - parts[i]->size ? INT64_MAX : e->size + parts[i]->size;
@@ -422,6 +423,7 @@ lrk_expr *lrk_composition(lrk_expr *a, lrk_expr *clock)
     lrk_expr *e = new_node(LRK_KIND_COMPOSITION, (lrk_expr *[]){a, clock}, 2);
     if (e) {
         int64_t at;
+        e->clocked = 1;
         e->fastest = a->fastest * clock->fastest * CLOCK_RATE;
         e->monotone = a->monotone; /* along each straight line of the clock; elsewhere segments are single steps */
         e->times = lrk_clock_follow(clock, &at) == 1;

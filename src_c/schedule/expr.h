@@ -59,6 +59,7 @@ struct lrk_expr {
     int64_t n;           /* steps, by, every, period, number of values, divisor of a stretch */
     int64_t times;       /* of a repeat; warm-up of each cycle of restarts; of a composition: whether its clock is sound */
     int partial;         /* it may be undefined somewhere: it contains a quotient or a power */
+    int clocked;         /* it contains a composition */
     double a, b;         /* of a shape; power of a power law, of a gain; low and high; factor; growth; limit */
     xdd value, end;      /* constant, start, scale; end of a ramp, slope of a line, rest of restarts; of
                           * a power law its value at 0, where the base is below what a double-double holds */

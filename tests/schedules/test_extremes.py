@@ -128,6 +128,22 @@ def test_a_steep_clock_between_its_first_steps():
     assert lk.parse(text)(1e-308) == ulp.nearest(oracle.evaluate(text).at(Fraction(1e-308)))
 
 
+@pytest.mark.parametrize("side", ["from", "after"])
+@pytest.mark.parametrize("stretched", [1, 3])
+@pytest.mark.parametrize("begin", [5, 3 * 10**9, 17 * 10**9])  # the clock's: the last digits of its time are lost beside it
+def test_boundaries_on_whole_steps_of_a_clock_seen_from_any_step(begin, stretched, side):
+    every, ahead = 60, 1
+    boundaries = [begin + i for i in range(1, 5)]
+    text = f"piecewise([1.0, 2.0, 3.0, 4.0, 5.0], {boundaries}, {side!r}).of(line({begin}, 1.0, {every}).shift(-{ahead}))"
+    text += f".stretch({stretched})" if stretched > 1 else ""
+    steps = np.arange(5 * every * stretched)
+    passed = (steps + ahead * stretched - (side == "after")) // (every * stretched)
+    expected = 1.0 + np.clip(passed, 0, 4)
+    for start in range(0, 4 * every * stretched, stretched + 1):
+        values = lk.parse(text).table(len(steps) - start, start=start)  # parsed again: a table looks into an earlier one
+        ulp.assert_same_bits(values, expected[start:], f"{text} from {start}")
+
+
 @pytest.mark.parametrize("zero", [1, 4, 9, 19, 41, 87])  # centres of pieces that are tried
 def test_powers_of_a_line_around_its_zero(zero):
     squared = f"line(-{zero}.0, 1.0) ** 2"
