@@ -483,7 +483,7 @@ class Schedule(_core.Expression):
         Raises:
             ValueError: the clock decreases or is negative; only its straight lines are checked.
 
-        Accuracy: 0.6 ULP of s at the exact time.
+        Accuracy: 0.6 ULP of s at the exact time; times below 1e-298 have fewer digits, down to those of a denormal number.
 
         >>> import lrkern as lk
         >>> batch = lk.piecewise([2, 4], [3])  # samples per step

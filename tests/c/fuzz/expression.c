@@ -344,6 +344,13 @@ static fuzz_node power_of(builder *b, int depth)
     return keep(b, node, "power(n%d, %.17g)", x.number, power);
 }
 
+/* Whether a clock's times are so small that a double-double holds few of their digits: see Schedule.of. */
+static bool hardly_moves(const fuzz_node *clock)
+{
+    double time;
+    return clock->e != NULL && lrk_expr_value(clock->e, 1.0, &time) == LRK_OK && time > 0.0 && time < 0x1p-990;
+}
+
 /* Along a straight line, most of the time; else along whatever there is. */
 static fuzz_node composition(builder *b, int depth)
 {
@@ -356,7 +363,8 @@ static fuzz_node composition(builder *b, int depth)
         clock = keep(b, (fuzz_node){.e = lrk_line(start, slope, every), .sign = 1}, "line(%.17g, %.17g, %.17g)", start, slope,
                      every);
     }
-    const fuzz_node node = {.e = lrk_composition(x.e, clock.e), .sign = x.sign, .cancels = x.cancels || clock.cancels};
+    const bool cancels = x.cancels || clock.cancels || hardly_moves(&clock);
+    const fuzz_node node = {.e = lrk_composition(x.e, clock.e), .sign = x.sign, .cancels = cancels};
     return keep(b, node, "composition(n%d, n%d)", x.number, clock.number);
 }
 

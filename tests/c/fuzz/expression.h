@@ -9,7 +9,7 @@ typedef struct fuzz_node {
     lrk_expr *e;
     int number;     /* in the order in which they are printed */
     int sign;       /* of all values: 1 is >= 0, -1 is <= 0, 0 is either */
-    bool cancels;   /* terms of unlike signs are added: errors are measured by the larger one */
+    bool cancels;   /* terms of unlike signs are added: errors are measured by the larger one; or times have few digits */
     int64_t steps;  /* of a ramp; 0 of all else */
 } fuzz_node;
 
