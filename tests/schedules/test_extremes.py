@@ -128,6 +128,18 @@ def test_a_steep_clock_between_its_first_steps():
     assert lk.parse(text)(1e-308) == ulp.nearest(oracle.evaluate(text).at(Fraction(1e-308)))
 
 
+@pytest.mark.parametrize(
+    ("curve", "power", "warp"),
+    [("polynomial", 2.8e18, 195.0), ("polynomial", 1e12, 40.0), ("polynomial", 1e9, 7.0), ("cosine", 1000.0, 195.0)],
+)
+def test_a_large_power_of_what_is_all_but_one(curve, power, warp):
+    text = f"{curve}(-195.0, -1.0, 50115, power={power}, warp={warp})"
+    exact = oracle.evaluate(text)
+    values = lk.parse(text).table(50000)
+    for t in range(100, 50000, 1097):
+        assert ulp.ulp_error(values[t], exact.at(t)) <= cases.MAX_ULP, (text, t)
+
+
 @pytest.mark.parametrize("side", ["from", "after"])
 @pytest.mark.parametrize("stretched", [1, 3])
 @pytest.mark.parametrize("begin", [5, 3 * 10**9, 17 * 10**9])  # the clock's: the last digits of its time are lost beside it
