@@ -28,6 +28,8 @@ from lrkern import _core
 MAX_COUNT = _core.MAX_STEP  # 2^53
 """The largest number of steps: beyond it float64 cannot tell two steps apart."""
 
+plain = _core.plain
+
 _REAL_TYPES = (int, np.floating, np.integer, Real)
 
 
@@ -39,20 +41,6 @@ def cut(text: str, most: int = 60) -> str:
 def is_array(value: object) -> bool:
     """Whether this is a NumPy array, whatever its `__class__` claims."""
     return issubclass(type(value), np.ndarray)
-
-
-def plain(value: Any) -> Any:
-    """A NumPy array as one of the base class, on the same memory: a subclass may misreport shape, dtype or flags.
-
-    Other objects are returned unchanged, and so are masked arrays, which no function accepts.
-
-    >>> plain(np.zeros(3).view(np.recarray))
-    array([0., 0., 0.])
-    """
-    kind = type(value)
-    if kind is np.ndarray or not issubclass(kind, np.ndarray) or issubclass(kind, np.ma.MaskedArray):
-        return value
-    return np.ndarray.view(value, np.ndarray)
 
 
 def unmasked(where: str, name: str, value: Any) -> Any:

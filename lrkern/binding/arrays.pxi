@@ -12,6 +12,16 @@ cdef int bfloat16_number = -1
 cdef type MaskedArray = np.ma.MaskedArray
 
 
+def plain(value):
+    """A NumPy array as one of the base class, on the same memory: a subclass may misreport shape, dtype or flags.
+
+    Other objects are returned unchanged, and so are masked arrays, which no function accepts.
+    """
+    if cnp.PyArray_CheckExact(value) or not cnp.PyArray_Check(value) or PyType_IsSubtype(type(value), MaskedArray):
+        return value
+    return np.ndarray.view(value, np.ndarray)
+
+
 cdef int storage_of(cnp.ndarray array, bint halves) except -2:
     """The storage type of an array's elements, or -1 if steps do not support it. `halves`: uint16 holds bfloat16."""
     global bfloat16_number

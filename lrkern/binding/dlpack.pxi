@@ -1,4 +1,4 @@
-# CPU arrays of other libraries through DLPack, without a copy. NumPy's own import does not support bfloat16.
+# Arrays of any library: NumPy's as they are, others through DLPack, without a copy. NumPy's own import does not support bfloat16.
 
 from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_IsValid, PyCapsule_SetName
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
@@ -42,7 +42,16 @@ cdef enum:
     DL_IS_COPIED = 2
 
 # Device types of host memory: the CPU, and memory pinned by CUDA and ROCm.
-DLPACK_HOSTS = (1, 3, 11)
+cdef tuple HOSTS = (1, 3, 11)
+
+cdef enum:
+    DL_BFLOAT = 4
+
+# (DLPack's type code, bits) -> dtype. Integers are for the indices of sparse gradients, and for names in errors.
+cdef dict DLPACK_DTYPES = {
+    (code, bits): np.dtype(f"{kind}{bits}")
+    for code, kind in enumerate(("int", "uint", "float")) for bits in (8, 16, 32, 64) if (kind, bits) != ("float", 8)
+}
 
 
 cdef class _Capsule:
@@ -64,8 +73,15 @@ cdef class _Capsule:
         return self.address_of is None or self.address_of() == self.address
 
 
-def array_of_capsule(capsule, dtype_of, device_types=DLPACK_HOSTS, address_of=None):
-    """The array in a DLPack capsule; None if it is unsupported or on another device. dtype_of(code, bits): its dtype, or None.
+cdef dtype_of(where, const lrk_dl_tensor *tensor):
+    """The dtype of a tensor's elements, or None if lrkern does not support it."""
+    if tensor.code == DL_BFLOAT and tensor.bits == 16:
+        return HOOKS["bfloat16"](f"{where} with bfloat16 arrays of other libraries")
+    return DLPACK_DTYPES.get((tensor.code, tensor.bits))
+
+
+cpdef array_of_capsule(where, capsule, tuple device_types, address_of=None):
+    """The array in a DLPack capsule; None if it is unsupported or on another device.
 
     address_of(): the current address, for arrays whose memory their library can replace.
     """
@@ -87,10 +103,9 @@ def array_of_capsule(capsule, dtype_of, device_types=DLPACK_HOSTS, address_of=No
         return None
     if tensor.ndim > 0 and tensor.shape == NULL:
         return None
-    kind = dtype_of(tensor.code, tensor.bits)
-    if kind is None:
+    cdef cnp.dtype dtype = dtype_of(where, tensor)
+    if dtype is None:
         return None
-    cdef cnp.dtype dtype = np.dtype(kind)
     cdef cnp.npy_intp shape[64]
     cdef cnp.npy_intp strides[64]
     cdef bint is_empty = False
@@ -110,3 +125,72 @@ def array_of_capsule(capsule, dtype_of, device_types=DLPACK_HOSTS, address_of=No
     owner.address = <uintptr_t>cnp.PyArray_DATA(array)
     owner.address_of = address_of if address_of is not None and address_of() == owner.address else None
     return array
+
+
+cdef capsule_of(value, bint written):
+    """The DLPack capsule; None from another device. Version 1 if available: it has a read-only flag."""
+    if hasattr(value, "__dlpack_device__") and int(value.__dlpack_device__()[0]) not in HOSTS:
+        return None
+    try:
+        return value.__dlpack__(max_version=(1, 0), copy=False if written else None)
+    except TypeError:  # unknown argument: the library predates version 1
+        return value.__dlpack__()
+
+
+def sparse_layout(value):
+    """torch's name for the layout of a tensor that is not dense; "" for everything else."""
+    layout = "" if cnp.PyArray_Check(value) else str(getattr(value, "layout", ""))
+    return layout if layout.startswith("torch.") and layout != "torch.strided" else ""
+
+
+def exportable(where, name, value, *, bint written):
+    """A tensor in a form that its library exports; raises if it must not be used, though its library would export it."""
+    if written and type(value).__module__.partition(".")[0] in ("jax", "jaxlib"):
+        raise TypeError(f"{where}: {name} must be writable; got a JAX array, which is immutable")
+    if getattr(value, "requires_grad", False):
+        value = value.detach()  # the same memory without autograd history, which torch refuses to export
+    if getattr(value, "is_neg", bool)():  # torch exports it silently
+        raise TypeError(f"{where}: {name} must not have its negative bit set; got such a tensor: call resolve_neg() first")
+    return value
+
+
+def as_array(where, name, value, *, bint written):
+    """`value` as a plain numpy.ndarray on the same memory, if it is an array or has DLPack; other values unchanged."""
+    if cnp.PyArray_Check(value) or not hasattr(value, "__dlpack__"):
+        return plain(value)
+    address_of = getattr(value, "data_ptr", None)  # torch's: a tensor's memory can be replaced
+    shape = getattr(value, "shape", None)
+    value = exportable(where, name, value, written=written)
+    layout = sparse_layout(value)
+    if layout:
+        raise HOOKS["dlpack_error"](where, name, value, f", {layout}")
+    try:
+        capsule = capsule_of(value, written)
+    except Exception as error:  # another library may raise anything
+        raise HOOKS["dlpack_error"](where, name, value, f": {error}") from None
+    if capsule is None:
+        raise HOOKS["dlpack_error"](where, name, value)
+    try:
+        array = array_of_capsule(where, capsule, HOSTS, address_of)
+    except ValueError as error:  # not a capsule, or a used one, or not representable in NumPy
+        raise HOOKS["dlpack_error"](where, name, value, f": {error}") from None
+    if array is None:
+        raise HOOKS["dlpack_error"](where, name, value)
+    if shape is not None and tuple(shape) != array.shape:
+        raise HOOKS["dlpack_error"](where, name, value, f": its shape is {tuple(shape)}, that of its capsule {array.shape}")
+    return array
+
+
+def as_dense_gradient(where, name, grad, cnp.ndarray param, bint written):
+    """A gradient that is not a NumPy array, as one; None if it is not an array."""
+    if cnp.PyArray_NDIM(param) == 0 and isinstance(grad, np.generic) and not written:  # NumPy turns 0-d arrays into scalars
+        return np.asarray(grad)
+    array = as_array(where, name, grad, written=written)
+    return array if cnp.PyArray_Check(array) else None
+
+
+def as_gradient(bint takes_rows, bint halves, where, name, grad, cnp.ndarray param, bint written):
+    """The same, or the parts of a sparse gradient for rules that take them."""
+    if isinstance(grad, tuple) or sparse_layout(grad):
+        return HOOKS["sparse_gradient"](takes_rows, halves, where, name, grad, param, written)
+    return as_dense_gradient(where, name, grad, param, written)

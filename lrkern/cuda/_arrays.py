@@ -100,16 +100,9 @@ def as_array(where: str, name: str, value: Any, *, written: bool) -> Any:
     """`value` as a DeviceArray; other objects unchanged; an error for arrays that are not on a device."""
     if isinstance(value, DeviceArray):
         return value
-    if written and type(value).__module__.partition(".")[0] in ("jax", "jaxlib"):
-        raise TypeError(f"{where}: {name} must be writable; got a JAX array, which is immutable")
-    owner = value
-    if getattr(value, "requires_grad", False):
-        value = value.detach()  # the same memory without autograd history, which torch refuses to export
+    owner, value = value, _core.exportable(where, name, value, written=written)
     if SIMULATED and getattr(value, "__cuda_ndarray__", False):
         return _named(value._ary, owner, 0)
-    if getattr(value, "is_neg", bool)():  # torch exports it silently
-        wanted = "must not have its negative bit set; got such a tensor: call resolve_neg() first"
-        raise TypeError(f"{where}: {name} {wanted}")
     interface = interface_of(value)
     if interface is not None:
         return _from_interface(where, name, owner, interface)
@@ -154,7 +147,7 @@ def _from_dlpack(where: str, name: str, value: Any, owner: Any) -> DeviceArray:
     except Exception as error:  # another library may raise anything
         raise TypeError(f"{where}: {name} cannot be used: {error}") from None
     try:
-        array = _core.array_of_capsule(capsule, lambda code, bits: _arrays.dlpack_dtype(where, code, bits), (kind,))
+        array = _core.array_of_capsule(where, capsule, (kind,))
     except ValueError as error:  # not a capsule, or a used one
         raise TypeError(f"{wanted}: {error}") from None
     if array is None:

@@ -15,10 +15,9 @@ Array = npt.NDArray[Any]
 
 DTYPES = ("float64", "float32", "bfloat16", "float16")
 
-# Integers are for the indices of sparse gradients, and for names in errors.
-_DLPACK_KINDS = {0: "int", 1: "uint", 2: "float"}
-_DLPACK_NAMES = {f"{kind}{bits}" for kind in ("int", "uint", "float") for bits in (8, 16, 32, 64)} - {"float8"}
-_DLPACK_BFLOAT = 4
+as_array = _core.as_array
+as_gradient = _core.as_gradient
+as_dense_gradient = _core.as_dense_gradient
 
 
 def bfloat16(what: str) -> np.dtype[Any]:
@@ -107,81 +106,16 @@ def fill(array: Array, value: float, halves: bool) -> None:
         array[...] = value
 
 
-def as_array(where: str, name: str, value: Any, *, written: bool) -> Any:
-    """`value` as a plain numpy.ndarray on the same memory, if it is an array or has DLPack; other values unchanged."""
-    if _checks.is_array(value) or not hasattr(value, "__dlpack__"):
-        return _checks.plain(value)
-    address_of = getattr(value, "data_ptr", None)  # torch's: a tensor's memory can be replaced
-    shape = getattr(value, "shape", None)
-    if written and type(value).__module__.partition(".")[0] in ("jax", "jaxlib"):
-        raise TypeError(f"{where}: {name} must be writable; got a JAX array, which is immutable")
-    if getattr(value, "requires_grad", False):
-        value = value.detach()  # the same memory without autograd history, which torch refuses to export
-    if getattr(value, "is_neg", bool)():  # torch exports it silently
-        raise TypeError(f"{where}: {name} must not have its negative bit set; got such a tensor: call resolve_neg() first")
-    wanted = f"{where}: {name} must be an array of {_words(DTYPES)} in CPU memory; got {_brief(value)}"
-    layout = _sparse_layout(value)
-    if layout:
-        raise TypeError(f"{wanted}, {layout}")
-    try:
-        capsule = _capsule_of(value, written)
-    except Exception as error:  # another library may raise anything
-        raise TypeError(f"{wanted}: {error}") from None
-    if capsule is None:
-        raise TypeError(wanted)
-    try:
-        array = _core.array_of_capsule(capsule, lambda code, bits: dlpack_dtype(where, code, bits), address_of=address_of)
-    except ValueError as error:  # not a capsule, or a used one, or not representable in NumPy
-        raise TypeError(f"{wanted}: {error}") from None
-    if array is None:
-        raise TypeError(wanted)
-    if shape is not None and tuple(shape) != array.shape:
-        raise TypeError(f"{wanted}: its shape is {tuple(shape)}, that of its capsule {array.shape}")
-    return array
-
-
-def _capsule_of(value: Any, written: bool) -> object:
-    """The DLPack capsule; None from another device. Version 1 if available: it has a read-only flag."""
-    if hasattr(value, "__dlpack_device__") and int(value.__dlpack_device__()[0]) not in _core.DLPACK_HOSTS:
-        return None
-    try:
-        return value.__dlpack__(max_version=(1, 0), copy=False if written else None)
-    except TypeError:  # unknown argument: the library predates version 1
-        return value.__dlpack__()
-
-
-def dlpack_dtype(where: str, code: int, bits: int) -> np.dtype[Any] | None:
-    """The dtype for DLPack's type code and bits, if lrkern supports it."""
-    if (code, bits) == (_DLPACK_BFLOAT, 16):
-        return bfloat16(f"{where} with bfloat16 arrays of other libraries")
-    name = f"{_DLPACK_KINDS[code]}{bits}" if code in _DLPACK_KINDS else ""
-    return np.dtype(name) if name in _DLPACK_NAMES else None
-
-
-def _brief(value: Any) -> str:
-    found = [_checks.cut(str(getattr(value, name, f"unknown {name}"))) for name in ("dtype", "device")]
-    return f"{type(value).__name__} of {found[0]} on {found[1]}"
-
-
-def as_dense_gradient(where: str, name: str, grad: Any, param: Array, written: bool) -> Array | None:
-    """A gradient that is not a NumPy array, as one; None if it is not an array."""
-    if param.ndim == 0 and isinstance(grad, np.generic) and not written:  # NumPy turns 0-d arrays into scalars
-        return np.asarray(grad)
-    array = as_array(where, name, grad, written=written)
-    return array if _checks.is_array(array) else None
-
-
-def as_gradient(takes_rows: bool, halves: bool, where: str, name: str, grad: Any, param: Array, written: bool) -> Any:
-    """The same, or the result of `as_sparse_gradient` for sparse gradients of rules that take them."""
-    check_rows_are_taken(takes_rows, where, name, grad)
-    if isinstance(grad, tuple):
-        return as_sparse_gradient(where, name, grad, param, written, halves)
-    return as_dense_gradient(where, name, grad, param, written)
+def dlpack_error(where: str, name: str, value: Any, why: str = "") -> Exception:
+    """The error for an array of another library that `_core` has refused."""
+    found = [_checks.cut(str(getattr(value, one, f"unknown {one}"))) for one in ("dtype", "device")]
+    got = f"{type(value).__name__} of {found[0]} on {found[1]}{why}"
+    return TypeError(f"{where}: {name} must be an array of {_words(DTYPES)} in CPU memory; got {got}")
 
 
 def check_rows_are_taken(takes_rows: bool, where: str, name: str, grad: Any) -> None:
     """Raise for sparse gradients that are not supported here."""
-    layout = _sparse_layout(grad)
+    layout = _core.sparse_layout(grad)
     if not takes_rows and (layout or isinstance(grad, tuple)):
         got = f"a tensor of {layout}" if layout else "a tuple"
         rule = where.partition(".")[0]
@@ -191,19 +125,14 @@ def check_rows_are_taken(takes_rows: bool, where: str, name: str, grad: Any) -> 
         raise TypeError(f"{where}: {name} must be an array or a pair (indices, values); got a tensor of {layout}: pass {how}")
 
 
-def _sparse_layout(value: Any) -> str:
-    """torch's name for the layout of a tensor that is not dense; "" for everything else."""
-    layout = "" if _checks.is_array(value) else str(getattr(value, "layout", ""))
-    return layout if layout.startswith("torch.") and layout != "torch.strided" else ""
-
-
 def as_sparse_gradient(
-    where: str, name: str, grad: tuple[Any, ...], param: Array, written: bool, halves: bool
+    takes_rows: bool, halves: bool, where: str, name: str, grad: Any, param: Array, written: bool
 ) -> tuple[Array, ...]:
-    """A gradient given as (indices, values): (values, index, begin, order).
+    """A gradient given as (indices, values): (values, index, begin, order). Raises if the rule does not take these.
 
     Row index[k] of the parameter has the gradients values[order[begin[k]:begin[k + 1]]].
     """
+    check_rows_are_taken(takes_rows, where, name, grad)
     indices, values = as_pair(as_array, where, name, grad, param, written, halves)
     own = own_rows(where, name, indices, param)
     order = np.argsort(own, kind="stable").astype(np.int64)
@@ -313,4 +242,10 @@ def overlap_error(where: str, arrays: Sequence[tuple[str, Array, bool]]) -> Exce
     raise AssertionError("no two of these arrays overlap")
 
 
-_core.HOOKS.update(array_error=array_error, overlap_error=overlap_error)
+_core.HOOKS.update(
+    array_error=array_error,
+    overlap_error=overlap_error,
+    dlpack_error=dlpack_error,
+    bfloat16=bfloat16,
+    sparse_gradient=as_sparse_gradient,
+)
