@@ -10,7 +10,7 @@ from fractions import Fraction
 from math import floor, lcm
 
 from lrkern import schedules
-from lrkern._checks import MAX_COUNT, choice, count, real
+from lrkern._checks import MAX_COUNT, choice, count, flag, real
 from lrkern.dialects._parts import fine_unit, from_calls, moment, placed, sequence, span, stretched, value_errors
 from lrkern.schedules.expression import Schedule, join
 
@@ -57,6 +57,12 @@ def longer_each_time(start: float, end: float, every: int, power: float) -> Sche
     left = schedules.polynomial(1.0, 0.0, every, power).repeat(every, side="after")
     shares = left * schedules.inverse_power(1.0, every, power).staircase(every, "after")
     return end + (schedules.constant(start) - end) * shares
+
+
+def needs_momentum(where: str, cycle_momentum: bool) -> None:
+    """Raise for a schedule of the momentum without one."""
+    if not flag(where, "cycle_momentum", cycle_momentum):
+        raise ValueError(f"{where}: cycle_momentum must be True, or momentum does not change; got False (bool)")
 
 
 Phase = Callable[[str, int], Schedule]

@@ -6,8 +6,8 @@ from fractions import Fraction
 
 from lrkern import schedules
 from lrkern._checks import count, describe, real
-from lrkern.dialects._parts import called, equal_cycles, held, wave
-from lrkern.schedules.expression import Schedule, join
+from lrkern.dialects._parts import called, equal_cycles, held, warmed, wave
+from lrkern.schedules.expression import Schedule
 
 
 class Run:
@@ -21,7 +21,7 @@ class Run:
 
     def then(self, fall: Schedule) -> Schedule:
         """base_lr t/num_warmup_steps, then `fall` from its step 0."""
-        return join([schedules.linear(0.0, self.base_lr, self.warmup), fall], [self.warmup]) if self.warmup else fall
+        return warmed(0.0, self.base_lr, self.warmup, fall)
 
 
 def cycles(where: str, high: float, low: float, steps: int, num_cycles: float) -> Schedule:
@@ -49,8 +49,7 @@ def linear(
     last, top = real(where, "f_min", f_min), real(where, "f_max", f_max)
     if (last, top) == (0.0, 1.0):
         return run.then(schedules.linear(run.base_lr, 0.0, run.decay))
-    fall = schedules.linear(top, last, run.decay)
-    return run.base_lr * (join([schedules.linear(0.0, top, run.warmup), fall], [run.warmup]) if run.warmup else fall)
+    return run.base_lr * warmed(0.0, top, run.warmup, schedules.linear(top, last, run.decay))
 
 
 def cosine(where: str, base_lr: float, num_warmup_steps: int, num_training_steps: int, num_cycles: float) -> Schedule:

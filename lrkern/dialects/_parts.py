@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal, localcontext
 from fractions import Fraction
+from inspect import isfunction
 from math import floor, lcm
+from typing import Any
 
 from lrkern import schedules
 from lrkern._checks import MAX_COUNT, count, describe, real, single
@@ -17,6 +19,12 @@ _FINEST = 2**52  # the longest curve, in fractions of a step
 
 Ramp = Callable[[int], Schedule]
 Length = Fraction | float | int
+
+
+def public(module: Mapping[str, Any]) -> list[str]:
+    """`__all__` of a dialect: the functions that it defines, except for those whose names begin with `_`."""
+    functions = [name for name, one in module.items() if isfunction(one) and one.__module__ == module["__name__"]]
+    return sorted(name for name in functions if not name.startswith("_"))
 
 
 def placed(ramp: Ramp, length: Length, offset: Length = 0) -> Schedule:
@@ -81,6 +89,11 @@ def between(kind: str, start: Schedule | float, end: Schedule | float, steps: in
 def moment(time: Length) -> float:
     """A time as a boundary: the nearest float64."""
     return int(time) if time == int(time) else float(time)
+
+
+def warmed(start: float, top: float, steps: int, then: Schedule, side: str = "from") -> Schedule:
+    """From start to top linearly in `steps` steps, then the rest from its own step 0; without steps the rest alone."""
+    return join([schedules.linear(start, top, steps), then], [steps], side) if steps else then
 
 
 def held(s: Schedule, at: Length, value: float, side: str = "from") -> Schedule:

@@ -13,24 +13,8 @@ from collections.abc import Sequence
 
 from lrkern import schedules
 from lrkern._checks import MAX_COUNT, count, describe, flag, real
-from lrkern.dialects._parts import powers, sequence
+from lrkern.dialects._parts import powers, public, sequence
 from lrkern.schedules.expression import Schedule, join
-
-__all__ = [
-    "ConstantScheduler",
-    "ConstantWithWarmupScheduler",
-    "CosineAnnealingScheduler",
-    "CosineAnnealingWarmRestartsScheduler",
-    "CosineAnnealingWithWarmupScheduler",
-    "ExponentialScheduler",
-    "LinearScheduler",
-    "LinearWithWarmupScheduler",
-    "MultiStepScheduler",
-    "MultiStepWithWarmupScheduler",
-    "PolynomialScheduler",
-    "PolynomialWithWarmupScheduler",
-    "StepScheduler",
-]
 
 Time = str | int
 
@@ -495,3 +479,6 @@ def PolynomialWithWarmupScheduler(
     rest, last = _rest(run, t_warmup, scale_warmup, t_max), real(where, "alpha_f", alpha_f)
     after = _along(schedules.polynomial(1.0, last, rest, real(where, "power", power, above=0.0)), 1.0, rest)
     return _after_warmup(run, real(where, "base_lr", base_lr), 1.0, t_warmup, scale_warmup, after, shift=True)
+
+
+__all__ = public(globals())

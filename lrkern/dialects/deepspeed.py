@@ -10,11 +10,10 @@ from fractions import Fraction
 
 from lrkern import schedules
 from lrkern._checks import choice, count, flag, real
-from lrkern.dialects._parts import moment, sequence, value_errors
+from lrkern.dialects._cycles import needs_momentum
+from lrkern.dialects._parts import moment, public, sequence, value_errors
 from lrkern.schedules.budget import spend
 from lrkern.schedules.expression import Schedule, join
-
-__all__ = ["LRRangeTest", "OneCycle", "OneCycleMomentum", "WarmupCosineLR", "WarmupDecayLR", "WarmupLR"]
 
 
 def _warmup(where: str, low: float, high: float, warmup_num_steps: int, warmup_type: str) -> tuple[Schedule, int]:
@@ -175,8 +174,7 @@ def OneCycleMomentum(
     array([0.9 , 0.85, 0.8 , 0.85, 0.9 ])
     """
     where = "deepspeed.OneCycleMomentum"
-    if not flag(where, "cycle_momentum", cycle_momentum):
-        raise ValueError(f"{where}: cycle_momentum must be True, or momentum does not change; got False (bool)")
+    needs_momentum(where, cycle_momentum)
     low, high = real(where, "cycle_min_mom", cycle_min_mom), real(where, "cycle_max_mom", cycle_max_mom)
     rate, every = real(where, "decay_mom_rate", decay_mom_rate, low=0.0), count(where, "decay_step_size", decay_step_size)
     tail = high * schedules.line(1.0, rate, every) if rate and every else schedules.constant(high)
@@ -235,3 +233,6 @@ def LRRangeTest(
         every = count(where, "lr_range_test_step_size", lr_range_test_step_size, low=1)
     growth = start * schedules.line(1.0, rate, every)
     return growth.staircase(every) if flag(where, "lr_range_test_staircase", lr_range_test_staircase) else growth
+
+
+__all__ = public(globals())

@@ -5,21 +5,13 @@ All are the base learning rate times a factor; `lr_end` is absolute, so call onc
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from lrkern import schedules
 from lrkern._checks import choice, count, describe, real
 from lrkern.dialects import _hugging_face as shared
+from lrkern.dialects._parts import called, public
 from lrkern.schedules.expression import Schedule
-
-__all__ = [
-    "get_constant_schedule",
-    "get_constant_schedule_with_warmup",
-    "get_cosine_schedule_with_warmup",
-    "get_cosine_with_hard_restarts_schedule_with_warmup",
-    "get_linear_schedule_with_warmup",
-    "get_piecewise_constant_schedule",
-    "get_polynomial_decay_schedule_with_warmup",
-    "get_scheduler",
-]
 
 
 def get_constant_schedule(base_lr: float) -> Schedule:
@@ -60,10 +52,7 @@ def get_piecewise_constant_schedule(base_lr: float, step_rules: str) -> Schedule
     >>> get_piecewise_constant_schedule(1.0, "1:2,0.1:4,0.01").table(6)
     array([1.  , 1.  , 0.1 , 0.1 , 0.01, 0.01])
     """
-    return _piecewise("diffusers.get_piecewise_constant_schedule", base_lr, step_rules)
-
-
-def _piecewise(where: str, base_lr: float, step_rules: str | None) -> Schedule:
+    where = "diffusers.get_piecewise_constant_schedule"
     base_lr = real(where, "base_lr", base_lr)
     wrong = f"{where}: step_rules must be factors and steps such as '1:10,0.1:20,0.005'"
     if not isinstance(step_rules, str):
@@ -173,16 +162,17 @@ def get_polynomial_decay_schedule_with_warmup(
     return shared.polynomial(where, base_lr, num_warmup_steps, num_training_steps, lr_end, power)
 
 
-_NAMES = {
-    "linear": ("num_warmup_steps", "num_training_steps"),
-    "cosine": ("num_warmup_steps", "num_training_steps"),
-    "cosine_with_restarts": ("num_warmup_steps", "num_training_steps"),
-    "polynomial": ("num_warmup_steps", "num_training_steps"),
-    "constant": (),
-    "constant_with_warmup": ("num_warmup_steps",),
-    "piecewise_constant": ("step_rules",),
+_WARMUP, _STEPS = "num_warmup_steps", "num_training_steps"
+_NAMES: dict[str, tuple[Callable[..., Schedule], tuple[str, ...], tuple[str, ...]]] = {
+    "linear": (get_linear_schedule_with_warmup, (_WARMUP, _STEPS), ()),
+    "cosine": (get_cosine_schedule_with_warmup, (_WARMUP, _STEPS), ()),
+    "cosine_with_restarts": (get_cosine_with_hard_restarts_schedule_with_warmup, (_WARMUP, _STEPS), ("num_cycles",)),
+    "polynomial": (get_polynomial_decay_schedule_with_warmup, (_WARMUP, _STEPS), ("power",)),
+    "constant": (get_constant_schedule, (), ()),
+    "constant_with_warmup": (get_constant_schedule_with_warmup, (_WARMUP,), ()),
+    "piecewise_constant": (get_piecewise_constant_schedule, ("step_rules",), ()),
 }
-"""What each name asks for."""
+"""For each name the function, the arguments that it asks for, and others that it takes."""
 
 
 def get_scheduler(
@@ -210,22 +200,14 @@ def get_scheduler(
     array([1. , 1. , 0.5, 0.5])
     """
     where = "diffusers.get_scheduler"
-    given = {"step_rules": step_rules, "num_warmup_steps": num_warmup_steps, "num_training_steps": num_training_steps}
-    for argument in _NAMES[choice(where, "name", name, tuple(_NAMES))]:
+    given = {"step_rules": step_rules, _WARMUP: num_warmup_steps, _STEPS: num_training_steps}
+    function, needed, more = _NAMES[choice(where, "name", name, tuple(_NAMES))]
+    for argument in needed:
         if given[argument] is None:
             raise ValueError(f"{where}: {argument} must be given for {name!r}; got {describe(None)}")
-    warmup, steps = (0 if one is None else one for one in (num_warmup_steps, num_training_steps))
-    match name:
-        case "linear":
-            return shared.linear(where, base_lr, warmup, steps)
-        case "cosine":
-            return shared.cosine(where, base_lr, warmup, steps, 0.5)
-        case "cosine_with_restarts":
-            return shared.hard_restarts(where, base_lr, warmup, steps, num_cycles)
-        case "polynomial":
-            return shared.polynomial(where, base_lr, warmup, steps, 1e-7, power)
-        case "piecewise_constant":
-            return _piecewise(where, base_lr, step_rules)
-        case "constant":
-            return shared.constant(where, base_lr)
-    return shared.constant(where, base_lr, warmup)
+    options = given | {"num_cycles": num_cycles, "power": power}
+    with called(where):
+        return function(base_lr, **{argument: options[argument] for argument in (*needed, *more)})
+
+
+__all__ = public(globals())

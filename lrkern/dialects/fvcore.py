@@ -12,20 +12,8 @@ from itertools import pairwise
 
 from lrkern import schedules
 from lrkern._checks import choice, count, counts, describe, real, reals
-from lrkern.dialects._parts import moment, powers, sequence, value_errors
+from lrkern.dialects._parts import moment, powers, public, sequence, value_errors
 from lrkern.schedules.expression import Schedule, schedule
-
-__all__ = [
-    "CompositeParamScheduler",
-    "ConstantParamScheduler",
-    "CosineParamScheduler",
-    "ExponentialParamScheduler",
-    "LinearParamScheduler",
-    "MultiStepParamScheduler",
-    "PolynomialDecayParamScheduler",
-    "StepParamScheduler",
-    "StepWithFixedGammaParamScheduler",
-]
 
 
 def ConstantParamScheduler(value: float) -> Schedule:
@@ -251,3 +239,6 @@ def _seen_from(child: Schedule, time: float) -> Schedule:
     if time == int(time):
         return child.shift(-int(time)) if time else child
     return child.of(schedules.line(time, 1.0))
+
+
+__all__ = public(globals())

@@ -10,17 +10,8 @@ from collections.abc import Sequence
 from lrkern import schedules
 from lrkern._checks import count, flag, real, reals, times
 from lrkern.dialects._cycles import exact, longer_each_time
-from lrkern.dialects._parts import called, placed, span, stretched
-from lrkern.schedules.expression import Schedule, join
-
-__all__ = [
-    "CosineDecay",
-    "CosineDecayRestarts",
-    "ExponentialDecay",
-    "InverseTimeDecay",
-    "PiecewiseConstantDecay",
-    "PolynomialDecay",
-]
+from lrkern.dialects._parts import called, placed, public, span, stretched, warmed
+from lrkern.schedules.expression import Schedule
 
 
 def _stairs(curve: Schedule, decay_steps: float) -> Schedule:
@@ -172,9 +163,7 @@ def CosineDecay(
     warmup = count(where, "warmup_steps", warmup_steps)
     peak = start if warmup_target is None else real(where, "warmup_target", warmup_target)
     fall = peak * placed(lambda steps: schedules.cosine(1.0, alpha, steps), decay_steps)
-    if warmup_target is None or warmup == 0:
-        return fall
-    return join([schedules.linear(start, peak, warmup), fall], [warmup])
+    return warmed(start, peak, 0 if warmup_target is None else warmup, fall)
 
 
 def CosineDecayRestarts(
@@ -212,3 +201,6 @@ def CosineDecayRestarts(
             return start * schedules.warm_restarts(1.0, alpha, first, t_mul)
         cycles = schedules.warm_restarts(1.0, 0.0, first, t_mul, m_mul)
     return start * (alpha + (schedules.constant(1.0) - alpha) * cycles) if alpha else start * cycles
+
+
+__all__ = public(globals())

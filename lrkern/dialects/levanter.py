@@ -13,11 +13,9 @@ from typing import Any
 
 from lrkern import schedules
 from lrkern._checks import choice, count, counts, describe, real
-from lrkern.dialects._parts import always, inverse_root, moment, sequence, stretched
+from lrkern.dialects._parts import always, inverse_root, moment, public, sequence, stretched
 from lrkern.schedules.budget import spend
 from lrkern.schedules.expression import Schedule, join
-
-__all__ = ["lr_scheduler"]
 
 
 def _steps(where: str, name: str, length: object, whole: int) -> int:
@@ -215,3 +213,6 @@ def _ends(
         if after <= before:
             raise ValueError(f"{where}: {given[0]} must end cycles one after the other, within {total} steps; got {ends[:-1]}")
     return ends
+
+
+__all__ = public(globals())

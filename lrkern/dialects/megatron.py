@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from lrkern import schedules
 from lrkern._checks import choice, count, describe, flag, real
-from lrkern.dialects._parts import held
+from lrkern.dialects._parts import held, public, warmed
 from lrkern.schedules.expression import Schedule, join
-
-__all__ = ["OptimizerParamScheduler", "OptimizerParamSchedulerWeightDecay"]
 
 _STYLES = ("constant", "linear", "cosine", "inverse-square-root", "WSD")
 _TAILS = ("linear", "cosine", "exponential", "minus_sqrt")
@@ -71,7 +69,7 @@ def OptimizerParamScheduler(
     else:
         fall = (schedules.linear if style == "linear" else schedules.cosine)(top, last, steps)
     # The warm-up has its last step to itself, also where a decay has begun before it.
-    return join([schedules.linear(first, top, warmup), fall], [warmup], "after") if warmup else fall
+    return warmed(first, top, warmup, fall, "after")
 
 
 def _wsd(where: str, top: float, last: float, steps: int, decay: int | None, style: str | None) -> Schedule:
@@ -115,3 +113,6 @@ def OptimizerParamSchedulerWeightDecay(
             raise ValueError(f"{where}: end_wd must be start_wd for 'constant'; got {describe(end_wd)}")
         return factor * schedules.constant(end)
     return factor * (schedules.linear if style == "linear" else schedules.cosine)(start, end, steps)
+
+
+__all__ = public(globals())

@@ -14,28 +14,8 @@ from collections.abc import Sequence
 from lrkern import schedules
 from lrkern._checks import count, counts, describe, real, reals
 from lrkern.dialects import torch
-from lrkern.dialects._parts import called, powers, sequence, value_errors, wave
+from lrkern.dialects._parts import called, powers, public, sequence, value_errors, wave
 from lrkern.schedules.expression import Schedule, join
-
-__all__ = [
-    "ConstantLR",
-    "ConstantMomentum",
-    "CosineAnnealingLR",
-    "CosineAnnealingMomentum",
-    "CosineRestartLR",
-    "CosineRestartMomentum",
-    "ExponentialLR",
-    "ExponentialMomentum",
-    "LinearLR",
-    "LinearMomentum",
-    "MultiStepLR",
-    "MultiStepMomentum",
-    "OneCycleLR",
-    "PolyLR",
-    "PolyMomentum",
-    "StepLR",
-    "StepMomentum",
-]
 
 INF = 10**9
 """No end: mmengine's constant, where its schedulers do end."""
@@ -298,3 +278,6 @@ LinearMomentum = LinearLR
 MultiStepMomentum = MultiStepLR
 PolyMomentum = PolyLR
 StepMomentum = StepLR
+
+
+__all__ = public(globals())

@@ -8,9 +8,8 @@ from typing import NamedTuple
 
 from lrkern import schedules
 from lrkern._checks import count, real, reals
-from lrkern.schedules.expression import Schedule, join
-
-__all__ = ["TrainingSchedule", "get_muon_momentum", "train_gpt"]
+from lrkern.dialects._parts import called, public, warmed
+from lrkern.schedules.expression import Schedule
 
 
 class Recipe(NamedTuple):
@@ -46,25 +45,18 @@ def TrainingSchedule(
     >>> TrainingSchedule(100)([0, 33, 40, 70, 100])
     array([1.  , 1.52, 1.52, 0.94, 0.15])
     """
-    return _factor(
-        "modded_nanogpt.TrainingSchedule", scheduled_iterations, extension_iterations, cooldown_frac, lr_muls, durations
-    )
-
-
-def _factor(
-    where: str, scheduled: int, extension: int, cooldown: float, lr_muls: Sequence[float], durations: Sequence[float]
-) -> Schedule:
-    steps = count(where, "scheduled_iterations", scheduled, low=1)
-    count(where, "extension_iterations", extension)
+    where = "modded_nanogpt.TrainingSchedule"
+    steps = count(where, "scheduled_iterations", scheduled_iterations, low=1)
+    count(where, "extension_iterations", extension_iterations)
     levels, shares = reals(where, "lr_muls", lr_muls, least=1), reals(where, "durations", durations, least=1)
     if len(levels) != len(shares):
         raise ValueError(f"{where}: lr_muls must be as many as the {len(shares)} durations; got {len(levels)}")
     ends = [round(share * steps) for share in accumulate(shares)]
     if min(shares) <= 0.0 or ends[-1] != steps:
         raise ValueError(f"{where}: durations must be > 0 and add up to 1; got {shares}")
-    begin = int(steps * (1 - real(where, "cooldown_frac", cooldown, above=0.0, high=1.0)))
+    begin = int(steps * (1 - real(where, "cooldown_frac", cooldown_frac, above=0.0, high=1.0)))
     if begin == steps:
-        raise ValueError(f"{where}: cooldown_frac must leave a step of {steps} to cool down in; got {cooldown}")
+        raise ValueError(f"{where}: cooldown_frac must leave a step of {steps} to cool down in; got {cooldown_frac}")
     own = schedules.piecewise(levels, ends[:-1]) * schedules.linear(1.0, 0.0, steps - begin).shift(begin)
     return own + 0.15 * schedules.linear(0.0, 1.0, steps - begin).shift(begin)
 
@@ -88,18 +80,14 @@ def get_muon_momentum(
     >>> get_muon_momentum(1000)([0, 150, 300, 950, 975, 1000])
     array([0.85, 0.9 , 0.95, 0.95, 0.9 , 0.85])
     """
-    return _momentum(
-        "modded_nanogpt.get_muon_momentum", total_steps, muon_warmup_steps, muon_cooldown_steps, momentum_min, momentum_max
-    )
-
-
-def _momentum(where: str, total: int, warmup: int, cooldown: int, low: float, high: float) -> Schedule:
-    total, warmup = count(where, "total_steps", total, low=1), count(where, "muon_warmup_steps", warmup)
-    cooldown = count(where, "muon_cooldown_steps", cooldown)
-    low, high = real(where, "momentum_min", low, low=0.0, high=1.0), real(where, "momentum_max", high, low=0.0, high=1.0)
+    where = "modded_nanogpt.get_muon_momentum"
+    total, warmup = count(where, "total_steps", total_steps, low=1), count(where, "muon_warmup_steps", muon_warmup_steps)
+    cooldown = count(where, "muon_cooldown_steps", muon_cooldown_steps)
+    low = real(where, "momentum_min", momentum_min, low=0.0, high=1.0)
+    high = real(where, "momentum_max", momentum_max, low=0.0, high=1.0)
     at = total - cooldown
     down = (schedules.linear(high, low, cooldown) if cooldown else schedules.constant(high)).shift(at - warmup)
-    return join([schedules.linear(low, high, warmup), down], [warmup]) if warmup else down
+    return warmed(low, high, warmup, down)
 
 
 def train_gpt(
@@ -132,8 +120,14 @@ def train_gpt(
     (0.023, 0.85, 0.0276)
     """
     where = "modded_nanogpt.train_gpt"
-    factor = _factor(where, scheduled_iterations, extension_iterations, cooldown_frac, lr_muls, durations)
-    total = scheduled_iterations + extension_iterations
-    momentum = _momentum(where, total, muon_warmup_steps, muon_cooldown_steps, momentum_min, momentum_max)
+    with called(where):
+        factor = TrainingSchedule(
+            scheduled_iterations, extension_iterations, cooldown_frac, lr_muls=lr_muls, durations=durations
+        )
+        total = scheduled_iterations + extension_iterations
+        momentum = get_muon_momentum(total, muon_warmup_steps, muon_cooldown_steps, momentum_min, momentum_max)
     rate = real(where, "lr", lr) * factor
     return Recipe(rate, momentum, real(where, "weight_decay", weight_decay) * rate)
+
+
+__all__ = public(globals())

@@ -7,10 +7,8 @@ from typing import NamedTuple
 
 from lrkern import schedules
 from lrkern._checks import count, real
-from lrkern.dialects._parts import counted, held, moment
+from lrkern.dialects._parts import counted, held, moment, public
 from lrkern.schedules.expression import Schedule, join
-
-__all__ = ["base_train", "chat_rl", "chat_sft"]
 
 
 class Recipe(NamedTuple):
@@ -147,3 +145,6 @@ def chat_rl(num_steps: int, init_lr_frac: float = 0.05, weight_decay: float = 0.
     n, first = count(where, "num_steps", num_steps, low=1), real(where, "init_lr_frac", init_lr_frac)
     decay = real(where, "weight_decay", weight_decay)
     return Recipe(schedules.linear(first, 0.0, n), schedules.constant(0.95), schedules.constant(decay))
+
+
+__all__ = public(globals())

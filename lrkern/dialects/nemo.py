@@ -10,25 +10,8 @@ from __future__ import annotations
 from lrkern import schedules
 from lrkern._checks import count, describe, flag, real
 from lrkern.dialects._cycles import longer_each_time
-from lrkern.dialects._parts import held, inverse_root
+from lrkern.dialects._parts import held, inverse_root, public, warmed
 from lrkern.schedules.expression import Schedule, join
-
-__all__ = [
-    "CosineAnnealing",
-    "InverseSquareRootAnnealing",
-    "NoamAnnealing",
-    "NoamHoldAnnealing",
-    "PolynomialDecayAnnealing",
-    "PolynomialHoldDecayAnnealing",
-    "SquareAnnealing",
-    "SquareRootAnnealing",
-    "T5InverseSquareRootAnnealing",
-    "WarmupAnnealing",
-    "WarmupHoldAnnealLinear",
-    "WarmupHoldAnnealOneMinusSquareRoot",
-    "WarmupHoldPolicy",
-    "WarmupPolicy",
-]
 
 
 class _Run:
@@ -227,7 +210,7 @@ def CosineAnnealing(
         return run.then(fall, run.warmup)
     if run.base == run.min_lr:
         raise ValueError(f"{where}: min_lr must be below base_lr with a constant phase; got {describe(min_lr)}")
-    return join([schedules.linear(0.0, run.base, run.warmup), fall], [run.warmup]) if run.warmup else fall
+    return warmed(0.0, run.base, run.warmup, fall)
 
 
 def NoamAnnealing(
@@ -499,3 +482,6 @@ def PolynomialHoldDecayAnnealing(
     if flag(where, "cycle", cycle):
         return run.end(run.then(longer_each_time(run.base, run.min_lr, steps, power), run.hold))
     return run.then(schedules.polynomial(run.base, run.min_lr, steps, power), run.hold)
+
+
+__all__ = public(globals())

@@ -15,24 +15,8 @@ from typing import Any
 
 from lrkern import schedules
 from lrkern._checks import choice, count, describe, real, reals
-from lrkern.dialects._parts import between, check_keywords, held, sequence
+from lrkern.dialects._parts import between, check_keywords, held, public, sequence, warmed
 from lrkern.schedules.expression import Schedule, join
-
-__all__ = [
-    "WSD",
-    "WSDS",
-    "ComposableScheduler",
-    "ConstantScheduler",
-    "ConstantWithWarmup",
-    "CosWithWarmup",
-    "CosWithWarmupAndLinearDecay",
-    "ExponentialScheduler",
-    "HalfCosWithWarmup",
-    "InvSqrtWithWarmup",
-    "LinearWithWarmup",
-    "PowerLR",
-    "SequentialScheduler",
-]
 
 SHAPES = ("linear", "cosine")
 
@@ -71,7 +55,7 @@ class _Run:
 
     def then(self, fall: Schedule) -> Schedule:
         """The warm-up, then the rest from its step 0."""
-        return join([schedules.linear(self.first, self.lr, self.warmup), fall], [self.warmup]) if self.warmup else fall
+        return warmed(self.first, self.lr, self.warmup, fall)
 
     def decay(self, s: Schedule, decay: int, end: float, start: float) -> Schedule:
         """s until the last `decay` steps, then linearly from where it is to `end`, which is below `start`."""
@@ -611,3 +595,6 @@ def ExponentialScheduler(initial_lr: float, max_steps: int, *, lr_min: float = 1
     where = "olmo_core.ExponentialScheduler"
     low, top = real(where, "lr_min", lr_min, above=0.0), real(where, "initial_lr", initial_lr, above=0.0)
     return schedules.geometric(low, top, count(where, "max_steps", max_steps, low=1))
+
+
+__all__ = public(globals())

@@ -11,26 +11,9 @@ from typing import Any
 
 from lrkern import schedules
 from lrkern._checks import choice, count, describe, flag, real
-from lrkern.dialects._parts import between, called, check_keywords, products, value_errors
+from lrkern.dialects._parts import between, called, check_keywords, products, public, value_errors, warmed
 from lrkern.schedules import recipes
 from lrkern.schedules.expression import Schedule, join
-
-__all__ = [
-    "constant_schedule",
-    "cosine_decay_schedule",
-    "cosine_onecycle_schedule",
-    "exponential_decay",
-    "join_schedules",
-    "linear_onecycle_schedule",
-    "linear_schedule",
-    "piecewise_constant_schedule",
-    "piecewise_interpolate_schedule",
-    "polynomial_schedule",
-    "sgdr_schedule",
-    "warmup_constant_schedule",
-    "warmup_cosine_decay_schedule",
-    "warmup_exponential_decay_schedule",
-]
 
 _LEAST = -(2**53)
 
@@ -279,7 +262,7 @@ def _warmup(where: str, init_value: float, peak_value: float, warmup_steps: int)
     """Puts a linear warm-up before a schedule."""
     start, peak = real(where, "init_value", init_value), real(where, "peak_value", peak_value)
     steps = count(where, "warmup_steps", warmup_steps)
-    return lambda then: join([schedules.linear(start, peak, steps), then], [steps]) if steps else then
+    return lambda then: warmed(start, peak, steps, then)
 
 
 def warmup_cosine_decay_schedule(
@@ -306,24 +289,11 @@ def warmup_cosine_decay_schedule(
     >>> warmup_cosine_decay_schedule(0.0, 1.0, 2, 4, end_value=0.5).table(6)
     array([0.  , 0.5 , 1.  , 0.75, 0.5 , 0.5 ])
     """
-    return _warmup_cosine(
-        "optax.warmup_cosine_decay_schedule", init_value, peak_value, warmup_steps, decay_steps, end_value, exponent
-    )
-
-
-def _warmup_cosine(
-    where: str,
-    init_value: float,
-    peak_value: float,
-    warmup_steps: int,
-    decay_steps: int,
-    end_value: float = 0.0,
-    exponent: float = 1.0,
-) -> Schedule:
-    warmed = _warmup(where, init_value, peak_value, warmup_steps)
+    where = "optax.warmup_cosine_decay_schedule"
+    with_warmup = _warmup(where, init_value, peak_value, warmup_steps)
     steps = count(where, "decay_steps", decay_steps, low=warmup_steps + 1) - warmup_steps
     peak, end = float(peak_value), real(where, "end_value", end_value)
-    return warmed(_cosine(where, peak, end if peak else 0.0, steps, exponent))
+    return with_warmup(_cosine(where, peak, end if peak else 0.0, steps, exponent))
 
 
 def warmup_exponential_decay_schedule(
@@ -349,10 +319,10 @@ def warmup_exponential_decay_schedule(
     array([0.  , 0.5 , 1.  , 0.5 , 0.25])
     """
     where = "optax.warmup_exponential_decay_schedule"
-    warmed = _warmup(where, init_value, peak_value, warmup_steps)
+    with_warmup = _warmup(where, init_value, peak_value, warmup_steps)
     with called(where):
         decay = exponential_decay(peak_value, transition_steps, decay_rate, transition_begin, staircase, end_value)
-    return warmed(decay)
+    return with_warmup(decay)
 
 
 _CYCLE = ("init_value", "peak_value", "warmup_steps", "decay_steps")
@@ -374,7 +344,8 @@ def sgdr_schedule(cosine_kwargs: Iterable[Mapping[str, Any]]) -> Schedule:
     parts, boundaries = [], [0]
     for i, kwargs in enumerate(cosine_kwargs):
         check_keywords(where, f"cosine_kwargs[{i}]", kwargs, _CYCLE, ("end_value", "exponent"))
-        parts.append(_warmup_cosine(where, **kwargs))
+        with called(where):
+            parts.append(warmup_cosine_decay_schedule(**kwargs))
         boundaries.append(boundaries[-1] + kwargs["decay_steps"])
     if not parts:
         raise ValueError(f"{where}: cosine_kwargs must not be empty")
@@ -395,3 +366,6 @@ def join_schedules(schedules: Sequence[Schedule], boundaries: Sequence[int]) -> 
     """
     with called("optax.join_schedules"):
         return join(schedules, boundaries)
+
+
+__all__ = public(globals())

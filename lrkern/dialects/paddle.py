@@ -12,27 +12,8 @@ from lrkern import schedules
 from lrkern._checks import choice, count, counts, describe, flag, real, reals
 from lrkern.dialects import torch
 from lrkern.dialects._cycles import Phase, cyclic, longer_each_time, one_cycle
-from lrkern.dialects._parts import between, called, exponential_of, inverse_root, powers, wave
+from lrkern.dialects._parts import between, called, exponential_of, inverse_root, powers, public, wave
 from lrkern.schedules.expression import Schedule, join
-
-__all__ = [
-    "CosineAnnealingDecay",
-    "CosineAnnealingWarmRestarts",
-    "CyclicLR",
-    "ExponentialDecay",
-    "InverseTimeDecay",
-    "LambdaDecay",
-    "LinearLR",
-    "LinearWarmup",
-    "MultiStepDecay",
-    "MultiplicativeDecay",
-    "NaturalExpDecay",
-    "NoamDecay",
-    "OneCycleLR",
-    "PiecewiseDecay",
-    "PolynomialDecay",
-    "StepDecay",
-]
 
 
 def _rate(where: str, learning_rate: float, name: str = "learning_rate") -> float:
@@ -380,3 +361,6 @@ def CosineAnnealingWarmRestarts(learning_rate: float, T_0: int, T_mult: int = 1,
     start = _rate(where, learning_rate)
     with called(where):
         return torch.CosineAnnealingWarmRestarts(start, T_0, T_mult, eta_min)
+
+
+__all__ = public(globals())

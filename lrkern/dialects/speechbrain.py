@@ -15,24 +15,8 @@ from lrkern import schedules
 from lrkern._checks import count, counts, describe, real, reals
 from lrkern.dialects import _hugging_face
 from lrkern.dialects._cycles import cyclic
-from lrkern.dialects._parts import inverse_root, products, span, wave
+from lrkern.dialects._parts import inverse_root, products, public, span, warmed, wave
 from lrkern.schedules.expression import Schedule, join
-
-__all__ = [
-    "CyclicCosineScheduler",
-    "CyclicLRScheduler",
-    "IntervalScheduler",
-    "InverseSquareRootScheduler",
-    "LinearNoamScheduler",
-    "LinearScheduler",
-    "LinearWarmupScheduler",
-    "NoamIntervalScheduler",
-    "NoamScheduler",
-    "StepScheduler",
-    "TriStageLRSchedule",
-    "WarmAndExpDecayLRSchedule",
-    "WarmCoolDecayLRSchedule",
-]
 
 
 def WarmAndExpDecayLRSchedule(lr: float, n_warmup_steps: int, total_steps: int, decay_factor: float = 0.1) -> Schedule:
@@ -53,11 +37,7 @@ def WarmAndExpDecayLRSchedule(lr: float, n_warmup_steps: int, total_steps: int, 
     steps = count(where, "total_steps", total_steps, low=warmup + 1) - warmup
     factor = real(where, "decay_factor", decay_factor, above=0.0)
     fall = schedules.exponential(lr, factor, steps) if factor < 1.0 else schedules.constant(lr)
-    return _warmed(lr, warmup, fall)
-
-
-def _warmed(lr: float, warmup: int, then: Schedule) -> Schedule:
-    return join([schedules.linear(0.0, lr, warmup), then], [warmup]) if warmup else then
+    return warmed(0.0, lr, warmup, fall)
 
 
 def LinearScheduler(initial_value: float, final_value: float, epoch_count: int) -> Schedule:
@@ -192,7 +172,7 @@ def LinearNoamScheduler(lr_initial: float, n_warmup_steps: int, n_keep_steps: in
     where = "speechbrain.LinearNoamScheduler"
     lr, warmup = real(where, "lr_initial", lr_initial), count(where, "n_warmup_steps", n_warmup_steps, low=1)
     fall = schedules.inverse_time(lr, 1.0, warmup)
-    return _warmed(lr, warmup, fall.shift(count(where, "n_keep_steps", n_keep_steps)))
+    return warmed(0.0, lr, warmup, fall.shift(count(where, "n_keep_steps", n_keep_steps)))
 
 
 def CyclicCosineScheduler(n_warmup_steps: int, lr_initial: float, total_steps: int = 100000) -> Schedule:
@@ -315,7 +295,7 @@ def WarmCoolDecayLRSchedule(
     factor, every = real(where, "decay_factor", decay_factor, above=0.0), real(where, "decay_every", decay_every, above=0.0)
     decay, at = schedules.exponential(lr, factor, every), steps - fall
     down = decay.cooldown(at, fall, 0.0).shift(-at)
-    return join([_warmed(lr, rise, decay), down], [at], "after")  # step C itself is still the decay's
+    return join([warmed(0.0, lr, rise, decay), down], [at], "after")  # step C itself is still the decay's
 
 
 def TriStageLRSchedule(
@@ -348,3 +328,6 @@ def TriStageLRSchedule(
     hold = count(where, "hold_steps", hold_steps)
     count(where, "total_steps", total_steps)
     return lr * join([schedules.linear(first, 1.0, rise), schedules.exponential(1.0, last, decay).shift(hold)], [rise])
+
+
+__all__ = public(globals())

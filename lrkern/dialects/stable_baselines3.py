@@ -11,10 +11,8 @@ from fractions import Fraction
 
 from lrkern import schedules
 from lrkern._checks import MAX_COUNT, count, describe, real
-from lrkern.dialects._parts import from_calls
+from lrkern.dialects._parts import from_calls, public
 from lrkern.schedules.expression import Schedule
-
-__all__ = ["ConstantSchedule", "FloatSchedule", "LinearSchedule"]
 
 
 def ConstantSchedule(val: float) -> Schedule:
@@ -79,3 +77,6 @@ def FloatSchedule(
     total, f = count(where, "total_timesteps", total_timesteps, low=1), value_schedule
     values = from_calls(where, "value_schedule", lambda i: f(1.0 - float(i * every) / float(total)), -(-total // every))
     return values.stretch(every) if every > 1 else values
+
+
+__all__ = public(globals())

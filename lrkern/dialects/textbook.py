@@ -11,9 +11,8 @@ import numpy.typing as npt
 from lrkern import schedules
 from lrkern._checks import count, real
 from lrkern._loss_driven import plateau
+from lrkern.dialects._parts import public
 from lrkern.schedules.expression import Schedule, join
-
-__all__ = ["exponential", "fixed", "hold_then_linear", "linear_fraction", "loss_driven", "staircase", "time_based"]
 
 
 def hold_then_linear(initial_lr: float, final_lr: float, warmup_steps: int, total_steps: int) -> Schedule:
@@ -153,3 +152,6 @@ def loss_driven(losses: npt.ArrayLike, initial_lr: float, decay: float) -> npt.N
     where = "textbook.loss_driven"
     start, decay = real(where, "initial_lr", initial_lr, low=0.0), real(where, "decay", decay, above=0.0)
     return plateau.loss_driven(losses, start, decay)
+
+
+__all__ = public(globals())

@@ -12,19 +12,10 @@ from fractions import Fraction
 
 from lrkern import schedules
 from lrkern._checks import MAX_COUNT, choice, count, counts, describe, flag, real, single
-from lrkern.dialects._parts import called, held, powers, span, value_errors
+from lrkern.dialects._parts import called, held, powers, public, span, value_errors, warmed
 from lrkern.dialects._timm_noise import noise
 from lrkern.schedules.budget import spend
 from lrkern.schedules.expression import Schedule, join
-
-__all__ = [
-    "CosineLRScheduler",
-    "MultiStepLRScheduler",
-    "PolyLRScheduler",
-    "StepLRScheduler",
-    "TanhLRScheduler",
-    "WSDLRScheduler",
-]
 
 NoiseRange = Sequence[int] | int | None
 
@@ -64,7 +55,7 @@ def _warmed(
     then = s if flag(where, "warmup_prefix", prefix) else s.shift(-steps)
     if to_curve and not prefix:
         return then.warmup(steps, start)
-    return join([schedules.linear(start, base, steps), then], [steps]) if steps else s
+    return warmed(start, base, steps, then) if steps else s
 
 
 def _noisy(
@@ -376,3 +367,6 @@ def _decay(where: str, decay_fn: str | Callable[[float], float], steps: int, pow
     if kind == "cosine":
         return schedules.cosine(1.0, 0.0, steps)
     return schedules.polynomial(1.0, 0.0, steps, warp={"linear": 1.0, "1-sqrt": 0.5, "power": power}[kind])
+
+
+__all__ = public(globals())

@@ -11,30 +11,10 @@ from fractions import Fraction
 
 from lrkern import schedules
 from lrkern._checks import choice, count, counts, describe, flag, real, single
-from lrkern.dialects._cycles import Phase, cyclic, one_cycle
-from lrkern.dialects._parts import between, from_calls, powers, span, value_errors, wave
+from lrkern.dialects._cycles import Phase, cyclic, needs_momentum, one_cycle
+from lrkern.dialects._parts import between, from_calls, powers, public, span, value_errors, wave
 from lrkern.schedules.budget import spend
 from lrkern.schedules.expression import Schedule, join, multiply, schedule
-
-__all__ = [
-    "SWALR",
-    "ChainedScheduler",
-    "ConstantLR",
-    "CosineAnnealingLR",
-    "CosineAnnealingWarmRestarts",
-    "CyclicLR",
-    "CyclicMomentum",
-    "ExponentialLR",
-    "LambdaLR",
-    "LinearLR",
-    "MultiStepLR",
-    "MultiplicativeLR",
-    "OneCycleLR",
-    "OneCycleMomentum",
-    "PolynomialLR",
-    "SequentialLR",
-    "StepLR",
-]
 
 
 def LambdaLR(base_lr: float, lr_lambda: Callable[[int], float] | Schedule, steps: int | None = None) -> Schedule:
@@ -300,14 +280,9 @@ def CyclicMomentum(
     array([0.9 , 0.85, 0.8 , 0.85, 0.9 ])
     """
     where = "torch.CyclicMomentum"
-    _needs_momentum(where, cycle_momentum)
+    needs_momentum(where, cycle_momentum)
     top, bottom = real(where, "max_momentum", max_momentum), real(where, "base_momentum", base_momentum)
     return cyclic(where, top, bottom, step_size_up, step_size_down, mode, gamma, scale_fn, scale_mode, steps)
-
-
-def _needs_momentum(where: str, cycle_momentum: bool) -> None:
-    if not flag(where, "cycle_momentum", cycle_momentum):
-        raise ValueError(f"{where}: cycle_momentum must be True, or momentum does not change; got False (bool)")
 
 
 def OneCycleLR(
@@ -382,7 +357,7 @@ def OneCycleMomentum(
     (0.95, 0.85, 0.95)
     """
     where = "torch.OneCycleMomentum"
-    _needs_momentum(where, cycle_momentum)
+    needs_momentum(where, cycle_momentum)
     top, bottom = real(where, "max_momentum", max_momentum), real(where, "base_momentum", base_momentum)
     phases: list[Phase] = [lambda kind, n: between(kind, top, bottom, n), lambda kind, n: between(kind, bottom, top, n)]
     if flag(where, "three_phase", three_phase):
@@ -478,3 +453,6 @@ def SWALR(base_lr: float, swa_lr: float, anneal_epochs: int = 10, anneal_strateg
         anneal_epochs = count(where, "anneal_epochs", anneal_epochs)
         kind = choice(where, "anneal_strategy", anneal_strategy, ("cos", "linear"))
     return between("cosine" if kind == "cos" else "linear", base_lr, swa_lr, anneal_epochs)
+
+
+__all__ = public(globals())

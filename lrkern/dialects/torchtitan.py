@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from lrkern import schedules
 from lrkern._checks import choice, count, real
-from lrkern.dialects._parts import counted
+from lrkern.dialects._parts import counted, public
 from lrkern.schedules.expression import Schedule, join
-
-__all__ = ["LRSchedulersContainer"]
 
 _TAILS = {"linear": schedules.linear, "sqrt": schedules.one_minus_sqrt, "cosine": schedules.cosine}
 
@@ -57,3 +55,6 @@ def LRSchedulersContainer(
         parts.append(tail(1.0, low, decay).shift(-1))
         starts.append(steps + 1 - decay)
     return base_lr * join(parts, starts)
+
+
+__all__ = public(globals())

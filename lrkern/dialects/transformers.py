@@ -13,23 +13,8 @@ from typing import Any
 from lrkern import schedules
 from lrkern._checks import choice, count, describe, real
 from lrkern.dialects import _hugging_face as shared
-from lrkern.dialects._parts import called, counted, held, value_errors
+from lrkern.dialects._parts import called, counted, held, public, value_errors
 from lrkern.schedules.expression import Schedule, join
-
-__all__ = [
-    "get_adafactor_schedule",
-    "get_constant_schedule",
-    "get_constant_schedule_with_warmup",
-    "get_cosine_schedule_with_warmup",
-    "get_cosine_with_hard_restarts_schedule_with_warmup",
-    "get_cosine_with_min_lr_schedule_with_warmup",
-    "get_cosine_with_min_lr_schedule_with_warmup_lr_rate",
-    "get_inverse_sqrt_schedule",
-    "get_linear_schedule_with_warmup",
-    "get_polynomial_decay_schedule_with_warmup",
-    "get_scheduler",
-    "get_wsd_schedule",
-]
 
 
 def get_constant_schedule(base_lr: float) -> Schedule:
@@ -373,3 +358,6 @@ def get_scheduler(
             raise TypeError(f"{where}: {key} must be given in scheduler_specific_kwargs for {name!r}; got {describe(None)}")
     with called(where):
         return function(base_lr, **{key: counts[key] for key in needed}, **options)
+
+
+__all__ = public(globals())

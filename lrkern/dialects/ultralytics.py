@@ -9,10 +9,8 @@ from typing import NamedTuple
 
 from lrkern import schedules
 from lrkern._checks import count, flag, real
-from lrkern.dialects._parts import wave
+from lrkern.dialects._parts import public, wave
 from lrkern.schedules.expression import Schedule
-
-__all__ = ["BaseTrainer", "one_cycle", "setup_scheduler"]
 
 
 class Rates(NamedTuple):
@@ -106,3 +104,6 @@ def BaseTrainer(
     rise, fall = schedules.linear(0.0, 1.0, warmup), schedules.linear(first, 0.0, warmup)
     lr = target * rise if warmup else target
     return Rates(lr, lr + fall if warmup and first else lr, schedules.linear(start, end, warmup))
+
+
+__all__ = public(globals())
