@@ -242,6 +242,20 @@ def overlap_error(where: str, arrays: Sequence[tuple[str, Array, bool]]) -> Exce
     raise AssertionError("no two of these arrays overlap")
 
 
+def nonfinite_error(
+    where: str, label: Callable[[str, int], str], params: Sequence[Array], found: Sequence[tuple[int, int, float]]
+) -> ValueError:
+    """The error of `error_if_nonfinite`; found: (array, position and value of its first non-finite element)."""
+    parts = []
+    for i, element, value in found[:_NAMED]:
+        place = place_in(params[i], element)
+        parts.append(f"{value} in {label('grad', i)}{f' at {list(place)}' if place else ''}")
+    more = f" and in {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+    return ValueError(f"{where}: grads must be finite with error_if_nonfinite; got {', '.join(parts)}{more}")
+
+
+_NAMED = 3  # arrays named in an error about many
+
 _core.HOOKS.update(
     array_error=array_error,
     overlap_error=overlap_error,

@@ -2,146 +2,34 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
-from inspect import signature
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, SupportsFloat, TypedDict
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 
-from lrkern import _checks, _core, backends
-from lrkern.backends.engine import StepOptions, StepTensors
+from lrkern import _checks, backends
 from lrkern.optimizers import arrays as _arrays
 from lrkern.optimizers.arranged import Arranged, members
 from lrkern.optimizers.decay_masks import decaying
 from lrkern.optimizers.groups import arrange
-from lrkern.optimizers.options import MAX, OF_ALL, OF_GROUPS, Form, Group, Limit, Options, Rule
+from lrkern.optimizers.maker import Maker
+from lrkern.optimizers.once import step_once
+from lrkern.optimizers.options import MAX, OF_ALL, Group, Limit, Options, Rule
+from lrkern.optimizers.shared import DEFAULTS, Hyper, Shared, check
 from lrkern.optimizers.signatures import LazySignature, documented, summary
 from lrkern.optimizers.state import Resumable
 
 if TYPE_CHECKING:
     from lrkern.backends.engine import Engine
 
+__all__ = ["DEFAULTS", "Arrays", "Grads", "Hyper", "Optimizer", "Shared", "step_once"]  # what the families are made of
+
 Arrays = Mapping[Any, Any] | Iterable[Any]
 Grads = Mapping[Any, Any] | Iterable[Any]
-Hyper = SupportsFloat | Callable[[int], SupportsFloat]
-"""A hyper-parameter: a number (or an array of one element), or a schedule."""
-
 _SMALLEST_SCALE = 2.0**-126
-_NAMED = 3  # arrays named in an error about many
-
-
-class Shared(TypedDict, total=False):
-    """Options of every optimizer: see `Optimizer`."""
-
-    clip_norm: Hyper | None
-    clip_per: str
-    clip_value: float | None
-    skip_nonfinite: bool
-    error_if_nonfinite: bool
-    ema: Hyper | None
-    decay_mask: Any
-    copy_to: Any
-    zero_grad: bool
-    state_dtype: npt.DTypeLike | None
-    rounding: str
-    state_rounding: str
-    seed: int
-    uint16_as_bfloat16: bool
-    backend: str | None
-
-
-DEFAULTS: Shared = {
-    "clip_norm": None,
-    "clip_per": "list",
-    "clip_value": None,
-    "skip_nonfinite": False,
-    "error_if_nonfinite": False,
-    "ema": None,
-    "decay_mask": None,
-    "copy_to": None,
-    "zero_grad": False,
-    "state_dtype": None,
-    "rounding": "nearest",
-    "state_rounding": "stochastic",
-    "seed": 0,
-    "uint16_as_bfloat16": False,
-    "backend": None,
-}
-
-
-def _refuse_unfit(where: str, form: Form, states: dict[str, Any]) -> None:
-    """Raise if a state has a dtype that its rule cannot use."""
-    for name in form.states:
-        state = states[name]
-        dtype = _checks.plain(state).dtype if _checks.is_array(state) else getattr(state, "dtype", None)
-        if dtype is not _FLOAT32 and dtype is not _FLOAT64:  # nearly always one of them
-            word = str(dtype).rpartition(".")[2]  # torch's dtypes print as "torch.float16"
-            if word in form.unfit:
-                raise TypeError(f"{where}: {name} must not be {word}, {form.unfit[word]}")
-
-
-_FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
-
-
-def step_once(
-    where: str,
-    rule: Rule,
-    param: Any,
-    grad: Any,
-    states: dict[str, Any],
-    update: int,
-    options: Options,
-    backend: str | None,
-    needed: str = "",
-) -> None:
-    """One step of one tensor without an optimizer. `update`: the number of updates before it.
-
-    `needed`: for the error about a missing state, when it is needed.
-    """
-    if grad is None:  # only in lists of gradients does None mean no update
-        raise TypeError(f"{where}: grad must be an array like param; got None")
-    form, options = rule.settle(where, options)
-    form.check_shrinkage(where, options["lr"], options["weight_decay"])
-    if form.unfit:
-        _refuse_unfit(where, form, states)
-    chosen = backends.choose(where, backend, param)
-    once = _core.step_once if chosen.StepList is _core.StepList else partial(_step_once_in, chosen)
-    once(where, form, options, param, grad, states, update, needed, chosen.arrays)
-
-
-def _step_once_in(
-    backend: backends.Backend,
-    where: str,
-    form: Form,
-    options: Options,
-    param: Any,
-    grad: Any,
-    states: dict[str, Any],
-    update: int,
-    needed: str,
-    arrays: Any,
-) -> None:
-    """`_core.step_once` for another backend."""
-    for name in form.states:
-        if states[name] is None:
-            raise ValueError(f"{where}: {name} is needed{needed}; got None")
-    kept = {
-        name: [arrays.as_array(where, name, state, written=True) if name in form.states else None]
-        for name, state in states.items()
-    }
-    params = [arrays.as_array(where, "param", param, written=True)]
-    as_gradient = arrays.as_dense_gradient
-    made_of = StepTensors(where, lambda kind, _: kind, params, [form.variant], [0], kept, as_gradient=as_gradient)
-    tensors = backend.StepList(made_of)
-    for place, (_, hyper, constant) in enumerate(form.inputs):
-        tensors.set_input(0, place, options[hyper] if hyper else constant)
-    tensors.restore([update], 0, 0, [])
-    tensors.run([grad], 1.0)
 
 
 class Optimizer(Resumable):
@@ -202,118 +90,28 @@ class Optimizer(Resumable):
         cls.__doc__ = documented(cls.__doc__, Optimizer.__doc__)
 
     def __init__(self, params: Arrays, options: Options, shared: Shared) -> None:
-        self._name = type(self).__name__
-        self._where_step = f"{self._name}.step"
+        self._name = name = type(self).__name__
+        self._where_step = f"{name}.step"
         self._steps_before = 0
-        self._read_shared(shared)
-        self._options = options
+        checked = check(type(self), shared)
+        self._shared = {**shared}
+        self._halves, self._step_options = checked.halves, checked.steps
+        self._limit = Limit(name, shared.get("clip_norm"))
         self._frozen: frozenset[int] = frozenset()
-        structure, of, own = arrange(self._name, params)
-        self._backend = backends.choose(self._name, shared.get("backend"), *structure.arrays)
-        found = self._as_arrays(self._name, "param", structure.label, structure.arrays)
-        decays = decaying(self._name, structure, of, own, shared.get("decay_mask"))
-        groups, parts = self._make_groups(own, masked=decays is not None)
+        structure, of, own = arrange(name, params)
+        self._backend = backends.choose(name, shared.get("backend"), *structure.arrays)
+        self._maker = Maker(name, self._backend, self._rule, self._initial, options, checked)
+        found = self._maker.as_arrays(name, "param", structure.label, structure.arrays)
+        decays = decaying(name, structure, of, own, shared.get("decay_mask"))
+        groups, parts = self._maker.groups(own, shared.get("ema"), masked=decays is not None)
         copies: list[Any] = [None] * len(found)
         if shared.get("copy_to") is not None:
-            copies = structure.flatten(self._name, "copy_to", shared["copy_to"])
-            copies = self._as_arrays(self._name, "copy_to", structure.label, copies)
+            copies = structure.flatten(name, "copy_to", shared["copy_to"])
+            copies = self._maker.as_arrays(name, "copy_to", structure.label, copies)
         arranged = Arranged(structure, found, groups, parts, members(of, parts, decays), copies)
-        kept, tensors = self._make_list(arranged, {})
+        kept, tensors = self._maker.engine(arranged, {})
         self._apply(arranged, tensors)
         self._take(arranged, kept, tensors)
-
-    def _read_shared(self, shared: Shared) -> None:
-        name = self._name
-        for key in shared:
-            if key not in Shared.__annotations__:
-                from lrkern.optimizers.option_names import unknown_option
-
-                raise unknown_option(name, key, name, list(signature(type(self)).parameters)[1:])
-        clip_per = _checks.choice(name, "clip_per", shared.get("clip_per", "list"), ("list", "group", "tensor"))
-        clip_value = _checks.single(shared.get("clip_value"))
-        clip_value = math.inf if clip_value is None else _checks.real(name, "clip_value", clip_value, above=0.0, high=MAX)
-        skip_nonfinite, error_if_nonfinite, zero_grad, halves = (
-            _checks.flag(name, key, shared.get(key, False))
-            for key in ("skip_nonfinite", "error_if_nonfinite", "zero_grad", "uint16_as_bfloat16")
-        )
-        if skip_nonfinite and error_if_nonfinite:
-            wanted = "must not both be True: a step with such gradients is either skipped or an error"
-            raise ValueError(f"{name}: skip_nonfinite and error_if_nonfinite {wanted}")
-        rounding = _checks.choice(name, "rounding", shared.get("rounding", "nearest"), ("nearest", "stochastic", "split"))
-        state_rounding = _checks.choice(
-            name, "state_rounding", shared.get("state_rounding", "stochastic"), ("stochastic", "nearest")
-        )
-        seed = _checks.count(name, "seed", shared.get("seed", 0), high=2**64 - 1)
-        self._halves, self._splits = halves, rounding == "split"
-        self._state_dtype = _arrays.state_dtype(name, shared.get("state_dtype"), halves)
-        self._step_options = StepOptions(
-            clip_value, clip_per, skip_nonfinite, error_if_nonfinite, zero_grad, rounding, state_rounding, seed
-        )
-        self._shared = {**shared}
-        self._limit = Limit(name, shared.get("clip_norm"))
-
-    def _check_state_dtype(self, form: Form) -> None:
-        dtype = self._state_dtype
-        word = "" if dtype is None else "bfloat16" if dtype == np.uint16 else dtype.name
-        if word in form.unfit:
-            raise ValueError(f"{self._name}: state_dtype must not be {word!r}, {form.unfit[word]}")
-
-    def _make_groups(self, own: list[Options], *, masked: bool) -> tuple[list[Group], list[list[int]]]:
-        """Groups, and the indices of those that each user group has; if parameters are `masked`, a second one without decay."""
-        groups: list[Group] = []
-        parts: list[list[int]] = []
-        for one in own:
-            options = {**self._options, **{name: value for name, value in one.items() if name not in OF_GROUPS}}
-            ema = one.get("ema", self._shared.get("ema"))
-            parts.append([])
-            for decays in (True, False) if masked else (True,):
-                parts[-1].append(len(groups))
-                groups.append(Group(self._name, self._rule, options, ema, decays=decays))
-                self._check_state_dtype(groups[-1].form)
-        return groups, parts
-
-    def _make_list(self, arranged: Arranged, kept: Mapping[str, list[Any]]) -> tuple[dict[str, list[Any]], Engine]:
-        """The arrays kept for each parameter, those in `kept` reused, and the engine that steps them."""
-        arrays, label, params = self._backend.arrays, arranged.structure.label, arranged.params
-        variants = [group.form.variant for group in arranged.groups]
-        # Before arrays are made like invalid ones.
-        made_of = StepTensors(self._name, label, params, variants, arranged.group_of, {}, halves=self._halves)
-        made_of = made_of._replace(clips_with=[part[0] for part in arranged.parts for _ in part])
-        self._backend.StepList(made_of)
-
-        groups = [arranged.groups[g] for g in arranged.group_of]
-        pairs = list(zip(params, groups, strict=True))[len(kept.get("remainder", ())) :]
-        states = {state: [self._make_state(state, param, group) for param, group in pairs] for state in self._rule.states}
-        others = {
-            "ema_param": [
-                None if group.ema is None else arrays.in_computed_type(param, self._halves) for param, group in pairs
-            ],
-            "remainder": [
-                arrays.zeros_like(param, np.int16) if self._splits and arrays.is_bfloat16(param, self._halves) else None
-                for param, _ in pairs
-            ],
-        }
-        states, others = ({kind: [*kept.get(kind, ()), *made] for kind, made in some.items()} for some in (states, others))
-        tensors = self._backend.StepList(
-            made_of._replace(
-                states=states,
-                others=others | {"copy_to": arranged.copies},
-                row_lrs=[self._row_lrs(label("param", i), params[i], group) for i, group in enumerate(groups)],
-                as_gradient=partial(arrays.as_gradient, self._rule.takes_rows, self._halves),
-                owns_states=True,
-            )
-        )
-        tensors.set_options(self._step_options)
-        return states | others, tensors
-
-    def _make_state(self, state: str, param: Any, group: Group) -> Any:
-        if state not in group.form.states:
-            return None
-        arrays = self._backend.arrays
-        array = arrays.zeros_like(param, self._state_dtype or arrays.computed_in(param))
-        if self._initial.get(state):
-            arrays.fill(array, self._initial[state], self._halves)
-        return array
 
     def _take(self, arranged: Arranged, kept: dict[str, list[Any]], tensors: Engine) -> None:
         self._arranged, self._kept, self._tensors = arranged, kept, tensors
@@ -321,24 +119,6 @@ class Optimizer(Resumable):
         self._bound: list[Any] | None = [] if self._backend.on_device else None
         if arranged.has_copies:
             tensors.write_copies()
-
-    def _as_arrays(self, where: str, kind: str, label: Callable[[str, int], str], values: Iterable[Any]) -> list[Any]:
-        as_array = self._backend.arrays.as_array
-        return [as_array(where, label(kind, i), one, written=True) for i, one in enumerate(values)]
-
-    def _row_lrs(self, label: str, param: Any, group: Group) -> Any:
-        lrs = group.options["lr"]
-        if not isinstance(lrs, np.ndarray):
-            return None
-        if param.ndim == 0:
-            raise ValueError(f"{self._name}: lr must be one number, because {label} has no rows; got {_checks.describe(lrs)}")
-        if len(param) != len(lrs):
-            wanted = f"one number, or {len(param)} numbers, one per row of {label}"
-            raise ValueError(f"{self._name}: lr must be {wanted}; got {len(lrs)}")
-        if not param.flags.c_contiguous:
-            wanted = f"C-contiguous, because each of its rows has its own lr; got strides {param.strides}"
-            raise ValueError(f"{self._name}: {label} must be {wanted}")
-        return lrs
 
     def _apply(self, arranged: Arranged, tensors: Engine) -> None:
         """Give an engine the constant numbers, and the schedules that it evaluates at each step."""
@@ -408,16 +188,8 @@ class Optimizer(Resumable):
         if grads is not None and self._bound is not None:
             self._bound = given if self._backend.on_device else None
         if nonfinite is not None:
-            raise self._nonfinite_error(nonfinite)
-
-    def _nonfinite_error(self, found: list[tuple[int, int, float]]) -> ValueError:
-        """The error of `error_if_nonfinite`; found: (array, position and value of its first non-finite element)."""
-        own, parts = self._arranged, []
-        for i, element, value in found[:_NAMED]:
-            place = _arrays.place_in(own.params[i], element)
-            parts.append(f"{value} in {own.structure.label('grad', i)}{f' at {list(place)}' if place else ''}")
-        more = f" and in {len(found) - _NAMED} more" if len(found) > _NAMED else ""
-        return ValueError(f"{self._where_step}: grads must be finite with error_if_nonfinite; got {', '.join(parts)}{more}")
+            own = self._arranged
+            raise _arrays.nonfinite_error(self._where_step, own.structure.label, own.params, nonfinite)
 
     @property
     def count(self) -> int:
@@ -549,14 +321,14 @@ class Optimizer(Resumable):
         new, label = structure.parts[-1], structure.parts[-1].label
         if not new.size:
             raise ValueError(f"{where}: params must contain at least one array; got an empty {type(params).__name__}")
-        found = self._as_arrays(where, "param", label, new.arrays)
+        found = self._maker.as_arrays(where, "param", label, new.arrays)
         mask = self._shared.get("decay_mask")
         decays = decaying(where, new, [0] * new.size, [options], mask if callable(mask) else None)
-        groups, [part] = self._make_groups([options], masked=decays is not None)
+        groups, [part] = self._maker.groups([options], self._shared.get("ema"), masked=decays is not None)
         part = [len(old.groups) + g for g in part]
         copies: list[Any] = [None] * new.size
         if copy_to is not None:
-            copies = self._as_arrays(where, "copy_to", label, new.flatten(where, "copy_to", copy_to))
+            copies = self._maker.as_arrays(where, "copy_to", label, new.flatten(where, "copy_to", copy_to))
         arranged = Arranged(
             structure,
             old.params + found,
@@ -566,7 +338,7 @@ class Optimizer(Resumable):
             old.copies + copies,
         )
         count, skipped = self.count, self.skipped
-        kept, tensors = self._make_list(arranged, self._kept)
+        kept, tensors = self._maker.engine(arranged, self._kept)
         self._apply(arranged, tensors)
         tensors.restore([*self._tensors.get_updates(), *[0] * new.size], count, skipped, [])
         self._take(arranged, kept, tensors)

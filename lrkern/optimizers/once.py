@@ -1,0 +1,81 @@
+"""One step of one array without an optimizer: what functions such as `sgd_step` call."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from lrkern import _checks, _core, backends
+from lrkern.backends.engine import StepTensors
+from lrkern.optimizers.options import Form, Options, Rule
+
+_FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
+
+
+def _refuse_unfit(where: str, form: Form, states: dict[str, Any]) -> None:
+    """Raise if a state has a dtype that its rule cannot use."""
+    for name in form.states:
+        state = states[name]
+        dtype = _checks.plain(state).dtype if _checks.is_array(state) else getattr(state, "dtype", None)
+        if dtype is not _FLOAT32 and dtype is not _FLOAT64:  # nearly always one of them
+            word = str(dtype).rpartition(".")[2]  # torch's dtypes print as "torch.float16"
+            if word in form.unfit:
+                raise TypeError(f"{where}: {name} must not be {word}, {form.unfit[word]}")
+
+
+def step_once(
+    where: str,
+    rule: Rule,
+    param: Any,
+    grad: Any,
+    states: dict[str, Any],
+    update: int,
+    options: Options,
+    backend: str | None,
+    needed: str = "",
+) -> None:
+    """One step of one tensor without an optimizer. `update`: the number of updates before it.
+
+    `needed`: for the error about a missing state, when it is needed.
+    """
+    if grad is None:  # only in lists of gradients does None mean no update
+        raise TypeError(f"{where}: grad must be an array like param; got None")
+    form, options = rule.settle(where, options)
+    form.check_shrinkage(where, options["lr"], options["weight_decay"])
+    if form.unfit:
+        _refuse_unfit(where, form, states)
+    chosen = backends.choose(where, backend, param)
+    once = _core.step_once if chosen.StepList is _core.StepList else partial(_step_once_in, chosen)
+    once(where, form, options, param, grad, states, update, needed, chosen.arrays)
+
+
+def _step_once_in(
+    backend: backends.Backend,
+    where: str,
+    form: Form,
+    options: Options,
+    param: Any,
+    grad: Any,
+    states: dict[str, Any],
+    update: int,
+    needed: str,
+    arrays: Any,
+) -> None:
+    """`_core.step_once` for another backend."""
+    for name in form.states:
+        if states[name] is None:
+            raise ValueError(f"{where}: {name} is needed{needed}; got None")
+    kept = {
+        name: [arrays.as_array(where, name, state, written=True) if name in form.states else None]
+        for name, state in states.items()
+    }
+    params = [arrays.as_array(where, "param", param, written=True)]
+    as_gradient = arrays.as_dense_gradient
+    made_of = StepTensors(where, lambda kind, _: kind, params, [form.variant], [0], kept, as_gradient=as_gradient)
+    tensors = backend.StepList(made_of)
+    for place, (_, hyper, constant) in enumerate(form.inputs):
+        tensors.set_input(0, place, options[hyper] if hyper else constant)
+    tensors.restore([update], 0, 0, [])
+    tensors.run([grad], 1.0)
