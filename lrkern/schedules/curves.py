@@ -20,7 +20,8 @@ from lrkern import _core
 from lrkern._checks import MAX_COUNT, choice, count, counts, describe, real, reals, single, times
 from lrkern.schedules import shapes
 from lrkern.schedules.define import Recipe, curve, ends
-from lrkern.schedules.expression import Schedule, sides
+from lrkern.schedules.expression import Schedule
+from lrkern.schedules.sides import sides
 
 __all__ = [
     "chebyshev",

@@ -5,24 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from math import ceil, inf
-from numbers import Real
 from operator import truediv
 from typing import Any, Union, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lrkern import _checks, _core
+from lrkern import _core
 from lrkern._checks import MAX_COUNT, choice, count, describe, real, times
 from lrkern.backends import choose
 from lrkern.schedules import drawing, names, shapes
+from lrkern.schedules.calls import call_any
+from lrkern.schedules.lengths import arrival, longer, plus, ratio, stretched
 from lrkern.schedules.plan import Plan, compile_plan
+from lrkern.schedules.sides import SIDES, sides
 from lrkern.schedules.text import write
+from lrkern.schedules.totals import running_total
 
 Number = Union[int, float, "np.integer[Any]", "np.floating[Any]"]
 
 _NUMBERS = (int, float, np.integer, np.floating)
-_SIDES = ("from", "after")  # a boundary belongs to the part that begins there, or to the part that ends there
 
 
 class Schedule(_core.Expression):
@@ -54,34 +56,7 @@ class Schedule(_core.Expression):
 
     # -- values -------------------------------------------------------------------------------------------------------
 
-    def _call_any(self, step: Any) -> Any:
-        """A call with anything except a plain int or float in range."""
-        if isinstance(step, (bool, np.bool_)):
-            raise TypeError(f"schedule: step must be a number or an array of numbers; got {describe(step)}")
-        if isinstance(step, (int, np.integer)):
-            return self(_step(int(step)))
-        if isinstance(step, (np.floating, Real)):
-            return self(float(_step(step)))
-        try:
-            steps = np.asarray(_checks.unmasked("schedule", "step", step))
-        except ValueError:  # rows of different lengths
-            steps = np.empty(1, object)
-        if steps.dtype.kind not in "iuf" or steps.dtype.itemsize > 8:
-            if steps.size == 0 and not _checks.is_array(step):
-                return np.empty(steps.shape)
-            raise TypeError(
-                f"schedule: step must be a number or an array of numbers; got {describe(step)} of dtype {steps.dtype}"
-            )
-        out = np.empty(steps.size)
-        with _core.hold("schedule", "step", steps):
-            if steps.dtype.kind == "f":
-                done = self._call_reals(np.ascontiguousarray(steps, np.float64).ravel(), out)
-            else:  # unsigned steps beyond int64 become negative and are rejected as well
-                done = self._call_steps(np.ascontiguousarray(steps, np.int64).ravel(), out)
-            if not done:
-                wrong = steps[~((steps >= 0) & (steps <= MAX_COUNT))].flat[0]
-                raise ValueError(f"schedule: steps must be >= 0 and <= 2^53; got {wrong}")
-        return out.reshape(steps.shape)
+    _call_any = call_any
 
     def table(
         self,
@@ -160,7 +135,7 @@ class Schedule(_core.Expression):
             shapes.check_positive("warmup", curve, start=start, end=beginning, end_name="s(0)")
         rise = shapes.ramp(curve, steps, _core.constant(start), 0, self.node, 0)
         node = _core.join([rise, self.node], [steps])
-        return Schedule("warmup", (self, steps, start, curve), node, _plus(self.steps, steps))
+        return Schedule("warmup", (self, steps, start, curve), node, plus(self.steps, steps))
 
     def then(self, other: Schedule) -> Schedule:
         """This schedule for its `steps` steps, then `other` from its own step 0.
@@ -241,7 +216,7 @@ class Schedule(_core.Expression):
         array([1.    , 0.5   , 0.3333, 0.25  ])
         """
         if isinstance(other, Schedule):
-            return Schedule("/", (self, other), _core.divide(self.node, other.node), _longer(self, other))
+            return Schedule("/", (self, other), _core.divide(self.node, other.node), longer(self, other))
         if not isinstance(other, _NUMBERS):
             return NotImplemented
         other = real("/", "divisor", other)
@@ -315,14 +290,9 @@ class Schedule(_core.Expression):
         if divisor == 1 and not isinstance(factor, Fraction):
             factor = real("stretch", "factor", factor, above=0.0)
         else:
-            factor, divisor = _ratio(factor, divisor)
-        steps = None
-        if self.steps is not None:
-            numerator, denominator = factor.as_integer_ratio()
-            steps = -(-self.steps * numerator // (denominator * divisor))
-            if steps > MAX_COUNT:
-                raise ValueError(f"stretch: the stretched schedule must end by step 2^53; got an end at {steps}")
-        return Schedule("stretch", (self, factor, divisor), _core.stretch(self.node, factor, divisor), steps)
+            factor, divisor = ratio(factor, divisor)
+        node = _core.stretch(self.node, factor, divisor)
+        return Schedule("stretch", (self, factor, divisor), node, stretched(self.steps, factor, divisor))
 
     def staircase(self, every: int, side: str = "from") -> Schedule:
         """s(every * floor(t / every)): changes at multiples of `every` only.
@@ -337,7 +307,7 @@ class Schedule(_core.Expression):
         array([1. , 1. , 0.5, 0.5, 0. ])
         """
         every = count("staircase", "every", every, low=1)
-        late = choice("staircase", "side", side, _SIDES) == "after"
+        late = choice("staircase", "side", side, SIDES) == "after"
         steps = None if self.steps is None else -(-self.steps // every) * every + late
         return Schedule("staircase", (self, every, side), _core.staircase(self.node, every, late), steps)
 
@@ -358,9 +328,9 @@ class Schedule(_core.Expression):
         if times is not None:
             times = count("repeat", "times", times, low=1)
         gain = real("repeat", "gain", gain, above=0.0)
-        late = choice("repeat", "side", side, _SIDES) == "after"
+        late = choice("repeat", "side", side, SIDES) == "after"
         node = _core.repeat(self.node, period, _core.FOREVER if times is None else times, gain, 1.0, late)
-        steps = None if times is None else _plus(self.steps, (times - 1) * period)
+        steps = None if times is None else plus(self.steps, (times - 1) * period)
         return Schedule("repeat", (self, period, times, gain, side), node, steps)
 
     def restarts(self, growth: float = 1.0, gain: float = 1.0, warmup: int = 0, warmup_start: float = 0.0) -> Schedule:
@@ -495,7 +465,7 @@ class Schedule(_core.Expression):
         if sound < 0:
             raise ValueError(f"of: clock must be >= 0 and never decrease; violated at step {at}")
         node = _core.composition(self.node, clock.node)
-        return Schedule("of", (self, clock), node, _arrival(clock, self.steps))
+        return Schedule("of", (self, clock), node, arrival(clock, self.steps))
 
     def cumulative(self) -> Schedule:
         """The running total: the sum of s(0), s(1), ..., s(t - 1), linear between steps.
@@ -510,16 +480,8 @@ class Schedule(_core.Expression):
         >>> lk.piecewise([2, 4], [3]).cumulative().table(6)
         array([ 0.,  2.,  4.,  6., 10., 14.])
         """
-        begins, levels = _levels(self)
-        total, parts = Fraction(0), []
-        for i, level in enumerate(levels):
-            base, line = float(total), _core.line(0.0, level, 1.0)
-            low = float(total - Fraction(base))
-            start = _core.constant(base) if low == 0.0 else _core.add(_core.constant(base), _core.constant(low))
-            parts.append(_core.add(start, line) if level else start)
-            if i + 1 < len(begins):
-                total += Fraction(level) * (begins[i + 1] - begins[i])
-        return Schedule("cumulative", (self,), _core.join(parts, list(begins[1:])), begins[-1] if levels[-1] == 0.0 else None)
+        node, steps = running_total(self)
+        return Schedule("cumulative", (self,), node, steps)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"Schedule is immutable; cannot set {name!r}")
@@ -604,87 +566,11 @@ class Schedule(_core.Expression):
         return drawing.picture("svg", self)
 
 
-def _ratio(factor: float | Fraction, divisor: int) -> tuple[float, int]:
-    """factor/divisor as a float over an odd integer."""
-    ratio = Fraction(factor if isinstance(factor, Fraction) else real("stretch", "factor", factor, above=0.0)) / divisor
-    odd = ratio.denominator // (ratio.denominator & -ratio.denominator)
-    try:
-        value = float(ratio * odd)
-    except OverflowError:
-        value = 0.0
-    if not (value > 0.0 and value == ratio * odd and odd <= MAX_COUNT):
-        shown = describe(factor) + (f" over {divisor}" if divisor > 1 else "")
-        raise ValueError(f"stretch: factor over divisor must be > 0, a float64 over an integer up to 2^53; got {shown}")
-    return value, odd
-
-
-def _plus(steps: int | None, more: int) -> int | None:
-    if steps is None:
-        return None
-    if steps + more > MAX_COUNT:
-        raise ValueError(f"schedule: it must end by step 2^53; got an end at {steps + more}")
-    return steps + more
-
-
-def _arrival(clock: Schedule, steps: int | None) -> int | None:
-    """The first step at which a clock shows `steps` or more; if it stops before that, the step at which it stops."""
-    arrival = -1 if steps is None else _core.clock_arrival(clock.node, steps)
-    return clock.steps if arrival < 0 else arrival
-
-
-_MOST_LEVELS = 100_000
-
-
-def _levels(s: Schedule) -> tuple[list[int], list[float]]:
-    """The steps at which a piecewise constant schedule changes, beginning with 0, and its value from each on."""
-    begins = [0, *s._joints(0, MAX_COUNT, _MOST_LEVELS)]
-    if len(begins) > _MOST_LEVELS:
-        raise ValueError(f"cumulative: the schedule must not change at more than {_MOST_LEVELS} steps; {describe(s)} does")
-    levels = []
-    for i, begin in enumerate(begins):
-        level, last = s(begin), begins[i + 1] - 1 if i + 1 < len(begins) else MAX_COUNT
-        # A smooth piece that is not constant differs at one of these steps.
-        if any(s(t) != level for t in (begin + 1, (begin + last) // 2, last - 1, last) if begin < t <= last):
-            raise ValueError(
-                f"cumulative: the schedule must be piecewise constant, as piecewise and staircase make it; "
-                f"{describe(s)} is not constant from step {begin} to {last}"
-            )
-        if level < 0.0:
-            raise ValueError(f"cumulative: values must be >= 0; got {level} at step {begin}")
-        levels.append(level)
-    return begins, levels
-
-
-def _longer(a: Schedule, b: Schedule) -> int | None:
-    return None if a.steps is None or b.steps is None else max(a.steps, b.steps)
-
-
-def _step(step: Any) -> Any:
-    if not 0 <= step <= MAX_COUNT:
-        raise ValueError(f"schedule: step must be >= 0 and <= 2^53; got {describe(step)}")
-    return step
-
-
 def schedule(where: str, name: str, value: Any) -> Schedule:
     """`value` if it is a Schedule."""
     if not isinstance(value, Schedule):
         raise TypeError(f"{where}: {name} must be a Schedule; got {describe(value)}")
     return value
-
-
-def sides(where: str, side: object, at: Sequence[float]) -> tuple[str | tuple[str, ...], list[bool] | None]:
-    """The sides as printed, and for each boundary whether its side is "after"."""
-    if isinstance(side, str) or not isinstance(side, Sequence):
-        return choice(where, "side", side, _SIDES), [True] * len(at) if side == "after" else None
-    chosen = tuple(choice(where, f"side[{i}]", one, _SIDES) for i, one in enumerate(side))
-    if len(chosen) != len(at):
-        raise ValueError(f"{where}: side must be one for all or one for each of the {len(at)} boundaries; got {len(chosen)}")
-    for i in range(1, len(at)):
-        if at[i] == at[i - 1] and chosen[i - 1] == "after" and chosen[i] == "from":
-            raise ValueError(f"{where}: boundaries must not decrease; got 'after' {at[i]} before 'from' {at[i]}")
-    if len(set(chosen)) <= 1:
-        return sides(where, chosen[0] if chosen else "from", at)
-    return chosen, [one == "after" for one in chosen]
 
 
 def join(
@@ -715,13 +601,13 @@ def join(
         raise ValueError(f"join: boundaries must be one fewer than the {len(parts)} schedules; got {len(at)}")
     shown, after = sides("join", side, at)
     node = _core.join([part.node for part in parts], list(at), after)
-    return Schedule("join", (parts, at, shown), node, _plus(parts[-1].steps, ceil(at[-1]) if at else 0))
+    return Schedule("join", (parts, at, shown), node, plus(parts[-1].steps, ceil(at[-1]) if at else 0))
 
 
 def add(a: Schedule, b: Schedule | Number) -> Schedule:
     """a(t) + b(t)."""
     if isinstance(b, Schedule):
-        return Schedule("+", (a, b), _core.add(a.node, b.node), _longer(a, b))
+        return Schedule("+", (a, b), _core.add(a.node, b.node), longer(a, b))
     value = real("+", "number", b)
     return Schedule("+", (a, value), _core.add(a.node, _core.constant(value)), a.steps)
 
@@ -729,7 +615,7 @@ def add(a: Schedule, b: Schedule | Number) -> Schedule:
 def multiply(a: Schedule, b: Schedule | Number) -> Schedule:
     """a(t) b(t)."""
     if isinstance(b, Schedule):
-        return Schedule("*", (a, b), _core.multiply(a.node, b.node), _longer(a, b))
+        return Schedule("*", (a, b), _core.multiply(a.node, b.node), longer(a, b))
     value = real("*", "number", b)
     return Schedule("*", (value, a), _core.multiply(_core.constant(value), a.node), a.steps)
 
