@@ -89,15 +89,8 @@ TORCH: dict[str, tuple[_Check, Any]] = {
 DIALECTS = {
     "torch": Dialect(TORCH, lambda given: "torch"),
     "keras": Dialect(
-        {
-            "factor": (_FACTOR, 0.1),
-            "patience": (_COUNT, 10),
-            "threshold": (_THRESHOLD, 1e-4),
-            "mode": (_MODE, "min"),
-            "cooldown": (_COUNT, 0),
-            "min_lr": (LR, 0.0),
-            "precision": (_PRECISION, "float32"),
-        },
+        {name: one for name, one in TORCH.items() if name not in ("threshold_mode", "eps")}
+        | {"precision": (_PRECISION, "float32")},
         lambda given: f"keras_{_suffix(given)}",
     ),
     "optax": Dialect(

@@ -17,17 +17,11 @@ from lrkern.numba.scan_rules import (
     Optax,
     Paddle,
     ScanParams,
-    ScanState,
     Torch,
-    anchor,
+    advance,
+    changed,
     follow,
-    greedy,
     in_single,
-    keras,
-    newbob,
-    optax,
-    paddle,
-    torch,
 )
 from lrkern.pointwise.primitives import pointwise
 
@@ -122,22 +116,30 @@ def first_state(d, given):
     )  # fmt: skip
 
 
-@pointwise
-def next_state(s, x, delayed):
-    """The `ScanState` after one more metric that counts."""
-    if s.dialect == KERAS:
-        return keras(Keras(s.flag), s, s, x, delayed)
-    if s.dialect == OPTAX:
-        return optax(Optax(s.flag), s, s, x, delayed)
-    if s.dialect == GREEDY:
-        return greedy(Greedy(s.flag), s, s, x, delayed)
-    if s.dialect == PADDLE:
-        return paddle(Paddle(s.flag), s, s, x, delayed)
-    if s.dialect == NEWBOB:
-        return newbob(NewBob(False), s, s, x, delayed)
-    if s.dialect == ANCHOR:
-        return anchor(Anchor(False), s, s, x, delayed)
-    return torch(Torch(False), s, s, x, delayed)
+def _by_dialect(function):
+    """chosen(s, arguments): function(kind, *arguments), with the kind of rule that the state's dialect has."""
+
+    @pointwise
+    def chosen(s, arguments):
+        if s.dialect == KERAS:
+            return function(Keras(s.flag), *arguments)
+        if s.dialect == OPTAX:
+            return function(Optax(s.flag), *arguments)
+        if s.dialect == GREEDY:
+            return function(Greedy(s.flag), *arguments)
+        if s.dialect == PADDLE:
+            return function(Paddle(s.flag), *arguments)
+        if s.dialect == NEWBOB:
+            return function(NewBob(False), *arguments)
+        if s.dialect == ANCHOR:
+            return function(Anchor(False), *arguments)
+        return function(Torch(False), *arguments)
+
+    return chosen
+
+
+next_state = _by_dialect(pointwise(lambda kind, p, s, x, delayed: advance(kind, p, s, x, delayed)))
+follow_all = _by_dialect(follow)
 
 
 @pointwise
@@ -145,10 +147,10 @@ def after(s, metric):
     """The state after one more metric."""
     seen, history, smooth = s.seen + 1.0, s.history, s.history.size > 0
     if s.begin <= s.seen < s.end:
-        new = next_state(s, s.sign * metric, s.sign * history[0] if smooth else 0.0)
+        new = next_state(s, (s, s, s.sign * metric, s.sign * history[0] if smooth else 0.0))
     else:
         lr = s.warmup_lr + seen * s.each if s.dialect == TIMM and s.seen < s.begin else s.lr
-        new = ScanState(lr, s.scale, s.best, s.bad, s.good, s.cooling, s.warming, s.resets, s.sum, s.summed)
+        new = changed(s, lr=lr)
     if smooth:
         history = np.append(history[1:], metric)
     return PlateauState(
@@ -166,22 +168,7 @@ def watch(s, metrics, lr):
         s.start, s.factor, s.patience, s.slope, s.margin, s.cooldown, s.min_lr, s.max_lr, s.eps, s.warmup, s.reset_start,
         s.window, s.accumulate,
     )  # fmt: skip
-    carried = ScanState(s.lr, s.scale, s.best, s.bad, s.good, s.cooling, s.warming, s.resets, s.sum, s.summed)
-    if s.dialect == KERAS:
-        carried = follow(Keras(s.flag), p, carried, s.sign, metrics, metrics, 0, lr)
-    elif s.dialect == OPTAX:
-        carried = follow(Optax(s.flag), p, carried, s.sign, metrics, metrics, 0, lr)
-    elif s.dialect == GREEDY:
-        carried = follow(Greedy(s.flag), p, carried, s.sign, metrics, metrics, s.history.size, lr)
-    elif s.dialect == PADDLE:
-        carried = follow(Paddle(s.flag), p, carried, s.sign, metrics, metrics, 0, lr)
-    elif s.dialect == NEWBOB:
-        carried = follow(NewBob(False), p, carried, s.sign, metrics, metrics, 0, lr)
-    elif s.dialect == ANCHOR:
-        carried = follow(Anchor(False), p, carried, s.sign, metrics, metrics, 0, lr)
-    else:
-        carried = follow(Torch(False), p, carried, s.sign, metrics, metrics, 0, lr)
-    return carried.lr
+    return follow_all(s, (p, changed(s), s.sign, metrics, metrics, s.history.size, lr)).lr
 
 
 @pointwise

@@ -69,6 +69,25 @@ def in_single(single, x):
     return pick(single, np.float64(np.float32(x)), x)
 
 
+@pointwise
+def changed(
+    s, lr=None, scale=None, best=None, bad=None, good=None, cooling=None, warming=None, resets=None, sum=None, summed=None
+):
+    """The `ScanState` with some fields changed."""
+    return ScanState(
+        s.lr if lr is None else lr,
+        s.scale if scale is None else scale,
+        s.best if best is None else best,
+        s.bad if bad is None else bad,
+        s.good if good is None else good,
+        s.cooling if cooling is None else cooling,
+        s.warming if warming is None else warming,
+        s.resets if resets is None else resets,
+        s.sum if sum is None else sum,
+        s.summed if summed is None else summed,
+    )
+
+
 class Torch(NamedTuple):
     """torch, mmengine, timm."""
 
@@ -85,17 +104,12 @@ def torch(kind, p, s, x, delayed):
 
     product = s.lr * p.factor
     lower = pick(p.min_lr > product, p.min_lr, product)
-    return ScanState(
+    return changed(
+        s,
         lr=pick(fires & (s.lr - lower > p.eps), lower, s.lr),
-        scale=s.scale,
         best=pick(better, x, s.best),
         bad=pick(fires, 0.0, bad),
-        good=s.good,
         cooling=pick(fires, p.cooldown, pick(cooling, s.cooling - 1.0, s.cooling)),
-        warming=s.warming,
-        resets=s.resets,
-        sum=s.sum,
-        summed=s.summed,
     )
 
 
@@ -121,16 +135,12 @@ def keras(kind, p, s, x, delayed):
     fires = (wait >= p.patience) & reducible & (not (better | cooling))
     product = s.lr * p.factor
     lower = in_single(single, pick(p.min_lr > product, p.min_lr, product))
-    return ScanState(
+    return changed(
+        s,
         lr=pick(fires, lower, s.lr),
-        scale=s.scale,
         best=pick(better, x, s.best),
         bad=pick(fires, 0.0, wait),
-        good=s.good,
         cooling=pick(fires, p.cooldown, rest),
-        warming=s.warming,
-        resets=s.resets,
-        sum=s.sum,
         summed=1.0,
     )
 
@@ -157,15 +167,13 @@ def optax(kind, p, s, x, delayed):
     scaled = pick(plateau, in_single(single, s.scale * p.factor), s.scale)
     scale = pick(full & (not cooling), pick(scaled < p.min_lr, p.min_lr, scaled), s.scale)
     rest = pick(cooling, s.cooling - 1.0, pick(plateau, p.cooldown, 0.0))
-    return ScanState(
+    return changed(
+        s,
         lr=p.start * scale,
         scale=scale,
         best=pick(full & better, mean, s.best),
         bad=pick(full, pick(cooling | plateau, 0.0, bad), s.bad),
-        good=s.good,
         cooling=pick(full, rest, s.cooling),
-        warming=s.warming,
-        resets=s.resets,
         sum=pick(full, 0.0, mean),
         summed=pick(full, 0.0, summed),
     )
@@ -212,9 +220,9 @@ def greedy(kind, p, s, x, delayed):
     resets = pick(rises, p.reset_start, pick(hits, s.resets - 1.0, s.resets))
     restarted = hits & (resets <= 0.0)
     rest_up = pick(rises, p.warmup, pick(warming, s.warming - 1.0, s.warming))
-    return ScanState(
+    return changed(
+        s,
         lr=pick(restarted, p.start, moved),
-        scale=s.scale,
         best=pick(restarted, math.inf, pick(looks & better, x, s.best)),
         bad=pick(falls, 0.0, bad),
         good=pick(rises, 0.0, good),
@@ -243,16 +251,12 @@ def paddle(kind, p, s, x, delayed):
 
     product = s.lr * p.factor
     lower = pick(p.min_lr > product, p.min_lr, product)
-    return ScanState(
+    return changed(
+        s,
         lr=pick(fires & (s.lr - lower > p.eps), lower, s.lr),
-        scale=s.scale,
         best=pick((not cooling) & better, x, s.best),
         bad=pick(cooling, s.bad, pick(fires, 0.0, bad)),
-        good=s.good,
         cooling=pick(fires, p.cooldown, pick(cooling, s.cooling - 1.0, s.cooling)),
-        warming=s.warming,
-        resets=s.resets,
-        sum=s.sum,
         summed=pick(cooling, s.summed, 1.0),
     )
 
@@ -272,16 +276,11 @@ def newbob(kind, p, s, x, delayed):
     improvement = pick(s.best == 0.0, 0.0, (s.best - x) / s.best)
     poor = (s.summed > 0.0) & (improvement < p.margin)
     fires = poor & (s.bad >= p.patience)
-    return ScanState(
+    return changed(
+        s,
         lr=pick(fires, s.lr * p.factor, s.lr),
-        scale=s.scale,
         best=x,
         bad=pick(fires, 0.0, pick(poor, s.bad + 1.0, s.bad)),
-        good=s.good,
-        cooling=s.cooling,
-        warming=s.warming,
-        resets=s.resets,
-        sum=s.sum,
         summed=1.0,
     )
 
@@ -301,16 +300,11 @@ def anchor(kind, p, s, x, delayed):
     good = (s.summed < p.warmup) | (x <= s.best)
     waits = (not good) & (x > s.best) & (s.bad < p.patience)
     moved = pick(good | waits, s.lr, s.lr * p.factor)
-    return ScanState(
+    return changed(
+        s,
         lr=pick(p.min_lr > moved, p.min_lr, moved),
-        scale=s.scale,
         best=pick(good, x, s.best),
         bad=pick(waits, s.bad + 1.0, 0.0),
-        good=s.good,
-        cooling=s.cooling,
-        warming=s.warming,
-        resets=s.resets,
-        sum=s.sum,
         summed=s.summed + 1.0,
     )
 
@@ -329,17 +323,9 @@ def kl(kind, p, s, x, delayed):
     quotient, product = s.lr / p.factor, s.lr * p.factor
     lower = pick(p.min_lr > quotient, p.min_lr, quotient)
     higher = pick(p.max_lr < product, p.max_lr, product)
-    return ScanState(
+    return changed(
+        s,
         lr=pick(falls, lower, pick(rises, higher, s.lr)),
-        scale=s.scale,
-        best=s.best,
-        bad=s.bad,
-        good=s.good,
-        cooling=s.cooling,
-        warming=s.warming,
-        resets=s.resets,
-        sum=s.sum,
-        summed=s.summed,
     )
 
 
