@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal, localcontext
 from fractions import Fraction
-from inspect import isfunction
+from functools import wraps
+from inspect import Parameter, isfunction, signature
 from math import floor, lcm
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from lrkern import schedules
 from lrkern._checks import MAX_COUNT, count, describe, real, single
@@ -17,6 +18,8 @@ from lrkern.schedules.expression import Schedule, join
 
 _FINEST = 2**52  # the longest curve, in fractions of a step
 
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 Ramp = Callable[[int], Schedule]
 Length = Fraction | float | int
 
@@ -25,6 +28,33 @@ def public(module: Mapping[str, Any]) -> list[str]:
     """`__all__` of a dialect: the functions that it defines, except for those whose names begin with `_`."""
     functions = [name for name, one in module.items() if isfunction(one) and one.__module__ == module["__name__"]]
     return sorted(name for name in functions if not name.startswith("_"))
+
+
+def takes(options: type, **defaults: Any) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
+    """For functions with `**kwargs: Unpack[options]`, a TypedDict: gives them its keys as keyword-only arguments.
+
+    They are None by default, except for those in `defaults`.
+    """
+    more = [
+        Parameter(name, Parameter.KEYWORD_ONLY, default=defaults.get(name), annotation=kind.__forward_arg__)
+        for name, kind in options.__annotations__.items()
+    ]
+
+    def taking(function: Callable[_P, _R]) -> Callable[_P, _R]:
+        *own, _ = signature(function).parameters.values()
+        known = signature(function).replace(parameters=[*own, *more])
+
+        @wraps(function)
+        def checked(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+            for name in kwargs:
+                if name not in known.parameters:
+                    raise TypeError(f"{function.__name__}() got an unexpected keyword argument {name!r}")
+            return function(*args, **kwargs)
+
+        checked.__signature__ = known  # type: ignore[attr-defined]
+        return checked
+
+    return taking
 
 
 def placed(ramp: Ramp, length: Length, offset: Length = 0) -> Schedule:

@@ -10,19 +10,30 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import TypedDict, Unpack
 
 from lrkern import schedules
 from lrkern._checks import MAX_COUNT, count, describe, flag, real
-from lrkern.dialects._parts import powers, public, sequence
+from lrkern.dialects._parts import powers, public, sequence, takes
 from lrkern.schedules.expression import Schedule, join
 
 Time = str | int
 
 
+class _Times(TypedDict, total=False):
+    """What times need to know: see the module."""
+
+    max_duration: Time | None
+    batches_per_epoch: int | None
+    ssr: float
+
+
 class _Run:
     """What turns times into batches."""
 
-    def __init__(self, where: str, max_duration: Time | None, batches_per_epoch: int | None, ssr: float) -> None:
+    def __init__(
+        self, where: str, max_duration: Time | None = None, batches_per_epoch: int | None = None, ssr: float = 1.0
+    ) -> None:
         self.where = where
         self.per_epoch = None if batches_per_epoch is None else count(where, "batches_per_epoch", batches_per_epoch, low=1)
         self.ssr = real(where, "ssr", ssr, above=0.0)
@@ -53,15 +64,8 @@ class _Run:
         return int(batches)
 
 
-def StepScheduler(
-    base_lr: float,
-    step_size: Time,
-    gamma: float = 0.1,
-    *,
-    max_duration: Time | None = None,
-    batches_per_epoch: int | None = None,
-    ssr: float = 1.0,
-) -> Schedule:
+@takes(_Times, ssr=1.0)
+def StepScheduler(base_lr: float, step_size: Time, gamma: float = 0.1, **times: Unpack[_Times]) -> Schedule:
     """base_lr gamma^floor(t/step_size).
 
     Args:
@@ -75,7 +79,7 @@ def StepScheduler(
     array([1.  , 1.  , 0.5 , 0.5 , 0.25])
     """
     where = "composer.StepScheduler"
-    run = _Run(where, max_duration, batches_per_epoch, ssr)
+    run = _Run(where, **times)
     base, gamma = real(where, "base_lr", base_lr), real(where, "gamma", gamma, above=0.0)
     return schedules.step_decay(base, gamma, run.batches("step_size", step_size, low=1))
 
@@ -87,15 +91,8 @@ def _multi_step(run: _Run, base: float, milestones: Sequence[Time], gamma: float
     return schedules.piecewise(powers(base, real(run.where, "gamma", gamma), len(at)), at)
 
 
-def MultiStepScheduler(
-    base_lr: float,
-    milestones: Sequence[Time],
-    gamma: float = 0.1,
-    *,
-    max_duration: Time | None = None,
-    batches_per_epoch: int | None = None,
-    ssr: float = 1.0,
-) -> Schedule:
+@takes(_Times, ssr=1.0)
+def MultiStepScheduler(base_lr: float, milestones: Sequence[Time], gamma: float = 0.1, **times: Unpack[_Times]) -> Schedule:
     """base_lr gamma^(number of milestones <= t).
 
     Args:
@@ -109,19 +106,12 @@ def MultiStepScheduler(
     array([1.  , 1.  , 0.5 , 0.25, 0.25])
     """
     where = "composer.MultiStepScheduler"
-    run = _Run(where, max_duration, batches_per_epoch, ssr)
+    run = _Run(where, **times)
     return _multi_step(run, real(where, "base_lr", base_lr), milestones, gamma)
 
 
-def ConstantScheduler(
-    base_lr: float,
-    alpha: float = 1.0,
-    t_max: Time = "1dur",
-    *,
-    max_duration: Time | None = None,
-    batches_per_epoch: int | None = None,
-    ssr: float = 1.0,
-) -> Schedule:
+@takes(_Times, ssr=1.0)
+def ConstantScheduler(base_lr: float, alpha: float = 1.0, t_max: Time = "1dur", **times: Unpack[_Times]) -> Schedule:
     """base_lr alpha until t_max, then base_lr.
 
     Args:
@@ -135,20 +125,18 @@ def ConstantScheduler(
     array([0.5, 0.5, 1. , 1. ])
     """
     where = "composer.ConstantScheduler"
-    run = _Run(where, max_duration, batches_per_epoch, ssr)
+    run = _Run(where, **times)
     base, alpha = real(where, "base_lr", base_lr), real(where, "alpha", alpha)
     return schedules.piecewise([base * alpha, base], [run.batches("t_max", t_max)])
 
 
+@takes(_Times, ssr=1.0)
 def LinearScheduler(
     base_lr: float,
     alpha_i: float = 1.0,
     alpha_f: float = 0.0,
     t_max: Time = "1dur",
-    *,
-    max_duration: Time | None = None,
-    batches_per_epoch: int | None = None,
-    ssr: float = 1.0,
+    **times: Unpack[_Times],
 ) -> Schedule:
     """base_lr (alpha_i + (alpha_f - alpha_i) min(1, t/t_max)).
 
@@ -163,20 +151,13 @@ def LinearScheduler(
     array([1.  , 0.75, 0.5 , 0.25, 0.  , 0.  ])
     """
     where = "composer.LinearScheduler"
-    run = _Run(where, max_duration, batches_per_epoch, ssr)
+    run = _Run(where, **times)
     first, last = real(where, "alpha_i", alpha_i), real(where, "alpha_f", alpha_f)
     return real(where, "base_lr", base_lr) * schedules.linear(first, last, run.batches("t_max", t_max, low=1))
 
 
-def ExponentialScheduler(
-    base_lr: float,
-    gamma: float,
-    decay_period: Time = "1ep",
-    *,
-    max_duration: Time | None = None,
-    batches_per_epoch: int | None = None,
-    ssr: float = 1.0,
-) -> Schedule:
+@takes(_Times, ssr=1.0)
+def ExponentialScheduler(base_lr: float, gamma: float, decay_period: Time = "1ep", **times: Unpack[_Times]) -> Schedule:
     """base_lr gamma^(t/decay_period).
 
     Args:
@@ -190,20 +171,13 @@ def ExponentialScheduler(
     array([1.   , 0.5  , 0.25 , 0.125])
     """
     where = "composer.ExponentialScheduler"
-    run = _Run(where, max_duration, batches_per_epoch, ssr)
+    run = _Run(where, **times)
     base, gamma = real(where, "base_lr", base_lr), real(where, "gamma", gamma, above=0.0)
     return schedules.exponential(base, gamma, run.batches("decay_period", decay_period, low=1))
 
 
-def CosineAnnealingScheduler(
-    base_lr: float,
-    t_max: Time = "1dur",
-    alpha_f: float = 0.0,
-    *,
-    max_duration: Time | None = None,
-    batches_per_epoch: int | None = None,
-    ssr: float = 1.0,
-) -> Schedule:
+@takes(_Times, ssr=1.0)
+def CosineAnnealingScheduler(base_lr: float, t_max: Time = "1dur", alpha_f: float = 0.0, **times: Unpack[_Times]) -> Schedule:
     """base_lr (alpha_f + (1 - alpha_f)(1 + cos(pi min(1, t/t_max)))/2).
 
     Args:
@@ -217,20 +191,18 @@ def CosineAnnealingScheduler(
     array([1.    , 0.8536, 0.5   , 0.1464, 0.    , 0.    ])
     """
     where = "composer.CosineAnnealingScheduler"
-    run = _Run(where, max_duration, batches_per_epoch, ssr)
+    run = _Run(where, **times)
     base, last = real(where, "base_lr", base_lr), real(where, "alpha_f", alpha_f)
     return base * schedules.cosine(1.0, last, run.batches("t_max", t_max, low=1))
 
 
+@takes(_Times, ssr=1.0)
 def CosineAnnealingWarmRestartsScheduler(
     base_lr: float,
     t_0: Time,
     t_mult: float = 1.0,
     alpha_f: float = 0.0,
-    *,
-    max_duration: Time | None = None,
-    batches_per_epoch: int | None = None,
-    ssr: float = 1.0,
+    **times: Unpack[_Times],
 ) -> Schedule:
     """Cosines from base_lr towards base_lr alpha_f, the first of t_0, each next one int(t_mult length) batches long.
 
@@ -247,7 +219,7 @@ def CosineAnnealingWarmRestartsScheduler(
     array([1.    , 0.5   , 1.    , 0.8536, 0.5   , 0.1464, 1.    ])
     """
     where = "composer.CosineAnnealingWarmRestartsScheduler"
-    run = _Run(where, max_duration, batches_per_epoch, ssr)
+    run = _Run(where, **times)
     base, last = real(where, "base_lr", base_lr), real(where, "alpha_f", alpha_f)
     length, factor = run.batches("t_0", t_0, low=1), real(where, "t_mult", t_mult, above=0.0)
     parts, starts, begin = [], [], 0
@@ -266,15 +238,13 @@ def CosineAnnealingWarmRestartsScheduler(
     return base * sequence(parts, starts[1:])
 
 
+@takes(_Times, ssr=1.0)
 def PolynomialScheduler(
     base_lr: float,
     power: float,
     t_max: Time = "1dur",
     alpha_f: float = 0.0,
-    *,
-    max_duration: Time | None = None,
-    batches_per_epoch: int | None = None,
-    ssr: float = 1.0,
+    **times: Unpack[_Times],
 ) -> Schedule:
     """base_lr (alpha_f + (1 - alpha_f)(1 - min(1, t/t_max))^power).
 
@@ -290,7 +260,7 @@ def PolynomialScheduler(
     array([1.    , 0.5625, 0.25  , 0.0625, 0.    , 0.    ])
     """
     where = "composer.PolynomialScheduler"
-    run = _Run(where, max_duration, batches_per_epoch, ssr)
+    run = _Run(where, **times)
     base, power = real(where, "base_lr", base_lr), real(where, "power", power, above=0.0)
     return base * schedules.polynomial(1.0, real(where, "alpha_f", alpha_f), run.batches("t_max", t_max, low=1), power)
 
@@ -318,16 +288,14 @@ def _along(curve: Schedule, first: float, rest: int) -> Schedule:
     return curve if rest else schedules.constant(first)
 
 
+@takes(_Times, ssr=1.0)
 def MultiStepWithWarmupScheduler(
     base_lr: float,
     t_warmup: Time,
     milestones: Sequence[Time],
     gamma: float = 0.1,
     scale_warmup: bool = False,
-    *,
-    max_duration: Time | None = None,
-    batches_per_epoch: int | None = None,
-    ssr: float = 1.0,
+    **times: Unpack[_Times],
 ) -> Schedule:
     """base_lr t/t_warmup, then `MultiStepScheduler`, whose milestones count from step 0.
 
@@ -344,11 +312,12 @@ def MultiStepWithWarmupScheduler(
     array([0. , 0.5, 1. , 1. , 0.5, 0.5])
     """
     where = "composer.MultiStepWithWarmupScheduler"
-    run = _Run(where, max_duration, batches_per_epoch, ssr)
+    run = _Run(where, **times)
     after = _multi_step(run, 1.0, milestones, gamma)
     return _after_warmup(run, real(where, "base_lr", base_lr), 1.0, t_warmup, scale_warmup, after, shift=False)
 
 
+@takes(_Times, ssr=1.0)
 def LinearWithWarmupScheduler(
     base_lr: float,
     t_warmup: Time,
@@ -356,10 +325,7 @@ def LinearWithWarmupScheduler(
     alpha_f: float = 0.0,
     t_max: Time = "1dur",
     scale_warmup: bool = False,
-    *,
-    max_duration: Time | None = None,
-    batches_per_epoch: int | None = None,
-    ssr: float = 1.0,
+    **times: Unpack[_Times],
 ) -> Schedule:
     """base_lr alpha_i t/t_warmup, then linearly to base_lr alpha_f at t = t_max.
 
@@ -375,7 +341,7 @@ def LinearWithWarmupScheduler(
     array([0. , 0.5, 1. , 0.5, 0. , 0. ])
     """
     where = "composer.LinearWithWarmupScheduler"
-    run = _Run(where, max_duration, batches_per_epoch, ssr)
+    run = _Run(where, **times)
     first, last = real(where, "alpha_i", alpha_i), real(where, "alpha_f", alpha_f)
     return _linear_with_warmup(where, base_lr, t_warmup, first, last, t_max, scale_warmup, run)
 
@@ -388,16 +354,14 @@ def _linear_with_warmup(
     return _after_warmup(run, base, first, t_warmup, scale_warmup, after, shift=True)
 
 
+@takes(_Times, ssr=1.0)
 def ConstantWithWarmupScheduler(
     base_lr: float,
     t_warmup: Time,
     alpha: float = 1.0,
     t_max: Time = "1dur",
     scale_warmup: bool = False,
-    *,
-    max_duration: Time | None = None,
-    batches_per_epoch: int | None = None,
-    ssr: float = 1.0,
+    **times: Unpack[_Times],
 ) -> Schedule:
     """base_lr alpha t/t_warmup, then base_lr alpha.
 
@@ -413,20 +377,18 @@ def ConstantWithWarmupScheduler(
     array([0.  , 0.25, 0.5 , 0.5 ])
     """
     where = "composer.ConstantWithWarmupScheduler"
-    run, level = _Run(where, max_duration, batches_per_epoch, ssr), real(where, "alpha", alpha)
+    run, level = _Run(where, **times), real(where, "alpha", alpha)
     return _linear_with_warmup(where, base_lr, t_warmup, level, level, t_max, scale_warmup, run)
 
 
+@takes(_Times, ssr=1.0)
 def CosineAnnealingWithWarmupScheduler(
     base_lr: float,
     t_warmup: Time,
     t_max: Time = "1dur",
     alpha_f: float = 0.0,
     scale_warmup: bool = False,
-    *,
-    max_duration: Time | None = None,
-    batches_per_epoch: int | None = None,
-    ssr: float = 1.0,
+    **times: Unpack[_Times],
 ) -> Schedule:
     """base_lr t/t_warmup, then along a cosine to base_lr alpha_f at t = t_max.
 
@@ -442,12 +404,13 @@ def CosineAnnealingWithWarmupScheduler(
     array([0. , 0.5, 1. , 0.5, 0. , 0. ])
     """
     where = "composer.CosineAnnealingWithWarmupScheduler"
-    run = _Run(where, max_duration, batches_per_epoch, ssr)
+    run = _Run(where, **times)
     rest, last = _rest(run, t_warmup, scale_warmup, t_max), real(where, "alpha_f", alpha_f)
     after = _along(schedules.cosine(1.0, last, rest), 1.0, rest)
     return _after_warmup(run, real(where, "base_lr", base_lr), 1.0, t_warmup, scale_warmup, after, shift=True)
 
 
+@takes(_Times, ssr=1.0)
 def PolynomialWithWarmupScheduler(
     base_lr: float,
     t_warmup: Time,
@@ -455,10 +418,7 @@ def PolynomialWithWarmupScheduler(
     t_max: Time = "1dur",
     alpha_f: float = 0.0,
     scale_warmup: bool = False,
-    *,
-    max_duration: Time | None = None,
-    batches_per_epoch: int | None = None,
-    ssr: float = 1.0,
+    **times: Unpack[_Times],
 ) -> Schedule:
     """base_lr t/t_warmup, then base_lr (alpha_f + (1 - alpha_f)(1 - p)^power), p from 0 to 1 at t = t_max.
 
@@ -475,7 +435,7 @@ def PolynomialWithWarmupScheduler(
     array([0.  , 0.5 , 1.  , 0.25, 0.  , 0.  ])
     """
     where = "composer.PolynomialWithWarmupScheduler"
-    run = _Run(where, max_duration, batches_per_epoch, ssr)
+    run = _Run(where, **times)
     rest, last = _rest(run, t_warmup, scale_warmup, t_max), real(where, "alpha_f", alpha_f)
     after = _along(schedules.polynomial(1.0, last, rest, real(where, "power", power, above=0.0)), 1.0, rest)
     return _after_warmup(run, real(where, "base_lr", base_lr), 1.0, t_warmup, scale_warmup, after, shift=True)

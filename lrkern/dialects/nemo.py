@@ -7,11 +7,27 @@ takes from torch, are in `dialects.torch`; `ReduceLROnPlateau` is the dialect "t
 
 from __future__ import annotations
 
+from typing import TypedDict, Unpack
+
 from lrkern import schedules
 from lrkern._checks import count, describe, flag, real
 from lrkern.dialects._cycles import longer_each_time
-from lrkern.dialects._parts import held, inverse_root, public, warmed
+from lrkern.dialects._parts import held, inverse_root, public, takes, warmed
 from lrkern.schedules.expression import Schedule, join
+
+
+class _Warmup(TypedDict, total=False):
+    """The warm-up: a number of steps, or a ratio."""
+
+    warmup_steps: int | None
+    warmup_ratio: float | None
+
+
+class _Hold(_Warmup, total=False):
+    """The same with a hold after it."""
+
+    hold_steps: int | None
+    hold_ratio: float | None
 
 
 class _Run:
@@ -22,9 +38,9 @@ class _Run:
         where: str,
         base_lr: float,
         max_steps: int | None,
-        warmup_steps: int | None,
-        warmup_ratio: float | None,
         min_lr: float,
+        warmup_steps: int | None = None,
+        warmup_ratio: float | None = None,
         hold_steps: int | None = None,
         hold_ratio: float | None = None,
     ) -> None:
@@ -94,7 +110,7 @@ def WarmupPolicy(
     >>> WarmupPolicy(1.0, warmup_steps=3, max_steps=5).table(8)
     array([0.25, 0.5 , 0.75, 1.  , 1.  , 1.  , 0.  , 0.  ])
     """
-    run = _Run("nemo.WarmupPolicy", base_lr, max_steps, warmup_steps, warmup_ratio, min_lr)
+    run = _Run("nemo.WarmupPolicy", base_lr, max_steps, min_lr, warmup_steps, warmup_ratio)
     return run.end(run.then(schedules.constant(run.base), run.warmup))
 
 
@@ -121,19 +137,13 @@ def WarmupHoldPolicy(
     >>> WarmupHoldPolicy(1.0, max_steps=3, warmup_steps=1, hold_steps=1).table(6)
     array([0.5, 1. , 1. , 1. , 0. , 0. ])
     """
-    run = _Run("nemo.WarmupHoldPolicy", base_lr, max_steps, warmup_steps, warmup_ratio, min_lr, hold_steps, hold_ratio)
+    run = _Run("nemo.WarmupHoldPolicy", base_lr, max_steps, min_lr, warmup_steps, warmup_ratio, hold_steps, hold_ratio)
     run.length(0)
     return run.end(run.then(schedules.constant(run.base), run.warmup))
 
 
-def SquareAnnealing(
-    base_lr: float,
-    *,
-    max_steps: int,
-    min_lr: float = 1e-5,
-    warmup_steps: int | None = None,
-    warmup_ratio: float | None = None,
-) -> Schedule:
+@takes(_Warmup)
+def SquareAnnealing(base_lr: float, *, max_steps: int, min_lr: float = 1e-5, **warmup: Unpack[_Warmup]) -> Schedule:
     """Warm-up of W steps, then max(base_lr ((max_steps - t)/(max_steps - W))^2, min_lr).
 
     Args:
@@ -146,19 +156,13 @@ def SquareAnnealing(
     >>> SquareAnnealing(1.0, max_steps=5, min_lr=0.1, warmup_steps=1).table(8)
     array([0.5   , 1.    , 0.5625, 0.25  , 0.1   , 0.1   , 0.1   , 0.1   ])
     """
-    run = _Run("nemo.SquareAnnealing", base_lr, max_steps, warmup_steps, warmup_ratio, min_lr)
+    run = _Run("nemo.SquareAnnealing", base_lr, max_steps, min_lr, **warmup)
     fall = schedules.polynomial(run.base, 0.0, run.length(run.warmup), 2.0).clip(low=run.min_lr)
     return run.then(fall, run.warmup)
 
 
-def SquareRootAnnealing(
-    base_lr: float,
-    *,
-    max_steps: int,
-    min_lr: float = 0.0,
-    warmup_steps: int | None = None,
-    warmup_ratio: float | None = None,
-) -> Schedule:
+@takes(_Warmup)
+def SquareRootAnnealing(base_lr: float, *, max_steps: int, min_lr: float = 0.0, **warmup: Unpack[_Warmup]) -> Schedule:
     """Warm-up of W steps, then max(base_lr sqrt((max_steps - t)/max_steps), min_lr): lower than base_lr at once.
 
     Args:
@@ -171,7 +175,7 @@ def SquareRootAnnealing(
     >>> SquareRootAnnealing(1.0, max_steps=4, warmup_steps=1).table(6).round(4)
     array([0.5   , 1.    , 0.7071, 0.5   , 0.    , 0.    ])
     """
-    run = _Run("nemo.SquareRootAnnealing", base_lr, max_steps, warmup_steps, warmup_ratio, min_lr)
+    run = _Run("nemo.SquareRootAnnealing", base_lr, max_steps, min_lr, **warmup)
     run.length(run.warmup)
     return run.then(schedules.polynomial(run.base, 0.0, run.length(0), 0.5).clip(low=run.min_lr))
 
@@ -202,7 +206,7 @@ def CosineAnnealing(
     array([0.5   , 1.    , 0.8828, 0.6   , 0.3172, 0.2   , 0.2   ])
     """
     where = "nemo.CosineAnnealing"
-    run = _Run(where, base_lr, max_steps, warmup_steps, warmup_ratio, min_lr)
+    run = _Run(where, base_lr, max_steps, min_lr, warmup_steps, warmup_ratio)
     real(where, "min_lr", min_lr, low=0.0, high=run.base)
     constant = run.phase("constant", constant_steps, constant_ratio)
     fall = schedules.cosine(run.base, run.min_lr, run.length(run.warmup + constant))
@@ -236,7 +240,7 @@ def NoamAnnealing(
     array([0.0625, 0.0625, 0.125 , 0.25  , 0.125 ])
     """
     where = "nemo.NoamAnnealing"
-    run = _Run(where, base_lr, max_steps, warmup_steps, warmup_ratio, min_lr)
+    run = _Run(where, base_lr, max_steps, min_lr, warmup_steps, warmup_ratio)
     real(where, "min_lr", min_lr, low=0.0, high=run.base)
     top = inverse_root(run.base, real(where, "d_model", d_model, above=0.0)), inverse_root(1.0, max(run.warmup, 1))
     fall = schedules.inverse_sqrt(1.0, max(run.warmup, 1))
@@ -249,16 +253,14 @@ def NoamAnnealing(
     return join([s, s.clip(low=run.min_lr).shift(-run.warmup)], [run.warmup], "after")
 
 
+@takes(_Hold)
 def NoamHoldAnnealing(
     base_lr: float,
     *,
     max_steps: int,
     decay_rate: float = 0.5,
     min_lr: float = 0.0,
-    warmup_steps: int | None = None,
-    warmup_ratio: float | None = None,
-    hold_steps: int | None = None,
-    hold_ratio: float | None = None,
+    **phases: Unpack[_Hold],
 ) -> Schedule:
     """Warm-up of W steps, H steps of base_lr, then max(base_lr (W/(t - H))^decay_rate, min_lr); min_lr after max_steps.
 
@@ -275,7 +277,7 @@ def NoamHoldAnnealing(
     array([0.8, 1. , 1. , 0.5, 0. ])
     """
     where = "nemo.NoamHoldAnnealing"
-    run = _Run(where, base_lr, max_steps, warmup_steps, warmup_ratio, min_lr, hold_steps, hold_ratio)
+    run = _Run(where, base_lr, max_steps, min_lr, **phases)
     if run.warmup == 0:
         raise ValueError(f"{where}: warmup_steps must be an integer >= 1, the decay is measured in them; got 0")
     run.length(0)
@@ -283,15 +285,13 @@ def NoamHoldAnnealing(
     return run.end(run.then(curve.clip(low=run.min_lr), max(run.hold, run.warmup)))
 
 
+@takes(_Hold)
 def WarmupHoldAnnealOneMinusSquareRoot(
     base_lr: float,
     *,
     max_steps: int,
     min_lr: float = 0.0,
-    warmup_steps: int | None = None,
-    warmup_ratio: float | None = None,
-    hold_steps: int | None = None,
-    hold_ratio: float | None = None,
+    **phases: Unpack[_Hold],
 ) -> Schedule:
     """Warm-up, base_lr until t = H, then max(base_lr (1 - sqrt((t - H)/(max_steps - H))), min_lr).
 
@@ -308,20 +308,12 @@ def WarmupHoldAnnealOneMinusSquareRoot(
     array([0.5   , 1.    , 1.    , 0.5   , 0.2929, 0.134 , 0.    , 0.    ])
     """
     where = "nemo.WarmupHoldAnnealOneMinusSquareRoot"
-    run = _Run(where, base_lr, max_steps, warmup_steps, warmup_ratio, min_lr, hold_steps, hold_ratio)
+    run = _Run(where, base_lr, max_steps, min_lr, **phases)
     return run.then(schedules.one_minus_sqrt(run.base, 0.0, run.length(run.hold)).clip(low=run.min_lr), run.hold)
 
 
-def WarmupHoldAnnealLinear(
-    base_lr: float,
-    *,
-    max_steps: int,
-    min_lr: float = 0.0,
-    warmup_steps: int | None = None,
-    warmup_ratio: float | None = None,
-    hold_steps: int | None = None,
-    hold_ratio: float | None = None,
-) -> Schedule:
+@takes(_Hold)
+def WarmupHoldAnnealLinear(base_lr: float, *, max_steps: int, min_lr: float = 0.0, **phases: Unpack[_Hold]) -> Schedule:
     """Warm-up, base_lr until t = H, then base_lr - (base_lr - min_lr)(t - H)/(max_steps - H).
 
     Args:
@@ -336,18 +328,12 @@ def WarmupHoldAnnealLinear(
     array([0.5 , 1.  , 1.  , 0.75, 0.5 , 0.25, 0.  , 0.  ])
     """
     where = "nemo.WarmupHoldAnnealLinear"
-    run = _Run(where, base_lr, max_steps, warmup_steps, warmup_ratio, min_lr, hold_steps, hold_ratio)
+    run = _Run(where, base_lr, max_steps, min_lr, **phases)
     return run.then(schedules.linear(run.base, run.min_lr, run.length(run.hold)), run.hold)
 
 
-def WarmupAnnealing(
-    base_lr: float,
-    *,
-    max_steps: int,
-    min_lr: float = 0.0,
-    warmup_steps: int | None = None,
-    warmup_ratio: float | None = None,
-) -> Schedule:
+@takes(_Warmup)
+def WarmupAnnealing(base_lr: float, *, max_steps: int, min_lr: float = 0.0, **warmup: Unpack[_Warmup]) -> Schedule:
     """Warm-up of W steps, then linearly from base_lr to min_lr at t = max_steps.
 
     Args:
@@ -360,18 +346,12 @@ def WarmupAnnealing(
     >>> WarmupAnnealing(1.0, max_steps=5, warmup_steps=1).table(7)
     array([0.5 , 1.  , 0.75, 0.5 , 0.25, 0.  , 0.  ])
     """
-    run = _Run("nemo.WarmupAnnealing", base_lr, max_steps, warmup_steps, warmup_ratio, min_lr)
+    run = _Run("nemo.WarmupAnnealing", base_lr, max_steps, min_lr, **warmup)
     return run.then(schedules.linear(run.base, run.min_lr, run.length(run.warmup)), run.warmup)
 
 
-def InverseSquareRootAnnealing(
-    base_lr: float,
-    *,
-    max_steps: int,
-    min_lr: float = 0.0,
-    warmup_steps: int | None = None,
-    warmup_ratio: float | None = None,
-) -> Schedule:
+@takes(_Warmup)
+def InverseSquareRootAnnealing(base_lr: float, *, max_steps: int, min_lr: float = 0.0, **warmup: Unpack[_Warmup]) -> Schedule:
     """Warm-up of W steps, then base_lr sqrt((W + 1)/(t + 1)); min_lr after max_steps.
 
     Args:
@@ -384,7 +364,7 @@ def InverseSquareRootAnnealing(
     >>> InverseSquareRootAnnealing(1.0, max_steps=9, warmup_steps=3)([2, 3, 8, 10]).round(4)
     array([0.75  , 1.    , 0.6667, 0.    ])
     """
-    run = _Run("nemo.InverseSquareRootAnnealing", base_lr, max_steps, warmup_steps, warmup_ratio, min_lr)
+    run = _Run("nemo.InverseSquareRootAnnealing", base_lr, max_steps, min_lr, **warmup)
     run.length(0)
     return run.end(run.then(schedules.inverse_sqrt(run.base, run.warmup + 1), run.warmup))
 
@@ -410,13 +390,14 @@ def T5InverseSquareRootAnnealing(
     array([0.5 , 0.5 , 0.25, 0.  ])
     """
     where = "nemo.T5InverseSquareRootAnnealing"
-    run = _Run(where, base_lr, max_steps, None, None, min_lr)
+    run = _Run(where, base_lr, max_steps, min_lr)
     steps = count(where, "constant_steps", constant_steps, low=1)
     if run.length(0) < steps:
         raise ValueError(f"{where}: max_steps must be >= constant_steps = {steps}; got {max_steps}")
     return run.end(inverse_root(1.0, steps) * schedules.inverse_sqrt(1.0, steps).shift(steps))
 
 
+@takes(_Warmup)
 def PolynomialDecayAnnealing(
     base_lr: float,
     *,
@@ -424,8 +405,7 @@ def PolynomialDecayAnnealing(
     min_lr: float = 0.0,
     power: float = 1.0,
     cycle: bool = False,
-    warmup_steps: int | None = None,
-    warmup_ratio: float | None = None,
+    **warmup: Unpack[_Warmup],
 ) -> Schedule:
     """Warm-up of W steps, then min_lr + (base_lr - min_lr)(1 - (t - W)/(max_steps - W))^power.
 
@@ -442,12 +422,13 @@ def PolynomialDecayAnnealing(
     array([0.5   , 1.    , 0.5625, 0.25  , 0.0625, 0.    , 0.    ])
     """
     where = "nemo.PolynomialDecayAnnealing"
-    run = _Run(where, base_lr, max_steps, warmup_steps, warmup_ratio, min_lr)
+    run = _Run(where, base_lr, max_steps, min_lr, **warmup)
     flag(where, "cycle", cycle)
     power = real(where, "power", power, above=0.0)
     return run.then(schedules.polynomial(run.base, run.min_lr, run.length(run.warmup), power), run.warmup)
 
 
+@takes(_Hold)
 def PolynomialHoldDecayAnnealing(
     base_lr: float,
     *,
@@ -455,10 +436,7 @@ def PolynomialHoldDecayAnnealing(
     min_lr: float = 0.0,
     power: float = 1.0,
     cycle: bool = False,
-    warmup_steps: int | None = None,
-    warmup_ratio: float | None = None,
-    hold_steps: int | None = None,
-    hold_ratio: float | None = None,
+    **phases: Unpack[_Hold],
 ) -> Schedule:
     """Warm-up of W steps, base_lr until t = H, then min_lr + (base_lr - min_lr)(1 - (t - H)/D)^power.
 
@@ -477,7 +455,7 @@ def PolynomialHoldDecayAnnealing(
     array([0.5 , 1.  , 1.  , 0.75, 0.5 , 0.25, 0.  , 0.  ])
     """
     where = "nemo.PolynomialHoldDecayAnnealing"
-    run = _Run(where, base_lr, max_steps, warmup_steps, warmup_ratio, min_lr, hold_steps, hold_ratio)
+    run = _Run(where, base_lr, max_steps, min_lr, **phases)
     power, steps = real(where, "power", power, above=0.0), run.length(max(run.warmup, run.hold))
     if flag(where, "cycle", cycle):
         return run.end(run.then(longer_each_time(run.base, run.min_lr, steps, power), run.hold))
