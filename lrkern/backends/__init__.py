@@ -31,7 +31,7 @@ _DEFAULT, _DEVICE = "c", "cuda"
 NAMES = tuple(_MODULES)
 
 # DLPack's device types of CUDA memory: kDLCUDA and kDLCUDAManaged.
-_DLPACK_CUDA = (2, 13)
+DLPACK_CUDA = (2, 13)
 
 
 class Backend(NamedTuple):
@@ -104,7 +104,7 @@ def on_device(array: object) -> bool:
     device = getattr(array, "__dlpack_device__", None)
     if device is not None:
         try:
-            return device()[0] in _DLPACK_CUDA
+            return device()[0] in DLPACK_CUDA
         except Exception:  # torch raises for its "meta" device; code that uses the array reports the error
             return False
     return hasattr(array, "__cuda_array_interface__")

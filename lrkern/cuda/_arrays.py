@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lrkern import _checks, _core
+from lrkern.backends import DLPACK_CUDA
 from lrkern.cuda import _elements
 from lrkern.cuda._platform import (
     SIMULATED,
@@ -30,8 +31,6 @@ from lrkern.cuda._platform import (
     write_over,
 )
 from lrkern.optimizers import arrays as _arrays
-
-_DLPACK_CUDA = (2, 13)
 
 computed_in = _arrays.computed_in
 is_bfloat16 = _arrays.is_bfloat16
@@ -106,7 +105,7 @@ def as_array(where: str, name: str, value: Any, *, written: bool) -> Any:
     interface = interface_of(value)
     if interface is not None:
         return _from_interface(where, name, owner, interface)
-    if hasattr(value, "__dlpack_device__") and value.__dlpack_device__()[0] in _DLPACK_CUDA:
+    if hasattr(value, "__dlpack_device__") and value.__dlpack_device__()[0] in DLPACK_CUDA:
         return _from_dlpack(where, name, value, owner)
     if isinstance(value, np.ndarray) or hasattr(value, "__dlpack__"):
         got = f"got one in CPU memory, {_checks.describe(value)}"
