@@ -103,7 +103,7 @@ docs: $(BUILT) $(VENV)/.docs ## build the documentation into docs/_build/html
 	@echo docs/_build/html/index.html
 
 clean: ## remove build products
-	rm -rf build dist *.egg-info docs/_build lrkern/_core.c lrkern/*.so $(BUILT)
+	rm -rf build dist *.egg-info docs/_build lrkern/_core.c lrkern/binding/c_api.pxi lrkern/*.so $(BUILT)
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks
 	find lrkern tests bench examples -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import sysconfig
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -42,6 +43,22 @@ def headers() -> list[str]:
     return sorted(str(path) for pattern in ("*.h", "*.inc", "*.def", "flags.mk") for path in Path("src_c").rglob(pattern))
 
 
+def write_c_api() -> None:
+    """Write lrkern/binding/c_api.pxi: the functions that _core.pxd declares, which hand their arguments on to those of C."""
+    declared = Path("lrkern/_core.pxd").read_text()
+    functions = re.findall(r"^cdef ([\w ]+?\*?)(lrk_\w+)\(([^)]*)\) noexcept nogil$", declared, re.M)
+    lines = ["# Written by setup.py from _core.pxd.", "", 'cdef extern from "lrkern_steps.h" nogil:']
+    lines += [f'    {kind}c_{name} "{name}"(...)' for kind, name, _ in functions]
+    for kind, name, arguments in functions:
+        names = re.findall(r"(\w+)\s*(?:,|$)", arguments)
+        call = f"c_{name}({', '.join(names)})"
+        lines += ["", f"cdef {kind}{name}({arguments}) noexcept nogil:"]
+        lines += [f"    {call}" if kind == "void " else f"    return {call}"]
+    text, target = "\n".join([*lines, ""]), Path("lrkern/binding/c_api.pxi")
+    if not target.exists() or target.read_text() != text:  # a newer file would be compiled again
+        target.write_text(text)
+
+
 class BuildExt(build_ext):
     """Compiles src_c file by file, each with its own flags, and only files that are out of date."""
 
@@ -70,6 +87,7 @@ class BuildExt(build_ext):
         self.compiler.compile([source], output_dir=self.build_temp, include_dirs=["src_c"], extra_postargs=postargs)
 
 
+write_c_api()
 core = Extension(
     "lrkern._core",
     ["lrkern/_core.pyx"],
