@@ -119,9 +119,14 @@ commands.main()
     assert int((tmp_path / "seen").read_text()) > 2
 
 
+# A process inherits that an interrupt is ignored, as it is in the background of a script.
+HEEDING = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.executable, sys.argv[1:])"
+
+
 def test_an_interrupt_is_silent():
     command = [sys.executable, "-m", "lrkern", "table", "linear(1, 0, 2)", "-n", str(10**8), "--dtype", "float32"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    heeding = [sys.executable, "-c", HEEDING, *command]
+    with subprocess.Popen(heeding, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "step,value\n"
         process.send_signal(signal.SIGINT)
         process.stdout.read()
