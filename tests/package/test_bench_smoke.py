@@ -8,6 +8,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from cases import public_curves, public_methods
+from settled import settled  # noqa: F401  (a fixture)
 from ulp import assert_same_bits
 
 import lrkern as lk

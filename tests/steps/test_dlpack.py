@@ -9,6 +9,7 @@ import dlpack
 import ml_dtypes
 import numpy as np
 import pytest
+from settled import settled  # noqa: F401  (a fixture)
 
 import lrkern as lk
 
