@@ -136,29 +136,30 @@ def run_parallel(counts, members, share, chunks, lrs, tensors, around, like, inp
 # ---------------------------------------------------------------------------------------------------------------- norms
 
 
+# Their versions differ by a kind's `like` and the type of its gradients only, so that rules share them.
 @pointwise
-def square_some(blocks, tensors, kind, scale, out):
+def square_some(blocks, addresses, scale, out, like, stored):
     """out[k] = the sum of squares of block k (tensor, begin, end) of gradients, each element multiplied by `scale`."""
-    addresses, lanes = tensors.addresses, np.empty(norms.LANES)
+    lanes = np.empty(norms.LANES)
     for k in range(blocks.shape[0]):
         i, begin, end = blocks[k, 0], blocks[k, 1], blocks[k, 2]
-        grad = array_at(addresses[i, GRAD], begin, end - begin, kind.stored.grad)
-        out[k] = norms.square_of(grad, kind.like, scale, lanes)
+        grad = array_at(addresses[i, GRAD], begin, end - begin, stored)
+        out[k] = norms.square_of(grad, like, scale, lanes)
 
 
 @cached
-def square_serial(blocks, tensors, kind, scale, out):
+def square_serial(blocks, addresses, scale, out, like, stored):
     """The same for all blocks on the calling thread."""
-    square_some(blocks, tensors, kind, scale, out)
+    square_some(blocks, addresses, scale, out, like, stored)
 
 
 @cached(parallel=True)
-def square_parallel(blocks, tensors, scale, out, share, like, inputs, stored, measures):
+def square_parallel(blocks, addresses, scale, out, like, stored, share):
     """The same, `share` blocks at a time."""
     for k in prange((blocks.shape[0] + share - 1) // share):
-        mine, own = slice(k * share, (k + 1) * share), Kind(like, inputs, stored, measures)
+        mine = slice(k * share, (k + 1) * share)
         found = enter()
-        square_some(blocks[mine], tensors, own, hidden(scale), out[mine])
+        square_some(blocks[mine], addresses, hidden(scale), out[mine], like, stored)
         leave(found)
 
 

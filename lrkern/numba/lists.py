@@ -363,13 +363,12 @@ class StepList:
             mine = slice(begin, begin + len(one.blocks))
             begin = mine.stop
             set_of[mine] = sets[one.blocks[:, 0]]
+            arguments = one.blocks, self._tensors.addresses, scale, sums[mine], one.kind.like, one.kind.stored.grad
             if one.in_parallel:
                 with all_threads():
-                    kernels.square_parallel(
-                        one.blocks, self._tensors, scale, sums[mine], _core.NORM_BLOCKS_PER_PIECE, *one.kind
-                    )
+                    kernels.square_parallel(*arguments, _core.NORM_BLOCKS_PER_PIECE)
             else:
-                kernels.square_serial(one.blocks, self._tensors, one.kind, scale, sums[mine])
+                kernels.square_serial(*arguments)
         of_all = kernels.totals(sums, np.zeros(len(sums), np.int64), 1)
         count = int(sets.max(initial=-1)) + 1
         of_sets = of_all if count == 1 else kernels.totals(sums, set_of, count)
