@@ -9,6 +9,8 @@ ARGS ?=
 JOBS ?= 2
 EXAMPLES ?= 1000
 SECONDS ?= 600
+# Tests that have targets of their own.
+APART := peers or sanitizers or big or cuda
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
@@ -25,10 +27,10 @@ SOURCES := pyproject.toml setup.py $(wildcard lrkern/*.pyx lrkern/*.pxd lrkern/b
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo build lib test test-big sanitize test-peers test-cuda test-cuda-mlir test-aarch64 test-all fuzz fuzz-c bench lint format typecheck record docs clean distclean
+.PHONY: help demo build lib test test-exhaustive test-big sanitize test-peers test-cuda test-cuda-mlir test-aarch64 test-all fuzz fuzz-c bench lint format typecheck record docs clean distclean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  PYTHON=python3.12 chooses the interpreter, ARGS='-k cosine' goes to pytest and to the benchmark."
 
@@ -41,8 +43,11 @@ build: $(BUILT) ## make .venv and build the package in place
 lib: ## build only the C library, without Python, into build/lib
 	$(MAKE) --no-print-directory -C src_c
 
-test: demo ## run the demo, then all tests that need no peer library
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not (peers or sanitizers or big or cuda)" $(ARGS)
+test: demo ## run the demo, then all tests that need no peer library, on representative combinations
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not ($(APART) or exhaustive)" $(ARGS)
+
+test-exhaustive: $(BUILT) ## test all other combinations of the same
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "exhaustive and not ($(APART))" $(ARGS)
 
 test-big: $(BUILT) ## test arrays of more than 2^31 elements (needs 12 GB of free memory)
 	$(BIN)/python -m pytest tests/steps/test_big.py $(ARGS)
@@ -76,7 +81,8 @@ fuzz-c: ## fuzz the C library for SECONDS=600 in total: libFuzzer, sanitizers, e
 	$(PYTHON) tests/c/fuzz/run.py --seconds $(SECONDS)
 
 # Ordered by how soon failures show up.
-test-all: lint typecheck test sanitize test-cuda test-peers fuzz-c ## run all checks for a release, including ten minutes of fuzz-c
+test-all: lint typecheck test test-exhaustive sanitize test-cuda test-peers ## run all checks, and fuzz-c for a minute if there is clang
+	@if command -v clang > /dev/null; then $(MAKE) --no-print-directory fuzz-c SECONDS=60; else echo "no clang: no fuzz-c"; fi
 
 bench: $(BUILT) $(VENV)/.bench ## measure everything in bench/RESULTS.md, against the peers that are installed
 	$(BIN)/python -m bench $(ARGS)

@@ -240,14 +240,15 @@ def test_errors_of_step_functions():
 
 # --------------------------------------------------------------------------------------------------------------- backend
 
-# Compilation takes seconds for each of these, where it is not on disk yet; the rules themselves are in FUNCTIONS.
+# Compilation takes seconds for each of these, where it is not on disk yet. All rules are in FUNCTIONS, and as optimizers in
+# tests/steps/test_groups.py; LARS on threads is in test_clipping.py there, split parameters in test_resume.py.
 PIPELINE = {"clip_norm": 1.0, "clip_value": 0.5, "skip_nonfinite": True, "zero_grad": True, "ema": 0.9}
 BACKEND = [
-    ("LARS", cases.OPTIMIZERS["LARS"][1], (F32, F32, None, "nearest"), {}),
+    pytest.param("LARS", cases.OPTIMIZERS["LARS"][1], (F32, F32, None, "nearest"), {}, marks=pytest.mark.exhaustive),
     ("SGD", {"lr": 0.1, "momentum": 0.9}, (F64, F64, None, "nearest"), PIPELINE),
     ("AdamW", {"lr": 0.1, "amsgrad": True}, (BF16, F32, F16, "stochastic"), {"seed": 2**63 + 5}),
-    ("AdamW", {"lr": 0.1}, (BF16, BF16, BF16, "split"), {"copy_to": F16, **PIPELINE}),
-    ("Lion", {"lr": 0.1}, (F64, BF16, F16, "stochastic"), {"skip_nonfinite": True}),
+    pytest.param("AdamW", {"lr": 0.1}, (BF16, BF16, BF16, "split"), {"copy_to": F16, **PIPELINE}, marks=pytest.mark.exhaustive),
+    pytest.param("Lion", {"lr": 0.1}, (F64, BF16, F16, "stochastic"), {"skip_nonfinite": True}, marks=pytest.mark.exhaustive),
 ]
 
 
@@ -410,9 +411,9 @@ print(sum(stats.cache_hits.values()), sum(stats.cache_misses.values()), param.to
 
 def test_a_second_process_loads_from_the_cache(tmp_path):
     """Even a function with a parallel loop."""
-    program = tmp_path / "program.py"
+    program = tmp_path / "program.py"  # whose cache is beside it
     program.write_text(PROGRAM)
-    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     first, second = (
         subprocess.run([sys.executable, program], env=environment, capture_output=True, text=True, check=True).stdout.split()
         for _ in range(2)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from representative import diagonals
 from test_cli import SCHEDULE
 
 from lrkern.cli import commands
@@ -21,7 +22,8 @@ COMMANDS = {
     "help": ["--help"],
     "nothing": [],
 }
-BUFFERED = pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
+UNBUFFERED = {"": "buffered", "1": "unbuffered"}
+BUFFERED = pytest.mark.parametrize("unbuffered", UNBUFFERED, ids=UNBUFFERED.get)
 
 
 def shell(words, redirection="", cwd=None, **environment):
@@ -41,8 +43,7 @@ def shell(words, redirection="", cwd=None, **environment):
     return done.returncode, done.stdout, done.stderr
 
 
-@BUFFERED
-@pytest.mark.parametrize("words", COMMANDS.values(), ids=COMMANDS)
+@diagonals(2, ("words", COMMANDS.values(), COMMANDS), ("unbuffered", UNBUFFERED, UNBUFFERED.values()))
 def test_what_cannot_be_written_is_an_error(words, unbuffered):
     for where, message in (
         ("> /dev/full", "lrkern: [Errno 28] No space left on device\n"),
@@ -56,8 +57,7 @@ def test_what_cannot_be_written_is_an_error_even_if_that_cannot_be_told():
         assert shell(COMMANDS["table"], " ".join(streams)) == (2, "", "")
 
 
-@BUFFERED
-@pytest.mark.parametrize("words", COMMANDS.values(), ids=COMMANDS)
+@diagonals(2, ("words", COMMANDS.values(), COMMANDS), ("unbuffered", UNBUFFERED, UNBUFFERED.values()))
 def test_a_pipe_without_a_reader_is_silent(words, unbuffered):
     line = "{ sleep 0.1; COMMAND; echo $? >&2; } | true"
     assert shell(words, line, PYTHONUNBUFFERED=unbuffered) == (0, "", f"{commands.READER_LEFT}\n")

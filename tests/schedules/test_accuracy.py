@@ -16,6 +16,7 @@ import oracle
 import promise
 import pytest
 import ulp
+from representative import each_case
 
 import lrkern as lk
 
@@ -56,7 +57,7 @@ class Tried:
         return f"{self.text} at step {t}: got {got!r}, exact {cases.mp.nstr(value, 25)}: {error:.4g} ULP{larger}"
 
 
-@pytest.fixture(scope="module", params=cases.CASES, ids=lambda case: case.text)
+@pytest.fixture(scope="module", params=each_case())
 def tried(request):
     return Tried(request.param)
 

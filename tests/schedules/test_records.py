@@ -13,6 +13,7 @@ import pytest
 import test_properties
 import ulp
 from hypothesis import given
+from representative import each_case
 
 import lrkern as lk
 from lrkern import dialects
@@ -41,7 +42,7 @@ def assert_same_values(a, b):
         assert b(t).hex() == wanted.hex()
 
 
-@pytest.mark.parametrize("case", cases.CASES, ids=lambda case: case.text[:80])
+@pytest.mark.parametrize("case", each_case())
 def test_every_case_survives_json(case):
     schedule = case.build(lk)
     assert_same_values(schedule, there_and_back(schedule))

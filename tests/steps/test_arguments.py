@@ -9,12 +9,14 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
+from representative import diagonals
 
 import lrkern as lk
 from lrkern.optimizers.base import DEFAULTS, Shared
 
 CLASSES = [one for one in map(lk.__dict__.get, lk.__all__) if isinstance(one, type) and issubclass(one, lk.Optimizer)]
 CLASSES.remove(lk.Optimizer)
+BACKENDS = ["c", "numba"]
 
 
 class List:
@@ -175,14 +177,21 @@ def test_arrays_that_are_no_number(wrong: Any) -> None:
     assert p.tolist() == [1.0] * 3
 
 
-@pytest.mark.parametrize("backend", ["c", "numba"])
-def test_a_gradient_without_axes(backend: str) -> None:
+HALF = {"scalar": np.float64(0.5), "array": np.array(0.5), "float32": np.float32(0.5), "bfloat16": ml_dtypes.bfloat16(0.5)}
+
+
+@diagonals(2, ("grad", HALF.values(), HALF), ("backend", BACKENDS, BACKENDS))
+def test_a_gradient_without_axes(grad: Any, backend: str) -> None:
     """NumPy makes scalars of such arrays wherever it can."""
-    for grad in (np.float64(0.5), np.float32(0.5), np.array(0.5), ml_dtypes.bfloat16(0.5)):
-        p, q = np.array(1.0), np.array(1.0)
-        lk.SGD([p], 1.0, backend=backend).step([grad])
-        lk.sgd_step(q, grad, lr=1.0, backend=backend)
-        assert (float(p), float(q)) == (0.5, 0.5)
+    p, q = np.array(1.0), np.array(1.0)
+    lk.SGD([p], 1.0, backend=backend).step([grad])
+    lk.sgd_step(q, grad, lr=1.0, backend=backend)
+    assert (float(p), float(q)) == (0.5, 0.5)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_what_is_no_gradient_without_axes(backend: str) -> None:
+    p = np.array(0.5)
     for wrong in (np.int64(1), np.bool_(True), 0.25):
         with pytest.raises(TypeError, match=r"grads\[0\] must be "):
             lk.SGD([p], 1.0, backend=backend).step([wrong])
@@ -198,7 +207,7 @@ def test_a_gradient_without_axes(backend: str) -> None:
 # ---------------------------------------------------------------------------------------------------------------- bind
 
 
-@pytest.mark.parametrize("backend", ["c", "numba"])
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_there_must_be_something_to_bind(backend: str) -> None:
     p, g = {"w": np.ones(2), "b": np.ones(1)}, np.ones(2)
     opt = lk.SGD(p, 0.5, backend=backend)
@@ -310,7 +319,7 @@ def test_rates_of_rows_of_another_length() -> None:
     assert p[1].tolist() == [[0.5] * 2] * 3
 
 
-@pytest.mark.parametrize("backend", ["c", "numba"])
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("make", [lk.LARS, lk.LAMB])
 def test_rows_where_norms_need_them_all(make: Any, backend: str) -> None:
     p, name = np.ones((4, 2)), make.__name__
@@ -324,7 +333,7 @@ def test_rows_where_norms_need_them_all(make: Any, backend: str) -> None:
     assert (p == 1).all()
 
 
-@pytest.mark.parametrize("backend", ["c", "numba"])
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_sparse_tensors(backend: str) -> None:
     p = np.ones((4, 2))
     opt = lk.SGD([p], 0.1, backend=backend)
