@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from isas import running
 from reference_steps import BF16, F16, F32, F64
+from representative import diagonals
 from step_arrays import assert_same_bits, fitting, values
 from step_pairs import Pair, copied
 
@@ -60,9 +61,7 @@ def gradients_of(params: list[Any], dtype: Any, seed: int, rows: bool) -> list[A
 # ---------------------------------------------------------------------------------------------------- against the reference
 
 
-@pytest.mark.parametrize("storage", STORAGE, ids=str)
-@pytest.mark.parametrize("per", PER)
-@pytest.mark.parametrize("name", NAMES)
+@diagonals(3, ("name", NAMES, NAMES), ("per", PER, PER), ("storage", STORAGE, str))
 def test_norms_of_all_kinds(name: str, per: str, storage: tuple[Any, ...]) -> None:
     """With averages, copies, zeroed gradients, a schedule of limits, every way of storing."""
     param, grad, state, rounding = storage
@@ -162,15 +161,24 @@ def everything(opt: Any, params: list[Any]) -> bytes:
     return pickle.dumps((params, opt.state_dict(), opt.grad_norm, opt.count, opt.skipped))
 
 
-@pytest.mark.parametrize("name", ["SGD", "LAMB", "LARS"])
+# Types of large and small arrays, for each of which a rule is compiled; that both have one norm is of no rule.
+LARGE_AND_SMALL = [
+    ("SGD", F32, F64),
+    ("LAMB", F64, F64),
+    ("LARS", F32, F32),
+    *[pytest.param(name, F32, F64, marks=pytest.mark.exhaustive) for name in ("LAMB", "LARS")],
+]
+
+
+@pytest.mark.parametrize(("name", "large", "small"), LARGE_AND_SMALL)
 @pytest.mark.parametrize("per", PER)
-def test_numba_has_the_bits_of_c(per: str, name: str) -> None:
-    found = []
+def test_numba_has_the_bits_of_c(per: str, name: str, large: Any, small: Any) -> None:
+    found, far = [], 1e200 if small == F64 else 1e30
     for backend in ("c", "numba"):
         groups: list[Any] = [
-            {"params": [values(F32, 70_000, 1).reshape(700, 100), values(F64, 9, 2)]},
-            {"params": [values(F32, 33, 3), values(F64, 3, 4)]},
-            {"params": [values(F32, 1025, 5)]},
+            {"params": [values(large, 70_000, 1).reshape(700, 100), values(small, 9, 2)]},
+            {"params": [values(large, 33, 3), values(small, 3, 4)]},
+            {"params": [values(large, 1025, 5)]},
         ]
         if name != "SGD":
             groups[1]["adapt"] = False
@@ -180,8 +188,8 @@ def test_numba_has_the_bits_of_c(per: str, name: str) -> None:
         for step in range(4):
             arrays = [one for group in groups for one in group["params"]]
             grads = [values(one.dtype, one.size, 9 * step + i).reshape(one.shape) for i, one in enumerate(arrays)]
-            grads[1] *= 1e200 if step == 1 else 1.0
-            grads[3] *= 1e-200 if step == 1 else 1.0
+            grads[1] *= small.type(far if step == 1 else 1.0)
+            grads[3] *= small.type(1 / far if step == 1 else 1.0)
             if step == 2 and name == "SGD":
                 grads[0] = np.array([1, 699, 1]), grads[0][:3]
             if step == 3:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import reference_steps as reference
 from reference_steps import BF16, F16, F32, F64, Array
+from representative import diagonals, rule_label
 from step_arrays import assert_same_bits, fitting, specials, values
 from step_pairs import Pair, arrays_in, defaults
 
@@ -136,8 +137,7 @@ def grads_of(dtype: Any, sizes: Sequence[int], step: int) -> list[Array]:
     return [values(dtype, n, 1000 * step + n) for n in sizes]
 
 
-@pytest.mark.parametrize("storage", STORAGE, ids=str)
-@pytest.mark.parametrize(("name", "options"), CASES, ids=str)
+@diagonals(3, ("name,options", CASES, rule_label), ("storage", STORAGE, str))
 def test_every_size_and_storage(name: str, options: dict[str, Any], storage: tuple[Any, ...]) -> None:
     param, grad, *_ = storage
     pair = Pair(name, [values(param, n, n) for n in SIZES], **options, **stored(name, options, storage), seed=2**64 - 3)
@@ -157,8 +157,7 @@ def test_every_combination_of_options(name: str, dtype: Any) -> None:
             raise AssertionError(f"{options}: {error}") from None
 
 
-@pytest.mark.parametrize("storage", FEW_STORAGE, ids=str)
-@pytest.mark.parametrize(("name", "options"), CASES, ids=str)
+@diagonals(3, ("name,options", CASES, rule_label), ("storage", FEW_STORAGE, str))
 def test_infinities_nans_zeros_and_denormals(name: str, options: dict[str, Any], storage: tuple[Any, ...]) -> None:
     """All pairs of special parameters and gradients, with special states and with none."""
     param, grad, *_ = storage
@@ -177,8 +176,10 @@ def test_infinities_nans_zeros_and_denormals(name: str, options: dict[str, Any],
         pair.assert_moved(0.3)
 
 
-@pytest.mark.parametrize("storage", [DOUBLE, PLAIN, (F16, F32, F16, "stochastic"), (BF16, F32, BF16, "split")], ids=str)
-@pytest.mark.parametrize(("name", "options"), CASES, ids=str)
+FOUR_STORAGE = [DOUBLE, PLAIN, (F16, F32, F16, "stochastic"), (BF16, F32, BF16, "split")]
+
+
+@diagonals(2, ("name,options", CASES, rule_label), ("storage", FOUR_STORAGE, str))
 def test_step_of_a_million(name: str, options: dict[str, Any], storage: tuple[Any, ...]) -> None:
     param, grad, *_ = storage
     pair = Pair(name, [values(param, n, n) for n in (40, 3)], **options, **stored(name, options, storage))
@@ -381,8 +382,10 @@ def test_lr_of_rows(options: dict[str, Any], storage: tuple[Any, ...]) -> None:
     pair.assert_moved(0.5)
 
 
-@pytest.mark.parametrize("storage", FEW_STORAGE, ids=str)
-@pytest.mark.parametrize(("name", "options"), [one for one in CASES if one[0] not in ("LARS", "LAMB")], ids=str)
+TAKING_ROWS = [one for one in CASES if one[0] not in ("LARS", "LAMB")]
+
+
+@diagonals(3, ("name,options", TAKING_ROWS, rule_label), ("storage", FEW_STORAGE, str))
 def test_gradients_of_rows(name: str, options: dict[str, Any], storage: tuple[Any, ...]) -> None:
     """Duplicates are summed in order; dense gradients are in the same list; one step has infinities."""
     param, grad, *_ = storage
@@ -510,8 +513,7 @@ def test_bfloat16_as_uint16(rounding: str) -> None:
 OF_FUNCTIONS = [DOUBLE, PLAIN, (F32, BF16, F16, "nearest/nearest"), (BF16, F32, BF16, "nearest/nearest")]
 
 
-@pytest.mark.parametrize("storage", OF_FUNCTIONS, ids=str)
-@pytest.mark.parametrize(("name", "options"), CASES, ids=str)
+@diagonals(2, ("name,options", CASES, rule_label), ("storage", OF_FUNCTIONS, str))
 def test_functions(name: str, options: dict[str, Any], storage: tuple[Any, ...]) -> None:
     """The steps without an optimizer: the first, and that of a million."""
     param, grad, *_ = storage

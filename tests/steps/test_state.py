@@ -12,6 +12,7 @@ import cases
 import ml_dtypes
 import numpy as np
 import pytest
+from representative import diagonals, rule_label
 from step_arrays import fitting
 
 import lrkern as lk
@@ -42,8 +43,7 @@ def grads(params: list[np.ndarray], t: int) -> list[np.ndarray | None]:
     return result
 
 
-@pytest.mark.parametrize(("rounding", "state_dtype"), ROUNDINGS)
-@pytest.mark.parametrize(("name", "options"), CASES, ids=str)
+@diagonals(3, ("name,options", CASES, rule_label), ("rounding,state_dtype", ROUNDINGS, "{0[0]}-{0[1]}".format))
 def test_resume(name: str, options: dict[str, Any], rounding: str, state_dtype: str | None, tmp_path: Path) -> None:
     straight, opt = make(name, options, rounding, state_dtype)
     for t in range(4):

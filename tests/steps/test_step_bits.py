@@ -10,6 +10,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 from isas import running
+from representative import diagonals, rule_label
 from step_arrays import fitting
 
 import lrkern as lk
@@ -66,8 +67,7 @@ def run(name: str, options: dict[str, Any], storage: tuple[Any, ...], around: di
     return everything(opt, params, grads, order)
 
 
-@pytest.mark.parametrize("storage", STORAGE, ids=str)
-@pytest.mark.parametrize(("name", "options"), CASES, ids=lambda one: str(one))
+@diagonals(3, ("name,options", CASES, rule_label), ("storage", STORAGE, str))
 def test_same_bits(name: str, options: dict[str, Any], storage: tuple[Any, ...]) -> None:
     straight = list(range(len(SIZES)))
     backwards = straight[::-1]

@@ -32,6 +32,11 @@ def diagonals(n: int, *axes: tuple[str, Collection[Any], Callable[[Any], str] | 
     return pytest.mark.parametrize(",".join(names for names, *_ in axes), params)
 
 
+def rule_label(case: tuple[str, dict[str, Any]]) -> str:
+    """The name of a rule with its options."""
+    return f"{case[0]}-{case[1]}"
+
+
 def values_in(text: str) -> set[tuple[str, ...]]:
     """What an expression consists of: the value of every argument of every function and method, and the operators."""
     found: set[tuple[str, ...]] = set()
