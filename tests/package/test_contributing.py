@@ -35,7 +35,7 @@ class Checkout:
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run Python in this copy, which precedes the installed package."""
         path = os.pathsep.join([str(self.folder), str(self.folder / "tests" / "support")])
-        env = {**os.environ, "PYTHONPATH": path, "MPLBACKEND": "Agg", "PYTHONDONTWRITEBYTECODE": "1"}
+        env = {**os.environ, "PYTHONPATH": path, "MPLBACKEND": "Agg"}
         return subprocess.run(
             [sys.executable, *arguments], cwd=self.folder, env=env, capture_output=True, text=True, timeout=300, check=False
         )

@@ -15,6 +15,7 @@ import cases
 import matplotlib as mpl
 import numpy as np
 import pytest
+from representative import diagonals
 
 import lrkern as lk
 from lrkern.pictures import labels as _labels
@@ -444,10 +445,10 @@ def overlapping(texts):
     return [(a, b) for a, b in pairwise(boxes) if a.overlaps(b)]
 
 
-@pytest.mark.parametrize(
-    ("size", "font"), [((7.2, 3.4), 10), ((3.0, 2.0), 10), ((3.0, 2.2), 16), ((4.0, 3.0), 20), ((2.4, 1.8), 10)]
-)
-@pytest.mark.parametrize("n", [1, 12, 60])
+SIZES = [((7.2, 3.4), 10), ((3.0, 2.0), 10), ((3.0, 2.2), 16), ((4.0, 3.0), 20), ((2.4, 1.8), 10)]
+
+
+@diagonals(3, ("n", [1, 12, 60], str), ("size,font", SIZES, str))
 def test_numbers_at_axes_do_not_overlap(n, size, font):
     """For any size of picture and font."""
     with mpl.rc_context({"figure.figsize": size, "font.size": font}):
@@ -745,9 +746,7 @@ def test_marks_print():
         assert plotting._look._contrast(mpl.colors.to_rgb(text.get_color()), (1, 1, 1)) > 4.5
 
 
-@pytest.mark.parametrize("log", [False, True, "symlog"])
-@pytest.mark.parametrize("size", [(6.4, 4.8), (3.0, 2.2)])
-@pytest.mark.parametrize("n", [2, 8])
+@diagonals(2, ("n", [2, 8], str), ("size", [(6.4, 4.8), (3.0, 2.2)], str), ("log", [False, True, "symlog"], str))
 def test_a_legend_within_given_axes_hides_no_curve(n, size, log):
     rows = [lk.constant(float(x)).warmup(10) for x in np.linspace(0.1, 1.0, n)]
     axes = pyplot.figure(figsize=size).subplots()
