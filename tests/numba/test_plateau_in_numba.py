@@ -57,9 +57,10 @@ SOME = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("dialect", "options", "dtype"), [*[(*one, np.float64) for one in SOME], *[(*one, np.float32) for one in SOME[::4]]]
-)
+IN_SINGLE = [(*SOME[0], np.float32), pytest.param(*SOME[4], np.float32, marks=pytest.mark.exhaustive)]
+
+
+@pytest.mark.parametrize(("dialect", "options", "dtype"), [*[(*one, np.float64) for one in SOME], *IN_SINGLE])
 def test_sizes_and_layouts(dialect, options, dtype):
     """Rows further apart than they are long, and not to be written; numbers per run."""
     for runs, steps in SIZES:
@@ -71,7 +72,7 @@ def test_sizes_and_layouts(dialect, options, dtype):
     assert len(np.unique(expected)) > 2 * runs
 
 
-@pytest.mark.parametrize(("dialect", "options"), SOME[::4])
+@pytest.mark.parametrize(("dialect", "options"), [SOME[0], pytest.param(*SOME[4], marks=pytest.mark.exhaustive)])
 def test_threads(dialect, options):
     """So many metrics that threads share them; arguments that differ from run to run, and the array that is given."""
     metrics, patience = np.tile(metrics_for(options, 111, 300), (4, 1)), np.arange(444) % 7

@@ -533,8 +533,7 @@ def test_groups_without_adaptation(name: str, storage: tuple[Any, ...]) -> None:
 STEPS: list[tuple[Callable[..., None], Callable[..., Any], int]] = [(lk.lars_step, lk.LARS, 1), (lk.lamb_step, lk.LAMB, 2)]
 
 
-@BACKENDS
-@pytest.mark.parametrize(("step", "make", "states"), STEPS)
+@diagonals(2, ("step,make,states", STEPS, ["LARS", "LAMB"]), ("backend", ["c", "numba"], str))
 def test_functions_without_adaptation(step: Any, make: Any, states: int, backend: str) -> None:
     results = []
     for adapt in (True, False):
