@@ -8,6 +8,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 import reference_steps as reference
+from representative import diagonals
 
 import lrkern as lk
 
@@ -62,13 +63,18 @@ def test_decay_is_not_lost(rule: str, storage: str, shrinkage: float) -> None:
     assert lost(rule, storage, shrinkage, 4096, 600) == pytest.approx(expected, rel=0.02)
 
 
-SHRINKAGES = [(rule, shrinkage) for rule in RULES for shrinkage in (1e-6, 1e-5, 1e-3)]
-
-
-@pytest.mark.parametrize(("rule", "shrinkage"), [("SGD", 1e-8), ("AdamW", 1e-8), *SHRINKAGES])
-def test_decay_is_not_lost_by_stochastic_rounding(rule: str, shrinkage: float) -> None:
-    n, steps = (2**17, 2000) if shrinkage < 1e-6 else (2**16, 500)
+def assert_kept_on_average(rule: str, shrinkage: float, n: int, steps: int) -> None:
     expected = lost(rule, "float64", shrinkage, n, steps)
     # Each time that decay makes a difference, it is one of a unit in the last place, which numbers are 2^7 to 2^8 of.
     differences = n * expected * 2.0**7.5
     assert lost(rule, "stochastic", shrinkage, n, steps) == pytest.approx(expected, rel=0.02 + 3 / np.sqrt(differences))
+
+
+@diagonals(3, ("rule", RULES, RULES), ("shrinkage", [1e-6, 1e-5, 1e-3], str))
+def test_decay_is_not_lost_by_stochastic_rounding(rule: str, shrinkage: float) -> None:
+    assert_kept_on_average(rule, shrinkage, 2**16, 500)
+
+
+@pytest.mark.parametrize("rule", ["SGD", "AdamW"])
+def test_decay_of_less_than_a_hundredth_of_a_unit_is_not_lost(rule: str) -> None:
+    assert_kept_on_average(rule, 1e-8, 2**17, 2000)

@@ -259,8 +259,7 @@ AROUND: list[dict[str, Any]] = [
 AROUND_SIZES = (0, 5, 16, 131, 1)
 
 
-@pytest.mark.parametrize("storage", [*FEW_STORAGE, (F32, F64, F16, "nearest")], ids=str)
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@diagonals(3, ("name", OPTIMIZERS, OPTIMIZERS), ("storage", [*FEW_STORAGE, (F32, F64, F16, "nearest")], str))
 def test_pipeline(name: str, storage: tuple[Any, ...]) -> None:
     """A step with one gradient that is not finite is among them."""
     param, grad, *_ = storage
