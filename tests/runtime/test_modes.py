@@ -147,15 +147,15 @@ def start(out):
         out[i] = out[i] * 0.5
 
 lk.set_threads(2)
-cases = (OPTIMIZERS[0], slice(1)), (OPTIMIZERS[6], slice(1, 2))
-expected = [steps(*one, "c", which, n=300_000) for one, which in cases]
+cases, single = (OPTIMIZERS[0], OPTIMIZERS[6]), slice(1)
+expected = [steps(*one, "c", single, n=300_000) for one in cases]
 tables = lk.cosine(0.1, 3e-310, 100_000).table(100_001)
 tiny = np.full(4, 2.0**-1072)
 put_in_force(MODES["all"])
 start(tiny)
 put_in_force(0)
 assert not tiny.any(), "no thread flushes to zero"
-assert [steps(*one, "numba", which, n=300_000) for one, which in cases] == expected
+assert [steps(*one, "numba", single, n=300_000) for one in cases] == expected
 assert lk.cosine(0.1, 3e-310, 100_000).table(100_001, backend="numba").tobytes() == tables.tobytes()
 """
     if "all" not in MODES:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from hostile import ARRAYS, CAPSULES, REFUSED, RIGHT, Memory, as_of, lying, raising
 from numba.core.errors import TypingError
+from representative import diagonals
 
 import lrkern as lk
 
@@ -210,8 +211,7 @@ def expect_refusal(place: Place, array: Any, memory: Memory, backend: str) -> No
     memory.check(unchanged=True)
 
 
-@pytest.mark.parametrize("name", ARRAYS)
-@pytest.mark.parametrize(("where", "backend"), TABLED)
+@diagonals(3, ("where,backend", TABLED, "{0[0]}-{0[1]}".format), ("name", ARRAYS, ARRAYS))
 def test_arrays(where: str, backend: str, name: str, tmp_path: Path) -> None:
     place, hostile, memory = PLACES[where], ARRAYS[name], Memory()
     array = hostile.make(memory.place(place.values), tmp_path)
