@@ -27,7 +27,7 @@ SOURCES := pyproject.toml setup.py $(wildcard lrkern/*.pyx lrkern/*.pxd lrkern/b
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo build lib test test-exhaustive test-big sanitize test-peers test-cuda test-cuda-mlir test-aarch64 test-all fuzz fuzz-c bench lint format typecheck record docs clean distclean
+.PHONY: help demo build lib test test-exhaustive test-big sanitize test-peers test-cuda test-cuda-mlir test-aarch64 test-all fuzz fuzz-c bench lint format typecheck rules record docs clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -85,6 +85,9 @@ test-all: lint typecheck test test-exhaustive sanitize test-cuda test-peers fuzz
 
 bench: $(BUILT) $(VENV)/.bench ## measure everything in bench/RESULTS.md, against the peers that are installed
 	$(BIN)/python -m bench $(ARGS)
+
+rules: $(VENV) ## write src_c/steps/rules.def from the formulas of the rules; the next build compiles it
+	$(BIN)/python tools/rule_sources.py
 
 record: $(BUILT) ## update generated files: the list of curves, digests of new expressions
 	$(BIN)/python tools/curve_table.py

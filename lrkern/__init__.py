@@ -8,9 +8,13 @@ from lrkern import pictures as _pictures  # noqa: F401  # fills in the hooks of 
 from lrkern.optimizers import Optimizer as Optimizer
 
 # From each module itself: type checkers do not follow a star import through another one.
+from lrkern.optimizers.adadelta import *  # noqa: F403
 from lrkern.optimizers.adam import *  # noqa: F403
+from lrkern.optimizers.adam_relatives import *  # noqa: F403
 from lrkern.optimizers.layerwise import *  # noqa: F403
 from lrkern.optimizers.momentum import *  # noqa: F403
+from lrkern.optimizers.more_averages import *  # noqa: F403
+from lrkern.optimizers.signs import *  # noqa: F403
 from lrkern.optimizers.squares import *  # noqa: F403
 from lrkern.runtime import __version__, get_include, get_threads, info, isas, set_threads, use_isa
 from lrkern.schedules.curves import *  # noqa: F403

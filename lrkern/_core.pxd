@@ -41,7 +41,7 @@ cdef extern from "lrkern_steps.h" nogil:
     ctypedef struct lrk_sgd_options:
         double lr, weight_decay, decoupled, maximize, momentum, dampening, nesterov, lr_inside, zero_start
     ctypedef struct lrk_adam_options:
-        double lr, weight_decay, decoupled, maximize, beta1, beta2, eps, amsgrad, eps_inside, eps_hat, decay_after
+        double lr, weight_decay, decoupled, maximize, beta1, beta2, eps, eps_inside, eps_hat, decay_after
     ctypedef struct lrk_lion_options:
         double lr, weight_decay, decoupled, maximize, beta1, beta2
     ctypedef struct lrk_rmsprop_options:

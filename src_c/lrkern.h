@@ -37,7 +37,7 @@ extern "C" {
 #define LRK_API
 #endif
 
-#define LRK_ABI_VERSION 2
+#define LRK_ABI_VERSION 3
 
 /* The LRK_ABI_VERSION that the library was built with. */
 LRK_API int lrk_abi_version(void);

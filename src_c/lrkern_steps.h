@@ -1,7 +1,7 @@
 /* Optimizer steps: of one array per call, or of a list of tensors with gradient clipping, averages and so on. docs/steps.md
  * defines the arithmetic; lrkern.h describes conventions of the whole interface (errors, ownership, threads, ABI).
  *
- * Rules have the names in rules.def: sgd, sgd_momentum, adam, amsgrad, lion, rmsprop, adagrad, lars, lamb. Each has inputs
+ * Rules have names: sgd, sgd_momentum, adam, amsgrad, lion, rmsprop, adagrad, lars, lamb. Each has inputs
  * (its hyper-parameters, as doubles, flags as 0 or 1) and states (arrays like the parameter). */
 #ifndef LRKERN_STEPS_H
 #define LRKERN_STEPS_H
@@ -36,7 +36,6 @@ typedef struct lrk_sgd_options {
 typedef struct lrk_adam_options {
     double lr, weight_decay, decoupled, maximize;
     double beta1, beta2, eps;
-    double amsgrad; /* set by whether there is a third state */
     double eps_inside; /* 1: eps is added to the average of squares, not to its root */
     double eps_hat; /* 1: eps is added before the bias correction (Keras) */
     double decay_after; /* 1: decoupled decay comes after the update */
@@ -103,8 +102,8 @@ LRK_DECLARE_STEPS(double, f64)
 
 typedef int lrk_rule;
 
-#define LRK_MAX_STATES 3
-#define LRK_MAX_INPUTS 12
+#define LRK_MAX_STATES 5
+#define LRK_MAX_INPUTS 16
 
 /* The rule of that name; -1 if there is none. Numbers may change between versions, names do not. */
 LRK_API lrk_rule lrk_rule_find(const char *name);
@@ -136,8 +135,8 @@ typedef enum lrk_clip_per { LRK_CLIP_LIST, LRK_CLIP_GROUP, LRK_CLIP_TENSOR } lrk
 typedef enum lrk_step_role {
     LRK_PARAM,
     LRK_GRAD,
-    LRK_STATE, /* and the next two: the rule's states, in its order */
-    LRK_EMA = 5, /* average of the parameter, in the type that it is computed in; begins as a copy of it */
+    LRK_STATE, /* and the next four: the rule's states, in its order */
+    LRK_EMA = 7, /* average of the parameter, in the type that it is computed in; begins as a copy of it */
     LRK_COPY, /* each step writes the parameter to it, in its own type */
     LRK_REMAINDER, /* int16, 0 at the start; its type is LRK_BF16 */
     LRK_N_ROLES

@@ -35,7 +35,8 @@ from lrkern.cuda._table_layout import (
     writer_of_scalars,
 )
 from lrkern.pointwise.pipeline import averaged, prepared
-from lrkern.rules import FAMILIES
+from lrkern.rules.compiled import FAMILIES
+from lrkern.rules.reader import MAX_STATES
 
 PARAM, GRAD, STATE, EMA, COPY, REMAINDER = _core.ROLES.values()
 """Columns of addresses in a row of the table."""
@@ -47,7 +48,7 @@ class Layout(NamedTuple):
     rule: str
     param: int
     grad: int
-    states: tuple[int | None, int | None, int | None]
+    states: tuple[int | None, ...]
     ema: bool
     copy: int | None
     split: bool
@@ -79,15 +80,15 @@ def make_block(layout: Layout, lanes: int) -> Any:
     """
     t, update = layout.t, FAMILIES[layout.rule].update
     average = (_elements.FLOAT64 if t is np.float64 else _elements.FLOAT32) if layout.ema else None
-    streams = [1 + k if layout.stochastic_states else None for k in range(3)]
+    streams = [1 + k if layout.stochastic_states else None for k in range(MAX_STATES)]
 
     def read(storage: int | None) -> Any:
         return _elements.reader(storage, t, lanes)
 
     take_grad, read_ema = _make_take(layout, lanes), read(average)
-    read_0, read_1, read_2 = (read(one) for one in layout.states)
+    read_0, read_1, read_2, read_3, read_4 = (read(one) for one in layout.states)
     read_param, write_param = param_access(layout, lanes)
-    write_0, write_1, write_2 = (
+    write_0, write_1, write_2, write_3, write_4 = (
         _elements.writer(one, t, lanes, stream) for one, stream in zip(layout.states, streams, strict=True)
     )
     write_ema, write_copy = _elements.writer(average, t, lanes), _elements.writer(layout.copy, t, lanes)
@@ -95,16 +96,19 @@ def make_block(layout: Layout, lanes: int) -> Any:
     def block(places: Any, i: int, source: Any, c: Any, around: Any, mixed: Any) -> None:
         p, g = cuda.local.array(lanes, t), cuda.local.array(lanes, t)
         s0, s1, s2 = cuda.local.array(lanes, t), cuda.local.array(lanes, t), cuda.local.array(lanes, t)
+        s3, s4 = cuda.local.array(lanes, t), cuda.local.array(lanes, t)
         e = cuda.local.array(lanes, t)
         read_param(places, i, p)
         take_grad(places[GRAD], source, g)
         read_0(places[STATE], i, s0)
         read_1(places[STATE + 1], i, s1)
         read_2(places[STATE + 2], i, s2)
+        read_3(places[STATE + 3], i, s3)
+        read_4(places[STATE + 4], i, s4)
         read_ema(places[EMA], i, e)
         for k in range(lanes):
             g[k] = prepared(g[k], around[0], around[1])
-            p[k], s0[k], s1[k], s2[k] = update(c, p[k], g[k], s0[k], s1[k], s2[k])
+            p[k], s0[k], s1[k], s2[k], s3[k], s4[k] = update(c, p[k], g[k], s0[k], s1[k], s2[k], s3[k], s4[k])
             e[k] = averaged(e[k], p[k], around[2])
         write_ema(places[EMA], i, e, mixed)
         write_copy(places[COPY], i, p, mixed)
@@ -112,6 +116,8 @@ def make_block(layout: Layout, lanes: int) -> Any:
         write_0(places[STATE], i, s0, mixed)
         write_1(places[STATE + 1], i, s1, mixed)
         write_2(places[STATE + 2], i, s2, mixed)
+        write_3(places[STATE + 3], i, s3, mixed)
+        write_4(places[STATE + 4], i, s4, mixed)
 
     return device(block)
 

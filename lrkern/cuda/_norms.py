@@ -32,7 +32,7 @@ from lrkern.cuda._table_layout import (
 from lrkern.pointwise.exact_sum import BINS, parts, total
 from lrkern.pointwise.pipeline import prepared
 from lrkern.pointwise.primitives import pointwise, product, sqrt
-from lrkern.rules import FAMILIES
+from lrkern.rules.compiled import FAMILIES
 
 BLOCK = _core.NORM_BLOCK
 CHUNK = THREADS // 4 * BLOCK
@@ -256,7 +256,7 @@ def make_measure(layout: Layout) -> Any:
                 wide(places, i, p, g, s0, s1)
                 for k in range(_LANES):
                     g[k] = prepared(g[k], factor, limit)
-                    g[k] = measured(c, p[k], g[k], s0[k], s1[k], s1[k])
+                    g[k] = measured(c, p[k], g[k], s0[k], s1[k], s1[k], s1[k], s1[k])
                     of_param[k] = _with_square(of_param[k], p[k], 1.0)
                     of_measured[k] = _with_square(of_measured[k], g[k], 1.0)
             else:
@@ -264,7 +264,7 @@ def make_measure(layout: Layout) -> Any:
                     if i + k < size:
                         single(places, i + k, p1, g1, s01, s11)
                         g1[0] = prepared(g1[0], factor, limit)
-                        g1[0] = measured(c, p1[0], g1[0], s01[0], s11[0], s11[0])
+                        g1[0] = measured(c, p1[0], g1[0], s01[0], s11[0], s11[0], s11[0], s11[0])
                         of_param[k] = _with_square(of_param[k], p1[0], 1.0)
                         of_measured[k] = _with_square(of_measured[k], g1[0], 1.0)
         _add_block(sums, mine, 0, of_param)

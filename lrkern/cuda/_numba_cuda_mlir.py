@@ -26,7 +26,7 @@ from numba_cuda_mlir.numba_cuda.typing.templates import AbstractTemplate, signat
 from numba_cuda_mlir.numba_cuda.typing.typeof import typeof
 
 from lrkern.pointwise.primitives import bits32, bits64, float32_of, float64_of, fma, product, sqrt
-from lrkern.rules import FAMILIES
+from lrkern.rules.compiled import FAMILIES
 from lrkern.schedules.plan import Plan
 
 cuda: Any = import_module("numba_cuda_mlir.cuda")  # its stubs lack parameters

@@ -39,7 +39,7 @@ from lrkern.pointwise.exact_sum import BINS, total
 from lrkern.pointwise.plan_eval import at_integer
 from lrkern.pointwise.primitives import pointwise
 from lrkern.pointwise.storage import random_seed
-from lrkern.rules import FAMILIES
+from lrkern.rules.compiled import FAMILIES
 from lrkern.schedules.plan import Plan
 
 # Rows of `live`: a scheduled input of a group, and the position of its plan.

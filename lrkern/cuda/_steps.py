@@ -37,7 +37,7 @@ from lrkern.cuda._table_layout import (
 )
 from lrkern.optimizers.arrays import as_gradient, own_rows
 from lrkern.pointwise.exact_sum import BINS
-from lrkern.rules import FAMILIES
+from lrkern.rules.compiled import FAMILIES
 
 T = TypeVar("T")
 
@@ -75,10 +75,6 @@ class StepList:
         self._captured: set[Program] = set()
         self._schedules: dict[tuple[int, int], tuple[str, Any]] = {}
         self._inputs = np.zeros((max(1, len(tensors.groups)), INPUTS))
-        for g, rule in enumerate(tensors.groups):
-            fields = FAMILIES[rule].inputs._fields
-            if "with_momentum" in fields and "with_momentum" not in _core.RULES[rule]:
-                self._inputs[g, fields.index("with_momentum")] = rule == "sgd_momentum"
         self._inputs[0, CLIP_NORM] = math.inf
         self._options = np.zeros(OPTIONS)
         self._clips_with = tensors.clips_with or list(range(len(tensors.groups)))

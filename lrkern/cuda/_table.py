@@ -32,6 +32,7 @@ from lrkern.cuda._table_layout import (
     TENSOR_FIELDS,
     WIDE,
 )
+from lrkern.rules.reader import MAX_STATES
 
 Ints = NDArray[np.int64]
 
@@ -137,7 +138,7 @@ def _layout(
     def storage(role: int) -> int | None:
         return int(storages[role]) if there[role] else None
 
-    states = storage(STATE), storage(STATE + 1), storage(STATE + 2)
+    states = tuple(storage(STATE + k) for k in range(MAX_STATES))
     halves = _elements.BFLOAT16, _elements.FLOAT16
     of_params, of_states = (rounding == "stochastic" for rounding in roundings)
     return Layout(

@@ -9,7 +9,7 @@ from lrkern.cuda._platform import device
 from lrkern.pointwise.primitives import pointwise
 
 # Rows of `tensors`: the addresses of its arrays by C's roles, then
-ROLES = 8
+ROLES = 10
 SIZE, GROUP, WIDE, HAS_GRADIENT, ROW_LRS, ROW_SIZE = range(ROLES, ROLES + 6)
 """SIZE: elements of the gradient. ROW_LRS: the address of one float64 per row of ROW_SIZE elements, or 0."""
 ROWS, FIRST_ROW, FIRST_ENTRY, INDICES, INDEX_STRIDE, INDEX_KIND = range(ROLES + 6, ROLES + 12)
@@ -20,13 +20,13 @@ CLIP = ROLES + 12
 TENSOR_FIELDS = ROLES + 13
 
 # Rows of `coefs`: the scalars of the rule, then
-MAX_SCALARS = 16
+MAX_SCALARS = 24
 FACTOR, LIMIT, WEIGHT = range(MAX_SCALARS, MAX_SCALARS + 3)
 """Gradients are multiplied by FACTOR and clipped to LIMIT; WEIGHT is that of the parameter in its average."""
 COEFS = MAX_SCALARS + 3
 
 # Rows of `inputs`: those of the rule, then
-MAX_INPUTS = 12
+MAX_INPUTS = 16
 EMA_DECAY, CLIP_NORM = MAX_INPUTS, MAX_INPUTS + 1
 """CLIP_NORM is only in the first row, for all groups."""
 INPUTS = MAX_INPUTS + 2

@@ -11,13 +11,13 @@ import math
 import numpy as np
 
 from lrkern.numba import available as _available  # noqa: F401  # isort: skip  # first: it reports what is missing
-from lrkern import rules
 from lrkern.numba import c, plans, update
 from lrkern.numba.arrays import cached
 from lrkern.numba.backend import BACKEND
 from lrkern.numba.checks import flag, is_count, is_fraction, is_hyper, same_layout, same_layout_or_none, squares_of
 from lrkern.numba.plateau import PlateauState, after, first_state, run
 from lrkern.numba.plateau_arguments import checked, dialect_number
+from lrkern.rules.compiled import FAMILIES
 
 __all__ = [
     "BACKEND",
@@ -205,6 +205,9 @@ def plateau(
 
 # ----------------------------------------------------------------------------------------------------------------- steps
 
+_SGD, _SGDMomentum, _Adam, _AMSGrad, _Lion, _RMSprop, _Adagrad, _LARS, _LAMB = (
+    FAMILIES[rule].inputs for rule in ("sgd", "sgd_momentum", "adam", "amsgrad", "lion", "rmsprop", "adagrad", "lars", "lamb")
+)
 _adam_states, _adamw_states = (
     squares_of(where, "exp_avg", "exp_avg_sq", "max_exp_avg_sq") for where in ("adam_step", "adamw_step")
 )
@@ -265,7 +268,7 @@ def sgd_step(
         raise ValueError("sgd_step: momentum_buffer is needed if momentum > 0")
     if not (same_layout(param, grad) and same_layout_or_none(param, momentum_buffer)):
         raise ValueError("sgd_step: grad and momentum_buffer must have the shape and memory order of param")
-    h = rules.SGDInputs(
+    h = (
         np.float64(lr),
         np.float64(weight_decay),
         flag(decoupled),
@@ -275,12 +278,11 @@ def sgd_step(
         flag(nesterov),
         np.float64(keras),
         np.float64(convention != "torch"),
-        np.float64(momentum != 0),
     )
     if momentum != 0:
-        update.step(h, 1 if flag(first) else 2, param, grad, momentum_buffer, None, None)
+        update.step(_SGDMomentum(*h), 1 if flag(first) else 2, param, grad, momentum_buffer, None, None)
     else:
-        update.step(h, 2, param, grad, None, None, None)
+        update.step(_SGD(*h), 2, param, grad, None, None, None)
 
 
 @cached
@@ -310,13 +312,16 @@ def adam_step(
     >>> p
     array([0.75, 2.25])
     """
-    h = _adam_inputs(lr, weight_decay, 0.0, maximize, beta1, beta2, eps, max_exp_avg_sq, eps_inside, convention, 0.0, count)
+    h = _adam_inputs(lr, weight_decay, 0.0, maximize, beta1, beta2, eps, eps_inside, convention, 0.0, count)
     _adam_states(exp_avg, exp_avg_sq, max_exp_avg_sq)
     if not (same_layout(param, grad) and same_layout(param, exp_avg) and same_layout(param, exp_avg_sq)):
         raise ValueError("adam_step: grad, exp_avg and exp_avg_sq must have the shape and memory order of param")
     if not same_layout_or_none(param, max_exp_avg_sq):
         raise ValueError("adam_step: max_exp_avg_sq must have the shape and memory order of param")
-    update.step(h, count + 1, param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq)
+    if max_exp_avg_sq is None:
+        update.step(_Adam(*h), count + 1, param, grad, exp_avg, exp_avg_sq, None)
+    else:
+        update.step(_AMSGrad(*h), count + 1, param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq)
 
 
 @cached
@@ -347,30 +352,21 @@ def adamw_step(
     >>> p
     array([0.5 , 1.75])
     """
-    h = _adam_inputs(
-        lr,
-        weight_decay,
-        1.0,
-        maximize,
-        beta1,
-        beta2,
-        eps,
-        max_exp_avg_sq,
-        eps_inside,
-        convention,
-        flag(decay_after),
-        count,
-    )
+    after = flag(decay_after)
+    h = _adam_inputs(lr, weight_decay, 1.0, maximize, beta1, beta2, eps, eps_inside, convention, after, count)
     _adamw_states(exp_avg, exp_avg_sq, max_exp_avg_sq)
     if not (same_layout(param, grad) and same_layout(param, exp_avg) and same_layout(param, exp_avg_sq)):
         raise ValueError("adamw_step: grad, exp_avg and exp_avg_sq must have the shape and memory order of param")
     if not same_layout_or_none(param, max_exp_avg_sq):
         raise ValueError("adamw_step: max_exp_avg_sq must have the shape and memory order of param")
-    update.step(h, count + 1, param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq)
+    if max_exp_avg_sq is None:
+        update.step(_Adam(*h), count + 1, param, grad, exp_avg, exp_avg_sq, None)
+    else:
+        update.step(_AMSGrad(*h), count + 1, param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq)
 
 
 @cached
-def _adam_inputs(lr, weight_decay, decoupled, maximize, beta1, beta2, eps, largest, eps_inside, convention, decay_after, count):
+def _adam_inputs(lr, weight_decay, decoupled, maximize, beta1, beta2, eps, eps_inside, convention, decay_after, count):
     if not (is_hyper(lr) and is_hyper(eps) and is_hyper(weight_decay)):
         raise ValueError("adam_step, adamw_step: lr, eps and weight_decay must be finite float32 numbers >= 0")
     if not (is_fraction(beta1) and is_fraction(beta2)):
@@ -379,7 +375,7 @@ def _adam_inputs(lr, weight_decay, decoupled, maximize, beta1, beta2, eps, large
         raise ValueError("adam_step, adamw_step: convention must be 'torch' or 'keras'")
     if not is_count(count):
         raise ValueError("adam_step, adamw_step: count must be an integer from 0 to 2**53, the number of steps before this one")
-    return rules.AdamInputs(
+    return (
         np.float64(lr),
         np.float64(weight_decay),
         decoupled,
@@ -387,7 +383,6 @@ def _adam_inputs(lr, weight_decay, decoupled, maximize, beta1, beta2, eps, large
         np.float64(beta1),
         np.float64(beta2),
         np.float64(eps),
-        np.float64(largest is not None),
         flag(eps_inside),
         np.float64(convention == "keras"),
         decay_after,
@@ -410,7 +405,7 @@ def lion_step(param, grad, exp_avg, lr=1e-4, beta1=0.9, beta2=0.99, weight_decay
         raise ValueError("lion_step: beta1 and beta2 must be numbers >= 0 and < 1")
     if not (same_layout(param, grad) and same_layout(param, exp_avg)):
         raise ValueError("lion_step: grad and exp_avg must have the shape and memory order of param")
-    h = rules.LionInputs(np.float64(lr), np.float64(weight_decay), 1.0, flag(maximize), np.float64(beta1), np.float64(beta2))
+    h = _Lion(np.float64(lr), np.float64(weight_decay), 1.0, flag(maximize), np.float64(beta1), np.float64(beta2))
     update.step(h, 1, param, grad, exp_avg, None, None)
 
 
@@ -452,7 +447,7 @@ def rmsprop_step(
         raise ValueError("rmsprop_step: grad and square_avg must have the shape and memory order of param")
     if not (same_layout_or_none(param, grad_avg) and same_layout_or_none(param, momentum_buffer)):
         raise ValueError("rmsprop_step: grad_avg and momentum_buffer must have the shape and memory order of param")
-    h = rules.RMSpropInputs(
+    h = _RMSprop(
         np.float64(lr),
         np.float64(weight_decay),
         flag(decoupled),
@@ -502,7 +497,7 @@ def adagrad_step(
     _adagrad_states(sum)
     if not (same_layout(param, grad) and same_layout(param, sum)):
         raise ValueError("adagrad_step: grad and sum must have the shape and memory order of param")
-    h = rules.AdagradInputs(
+    h = _Adagrad(
         np.float64(lr),
         np.float64(weight_decay),
         flag(decoupled),
@@ -547,7 +542,7 @@ def lars_step(
         raise ValueError("lars_step: convention must be 'paper', 'optax' or 'apex'")
     if not (same_layout(param, grad) and same_layout(param, momentum_buffer)):
         raise ValueError("lars_step: grad and momentum_buffer must have the shape and memory order of param")
-    h = rules.LARSInputs(
+    h = _LARS(
         np.float64(lr),
         np.float64(weight_decay),
         0.0,
@@ -599,7 +594,7 @@ def lamb_step(
     _lamb_states(exp_avg, exp_avg_sq)
     if not (same_layout(param, grad) and same_layout(param, exp_avg) and same_layout(param, exp_avg_sq)):
         raise ValueError("lamb_step: grad, exp_avg and exp_avg_sq must have the shape and memory order of param")
-    h = rules.LAMBInputs(
+    h = _LAMB(
         np.float64(lr),
         0.0,
         0.0,

@@ -31,8 +31,9 @@ SHARED = (
     "_checks.py",
     "_loss_driven/dialects.py",
     "_loss_driven/runs.py",
+    "optimizers/*.py",
     "pointwise/*.py",
-    "rules.py",
+    "rules/*.py",
     "schedules/plan.py",
     "numba/*.py",
 )

@@ -9,13 +9,14 @@ import numpy as np
 from numba import prange, types
 from numba.extending import overload
 
-from lrkern import _core, rules
+from lrkern import _core
 from lrkern.numba import norms
 from lrkern.numba.arrays import array_at, cached, load, part, zero_of
 from lrkern.numba.modes import enter, hidden, leave
 from lrkern.numba.update import Arrays, Pipeline, measure_block, run_range
 from lrkern.pointwise import storage
 from lrkern.pointwise.primitives import FLAGS, pointwise, rounded, word
+from lrkern.rules import compiled as rules
 
 PARAM, GRAD, STATE, AVERAGE, COPY, REMAINDER = _core.ROLES.values()
 ROLES = REMAINDER + 1
@@ -76,6 +77,8 @@ def arrays_at(addresses, i, begin, size, shifted, stored):
         array_at(addresses[i, STATE], begin, size, stored.s0),
         array_at(addresses[i, STATE + 1], begin, size, stored.s1),
         array_at(addresses[i, STATE + 2], begin, size, stored.s2),
+        array_at(addresses[i, STATE + 3], begin, size, stored.s3),
+        array_at(addresses[i, STATE + 4], begin, size, stored.s4),
         array_at(addresses[i, AVERAGE], begin, size, stored.average),
         array_at(addresses[i, COPY], begin, size, stored.copy),
         array_at(addresses[i, REMAINDER], begin, size, stored.remainder),

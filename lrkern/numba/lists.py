@@ -10,12 +10,13 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from lrkern import _core, rules
+from lrkern import _core
 from lrkern.backends.engine import Check, StepOptions, StepTensors
 from lrkern.numba import kernels, norms
 from lrkern.numba.kernels import GRAD, PARAM, Kind, Tensors
 from lrkern.numba.threads import all_threads
 from lrkern.numba.update import Arrays, Pipeline
+from lrkern.rules.compiled import FAMILIES
 
 EMA, CLIP_NORM = _core.PLACES["ema"], _core.PLACES["clip_norm"]
 
@@ -23,8 +24,6 @@ Ints = NDArray[np.int64]
 T = TypeVar("T")
 
 TENSOR_COST = 64  # the overhead of a chunk, in bytes that take the same time
-
-FIELDS = max(len(family.inputs._fields) for family in rules.FAMILIES.values())
 
 ZEROS = {"float32": np.float32(0), "float64": np.float64(0), "bfloat16": np.uint16(0), "float16": np.int16(0)}
 """The dtypes of elements in compiled code: 16-bit floats are their bits."""
@@ -71,12 +70,9 @@ class StepList:
             updates=np.zeros(n, np.int64),
             norms=np.ones((n, 2)),
             factors=np.ones(n),
-            inputs=np.zeros((groups, FIELDS)),
+            inputs=np.zeros((groups, max(len(_core.RULES[rule]) for rule in tensors.groups))),
             weights=np.zeros(groups),
         )
-        for g, rule in enumerate(tensors.groups):
-            if rule == "sgd_momentum":
-                self._tensors.inputs[g, rules.SGDInputs._fields.index("with_momentum")] = 1.0
         self._counts = np.zeros(2, np.int64)  # steps done, steps skipped
         self._norm = math.nan
         self._storages = np.empty(0, np.uint8)  # for which `_work` was made
@@ -283,7 +279,7 @@ class StepList:
         found: dict[Any, list[int]] = {}
         groups, group_of = self.tensors.groups, self.tensors.group_of
         for i in np.flatnonzero(storages[:, GRAD] != ABSENT).tolist():
-            family = rules.FAMILIES[groups[group_of[i]]]
+            family = FAMILIES[groups[group_of[i]]]
             key = family.inputs, self._measures(group_of[i]), self.tensors.row_lrs[i] is not None, storages[i].tobytes()
             found.setdefault(key, []).append(i)
         made = []
@@ -298,7 +294,7 @@ class StepList:
 
     def _measures(self, group: int) -> bool:
         """Whether the rule of a group needs norms."""
-        family = rules.FAMILIES[self.tensors.groups[group]]
+        family = FAMILIES[self.tensors.groups[group]]
         if family.measured is None:
             return False
         return not self._tensors.inputs[group, family.inputs._fields.index("unadapted")]

@@ -11,13 +11,13 @@ import numpy as np
 from numba import njit, types
 from numba.extending import overload
 
-from lrkern import rules
 from lrkern.numba.arrays import STRIDE, ask, cached, flat, load, part, store, store_random, zero_of
 from lrkern.numba.norms import BLOCK, LANES, add_square, folded
 from lrkern.pointwise import storage
 from lrkern.pointwise.exact_sum import BINS, add, total
 from lrkern.pointwise.pipeline import averaged, prepared
 from lrkern.pointwise.primitives import FLAGS, number, pointwise, rounded, word
+from lrkern.rules import compiled as rules
 
 AHEAD = 512
 """The prefetch distance in elements."""
@@ -52,6 +52,8 @@ class Arrays(NamedTuple):
     s0: Any
     s1: Any
     s2: Any
+    s3: Any
+    s4: Any
     average: Any
     copy: Any
     remainder: Any
@@ -104,6 +106,8 @@ def parts(a, begin, size):
         part(a.s0, begin, size),
         part(a.s1, begin, size),
         part(a.s2, begin, size),
+        part(a.s3, begin, size),
+        part(a.s4, begin, size),
         part(a.average, begin, size),
         part(a.copy, begin, size),
         part(a.remainder, begin, size),
@@ -118,9 +122,23 @@ def ask_for(a, i):
     ask(a.s0, i)
     ask(a.s1, i)
     ask(a.s2, i)
+    ask(a.s3, i)
+    ask(a.s4, i)
     ask(a.average, i)
     ask(a.copy, i)
     ask(a.remainder, i)
+
+
+@pointwise
+def loaded(a, i, like):
+    """The states of element i."""
+    return (
+        load(a.s0, i, like),
+        load(a.s1, i, like),
+        load(a.s2, i, like),
+        load(a.s3, i, like),
+        load(a.s4, i, like),
+    )
 
 
 @pointwise
@@ -130,7 +148,7 @@ def run_one(c, like, first, around, keys, a, i):
     element = np.uint64(first + i)
     x = load_param(a.param, a.remainder, i, like)
     y = prepared(load(a.grad, i, like), factor, limit)
-    x, t0, t1, t2 = rules.update(c, x, y, load(a.s0, i, like), load(a.s1, i, like), load(a.s2, i, like))
+    x, t0, t1, t2, t3, t4 = rules.update(c, x, y, *loaded(a, i, like))
     e = load(a.average, i, like)
     store(a.average, i, averaged(e, x, weight))
     store(a.copy, i, x)
@@ -138,6 +156,8 @@ def run_one(c, like, first, around, keys, a, i):
     store_state(a.s0, i, t0, keys[1], element)
     store_state(a.s1, i, t1, keys[2], element)
     store_state(a.s2, i, t2, keys[3], element)
+    store_state(a.s3, i, t3, keys[4], element)
+    store_state(a.s4, i, t4, keys[5], element)
 
 
 @inlined
@@ -145,7 +165,14 @@ def run_block(c, like, first, pipeline, a):
     """Update all elements; `first`: the index of the first one in its tensor."""
     around = number(pipeline.factor, like), number(pipeline.limit, like), number(pipeline.weight, like)
     states = pipeline.mixed_states
-    keys = key_of(pipeline.mixed, 0, first), key_of(states, 1, first), key_of(states, 2, first), key_of(states, 3, first)
+    keys = (
+        key_of(pipeline.mixed, 0, first),
+        key_of(states, 1, first),
+        key_of(states, 2, first),
+        key_of(states, 3, first),
+        key_of(states, 4, first),
+        key_of(states, 5, first),
+    )
     size = a.param.size
     whole = size // STRIDE * STRIDE
     for group in range(0, whole, STRIDE):
@@ -181,7 +208,7 @@ def measure_block(c, like, pipeline, a, lanes, others):
     for i in range(a.param.size):
         x = load_param(a.param, a.remainder, i, like)
         y = prepared(load(a.grad, i, like), factor, limit)
-        m = rules.measured(c, x, y, load(a.s0, i, like), load(a.s1, i, like), load(a.s2, i, like))
+        m = rules.measured(c, x, y, *loaded(a, i, like))
         add_square(lanes, i % LANES, np.float64(x))
         add_square(others, i % LANES, np.float64(m))
     return folded(lanes), folded(others)
@@ -195,7 +222,7 @@ def step(h, n, param, grad, s0, s1, s2):
     """Update number n of one tensor by the rule with inputs `h`, without a pipeline."""
     like = zero_of(param)
     c = rounded(rules.scalars(h, n, 1.0, 1.0), like)
-    a = Arrays(flat(param), flat(grad), flat(s0), flat(s1), flat(s2), None, None, None)
+    a = Arrays(flat(param), flat(grad), flat(s0), flat(s1), flat(s2), None, None, None, None, None)
     run_block(c, like, 0, Pipeline(1.0, np.inf, 1.0, False, None, None), a)
 
 
@@ -203,7 +230,7 @@ def step(h, n, param, grad, s0, s1, s2):
 def step_measured(h, n, param, grad, s0, s1):
     """The same for a rule that needs norms."""
     like, pipeline = zero_of(param), Pipeline(1.0, np.inf, 1.0, False, None, None)
-    a = Arrays(flat(param), flat(grad), flat(s0), flat(s1), None, None, None, None)
+    a = Arrays(flat(param), flat(grad), flat(s0), flat(s1), None, None, None, None, None, None)
     c = rounded(rules.scalars(h, n, 1.0, 1.0), like)
     lanes, others = np.empty(LANES), np.empty(LANES)
     sums = np.zeros((2, BINS), np.int64)

@@ -7,8 +7,55 @@ from typing import Any, Unpack
 from lrkern import _checks
 from lrkern.optimizers.base import Arrays, Hyper, Optimizer, Shared, step_once
 from lrkern.optimizers.options import BASICS, SQUARES, Rule, fraction, nonnegative
+from lrkern.rules.parts import coupled, pull_of, pulled
+from lrkern.rules.rule import own_rule
+from lrkern.rules.words import fma, n, sqrt
 
 __all__ = ["Adam", "AdamW", "adam_step", "adamw_step"]
+
+
+@own_rule(
+    "exp_avg",
+    "exp_avg_sq",
+    "max_exp_avg_sq",
+    variants={"adam": {"amsgrad": False}, "amsgrad": {"amsgrad": True}},
+    fast=["decay_is_0 joined_is_0", "decay_is_0"],
+)
+def adam(  # type: ignore[no-untyped-def]
+    p,
+    g,
+    exp_avg,
+    exp_avg_sq,
+    max_exp_avg_sq,
+    *,
+    lr,
+    weight_decay=0.0,
+    decoupled=False,
+    maximize=False,
+    beta1=0.9,
+    beta2=0.999,
+    eps=1e-8,
+    eps_inside=False,
+    eps_hat=False,
+    decay_after=False,
+    amsgrad=False,
+):
+    """Adam, AdamW and AMSGrad; eps_hat: eps is added before the bias correction."""
+    d = coupled(p, g, weight_decay, decoupled, maximize)
+    pull = pull_of(lr, weight_decay, decoupled)
+    c1, c2 = 1 - beta1**n, 1 - beta2**n
+    m = fma(beta1, exp_avg, (1 - beta1) * d)
+    v = fma((1 - beta2) * d, d, beta2 * exp_avg_sq)
+    largest = max_exp_avg_sq if v <= max_exp_avg_sq else v
+    y = largest if amsgrad else v
+    inverse, scale = 1 if eps_hat else 1 / c2, 1 if eps_hat else 1 / sqrt(c2)
+    root = sqrt(fma(y, inverse, eps) if eps_inside else y)
+    q = m / (root if eps_inside else fma(root, scale, eps))
+    step = lr * sqrt(c2) / c1 if eps_hat else lr / c1
+    start = fma(-step, q, p) if decay_after else p
+    joined = pull * c1 / sqrt(c2) if eps_hat else pull * c1
+    u = pulled(start, q, joined)
+    return fma(-step, u, p), m, v, largest if amsgrad else max_exp_avg_sq
 
 
 def _adam(decoupled: float) -> Rule:

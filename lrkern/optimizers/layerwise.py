@@ -7,8 +7,48 @@ from typing import Any, Unpack
 from lrkern import _checks
 from lrkern.optimizers.base import Arrays, Hyper, Optimizer, Shared, step_once
 from lrkern.optimizers.options import BASICS, SQUARES, Rule, fraction, nonnegative
+from lrkern.rules.parts import ascended, coupled, decayed, pulled
+from lrkern.rules.rule import own_rule
+from lrkern.rules.words import fma, minimum, n, norm, sqrt
 
 __all__ = ["LAMB", "LARS", "lamb_step", "lars_step"]
+
+
+@own_rule("momentum_buffer", fast=["decay2_is_0", ""])
+def lars(  # type: ignore[no-untyped-def]
+    p,
+    g,
+    buffer,
+    *,
+    lr,
+    weight_decay=0.0,
+    decoupled=False,
+    maximize=False,
+    momentum=0.9,
+    nesterov=False,
+    trust=0.001,
+    eps=0.0,
+    joint=False,
+    lr_inside=False,
+    trust_clip=False,
+    unadapted=False,
+):
+    """LARS; joint: the norm is of the gradient with weight decay; lr_inside: 0 for LARC; unadapted: the ratio is 1."""
+    ascending = ascended(g, maximize)
+    decay = 0 if decoupled else weight_decay
+    whole = norm(decayed(p, ascending, decay) if joint else ascending)
+    adapts = not unadapted and norm(p) != 0 and whole != 0
+    below = whole if joint else whole + weight_decay * norm(p)
+    trusted = minimum(trust * norm(p) / (below + eps), 3.4028234663852886e38) if adapts else 1
+    clipped = trusted / lr if trusted < lr else trusted if trusted != trusted else 1
+    ratio = clipped if trust_clip and adapts else trusted
+    fresh, out = lr * ratio if lr_inside else ratio, 1 if lr_inside else lr
+    x = fresh * decayed(p, ascending, decay if adapts or unadapted or lr_inside else 0)
+    is_first = not lr_inside and n == 1
+    b = x if is_first else fma(momentum, buffer, x)
+    v = fma(momentum, b, x) if nesterov else b
+    return fma(-out, x if momentum == 0 else v, p), b
+
 
 _LARS = Rule(
     states=("momentum_buffer",),
@@ -154,6 +194,36 @@ class LARS(Optimizer):
             "convention": convention,
         }
         super().__init__(params, options, shared)
+
+
+@own_rule("exp_avg", "exp_avg_sq", fast=["decay_is_0 pull_is_0", "decay_is_0"])
+def lamb(  # type: ignore[no-untyped-def]
+    p,
+    g,
+    exp_avg,
+    exp_avg_sq,
+    *,
+    lr,
+    weight_decay=0.0,
+    decoupled=False,
+    maximize=False,
+    beta1=0.9,
+    beta2=0.999,
+    eps=1e-6,
+    pull=0.0,
+    bias_correction=False,
+    unadapted=False,
+):
+    """LAMB; pull: the weight decay, a part of the direction whose norm is taken; unadapted: the ratio of norms is 1."""
+    d = coupled(p, g, weight_decay, decoupled, maximize)
+    m = fma(beta1, exp_avg, (1 - beta1) * d)
+    v = fma((1 - beta2) * d, d, beta2 * exp_avg_sq)
+    inverse = 1 / (1 - beta1**n) if bias_correction else 1
+    scale = 1 / sqrt(1 - beta2**n) if bias_correction else 1
+    u = pulled(p, inverse * (m / fma(sqrt(v), scale, eps)), pull)
+    adapts = not unadapted and norm(p) != 0 and norm(u) != 0
+    step = minimum(lr * norm(p) / norm(u), 3.4028234663852886e38) if adapts else lr
+    return fma(-step, u, p), m, v
 
 
 _LAMB = Rule(

@@ -7,8 +7,46 @@ from typing import Any, Unpack
 from lrkern import _checks
 from lrkern.optimizers.base import Arrays, Hyper, Optimizer, Shared, step_once
 from lrkern.optimizers.options import BASICS, Options, Rule, fraction, is_on, nonnegative
+from lrkern.rules.parts import coupled, pull_of, pulled
+from lrkern.rules.rule import own_rule
+from lrkern.rules.words import fma, n, sign
 
 __all__ = ["SGD", "Lion", "lion_step", "sgd_step"]
+
+
+@own_rule(
+    "momentum_buffer",
+    variants={"sgd": {"with_momentum": False}, "sgd_momentum": {"with_momentum": True}},
+    fast=["decay_is_0 inner_is_0", "inner_is_0", "decay_is_0 inner_is_0 nesterov", "inner_is_0 nesterov"],
+)
+def sgd(  # type: ignore[no-untyped-def]
+    p,
+    g,
+    buffer,
+    *,
+    lr,
+    weight_decay=0.0,
+    decoupled=False,
+    maximize=False,
+    momentum=0.0,
+    dampening=0.0,
+    nesterov=False,
+    lr_inside=False,
+    zero_start=False,
+    with_momentum=True,
+):
+    """SGD; lr_inside: the buffer contains lr; zero_start: it starts at 0, not with the gradient."""
+    d = coupled(p, g, weight_decay, decoupled, maximize)
+    pull = pull_of(lr, weight_decay, decoupled)
+    fresh = lr if lr_inside else 1 - dampening
+    is_first = not zero_start and n == 1
+    x = fresh * d
+    b = d if is_first else fma(momentum, buffer, x)
+    v = fma(momentum, b, x) if nesterov else b
+    out = (1 if lr_inside else lr) if with_momentum else lr
+    inner = lr * pull if lr_inside and with_momentum else pull
+    u = pulled(p, v if with_momentum else d, inner)
+    return fma(-out, u, p), b if with_momentum else buffer
 
 
 def _check_sgd(where: str, options: Options) -> None:
@@ -199,6 +237,14 @@ class SGD(Optimizer):
     def momentum_buffers(self) -> Any:
         """The momentum buffers (no copies), structured like `params`; None without momentum."""
         return self._arrays_of("momentum_buffer")
+
+
+@own_rule("exp_avg", fast=["decay_is_0 pull_is_0", "decay_is_0"])
+def lion(p, g, exp_avg, *, lr, weight_decay=0.0, decoupled=False, maximize=False, beta1=0.9, beta2=0.99):  # type: ignore[no-untyped-def]
+    """Lion."""
+    d = coupled(p, g, weight_decay, decoupled, maximize)
+    u = sign(fma(beta1, exp_avg, (1 - beta1) * d))
+    return fma(-lr, pulled(p, u, pull_of(lr, weight_decay, decoupled)), p), fma(beta2, exp_avg, (1 - beta2) * d)
 
 
 _LION = Rule(

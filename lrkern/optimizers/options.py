@@ -45,6 +45,11 @@ BASICS = {"lr": nonnegative, "weight_decay": nonnegative}
 """Hyper-parameters of every rule."""
 
 
+def own_options(scope: Mapping[str, Any]) -> Options:
+    """The options of a class among the local variables at the beginning of its `__init__`."""
+    return {name: value for name, value in scope.items() if name not in ("self", "params", "shared", "__class__")}
+
+
 def is_on(value: Any) -> bool:
     """Whether a term is present: a schedule keeps it even while its value is 0."""
     return callable(value) or value != 0
@@ -55,7 +60,7 @@ class Form:
     """The variant of a rule that the options select. It does not depend on the values of numbers, except for 0."""
 
     variant: str
-    """The name in rules.def."""
+    """The name of the rule in C."""
     states: tuple[str, ...]
     """The states that are kept."""
     inputs: tuple[tuple[str, str, float], ...]
@@ -73,13 +78,13 @@ class Form:
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule of src_c/steps/rules.def, or several that are variants of each other.
+    """The options of one rule, or of several that are variants of each other.
 
     Its functions may look at a number only to see whether it is 0: see `form`.
     """
 
     states: tuple[str, ...]
-    """In the order of rules.def."""
+    """In the order of the rule."""
     hypers: Mapping[str, _core.Range]
     """Options that are numbers or schedules, with the check of a number."""
     flags: tuple[str, ...] = ()
@@ -90,7 +95,7 @@ class Rule:
     renamed: Mapping[str, str] = field(default_factory=dict)
     """Hyper-parameters whose inputs have another name."""
     variant: Callable[[Options], str] = lambda options: ""
-    """The name in rules.def."""
+    """The name of the rule in C."""
     kept: Callable[[Options], tuple[str, ...] | None] = lambda options: None
     """The states that the options need; None for all."""
     check: Callable[[str, Options], None] = lambda where, options: None

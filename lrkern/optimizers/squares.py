@@ -7,8 +7,48 @@ from typing import Any, Unpack
 from lrkern import _checks
 from lrkern.optimizers.base import Arrays, Hyper, Optimizer, Shared, step_once
 from lrkern.optimizers.options import BASICS, DIFFERENCES, SQUARES, Rule, fraction, is_on, nonnegative
+from lrkern.rules.parts import coupled, pull_of, pulled
+from lrkern.rules.rule import own_rule
+from lrkern.rules.words import fma, n, sqrt
 
 __all__ = ["Adagrad", "RMSprop", "adagrad_step", "rmsprop_step"]
+
+
+@own_rule("square_avg", "grad_avg", "momentum_buffer", fast=["decay_is_0 pull2_is_0", "decay_is_0 pull2_is_0 with_momentum"])
+def rmsprop(  # type: ignore[no-untyped-def]
+    p,
+    g,
+    square_avg,
+    grad_avg,
+    momentum_buffer,
+    *,
+    lr,
+    weight_decay=0.0,
+    decoupled=False,
+    maximize=False,
+    alpha=0.99,
+    eps=1e-8,
+    momentum=0.0,
+    with_momentum=False,
+    centered=False,
+    eps_inside=False,
+    lr_inside=False,
+):
+    """RMSprop; lr_inside: the buffer contains lr."""
+    d = coupled(p, g, weight_decay, decoupled, maximize)
+    pull = pull_of(lr, weight_decay, decoupled)
+    v = fma((1 - alpha) * d, d, alpha * square_avg)
+    a = fma(alpha, grad_avg, (1 - alpha) * d) if centered else grad_avg
+    spread = fma(-a, a, v)
+    y = (0 if spread < 0 else spread) if centered else v
+    root = sqrt(y + eps if eps_inside else y)
+    q = d / (root if eps_inside else root + eps)
+    inside = lr_inside and with_momentum
+    fresh, out = lr if inside else 1, 1 if inside else lr
+    b = fma(momentum, momentum_buffer, fresh * q) if with_momentum else momentum_buffer
+    u = pulled(p, b if with_momentum else q, lr * pull if inside else pull)
+    return fma(-out, u, p), v, a, b
+
 
 _RMSPROP = Rule(
     states=("square_avg", "grad_avg", "momentum_buffer"),
@@ -156,6 +196,20 @@ class RMSprop(Optimizer):
             "convention": convention,
         }
         super().__init__(params, options, shared)
+
+
+@own_rule("sum", fast=["decay_is_0 pull_is_0"])
+def adagrad(  # type: ignore[no-untyped-def]
+    p, g, sum, *, lr, weight_decay=0.0, decoupled=False, maximize=False, eps=1e-10, lr_decay=0.0, eps_inside=False
+):
+    """Adagrad."""
+    d = coupled(p, g, weight_decay, decoupled, maximize)
+    later = 1 + (n - 1) * lr_decay
+    v = fma(d, d, sum)
+    root = sqrt(v + eps if eps_inside else v)
+    q = d / (root if eps_inside else root + eps)
+    rate = lr / later
+    return fma(-rate, pulled(p, q, pull_of(lr, weight_decay, decoupled) * later), p), v
 
 
 _ADAGRAD = Rule(

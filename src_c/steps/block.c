@@ -181,7 +181,7 @@ void lrk_step_run_block(const lrk_step_job *j, lrk_step_workspace *w, const lrk_
     for (int s = 0; b->states == LRK_IN_BF16 && s < LRK_MAX_STATES; s++)
         random[s] = random_of(j, b->begin, STATE_STREAM + (uint64_t)s);
     lrk_step_update *const update = b->kernels->update[as_found(b->param)][as_found(b->states)][group->rule];
-    update(b->size, b->ahead, param, remainder, grad, states[0], states[1], states[2], coefs, random);
+    update(b->size, b->ahead, param, remainder, grad, states[0], states[1], states[2], states[3], states[4], coefs, random);
     if (tensor->data[LRK_EMA] != NULL)
         b->kernels->average(b->size, b->ahead, lrk_step_at(tensor, LRK_EMA, b->begin), param, 1 - group->ema);
     if (tensor->data[LRK_COPY] != NULL)

@@ -35,11 +35,12 @@ typedef enum lrk_step_kept {
    state; bfloat16 states are rounded stochastically. */
 typedef void lrk_step_update(int64_t size, int64_t ahead, void *restrict param, void *restrict remainder,
                              const void *restrict grad, void *restrict state0, void *restrict state1, void *restrict state2,
-                             const void *restrict coefs, const lrk_step_random *restrict random);
+                             void *restrict state3, void *restrict state4, const void *restrict coefs,
+                             const lrk_step_random *restrict random);
 /* Writes what the rule measures to `out`, in T. Changes states. */
 typedef void lrk_step_measure(int64_t size, int64_t ahead, const void *restrict param, const void *restrict grad,
-                              void *restrict state0, void *restrict state1, void *restrict state2, const void *restrict coefs,
-                              void *restrict out);
+                              void *restrict state0, void *restrict state1, void *restrict state2, void *restrict state3,
+                              void *restrict state4, const void *restrict coefs, void *restrict out);
 typedef void lrk_step_load(int64_t size, int64_t ahead, const void *restrict in, void *restrict out);
 /* in * factor, then between -limit and limit, in T. */
 typedef void lrk_step_prepare(int64_t size, int64_t ahead, const void *restrict in, void *restrict out, double factor,

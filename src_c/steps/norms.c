@@ -84,7 +84,7 @@ static void sum_measured(const lrk_step_job *j, lrk_step_workspace *w, const lrk
                       *const coefs = lrk_step_coefs_of(j, w, tensor);
     void *states[LRK_MAX_STATES];
     lrk_step_load_states(b, w, states);
-    measure(b->size, b->ahead, param, grad, states[0], states[1], states[2], coefs, w->term.bytes);
+    measure(b->size, b->ahead, param, grad, states[0], states[1], states[2], states[3], states[4], coefs, w->term.bytes);
     j->list->sums[2 * k] = b->kernels->norm(b->size, 0, param, 1);
     j->list->sums[2 * k + 1] = b->kernels->norm(b->size, 0, w->term.bytes, 1);
 }

@@ -55,10 +55,9 @@ static lrk_status run_one(lrk_rule rule, const void *inputs, size_t inputs_size,
     lrk_status lrk_step_adam_##type(int64_t n, T *param, const T *grad, T *exp_avg, T *exp_avg_sq, T *max_exp_avg_sq, \
                                     int64_t updates, const lrk_adam_options *options) \
     { \
-        lrk_adam_options own = *options; \
-        own.amsgrad = max_exp_avg_sq != NULL; \
         const lrk_rule rule = max_exp_avg_sq != NULL ? LRK_RULE_amsgrad : LRK_RULE_adam; \
-        return run_one(rule, &own, sizeof own, TENSOR(storage, exp_avg, exp_avg_sq, max_exp_avg_sq), grad, updates); \
+        const lrk_step_tensor tensor = TENSOR(storage, exp_avg, exp_avg_sq, max_exp_avg_sq); \
+        return run_one(rule, options, sizeof *options, tensor, grad, updates); \
     } \
 \
     lrk_status lrk_step_lion_##type(int64_t n, T *param, const T *grad, T *exp_avg, int64_t updates, \

@@ -44,10 +44,12 @@ static void run_bare(const lrk_step_job *j, const lrk_step_tensor *tensor, const
 {
     lrk_step_update *const *const rules = j->kernels->computed[tensor->type[LRK_PARAM]]->update[LRK_IN_T][LRK_IN_T];
     const int64_t ahead = to - from > BLOCK ? BLOCK : 0;
+    void *states[LRK_MAX_STATES];
+    for (int s = 0; s < LRK_MAX_STATES; s++)
+        states[s] = lrk_step_at(tensor, LRK_STATE + s, from);
     rules[j->list->groups[tensor->group].rule](to - from, ahead, lrk_step_at(tensor, LRK_PARAM, from), NULL,
-                                               lrk_step_at(tensor, LRK_GRAD, from), lrk_step_at(tensor, LRK_STATE, from),
-                                               lrk_step_at(tensor, LRK_STATE + 1, from),
-                                               lrk_step_at(tensor, LRK_STATE + 2, from), coefs, NULL);
+                                               lrk_step_at(tensor, LRK_GRAD, from), states[0], states[1], states[2], states[3],
+                                               states[4], coefs, NULL);
 }
 
 /* Elements [from, to) of all that the step updates. */

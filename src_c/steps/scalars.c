@@ -6,8 +6,12 @@
 
 #define lrk_sqrt __builtin_sqrt
 
-/* 1 - base^n, from the power with a relative error of ~2^-90: by squaring in double-double arithmetic. */
-static double lrk_one_minus_power(double base, int64_t n)
+typedef struct power {
+    double high, low;
+} power;
+
+/* base^n in double-double arithmetic, by squaring: a relative error of ~2^-90. */
+static power power_of(double base, int64_t n)
 {
     double power = 1, power_low = 0, square = base, square_low = 0;
     for (;;) {
@@ -19,41 +23,55 @@ static double lrk_one_minus_power(double base, int64_t n)
         }
         n >>= 1;
         if (n == 0)
-            break;
+            return (struct power){power, power_low};
         const double high = square * square;
         const double low = __builtin_fma(square, square, -high) + 2 * (square * square_low);
         square = high + low;
         square_low = low - (square - high);
     }
-    const double gap = 1 - power;
-    return gap + (((1 - gap) - power) - power_low);
 }
 
-/* A quotient of norms, at most the largest float32: tiny gradients then stay finite. */
-static double lrk_at_most_max(double quotient)
+/* base^n, rounded once. */
+static double lrk_whole_power(double base, int64_t n)
 {
-    return quotient > 0x1.fffffep127 ? 0x1.fffffep127 : quotient;
+    return power_of(base, n).high;
+}
+
+/* 1 - base^n without cancellation. */
+static double lrk_one_minus_power(double base, int64_t n)
+{
+    const power x = power_of(base, n);
+    const double gap = 1 - x.high;
+    return gap + (((1 - gap) - x.high) - x.low);
+}
+
+/* The smaller, or the larger one; NaN if one of them is. */
+static inline double lrk_minimum(double a, double b)
+{
+    return a <= b || a != a ? a : b;
+}
+
+static inline double lrk_maximum(double a, double b)
+{
+    return a >= b || a != a ? a : b;
 }
 
 #define H(name) double name;
 #define C(name) double name;
-#define LRK_FAMILY(family, inputs, coefs, ...) \
-    typedef struct family##_inputs { \
+#define LRK_FAMILY(rule, inputs, coefs, ...) \
+    typedef struct rule##_inputs { \
         inputs \
-    } family##_inputs; \
-    typedef struct family##_coefs { \
+    } rule##_inputs; \
+    typedef struct rule##_coefs { \
         coefs \
-    } family##_coefs; \
-    _Static_assert(sizeof(family##_inputs) <= LRK_MAX_INPUTS * sizeof(double), "inputs of " #family); \
-    _Static_assert(sizeof(family##_coefs) <= LRK_MAX_COEFS * sizeof(double), "coefs of " #family); \
-    static int scalars_of_##family(const double *given, int64_t n, const lrk_step_norms *norms, double *coefs_out) \
+    } rule##_coefs; \
+    _Static_assert(sizeof(rule##_inputs) <= LRK_MAX_INPUTS * sizeof(double), "inputs of " #rule); \
+    _Static_assert(sizeof(rule##_coefs) <= LRK_MAX_COEFS * sizeof(double), "coefs of " #rule); \
+    static int scalars_of_##rule(const double *given, int64_t n, const lrk_step_norms *norms, double *coefs_out) \
     { \
-        const family##_inputs *const h = (const family##_inputs *)given; \
-        family##_coefs *const c = (family##_coefs *)coefs_out; \
+        const rule##_inputs *const h = (const rule##_inputs *)given; \
+        rule##_coefs *const c = (rule##_coefs *)coefs_out; \
         (void)n, (void)norms; \
-        c->sign = h->maximize != 0 ? -1 : 1; \
-        c->decay = h->decoupled != 0 ? 0 : h->weight_decay; \
-        c->pull = h->decoupled != 0 && h->lr != 0 ? h->weight_decay : 0; \
         __VA_ARGS__ \
         return (int)(sizeof *c / sizeof(double)); \
     }
@@ -62,7 +80,7 @@ static double lrk_at_most_max(double quotient)
 #undef C
 
 #define H(name) " " #name
-#define LRK_FAMILY(family, inputs, ...) static const char inputs_of_##family[] = inputs;
+#define LRK_FAMILY(rule, inputs, ...) static const char inputs_of_##rule[] = inputs;
 #include "steps/rules.def"
 #undef H
 
@@ -72,10 +90,10 @@ typedef struct entry {
     int (*scalars)(const double *given, int64_t n, const lrk_step_norms *norms, double *coefs);
 } entry;
 
-#define LRK_RULE(rule, family, states, ...) _Static_assert((states) <= LRK_MAX_STATES, "states of " #rule);
+#define LRK_RULE(rule, states, ...) _Static_assert((states) <= LRK_MAX_STATES, "states of " #rule);
 #include "steps/rules.def"
 
-#define LRK_RULE(rule, family, states, ...) [LRK_RULE_##rule] = {#rule, inputs_of_##family + 1, states, scalars_of_##family},
+#define LRK_RULE(rule, states, ...) [LRK_RULE_##rule] = {#rule, inputs_of_##rule + 1, states, scalars_of_##rule},
 static const entry entries[LRK_N_RULES] = {
 #include "steps/rules.def"
 };
@@ -84,18 +102,6 @@ static const entry entries[LRK_N_RULES] = {
 static const bool measures[LRK_N_RULES] = {
 #include "steps/rules.def"
 };
-
-/* The options of lrkern_steps.h are the inputs of the families. */
-#define H(name) offsetof(options, name) == offsetof(inputs_, name) &&
-#define LRK_FAMILY(family, inputs, ...) \
-    __attribute__((unused)) static void check_##family(void) \
-    { \
-        typedef lrk_##family##_options options; \
-        typedef family##_inputs inputs_; \
-        _Static_assert(inputs sizeof(options) == sizeof(inputs_), "lrkern_steps.h: lrk_" #family "_options"); \
-    }
-#include "steps/rules.def"
-#undef H
 
 lrk_rule lrk_rule_find(const char *name)
 {

@@ -11,7 +11,7 @@ enum {
     LRK_N_RULES
 };
 
-enum { LRK_N_COMPUTED = 2, LRK_MAX_COEFS = 16 };
+enum { LRK_N_COMPUTED = 2, LRK_MAX_COEFS = 24 };
 
 /* The index of the learning rate in the inputs of every rule. */
 enum { LRK_INPUT_LR = 0 };

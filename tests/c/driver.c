@@ -364,7 +364,7 @@ static void sgd(lrk_dtype dtype)
         .size = n - offset,
     };
     list.updates[0] = first ? 0 : 1;
-    /* lr, weight_decay, decoupled, maximize, momentum, dampening, nesterov: see rules.def */
+    /* lr, weight_decay, decoupled, maximize, momentum, dampening, nesterov */
     const double inputs[] = {x[0], x[3], x[5], x[6], x[1], x[2], x[4], 0, 0};
     list.groups[0].rule = with_momentum ? LRK_RULE_sgd_momentum : LRK_RULE_sgd;
     memcpy(list.groups[0].inputs, inputs, sizeof inputs);

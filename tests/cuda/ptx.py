@@ -17,7 +17,9 @@ from cuda.bindings import nvjitlink
 
 from lrkern.cuda import _arrays, _elements, _kernels, _norms, _plans, _rows, _step_scalars
 from lrkern.cuda._platform import types
-from lrkern.rules import FAMILIES
+from lrkern.rules.compiled import FAMILIES
+from lrkern.rules.reader import MAX_STATES
+from lrkern.rules.rule import own_rules
 
 CAPABILITIES = (8, 0), (9, 0, "a")
 """Compute capabilities; the last one is the device's."""
@@ -28,7 +30,7 @@ INTS, INTS2, INTS3 = I64[::1], I64[:, ::1], I64[:, :, ::1]
 FLOATS, FLOATS2 = types.float64[::1], types.float64[:, ::1]
 PLANS = INTS2, INTS, INTS, FLOATS2
 
-STATES = {"sgd": 0, "sgd_momentum": 1, "adam": 2, "amsgrad": 3, "lion": 1, "rmsprop": 3, "adagrad": 1, "lars": 1, "lamb": 2}
+STATES = {name: len(rule.parts(name).states) for name, rule in own_rules().items()}
 
 
 def layout(rule, storage=F32, **others):
@@ -37,7 +39,7 @@ def layout(rule, storage=F32, **others):
     given = {
         "param": storage,
         "grad": storage,
-        "states": tuple(storage if k < count else None for k in range(3)),
+        "states": tuple(storage if k < count else None for k in range(MAX_STATES)),
         "ema": False,
         "copy": None,
         "split": False,
@@ -50,7 +52,7 @@ def layout(rule, storage=F32, **others):
     return _kernels.Layout(rule=rule, **{**given, **others})
 
 
-FLOAT32_STATES = (F32, F32, None)
+FLOAT32_STATES = (F32, F32, None, None, None)
 LAYOUTS = {
     **{f"{rule}-float32": layout(rule) for rule in STATES},
     **{f"{rule}-float64": layout(rule, F64) for rule in ("sgd_momentum", "adam", "lamb")},
@@ -63,7 +65,7 @@ LAYOUTS = {
     "adam-sparse-bfloat16": layout("adam", BF16, states=FLOAT32_STATES, sparse=True),
     "sgd_momentum-sparse-float64-rows": layout("sgd_momentum", F64, sparse=True, row_lrs=True),
     "adam-everything": layout("adam", F32, grad=BF16, ema=True, copy=BF16, zero_grad=True),
-    "adam-mixed-float64": layout("adam", F64, grad=F32, states=(F64, BF16, None), ema=True, copy=F16),
+    "adam-mixed-float64": layout("adam", F64, grad=F32, states=(F64, BF16, None, None, None), ema=True, copy=F16),
 }
 
 

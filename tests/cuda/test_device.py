@@ -474,16 +474,18 @@ def test_at_in_kernels():
 
 
 def test_rules_in_kernels():
-    from lrkern import rules
+    from lrkern.rules.compiled import FAMILIES
 
-    inputs = rules.SGDInputs(0.1, 0.0, 0.0, 0.0, 0.9, 0.0, 0.0, 0.0, 0.0, 1.0)
+    rule = FAMILIES["sgd_momentum"]
+    scalars_of, update = rule.scalars, rule.update
+    inputs = rule.inputs(0.1, 0.0, 0.0, 0.0, 0.9, 0.0, 0.0, 0.0, 0.0)
 
     @cuda.jit
     def step(p, g, b):
         i = cuda.grid(1)
         if i < p.size:
-            scalars = rules.sgd_scalars(inputs, 2, 1.0, 1.0)
-            p[i], b[i], _, _ = rules.sgd_update(lrkern.cuda.in_type_of(scalars, p[i]), p[i], g[i], b[i], p[i], p[i])
+            scalars = scalars_of(inputs, 2, 1.0, 1.0)
+            p[i], b[i], _, _ = update(lrkern.cuda.in_type_of(scalars, p[i]), p[i], g[i], b[i], p[i], p[i])
 
     rng = np.random.default_rng(13)
     p, g, b = (rng.standard_normal(5) for _ in range(3))

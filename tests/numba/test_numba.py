@@ -19,7 +19,8 @@ from step_arrays import fitting
 
 import lrkern as lk
 import lrkern.numba as ln
-from lrkern import _core, rules
+from lrkern import _core
+from lrkern.rules.compiled import FAMILIES
 
 ROOT = Path(__file__).parents[2]
 PLAN_TEXTS = [
@@ -363,9 +364,9 @@ def test_steps_run_without_the_gil():
 
 
 def test_inputs_are_those_of_c():
-    for name, family in rules.FAMILIES.items():
+    for name, family in FAMILIES.items():
         assert family.inputs._fields[: len(_core.RULES[name])] == _core.RULES[name]
-    assert set(rules.FAMILIES) == set(_core.RULES)
+    assert set(FAMILIES) == set(_core.RULES)
 
 
 # ---------------------------------------------------------------------------------------------------- caches, C, example

@@ -117,7 +117,8 @@ def test_the_backend_asked_for_is_used(name, stand_in):
     assert (stand_in, Recorder.runs) == ([], 0)
     CALLS[name](array, "numba")
     assert stand_in + ["step"] * Recorder.runs == [name if name.startswith("table") else "step"]
-    assert array.tobytes() == expected.tobytes() != np.ones_like(array).tobytes()
+    assert array.tobytes() == expected.tobytes()
+    assert array.tobytes() != np.ones_like(array).tobytes() or name == "ADOPT"  # whose first step changes nothing
 
 
 @pytest.mark.parametrize("name", CALLS)

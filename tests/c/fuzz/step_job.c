@@ -138,8 +138,6 @@ static void make_group(lrk_step_group *group, fuzz_bytes *bytes, bool prints)
     int place = 0;
     for (char *name = strtok_r(names, " ", &rest); name != NULL; name = strtok_r(NULL, " ", &rest), place++) {
         group->inputs[place] = any_input(bytes, name);
-        if (strcmp(name, "amsgrad") == 0)
-            group->inputs[place] = group->rule == LRK_RULE_amsgrad;
         if (group->rule == LRK_RULE_lamb && strcmp(name, "weight_decay") == 0)
             group->inputs[place] = 0;
         used += (size_t)snprintf(text + used, sizeof text - used, " %s=%.17g", name, group->inputs[place]);

@@ -1,0 +1,228 @@
+"""Divides a rule into what is computed once per step, in float64, and what is computed for each element, in T.
+
+A *coef* is the largest scalar part of an expression on elements: it is computed in float64 and rounded once to T. A condition
+on scalars that selects between elements compares coefs, in T, or, if it has a name, is decided in float64. It is the same for
+all elements, and kernels evaluate it once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from lrkern.rules.program import FLAG, SCALAR, WHOLE, Hyper, Node, Program, bare
+from lrkern.rules.reader import RuleError
+
+_SYMBOLS = {
+    "add": "plus", "sub": "minus", "mul": "times", "div": "over", "neg": "minus", "lt": "below", "le": "at_most",
+    "gt": "above", "ge": "at_least", "eq": "is", "ne": "is_not",
+}  # fmt: skip
+LONGEST = 28  # characters of a name that is made from an expression
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A rule, divided. Lists of names are in the order of their assignments, without those that are not needed."""
+
+    name: str
+    states: tuple[str, ...]
+    """Those that the rule uses, in order."""
+    hypers: tuple[Hyper, ...]
+    """The inputs of a step, in order."""
+    scalars: tuple[Node, ...]
+    """Named scalars."""
+    coefs: tuple[tuple[str, Node], ...]
+    conditions: tuple[tuple[str, Node], ...]
+    """Named conditions on scalars that the elements need."""
+    elements: tuple[Node, ...]
+    """Named elements of the update."""
+    param: Node
+    new_states: tuple[Node, ...]
+    measured: Node | None
+    """The elements whose norm the rule needs, besides that of the parameter."""
+    measured_elements: tuple[Node, ...]
+    needs_norms: bool
+
+    def coef_of(self, node: Node) -> str:
+        """The coef that a scalar within an expression on elements is."""
+        return next(name for name, one in self.coefs if one.key == node.key)
+
+    def condition_of(self, node: Node) -> str:
+        """The name of a condition on scalars within an expression on elements."""
+        return next(name for name, one in self.conditions if one.key == node.key)
+
+
+def fixed(program: Program, flags: Mapping[str, bool]) -> Program:
+    """The program with some flags set, and without what they exclude."""
+    done: dict[int, Node] = {}
+
+    def visit(node: Node) -> Node:
+        if id(node) not in done:
+            done[id(node)] = _rebuilt(node, visit, flags)
+        return done[id(node)]
+
+    param, new_states = visit(program.param), [visit(one) for one in program.new_states]
+    names = [visit(one) for one in program.names]
+    kept = [k for k, one in enumerate(new_states) if not _is_input(one, program.states[k])]
+    used = {one.value for root in (param, *(new_states[k] for k in kept)) for one in _reachable(root) if one.op == "input"}
+    kept = [k for k, state in enumerate(program.states) if k in kept or state in used]
+    return replace(
+        program,
+        states=tuple(program.states[k] for k in kept),
+        hypers=tuple(one for one in program.hypers if one.name not in flags),
+        param=param,
+        new_states=tuple(new_states[k] for k in kept),
+        names=tuple(one for one in names if one.op == "name"),
+    )
+
+
+def _is_input(node: Node, name: str) -> bool:
+    return bare(node).op == "input" and bare(node).value == name
+
+
+def _rebuilt(node: Node, visit: Callable[[Node], Node], flags: Mapping[str, bool]) -> Node:
+    if node.op == "input" and node.value in flags:
+        return Node("constant", FLAG, (), bool(flags[node.value]))
+    args = tuple(visit(one) for one in node.args)
+    known = [bare(one).value if bare(one).op == "constant" else None for one in args]
+    match node.op:
+        case "name" if bare(args[0]).op in ("constant", "input"):
+            return bare(args[0])
+        case "select" if known[0] is not None:
+            return args[1] if known[0] else args[2]
+        case "not" if known[0] is not None:
+            return Node("constant", FLAG, (), not known[0])
+        case "and" | "or" if known[0] is not None or known[1] is not None:
+            first = 0 if known[0] is not None else 1
+            decides = known[first] == (node.op == "or")
+            return args[first] if decides else args[1 - first]
+    return node if all(a is b for a, b in zip(args, node.args, strict=True)) else replace(node, args=args)
+
+
+def _reachable(node: Node, found: dict[int, Node] | None = None) -> Iterable[Node]:
+    found = {} if found is None else found
+    if id(node) not in found:
+        found[id(node)] = node
+        for one in node.args:
+            _reachable(one, found)
+    return found.values()
+
+
+class _Names:
+    """Names for coefs and conditions: each once, made from the expressions."""
+
+    def __init__(self, taken: Iterable[str]) -> None:
+        self.taken = set(taken)
+
+    def of(self, node: Node, stem: str) -> str:
+        words = _in_words(node)
+        name = words if len(words) <= LONGEST else stem
+        k = 1
+        while name in self.taken:
+            k += 1
+            name = f"{words if len(words) <= LONGEST else stem}{k}"
+        self.taken.add(name)
+        return name
+
+
+def _in_words(node: Node) -> str:
+    match node.op:
+        case "name" | "input":
+            return str(node.value)
+        case "constant":
+            return "one" if node.value == 1 else str(node.value).replace(".", "_").replace("-", "minus_").replace("+", "")
+        case "neg" | "not":
+            return f"{'minus' if node.op == 'neg' else 'not'}_{_in_words(node.args[0])}"
+        case op if op in _SYMBOLS:
+            return f"{_in_words(node.args[0])}_{_SYMBOLS[op]}_{_in_words(node.args[1])}"
+    return f"{node.op}_{'_'.join(_in_words(one) for one in node.args)}"
+
+
+def divided(program: Program) -> Parts:
+    """The parts of a program."""
+    norms = _norms_of(program)
+    measured = norms[0].args[0] if norms else None
+    roots = [program.param, *program.new_states]
+    names = _Names(str(one.value) for one in program.names if not one.of_elements)
+    coefs: dict[object, tuple[str, Node]] = {}
+    conditions: dict[object, tuple[str, Node]] = {}
+    seen: set[int] = set()
+
+    def note_scalar(node: Node) -> None:
+        inner = bare(node)
+        if inner.op != "constant" and node.key not in coefs:
+            named = node.op in ("name", "input")
+            coefs[node.key] = (str(node.value) if named else names.of(node, f"coef{len(coefs) + 1}"), node)
+
+    def note_condition(node: Node) -> None:
+        if node.key not in conditions:
+            conditions[node.key] = (
+                str(node.value) if node.op in ("name", "input") else names.of(node, f"condition{len(conditions) + 1}"),
+                node,
+            )
+        if node.op in ("name", "input"):  # decided in float64
+            note_scalar(node)
+        else:
+            note_leaves(node)
+
+    def note_leaves(node: Node) -> None:
+        if node.kind in (SCALAR, WHOLE) or node.op in ("name", "input"):
+            note_scalar(node)
+            return
+        for one in node.args:
+            note_leaves(one)
+
+    def visit(node: Node) -> None:
+        if id(node) in seen:
+            return
+        seen.add(id(node))
+        for one in node.args:
+            if one.of_elements:
+                visit(one)
+            elif one.kind == FLAG:
+                note_condition(one)
+            else:
+                note_scalar(one)
+
+    for root in [*roots, *([measured] if measured is not None else [])]:
+        if root.of_elements:
+            visit(root)
+        else:
+            note_scalar(root)
+    needed = {id(one) for _, node in coefs.values() for one in _reachable(node)}
+    in_update = {id(one) for root in roots for one in _reachable(root)}
+    in_measure = {id(one) for one in _reachable(measured)} if measured is not None else set()
+    return Parts(
+        program.name,
+        program.states,
+        program.hypers,
+        tuple(one for one in program.names if not one.of_elements and id(one) in needed),
+        tuple(coefs.values()),
+        tuple(conditions.values()),
+        tuple(one for one in program.names if one.of_elements and id(one) in in_update),
+        program.param,
+        program.new_states,
+        measured,
+        tuple(one for one in program.names if one.of_elements and id(one) in in_measure),
+        measured is not None or any(one.op == "norm" for root in roots for one in _reachable(root)),
+    )
+
+
+def is_norm_of_param(node: Node) -> bool:
+    """Whether a node is norm(p), p the parameter before the step."""
+    return node.op == "norm" and _is_input(node.args[0], "p")
+
+
+def _norms_of(program: Program) -> list[Node]:
+    """The norms other than that of the parameter: at most one."""
+    found: dict[object, Node] = {}
+    for root in (program.param, *program.new_states):
+        for one in _reachable(root):
+            if one.op == "norm" and not is_norm_of_param(one):
+                found[one.key] = one
+    if len(found) > 1:
+        raise RuleError(f"rule {program.name}: takes {len(found)} norms besides that of the parameter; at most one is possible")
+    for one in found.values():
+        if any(inner.op == "norm" for inner in _reachable(one.args[0])):
+            raise RuleError(f"rule {program.name}: takes the norm of something that depends on a norm")
+    return list(found.values())

@@ -1,0 +1,163 @@
+"""A rule as Python over numbers: the functions that Numba and CUDA compile."""
+
+from __future__ import annotations
+
+from lrkern.rules.lowering import Parts, is_norm_of_param
+from lrkern.rules.program import FLAG, WHOLE, Node, bare
+from lrkern.rules.text import HIGHEST, SELECT, SYMBOLS, UNARY, Writer
+
+_SYMBOLS = {**SYMBOLS, "or": ("or", 1), "and": ("and", 2)}
+_TAKEN = {"p", "g", "c", "h", "n", "s0", "s1", "s2", "s3", "s4", "norm_p", "norm_m", "fma", "sqrt", "number", "product"}
+
+
+def _local(name: str) -> str:
+    return f"{name}_" if name in _TAKEN else name
+
+
+class _Python(Writer):
+    symbols = _SYMBOLS
+
+    def spell(self, node: Node) -> tuple[str, float]:
+        if node.op == "mul" and node.kind != WHOLE and self.is_written(node):
+            # Rounded by itself wherever it is used: CUDA would fuse it with a sum, also one in another line.
+            return f"product({', '.join(self.write(self.operand(one)) for one in node.args)})", HIGHEST
+        return super().spell(node)
+
+    def operand(self, node: Node) -> Node:
+        """A factor."""
+        return node
+
+    def is_written(self, node: Node) -> bool:
+        """Whether the operation itself is written here."""
+        return True
+
+    def select(self, test: Node, a: Node, b: Node) -> str:
+        return f"{self.write(a, 1)} if {self.write(test, 1)} else {self.write(b, SELECT)}"
+
+    def call(self, node: Node) -> tuple[str, float]:
+        """A word."""
+        return f"{node.op}({', '.join(self.write(one) for one in node.args)})", HIGHEST
+
+
+class _Scalars(_Python):
+    def leaf(self, node: Node) -> tuple[str, float]:
+        match node.op:
+            case "constant" if node.kind == WHOLE:
+                return repr(node.value), UNARY if node.value < 0 else HIGHEST
+            case "constant":
+                return repr(node.value), UNARY if node.value < 0 else HIGHEST
+            case "input" if node.value == "n":
+                return "n", HIGHEST
+            case "input" if node.kind == FLAG:
+                return f"h.{node.value} != 0.0", 4
+            case "input":
+                return f"h.{node.value}", HIGHEST
+            case "name":
+                return _local(node.value), HIGHEST
+            case "not":
+                return f"not {self.write(node.args[0], HIGHEST)}", 3
+            case "norm":
+                return "norm_p" if is_norm_of_param(node) else "norm_m", HIGHEST
+        if node.op not in ("power", "one_minus_power", "float"):
+            node = Node(node.op, node.kind, tuple(_as_real(one) for one in node.args))
+        return self.call(node)
+
+    def operand(self, node: Node) -> Node:
+        return _as_real(node)
+
+    def spell(self, node: Node) -> tuple[str, float]:
+        if node.kind == WHOLE or node.op not in ("add", "sub", "div", "select"):
+            return super().spell(node)
+        # Integers next to float64 become float64.
+        args = tuple(_as_real(one) for one in node.args)
+        return super().spell(Node(node.op, node.kind, args, node.value))
+
+
+def _as_real(node: Node) -> Node:
+    if node.kind != WHOLE:
+        return node
+    inner = bare(node)
+    if inner.op == "constant":
+        return Node("constant", "scalar", (), float(inner.value))
+    return Node("float", "scalar", (node,))
+
+
+class _Elements(_Python):
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+
+    def is_written(self, node: Node) -> bool:
+        return node.of_elements
+
+    def spell(self, node: Node) -> tuple[str, float]:
+        if node.of_elements:
+            return super().spell(node)
+        if node.kind == FLAG:
+            return _local(self.parts.condition_of(node)), HIGHEST
+        if bare(node).op == "constant":
+            value = bare(node).value
+            return ("0", HIGHEST) if value == 0 else (f"number({float(value)!r}, p)", HIGHEST)
+        return f"c.{self.parts.coef_of(node)}", HIGHEST
+
+    def leaf(self, node: Node) -> tuple[str, float]:
+        match node.op:
+            case "input" if node.value in self.parts.states:
+                return f"s{self.parts.states.index(node.value)}", HIGHEST
+            case "input":
+                return str(node.value), HIGHEST
+            case "name":
+                return _local(node.value), HIGHEST
+            case "not":
+                return f"not {self.write(node.args[0], HIGHEST)}", 3
+        return self.call(node)
+
+    def select(self, test: Node, a: Node, b: Node) -> str:
+        # Both branches have the type of the elements.
+        first, second = (self.number(one) for one in (a, b))
+        return f"{first} if {self.write(test, 1)} else {second}"
+
+    def number(self, node: Node) -> str:
+        """A branch of a selection."""
+        if not node.of_elements and bare(node).op == "constant":
+            return f"number({float(bare(node).value)!r}, p)"
+        return self.write(node, 1)
+
+
+class _Conditions(_Elements):
+    def spell(self, node: Node) -> tuple[str, float]:
+        if node.kind == FLAG and node.op in ("name", "input"):
+            return f"c.{self.parts.coef_of(node)} != 0", 4
+        if node.kind == FLAG:
+            return Writer.spell(self, node)
+        return super().spell(node)
+
+
+def _conditions(parts: Parts) -> list[str]:
+    writer = _Conditions(parts)
+    return [f"    {_local(name)} = {writer.write(node)}" for name, node in parts.conditions]
+
+
+def text_of(parts: Parts, max_states: int) -> str:
+    """The source of `scalars(h, n, norm_p, norm_m)`, `update(c, p, g, s0, ...)` and, if it measures, `measured(...)`."""
+    scalars, elements = _Scalars(), _Elements(parts)
+    lines = ["def scalars(h, n, norm_p, norm_m):"]
+    for one in parts.scalars:
+        lines.append(f"    {_local(one.value)} = {scalars.write(one.args[0])}")
+    values = []
+    for _, node in parts.coefs:
+        if node.kind == FLAG:
+            values.append(f"h.{bare(node).value}" if bare(node).op == "input" else f"1.0 if {scalars.write(node)} else 0.0")
+        else:
+            values.append(scalars.write(_as_real(node)))
+    lines.append(f"    return Scalars({', '.join(values)})")
+    states = [f"s{k}" for k in range(max_states)]
+    head = f"(c, p, g, {', '.join(states)}):"
+    lines += ["", "", f"def update{head}", *_conditions(parts)]
+    lines += [f"    {_local(one.value)} = {elements.write(one.args[0])}" for one in parts.elements]
+    results = [elements.write(one) for one in (parts.param, *parts.new_states)]
+    lines.append(f"    return {', '.join([*results, *states[len(parts.new_states) :]])}")
+    if parts.measured is not None:
+        lines += ["", "", f"def measured{head}", *_conditions(parts)]
+        lines += [f"    {_local(one.value)} = {elements.write(one.args[0])}" for one in parts.measured_elements]
+        lines.append(f"    return {elements.write(parts.measured)}")
+    return "\n".join(lines) + "\n"

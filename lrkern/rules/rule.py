@@ -1,0 +1,134 @@
+"""Rules: the formula of an update, its variants, and what is made of it."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from lrkern.rules.lowering import Parts, divided, fixed
+from lrkern.rules.program import Hyper, Program
+from lrkern.rules.reader import RuleError, definition_in, read_rule, source_of
+
+
+class Part:
+    """A function of the language that rules share: it is read in place where a rule calls it."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function, self.__name__, self.__doc__ = function, function.__name__, function.__doc__
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Only rules and parts call it, and they are never executed."""
+        raise TypeError(f"{self.__name__} is a part of rules: it can be called only within one")
+
+    @property
+    def definition(self) -> ast.FunctionDef:
+        """Its source."""
+        return source_of(self.function)
+
+    @property
+    def parts(self) -> dict[str, Part]:
+        """The parts that it may call."""
+        return parts_of(self.function)
+
+
+part = Part
+
+COMPILE: dict[str, Callable[..., Any]] = {}
+"""What makes compiled functions of a rule, filled in by `lrkern.rules.compiled`, which needs Numba."""
+
+
+def parts_of(function: Callable[..., Any]) -> dict[str, Part]:
+    """The parts that a function can see."""
+    return {name: one for name, one in function.__globals__.items() if isinstance(one, Part)}
+
+
+class Rule:
+    """The update of one element, for every backend: see `lrkern.rules`."""
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        states: tuple[str, ...],
+        *,
+        variants: Mapping[str, Mapping[str, bool]] | None = None,
+        fast: Sequence[str] = (),
+        text: str | None = None,
+    ) -> None:
+        self.function, self.text = function, text
+        self.name, self.__doc__ = function.__name__, function.__doc__
+        self.states = states
+        self.variants = dict(variants or {self.name: {}})
+        self.fast = tuple(fast)
+        self.hypers = _hypers(self.name, function)
+
+    def __repr__(self) -> str:
+        return f"<rule {self.name}>"
+
+    def __getattr__(self, name: str) -> Any:
+        """`Inputs_<variant>` and `Scalars_<variant>`: types of compiled code, which Numba's cache looks up by name."""
+        kind, _, variant = name.partition("_")
+        if kind in ("Inputs", "Scalars") and variant in self.__dict__.get("variants", ()):
+            made = self.compiled(variant)
+            return made.inputs if kind == "Inputs" else made.scalars_type
+        raise AttributeError(f"a rule has no attribute {name}")
+
+    @property
+    def _definition(self) -> ast.FunctionDef:
+        return source_of(self.function) if self.text is None else definition_in(self.name, self.text)
+
+    @cache  # noqa: B019 (rules live as long as the program)
+    def program(self) -> Program:
+        """What it says."""
+        return read_rule(self.name, self.states, self._definition, parts_of(self.function), self.hypers)
+
+    def compiled(self, variant: str = "") -> Any:
+        """The functions that Numba and CUDA compile: see `lrkern.rules.compiled.Family`. `variant`: the only one by default."""
+        return COMPILE["family"](self, variant or self.name)
+
+    @cache  # noqa: B019
+    def parts(self, variant: str) -> Parts:
+        """What one of its variants says, divided into scalars and elements."""
+        return divided(fixed(self.program(), self.variants[variant]))
+
+    def cases(self, variant: str) -> list[set[str]]:
+        """The conditions that hold in each case that has a kernel of its own."""
+        names = {name for name, _ in self.parts(variant).conditions}
+        return [set(one.split()) & names for one in self.fast]
+
+
+def _hypers(name: str, function: Callable[..., Any]) -> tuple[Hyper, ...]:
+    found = []
+    for one in inspect.signature(function).parameters.values():
+        if one.kind is one.KEYWORD_ONLY:
+            found.append(Hyper(one.name, one.default, isinstance(one.default, bool)))
+        elif one.kind is not one.POSITIONAL_OR_KEYWORD:
+            raise RuleError(f"rule {name}: *{one.name} is not allowed: arguments have names")
+    return tuple(found)
+
+
+REGISTRY: dict[str, Rule] = {}
+"""The rules of lrkern's optimizers that have been loaded, by the names of their variants."""
+
+
+def own_rules() -> dict[str, Rule]:
+    """All rules of lrkern's optimizers, by the names of their variants."""
+    package = importlib.import_module("lrkern.optimizers")  # by name: it lies above the rules
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"{package.__name__}.{module.name}")
+    return REGISTRY
+
+
+def own_rule(*states: str, **options: Any) -> Callable[[Callable[..., Any]], Rule]:
+    """Decorates a rule of lrkern, which is compiled into the C library."""
+
+    def decorate(function: Callable[..., Any]) -> Rule:
+        made = Rule(function, states, **options)
+        REGISTRY.update(dict.fromkeys(made.variants, made))
+        return made
+
+    return decorate

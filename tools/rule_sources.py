@@ -1,0 +1,83 @@
+"""Writes src_c/steps/rules.def, the rules of the optimizers as C, from their formulas in lrkern/optimizers.
+
+python tools/rule_sources.py            writes the file
+python tools/rule_sources.py --check    exits with 1 if the file is not what would be written
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from lrkern.rules.c_text import entries
+from lrkern.rules.rule import Rule, own_rules
+
+FILE = Path(__file__).resolve().parents[1] / "src_c" / "steps" / "rules.def"
+
+HEAD = """\
+/* clang-format off */
+/* Written by tools/rule_sources.py from the formulas in lrkern/optimizers: change those, then run `make rules`.
+
+   A file that includes this one defines the macros that it needs; the others are empty. All are undefined at the end.
+
+   LRK_FAMILY(rule, inputs, coefs, scalars)
+       The scalars of a rule. inputs, H(name) each: the inputs of a step, as doubles, in this order. coefs, C(name) each: the
+       scalars used for the elements; `scalars` computes them in float64 and they are rounded once to T. It uses
+           h         the inputs
+           c         the coefs, to be filled in
+           n         the number of this update of this tensor, from 1
+           norms     of the tensor's parameters (p) and of the result of LRK_MEASURE (m); both 1 without LRK_MEASURE
+
+   LRK_RULE(rule, states, when, cases, update)
+       The update of one element. `when` has a bit for each condition that is the same for all elements. cases, CASE(rule, bits)
+       each: values of `when` that occur often; kernels in them test no condition. `update` uses
+           T         the type of the computation
+           p         T, the parameter: read and written
+           g         T, the gradient: read
+           s0 ...    T, the first `states` state arrays: read and written; scratch memory if omitted
+           c, when   the coefs, the conditions
+           FMA, ...  each rounded once, as every other operation, so that results are the same on every machine
+
+   LRK_MEASURE(rule, states, measure)
+       For rules that need norms of whole tensors: `measure` assigns the element whose norm is taken to T m.
+*/
+#ifndef LRK_FAMILY
+#define LRK_FAMILY(...)
+#endif
+#ifndef LRK_RULE
+#define LRK_RULE(...)
+#endif
+#ifndef LRK_MEASURE
+#define LRK_MEASURE(...)
+#endif
+"""
+
+TAIL = """
+#undef LRK_FAMILY
+#undef LRK_RULE
+#undef LRK_MEASURE
+"""
+
+
+def place(rule: Rule) -> tuple[str, int]:
+    """Where a rule is defined."""
+    return rule.function.__module__, rule.function.__code__.co_firstlineno
+
+
+def text() -> str:
+    """The file."""
+    rules = sorted(own_rules().items(), key=lambda item: place(item[1]))
+    return HEAD + "".join(entries(rule, variant) for variant, rule in rules) + TAIL
+
+
+def main(arguments: list[str]) -> int:
+    """Write or check the file."""
+    made = text()
+    if "--check" in arguments:
+        return 0 if FILE.read_text() == made else 1
+    FILE.write_text(made)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
