@@ -18,7 +18,7 @@ class Program:
     It must be kept while a CUDA graph that captured it is in use: it owns the arrays whose addresses are in the graph.
     """
 
-    def __init__(self, rule: str | None, table: Table, own: dict[str, Any], plans: tuple[Any, ...], wants_norm: bool) -> None:
+    def __init__(self, rules: list[str], table: Table, own: dict[str, Any], plans: tuple[Any, ...], wants_norm: bool) -> None:
         self.table, self.wants_norm = table, wants_norm
         norm = _norm_of_all(table, own) if wants_norm else []
         self._before = [*table.order.launches(table.tensors, own["control"]), *norm]
@@ -30,7 +30,7 @@ class Program:
         clips = own["clips"].shape[0] - 1
         arguments = own["numbers"], own["bins"], own["clips"], own["inputs"]
         self._after = [Launch(_step_scalars.set_factors, (clips - 1) // THREADS + 1, *arguments)] if clips > 0 else []
-        self._after += [] if rule is None else _steps(rule, table, own)
+        self._after += _steps(rules, table, own) if rules else []
 
     def __call__(self, stream: int, scale: float, scale_address: int) -> None:
         """Launch. Gradients are divided by the float32 at `scale_address` on the device; if that is 0, by `scale`."""
@@ -55,27 +55,30 @@ def _norm_of_all(table: Table, own: dict[str, Any]) -> list[Launch]:
     return [*squares(False), judge, *squares(True)]
 
 
-def _steps(rule: str, table: Table, own: dict[str, Any]) -> list[Launch]:
+def _steps(rules: list[str], table: Table, own: dict[str, Any]) -> list[Launch]:
     """The launches after the evaluation of schedules."""
     tensors, count = table.tensors, len(table.tensors)
 
     def coefs(layout: Any) -> Any:
         return own["coefs64" if layout.t is np.float64 else "coefs32"]
 
-    def scalars(counts: int) -> Launch:
-        return Launch(
-            _step_scalars.make_scalars(rule), (count - 1) // THREADS + 1, tensors, own["inputs"], own["options"],
-            own["control"], own["clips"], own["updates"], own["norms"], own["coefs32"], own["coefs64"], counts,
-        )  # fmt: skip
+    def scalars(counts: int) -> list[Launch]:
+        return [
+            Launch(
+                _step_scalars.make_scalars(rule), (count - 1) // THREADS + 1, tensors, own["inputs"], own["options"],
+                own["control"], own["clips"], own["updates"], own["norms"], own["coefs32"], own["coefs64"], counts, k,
+            )
+            for k, rule in enumerate(rules)
+        ]  # fmt: skip
 
     found = []
     if "tensor_bins" in own:  # scalars that depend on norms, in two rounds
-        found.append(scalars(0))
+        found += scalars(0)
         for layout, chunks in table.measures:
             measure = _norms.make_measure(layout)
             found.append(Launch(measure, len(chunks), tensors, chunks, coefs(layout), own["tensor_bins"]))
         found.append(Launch(_norms.take_norms, (2 * count - 1) // THREADS + 1, own["tensor_bins"], own["norms"]))
-    found.append(scalars(1))
+    found += scalars(1)
     for layout, chunks in table.steps:
         of_rows = (own["inputs"], own["updates"], table.order.entries) if layout.row_lrs or layout.sparse else ()
         arguments = tensors, chunks, coefs(layout), own["control"], own["random"], *of_rows

@@ -29,6 +29,7 @@ from lrkern.cuda._table_layout import (
     NOT_FINITE,
     REFUSED,
     RESCALE,
+    RULE,
     SKIPPED,
     STEP_FACTOR,
     WEIGHT,
@@ -150,9 +151,10 @@ def set_factors(numbers: Any, bins: Any, clips: Any, inputs: Any) -> None:
 
 @cache
 def make_scalars(rule: str) -> Any:
-    """The kernel scalars(tensors, inputs, options, control, clips, updates, norms, coefs32, coefs64, counts).
+    """The kernel scalars(tensors, inputs, options, control, clips, updates, norms, coefs32, coefs64, counts, own).
 
-    One thread per tensor. `counts`: whether this counts as an update of the tensors.
+    One thread per tensor. `counts`: whether this counts as an update of the tensors. `own`: the index of this rule among those
+    of the list; tensors of other rules are left to their kernels.
     """
     family: Any = FAMILIES[rule]
     read_inputs, scalars_of = reader_of_inputs(family.inputs), family.scalars
@@ -169,11 +171,14 @@ def make_scalars(rule: str) -> Any:
         coefs32: Any,
         coefs64: Any,
         counts: int,
+        own: int,
     ) -> None:
         tensor = cuda.grid(1)
         if tensor >= tensors.shape[0] or tensors[tensor, HAS_GRADIENT] == 0 or control[CONTROL_SKIPS] != 0:
             return
         group, n = tensors[tensor, GROUP], updates[tensor] + 1
+        if inputs[group, RULE] != own:
+            return
         c = scalars_of(read_inputs(inputs, group), n, norms[tensor, 0], norms[tensor, 1])
         write(coefs64, tensor, c)
         write(coefs32, tensor, c)

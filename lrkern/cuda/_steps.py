@@ -34,6 +34,7 @@ from lrkern.cuda._table_layout import (
     INPUTS,
     NOT_FINITE,
     NUMBERS,
+    RULE,
 )
 from lrkern.optimizers.arrays import as_gradient, own_rows
 from lrkern.pointwise.exact_sum import BINS
@@ -76,6 +77,9 @@ class StepList:
         self._schedules: dict[tuple[int, int], tuple[str, Any]] = {}
         self._inputs = np.zeros((max(1, len(tensors.groups)), INPUTS))
         self._inputs[0, CLIP_NORM] = math.inf
+        self._rules = sorted(set(tensors.groups))
+        for g, rule in enumerate(tensors.groups):
+            self._inputs[g, RULE] = self._rules.index(rule)
         self._options = np.zeros(OPTIONS)
         self._clips_with = tensors.clips_with or list(range(len(tensors.groups)))
         self.set_options(StepOptions())
@@ -250,8 +254,7 @@ class StepList:
         ]
 
     def _make_program(self, table: Table) -> Program:
-        rule = self._groups[0] if self._params else None
-        return Program(rule, table, self._on_device, self._plans, self._wants_norm)
+        return Program(self._rules if self._params else [], table, self._on_device, self._plans, self._wants_norm)
 
     def _as_device_array(self, index: int, grad: Any) -> DeviceArray | Pair:
         name = self._label("grad", index)

@@ -27,9 +27,9 @@ COEFS = MAX_SCALARS + 3
 
 # Rows of `inputs`: those of the rule, then
 MAX_INPUTS = 16
-EMA_DECAY, CLIP_NORM = MAX_INPUTS, MAX_INPUTS + 1
-"""CLIP_NORM is only in the first row, for all groups."""
-INPUTS = MAX_INPUTS + 2
+EMA_DECAY, CLIP_NORM, RULE = range(MAX_INPUTS, MAX_INPUTS + 3)
+"""CLIP_NORM is only in the first row, for all groups. RULE: the index of the group's rule among those of the list."""
+INPUTS = MAX_INPUTS + 3
 
 # `control`, int64
 CONTROL_COUNT, CONTROL_SKIPPED, CONTROL_SKIPS, CONTROL_REFUSED, CONTROL_WRONG, CONTROL_LAST_WRONG = range(6)

@@ -485,7 +485,8 @@ def test_rules_in_kernels():
         i = cuda.grid(1)
         if i < p.size:
             scalars = scalars_of(inputs, 2, 1.0, 1.0)
-            p[i], b[i], _, _ = update(lrkern.cuda.in_type_of(scalars, p[i]), p[i], g[i], b[i], p[i], p[i])
+            c, x = lrkern.cuda.in_type_of(scalars, p[i]), p[i]
+            p[i], b[i], _, _, _, _ = update(c, x, g[i], b[i], x, x, x, x)
 
     rng = np.random.default_rng(13)
     p, g, b = (rng.standard_normal(5) for _ in range(3))
