@@ -5,8 +5,8 @@
 
 #include "report.h"
 
-const char *const fuzz_role_names[LRK_N_ROLES] = {"param",   "grad",    "state 0", "state 1",
-                                                  "state 2", "average", "copy",    "remainder"};
+const char *const fuzz_role_names[LRK_N_ROLES] = {"param",   "grad",    "state 0", "state 1", "state 2",
+                                                  "state 3", "state 4", "average", "copy",    "remainder"};
 const char *const fuzz_storage_names[LRK_N_STORAGES] = {
     [LRK_F32] = "float32", [LRK_F64] = "float64", [LRK_BF16] = "bfloat16", [LRK_F16] = "float16"};
 

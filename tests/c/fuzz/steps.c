@@ -40,12 +40,32 @@ enum { TOGETHER = 32 }; /* elements of an array that are compared as one */
 RUN_ONE(float, f32)
 RUN_ONE(double, f64)
 
+/* Rules that have a function for one array. */
+static bool has_function(lrk_rule rule)
+{
+    switch (rule) {
+    case LRK_RULE_sgd:
+    case LRK_RULE_sgd_momentum:
+    case LRK_RULE_adam:
+    case LRK_RULE_amsgrad:
+    case LRK_RULE_lion:
+    case LRK_RULE_rmsprop:
+    case LRK_RULE_adagrad:
+    case LRK_RULE_lars:
+    case LRK_RULE_lamb:
+        return true;
+    default:
+        return false;
+    }
+}
+
 /* Whether a function for one array can do it. */
 static bool is_single(const fuzz_step_job *job, int64_t i)
 {
     const lrk_step_tensor *const tensor = &job->list.tensors[i];
     const int type = tensor->type[LRK_PARAM];
     bool single = (type == LRK_F32 || type == LRK_F64) && job->tensors[i].has_gradient;
+    single = single && has_function(job->list.groups[tensor->group].rule);
     for (int role = 0; role < LRK_EMA; role++)
         single = single && (job->tensors[i].arrays[role].memory == NULL || job->tensors[i].arrays[role].type == type);
     return job->plain && single;
