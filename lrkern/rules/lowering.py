@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from lrkern.rules.errors import RuleError
 from lrkern.rules.program import FLAG, SCALAR, WHOLE, Hyper, Node, Program, bare
-from lrkern.rules.reader import RuleError
 
 _SYMBOLS = {
     "add": "plus", "sub": "minus", "mul": "times", "div": "over", "neg": "minus", "lt": "below", "le": "at_most",

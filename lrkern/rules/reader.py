@@ -13,6 +13,7 @@ import textwrap
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+from lrkern.rules.errors import RuleError
 from lrkern.rules.program import ELEMENT, FLAG, MASK, SCALAR, WHOLE, Hyper, Node, Program, bare
 
 MAX_STATES = 5
@@ -24,10 +25,6 @@ ALLOWED = f"assignments, one return, + - * / **, comparisons, and, or, not, x if
 
 _OPERATORS = {ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "div"}
 _COMPARISONS = {ast.Lt: "lt", ast.LtE: "le", ast.Gt: "gt", ast.GtE: "ge", ast.Eq: "eq", ast.NotEq: "ne"}
-
-
-class RuleError(ValueError):
-    """A rule says something that the language does not have."""
 
 
 def source_of(function: Callable[..., Any]) -> ast.FunctionDef:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import ast
-import importlib
-import inspect
-import pkgutil
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
-from typing import Any
+from functools import cache, cached_property
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from lrkern.rules.lowering import Parts, divided, fixed
-from lrkern.rules.program import Hyper, Program
-from lrkern.rules.reader import RuleError, definition_in, read_rule, source_of
+if TYPE_CHECKING:
+    import ast
+
+    from lrkern.rules.lowering import Parts
+    from lrkern.rules.program import Hyper, Program
 
 
 class Part:
@@ -28,6 +27,8 @@ class Part:
     @property
     def definition(self) -> ast.FunctionDef:
         """Its source."""
+        from lrkern.rules.reader import source_of
+
         return source_of(self.function)
 
     @property
@@ -64,7 +65,6 @@ class Rule:
         self.states = states
         self.variants = dict(variants or {self.name: {}})
         self.fast = tuple(fast)
-        self.hypers = _hypers(self.name, function)
 
     def __repr__(self) -> str:
         return f"<rule {self.name}>"
@@ -77,13 +77,24 @@ class Rule:
             return made.inputs if kind == "Inputs" else made.scalars_type
         raise AttributeError(f"a rule has no attribute {name}")
 
+    # Reading takes time, and most programs never need it: not even the modules are loaded before.
+
+    @cached_property
+    def hypers(self) -> tuple[Hyper, ...]:
+        """Its arguments after the `*`."""
+        return _hypers(self.name, self.function)
+
     @property
     def _definition(self) -> ast.FunctionDef:
+        from lrkern.rules.reader import definition_in, source_of
+
         return source_of(self.function) if self.text is None else definition_in(self.name, self.text)
 
     @cache  # noqa: B019 (rules live as long as the program)
     def program(self) -> Program:
         """What it says."""
+        from lrkern.rules.reader import read_rule
+
         return read_rule(self.name, self.states, self._definition, parts_of(self.function), self.hypers)
 
     def compiled(self, variant: str = "") -> Any:
@@ -93,6 +104,8 @@ class Rule:
     @cache  # noqa: B019
     def parts(self, variant: str) -> Parts:
         """What one of its variants says, divided into scalars and elements."""
+        from lrkern.rules.lowering import divided, fixed
+
         return divided(fixed(self.program(), self.variants[variant]))
 
     def cases(self, variant: str) -> list[set[str]]:
@@ -102,6 +115,11 @@ class Rule:
 
 
 def _hypers(name: str, function: Callable[..., Any]) -> tuple[Hyper, ...]:
+    import inspect
+
+    from lrkern.rules.errors import RuleError
+    from lrkern.rules.program import Hyper
+
     found = []
     for one in inspect.signature(function).parameters.values():
         if one.kind is one.KEYWORD_ONLY:
@@ -117,9 +135,11 @@ REGISTRY: dict[str, Rule] = {}
 
 def own_rules() -> dict[str, Rule]:
     """All rules of lrkern's optimizers, by the names of their variants."""
-    package = importlib.import_module("lrkern.optimizers")  # by name: it lies above the rules
+    import pkgutil
+
+    package = import_module("lrkern.optimizers")  # by name: it lies above the rules
     for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"{package.__name__}.{module.name}")
+        import_module(f"{package.__name__}.{module.name}")
     return REGISTRY
 
 
