@@ -214,6 +214,7 @@ def make_measure(layout: Layout) -> Any:
     """
     t, measured = layout.t, FAMILIES[layout.rule].measured
     assert measured is not None
+    assert not any(one is not None for one in layout.states[2:]), "the kernel reads the first two states"
     scalars_type: Any = FAMILIES[layout.rule].scalars_type
     read_scalars = reader_of_scalars(scalars_type)
 

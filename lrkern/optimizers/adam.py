@@ -6,7 +6,7 @@ from typing import Any, Unpack
 
 from lrkern import _checks
 from lrkern.optimizers.base import Arrays, Hyper, Optimizer, Shared, step_once
-from lrkern.optimizers.options import BASICS, SQUARES, Rule, fraction, nonnegative
+from lrkern.optimizers.options import BASICS, SQUARES, Rule, fraction, nonnegative, own_options
 from lrkern.rules.parts import coupled, pull_of, pulled
 from lrkern.rules.rule import own_rule
 from lrkern.rules.words import fma, n, sqrt
@@ -242,19 +242,7 @@ class Adam(Optimizer):
         convention: str = "torch",
         **shared: Unpack[Shared],
     ) -> None:
-        options = {
-            "lr": lr,
-            "weight_decay": weight_decay,
-            "beta1": beta1,
-            "beta2": beta2,
-            "eps": eps,
-            "amsgrad": amsgrad,
-            "maximize": maximize,
-            "eps_inside": eps_inside,
-            "decay_after": False,
-            "convention": convention,
-        }
-        super().__init__(params, options, shared)
+        super().__init__(params, {**own_options(locals()), "decay_after": False}, shared)
 
 
 class AdamW(Optimizer):
@@ -300,16 +288,4 @@ class AdamW(Optimizer):
         convention: str = "torch",
         **shared: Unpack[Shared],
     ) -> None:
-        options = {
-            "lr": lr,
-            "weight_decay": weight_decay,
-            "beta1": beta1,
-            "beta2": beta2,
-            "eps": eps,
-            "amsgrad": amsgrad,
-            "maximize": maximize,
-            "eps_inside": eps_inside,
-            "decay_after": decay_after,
-            "convention": convention,
-        }
-        super().__init__(params, options, shared)
+        super().__init__(params, own_options(locals()), shared)

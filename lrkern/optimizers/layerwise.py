@@ -6,7 +6,7 @@ from typing import Any, Unpack
 
 from lrkern import _checks
 from lrkern.optimizers.base import Arrays, Hyper, Optimizer, Shared, step_once
-from lrkern.optimizers.options import BASICS, SQUARES, Rule, fraction, nonnegative
+from lrkern.optimizers.options import BASICS, SQUARES, Rule, fraction, nonnegative, own_options
 from lrkern.rules.parts import ascended, coupled, decayed, pulled
 from lrkern.rules.rule import own_rule
 from lrkern.rules.words import fma, minimum, n, norm, sqrt
@@ -181,19 +181,7 @@ class LARS(Optimizer):
         convention: str = "paper",
         **shared: Unpack[Shared],
     ) -> None:
-        options = {
-            "lr": lr,
-            "weight_decay": weight_decay,
-            "momentum": momentum,
-            "trust": trust,
-            "eps": eps,
-            "nesterov": nesterov,
-            "trust_clip": trust_clip,
-            "adapt": adapt,
-            "maximize": maximize,
-            "convention": convention,
-        }
-        super().__init__(params, options, shared)
+        super().__init__(params, own_options(locals()), shared)
 
 
 @own_rule("exp_avg", "exp_avg_sq", fast=["decay_is_0 pull_is_0", "decay_is_0"])
@@ -345,14 +333,4 @@ class LAMB(Optimizer):
         maximize: bool = False,
         **shared: Unpack[Shared],
     ) -> None:
-        options = {
-            "lr": lr,
-            "weight_decay": weight_decay,
-            "beta1": beta1,
-            "beta2": beta2,
-            "eps": eps,
-            "bias_correction": bias_correction,
-            "adapt": adapt,
-            "maximize": maximize,
-        }
-        super().__init__(params, options, shared)
+        super().__init__(params, own_options(locals()), shared)

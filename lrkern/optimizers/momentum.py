@@ -6,7 +6,7 @@ from typing import Any, Unpack
 
 from lrkern import _checks
 from lrkern.optimizers.base import Arrays, Hyper, Optimizer, Shared, step_once
-from lrkern.optimizers.options import BASICS, Options, Rule, fraction, is_on, nonnegative
+from lrkern.optimizers.options import BASICS, Options, Rule, fraction, is_on, nonnegative, own_options
 from lrkern.rules.parts import coupled, pull_of, pulled
 from lrkern.rules.rule import own_rule
 from lrkern.rules.words import fma, n, sign
@@ -221,17 +221,7 @@ class SGD(Optimizer):
         convention: str = "torch",
         **shared: Unpack[Shared],
     ) -> None:
-        options = {
-            "lr": lr,
-            "weight_decay": weight_decay,
-            "momentum": momentum,
-            "dampening": dampening,
-            "nesterov": nesterov,
-            "decoupled": decoupled,
-            "maximize": maximize,
-            "convention": convention,
-        }
-        super().__init__(params, options, shared)
+        super().__init__(params, own_options(locals()), shared)
 
     @property
     def momentum_buffers(self) -> Any:
@@ -339,5 +329,4 @@ class Lion(Optimizer):
         maximize: bool = False,
         **shared: Unpack[Shared],
     ) -> None:
-        options = {"lr": lr, "weight_decay": weight_decay, "beta1": beta1, "beta2": beta2, "maximize": maximize}
-        super().__init__(params, options, shared)
+        super().__init__(params, own_options(locals()), shared)

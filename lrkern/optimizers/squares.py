@@ -6,7 +6,7 @@ from typing import Any, Unpack
 
 from lrkern import _checks
 from lrkern.optimizers.base import Arrays, Hyper, Optimizer, Shared, step_once
-from lrkern.optimizers.options import BASICS, DIFFERENCES, SQUARES, Rule, fraction, is_on, nonnegative
+from lrkern.optimizers.options import BASICS, DIFFERENCES, SQUARES, Rule, fraction, is_on, nonnegative, own_options
 from lrkern.rules.parts import coupled, pull_of, pulled
 from lrkern.rules.rule import own_rule
 from lrkern.rules.words import fma, n, sqrt
@@ -183,19 +183,7 @@ class RMSprop(Optimizer):
         convention: str = "torch",
         **shared: Unpack[Shared],
     ) -> None:
-        options = {
-            "lr": lr,
-            "weight_decay": weight_decay,
-            "alpha": alpha,
-            "eps": eps,
-            "momentum": momentum,
-            "centered": centered,
-            "decoupled": decoupled,
-            "maximize": maximize,
-            "eps_inside": eps_inside,
-            "convention": convention,
-        }
-        super().__init__(params, options, shared)
+        super().__init__(params, own_options(locals()), shared)
 
 
 @own_rule("sum", fast=["decay_is_0 pull_is_0"])

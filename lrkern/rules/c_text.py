@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from lrkern.rules.lowering import Parts, is_norm_of_param
 from lrkern.rules.program import FLAG, SCALAR, WHOLE, Node, bare
 from lrkern.rules.rule import Rule
-from lrkern.rules.text import HIGHEST, SYMBOLS, UNARY, Writer
+from lrkern.rules.text import HIGHEST, SELECT, SYMBOLS, UNARY, ElementWriter, Writer
 
-_TAKEN = {
+_TAKEN = frozenset({
     "p", "g", "c", "h", "i", "m", "n", "T", "s0", "s1", "s2", "s3", "s4", "size", "ahead", "group", "param", "remainder",
     "grad", "coefs", "random", "norms", "ps", "gs", "rs", "ms", "out", "scalars", "halves", "int", "double", "float",
-}  # fmt: skip
+})  # fmt: skip
 
 
 WIDTH = 124  # of lines
@@ -23,17 +22,13 @@ def _local(name: str) -> str:
     return f"{name}_" if name in _TAKEN else name
 
 
-def _literal(value: float) -> str:
-    return repr(value)
-
-
 class _Scalars(Writer):
     """Expressions on scalars, in float64."""
 
     def leaf(self, node: Node) -> tuple[str, float]:
         match node.op:
             case "constant":
-                return _literal(node.value), UNARY if node.value < 0 else HIGHEST
+                return repr(node.value), UNARY if node.value < 0 else HIGHEST
             case "input" if node.value == "n":
                 return "n", HIGHEST
             case "input" if node.kind == FLAG:
@@ -65,50 +60,26 @@ class _Scalars(Writer):
         return self.write(node, above)
 
     def select(self, test: Node, a: Node, b: Node) -> str:
-        return f"{self.write(test, 1)} ? {self.write(a, 1)} : {self.write(b, 0.5)}"
+        return _selection(self, test, a, b)
 
 
-class _Elements(Writer):
+class _Elements(ElementWriter):
     """Expressions on elements, in T."""
 
-    def __init__(self, parts: Parts) -> None:
-        self.parts = parts
+    coefs, negation, taken = "c->", ("!", UNARY), _TAKEN
 
-    def spell(self, node: Node) -> tuple[str, float]:
-        if node.of_elements:
-            return super().spell(node)
-        if node.kind == FLAG:
-            return _local(self.parts.condition_of(node)), HIGHEST
-        if bare(node).op == "constant":
-            value = bare(node).value
-            return f"(T){_literal(value)}", UNARY
-        return f"c->{self.parts.coef_of(node)}", HIGHEST
+    def constant(self, value: float) -> tuple[str, float]:
+        return f"(T){value!r}", UNARY
 
-    def leaf(self, node: Node) -> tuple[str, float]:
-        match node.op:
-            case "input" if node.value in self.parts.states:
-                return f"s{self.parts.states.index(node.value)}", HIGHEST
-            case "input":
-                return str(node.value), HIGHEST
-            case "name":
-                return _local(node.value), HIGHEST
-            case "not":
-                return f"!{self.write(node.args[0], HIGHEST)}", UNARY
+    def call(self, node: Node) -> tuple[str, float]:
         return f"{node.op.upper()}({', '.join(self.write(one) for one in node.args)})", HIGHEST
 
     def select(self, test: Node, a: Node, b: Node) -> str:
-        return f"{self.write(test, 1)} ? {self.write(a, 1)} : {self.write(b, 0.5)}"
+        return _selection(self, test, a, b)
 
 
-class _Conditions(_Elements):
-    """Conditions on coefs, in T."""
-
-    def spell(self, node: Node) -> tuple[str, float]:
-        if node.kind == FLAG and node.op in ("name", "input"):
-            return f"c->{self.parts.coef_of(node)} != 0", 4
-        if node.kind == FLAG:
-            return Writer.spell(self, node)
-        return super().spell(node)
+def _selection(writer: Writer, test: Node, a: Node, b: Node) -> str:
+    return f"{writer.write(test, 1)} ? {writer.write(a, 1)} : {writer.write(b, SELECT)}"
 
 
 def _statement(kind: str, name: str, value: str) -> str:
@@ -154,13 +125,6 @@ def measure_text(parts: Parts) -> list[str]:
     return [*lines, f"m = {writer.write(parts.measured)};"]
 
 
-def _conditions_in(parts: Parts, lines: Sequence[str]) -> list[tuple[str, str]]:
-    """The conditions that some statements use: their names, and how they follow from the coefs."""
-    writer = _Conditions(parts)
-    words = set(re.findall(r"\w+", " ".join(lines)))
-    return [(_local(name), writer.write(node)) for name, node in parts.conditions if _local(name) in words]
-
-
 def _joined(items: Sequence[str], indent: str) -> str:
     """Items in lines."""
     lines, line = [], ""
@@ -180,7 +144,7 @@ def entries(rule: Rule, variant: str) -> str:
     """The entries of a rule's variant."""
     parts = rule.parts(variant)
     update = update_text(parts)
-    conditions = _conditions_in(parts, update)
+    conditions = _Elements(parts).conditions_in(update)
     when = " | ".join(f"({text} ? {1 << k}u : 0u)" for k, (_, text) in enumerate(conditions)) or "0u"
     cases = [sum(1 << k for k, (name, _) in enumerate(conditions) if name in case) for case in rule.cases(variant)]
     tests = [f"const bool {name} = (when & {1 << k}u) != 0;" for k, (name, _) in enumerate(conditions)]
@@ -203,7 +167,7 @@ LRK_RULE({variant}, {len(parts.states)},
     if parts.measured is None:
         return text
     measure = measure_text(parts)
-    own = [f"const bool {name} = {test};" for name, test in _conditions_in(parts, measure)]
+    own = [f"const bool {name} = {test};" for name, test in _Elements(parts).conditions_in(measure)]
     return f"""{text}
 LRK_MEASURE({variant}, {len(parts.states)}, {{
 {_block([*own, *measure])}}})

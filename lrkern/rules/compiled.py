@@ -23,7 +23,7 @@ from typing import Any
 from numba.extending import overload
 
 from lrkern.pointwise import primitives
-from lrkern.pointwise.primitives import FLAGS, number, pointwise
+from lrkern.pointwise.primitives import FLAGS, number, pointwise, word
 from lrkern.rules.python_text import text_of
 from lrkern.rules.reader import MAX_STATES
 from lrkern.rules.rule import COMPILE, REGISTRY, Rule, own_rules
@@ -170,19 +170,9 @@ class _Families(Mapping[str, Family]):
 FAMILIES = _Families()
 
 
-def scalars(h, n, norm_p, norm_m):
-    """The scalars of the family with inputs `h`; for compiled code only."""
-    raise NotImplementedError
-
-
-def update(c, p, g, s0, s1, s2, s3, s4):
-    """Update one element by the rule with scalars `c`; for compiled code only."""
-    raise NotImplementedError
-
-
-def measured(c, p, g, s0, s1, s2, s3, s4):
-    """The element whose norm the rule with scalars `c` takes; for compiled code only."""
-    raise NotImplementedError
+scalars = word("scalars", "h, n, norm_p, norm_m")
+update = word("update", "c, p, g, s0, s1, s2, s3, s4")
+measured = word("measured", "c, p, g, s0, s1, s2, s3, s4")
 
 
 @overload(scalars, target="cpu", jit_options=FLAGS)

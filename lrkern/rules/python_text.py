@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from lrkern.rules.lowering import Parts, is_norm_of_param
 from lrkern.rules.program import FLAG, WHOLE, Node, bare
-from lrkern.rules.text import HIGHEST, SELECT, SYMBOLS, UNARY, Writer
+from lrkern.rules.text import HIGHEST, NOT, SELECT, SYMBOLS, UNARY, ElementWriter, Writer
 
 _SYMBOLS = {**SYMBOLS, "or": ("or", 1), "and": ("and", 2)}
-_TAKEN = {"p", "g", "c", "h", "n", "s0", "s1", "s2", "s3", "s4", "norm_p", "norm_m", "fma", "sqrt", "number", "product"}
+_TAKEN = frozenset(
+    {"p", "g", "c", "h", "n", "s0", "s1", "s2", "s3", "s4", "norm_p", "norm_m", "fma", "sqrt", "number", "product"}
+)
 
 
 def _local(name: str) -> str:
@@ -42,8 +44,6 @@ class _Python(Writer):
 class _Scalars(_Python):
     def leaf(self, node: Node) -> tuple[str, float]:
         match node.op:
-            case "constant" if node.kind == WHOLE:
-                return repr(node.value), UNARY if node.value < 0 else HIGHEST
             case "constant":
                 return repr(node.value), UNARY if node.value < 0 else HIGHEST
             case "input" if node.value == "n":
@@ -55,7 +55,7 @@ class _Scalars(_Python):
             case "name":
                 return _local(node.value), HIGHEST
             case "not":
-                return f"not {self.write(node.args[0], HIGHEST)}", 3
+                return f"not {self.write(node.args[0], HIGHEST)}", NOT
             case "norm":
                 return "norm_p" if is_norm_of_param(node) else "norm_m", HIGHEST
         if node.op not in ("power", "one_minus_power", "float"):
@@ -82,34 +82,14 @@ def _as_real(node: Node) -> Node:
     return Node("float", "scalar", (node,))
 
 
-class _Elements(_Python):
-    def __init__(self, parts: Parts) -> None:
-        self.parts = parts
+class _Elements(_Python, ElementWriter):
+    coefs, negation, taken = "c.", ("not ", NOT), _TAKEN
 
     def is_written(self, node: Node) -> bool:
         return node.of_elements
 
-    def spell(self, node: Node) -> tuple[str, float]:
-        if node.of_elements:
-            return super().spell(node)
-        if node.kind == FLAG:
-            return _local(self.parts.condition_of(node)), HIGHEST
-        if bare(node).op == "constant":
-            value = bare(node).value
-            return ("0", HIGHEST) if value == 0 else (f"number({float(value)!r}, p)", HIGHEST)
-        return f"c.{self.parts.coef_of(node)}", HIGHEST
-
-    def leaf(self, node: Node) -> tuple[str, float]:
-        match node.op:
-            case "input" if node.value in self.parts.states:
-                return f"s{self.parts.states.index(node.value)}", HIGHEST
-            case "input":
-                return str(node.value), HIGHEST
-            case "name":
-                return _local(node.value), HIGHEST
-            case "not":
-                return f"not {self.write(node.args[0], HIGHEST)}", 3
-        return self.call(node)
+    def constant(self, value: float) -> tuple[str, float]:
+        return ("0" if value == 0 else f"number({float(value)!r}, p)"), HIGHEST
 
     def select(self, test: Node, a: Node, b: Node) -> str:
         # Both branches have the type of the elements.
@@ -123,18 +103,13 @@ class _Elements(_Python):
         return self.write(node, 1)
 
 
-class _Conditions(_Elements):
-    def spell(self, node: Node) -> tuple[str, float]:
-        if node.kind == FLAG and node.op in ("name", "input"):
-            return f"c.{self.parts.coef_of(node)} != 0", 4
-        if node.kind == FLAG:
-            return Writer.spell(self, node)
-        return super().spell(node)
-
-
-def _conditions(parts: Parts) -> list[str]:
-    writer = _Conditions(parts)
-    return [f"    {_local(name)} = {writer.write(node)}" for name, node in parts.conditions]
+def _function(name: str, states: list[str], parts: Parts, elements: tuple[Node, ...], results: list[str]) -> list[str]:
+    """The lines of a function of elements."""
+    writer = _Elements(parts)
+    body = [f"    {_local(one.value)} = {writer.write(one.args[0])}" for one in elements]
+    body.append(f"    return {', '.join(results)}")
+    conditions = [f"    {one} = {value}" for one, value in writer.conditions_in(body)]
+    return ["", "", f"def {name}(c, p, g, {', '.join(states)}):", *conditions, *body]
 
 
 def text_of(parts: Parts, max_states: int) -> str:
@@ -151,13 +126,8 @@ def text_of(parts: Parts, max_states: int) -> str:
             values.append(scalars.write(_as_real(node)))
     lines.append(f"    return Scalars({', '.join(values)})")
     states = [f"s{k}" for k in range(max_states)]
-    head = f"(c, p, g, {', '.join(states)}):"
-    lines += ["", "", f"def update{head}", *_conditions(parts)]
-    lines += [f"    {_local(one.value)} = {elements.write(one.args[0])}" for one in parts.elements]
     results = [elements.write(one) for one in (parts.param, *parts.new_states)]
-    lines.append(f"    return {', '.join([*results, *states[len(parts.new_states) :]])}")
+    lines += _function("update", states, parts, parts.elements, [*results, *states[len(parts.new_states) :]])
     if parts.measured is not None:
-        lines += ["", "", f"def measured{head}", *_conditions(parts)]
-        lines += [f"    {_local(one.value)} = {elements.write(one.args[0])}" for one in parts.measured_elements]
-        lines.append(f"    return {elements.write(parts.measured)}")
+        lines += _function("measured", states, parts, parts.measured_elements, [elements.write(parts.measured)])
     return "\n".join(lines) + "\n"

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from lrkern.rules.program import Node
+import re
+from collections.abc import Sequence
+
+from lrkern.rules.lowering import Parts
+from lrkern.rules.program import FLAG, Node, bare
 
 SYMBOLS = {
     "or": ("||", 1), "and": ("&&", 2), "lt": ("<", 4), "le": ("<=", 4), "gt": (">", 4), "ge": (">=", 4), "eq": ("==", 4),
@@ -42,3 +46,58 @@ class Writer:
     def select(self, test: Node, a: Node, b: Node) -> str:
         """`a` if the condition holds, else `b`."""
         raise NotImplementedError
+
+
+class ElementWriter(Writer):
+    """Writes expressions on elements, in T. A condition on scalars is a local variable, or, `defining`, follows from coefs."""
+
+    coefs: str
+    """What stands before the name of a coef."""
+    negation: tuple[str, float]
+    taken: frozenset[str]
+    """Names that mean something else in the generated code."""
+
+    def __init__(self, parts: Parts, defining: bool = False) -> None:
+        self.parts, self.defining = parts, defining
+
+    def local(self, name: str) -> str:
+        """The name of a local variable."""
+        return f"{name}_" if name in self.taken else name
+
+    def constant(self, value: float) -> tuple[str, float]:
+        """A number next to elements."""
+        raise NotImplementedError
+
+    def call(self, node: Node) -> tuple[str, float]:
+        """A word."""
+        raise NotImplementedError
+
+    def spell(self, node: Node) -> tuple[str, float]:
+        if node.of_elements or (node.kind == FLAG and self.defining and node.op not in ("name", "input")):
+            return super().spell(node)
+        if node.kind == FLAG and self.defining:
+            return f"{self.coefs}{self.parts.coef_of(node)} != 0", SYMBOLS["ne"][1]
+        if node.kind == FLAG:
+            return self.local(self.parts.condition_of(node)), HIGHEST
+        if bare(node).op == "constant":
+            return self.constant(bare(node).value)
+        return f"{self.coefs}{self.parts.coef_of(node)}", HIGHEST
+
+    def leaf(self, node: Node) -> tuple[str, float]:
+        match node.op:
+            case "input" if node.value in self.parts.states:
+                return f"s{self.parts.states.index(node.value)}", HIGHEST
+            case "input":
+                return str(node.value), HIGHEST
+            case "name":
+                return self.local(node.value), HIGHEST
+            case "not":
+                symbol, strength = self.negation
+                return f"{symbol}{self.write(node.args[0], HIGHEST)}", strength
+        return self.call(node)
+
+    def conditions_in(self, lines: Sequence[str]) -> list[tuple[str, str]]:
+        """The conditions that some statements use: their names, and how they follow from the coefs."""
+        writer, words = type(self)(self.parts, defining=True), set(re.findall(r"\w+", " ".join(lines)))
+        found = ((self.local(name), node) for name, node in self.parts.conditions)
+        return [(name, writer.write(node)) for name, node in found if name in words]

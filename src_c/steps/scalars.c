@@ -1,17 +1,16 @@
 /* The scalars of every rule, from rules.def: computed in float64, once per step. */
-#include <stddef.h>
 #include <string.h>
 
 #include "steps/steps.h"
 
 #define lrk_sqrt __builtin_sqrt
 
-typedef struct power {
+typedef struct double_double {
     double high, low;
-} power;
+} double_double;
 
 /* base^n in double-double arithmetic, by squaring: a relative error of ~2^-90. */
-static power power_of(double base, int64_t n)
+static double_double power_of(double base, int64_t n)
 {
     double power = 1, power_low = 0, square = base, square_low = 0;
     for (;;) {
@@ -23,7 +22,7 @@ static power power_of(double base, int64_t n)
         }
         n >>= 1;
         if (n == 0)
-            return (struct power){power, power_low};
+            return (double_double){power, power_low};
         const double high = square * square;
         const double low = __builtin_fma(square, square, -high) + 2 * (square * square_low);
         square = high + low;
@@ -40,7 +39,7 @@ static double lrk_whole_power(double base, int64_t n)
 /* 1 - base^n without cancellation. */
 static double lrk_one_minus_power(double base, int64_t n)
 {
-    const power x = power_of(base, n);
+    const double_double x = power_of(base, n);
     const double gap = 1 - x.high;
     return gap + (((1 - gap) - x.high) - x.low);
 }
@@ -54,6 +53,16 @@ static inline double lrk_minimum(double a, double b)
 static inline double lrk_maximum(double a, double b)
 {
     return a >= b || a != a ? a : b;
+}
+
+static inline double lrk_sign(double x)
+{
+    return x > 0 ? 1 : x < 0 ? -1 : x;
+}
+
+static inline bool lrk_isfinite(double x)
+{
+    return x - x == 0;
 }
 
 #define H(name) double name;
