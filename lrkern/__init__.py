@@ -14,6 +14,7 @@ from lrkern.optimizers.adam_relatives import *  # noqa: F403
 from lrkern.optimizers.layerwise import *  # noqa: F403
 from lrkern.optimizers.momentum import *  # noqa: F403
 from lrkern.optimizers.more_averages import *  # noqa: F403
+from lrkern.optimizers.own_rules import *  # noqa: F403
 from lrkern.optimizers.signs import *  # noqa: F403
 from lrkern.optimizers.squares import *  # noqa: F403
 from lrkern.runtime import __version__, get_include, get_threads, info, isas, set_threads, use_isa

@@ -68,7 +68,7 @@ def get_threads() -> int:
 
 
 def get_include() -> str:
-    """The folder of the C headers: lrkern.h, lrkern_plan.h, lrkern_steps.h.
+    """The folder of the C headers: lrkern.h, lrkern_plan.h, lrkern_rule.h, lrkern_steps.h.
 
     >>> import lrkern as lk
     >>> from pathlib import Path

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from lrkern.schedules.expression import Schedule
 
 _MODULES = {"c": "lrkern.backends.c", "numba": "lrkern.numba", "cuda": "lrkern.cuda"}
-_DEFAULT, _DEVICE = "c", "cuda"
+_DEFAULT, _COMPILING, _DEVICE = "c", "numba", "cuda"
 
 NAMES = tuple(_MODULES)
 
@@ -62,8 +62,10 @@ class Status(NamedTuple):
 _loaded: dict[str, Backend] = {}
 
 
-def choose(where: str, backend: object, *arrays: object, among: tuple[str, ...] = NAMES) -> Backend:
+def choose(where: str, backend: object, *arrays: object, among: tuple[str, ...] = NAMES, compiled: bool = False) -> Backend:
     """The backend asked for, one of `among`; for None, CUDA if an array is on a device, else the C kernels.
+
+    `compiled`: for what C does not have and other backends compile; without a device, Numba does.
 
     Raises:
         ValueError, TypeError: there is no such backend.
@@ -76,7 +78,10 @@ def choose(where: str, backend: object, *arrays: object, among: tuple[str, ...] 
         ...
     ValueError: table: backend must be 'c', 'numba' or 'cuda'; got 'fortran' (str)
     """
-    name = _DEFAULT
+    name = _COMPILING if compiled else _DEFAULT
+    if compiled and backend == _DEFAULT:
+        wanted = f"must be {_COMPILING!r}, {_DEVICE!r} or None, because C has only lrkern's own rules"
+        raise ValueError(f"{where}: backend {wanted}; got {_DEFAULT!r}")
     if backend is not None:
         name = _checks.choice(where, "backend", backend, among)
     else:
@@ -86,7 +91,8 @@ def choose(where: str, backend: object, *arrays: object, among: tuple[str, ...] 
     loaded = _loaded.get(name)
     if loaded is not None:
         return loaded
-    why = "" if backend is not None else ", which arrays on a device need,"
+    by_default = f", which {'rules of your own' if name == _COMPILING else 'arrays on a device'} need,"
+    why = "" if backend is not None else by_default
     try:
         return _load(name)
     except ImportError as error:

@@ -7,7 +7,7 @@ cdef enum:
 # Scheduled values that are not inputs of a rule.
 PLACES = {"ema": EMA, "clip_norm": CLIP_NORM}
 
-# The first inputs of every rule.
+# The first inputs of every rule in C.
 cdef enum:
     LR
     WEIGHT_DECAY
@@ -78,7 +78,7 @@ cdef class LiveInputs:
         cdef LiveInput one
         self.inputs, shrinking = inputs, set()
         for one in inputs:
-            if one.place == LR or one.place == WEIGHT_DECAY:
+            if (one.place == LR or one.place == WEIGHT_DECAY) and self.tensors.groups[one.group] in RULES:
                 shrinking.add(one.group)
         self.shrinking = sorted(shrinking)
 

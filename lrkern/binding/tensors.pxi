@@ -103,7 +103,7 @@ cdef class TensorList:
         if self.staged == NULL or self.spans == NULL or self.sparse == NULL or lrk_step_list_init(&self.list, n, len(groups)) != LRK_OK:
             raise MemoryError
         for i in range(self.list.n_groups):
-            self.list.groups[i].rule = RULE_NUMBERS[groups[i]]
+            self.list.groups[i].rule = RULE_NUMBERS.get(groups[i], 0)  # other engines have rules that C does not
             if clips_with is not None:
                 assert 0 <= clips_with[i] < self.list.n_groups
                 self.list.groups[i].clips_with = clips_with[i]

@@ -214,20 +214,22 @@ def make_measure(layout: Layout) -> Any:
     """
     t, measured = layout.t, FAMILIES[layout.rule].measured
     assert measured is not None
-    assert not any(one is not None for one in layout.states[2:]), "the kernel reads the first two states"
     scalars_type: Any = FAMILIES[layout.rule].scalars_type
     read_scalars = reader_of_scalars(scalars_type)
 
     def readers(lanes: int) -> Any:
         read_param, _ = param_access(layout, lanes)
         read_grad = _elements.reader(layout.grad, t, lanes)
-        read_0, read_1 = (_elements.reader(one, t, lanes) for one in layout.states[:2])
+        read_0, read_1, read_2, read_3, read_4 = (_elements.reader(one, t, lanes) for one in layout.states)
 
-        def read(places: Any, i: int, p: Any, g: Any, s0: Any, s1: Any) -> None:
+        def read(places: Any, i: int, p: Any, g: Any, s0: Any, s1: Any, s2: Any, s3: Any, s4: Any) -> None:
             read_param(places, i, p)
             read_grad(places[GRAD], i, g)
             read_0(places[STATE], i, s0)
             read_1(places[STATE + 1], i, s1)
+            read_2(places[STATE + 2], i, s2)
+            read_3(places[STATE + 3], i, s3)
+            read_4(places[STATE + 4], i, s4)
 
         return device(read)
 
@@ -239,9 +241,11 @@ def make_measure(layout: Layout) -> Any:
         of_param = cuda.local.array(_LANES, types.float64)
         of_measured = cuda.local.array(_LANES, types.float64)
         p, g = cuda.local.array(_LANES, t), cuda.local.array(_LANES, t)
-        s0, s1 = cuda.local.array(_LANES, t), cuda.local.array(_LANES, t)
+        s0, s1, s2 = cuda.local.array(_LANES, t), cuda.local.array(_LANES, t), cuda.local.array(_LANES, t)
+        s3, s4 = cuda.local.array(_LANES, t), cuda.local.array(_LANES, t)
         p1, g1 = cuda.local.array(1, t), cuda.local.array(1, t)
-        s01, s11 = cuda.local.array(1, t), cuda.local.array(1, t)
+        s01, s11, s21 = cuda.local.array(1, t), cuda.local.array(1, t), cuda.local.array(1, t)
+        s31, s41 = cuda.local.array(1, t), cuda.local.array(1, t)
         _clear(mine, 2)
         tensor = chunks[cuda.blockIdx.x, 0]
         size, is_wide, places = tensors[tensor, SIZE], tensors[tensor, WIDE], ADDRESSES(tensors, tensor)
@@ -254,18 +258,18 @@ def make_measure(layout: Layout) -> Any:
         for line in range(0, BLOCK, 4 * _LANES):
             i = begin + line + cuda.threadIdx.x % 4 * _LANES
             if is_wide != 0 and i + _LANES <= size:
-                wide(places, i, p, g, s0, s1)
+                wide(places, i, p, g, s0, s1, s2, s3, s4)
                 for k in range(_LANES):
                     g[k] = prepared(g[k], factor, limit)
-                    g[k] = measured(c, p[k], g[k], s0[k], s1[k], s1[k], s1[k], s1[k])
+                    g[k] = measured(c, p[k], g[k], s0[k], s1[k], s2[k], s3[k], s4[k])
                     of_param[k] = _with_square(of_param[k], p[k], 1.0)
                     of_measured[k] = _with_square(of_measured[k], g[k], 1.0)
             else:
                 for k in range(_LANES):
                     if i + k < size:
-                        single(places, i + k, p1, g1, s01, s11)
+                        single(places, i + k, p1, g1, s01, s11, s21, s31, s41)
                         g1[0] = prepared(g1[0], factor, limit)
-                        g1[0] = measured(c, p1[0], g1[0], s01[0], s11[0], s11[0], s11[0], s11[0])
+                        g1[0] = measured(c, p1[0], g1[0], s01[0], s11[0], s21[0], s31[0], s41[0])
                         of_param[k] = _with_square(of_param[k], p1[0], 1.0)
                         of_measured[k] = _with_square(of_measured[k], g1[0], 1.0)
         _add_block(sums, mine, 0, of_param)

@@ -26,7 +26,7 @@ from numba_cuda_mlir.numba_cuda.typing.templates import AbstractTemplate, signat
 from numba_cuda_mlir.numba_cuda.typing.typeof import typeof
 
 from lrkern.pointwise.primitives import bits32, bits64, float32_of, float64_of, fma, product, sqrt
-from lrkern.rules.compiled import FAMILIES
+from lrkern.rules.compiled import FAMILIES, WITH_TYPES
 from lrkern.schedules.plan import Plan
 
 cuda: Any = import_module("numba_cuda_mlir.cuda")  # its stubs lack parameters
@@ -96,8 +96,14 @@ def _device_twin(function: Any) -> Any:
     return twin
 
 
+def _made_of_its_fields(kind: Any) -> None:
+    """Implement calls of a NamedTuple."""
+    _lowered(kind, lambda builder, target, arguments: tuple(builder.load_var(one) for one in arguments))
+
+
 for _kind in {Plan, *(kind for family in FAMILIES.values() for kind in (family.inputs, family.scalars_type))}:
-    _lowered(_kind, lambda builder, target, arguments: tuple(builder.load_var(one) for one in arguments))
+    _made_of_its_fields(_kind)
+WITH_TYPES.append(_made_of_its_fields)
 
 
 # ------------------------------------------------------------------------------------------------------------- primitives

@@ -247,11 +247,13 @@ class StepList:
 
     def _measuring(self) -> list[bool]:
         """Whether the rule of each group needs norms."""
-        families = [FAMILIES[rule] for rule in self._groups]
-        return [
-            one.measured is not None and not self._inputs[g, one.inputs._fields.index("unadapted")]
-            for g, one in enumerate(families)
-        ]
+        found = []
+        for g, rule in enumerate(self._groups):
+            family = FAMILIES[rule]
+            fields = family.inputs._fields
+            unadapted = "unadapted" in fields and self._inputs[g, fields.index("unadapted")] != 0
+            found.append(family.measured is not None and not unadapted)
+        return found
 
     def _make_program(self, table: Table) -> Program:
         return Program(self._rules if self._params else [], table, self._on_device, self._plans, self._wants_norm)

@@ -78,9 +78,8 @@ def reader_of_inputs(kind: Any) -> Any:
 
 @cache
 def with_lr(kind: Any) -> Any:
-    """with_lr(h, lr): inputs with another learning rate, which is their first field."""
-    assert kind._fields[0] == "lr"
-    entries = ", ".join(["lr", *(f"h[{k}]" for k in range(1, len(kind._fields)))])
+    """with_lr(h, lr): inputs with another learning rate."""
+    entries = ", ".join("lr" if name == "lr" else f"h[{k}]" for k, name in enumerate(kind._fields))
     scope: dict[str, Any] = {"kind": kind}
     exec(f"def with_lr(h, lr): return kind({entries})", scope)
     return pointwise(scope["with_lr"])

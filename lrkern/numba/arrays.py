@@ -61,6 +61,7 @@ def cached(function: Any = None, *, parallel: bool = False) -> Any:
     with suppress(AttributeError):  # Numba internals, which may change between versions
         compiled._cache._cache_file._source_stamp = _SOURCES  # by default, the stamp of the function's own file only
         compiled._cache.save_overload = _where_there_is_room(compiled._cache.save_overload)
+        compiled._cache._cache_file._load_index = _if_readable(compiled._cache._cache_file._load_index)
     return _typed_by_memory(compiled)
 
 
@@ -83,6 +84,18 @@ def _where_there_is_room(save: Callable[..., None]) -> Callable[..., None]:
             save(*arguments)
 
     return save_or_not
+
+
+def _if_readable(load: Callable[..., Any]) -> Callable[..., Any]:
+    """An index with types that no longer exist, of another version of lrkern, is as good as none."""
+
+    def load_or_nothing() -> Any:
+        try:
+            return load()
+        except (AttributeError, ImportError):
+            return {}
+
+    return load_or_nothing
 
 
 zero_of = word("zero_of")  # zero_of(param): 0 in T

@@ -62,7 +62,7 @@ inputs_at = word("inputs_at")  # inputs_at(like, inputs, group, lrs, k): a row a
 def _inputs_at(like, inputs, group, lrs, k):
     fields = [f"inputs[group, {i}]" for i in range(len(like))]
     if isinstance(lrs, types.Array):
-        fields[0] = "lrs[k]"
+        fields[like.fields.index("lr")] = "lrs[k]"
     scope: dict[str, Any] = {"made": like.instance_class}
     exec(f"def impl(like, inputs, group, lrs, k): return made({', '.join(fields)})", scope)
     return scope["impl"]

@@ -70,7 +70,7 @@ class StepList:
             updates=np.zeros(n, np.int64),
             norms=np.ones((n, 2)),
             factors=np.ones(n),
-            inputs=np.zeros((groups, max(len(_core.RULES[rule]) for rule in tensors.groups))),
+            inputs=np.zeros((groups, max(len(FAMILIES[rule].inputs._fields) for rule in tensors.groups))),
             weights=np.zeros(groups),
         )
         self._counts = np.zeros(2, np.int64)  # steps done, steps skipped
@@ -297,7 +297,8 @@ class StepList:
         family = FAMILIES[self.tensors.groups[group]]
         if family.measured is None:
             return False
-        return not self._tensors.inputs[group, family.inputs._fields.index("unadapted")]
+        fields = family.inputs._fields
+        return "unadapted" not in fields or not self._tensors.inputs[group, fields.index("unadapted")]
 
     def _cut(self, kind: Kind, members: list[int], has_lrs: bool, grads: list[Any], sparse: dict[int, NDArray[Any]]) -> Work:
         """Cut tensors into chunks, for threads and at rows with their own learning rates, and into blocks of norms."""

@@ -218,19 +218,19 @@ def measure_block(c, like, pipeline, a, lanes, others):
 
 
 @cached
-def step(h, n, param, grad, s0, s1, s2):
+def step(h, n, param, grad, s0, s1=None, s2=None, s3=None, s4=None):
     """Update number n of one tensor by the rule with inputs `h`, without a pipeline."""
     like = zero_of(param)
     c = rounded(rules.scalars(h, n, 1.0, 1.0), like)
-    a = Arrays(flat(param), flat(grad), flat(s0), flat(s1), flat(s2), None, None, None, None, None)
+    a = Arrays(flat(param), flat(grad), flat(s0), flat(s1), flat(s2), flat(s3), flat(s4), None, None, None)
     run_block(c, like, 0, Pipeline(1.0, np.inf, 1.0, False, None, None), a)
 
 
 @cached
-def step_measured(h, n, param, grad, s0, s1):
+def step_measured(h, n, param, grad, s0, s1=None, s2=None, s3=None, s4=None):
     """The same for a rule that needs norms."""
     like, pipeline = zero_of(param), Pipeline(1.0, np.inf, 1.0, False, None, None)
-    a = Arrays(flat(param), flat(grad), flat(s0), flat(s1), None, None, None, None, None, None)
+    a = Arrays(flat(param), flat(grad), flat(s0), flat(s1), flat(s2), flat(s3), flat(s4), None, None, None)
     c = rounded(rules.scalars(h, n, 1.0, 1.0), like)
     lanes, others = np.empty(LANES), np.empty(LANES)
     sums = np.zeros((2, BINS), np.int64)

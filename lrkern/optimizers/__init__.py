@@ -1,6 +1,6 @@
 """The optimizers. What they have in common is in `lrkern.optimizers.base`."""
 
-from lrkern.optimizers import adadelta, adam, adam_relatives, layerwise, momentum, more_averages, signs, squares
+from lrkern.optimizers import adadelta, adam, adam_relatives, layerwise, momentum, more_averages, own_rules, signs, squares
 from lrkern.optimizers.adadelta import *  # noqa: F403
 from lrkern.optimizers.adam import *  # noqa: F403
 from lrkern.optimizers.adam_relatives import *  # noqa: F403
@@ -8,10 +8,11 @@ from lrkern.optimizers.base import Optimizer
 from lrkern.optimizers.layerwise import *  # noqa: F403
 from lrkern.optimizers.momentum import *  # noqa: F403
 from lrkern.optimizers.more_averages import *  # noqa: F403
+from lrkern.optimizers.own_rules import *  # noqa: F403
 from lrkern.optimizers.signs import *  # noqa: F403
 from lrkern.optimizers.squares import *  # noqa: F403
 
-_FAMILIES = (adadelta, adam, adam_relatives, layerwise, momentum, more_averages, signs, squares)
+_FAMILIES = (adadelta, adam, adam_relatives, layerwise, momentum, more_averages, own_rules, signs, squares)
 
 __all__ = ["Optimizer"]
 __all__ += [name for family in _FAMILIES for name in family.__all__]

@@ -99,7 +99,7 @@ class Optimizer(Resumable):
         self._limit = Limit(name, shared.get("clip_norm"))
         self._frozen: frozenset[int] = frozenset()
         structure, of, own = arrange(name, params)
-        self._backend = backends.choose(name, shared.get("backend"), *structure.arrays)
+        self._backend = backends.choose(name, shared.get("backend"), *structure.arrays, compiled=self._rule.inputs is not None)
         self._maker = Maker(name, self._backend, self._rule, self._initial, options, checked)
         found = self._maker.as_arrays(name, "param", structure.label, structure.arrays)
         decays = decaying(name, structure, of, own, shared.get("decay_mask"))
@@ -226,6 +226,8 @@ class Optimizer(Resumable):
 
         Assign a number or a schedule to change it, for all groups.
         """
+        if "lr" not in self._rule.hypers:
+            raise AttributeError(f"{self._name}: the rule has no lr")
         found = [self._arranged.groups[part[0]].at("lr", self.count) for part in self._arranged.parts]
         return found[0] if len(found) == 1 else found
 
@@ -279,7 +281,7 @@ class Optimizer(Resumable):
 
     def _exchange(self, changes: list[tuple[Group, Options]], limit: Limit) -> None:
         for one, options in changes:
-            if isinstance(options["lr"], np.ndarray):  # C reads the array that it has
+            if isinstance(options.get("lr"), np.ndarray):  # C reads the array that it has
                 one.options["lr"][...] = options["lr"]
                 options["lr"] = one.options["lr"]
             one.options = options

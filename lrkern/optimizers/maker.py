@@ -99,7 +99,7 @@ class Maker:
         return array
 
     def _row_lrs(self, label: str, param: Any, group: Group) -> Any:
-        lrs = group.options["lr"]
+        lrs = group.options.get("lr")
         if not isinstance(lrs, np.ndarray):
             return None
         if param.ndim == 0:

@@ -43,10 +43,11 @@ def step_once(
     if grad is None:  # only in lists of gradients does None mean no update
         raise TypeError(f"{where}: grad must be an array like param; got None")
     form, options = rule.settle(where, options)
-    form.check_shrinkage(where, options["lr"], options["weight_decay"])
+    if form.shrinks:
+        form.check_shrinkage(where, options["lr"], options["weight_decay"])
     if form.unfit:
         _refuse_unfit(where, form, states)
-    chosen = backends.choose(where, backend, param)
+    chosen = backends.choose(where, backend, param, compiled=rule.inputs is not None)
     once = _core.step_once if chosen.StepList is _core.StepList else partial(_step_once_in, chosen)
     once(where, form, options, param, grad, states, update, needed, chosen.arrays)
 

@@ -108,6 +108,8 @@ class Rule:
     """Whether gradients may be sparse."""
     row_lrs: bool = False
     """Whether lr may be an array."""
+    inputs: tuple[str, ...] | None = None
+    """The names of the inputs of a rule that C does not have, which other backends compile; None for C's own rules."""
     _forms: dict[tuple[bool | str, ...] | None, Form] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
@@ -158,7 +160,8 @@ class Rule:
         constants |= self.conventions.get(options.get("convention", ""), {})
         constants |= {**self.derived(options), **self.fixed}
         hypers = {self.renamed.get(name, name): name for name in self.hypers}
-        inputs = tuple([(name, hypers.get(name, ""), constants.get(name, 0.0)) for name in _core.RULES[variant]])
+        names = _core.RULES[variant] if self.inputs is None else self.inputs
+        inputs = tuple([(name, hypers.get(name, ""), constants.get(name, 0.0)) for name in names])
         return Form(variant, self.states if kept is None else kept, inputs, constants["decoupled"] != 0, self.unfit(options))
 
 
@@ -170,6 +173,8 @@ class Group:
         self.ema = ema if ema is None or callable(ema) else weight(where, "ema", ema)
         self.options = rule.read(where, options)
         if not decays:
+            if "weight_decay" not in rule.hypers:
+                raise ValueError(f"{where}: decay_mask must be None, because the rule has no weight_decay")
             self.options["weight_decay"] = 0.0
         self.form = rule.form(where, self.options)
         self._check_shrinkage(self.options)
@@ -203,6 +208,8 @@ class Group:
 
     def _check_shrinkage(self, options: Options) -> None:
         """Raise if lr weight_decay is too large. Schedules are checked at each step."""
+        if not self.form.shrinks:
+            return
         lr, decay = [0.0 if callable(options[key]) else options[key] for key in ("lr", "weight_decay")]
         self.form.check_shrinkage(self.where, lr, decay)
 
@@ -261,4 +268,5 @@ def _floats(where: str, lrs: Any) -> Any:
 
 def _rows(options: Options) -> int | None:
     """The number of learning rates if there is one per row; else None."""
-    return len(options["lr"]) if isinstance(options["lr"], np.ndarray) else None
+    lrs = options.get("lr")
+    return len(lrs) if isinstance(lrs, np.ndarray) else None

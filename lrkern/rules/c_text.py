@@ -105,7 +105,9 @@ def update_text(parts: Parts) -> list[str]:
     results = []
     for name, node in [*((f"s{k}", one) for k, one in enumerate(parts.new_states)), ("p", parts.param)]:
         value = writer.write(node)
-        if node.of_elements and node.op not in ("name", "input") and name != "p":
+        # States are written one after the other, so that what comes from another one is read before.
+        is_state = node.op == "input" and (node.value in parts.states or node.value == "p") and value != name
+        if node.of_elements and name != "p" and (is_state or node.op not in ("name", "input")):
             lines.append(_statement("T", f"new_{name}", value))
             value = f"new_{name}"
         if value != name:
@@ -123,6 +125,11 @@ def measure_text(parts: Parts) -> list[str]:
     writer = _Elements(parts)
     lines = [_statement("T", one.value, writer.write(one.args[0])) for one in parts.measured_elements]
     return [*lines, f"m = {writer.write(parts.measured)};"]
+
+
+def conditions_text(parts: Parts, body: Sequence[str]) -> list[str]:
+    """The statements that decide the conditions on scalars that `body` tests."""
+    return [f"const bool {name} = {test};" for name, test in _Elements(parts).conditions_in(body)]
 
 
 def _joined(items: Sequence[str], indent: str) -> str:
@@ -167,7 +174,7 @@ LRK_RULE({variant}, {len(parts.states)},
     if parts.measured is None:
         return text
     measure = measure_text(parts)
-    own = [f"const bool {name} = {test};" for name, test in _Elements(parts).conditions_in(measure)]
+    own = conditions_text(parts, measure)
     return f"""{text}
 LRK_MEASURE({variant}, {len(parts.states)}, {{
 {_block([*own, *measure])}}})

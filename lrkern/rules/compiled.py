@@ -15,7 +15,6 @@ In compiled code, `scalars`, `update` and `measured` of this module dispatch on 
 from __future__ import annotations
 
 import linecache
-from collections import namedtuple
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +26,7 @@ from lrkern.pointwise.primitives import FLAGS, number, pointwise, word
 from lrkern.rules.python_text import text_of
 from lrkern.rules.reader import MAX_STATES
 from lrkern.rules.rule import COMPILE, REGISTRY, Rule, own_rules
+from lrkern.rules.type_names import digest_of, tuple_type
 
 STATES = MAX_STATES
 """The number of states that `update` takes."""
@@ -118,6 +118,9 @@ class Family:
     measured: Callable[..., Any] | None = None
 
 
+WITH_TYPES: list[Callable[[type[Any]], None]] = []
+"""Functions of compilers that must know each type of a family before it is used."""
+
 _MADE: dict[tuple[int, str], Family] = {}
 _BY_INPUTS: dict[type, Family] = {}
 _BY_SCALARS: dict[type, Family] = {}
@@ -137,21 +140,18 @@ COMPILE["family"] = family
 
 def _made(rule: Rule, variant: str) -> Family:
     parts = rule.parts(variant)
-    inputs = _tuple(rule, f"Inputs_{variant}", [one.name for one in parts.hypers])
-    scalars_type = _tuple(rule, f"Scalars_{variant}", [name for name, _ in parts.coefs])
-    scope: dict[str, Any] = {**_WORDS, "Scalars": scalars_type}
+    fields, coefs = [one.name for one in parts.hypers], [name for name, _ in parts.coefs]
     text, file = text_of(parts, STATES), f"<rule {variant}>"
+    digest, name = digest_of(f"{fields}\n{coefs}\n{text}"), rule.name
+    inputs, scalars_type = tuple_type("Inputs", name, digest, fields), tuple_type("Scalars", name, digest, coefs)
+    for told in WITH_TYPES:
+        told(inputs)
+        told(scalars_type)
+    scope: dict[str, Any] = {**_WORDS, "Scalars": scalars_type}
     linecache.cache[file] = len(text), None, text.splitlines(True), file
     exec(compile(text, file, "exec"), scope)
     functions = {name: pointwise(scope[name]) for name in ("scalars", "update", "measured") if name in scope}
     return Family(inputs, functions["scalars"], scalars_type, functions["update"], functions.get("measured"))
-
-
-def _tuple(rule: Rule, name: str, fields: list[str]) -> type[Any]:
-    """A NamedTuple that is found by its name in the module of the rule: types in Numba's cache are pickled so."""
-    made: Any = namedtuple(name, fields)  # type: ignore[misc]
-    made.__module__, made.__qualname__ = rule.function.__module__, f"{rule.name}.{name}"
-    return made
 
 
 class _Families(Mapping[str, Family]):

@@ -108,6 +108,10 @@ def _reachable(node: Node, found: dict[int, Node] | None = None) -> Iterable[Nod
     return found.values()
 
 
+def _reachable_from(program: Program) -> Iterable[Node]:
+    return [one for root in (program.param, *program.new_states) for one in _reachable(root)]
+
+
 class _Names:
     """Names for coefs and conditions: each once, made from the expressions."""
 
@@ -142,6 +146,9 @@ def divided(program: Program) -> Parts:
     """The parts of a program."""
     norms = _norms_of(program)
     measured = norms[0].args[0] if norms else None
+    if measured is None:
+        # A pass that measures computes the norm of the parameter, too.
+        measured = next((one.args[0] for one in _reachable_from(program) if is_norm_of_param(one)), None)
     roots = [program.param, *program.new_states]
     names = _Names(str(one.value) for one in program.names if not one.of_elements)
     coefs: dict[object, tuple[str, Node]] = {}
@@ -204,7 +211,7 @@ def divided(program: Program) -> Parts:
         program.new_states,
         measured,
         tuple(one for one in program.names if one.of_elements and id(one) in in_measure),
-        measured is not None or any(one.op == "norm" for root in roots for one in _reachable(root)),
+        measured is not None,
     )
 
 
@@ -216,13 +223,17 @@ def is_norm_of_param(node: Node) -> bool:
 def _norms_of(program: Program) -> list[Node]:
     """The norms other than that of the parameter: at most one."""
     found: dict[object, Node] = {}
-    for root in (program.param, *program.new_states):
-        for one in _reachable(root):
-            if one.op == "norm" and not is_norm_of_param(one):
-                found[one.key] = one
+    for one in _reachable_from(program):
+        if one.op == "norm" and not is_norm_of_param(one):
+            found[one.key] = one
     if len(found) > 1:
         raise RuleError(f"rule {program.name}: takes {len(found)} norms besides that of the parameter; at most one is possible")
     for one in found.values():
         if any(inner.op == "norm" for inner in _reachable(one.args[0])):
             raise RuleError(f"rule {program.name}: takes the norm of something that depends on a norm")
     return list(found.values())
+
+
+def uses(program: Program, name: str) -> bool:
+    """Whether an input has an effect."""
+    return any(one.op == "input" and one.value == name for one in _reachable_from(program))

@@ -50,6 +50,27 @@ def definition_in(name: str, text: str) -> ast.FunctionDef:
     return tree.body[0]
 
 
+def function_of(text: str) -> Callable[..., Any]:
+    """The function that a text defines. Running the text defines it; its body is not run."""
+    definition = definition_in("text", text)
+    if definition.decorator_list:
+        raise RuleError(f"rule {definition.name}: must have no decorators where it is handed over as text")
+    for one in (*definition.args.defaults, *definition.args.kw_defaults):
+        if one is None:  # no default
+            continue
+        try:
+            ast.literal_eval(one)
+        except ValueError:
+            raise RuleError(f"rule {definition.name}: `{ast.unparse(one)}` is not a number, True or False") from None
+    for argument in (*definition.args.posonlyargs, *definition.args.args, *definition.args.kwonlyargs):
+        argument.annotation = None
+    definition.returns = None
+    scope: dict[str, Any] = {}
+    exec(compile(ast.Module([definition], []), f"<rule {definition.name}>", "exec"), scope)
+    made: Callable[..., Any] = scope[definition.name]
+    return made
+
+
 def named(names: list[Node], name: str, value: Node) -> Node:
     """The value under a name, which gets a number if there is another value of that name."""
     taken = {str(one.value) for one in names}

@@ -53,13 +53,17 @@ class Rule:
 
     def __init__(
         self,
-        function: Callable[..., Any],
+        function: Callable[..., Any] | str,
         states: tuple[str, ...],
         *,
         variants: Mapping[str, Mapping[str, bool]] | None = None,
         fast: Sequence[str] = (),
         text: str | None = None,
     ) -> None:
+        if isinstance(function, str):
+            from lrkern.rules.reader import function_of
+
+            text, function = function, function_of(function)
         self.function, self.text = function, text
         self.name, self.__doc__ = function.__name__, function.__doc__
         self.states = states
@@ -68,14 +72,6 @@ class Rule:
 
     def __repr__(self) -> str:
         return f"<rule {self.name}>"
-
-    def __getattr__(self, name: str) -> Any:
-        """`Inputs_<variant>` and `Scalars_<variant>`: types of compiled code, which Numba's cache looks up by name."""
-        kind, _, variant = name.partition("_")
-        if kind in ("Inputs", "Scalars") and variant in self.__dict__.get("variants", ()):
-            made = self.compiled(variant)
-            return made.inputs if kind == "Inputs" else made.scalars_type
-        raise AttributeError(f"a rule has no attribute {name}")
 
     # Reading takes time, and most programs never need it: not even the modules are loaded before.
 
@@ -113,6 +109,33 @@ class Rule:
         names = {name for name, _ in self.parts(variant).conditions}
         return [set(one.split()) & names for one in self.fast]
 
+    def _variant(self, name: str | None) -> str:
+        if name is None and len(self.variants) == 1:
+            return next(iter(self.variants))
+        if name not in self.variants:
+            raise ValueError(f"{self.name}: variant must be one of {', '.join(self.variants)}; got {name!r}")
+        return name
+
+    def formula(self, variant: str | None = None) -> str:
+        """The formula, a line for each named value, then the new states and the new parameter p.
+
+        `variant`: one of `variants`, needed only if there are several.
+        """
+        from lrkern.rules.formula_text import formula_text
+
+        return formula_text(self.parts(self._variant(variant)))
+
+    def c_source(self, dtype: str = "float32", variant: str | None = None) -> str:
+        """C code of the rule, with the bits of lrkern's kernels: functions over arrays of "float32" or "float64".
+
+        It includes lrkern_rule.h, in the folder `lrkern.get_include()`, and must be compiled with -ffp-contract=off.
+        """
+        from lrkern.rules.c_source import c_source
+
+        if dtype not in ("float32", "float64"):
+            raise ValueError(f"{self.name}: dtype must be 'float32' or 'float64'; got {dtype!r}")
+        return c_source(self, self._variant(variant), dtype)
+
 
 def _hypers(name: str, function: Callable[..., Any]) -> tuple[Hyper, ...]:
     import inspect
@@ -123,9 +146,14 @@ def _hypers(name: str, function: Callable[..., Any]) -> tuple[Hyper, ...]:
     found = []
     for one in inspect.signature(function).parameters.values():
         if one.kind is one.KEYWORD_ONLY:
+            if not (one.default is one.empty or isinstance(one.default, bool | int | float)):
+                wanted = "its default must be a number, or True or False for a flag"
+                raise RuleError(f"rule {name}: {one.name}: {wanted}; got {one.default!r}")
             found.append(Hyper(one.name, one.default, isinstance(one.default, bool)))
         elif one.kind is not one.POSITIONAL_OR_KEYWORD:
             raise RuleError(f"rule {name}: *{one.name} is not allowed: arguments have names")
+        elif one.default is not one.empty:
+            raise RuleError(f"rule {name}: {one.name} is an element and has no default; scalars follow after a *")
     return tuple(found)
 
 

@@ -1,69 +1,8 @@
 /* The scalars of every rule, from rules.def: computed in float64, once per step. */
 #include <string.h>
 
+#include "lrkern_rule.h"
 #include "steps/steps.h"
-
-#define lrk_sqrt __builtin_sqrt
-
-typedef struct double_double {
-    double high, low;
-} double_double;
-
-/* base^n in double-double arithmetic, by squaring: a relative error of ~2^-90. */
-static double_double power_of(double base, int64_t n)
-{
-    double power = 1, power_low = 0, square = base, square_low = 0;
-    for (;;) {
-        if (n & 1) {
-            const double high = power * square;
-            const double low = __builtin_fma(power, square, -high) + (power * square_low + power_low * square);
-            power = high + low;
-            power_low = low - (power - high);
-        }
-        n >>= 1;
-        if (n == 0)
-            return (double_double){power, power_low};
-        const double high = square * square;
-        const double low = __builtin_fma(square, square, -high) + 2 * (square * square_low);
-        square = high + low;
-        square_low = low - (square - high);
-    }
-}
-
-/* base^n, rounded once. */
-static double lrk_whole_power(double base, int64_t n)
-{
-    return power_of(base, n).high;
-}
-
-/* 1 - base^n without cancellation. */
-static double lrk_one_minus_power(double base, int64_t n)
-{
-    const double_double x = power_of(base, n);
-    const double gap = 1 - x.high;
-    return gap + (((1 - gap) - x.high) - x.low);
-}
-
-/* The smaller, or the larger one; NaN if one of them is. */
-static inline double lrk_minimum(double a, double b)
-{
-    return a <= b || a != a ? a : b;
-}
-
-static inline double lrk_maximum(double a, double b)
-{
-    return a >= b || a != a ? a : b;
-}
-
-static inline double lrk_sign(double x)
-{
-    return x > 0 ? 1 : x < 0 ? -1 : x;
-}
-
-static inline bool lrk_isfinite(double x)
-{
-    return x - x == 0;
-}
 
 #define H(name) double name;
 #define C(name) double name;

@@ -18,7 +18,7 @@ from lrkern import _core
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ROOT / "src_c"
-HEADERS = ["lrkern.h", "lrkern_plan.h", "lrkern_steps.h"]
+HEADERS = ["lrkern.h", "lrkern_plan.h", "lrkern_rule.h", "lrkern_steps.h"]
 STRICT = ["-Wall", "-Wextra", "-Wconversion", "-Werror", "-pedantic"]
 
 compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")

@@ -78,6 +78,18 @@ def test_c_code_of_expressions(expression, text):
     assert update_text(rule.parts("f")) == [f"p = {text};"]
 
 
+def test_states_that_change_places():
+    rule = of_text("def f(p, g, a, b, *, lr):\n    return a - lr * g, b, p\n", "a", "b")
+    assert update_text(rule.parts("f")) == [
+        "const T new_s0 = s1;",
+        "const T new_s1 = p;",
+        "const T new_p = s0 - c->lr * g;",
+        "s0 = new_s0;",
+        "s1 = new_s1;",
+        "p = new_p;",
+    ]
+
+
 def test_a_flag_that_is_fixed_removes_what_it_excludes():
     text = (
         "def f(p, g, a, b, *, lr, second=False):\n"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import rule_oracle
 import ulp
 
 from lrkern import _core
 from lrkern.backends.engine import StepOptions, StepTensors
+from lrkern.rules import exactly
 from lrkern.rules.rule import own_rules
 
 RULES = own_rules()
@@ -65,7 +65,7 @@ def test_every_rule_by_its_own_words(name, dtype):
         expected, expected_states = param.copy(), [one.copy() for one in states]
         run("c", name, inputs, param, states, grads)
         for n, grad in enumerate(grads, 1):
-            expected, expected_states = rule_oracle.step(rule, name, inputs, n, expected, grad, expected_states)
+            expected, expected_states = exactly.step(rule, name, inputs, n, expected, grad, expected_states)
         ulp.assert_same_bits(param, expected, f"{name} {inputs}")
         for one, other, state in zip(states, expected_states, rule.parts(name).states, strict=True):
             ulp.assert_same_bits(one, other, f"{state} of {name} {inputs}")

@@ -1,0 +1,225 @@
+"""Rules of the user's own: `lrkern.rule` makes optimizers of them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from importlib import import_module
+from typing import Any
+
+from lrkern import _checks, _core
+from lrkern.optimizers.base import DEFAULTS, Optimizer
+from lrkern.optimizers.once import step_once
+from lrkern.optimizers.options import BASICS, MAX
+from lrkern.optimizers.options import Rule as RuleOptions
+from lrkern.rules.errors import RuleError
+from lrkern.rules.rule import REGISTRY, Rule
+from lrkern.rules.type_names import digest_of
+
+__all__ = ["rule"]
+
+_any_number = _core.Range(-MAX, MAX)
+
+MAX_HYPERS, MAX_SCALARS = 16, 24
+"""Limits of a rule's numbers and flags, and of the scalars that its elements use: those of lrkern's tables on a GPU."""
+
+
+class OwnRule(Rule):
+    """A rule of the user's own, made by `lrkern.rule`.
+
+    Attributes:
+        Optimizer: a class of optimizers, an `lrkern.Optimizer` with all its options.
+        name, states: the name of the function, and those of the states.
+    """
+
+    def __init__(self, function: Callable[..., Any] | str, states: tuple[str, ...], initial: Mapping[str, float]) -> None:
+        super().__init__(function, states)
+        self.initial = dict(initial)
+        for state in self.initial:
+            if state not in states:
+                known = f"one of {', '.join(states)}" if states else "empty, because the rule has no states"
+                raise RuleError(f"rule {self.name}: initial must be {known}; got {state}")
+        self.__module__, self.__qualname__ = self.function.__module__, self.function.__qualname__
+        parts = self.parts(self.name)  # raises at the definition, not at the first step
+        self.key = f"{self.name}-{digest_of(f'{states} {self.hypers} {self.formula()}')}"
+        """The name under which engines know the rule: another one after a change of its text."""
+        self.variants = {self.key: {}}
+        for what, count, most in (
+            ("keyword-only arguments", len(self.hypers), MAX_HYPERS),
+            ("scalars that elements use", len(parts.coefs), MAX_SCALARS),
+        ):
+            if count > most:
+                raise RuleError(f"rule {self.name}: at most {most} {what}; got {count}")
+        for one in self.hypers:
+            if one.name in DEFAULTS or one.name in ("params", "self", "count", *states):
+                raise RuleError(f"rule {self.name}: {one.name} must have another name, which optimizers use for something else")
+        REGISTRY[self.key] = self
+
+    @cached_property
+    def counts(self) -> bool:
+        """Whether it depends on n, the number of an update."""
+        from lrkern.rules.lowering import uses
+
+        return uses(self.program(), "n")
+
+    @cached_property
+    def options(self) -> RuleOptions:
+        """Its options."""
+        numbers = {one.name: BASICS.get(one.name, _any_number) for one in self.hypers if not one.is_flag}
+        parts = self.parts(self.key)
+        pointwise = not parts.needs_norms
+        return RuleOptions(
+            states=self.states,
+            hypers=numbers,
+            flags=tuple(one.name for one in self.hypers if one.is_flag),
+            variant=lambda options: self.key,
+            inputs=tuple(one.name for one in parts.hypers),
+            takes_rows=pointwise,
+            row_lrs=pointwise and "lr" in numbers,
+        )
+
+    @cached_property
+    def Optimizer(self) -> type[Optimizer]:
+        """The class of optimizers with this rule: `rule.Optimizer(params, lr, ...)`."""
+        return _optimizer_class(self)
+
+    def step(
+        self, param: Any, grad: Any, *states: Any, count: int | None = None, backend: str | None = None, **hypers: Any
+    ) -> None:
+        """One step of one array, in place; also within functions that Numba compiles, without `backend`.
+
+        Args:
+            param, grad, states: arrays as for `lrkern.adam_step`, the states in the order of the rule; all but `grad` are
+                written.
+            count: the number of steps before this one, 0 at the first; needed if the rule uses n.
+            backend: "numba" or "cuda", with the same bits; None means "cuda" for arrays on a device, else "numba".
+            hypers: the keyword-only arguments of the rule.
+
+        Raises:
+            TypeError, ValueError: an argument is missing, unknown or invalid; nothing has been written.
+            ImportError, RuntimeError: the backend cannot be used here; the message says why.
+        """
+        where = f"{self.name}.step"
+        if len(states) != len(self.states):
+            raise TypeError(f"{where}: needs {len(self.states)} states ({', '.join(self.states) or 'none'}); got {len(states)}")
+        options = {one.name: one.default for one in self.hypers}
+        for name, value in hypers.items():
+            if name not in options:
+                from lrkern.optimizers.option_names import unknown_option
+
+                raise unknown_option(where, name, where, [*options, "count", "backend"])
+            options[name] = value
+        for name, value in options.items():
+            if value is inspect.Parameter.empty:
+                raise TypeError(f"{where}: {name} must be given")
+        if count is None and self.counts:
+            raise TypeError(f"{where}: count must be given, because the rule uses n: the number of steps before this one")
+        own = dict(zip(self.states, states, strict=True))
+        before = _checks.count(where, "count", count or 0)
+        step_once(where, self.options, param, grad, own, before, options, backend)
+
+    @property
+    def _numba_type_(self) -> Any:
+        """The type of this object in functions that Numba compiles, which call `step`."""
+        return import_module("lrkern.numba.rule_steps").type_of(self)  # by name: it lies above
+
+
+def rule(*states: str, initial: Mapping[str, float] | None = None) -> Callable[[Callable[..., Any] | str], OwnRule]:
+    """Decorates the formula of an optimizer: a function over one element of a parameter.
+
+    The function is read, never executed. Its arguments before the `*` are elements: the parameter, its gradient and the states,
+    in the order given here. Those after it are numbers or flags, which become options of the optimizer; numbers may be
+    schedules. It returns the new parameter and the new states. It may contain assignments, `+ - * / **`, comparisons,
+    `x if c else y`, the words of `lrkern.rules` (`fma sqrt abs sign minimum maximum isfinite norm`), and `n`, the number of
+    this update, from 1. What depends on scalars alone is computed in float64, once per step; all else in the type of the
+    array, each operation rounded once. The documentation ("Rules") has the details.
+
+    Args:
+        states: the names of up to five states, arrays like the parameter.
+        initial: initial values of states that do not begin at 0.
+
+    Returns:
+        A decorator, which also takes the text of a function. It returns an `OwnRule`, with `Optimizer`, a class of optimizers
+        that has all options of `lrkern.Optimizer`; `step`, for one array, also within functions that Numba compiles;
+        `formula()`; and `c_source()`. On the CPU, Numba compiles the rule at its first step, and must be installed.
+
+    Raises:
+        RuleError: the formula contains something else; the error names the line.
+
+    Example:
+        >>> import numpy as np, lrkern as lk
+        >>> from lrkern.rules import fma, sign
+        >>> signum = lk.rule("momentum_buffer")('''
+        ... def signum(p, g, b, *, lr, beta=0.9, weight_decay=0.0):
+        ...     m = fma(beta, b, (1 - beta) * g)
+        ...     return p - lr * (sign(m) + weight_decay * p), m
+        ... ''')
+        >>> params = [np.array([1.0, 2.0])]
+        >>> opt = signum.Optimizer(params, lr=0.25)
+        >>> opt.step([np.array([0.5, -4.0])])
+        >>> params[0]
+        array([0.75, 2.25])
+        >>> print(signum.formula())
+        m = beta momentum_buffer + (1 - beta) g
+        momentum_buffer = m
+        p = p - lr (sign(m) + weight_decay p)
+    """
+    for one in states:
+        if not (isinstance(one, str) and one.isidentifier()):
+            hint = ": write @lk.rule() above the function" if callable(one) else ""
+            raise TypeError(f"rule: states must be names; got {_checks.describe(one)}{hint}")
+
+    def decorate(function: Callable[..., Any] | str) -> OwnRule:
+        return OwnRule(function, states, initial or {})
+
+    return decorate
+
+
+_PARAMS = "a list, tuple or dict of arrays, or a list of groups; see `Optimizer`."
+
+
+def _optimizer_class(own: OwnRule) -> type[Optimizer]:
+    """An optimizer with a rule."""
+    signature = _signature(own)
+    names = {one.name for one in own.hypers}
+
+    def __init__(self: Optimizer, *given: Any, **named: Any) -> None:
+        try:
+            bound = signature.bind(self, *given, **named)
+        except TypeError as error:  # of Python, which names the argument but not the class
+            raise TypeError(f"{own.name}: {error}") from None
+        bound.apply_defaults()
+        options = {name: value for name, value in bound.arguments.items() if name in names}
+        Optimizer.__init__(self, bound.arguments["params"], options, bound.arguments["shared"])
+
+    __init__.__signature__ = signature  # type: ignore[attr-defined]
+    numbers = ", ".join(one.name for one in own.hypers if not one.is_flag)
+    flags = ", ".join(one.name for one in own.hypers if one.is_flag)
+    lines = [
+        *([f"        {numbers}: numbers, or schedules."] if numbers else []),
+        *([f"        {flags}: True or False."] if flags else []),
+    ]
+    formula = "".join(f"        {line}\n" for line in own.formula().splitlines())
+    text = inspect.cleandoc(own.__doc__ or f"Optimizer with the rule {own.name}.")
+    doc = f"{text}\n\n    For each element:\n\n{formula}\n    Args:\n        params: {_PARAMS}\n"
+    body = {
+        "__init__": __init__,
+        "__doc__": doc + "".join(f"{line}\n" for line in lines) + "        shared: see `Optimizer`.\n    ",
+        "__module__": own.__module__,
+        "__qualname__": f"{own.__qualname__}.Optimizer",
+        "_rule": own.options,
+        "_initial": own.initial,
+    }
+    return type(own.name, (Optimizer,), body)
+
+
+def _signature(own: OwnRule) -> inspect.Signature:
+    """(self, params, lr, *, the other numbers and flags, **shared)"""
+    kinds = inspect.Parameter
+    made = [kinds(name, kinds.POSITIONAL_OR_KEYWORD) for name in ("self", "params")]
+    for one in own.hypers:
+        if one.name == "lr":
+            made.append(kinds(one.name, kinds.POSITIONAL_OR_KEYWORD, default=one.default))
+    made += [kinds(one.name, kinds.KEYWORD_ONLY, default=one.default) for one in own.hypers if one.name != "lr"]
+    return inspect.Signature([*made, kinds("shared", kinds.VAR_KEYWORD)])

@@ -1,0 +1,94 @@
+"""A rule as C functions of one array, for programs of one's own: what `rule.c_source()` returns."""
+
+from __future__ import annotations
+
+from lrkern.rules.c_text import conditions_text, measure_text, scalars_text, update_text
+from lrkern.rules.lowering import Parts
+from lrkern.rules.rule import Rule
+
+_TYPES = {
+    "float32": ("float", "f32", {"FMA": "__builtin_fmaf", "SQRT": "__builtin_sqrtf", "ABS": "__builtin_fabsf"}),
+    "float64": ("double", "f64", {"FMA": "__builtin_fma", "SQRT": "__builtin_sqrt", "ABS": "__builtin_fabs"}),
+}
+
+
+def _struct(name: str, fields: list[str]) -> list[str]:
+    # C has no empty structs.
+    return ["typedef struct {", *(f"    double {one};" for one in fields or ["unused"]), f"}} {name};"]
+
+
+def _element(parts: Parts, rule: str, suffix: str, name: str, body: list[str]) -> list[str]:
+    """A loop over elements."""
+    states = [f"s{k}" for k in range(len(parts.states))]
+    writes = name == "update"
+    written = "T" if writes else "const T"
+    arrays = [f"{written} *param", "const T *grad", *(f"{written} *state{k}" for k in range(len(states)))]
+    arguments = ["int64_t size", *arrays, *([] if writes else ["T *out"]), f"const {rule}_inputs *h", "int64_t n"]
+    norms = "norms" if writes else "&none"
+    lines = [
+        f"void {rule}_{name}_{suffix}({', '.join([*arguments, *(['const lrk_rule_norms *norms'] if writes else [])])})",
+        "{",
+        *([] if writes else ["    const lrk_rule_norms none = {1, 1};"]),
+        f"    {rule}_coefs in_double;",
+        f"    {rule}_scalars(h, n, {norms}, &in_double);",
+        f"    {rule}_coefs_{suffix} coefs, *const c = &coefs;",
+        *(f"    coefs.{one} = (T)in_double.{one};" for one, _ in parts.coefs),
+        "    (void)c;",
+        *(f"    {one}" for one in conditions_text(parts, body)),
+        "    for (int64_t i = 0; i < size; i++) {",
+        "        T p = param[i];",
+        "        const T g = grad[i];",
+        *(f"        T {one} = state{k}[i];" for k, one in enumerate(states)),
+        *([] if writes else ["        T m;"]),
+        f"        (void)p, (void)g{''.join(f', (void){one}' for one in states)};",
+        *(f"        {one}" for one in body),
+    ]
+    if writes:
+        lines += ["        param[i] = p;", *(f"        state{k}[i] = {one};" for k, one in enumerate(states))]
+    else:
+        lines.append("        out[i] = m;")
+    return [*lines, "    }", "}"]
+
+
+def c_source(rule: Rule, variant: str, dtype: str) -> str:
+    """The text: structs of inputs and scalars, and functions over arrays of `dtype`, "float32" or "float64"."""
+    parts, name = rule.parts(variant), variant if len(rule.variants) > 1 else rule.name
+    kind, suffix, words = _TYPES[dtype]
+    coefs = [name for name, _ in parts.coefs]
+    states = "".join(f", state{k}: {state}" for k, state in enumerate(parts.states))
+    lines = [
+        f"/* The rule {name}{states}. Written by lrkern.",
+        "   Compile with -ffp-contract=off and the folder of lrkern.get_include().",
+        "   n: the number of this update, from 1; flags are 0 or 1"
+        + ("; norms: of the parameter and of what the rule measures. */" if parts.needs_norms else "; norms are not used. */"),
+        '#include "lrkern_rule.h"',
+        "",
+        "#ifndef LRK_RULE_NORMS",
+        "#define LRK_RULE_NORMS",
+        "typedef struct {",
+        "    double p, m;",
+        "} lrk_rule_norms;",
+        "#endif",
+        "",
+        *_struct(f"{name}_inputs", [one.name for one in parts.hypers]),
+        "",
+        *_struct(f"{name}_coefs", coefs),
+        "",
+        f"static void {name}_scalars(const {name}_inputs *h, int64_t n, const lrk_rule_norms *norms, {name}_coefs *c)",
+        "{",
+        "    (void)h, (void)n, (void)norms, (void)c;",
+        *(f"    {one}" for one in scalars_text(parts)),
+        "}",
+        "",
+        f"#define T {kind}",
+        *(f"#define {word} {meaning}" for word, meaning in words.items()),
+        "",
+        "typedef struct {",
+        *(f"    T {one};" for one in coefs or ["unused"]),
+        f"}} {name}_coefs_{suffix};",
+        "",
+        *_element(parts, name, suffix, "update", update_text(parts)),
+    ]
+    if parts.measured is not None:
+        lines += ["", *_element(parts, name, suffix, "measure", measure_text(parts))]
+    return "\n".join([*lines, "", *(f"#undef {word}" for word in ("T", *words)), ""])
