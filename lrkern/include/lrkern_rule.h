@@ -1,1 +1,1 @@
-../../src_c/lrkern_rule.h
+../../src_c/steps/lrkern_rule.h

@@ -14,7 +14,7 @@ from lrkern.optimizers.once import step_once
 from lrkern.optimizers.options import BASICS, MAX
 from lrkern.optimizers.options import Rule as RuleOptions
 from lrkern.rules.errors import RuleError
-from lrkern.rules.rule import REGISTRY, Rule
+from lrkern.rules.rule import USERS, Rule
 from lrkern.rules.type_names import digest_of
 
 __all__ = ["rule"]
@@ -54,7 +54,7 @@ class OwnRule(Rule):
         for one in self.hypers:
             if one.name in DEFAULTS or one.name in ("params", "self", "count", *states):
                 raise RuleError(f"rule {self.name}: {one.name} must have another name, which optimizers use for something else")
-        REGISTRY[self.key] = self
+        USERS[self.key] = self
 
     @cached_property
     def counts(self) -> bool:

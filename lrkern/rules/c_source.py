@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from lrkern.rules.c_text import conditions_text, measure_text, scalars_text, update_text
 from lrkern.rules.lowering import Parts
-from lrkern.rules.rule import Rule
+
+if TYPE_CHECKING:
+    from lrkern.rules.rule import Rule
 
 _TYPES = {
     "float32": ("float", "f32", {"FMA": "__builtin_fmaf", "SQRT": "__builtin_sqrtf", "ABS": "__builtin_fabsf"}),

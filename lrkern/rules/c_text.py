@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from lrkern.rules.lowering import Parts, is_norm_of_param
 from lrkern.rules.program import FLAG, SCALAR, WHOLE, Node, bare
-from lrkern.rules.rule import Rule
 from lrkern.rules.text import HIGHEST, SELECT, SYMBOLS, UNARY, ElementWriter, Writer
+
+if TYPE_CHECKING:
+    from lrkern.rules.rule import Rule
 
 _TAKEN = frozenset({
     "p", "g", "c", "h", "i", "m", "n", "T", "s0", "s1", "s2", "s3", "s4", "size", "ahead", "group", "param", "remainder",

@@ -25,7 +25,7 @@ from lrkern.pointwise import primitives
 from lrkern.pointwise.primitives import FLAGS, number, pointwise, word
 from lrkern.rules.python_text import text_of
 from lrkern.rules.reader import MAX_STATES
-from lrkern.rules.rule import COMPILE, REGISTRY, Rule, own_rules
+from lrkern.rules.rule import COMPILE, REGISTRY, USERS, Rule, own_rules
 from lrkern.rules.type_names import digest_of, tuple_type
 
 STATES = MAX_STATES
@@ -155,10 +155,11 @@ def _made(rule: Rule, variant: str) -> Family:
 
 
 class _Families(Mapping[str, Family]):
-    """The families by the names of rules in C."""
+    """The families by the names of rules in C, and by the keys of the user's rules, which are not listed."""
 
     def __getitem__(self, name: str) -> Family:
-        return family(REGISTRY[name] if name in REGISTRY else own_rules()[name], name)
+        found = REGISTRY.get(name) or USERS.get(name)
+        return family(own_rules()[name] if found is None else found, name)
 
     def __iter__(self) -> Iterator[str]:
         return iter(own_rules())

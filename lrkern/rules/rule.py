@@ -160,6 +160,9 @@ def _hypers(name: str, function: Callable[..., Any]) -> tuple[Hyper, ...]:
 REGISTRY: dict[str, Rule] = {}
 """The rules of lrkern's optimizers that have been loaded, by the names of their variants."""
 
+USERS: dict[str, Rule] = {}
+"""The rules of the user's own, by their keys."""
+
 
 def own_rules() -> dict[str, Rule]:
     """All rules of lrkern's optimizers, by the names of their variants."""

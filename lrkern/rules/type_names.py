@@ -7,7 +7,6 @@ that does not have the rule, the name stands for an empty class, which equals no
 
 from __future__ import annotations
 
-import hashlib
 from collections import namedtuple
 from collections.abc import Sequence
 from typing import Any
@@ -18,6 +17,8 @@ _UNKNOWN: dict[str, type[Any]] = {}
 
 def digest_of(text: str) -> str:
     """A short digest of a text."""
+    import hashlib
+
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -1,7 +1,7 @@
 /* The scalars of every rule, from rules.def: computed in float64, once per step. */
 #include <string.h>
 
-#include "lrkern_rule.h"
+#include "steps/lrkern_rule.h"
 #include "steps/steps.h"
 
 #define H(name) double name;

@@ -5,6 +5,7 @@ import doctest
 import importlib
 import importlib.util
 import inspect
+import linecache
 import pkgutil
 import re
 from pathlib import Path
@@ -79,13 +80,15 @@ def test_python_blocks_run_and_comments_tell_what_comes_out(page, tmp_path, monk
     """Numbers at the start of a comment after a call of print or of a schedule are the result."""
     monkeypatch.chdir(tmp_path)
     namespace = {}
-    for block in re.findall(r"^```python\n(.*?)^```", page.read_text(), re.S | re.M):
+    for k, block in enumerate(re.findall(r"^```python\n(.*?)^```", page.read_text(), re.S | re.M)):
+        name = f"<{page.name}, block {k}>"
+        linecache.cache[name] = len(block), None, block.splitlines(True), name  # rules are read from their source
         for statement in ast.parse(block).body:
             text = ast.get_source_segment(block, statement)
             line = block.splitlines()[statement.end_lineno - 1]
             comment = line.partition("#")[2].strip()
             if not (text.startswith("print(") and comment):
-                exec(compile(ast.Module([statement], []), page.name, "exec"), namespace)  # decorators included
+                exec(compile(ast.Module([statement], []), name, "exec"), namespace)  # decorators included
             if text.startswith("lr(") and comment:
                 assert repr(eval(text, namespace)) == comment.split(",")[0]
             if text.startswith("print(") and comment:
@@ -96,7 +99,7 @@ def test_python_blocks_run_and_comments_tell_what_comes_out(page, tmp_path, monk
 def test_every_public_name_is_in_the_reference():
     text = "\n".join(page.read_text() for page in (ROOT / "docs").glob("*.md"))
     modules = set(re.findall(r"automodule:: ([\w.]+)", text))
-    names = set(re.findall(r"auto(?:class|function):: lrkern\.(\w+)", text))
+    names = set(re.findall(r"auto(?:class|function):: lrkern\.(\w+)$", text, re.M))
     for name in lk.__all__:
         documented = name in names or getattr(lk, name).__module__ in modules if name != "__version__" else True
         assert documented, f"{name} is on no page of docs/"
