@@ -30,15 +30,16 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import config, njit, types
 from numba.extending import intrinsic, overload
 
 FLAGS = {"fastmath": False, "error_model": "numpy", "no_cfunc_wrapper": True}
 """Every operation is rounded separately, and x / 0 follows IEEE 754. C never calls these functions: wrappers for it would only
 take time to compile."""
 
-pointwise = njit(no_cpython_wrapper=True, **FLAGS)
-"""Functions for compiled code only: Python cannot call them, which saves a third of the time of compiling."""
+pointwise = njit(no_cpython_wrapper=not config.ENABLE_CUDASIM, **FLAGS)
+"""Functions for compiled code only: Python must not call them, except for CUDA's simulator, whose kernels are Python. Without
+wrappers, compiling takes a third less time."""
 
 u32 = np.uint32
 FLOATS = {"float32": np.float32, "float64": np.float64}

@@ -77,14 +77,14 @@ def gradient(grad, placed):
 
 
 def compare(name, params, gradients, *, offset=0, grad_scales=None, **options):
-    """Compare steps on the device and in C: the bits of parameters, states and all other arrays. `gradients`: of each step."""
+    """Compare the bits of parameters, states and all other arrays on the device and on the CPU. `gradients`: of each step."""
     copies = options.pop("copy_to", None)
     here, there = [p.copy() for p in params], [on_device(p, offset) for p in params]
     extra = [{}, {}]
     if copies is not None:
         extra = [{"copy_to": [c.copy() for c in copies]}, {"copy_to": [on_device(c, offset) for c in copies]}]
-    a = getattr(lk, name)(here, **options, **extra[0])
-    b = getattr(lk, name)(there, **options, **extra[1])
+    made = getattr(lk, name) if isinstance(name, str) else name
+    a, b = made(here, **options, **extra[0]), made(there, **options, **extra[1])
     for step, grads in enumerate(gradients):
         scale = grad_scales[step] if grad_scales else 1.0
         g_here = [gradient(g, np.copy) for g in grads]

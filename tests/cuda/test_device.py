@@ -12,11 +12,13 @@ import pickle
 import re
 from pathlib import Path
 
+import numba
 import numpy as np
 import pytest
 from fake_device import DEVICE  # before a compiler looks for a driver
 
 # isort: split
+import user_rules
 from concurrency import Pause, assert_locked
 from device_steps import (
     BF16,
@@ -64,6 +66,18 @@ def test_every_rule(name, options):
     sizes = SIZES if name == "SGD" else [5, 0, CHUNK + 3]
     params = make(rng, sizes, np.float32)
     compare(name, params, [make(rng, sizes, np.float32) for _ in range(2)], **options)
+
+
+OWN = [(user_rules.five, {}), (user_rules.signum, {"lr": 0.1, "weight_decay": 0.1}), (user_rules.by_norms, {}),
+       (user_rules.by_norm_of_param, {"clip_norm": 1.0}), (user_rules.plain, {"size": 0.25})]  # fmt: skip
+
+
+@pytest.mark.parametrize(("rule", "options"), OWN, ids=[rule.name for rule, _ in OWN])
+def test_rules_of_ones_own(rule, options):
+    rng = np.random.default_rng(9)
+    sizes = [5, 0, CHUNK + 3]
+    params = make(rng, sizes, np.float32)
+    compare(rule.Optimizer, params, [make(rng, sizes, np.float32) for _ in range(2)], **options)
 
 
 @pytest.mark.parametrize("name", ["SGD", "AdamW", "LAMB"])
@@ -496,20 +510,22 @@ def test_rules_in_kernels():
     assert (bits(p), bits(b)) == (bits(expected), bits(buffer))
 
 
+@numba.njit
+def exact_sum(terms):
+    bins = np.zeros(BINS, np.int64)
+    for term in terms:
+        add(bins, term)
+    return total(bins)
+
+
 def test_exact_sums():
     rng = np.random.default_rng(14)
     for _ in range(300):
         terms = np.ldexp(rng.random(rng.integers(1, 30)), rng.integers(-1080, 1020, 1) + rng.integers(-60, 3, 1))
-        bins = np.zeros(BINS, np.int64)
-        for term in rng.permutation(terms):
-            add(bins, term)
-        assert total(bins) == math.fsum(terms)
-    assert total(np.zeros(BINS, np.int64)) == 0.0
+        assert exact_sum(rng.permutation(terms)) == math.fsum(terms)
+    assert exact_sum(np.zeros(0)) == 0.0
     for terms, expected in (([math.inf, 1.0], math.inf), ([1.7e308] * 2, math.inf), ([5e-324] * 3, 1.5e-323)):
-        bins = np.zeros(BINS, np.int64)
-        for term in terms:
-            add(bins, term)
-        assert total(bins) == expected
+        assert exact_sum(np.array(terms)) == expected
 
 
 def bad_calls():

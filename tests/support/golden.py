@@ -22,7 +22,22 @@ import numpy as np
 import lrkern as lk
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "schedules.sha256"
-FRACTIONS = np.concatenate([np.arange(64) / 7, 2.0 ** np.linspace(-4, 40, 64)])
+_BETWEEN = """
+    0x1.0000000000000p-4 0x1.9f6a79c9e0f36p-4 0x1.510d3192ce39dp-3 0x1.1178499645879p-2 0x1.bbc3bd329576ap-2
+    0x1.680d70ef67256p-1 0x1.2421c57792536p+0 0x1.da0c4012ef44ap+0 0x1.809f833b6c15fp+1 0x1.381147622f886p+2
+    0x1.fa65ce55fc3c0p+2 0x1.9aded4472477ap+3 0x1.4d5d0eed46f34p+4 0x1.0e7a412959a8ap+5 0x1.b6e8aeee17ed0p+5
+    0x1.641ce05d40363p+6 0x1.20ef768b45ac0p+7 0x1.d4dc5dc7e48c8p+7 0x1.7c6a1f29e2ce5p+8 0x1.34a720b7fa2bep+9
+    0x1.f4db4e142fa25p+9 0x1.965fea53d6e3ap+10 0x1.49b740f45e1c3p+11 0x1.0b849a8455072p+12 0x1.b21b3aa923d92p+12
+    0x1.603758f1d75afp+13 0x1.1dc61bd5651f3p+14 0x1.cfbb031a741a7p+14 0x1.7840850a20797p+15 0x1.31468ab0da7f9p+16
+    0x1.ef60534533a00p+16 0x1.91ed98456b4f4p+17 0x1.461baab7ebb3dp+18 0x1.08973e2c8a9c5p+19 0x1.ad5b3a4a16c6bp+19
+    0x1.5c5cbbc37907fp+20 0x1.1aa59c4115e7cp+21 0x1.caa8075760b4ep+21 0x1.742293d666307p+22 0x1.2def6a81ca3adp+23
+    0x1.e9f4b26ec435fp+23 0x1.8d87bad53cf6bp+24 0x1.428a2f98d7286p+25 0x1.05b214e9123f1p+26 0x1.a8a8882207be1p+26
+    0x1.588cea3f093b7p+27 0x1.178ddeffbf181p+28 0x1.c5a3423d6f1d2p+28 0x1.70102ae575557p+29 0x1.2aa1a5aad04f2p+30
+    0x1.e4984090670bcp+30 0x1.892e2f1f775d1p+31 0x1.3f02b34834469p+32 0x1.02d507c210684p+33 0x1.a402feeb9c538p+33
+    0x1.54c7c62710f11p+34 0x1.147ecb8844cc4p+35 0x1.c0ac8bfc26ac2p+35 0x1.6c0929e98c7e9p+36 0x1.275d21f62eabdp+37
+    0x1.df4ad3221650cp+37 0x1.84e0d2a2017e4p+38 0x1.3b8519c662a4bp+39 0x1.0000000000000p+40
+"""  # powers of two from 2^-4 to 2^40, written out: the last bit of NumPy's power depends on the processor
+FRACTIONS = np.array([k / 7 for k in range(64)] + [float.fromhex(one) for one in _BETWEEN.split()])
 LARGE = 2_500_000  # enough for streaming stores and every thread
 LARGE_TEXTS = [
     "cosine(3e-4, 3e-5, 1_000_000).warmup(2_000)",
