@@ -8,5 +8,6 @@ from lrkern._optional import require
 require("jax", install="'lrkern[jax]'", what="lrkern.jax")
 
 from lrkern.jax._schedules import schedule, table  # noqa: E402
+from lrkern.jax._transform import RuleState, transform  # noqa: E402
 
-__all__ = ["schedule", "table"]
+__all__ = ["RuleState", "schedule", "table", "transform"]

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from lrkern.rules.lowering import Parts, is_norm_of_param
-from lrkern.rules.program import FLAG, Node
+from lrkern.rules.program import ELEMENT, FLAG, WHOLE, Node, bare
 from lrkern.rules.text import HIGHEST, LOWEST, SELECT, SYMBOLS, UNARY, ElementWriter, Writer
 
 # Operators for numbers and arrays alike; they bind more strongly than comparisons.
@@ -143,11 +144,34 @@ class _Body:
         return values
 
 
-def text_of(parts: Parts, *, decided: bool) -> str:
+_ZERO = Node("constant", WHOLE, (), 0)
+
+
+def difference(node: Node) -> Node:
+    """An expression minus the parameter, which is not added in the first place where it is the last term of a sum."""
+    inner = bare(node)
+    match inner.op, inner.args:
+        case "input", () if inner.value == "p":
+            return _ZERO
+        case "select", (test, a, b):
+            return Node("select", inner.kind, (test, difference(a), difference(b)))
+        case "fma", (a, b, c):
+            product, rest = Node("mul", inner.kind, (a, b)), difference(c)
+            return product if rest is _ZERO else Node("add", inner.kind, (product, rest))
+        case "sub", (a, b):
+            rest = difference(a)
+            return Node("neg", inner.kind, (b,)) if rest is _ZERO else Node("sub", inner.kind, (rest, b))
+    return Node("sub", ELEMENT, (node, Node("input", ELEMENT, (), "p")))
+
+
+def text_of(parts: Parts, *, decided: bool, differs: bool = False) -> str:
     """The source of `update(h, n, p, g, s0, ...)`, which returns the new (p, s0, ...).
 
     `decided`: h and n are numbers of Python, which decide at once which branch is computed; else they may be traced.
+    `differs`: instead of the new parameter, its difference from the old one.
     """
+    if differs:
+        parts = replace(parts, param=difference(parts.param))
     body = _Body(parts, decided)
     if any("norm_p" in _words(value) for _, value in [*body.scalars, *body.coefs]):
         body.assign("norm_p", "norm(p)")

@@ -36,7 +36,7 @@ class ArrayUpdate:
     inputs: Callable[..., Any]
 
     def __call__(self, n: Any, hypers: Mapping[str, Any], p: Any, g: Any, *states: Any) -> tuple[Any, ...]:
-        """The new parameter and states.
+        """The new parameter (or its difference from the old one) and states.
 
         Args:
             n: the number of this update, from 1.
@@ -51,9 +51,9 @@ class ArrayUpdate:
 
 
 @cache
-def _made(rule: Rule, library: str, flags: tuple[tuple[str, bool], ...]) -> ArrayUpdate:
+def _made(rule: Rule, library: str, flags: tuple[tuple[str, bool], ...], differs: bool) -> ArrayUpdate:
     parts = divided(fixed(rule.program(), dict(flags)))
-    text = text_of(parts, decided=library == "torch")
+    text = text_of(parts, decided=library == "torch", differs=differs)
     file = f"<rule {rule.name} for {library} {' '.join(name for name, on in flags if on)}>"
     linecache.cache[file] = len(text), None, text.splitlines(True), file
     scope: dict[str, Any] = {**words_of(library)}
@@ -64,13 +64,14 @@ def _made(rule: Rule, library: str, flags: tuple[tuple[str, bool], ...]) -> Arra
     return ArrayUpdate(rule.name, text, names, defaults, parts.states, scope["update"], inputs)
 
 
-def array_update(rule: Rule, library: str, flags: Mapping[str, bool] | None = None) -> ArrayUpdate:
+def array_update(rule: Rule, library: str, flags: Mapping[str, bool] | None = None, *, differs: bool = False) -> ArrayUpdate:
     """A rule as a function of arrays of a library.
 
     Args:
         rule: the rule.
         library: "jax" or "torch".
         flags: the flags that differ from their defaults. (A variant is a name for some flags: `rule.variants[variant]`.)
+        differs: return the difference of the new parameter and the old one instead of the new one, as optax does.
 
     Raises:
         ValueError: an unknown library, or a flag that the rule does not have.
@@ -90,4 +91,4 @@ def array_update(rule: Rule, library: str, flags: Mapping[str, bool] | None = No
     for name in flags or {}:
         if name not in own:
             raise ValueError(f"array_update: flags must be those of {rule.name}, {', '.join(own) or 'none'}; got {name!r}")
-    return _made(rule, library, tuple({**own, **(flags or {})}.items()))
+    return _made(rule, library, tuple({**own, **(flags or {})}.items()), differs)

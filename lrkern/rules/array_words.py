@@ -19,7 +19,7 @@ def divide(a: Any, b: Any) -> Any:
     """a / b; infinite or NaN instead of an error if b is 0."""
     if _is_number(a, b) and b == 0:
         return math.nan if a == 0 or a != a else math.copysign(math.inf, a) * math.copysign(1.0, b)
-    return a / b
+    return a * 1.0 / b
 
 
 def power(base: Any, n: Any) -> Any:
@@ -61,8 +61,8 @@ class _Jax:
         self.xp: Any = import_module(self.module)
 
     def like(self, x: Any, other: Any) -> Any:
-        """A number as an operand next to an array."""
-        return x
+        """A number as an operand next to an array; a traced integer as the library's float."""
+        return x if _is_number(x) or not self.xp.issubdtype(x.dtype, self.xp.integer) else x * 1.0
 
     def cast(self, x: Any, dtype: Any) -> Any:
         """An array in another type."""

@@ -141,7 +141,7 @@ def test_table():
     with jax.enable_x64(True):
         assert np.array_equal(lj.table(s, 100), s.table(100))
         assert lj.table(s, 3, dtype="float32").dtype == np.float32
-    with pytest.raises(ValueError, match="^table: n must be"):
+    with pytest.raises(ValueError, match=r"^table: n must be"):
         lj.table(s, -1)
 
 

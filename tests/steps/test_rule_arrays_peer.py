@@ -63,7 +63,7 @@ def check(name, library, traced, to, back, rng):
     for n, grad in enumerate(grads, 1):
         before = [p, *own]
         contents = [back(one).copy() for one in before]
-        p, *own = function(n, hypers, p, to(grad), *own)
+        p, *own = function(np.int32(n) if traced else n, hypers, p, to(grad), *own)
         assert all(np.array_equal(back(one), content) for one, content in zip(before, contents, strict=True))
     run("c", name, inputs, param, list(states.values()), grads)
     assert_close(back(p), param, f"{name} {inputs}")
