@@ -88,9 +88,10 @@ def schedule(s: expression.Schedule, *, dtype: Any = None, horizon: int | None =
         horizon: if `s` neither ends nor repeats, the number of steps to cover, by default 2^31; values after that are NaN.
 
     Returns:
-        A function of a count: an integer or an array of integers of any type and shape (or floats, for steps between
-        integers). Its result is an array of the same shape. Negative counts give NaN. Numbers of Python are evaluated by `s`
-        itself, whose errors they raise. Functions of equal schedules are equal, and hash alike.
+        A function of a count: an integer or an array of integers of any type and shape, or of floats, which between integers
+        extend the piece of the lower one, as `lrkern.numba.at` does. Its result is an array of the same shape. Negative counts
+        give NaN. Numbers of Python are evaluated by `s` itself, whose errors they raise. Functions of equal schedules are
+        equal, and hash alike.
 
     Raises:
         TypeError, ValueError: `s` is no Schedule, or its plan would have too many pieces: give a smaller `horizon`.

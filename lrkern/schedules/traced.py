@@ -85,7 +85,7 @@ class TracedPlan:
             later = t - self.tail_start
             t = ops.where(later < self.period, t, self.tail_start + later % self.period)
         if len(self.anchor) == 1:
-            anchor, c = self.anchor[0], self.numbers[0]
+            anchor, c = ops.cast(self.anchor[0], self.integer), ops.cast(self.numbers[0], self.floating)
         else:
             piece = ops.find(self.starts, t)
             anchor, c = ops.take(self.anchor, piece), ops.take(self.numbers, piece)
