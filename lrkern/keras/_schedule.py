@@ -23,7 +23,8 @@ class _Ops:
 
     @staticmethod
     def find(breaks: Any, t: Any) -> Any:
-        return ops.searchsorted(ops.convert_to_tensor(breaks), t, side="right")
+        flat = ops.reshape(t, (-1,))  # TensorFlow searches no scalars
+        return ops.reshape(ops.searchsorted(ops.convert_to_tensor(breaks), flat, side="right"), ops.shape(t))
 
     @staticmethod
     def take(rows: Any, index: Any) -> Any:
