@@ -72,7 +72,7 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         super().__init__()
         self.schedule = expression.schedule("Schedule", "schedule", parse(schedule) if isinstance(schedule, str) else schedule)
         self.horizon = horizon
-        self._plan = traced.plan_of(self.schedule, horizon)
+        self._plan = traced.plan_of("Schedule", self.schedule, horizon)
         self._made: dict[Any, traced.TracedPlan] = {}
 
     def __call__(self, step: Any) -> Any:

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from lrkern._checks import describe
 from lrkern.schedules.expression import Schedule
 from lrkern.schedules.plan import Plan
 
@@ -40,11 +41,24 @@ class Library(Protocol):
         """The rows with these indices."""
 
 
-def plan_of(schedule: Schedule, horizon: int | None) -> Plan:
+def plan_of(where: str, schedule: Schedule, horizon: int | None) -> Plan:
     """The plan of a schedule for all steps, or, if it neither ends nor repeats, for those before `horizon`."""
     if horizon is not None or schedule.steps is not None:
         return schedule.plan(horizon)
-    return schedule.plan(HORIZON)
+    plan = Plan(*schedule._plan_arrays(HORIZON))
+    if plan.period == 0 and plan.breaks[-1] < HORIZON:
+        wanted = f"the number of steps to cover, at most {plan.breaks[-1]}"
+        raise ValueError(f"{where}: horizon must be {wanted}, because the schedule never ends; got None for {describe(schedule)}")
+    return plan
+
+
+def _merged(plan: Plan) -> Plan:
+    """The plan with neighbouring pieces of the same constant joined, as the steps of a stair."""
+    constant = np.all(plan.coef[:, [1, *range(3, 12)]] == 0.0, axis=1)
+    same = constant[1:] & constant[:-1] & np.all(plan.coef[1:, [0, 2, 14]] == plan.coef[:-1, [0, 2, 14]], axis=1)
+    kept = np.concatenate([[True], ~same])
+    breaks = np.append(plan.breaks[:-1][kept], plan.breaks[-1])
+    return plan._replace(breaks=breaks, center=plan.center[kept], coef=plan.coef[kept])
 
 
 def _pairs(high: NDArray[np.float64], low: NDArray[np.float64], dtype: Any) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -57,6 +71,7 @@ class TracedPlan:
     """A plan in the types of an array library, as NumPy's arrays."""
 
     def __init__(self, plan: Plan, integer: Any, floating: Any) -> None:
+        plan = _merged(plan)
         self.integer, self.floating = np.dtype(integer), np.dtype(floating)
         last = int(np.iinfo(self.integer).max)
         self.period, self.tail_start = plan.period, plan.tail_start

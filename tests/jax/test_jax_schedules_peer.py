@@ -128,9 +128,14 @@ def test_schedules_without_an_end():
     lr = lj.schedule(lk.inverse_sqrt(0.1, 100), horizon=1000)
     assert np.isfinite(lr(jnp.asarray(999)))
     assert np.isnan(lr(jnp.asarray(100_000)))
-    with pytest.raises(ValueError, match=r"^plan: horizon must be <= 65536, where the plan reaches its limit"):
+    with pytest.raises(ValueError, match=r"^schedule: horizon must be the number of steps to cover, at most 65536, "):
         lj.schedule(lk.step_decay(0.1, 0.5, 30))
-    assert float(lj.schedule(lk.step_decay(0.1, 0.5, 30), horizon=1000)(jnp.asarray(59))) == np.float32(0.05)
+    stairs, t = lk.step_decay(0.1, 0.5, 30), np.arange(1000)
+    found = lj.schedule(stairs, horizon=1000)
+    assert np.array_equal(found(jnp.asarray(t)), stairs(t).astype("f4"))
+    assert len(found._made[next(iter(found._made))].anchor) == 34  # one piece per stair
+    with pytest.raises(ValueError, match=r"^plan: horizon must be <= 65536"):
+        lj.schedule(stairs, horizon=10**6)
 
 
 def test_table():

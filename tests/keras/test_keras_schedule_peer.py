@@ -134,5 +134,5 @@ def test_bad_arguments():
         lkk.Schedule(0.1)
     with pytest.raises(ValueError, match=r"^parse: "):
         lkk.Schedule("cosine(0.1, 0.0")
-    with pytest.raises(ValueError, match=r"^plan: horizon must be <= 65536"):
+    with pytest.raises(ValueError, match=r"^Schedule: horizon must be the number of steps to cover, at most 65536, "):
         lkk.Schedule(lk.step_decay(0.1, 0.5, 30))
