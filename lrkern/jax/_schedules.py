@@ -19,7 +19,9 @@ class _Ops:
     def cast(x: Any, dtype: Any) -> Any:
         return jnp.asarray(x, dtype)
 
-    where = staticmethod(jnp.where)
+    @staticmethod
+    def where(condition: Any, a: Any, b: Any) -> Any:
+        return jnp.where(condition, a, b)
 
     @staticmethod
     def find(breaks: Any, t: Any) -> Any:
@@ -51,8 +53,8 @@ class TraceableSchedule:
         plan = self._made[key]
         if jnp.issubdtype(count.dtype, jnp.floating):
             whole = jnp.floor(count)
-            return plan.at(_Ops, whole.astype(integer), (count - whole).astype(dtype))  # type: ignore[no-any-return]
-        return plan.at(_Ops, count.astype(integer))  # type: ignore[no-any-return]
+            return plan.at(_Ops, whole.astype(integer), (count - whole).astype(dtype))
+        return plan.at(_Ops, count.astype(integer))
 
     def __repr__(self) -> str:
         return f"lrkern.jax.schedule({self.schedule!r})"

@@ -48,8 +48,9 @@ def _of_class(cls: type[Optimizer], hypers: Mapping[str, Any]) -> tuple[ArrayUpd
             wanted = "options of the rule; clipping, averages and the like are transformations of optax"
             raise TypeError(f"transform: arguments must be {wanted}; got {name}")
     # A number that is not known yet may be any: its term is present, as with a schedule.
-    options = {name: (lambda count: 0.0) if _is_traced(one) else one for name, one in hypers.items()}
-    made = cls([np.zeros(1)], **options)
+    options: dict[str, Any] = {name: (lambda count: 0.0) if _is_traced(one) else one for name, one in hypers.items()}
+    make: Any = cls
+    made = make([np.zeros(1)], **options)
     group = made._arranged.groups[0]
     rule, form = REGISTRY[group.form.variant], group.form
     known = group.options | {name: one for name, one in hypers.items() if _is_traced(one)}

@@ -19,7 +19,9 @@ class _Ops:
     def cast(x: Any, dtype: Any) -> Any:
         return ops.cast(x, np.dtype(dtype).name)
 
-    where = staticmethod(ops.where)
+    @staticmethod
+    def where(condition: Any, a: Any, b: Any) -> Any:
+        return ops.where(condition, a, b)
 
     @staticmethod
     def find(breaks: Any, t: Any) -> Any:
@@ -38,6 +40,15 @@ def _is_narrow() -> bool:
     import jax
 
     return not jax.config.jax_enable_x64
+
+
+def _is_at_hand(step: Any) -> bool:
+    """Whether a tensor's number can be read at once: torch's on the CPU, where dozens of small operations would take longer."""
+    if keras.backend.backend() != "torch":
+        return False
+    import torch
+
+    return step.ndim == 0 and step.device.type == "cpu" and not torch.compiler.is_compiling() and bool(step >= 0)
 
 
 @keras.saving.register_keras_serializable(package="lrkern")
@@ -86,6 +97,8 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         if key not in self._made:
             self._made[key] = traced.TracedPlan(self._plan, integer, floating)
         step = ops.convert_to_tensor(step)
+        if _is_at_hand(step):
+            return _Ops.cast(self.schedule(step.item()), floating)
         if keras.backend.is_float_dtype(keras.backend.standardize_dtype(step.dtype)):
             whole = ops.floor(step)
             return self._made[key].at(_Ops, _Ops.cast(whole, integer), _Ops.cast(step - whole, floating))

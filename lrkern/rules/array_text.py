@@ -37,10 +37,10 @@ class _Arrays(Writer):
     def spell(self, node: Node) -> tuple[str, float]:
         match node.op:
             case "select" if self.is_written(node):
-                test, a, b = self.branches(node)
+                test, yes, no = self.branches(node)
                 if self.decided and node.args[0].kind == FLAG and not _needs_norm(node.args[0]):
-                    return f"{a} if {test} else {b}", SELECT
-                return f"where({test}, {a}, {b})", HIGHEST
+                    return f"{yes} if {test} else {no}", SELECT
+                return f"where({test}, {yes}, {no})", HIGHEST
             case "not" if self.is_written(node):
                 return f"opposite({self.write(node.args[0])})", HIGHEST
             case "fma" if self.is_written(node):

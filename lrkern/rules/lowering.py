@@ -18,7 +18,7 @@ _SYMBOLS = {
     "add": "plus", "sub": "minus", "mul": "times", "div": "over", "neg": "minus", "lt": "below", "le": "at_most",
     "gt": "above", "ge": "at_least", "eq": "is", "ne": "is_not",
 }  # fmt: skip
-_COMPARISONS = {"lt": lt, "le": le, "gt": gt, "ge": ge, "eq": eq, "ne": ne}
+_COMPARISONS: dict[str, Callable[..., bool]] = {"lt": lt, "le": le, "gt": gt, "ge": ge, "eq": eq, "ne": ne}
 LONGEST = 28  # characters of a name that is made from an expression
 
 

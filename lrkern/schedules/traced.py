@@ -48,7 +48,9 @@ def plan_of(where: str, schedule: Schedule, horizon: int | None) -> Plan:
     plan = Plan(*schedule._plan_arrays(HORIZON))
     if plan.period == 0 and plan.breaks[-1] < HORIZON:
         wanted = f"the number of steps to cover, at most {plan.breaks[-1]}"
-        raise ValueError(f"{where}: horizon must be {wanted}, because the schedule never ends; got None for {describe(schedule)}")
+        raise ValueError(
+            f"{where}: horizon must be {wanted}, because the schedule never ends; got None for {describe(schedule)}"
+        )
     return plan
 
 
