@@ -51,7 +51,6 @@ def _is_at_hand(step: Any) -> bool:
     return step.ndim == 0 and step.device.type == "cpu" and not torch.compiler.is_compiling() and bool(step >= 0)
 
 
-@keras.saving.register_keras_serializable(package="lrkern")
 class Schedule(keras.optimizers.schedules.LearningRateSchedule):
     """A schedule of lrkern as a Keras LearningRateSchedule, on any backend, saved and loaded with the model.
 
@@ -110,3 +109,6 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
 
     def __repr__(self) -> str:
         return f"lrkern.keras.Schedule({self.schedule!r})"
+
+
+keras.saving.register_keras_serializable(package="lrkern")(Schedule)
