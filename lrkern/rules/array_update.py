@@ -10,10 +10,17 @@ from functools import cache
 from inspect import Parameter
 from typing import Any
 
+import numpy as np
+
 from lrkern.rules.array_text import text_of
 from lrkern.rules.array_words import LIBRARIES, words_of
 from lrkern.rules.lowering import divided, fixed
 from lrkern.rules.rule import Rule
+
+
+def _plain(value: Any) -> Any:
+    """A number of NumPy as one of Python."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +54,8 @@ class ArrayUpdate:
         Raises:
             TypeError: a hyper-parameter is missing or unknown.
         """
-        return self.function(self.inputs(**{**self.defaults, **hypers}), n, p, g, *states)
+        values = {name: _plain(one) for name, one in {**self.defaults, **hypers}.items()}
+        return self.function(self.inputs(**values), _plain(n), p, g, *states)
 
 
 @cache
@@ -77,13 +85,7 @@ def array_update(rule: Rule, library: str, flags: Mapping[str, bool] | None = No
         ValueError: an unknown library, or a flag that the rule does not have.
         ImportError: the library is missing.
 
-    Example:
-        >>> from lrkern.optimizers.signs import signum
-        >>> update = array_update(signum, "torch", {"decoupled": False})  # doctest: +SKIP
-        >>> print(update.text)  # doctest: +SKIP
-        def update(h, n, p, g, s0):
-            c = rounded(p, weight_decay=h.weight_decay, beta=h.beta, one_minus_beta=1 - h.beta, minus_lr=-h.lr)
-            ...
+    Example: see the documentation ("Rules").
     """
     if library not in LIBRARIES:
         raise ValueError(f"array_update: library must be one of {', '.join(LIBRARIES)}; got {library!r}")

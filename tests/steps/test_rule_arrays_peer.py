@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
+import pages
 import pytest
 from test_rules_exactly import inputs_of, run
 
@@ -77,7 +79,21 @@ def test_misuse_is_named(library):
         with pytest.raises(ValueError, match=r"^array_update: flags must be those of signum, decoupled, .*; got 'upwards'$"):
             array_update(RULES["signum"], library, {"upwards": True})
         p = to(np.ones(2))
+        numbers = array_update(RULES["signum"], library)
+        plain, of_numpy = (numbers(n, {"lr": lr}, p, p, p)[0] for n, lr in ((1, 0.1), (np.int64(1), np.float64(0.1))))
+        assert np.array_equal(plain, of_numpy)
         with pytest.raises(TypeError, match="missing 1 required positional argument: 'lr'"):
             array_update(RULES["signum"], library)(1, {}, p, p, p)
         with pytest.raises(TypeError, match="unexpected keyword argument 'rate'"):
             array_update(RULES["signum"], library)(1, {"rate": 0.1}, p, p, p)
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "rules.md"
+
+
+@pytest.mark.skipif(not PAGE.exists(), reason="needs the source checkout")
+def test_the_page_about_rules():
+    pytest.importorskip("torch")
+    assert pages.run(PAGE, "python torch") == 1
+    text = array_update(RULES["signum"], "torch", {"decoupled": False}).text
+    assert f"```text\n{text}```" in PAGE.read_text()
