@@ -16,6 +16,8 @@ myst_heading_anchors = 3
 exclude_patterns = ["_build"]
 add_module_names = False
 
+# Frameworks, whose installation the pages do not need.
+autodoc_mock_imports = ["jax", "keras"]
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from operator import eq, ge, gt, le, lt, ne
 
 from lrkern.rules.errors import RuleError
 from lrkern.rules.program import FLAG, SCALAR, WHOLE, Hyper, Node, Program, bare
@@ -17,6 +18,7 @@ _SYMBOLS = {
     "add": "plus", "sub": "minus", "mul": "times", "div": "over", "neg": "minus", "lt": "below", "le": "at_most",
     "gt": "above", "ge": "at_least", "eq": "is", "ne": "is_not",
 }  # fmt: skip
+_COMPARISONS: dict[str, Callable[..., bool]] = {"lt": lt, "le": le, "gt": gt, "ge": ge, "eq": eq, "ne": ne}
 LONGEST = 28  # characters of a name that is made from an expression
 
 
@@ -96,6 +98,8 @@ def _rebuilt(node: Node, visit: Callable[[Node], Node], flags: Mapping[str, bool
             first = 0 if known[0] is not None else 1
             decides = known[first] == (node.op == "or")
             return args[first] if decides else args[1 - first]
+        case op if op in _COMPARISONS and None not in known:
+            return Node("constant", FLAG, (), _COMPARISONS[op](*known))
     return node if all(a is b for a, b in zip(args, node.args, strict=True)) else replace(node, args=args)
 
 

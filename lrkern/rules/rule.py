@@ -164,6 +164,11 @@ USERS: dict[str, Rule] = {}
 """The rules of the user's own, by their keys."""
 
 
+def rule_of(variant: str) -> Rule:
+    """The rule of an optimizer that has been made, by the name that its engine has for it."""
+    return REGISTRY[variant] if variant in REGISTRY else USERS[variant]
+
+
 def own_rules() -> dict[str, Rule]:
     """All rules of lrkern's optimizers, by the names of their variants."""
     import pkgutil

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from lrkern.rules.lowering import Parts
 from lrkern.rules.program import FLAG, Node, bare
 
-SYMBOLS = {
+SYMBOLS: dict[str, tuple[str, float]] = {
     "or": ("||", 1), "and": ("&&", 2), "lt": ("<", 4), "le": ("<=", 4), "gt": (">", 4), "ge": (">=", 4), "eq": ("==", 4),
     "ne": ("!=", 4), "add": ("+", 5), "sub": ("-", 5), "mul": ("*", 6), "div": ("/", 6),
 }  # fmt: skip

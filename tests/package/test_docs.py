@@ -5,11 +5,11 @@ import doctest
 import importlib
 import importlib.util
 import inspect
-import linecache
 import pkgutil
 import re
 from pathlib import Path
 
+import pages
 import pytest
 
 import lrkern as lk
@@ -18,8 +18,8 @@ from lrkern.schedules.names import CURVES
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
-# Without a GPU, the CUDA page runs in the simulator: tests/cuda. The dialects have their own tests.
-ELSEWHERE = ("lrkern.__main__", "lrkern._core", "lrkern.cuda", "lrkern.dialects")
+# Without a GPU, the CUDA page runs in the simulator: tests/cuda. The dialects have their own tests, and so do frameworks.
+ELSEWHERE = ("lrkern.__main__", "lrkern._core", "lrkern.cuda", "lrkern.dialects", "lrkern.jax", "lrkern.keras")
 MODULES = ["lrkern"] + [
     module.name for module in pkgutil.walk_packages(lk.__path__, "lrkern.") if not module.name.startswith(ELSEWHERE)
 ]
@@ -77,23 +77,8 @@ def test_every_curve_is_public_and_every_name_is_there_once():
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_python_blocks_run_and_comments_tell_what_comes_out(page, tmp_path, monkeypatch):
-    """Numbers at the start of a comment after a call of print or of a schedule are the result."""
     monkeypatch.chdir(tmp_path)
-    namespace = {}
-    for k, block in enumerate(re.findall(r"^```python\n(.*?)^```", page.read_text(), re.S | re.M)):
-        name = f"<{page.name}, block {k}>"
-        linecache.cache[name] = len(block), None, block.splitlines(True), name  # rules are read from their source
-        for statement in ast.parse(block).body:
-            text = ast.get_source_segment(block, statement)
-            line = block.splitlines()[statement.end_lineno - 1]
-            comment = line.partition("#")[2].strip()
-            if not (text.startswith("print(") and comment):
-                exec(compile(ast.Module([statement], []), name, "exec"), namespace)  # decorators included
-            if text.startswith("lr(") and comment:
-                assert repr(eval(text, namespace)) == comment.split(",")[0]
-            if text.startswith("print(") and comment:
-                value = eval(f"({text.removeprefix('print(').removesuffix(')')},)", namespace)
-                assert " ".join(map(str, value)) == comment
+    pages.run(page, "python")
 
 
 def test_every_public_name_is_in_the_reference():

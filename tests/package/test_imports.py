@@ -19,7 +19,7 @@ LAYERS = """
     cli
     (the package itself: what `import lrkern` makes public)
     dialects  recipes
-    pictures  numba  cuda  backends.c
+    pictures  numba  cuda  backends.c  jax  keras
     optimizers  _loss_driven
     schedules
     runtime

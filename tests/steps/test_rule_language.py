@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 
 from lrkern.rules import RuleError
+from lrkern.rules.array_text import text_of
+from lrkern.rules.array_words import divide, opposite
 from lrkern.rules.c_text import scalars_text, update_text
+from lrkern.rules.lowering import divided, fixed
 from lrkern.rules.rule import Rule, own_rules, part
 from lrkern.rules.words import fma, isfinite, maximum, minimum, n, norm, sign, sqrt
 
@@ -103,6 +106,40 @@ def test_a_flag_that_is_fixed_removes_what_it_excludes():
     assert (rule.parts("one").states, rule.parts("two").states) == (("a",), ("a", "b"))
     assert [one.name for one in rule.parts("one").hypers] == ["lr"]
     assert "second" not in " ".join(update_text(rule.parts("one")))
+
+
+SIGNUM = """\
+def update(h, n, p, g, s0):
+    c = rounded(p, minus_lr=-h.lr, beta=h.beta, one_minus_beta=1 - h.beta, weight_decay=h.weight_decay)
+    weight_decay_is_0 = c.weight_decay == 0
+    g_ = 1 * g
+    d = {choice}
+    m = c.beta * s0 + c.one_minus_beta * d
+    u = m
+    x = sign(u)
+    return c.minus_lr * x + p, m
+"""
+
+
+@pytest.mark.parametrize(
+    ("decided", "choice"),
+    [
+        (False, "where(weight_decay_is_0, g_, c.weight_decay * p + g_)"),
+        (True, "g_ if weight_decay_is_0 else c.weight_decay * p + g_"),
+    ],
+)
+def test_the_text_for_whole_arrays(decided, choice):
+    """Conditions on flags that are fixed, and on constants that follow from them, are decided when the text is written."""
+    flags = {"decoupled": False, "maximize": False, "nesterov": False}
+    parts = divided(fixed(own_rules()["signum"].program(), flags))
+    assert text_of(parts, decided=decided) == SIGNUM.format(choice=choice)
+
+
+def test_words_of_arrays_take_numbers_where_python_raises():
+    assert [divide(one, 0) for one in (1.0, -1.0)] == [np.inf, -np.inf]
+    assert np.isnan(divide(0.0, 0))
+    assert divide(1.0, -0.0) == -np.inf
+    assert (opposite(True), opposite(False), divide(1, 4)) == (False, True, 0.25)
 
 
 @pytest.mark.parametrize(

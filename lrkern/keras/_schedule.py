@@ -1,0 +1,114 @@
+"""Schedules for Keras' optimizers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from lrkern.schedules import expression, traced
+from lrkern.schedules.text import parse
+
+
+class _Ops:
+    """`keras.ops` as a library of `lrkern.schedules.traced`."""
+
+    @staticmethod
+    def cast(x: Any, dtype: Any) -> Any:
+        return ops.cast(x, np.dtype(dtype).name)
+
+    @staticmethod
+    def where(condition: Any, a: Any, b: Any) -> Any:
+        return ops.where(condition, a, b)
+
+    @staticmethod
+    def find(breaks: Any, t: Any) -> Any:
+        flat = ops.reshape(t, (-1,))  # TensorFlow searches no scalars
+        return ops.reshape(ops.searchsorted(ops.convert_to_tensor(breaks), flat, side="right"), ops.shape(t))
+
+    @staticmethod
+    def take(rows: Any, index: Any) -> Any:
+        return ops.take(ops.convert_to_tensor(rows), index, axis=0)
+
+
+def _is_narrow() -> bool:
+    """Whether the backend has neither int64 nor float64."""
+    if keras.backend.backend() != "jax":
+        return False
+    import jax
+
+    return not jax.config.jax_enable_x64
+
+
+def _is_at_hand(step: Any) -> bool:
+    """Whether a tensor's number can be read at once: torch's on the CPU, where dozens of small operations would take longer."""
+    if keras.backend.backend() != "torch":
+        return False
+    import torch
+
+    return step.ndim == 0 and step.device.type == "cpu" and not torch.compiler.is_compiling() and bool(step >= 0)
+
+
+class Schedule(keras.optimizers.schedules.LearningRateSchedule):
+    """A schedule of lrkern as a Keras LearningRateSchedule, on any backend, saved and loaded with the model.
+
+    Args:
+        schedule: a `lrkern.Schedule`, or its text, as `lrkern.parse` reads it. The step is the optimizer's `iterations`.
+        horizon: if the schedule neither ends nor repeats, the number of steps to cover, by default 2^31; values after that are
+            NaN.
+
+    Raises:
+        TypeError, ValueError: it is no schedule, or its plan would have too many pieces: give a smaller `horizon`.
+
+    Accuracy:
+        Within 1.5 ULP of the real-valued schedule (if the terms of a sum cancel: of the larger term), computed in
+        `keras.config.floatx()`, at least float32. Steps are exact as far as the backend's integers are (to 2^31 - 1 on JAX
+        without `jax_enable_x64`): the centre of a polynomial piece is subtracted as an integer, where Keras' own schedules
+        round steps beyond 2^24 to float32. Numbers of Python are evaluated by the schedule itself.
+
+    Example:
+        >>> import keras, lrkern as lk, lrkern.keras
+        >>> lr = lrkern.keras.Schedule(lk.cosine(0.1, 0.0, 1000).warmup(10))
+        >>> optimizer = keras.optimizers.SGD(lr, momentum=0.9)
+        >>> lr
+        lrkern.keras.Schedule(cosine(0.1, 0.0, 1000).warmup(10))
+        >>> lr.get_config()["schedule"]
+        'cosine(0.1, 0.0, 1000).warmup(10)'
+    """
+
+    def __init__(self, schedule: expression.Schedule | str, horizon: int | None = None) -> None:
+        super().__init__()
+        self.schedule = expression.schedule("Schedule", "schedule", parse(schedule) if isinstance(schedule, str) else schedule)
+        self.horizon = horizon
+        self._plan = traced.plan_of("Schedule", self.schedule, horizon)
+        self._made: dict[Any, traced.TracedPlan] = {}
+
+    def __call__(self, step: Any) -> Any:
+        """The value at a step: a tensor of the backend, of the shape of `step`."""
+        narrow = _is_narrow()
+        floating = np.float64 if keras.config.floatx() == "float64" and not narrow else np.float32
+        if isinstance(step, int | float | np.number):
+            return _Ops.cast(self.schedule(step), floating)
+        integer = np.int32 if narrow else np.int64
+        key = integer, floating
+        if key not in self._made:
+            self._made[key] = traced.TracedPlan(self._plan, integer, floating)
+        step = ops.convert_to_tensor(step)
+        if _is_at_hand(step):
+            return _Ops.cast(self.schedule(step.item()), floating)
+        if keras.backend.is_float_dtype(keras.backend.standardize_dtype(step.dtype)):
+            whole = ops.floor(step)
+            return self._made[key].at(_Ops, _Ops.cast(whole, integer), _Ops.cast(step - whole, floating))
+        return self._made[key].at(_Ops, _Ops.cast(step, integer))
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments, with the schedule as text."""
+        return {"schedule": repr(self.schedule), "horizon": self.horizon}
+
+    def __repr__(self) -> str:
+        return f"lrkern.keras.Schedule({self.schedule!r})"
+
+
+keras.saving.register_keras_serializable(package="lrkern")(Schedule)

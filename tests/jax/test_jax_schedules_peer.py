@@ -1,0 +1,168 @@
+"""`lrkern.jax.schedule` and `table`: values against the schedules themselves, under every transformation of JAX."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+
+import numpy as np
+import pytest
+
+import lrkern as lk
+
+jax = pytest.importorskip("jax")
+jnp = jax.numpy
+lj = pytest.importorskip("lrkern.jax")
+
+pytestmark = pytest.mark.peers
+
+SCHEDULES = [
+    lk.constant(0.1),
+    lk.cosine(0.1, 0.0, 1000),
+    lk.cosine(3e-4, 3e-5, 100_000).warmup(2_000),
+    lk.linear(1.0, 0.0, 2**31 + 5),
+    lk.linear(1.0, 0.0, 2**40),
+    lk.cosine(0.1, 0.0, 10**12),
+    lk.wsd(0.1, 100, 1000, 1000),
+    lk.warm_restarts(0.1, 0.0, 100),
+    lk.warm_restarts(0.1, 0.0, 100, growth=1.5),
+    lk.cyclic(0.1, 0.2, 100),
+    lk.inverse_sqrt(0.1, 100),
+    lk.noam(512, 4000),
+    lk.exponential(0.1, 0.96, 100),
+    lk.piecewise([0.1, 0.02], [100.5]),
+    lk.one_cycle(0.1, 1000),
+    lk.from_table([0.5, 0.25, 1.0]).repeat(3),
+]
+MAX_ULP = 1.5
+
+
+def steps_of(s, last, rng):
+    end = last if s.steps is not None or s.plan(10).period else 2**31 - 1
+    powers = 2 ** np.arange(1, 53)
+    some = np.concatenate([np.arange(3000), powers, powers + 1, powers - 1, rng.integers(0, end, 3000), [end]])
+    return np.unique(some[some <= end])
+
+
+def distance(found, s, steps):
+    """In ULP of the values' type; values that are not normal numbers must be as small."""
+    exact, info = s(steps), np.finfo(found.dtype)
+    normal = np.abs(exact) > info.tiny
+    assert np.all(np.abs(found[~normal]) <= 2 * info.tiny)
+    unit = np.spacing(np.abs(exact[normal]).astype(found.dtype)).astype(np.float64)
+    return np.max(np.abs(found[normal].astype(np.float64) - exact[normal]) / unit, initial=0.0)
+
+
+@pytest.mark.parametrize("x64", [False, True])
+@pytest.mark.parametrize("s", SCHEDULES, ids=lambda s: repr(s)[:40])
+def test_values(s, x64):
+    rng = np.random.default_rng(3)
+    steps = steps_of(s, 2**53 - 1 if x64 else 2**31 - 1, rng)
+    with jax.enable_x64(True) if x64 else nullcontext():
+        evaluate = jax.jit(lj.schedule(s))
+        found = evaluate(jnp.asarray(steps))
+        assert found.dtype == (np.float64 if x64 else np.float32)
+        assert distance(np.asarray(found), s, steps) <= MAX_ULP
+        few = steps[steps < 2**31].astype(np.int32)
+        short = evaluate(jnp.asarray(few))  # int32 counts also where int64 exists
+        assert np.array_equal(short, found[: len(few)])
+        assert distance(np.asarray(lj.schedule(s, dtype="float32")(jnp.asarray(few))), s, few) <= MAX_ULP
+
+
+def test_steps_beyond_the_integers_of_float32():
+    s = lk.linear(1.0, 0.0, 2**25)
+    lr = jax.jit(lj.schedule(s))
+    t = jnp.asarray([2**25 - 1, 2**25 - 2, 2**25], jnp.int32)
+    assert np.asarray(lr(t)).tolist() == [2.0**-25, 2.0**-24, 0.0]
+
+
+def test_scalars_arrays_and_counts_of_every_type():
+    s = lk.cosine(0.1, 0.0, 1000)
+    lr = lj.schedule(s)
+    one = lr(jnp.asarray(500))
+    assert (one.shape, one.dtype, float(one)) == ((), np.float32, np.float32(s(500)))
+    for dtype in ("int8", "uint8", "int16", "uint32", "float32"):
+        assert float(lr(jnp.asarray(100, dtype))) == float(lr(jnp.asarray(100)))
+    assert lr(jnp.ones((2, 3), int)).shape == (2, 3)
+    assert float(lr(500)) == float(lr(np.int64(500))) == np.float32(s(500))
+    assert abs(float(lr(jnp.asarray(500.5))) - s(500.5)) <= 1e-8
+    assert np.isnan(lr(jnp.asarray(-1)))
+    with pytest.raises(ValueError, match="must be >= 0"):
+        lr(-1)
+
+
+def test_transformations():
+    s = lk.cosine(0.1, 0.01, 900).warmup(100)
+    lr = lj.schedule(s)
+    t = jnp.arange(1200)
+    direct = np.asarray(lr(t))
+    assert np.array_equal(jax.vmap(lr)(t), direct)
+    assert np.array_equal(jax.jit(jax.vmap(lr))(t), np.asarray(jax.jit(lr)(t)))
+    _, scanned = jax.lax.scan(lambda count, _: (count + 1, lr(count)), jnp.asarray(0), length=1200)
+    assert np.max(np.abs(scanned - direct)) <= 2 * np.spacing(np.float32(0.1))
+    assert float(jax.lax.fori_loop(0, 3, lambda i, total: total + lr(i), 0.0)) == pytest.approx(s(1) + s(2))
+    assert float(jax.grad(lambda x: lr(x) * 2.0)(50.0)) == pytest.approx(0.002)
+    static = jax.jit(lambda f, count: f(count), static_argnums=0)
+    assert float(static(lr, 10)) == float(static(lj.schedule(lk.cosine(0.1, 0.01, 900).warmup(100)), 10))
+    assert static._cache_size() == 1
+
+
+def test_in_optax():
+    optax = pytest.importorskip("optax")
+    s = lk.linear(0.5, 0.0, 4)
+    p = jnp.ones(2)
+    for tx in (
+        optax.sgd(lj.schedule(s)),
+        optax.inject_hyperparams(optax.sgd)(learning_rate=lj.schedule(s)),
+        optax.chain(optax.scale_by_schedule(lj.schedule(s)), optax.scale(-1.0)),
+        optax.sgd(optax.join_schedules([lj.schedule(s), lj.schedule(s)], [2])),
+    ):
+        state, params = tx.init(p), p
+        step = jax.jit(tx.update)
+        for _ in range(2):
+            updates, state = step(jnp.ones(2), state, params)
+            params = optax.apply_updates(params, updates)
+        assert params.tolist() == [1 - 0.5 - 0.375] * 2
+
+
+def test_schedules_without_an_end():
+    lr = lj.schedule(lk.inverse_sqrt(0.1, 100), horizon=1000)
+    assert np.isfinite(lr(jnp.asarray(999)))
+    assert np.isnan(lr(jnp.asarray(100_000)))
+    with pytest.raises(ValueError, match=r"^schedule: horizon must be the number of steps to cover, at most 65536, "):
+        lj.schedule(lk.step_decay(0.1, 0.5, 30))
+    stairs, t = lk.step_decay(0.1, 0.5, 30), np.arange(1000)
+    found = lj.schedule(stairs, horizon=1000)
+    assert np.array_equal(found(jnp.asarray(t)), stairs(t).astype("f4"))
+    assert len(found._made[next(iter(found._made))].anchor) == 34  # one piece per stair
+    with pytest.raises(ValueError, match=r"^plan: horizon must be <= 65536"):
+        lj.schedule(stairs, horizon=10**6)
+
+
+def test_table():
+    s = lk.cosine(0.1, 0.0, 1000)
+    found = lj.table(s, 100, start=50)
+    assert isinstance(found, jax.Array)
+    assert np.array_equal(found, s.table(100, 50, np.float32))
+    with jax.enable_x64(True):
+        assert np.array_equal(lj.table(s, 100), s.table(100))
+        assert lj.table(s, 3, dtype="float32").dtype == np.float32
+    with pytest.raises(ValueError, match=r"^table: n must be"):
+        lj.table(s, -1)
+
+
+def test_bad_arguments():
+    with pytest.raises(TypeError, match=r"^schedule: s must be a Schedule; got 0.1"):
+        lj.schedule(0.1)
+    with pytest.raises(TypeError, match=r"^table: s must be a Schedule; got 0.1"):
+        lj.table(0.1, 3)
+    with pytest.raises(TypeError, match=r"^schedule: dtype must be float32, because jax_enable_x64 is off; got float64$"):
+        lj.schedule(lk.constant(0.1), dtype="float64")
+    with pytest.raises(TypeError, match=r"^schedule: dtype must be float32 or float64; got 'float16'"):
+        lj.schedule(lk.constant(0.1), dtype="float16")
+
+
+def test_repr_and_equality():
+    lr = lj.schedule(lk.constant(0.1))
+    assert repr(lr) == "lrkern.jax.schedule(constant(0.1))"
+    assert lr == lj.schedule(lk.constant(0.1)) != lj.schedule(lk.constant(0.2))
+    assert lr != "lr"

@@ -1,0 +1,107 @@
+"""`lrkern.keras.LossDriven` and `Plateau` in real fits, on the backend of this process."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from test_keras_schedule_peer import data, keras, lkk, numbers, small_model
+
+import lrkern as lk
+
+pytestmark = [pytest.mark.peers, pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")]
+
+
+class Logged(keras.callbacks.Callback):
+    """Replaces a metric by given values, and notes the learning rate of every update."""
+
+    def __init__(self, name, values):
+        super().__init__()
+        self.name, self.values, self.rates = name, iter(values), []
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.rates.append(float(numbers(self.model.optimizer.learning_rate)))
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs[self.name] = next(self.values)
+
+
+def fit(callback, name, values, model=None):
+    """The learning rates of all updates, two per epoch, and what the history says."""
+    model = small_model(keras.optimizers.SGD(0.125)) if model is None else model
+    logged = Logged(name, values)
+    x, y = data(np.random.default_rng(6), 16)
+    history = model.fit(x, y, epochs=len(values), batch_size=8, verbose=0, callbacks=[logged, callback])
+    return logged.rates, history.history["learning_rate"], model
+
+
+LOSSES = [3.0, 2.0, 2.5, 1.0, 1.0, 1.0, 0.99, 0.5, 0.6, 0.7, 0.8, 0.9]
+
+
+def test_loss_driven():
+    rates, history, model = fit(lkk.LossDriven(0.5), "loss", LOSSES[:4])
+    assert rates == [0.125, 0.125, 0.125, 0.125, 0.0625, 0.0625, 0.0625, 0.0625]
+    assert history == [0.125, 0.125, 0.0625, 0.0625]
+    assert float(numbers(model.optimizer.learning_rate)) == lk.loss_driven(LOSSES[:4], 0.125, 0.5)[-1] == 0.015625
+
+
+@pytest.mark.parametrize("options", [{}, {"factor": 0.5, "patience": 1}, {"factor": 0.5, "patience": 2, "cooldown": 1}])
+def test_the_plateau_of_keras(options):
+    """The same rates as those of Keras' own callback, which also changes the optimizer."""
+    options = {"patience": 3, **options}
+    theirs = fit(keras.callbacks.ReduceLROnPlateau("loss", min_delta=0.1, **options), "loss", LOSSES)
+    ours = fit(lkk.Plateau("loss", threshold=0.1, **options), "loss", LOSSES)
+    assert ours[0] == theirs[0]
+    assert len(set(ours[0])) > 1
+    assert ours[1] == pytest.approx(theirs[1], rel=1e-7)
+
+
+@pytest.mark.parametrize("dialect", ["torch", "timm", "mmengine", "paddle", "transformers", "optax"])
+def test_other_dialects(dialect):
+    rates, _, _ = fit(lkk.Plateau("loss", dialect=dialect, factor=0.5, patience=1), "loss", LOSSES)
+    expected = lk.plateau(LOSSES, 0.125, factor=0.5, patience=1, dialect=dialect).astype("f4")
+    assert rates[::2] == [0.125, *expected[:-1].tolist()]
+    assert rates[::2] == rates[1::2]
+
+
+def test_a_plateau_times_a_schedule():
+    s = lk.constant(0.5).warmup(4)
+    rates, _, _ = fit(lkk.Plateau("loss", schedule=s, factor=0.5, patience=1), "loss", [1.0, 1.0, 1.0, 1.0])
+    twin, expected = lk.Plateau(schedule=s, factor=0.5, patience=1, dialect="keras"), []
+    for _ in range(4):
+        expected += [twin.step(), twin.step()]
+        twin.update(1.0)
+    assert rates == expected == [0.0, 0.125, 0.25, 0.375, 0.25, 0.25, 0.125, 0.125]
+
+
+def test_reset_across_fits():
+    for reset in (True, False):
+        callback = lkk.Plateau("loss", dialect="torch", factor=0.5, patience=0, start=0.25, reset=reset)
+        first, _, model = fit(callback, "loss", [1.0, 1.0])
+        state = callback.rate.state_dict()
+        second, _, _ = fit(callback, "loss", [1.0, 1.0], model)
+        assert first == [0.25] * 4
+        assert second == ([0.25] * 4 if reset else [0.125, 0.125, 0.0625, 0.0625])
+        assert callback.rate.count == (2 if reset else 4)
+        assert state["count"] == 2
+    callback = lkk.Plateau("loss", factor=0.5, patience=0)  # from the rate that the optimizer has, as Keras' own
+    _, _, model = fit(callback, "loss", [1.0, 1.0])
+    at_the_end = float(numbers(model.optimizer.learning_rate))
+    assert at_the_end < 0.125
+    assert fit(callback, "loss", [1.0], model)[0][0] == at_the_end
+
+
+def test_misuse():
+    with pytest.raises(ValueError, match=r"^LossDriven: monitor must be one of loss; got 'val_loss'$"):
+        fit(lkk.LossDriven(0.5, monitor="val_loss"), "loss", [1.0])
+    model = small_model(keras.optimizers.SGD(lkk.Schedule(lk.constant(0.1))))
+    for callback in (lkk.LossDriven(0.5), lkk.Plateau("loss")):
+        with pytest.raises(TypeError, match=r"must have an optimizer whose learning rate is a number, .*; got a schedule$"):
+            fit(callback, "loss", [1.0], model)
+    with pytest.raises(ValueError, match=r"^LossDriven: decay must be a finite number > 0; got 0.0"):
+        lkk.LossDriven(0.0)
+    with pytest.raises(TypeError, match=r"^LossDriven: reset must be True or False"):
+        lkk.LossDriven(0.5, reset="yes")
+    with pytest.raises(ValueError, match=r"^Plateau: factor must be"):
+        lkk.Plateau(factor=2.0)
+    with pytest.raises(TypeError, match=r"min_delta"):
+        lkk.Plateau(min_delta=0.1)

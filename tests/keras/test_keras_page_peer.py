@@ -1,0 +1,50 @@
+"""The page "From Keras", the examples of `lrkern.keras`, and examples/keras_mlp.py, on the backend of this process."""
+
+from __future__ import annotations
+
+import doctest
+import importlib.util
+from pathlib import Path
+
+import pages
+import pytest
+from test_keras_schedule_peer import lkk
+
+pytestmark = [pytest.mark.peers, pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")]
+
+ROOT = Path(__file__).parents[2]
+checkout = pytest.mark.skipif(not (ROOT / "docs").is_dir(), reason="needs the source checkout")
+
+
+@checkout
+def test_the_page(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert pages.run(ROOT / "docs" / "keras.md", "python keras") > 4
+
+
+@pytest.mark.parametrize("module", [lkk._schedule, lkk._callbacks])
+def test_examples(module):
+    found = doctest.testmod(module)
+    assert found.attempted > 1
+    assert found.failed == 0
+
+
+@checkout
+@pytest.mark.slow
+def test_the_classifier(tmp_path, capsys):
+    pytest.importorskip("sklearn")
+    spec = importlib.util.spec_from_file_location("keras_mlp", ROOT / "examples" / "keras_mlp.py")
+    example = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(example)
+    samples, digits = example.tasks()
+    assert (len(samples.x) + len(samples.test_x), samples.x.shape[1], digits.x.shape[1]) == (1000, 20, 64)
+    runs = {}
+    for kind in example.KINDS:
+        keras, ours = (example.train(samples, way, kind, epochs=4) for way in example.WAYS)
+        assert ours.losses == pytest.approx(keras.losses, rel=1e-4)
+        assert ours.rates == pytest.approx(keras.rates, rel=1e-5)
+        assert min(keras.accuracies[-1], ours.accuracies[-1]) > 0.85
+        assert (kind == "fixed") == (len(set(ours.rates)) == 1)
+        runs |= {("samples", "Keras", kind): keras, ("samples", "lrkern", kind): ours}
+    example.draw(runs).savefig(tmp_path / "picture.png")
+    assert (tmp_path / "picture.png").stat().st_size > 20_000
