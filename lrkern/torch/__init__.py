@@ -5,6 +5,7 @@ Each optimizer of lrkern is here under its name. They are made from lrkern's cla
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from lrkern import optimizers
@@ -14,6 +15,8 @@ require("torch", install="'lrkern[torch]'", what="lrkern.torch")
 
 if TYPE_CHECKING:
     from lrkern.torch.adapter import Adapter
+    from lrkern.torch.conversion import from_torch
+    from lrkern.torch.scheduler import Scheduler
 
 _OPTIMIZERS = [
     name
@@ -23,7 +26,9 @@ _OPTIMIZERS = [
     and one is not optimizers.Optimizer
 ]
 
-__all__ = ["rule_optimizer", *_OPTIMIZERS]
+_LATER = {"Scheduler": "scheduler", "from_torch": "conversion"}
+
+__all__ = ["Scheduler", "from_torch", "rule_optimizer", *_OPTIMIZERS]
 
 
 def rule_optimizer(rule: Any) -> type[Adapter]:
@@ -52,5 +57,8 @@ def __getattr__(name: str) -> Any:
         from lrkern.torch.adapter import adapter_of
 
         found = globals()[name] = adapter_of(getattr(optimizers, name), __name__)
+        return found
+    if name in _LATER:
+        found = globals()[name] = getattr(import_module(f"lrkern.torch.{_LATER[name]}"), name)
         return found
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -14,6 +14,8 @@ from torch import Tensor
 from lrkern.optimizers.base import DEFAULTS, Optimizer
 from lrkern.torch.bound import Bound, number, plain
 from lrkern.torch.names import FLAGS, Names
+from lrkern.torch.release import Release
+from lrkern.torch.versions import increment_version
 from lrkern.torch.schedules import live_value, report, schedule_of, texts_of
 
 _OWN = ("count", "schedules")  # what adapters add to groups
@@ -46,7 +48,7 @@ class Adapter(torch.optim.Optimizer):
         self.shared = {key: given.arguments[key] for key, default in DEFAULTS.items() if given.arguments[key] is not default}
         self._live: list[dict[str, Any]] = []
         self._count, self._skipped, self._bound = 0, 0, None
-        self._scope: _Scope | None = None
+        self._averaging, self._release, self._warned = False, None, False
         defaults = {key: given.arguments[key] for key in names.options}
         super().__init__(params, {**self._with_parts(name, defaults, parts), **flags})
 
@@ -105,6 +107,11 @@ class Adapter(torch.optim.Optimizer):
         given = self.names.unpacked(type(self).__name__, {name: group[name] for name in self.names.options}, "a group")
         return {part: number(value) for part, value in given.items()} | self._live[g]
 
+    def has_schedule(self, g: int, name: str) -> bool:
+        """Whether an option of a group, or a part of it, is a schedule."""
+        parts = self.names.options[name].parts if name in self.names.options else (name,)
+        return any(part in self._live[g] for part in parts)
+
     def _show(self, g: int, count: int) -> None:
         """Write the current values of a group's schedules to `param_groups`."""
         group = self.param_groups[g]
@@ -134,23 +141,40 @@ class Adapter(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        if self._scope is not None:
-            self._scope.step()
-            return loss
+        self.refuse_averaged()
         found_inf = getattr(self, "found_inf", None)
         if found_inf is not None and float(found_inf) != 0.0:
             self._skip()
             return loss
         bound = self._ready()
-        temporary = self._take_changes(bound)
+        released = None if self._release is None else self._release.finish()
+        temporary = self._take_changes(bound) if released is None else released
         bound = self._bound or bound
         scale = getattr(self, "grad_scale", None)
-        scale = 1.0 if scale is None else float(scale) if bound.core._backend.on_device is False else scale
+        if scale is None:
+            scale = 1.0
+        elif not bound.core._backend.on_device:
+            scale = float(scale)
         stepped = bound.step(scale)
         if stepped:
             increment_version(stepped)
+        elif released is None and not self._warned:
+            self._warn_of_no_gradients(bound)
         self._after(bound, temporary)
         return loss
+
+    def refuse_averaged(self) -> None:
+        """Raise within `averaged`."""
+        if self._averaging:
+            raise RuntimeError(f"{type(self).__name__}.step: parameters must not be their averages; got a step within averaged()")
+
+    def _warn_of_no_gradients(self, bound: Bound) -> None:
+        self._warned = True
+        warnings.warn(
+            f"{bound.where}: no parameter has a gradient, {bound.name(0)} for example: has a backward pass been run, and does the "
+            "model still have these parameters? load_state_dict(assign=True) replaces them",
+            stacklevel=5,
+        )
 
     def _ready(self) -> Bound:
         """The bound optimizer, with all gradients read."""
@@ -268,6 +292,46 @@ class Adapter(torch.optim.Optimizer):
             return str(chosen)
         return "cuda" if self._bind().core._backend.on_device else "c"
 
+    # --------------------------------------------------------------------------------------------------- gradient release
+
+    def attach(self, model: torch.nn.Module | None = None) -> Release:
+        """Step each parameter as soon as its gradient is complete, within the backward pass, and free the gradient.
+
+        `step` must still be called after each backward pass: it steps what is left, and counts. States and bits are those without
+        `attach`. Gradients cannot be accumulated over several backward passes, and the norm of all of them is not known:
+        `clip_norm` needs `clip_per="tensor"`.
+
+        Args:
+            model: the module whose parameters to step so; None for all parameters of the optimizer.
+
+        Returns:
+            An object whose `remove()` ends it.
+
+        Raises:
+            ValueError: options need all gradients at once; or the module has no parameters of this optimizer.
+        """
+        if self._release is not None:
+            raise RuntimeError(f"{type(self).__name__}.attach: call remove() on what attach returned before")
+        params = self.core_params() if model is None else [*model.parameters()]
+        self._release = Release(self, params)
+        return self._release
+
+    def core_params(self) -> list[Tensor]:
+        """All parameters, in order."""
+        return [param for group in self.param_groups for param in group["params"]]
+
+    def begin_one(self, i: int, *, first: bool) -> tuple[Bound, dict[int, dict[str, Any]]]:
+        """The bound optimizer with the gradient of one parameter read; what `_take_changes` returns, before the first one."""
+        bound, temporary = self._bind(), {}
+        if first:
+            temporary = self._take_changes(bound)
+        bound = self._bind()
+        if not bound.read_one(i):
+            self._remember()
+            bound = self._bind()
+            bound.read_one(i)
+        return bound, temporary
+
     # ---------------------------------------------------------------------------------------------------------- averages
 
     @contextmanager
@@ -279,8 +343,8 @@ class Adapter(torch.optim.Optimizer):
             RuntimeError: it is used within itself; or a step is done within it.
         """
         where = f"{type(self).__name__}.averaged"
-        if self._scope is not None:
-            raise RuntimeError(f"{where}: {self._scope.why}")
+        if self._averaging:
+            raise RuntimeError(f"{where}: parameters must not be their averages already; got averaged() within averaged()")
         bound = self._bind()
         pairs = [(plain(param), one) for param, one in zip(bound.params, bound.states["ema"], strict=True) if one is not None]
         if not pairs:
@@ -290,11 +354,11 @@ class Adapter(torch.optim.Optimizer):
             for param, average in pairs:
                 param.detach().copy_(average)
         increment_version([param for param, _ in pairs])
-        self._scope = _Scope(f"{type(self).__name__}: a step within averaged() would change averages, not parameters")
+        self._averaging = True
         try:
             yield
         finally:
-            self._scope = None
+            self._averaging = False
             with torch.no_grad():
                 for (param, _), own in zip(pairs, kept, strict=True):
                     param.detach().copy_(own)
@@ -308,7 +372,8 @@ class Adapter(torch.optim.Optimizer):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._bound = None
-        self._scope = self.__dict__.get("_scope")
+        self._averaging, self._warned = False, False
+        self._release = self.__dict__.get("_release")
         super().__setstate__(state)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -371,28 +436,9 @@ class Adapter(torch.optim.Optimizer):
             }
 
 
-class _Scope:
-    """What a `step` does while it does not step: see `averaged`."""
-
-    def __init__(self, why: str) -> None:
-        self.why = why
-
-    def step(self) -> None:
-        raise RuntimeError(self.why)
-
-
 def _refuse_differentiable(where: str, options: Mapping[str, Any]) -> None:
     if options.get("differentiable"):
         raise ValueError(f"{where}: differentiable must be False, because autograd does not see the step; got True")
-
-
-def increment_version(tensors: list[Tensor]) -> None:
-    """Tell autograd that tensors were written to."""
-    try:
-        torch.autograd.graph.increment_version(tensors)
-    except TypeError:  # older versions take one tensor
-        for one in tensors:
-            torch.autograd.graph.increment_version(one)  # type: ignore[arg-type]
 
 
 _made: dict[type[Optimizer], type[Adapter]] = {}

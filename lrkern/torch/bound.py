@@ -200,6 +200,24 @@ class Bound:
             self.grads[i] = self._fitted(i)
         return True
 
+    def read_one(self, i: int) -> bool:
+        """The same for one parameter."""
+        param, grads = self.params[i], [None]
+        moved, unfit = self.memory.gradients([param], [param], [self.arrays[i]], grads)
+        if moved and not self._still_there([i], self.params):
+            return False
+        self.grads[i] = self._fitted(i) if unfit else grads[0]
+        return True
+
+    def step_one(self, i: int) -> None:
+        """A step of one parameter, whose gradient has been read. It is not counted, so that others follow at the same count."""
+        self.core.step_flat(self.grads, self.grads, 1.0)
+        self.core._tensors.rewind()
+        self.grads[i] = None
+        self.steps[i] += 1
+        if i in self.waiting:
+            self._begin()
+
     def _still_there(self, moved: list[int], params: list[Tensor]) -> bool:
         for i in moved:
             param = params[i]
@@ -276,9 +294,8 @@ class Bound:
         return stepped
 
     def _begin(self) -> None:
-        for i in sorted(self.waiting):
-            if self.steps[i]:
-                self._publish(i)
-                self.waiting.discard(i)
+        for i in [i for i in sorted(self.waiting) if self.steps[i]]:
+            self._publish(i)
+            self.waiting.discard(i)
         self.size = len(self.state)
 

@@ -14,7 +14,7 @@ from lrkern.optimizers.base import DEFAULTS, Optimizer
 from lrkern.optimizers.option_names import unknown_option
 
 # Tuples of torch -> the options that they hold, as many of them as an optimizer has.
-_PACKED = {
+PACKED = {
     "betas": ("beta1", "beta2", "beta3"),
     "etas": ("eta_minus", "eta_plus"),
     "step_sizes": ("step_min", "step_max"),
@@ -42,7 +42,7 @@ class Option:
     @property
     def is_tuple(self) -> bool:
         """Whether its value is a tuple."""
-        return self.name in _PACKED
+        return self.name in PACKED
 
     def of_parts(self, values: Mapping[str, Any]) -> Any:
         """The value made of those of the parts."""
@@ -76,7 +76,7 @@ class Names:
         defaults = {one.name: one.default for one in own if one.name not in DEFAULTS and one.kind is not one.VAR_KEYWORD}
         found: dict[str, Option] = {}
         packed = {}
-        for name, parts in _PACKED.items():
+        for name, parts in PACKED.items():
             have = tuple(part for part in parts if part in defaults)
             if len(have) > 1:
                 packed.update(dict.fromkeys(have, (name, have)))
