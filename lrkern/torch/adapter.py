@@ -18,7 +18,7 @@ from lrkern.torch.release import Release
 from lrkern.torch.versions import increment_version
 from lrkern.torch.schedules import live_value, report, schedule_of, texts_of
 
-_OWN = ("count", "schedules")  # what adapters add to groups
+_IDLE = 3  # steps without any gradient before a warning
 
 
 class Adapter(torch.optim.Optimizer):
@@ -48,7 +48,7 @@ class Adapter(torch.optim.Optimizer):
         self.shared = {key: given.arguments[key] for key, default in DEFAULTS.items() if given.arguments[key] is not default}
         self._live: list[dict[str, Any]] = []
         self._count, self._skipped, self._bound = 0, 0, None
-        self._averaging, self._release, self._warned = False, None, False
+        self._averaging, self._release, self._idle = False, None, 0
         defaults = {key: given.arguments[key] for key in names.options}
         super().__init__(params, {**self._with_parts(name, defaults, parts), **flags})
 
@@ -158,7 +158,8 @@ class Adapter(torch.optim.Optimizer):
         stepped = bound.step(scale)
         if stepped:
             increment_version(stepped)
-        elif released is None and not self._warned:
+        self._idle = 0 if stepped or released is not None else self._idle + 1
+        if self._idle == _IDLE:
             self._warn_of_no_gradients(bound)
         self._after(bound, temporary)
         return loss
@@ -169,9 +170,8 @@ class Adapter(torch.optim.Optimizer):
             raise RuntimeError(f"{type(self).__name__}.step: parameters must not be their averages; got a step within averaged()")
 
     def _warn_of_no_gradients(self, bound: Bound) -> None:
-        self._warned = True
         warnings.warn(
-            f"{bound.where}: no parameter has a gradient, {bound.name(0)} for example: has a backward pass been run, and does the "
+            f"{bound.where}: no parameter had a gradient in {_IDLE} steps, {bound.name(0)} for example: has a backward pass been run, and does the "
             "model still have these parameters? load_state_dict(assign=True) replaces them",
             stacklevel=5,
         )
@@ -372,7 +372,7 @@ class Adapter(torch.optim.Optimizer):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._bound = None
-        self._averaging, self._warned = False, False
+        self._averaging, self._idle = False, 0
         self._release = self.__dict__.get("_release")
         super().__setstate__(state)
 
@@ -383,13 +383,33 @@ class Adapter(torch.optim.Optimizer):
         warning says what differs. Without a schedule of its own it takes the one in the state.
         """
         taken: list[dict[str, Any]] = []
-        handle = self.register_load_state_dict_pre_hook(lambda _, given: taken.append(given))  # runs last
+
+        def look(_: torch.optim.Optimizer, given: dict[str, Any]) -> None:
+            self._check(given)
+            taken.append(given)
+
+        handle = self.register_load_state_dict_pre_hook(look)  # runs last
         remembered = self._live, [{name: group[name] for name in self.names.options} for group in self.param_groups]
         try:
             super().load_state_dict(state_dict)
         finally:
             handle.remove()
         self._restore(taken[-1], *remembered)
+
+    def _check(self, given: Mapping[str, Any]) -> None:
+        """Raise if a state does not fit, before anything changes."""
+        where = f"{type(self).__name__}.load_state_dict"
+        for g, group in enumerate(given["param_groups"]):
+            for part, text in group.get("schedules", {}).items():
+                schedule_of(where, f"{part} of param_groups[{g}]", text)
+        saved = [one for group in given["param_groups"] for one in group["params"]]
+        known = {*self.names.states.values(), "ema", "remainder"}
+        for i, (one, param) in enumerate(zip(saved, self.core_params(), strict=False)):
+            values = given["state"].get(one)
+            for name, value in values.items() if isinstance(values, Mapping) else ():
+                if name in known and isinstance(value, Tensor) and value.shape != param.shape:
+                    wanted = f"must have shape {tuple(param.shape)} like its parameter"
+                    raise ValueError(f"{where}: state {name!r} of params[{i}] {wanted}; got {tuple(value.shape)}")
 
     def _restore(self, given: Mapping[str, Any], live: list[dict[str, Any]], options: list[dict[str, Any]]) -> None:
         self._take_states(given)

@@ -87,20 +87,28 @@ class Bound:
             params = arrays if names is None else dict(zip(names, arrays, strict=True))
             groups.append({"params": params, **owner.core_options(g)})
             start += n
+        of_all = self._of_all(groups)
         shared = {**owner.shared, "uint16_as_bfloat16": True}
         if shared.get("decay_mask") is not None:
             shared["decay_mask"] = self._decay_mask(shared["decay_mask"])
         if shared.get("copy_to") is not None:
             shared["copy_to"] = self._copies(shared["copy_to"])
         if len(groups) > 1:
-            return owner.core_class(groups, **self._first_options(groups[0]), **shared)
+            first = {name: value for name, value in groups[0].items() if name != "params"}  # constructors may look at them
+            return owner.core_class(groups, **first, **of_all, **shared)
         params = groups[0].pop("params")
-        return owner.core_class(params, **groups[0], **shared)
+        return owner.core_class(params, **groups[0], **of_all, **shared)
 
-    @staticmethod
-    def _first_options(group: dict[str, Any]) -> dict[str, Any]:
-        """Options of the whole optimizer that constructors may read: those of its first group."""
-        return {name: value for name, value in group.items() if name != "params"}
+    def _of_all(self, groups: list[dict[str, Any]]) -> dict[str, Any]:
+        """Take the options out of groups that only whole optimizers have, such as initial values."""
+        owner, found = self.owner, {}
+        for name in [name for name in groups[0] if name != "params" and name not in owner.core_class._rule.checks]:
+            values = [group.pop(name) for group in groups]
+            if any(value != values[0] for value in values):
+                where, option = type(owner).__name__, owner.names.option_of[name].name
+                raise ValueError(f"{where}: {option} must be the same for all groups; got {', '.join(map(repr, values))}")
+            found[name] = values[0]
+        return found
 
     def _nested(self, values: Sequence[Any]) -> Any:
         """One value per parameter, in the structure that the parameters have."""
