@@ -181,9 +181,9 @@ class Optimizer(Resumable):
             found = given = self._arranged.structure.flatten(self._where_step, "grads", grads)
             if self._frozen:
                 found = self._without_frozen(given)
-        self.step_flat(found, given, grad_scale)
+        self._step_flat(found, given, grad_scale)
 
-    def step_flat(self, found: list[Any] | None, given: list[Any] | None, grad_scale: Any) -> None:
+    def _step_flat(self, found: list[Any] | None, given: list[Any] | None, grad_scale: Any) -> None:
         """`step` with the gradients of all groups in one list: `given`, and `found` without those of frozen groups."""
         if (type(grad_scale) is not float or grad_scale != 1.0) and not backends.on_device(grad_scale):
             grad_scale = _checks.single(grad_scale)

@@ -15,8 +15,8 @@ from lrkern.optimizers.base import DEFAULTS, Optimizer
 from lrkern.torch.bound import Bound, number, plain
 from lrkern.torch.names import FLAGS, Names
 from lrkern.torch.release import Release
-from lrkern.torch.versions import increment_version
 from lrkern.torch.schedules import live_value, report, schedule_of, texts_of
+from lrkern.torch.versions import increment_version
 
 _IDLE = 3  # steps without any gradient before a warning
 
@@ -47,8 +47,10 @@ class Adapter(torch.optim.Optimizer):
         _refuse_differentiable(name, flags)
         self.shared = {key: given.arguments[key] for key, default in DEFAULTS.items() if given.arguments[key] is not default}
         self._live: list[dict[str, Any]] = []
-        self._count, self._skipped, self._bound = 0, 0, None
-        self._averaging, self._release, self._idle = False, None, 0
+        self._count, self._skipped = 0, 0
+        self._bound: Bound | None = None
+        self._release: Release | None = None
+        self._averaging, self._idle = False, 0
         defaults = {key: given.arguments[key] for key in names.options}
         super().__init__(params, {**self._with_parts(name, defaults, parts), **flags})
 
@@ -167,12 +169,14 @@ class Adapter(torch.optim.Optimizer):
     def refuse_averaged(self) -> None:
         """Raise within `averaged`."""
         if self._averaging:
-            raise RuntimeError(f"{type(self).__name__}.step: parameters must not be their averages; got a step within averaged()")
+            raise RuntimeError(
+                f"{type(self).__name__}.step: parameters must not be their averages; got a step within averaged()"
+            )
 
     def _warn_of_no_gradients(self, bound: Bound) -> None:
         warnings.warn(
-            f"{bound.where}: no parameter had a gradient in {_IDLE} steps, {bound.name(0)} for example: has a backward pass been run, and does the "
-            "model still have these parameters? load_state_dict(assign=True) replaces them",
+            f"{bound.where}: no parameter had a gradient in {_IDLE} steps, {bound.name(0)} for example: has a backward pass been "
+            "run, and does the model still have these parameters? load_state_dict(assign=True) replaces them",
             stacklevel=5,
         )
 
@@ -249,8 +253,8 @@ class Adapter(torch.optim.Optimizer):
         [(g, parts), *_] = temporary.items()
         part = next(iter(parts))
         warnings.warn(
-            f"{type(self).__name__}.step: {part} of param_groups[{g}] is a schedule; the value written there holds for one step. "
-            "A scheduler of torch needs an optimizer with a number",
+            f"{type(self).__name__}.step: {part} of param_groups[{g}] is a schedule; the value written there holds for one "
+            "step. A scheduler of torch needs an optimizer with a number",
             stacklevel=4,
         )
 
@@ -297,9 +301,9 @@ class Adapter(torch.optim.Optimizer):
     def attach(self, model: torch.nn.Module | None = None) -> Release:
         """Step each parameter as soon as its gradient is complete, within the backward pass, and free the gradient.
 
-        `step` must still be called after each backward pass: it steps what is left, and counts. States and bits are those without
-        `attach`. Gradients cannot be accumulated over several backward passes, and the norm of all of them is not known:
-        `clip_norm` needs `clip_per="tensor"`.
+        `step` must still be called after each backward pass: it steps what is left, and counts. States and bits are those
+        without `attach`. Gradients cannot be accumulated over several backward passes, and the norm of all of them is not
+        known: `clip_norm` needs `clip_per="tensor"`.
 
         Args:
             model: the module whose parameters to step so; None for all parameters of the optimizer.
@@ -468,7 +472,7 @@ def adapter_of(core: type[Optimizer], module: str) -> type[Adapter]:
     """The adapter of a class of optimizers; always the same one."""
     if core not in _made:
         names = Names(core)
-        doc = f"{core.__name__} for torch: a `torch.optim.Optimizer` that steps as `{core.__module__.partition('.')[0]}`'s.\n\n{core.__doc__ or ''}"
+        doc = f"`{core.__module__.partition('.')[0]}.{core.__name__}` as a `torch.optim.Optimizer`.\n\n{core.__doc__ or ''}"
         own = {"core_class": core, "names": names, "__module__": module, "__doc__": doc, "__signature__": names.signature}
         _made[core] = type(core.__name__, (Adapter,), {**own, "__qualname__": core.__name__})
     return _made[core]

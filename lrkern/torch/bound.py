@@ -219,7 +219,7 @@ class Bound:
 
     def step_one(self, i: int) -> None:
         """A step of one parameter, whose gradient has been read. It is not counted, so that others follow at the same count."""
-        self.core.step_flat(self.grads, self.grads, 1.0)
+        self.core._step_flat(self.grads, self.grads, 1.0)
         self.core._tensors.rewind()
         self.grads[i] = None
         self.steps[i] += 1
@@ -259,7 +259,7 @@ class Bound:
                 raise ValueError(f"{self.where}: the {name} {wanted}; got one with {grad.sparse_dim()}")
             return grad.indices()[0].numpy(), self.memory.array(self.where, name, grad.values().detach().contiguous())
         if grad.layout is not torch.strided:
-            raise TypeError(f"{self.where}: the {name} must be dense or sparse COO; got {str(grad.layout)}")
+            raise TypeError(f"{self.where}: the {name} must be dense or sparse COO; got {grad.layout!s}")
         if grad.is_complex():
             grad = torch.view_as_real(grad.detach().resolve_conj())
         grad, like = plain(grad).detach(), plain(param)
@@ -286,8 +286,8 @@ class Bound:
     def step(self, scale: Any) -> list[Tensor]:
         """One step with the gradients that were read; returns the parameters that have some."""
         core, before = self.core, self.core.skipped
-        core.step_flat(self.grads, self.grads, scale)
-        some_missing = any([one is None for one in self.grads])
+        core._step_flat(self.grads, self.grads, scale)
+        some_missing = any(one is None for one in self.grads)
         stepped = self.params
         if some_missing:
             stepped = [param for param, one in zip(self.params, self.grads, strict=True) if one is not None]
@@ -306,4 +306,3 @@ class Bound:
             self._publish(i)
             self.waiting.discard(i)
         self.size = len(self.state)
-

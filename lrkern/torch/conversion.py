@@ -14,7 +14,7 @@ from lrkern.schedules.curves import constant
 from lrkern.schedules.expression import Schedule, schedule
 from lrkern.torch.scheduler import Scheduler
 
-_of = dialects.torch  # type: ignore[attr-defined]
+_of = dialects.torch
 
 
 def from_torch(scheduler: lr_scheduler.LRScheduler, *, group: int = 0, steps: int | None = None) -> Schedule:
@@ -47,9 +47,10 @@ def from_torch(scheduler: lr_scheduler.LRScheduler, *, group: int = 0, steps: in
         raise TypeError(f"from_torch: scheduler must be one of torch's; got {describe(scheduler)}{hint}")
     base = _number(scheduler.optimizer.param_groups[group]["initial_lr"])
     if name in _NESTED:
-        parts = [from_torch(one, group=group, steps=steps) for one in scheduler._schedulers]  # type: ignore[attr-defined]
+        parts = [from_torch(one, group=group, steps=steps) for one in scheduler._schedulers]
         return _NESTED[name](scheduler, parts, base)
-    return curve(**_arguments(scheduler, curve, group, base, steps))  # type: ignore[no-any-return]
+    found: Schedule = curve(**_arguments(scheduler, curve, group, base, steps))
+    return found
 
 
 def _own(scheduler: Scheduler, group: int) -> Schedule:

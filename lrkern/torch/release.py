@@ -33,12 +33,14 @@ class Release:
         if shared.get("clip_norm") is not None and shared.get("clip_per") != "tensor":
             got = shared.get("clip_per", "list")
             raise ValueError(
-                f"{self.where}: clip_norm needs clip_per='tensor', because the norm of all gradients is not known when the first "
-                f"one is used; got {got!r}"
+                f"{self.where}: clip_norm needs clip_per='tensor', because the norm of all gradients is not known when the "
+                f"first one is used; got {got!r}"
             )
         for name in ("skip_nonfinite", "error_if_nonfinite"):
             if shared.get(name):
-                raise ValueError(f"{self.where}: {name} must be False, because other parameters have been stepped then; got True")
+                raise ValueError(
+                    f"{self.where}: {name} must be False, because other parameters have been stepped then; got True"
+                )
         if self.owner.backend != "c":
             raise ValueError(f"{self.where}: parameters must be stepped in C; got backend {self.owner.backend!r}")
 
@@ -48,7 +50,9 @@ class Release:
         owner = self.owner
         owner.refuse_averaged()
         if getattr(owner, "grad_scale", None) is not None:
-            raise RuntimeError(f"{self.where}: GradScaler cannot be used with it, because gradients are used before it has seen all")
+            raise RuntimeError(
+                f"{self.where}: GradScaler cannot be used with it, because gradients are used before it has seen all"
+            )
         i = self.index[param]
         if i in self.done:
             raise RuntimeError(

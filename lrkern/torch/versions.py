@@ -12,4 +12,4 @@ def increment_version(tensors: list[Tensor]) -> None:
         torch.autograd.graph.increment_version(tensors)
     except TypeError:  # older versions take one tensor
         for one in tensors:
-            torch.autograd.graph.increment_version(one)  # type: ignore[arg-type]
+            torch.autograd.graph.increment_version(one)

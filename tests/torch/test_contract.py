@@ -122,7 +122,9 @@ def test_a_wrong_group_leaves_the_optimizer_as_it_was():
     opt.step()
 
 
-@pytest.mark.parametrize("options", [{"foreach": True}, {"fused": True}, {"capturable": True}, {"foreach": False, "fused": None}])
+@pytest.mark.parametrize(
+    "options", [{"foreach": True}, {"fused": True}, {"capturable": True}, {"foreach": False, "fused": None}]
+)
 def test_switches_between_implementations_are_accepted(options):
     opt = lt.AdamW(little().parameters(), **options)
     assert {key: opt.param_groups[0][key] for key in options} == options
@@ -166,7 +168,7 @@ def test_a_wrong_value_in_a_group_is_refused_and_can_be_mended():
     before = [one.detach().clone() for one in model.parameters()]
     opt.param_groups[0]["lr"] = float("nan")
     for _ in range(2):
-        with pytest.raises(ValueError, match="SGD: lr must be"):
+        with pytest.raises(ValueError, match=r"SGD: lr must be"):
             opt.step()
     assert all(same_bits(a, b) for a, b in zip(model.parameters(), before, strict=True))
     opt.param_groups[0]["lr"] = 0.1
@@ -299,7 +301,9 @@ def test_options_of_the_pipeline():
     assert (opt.count, opt.skipped) == (1, 1)
     assert all(same_bits(a, b) for a, b in zip(model.parameters(), before, strict=True))
     refusing = lt.SGD(model.named_parameters(), lr=0.1, error_if_nonfinite=True)
-    with pytest.raises(ValueError, match=r"SGD.step: grads must be finite with error_if_nonfinite; got nan in grads\['0.weight'\]"):
+    with pytest.raises(
+        ValueError, match=r"SGD.step: grads must be finite with error_if_nonfinite; got nan in grads\['0.weight'\]"
+    ):
         refusing.step()
 
 
@@ -335,13 +339,16 @@ def test_averaged_swaps_parameters_and_leaves_buffers():
     with opt.averaged():
         assert all(same_bits(a, b) for a, b in zip(model.parameters(), averages, strict=True))
         assert all(same_bits(a, b) for a, b in zip(model.buffers(), buffers, strict=True))
-        with pytest.raises(RuntimeError, match="AdamW.step: parameters must not be their averages"):
+        with pytest.raises(RuntimeError, match=r"AdamW.step: parameters must not be their averages"):
             opt.step()
         with pytest.raises(RuntimeError, match=r"got averaged\(\) within averaged\(\)"), opt.averaged():
             pass
     assert all(same_bits(a, b) for a, b in zip(model.parameters(), parameters, strict=True))
     opt.step()
-    with pytest.raises(ValueError, match="AdamW.averaged: the optimizer must be made with ema"), lt.AdamW(model.parameters()).averaged():
+    with (
+        pytest.raises(ValueError, match=r"AdamW.averaged: the optimizer must be made with ema"),
+        lt.AdamW(model.parameters()).averaged(),
+    ):
         pass
 
 
@@ -382,7 +389,11 @@ def test_models_train_to_the_same_loss(kind):
     losses = []
     for module in (lt, torch.optim):
         torch.manual_seed(0)
-        model, data = (training.convolutional(), training.images()) if kind == "convolutional" else (training.Attention(), training.sequences())
+        model, data = (
+            (training.convolutional(), training.images())
+            if kind == "convolutional"
+            else (training.Attention(), training.sequences())
+        )
         model.double()
         opt = module.AdamW(model.parameters(), lr=1e-2, weight_decay=0.1)
         losses.append(training.train(model, opt, data, 60))

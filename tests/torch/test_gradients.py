@@ -141,7 +141,9 @@ def test_sparse_gradients(reader):
 def test_sparse_gradients_that_cannot_be_used_are_refused(reader):
     [param] = parameters([(4, 3)])
     param.grad = torch.eye(4, 3).to_sparse()
-    with pytest.raises(ValueError, match=r"AdamW.step: the gradient of params\[0\] must have 1 sparse dimension, or be dense; got one with 2"):
+    with pytest.raises(
+        ValueError, match=r"AdamW.step: the gradient of params\[0\] must have 1 sparse dimension, or be dense; got one with 2"
+    ):
         lt.AdamW([param]).step()
     param.grad = torch.eye(4, 3).to_sparse(1)
     with pytest.raises(TypeError, match=r"LAMB: grads\[0\] must be an array: LAMB needs dense gradients"):
@@ -173,7 +175,10 @@ def test_complex_parameters(reader):
     ("param", "message"),
     [
         (torch.zeros(4, 4)[:, :2], r"params\[0\] must be contiguous"),
-        (torch.zeros(3, dtype=torch.int32), r"params\[0\] must be a dense tensor of float64, float32, bfloat16 or float16; got int32"),
+        (
+            torch.zeros(3, dtype=torch.int32),
+            r"params\[0\] must be a dense tensor of float64, float32, bfloat16 or float16; got int32",
+        ),
         (torch.zeros(()).expand(4), r"params\[0\] must be contiguous"),
         (torch.zeros(3, device="meta"), "params must be in CPU or CUDA memory; got tensors on meta"),
     ],
@@ -213,7 +218,9 @@ def test_converted_parameters_are_named(reader, convert):
     model.float()
     give_gradients(model, 1)
     before = [one.detach().clone() for one in model.parameters()]
-    message = r"AdamW.step: params\[0\] \(0.weight\) must stay (float64|bfloat16) \(6, 4\) on cpu, as its states are; got float32"
+    message = (
+        r"AdamW.step: params\[0\] \(0.weight\) must stay (float64|bfloat16) \(6, 4\) on cpu, as its states are; got float32"
+    )
     with pytest.raises(ValueError, match=message):
         opt.step()
     assert all(same_bits(a, b) for a, b in zip(model.parameters(), before, strict=True))

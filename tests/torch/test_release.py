@@ -84,11 +84,11 @@ def test_options_that_need_all_gradients_are_refused(options, message):
 def test_misuse_is_refused():
     model = little()
     opt = lt.SGD(model.parameters(), lr=0.1)
-    with pytest.raises(ValueError, match="SGD.attach: model must have parameters of this optimizer; got none"):
+    with pytest.raises(ValueError, match=r"SGD.attach: model must have parameters of this optimizer; got none"):
         opt.attach(torch.nn.Linear(2, 2))
     opt.attach(model)
     with pytest.raises(RuntimeError, match=r"SGD.attach: call remove\(\)"):
         opt.attach(model)
     model(torch.ones(1, 4)).sum().backward()
-    with pytest.raises(RuntimeError, match="SGD.step must be called after each backward"):
+    with pytest.raises(RuntimeError, match=r"SGD.step must be called after each backward"):
         model(torch.ones(1, 4)).sum().backward()

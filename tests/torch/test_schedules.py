@@ -160,7 +160,11 @@ def test_scheduler_within_sequential():
         ({}, ValueError, "Scheduler: lr or another hyper-parameter must be a schedule; got none"),
         ({"lr": "cosine"}, TypeError, "Scheduler: lr must be a schedule or a number; got 'cosine'"),
         ({"lr": [lk.constant(1.0)] * 2}, ValueError, "Scheduler: lr must be one schedule, or 1, one per group; got 2"),
-        ({"momentun": lk.constant(1.0)}, TypeError, r"Scheduler: momentun must be a key of param_groups\[0\]; got none of it: use momentum"),
+        (
+            {"momentun": lk.constant(1.0)},
+            TypeError,
+            r"Scheduler: momentun must be a key of param_groups\[0\]; got none of it: use momentum",
+        ),
         ({"beta1": lk.constant(0.5)}, TypeError, r"Scheduler: beta1 must be a key of param_groups\[0\]"),
     ],
 )
@@ -171,7 +175,9 @@ def test_wrong_schedules_are_refused(options, error, message):
 
 def test_two_schedules_for_one_value_are_refused():
     opt = lt.SGD([torch.zeros(2, requires_grad=True)], lr=lk.constant(0.1))
-    with pytest.raises(ValueError, match=r"Scheduler: lr of param_groups\[0\] must be a number; got a schedule of the optimizer's own"):
+    with pytest.raises(
+        ValueError, match=r"Scheduler: lr of param_groups\[0\] must be a number; got a schedule of the optimizer's own"
+    ):
         lt.Scheduler(opt, lr=lk.constant(0.2))
 
 
@@ -238,7 +244,9 @@ def test_from_torch_of_averaging():
 
 
 def test_from_torch_refuses_what_has_no_schedule():
-    with pytest.raises(TypeError, match="from_torch: scheduler must be one of torch's; got .*ReduceLROnPlateau.*: its rate depends on losses"):
+    with pytest.raises(
+        TypeError, match=r"from_torch: scheduler must be one of torch's; got .*ReduceLROnPlateau.*: its rate depends on losses"
+    ):
         lt.from_torch(L.ReduceLROnPlateau(sgd()))
     with pytest.raises(TypeError, match="from_torch: scheduler must be one of torch's; got 3"):
         lt.from_torch(3)

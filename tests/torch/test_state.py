@@ -193,7 +193,9 @@ def test_hooks_of_states_run():
     assert opt.state_dict()["mark"] == 1
     calls = []
     again = lt.SGD(little().parameters(), lr=0.1, momentum=0.9)
-    again.register_load_state_dict_pre_hook(lambda _, state: calls.append("pre") or {**state, "param_groups": state["param_groups"]})
+    again.register_load_state_dict_pre_hook(
+        lambda _, state: calls.append("pre") or {**state, "param_groups": state["param_groups"]}
+    )
     again.register_load_state_dict_post_hook(lambda _: calls.append("post"))
     again.load_state_dict(opt.state_dict())
     assert calls == ["pre", "post"]
