@@ -75,32 +75,36 @@ cdef class Exchange:
         return self.array_of(tensor, &read) if self.look(tensor, &read) else None
 
     def gradients(self, list params not None, list known not None, list arrays not None, list grads not None):
-        """Read the gradients of `params` into `grads`. `arrays` are those that `array` made of the parameters `known`.
+        """Put the gradients of `params` into `grads`. `arrays` are those that `array` made of the parameters `known`.
 
-        Returns two lists: the parameters that are others, or no longer as in `arrays`; those whose gradient cannot be read or
-        lies in another memory order, for which `grads` has None.
+        Returns the parameters that are others now, or no longer as in `arrays`, and the number of gradients that are None.
         """
         cdef lrk_dl_tensor read
-        cdef cnp.ndarray own, array
-        cdef list moved = [], unfit = []
-        cdef Py_ssize_t i, n = len(params)
+        cdef list moved = []
+        cdef Py_ssize_t i, n = len(params), missing = 0
         if len(known) != n or len(arrays) != n or len(grads) != n:
             raise ValueError("params, known, arrays and grads must have the same length")
         for i in range(n):
-            param, own = params[i], <cnp.ndarray?>arrays[i]
-            if param is not known[i] or not self.look(param, &read) or not self.is_on(own, &read):
+            param = params[i]
+            if param is not known[i] or not self.look(param, &read) or not self.is_on(<cnp.ndarray?>arrays[i], &read):
                 moved.append(i)
             grad = param.grad
-            if grad is not None:
-                if self.look(grad, &read):
-                    array = self.array_of(grad, &read)
-                    # A tensor whose negative bit is set can only be dense if it has one element.
-                    if lies_like(array, own) and is_dense(array) and (cnp.PyArray_SIZE(array) != 1 or not grad.is_neg()):
-                        grads[i] = array
-                        continue
-                unfit.append(i)
-            grads[i] = None
-        return moved, unfit
+            missing += grad is None
+            grads[i] = grad
+        return moved, missing
+
+    cdef bint reads_along(self, object tensor, cnp.ndarray param, lrk_dl_tensor *read) except -1:
+        """Whether a gradient can be read, in the memory order of a dense parameter."""
+        cdef int k
+        if not self.look(tensor, read) or read.ndim != param.ndim:
+            return False
+        for k in range(read.ndim):
+            if read.shape[k] != cnp.PyArray_DIM(param, k):
+                return False
+            if read.shape[k] > 1 and read.strides[k] * cnp.PyArray_ITEMSIZE(param) != cnp.PyArray_STRIDE(param, k):
+                return False
+        # The negative bit is not told. It comes from the imaginary part of complex numbers, which is dense only as one element.
+        return cnp.PyArray_SIZE(param) != 1 or not tensor.is_neg()
 
     cdef bint is_on(self, cnp.ndarray array, const lrk_dl_tensor *read):
         """Whether an array still shows a tensor."""

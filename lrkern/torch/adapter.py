@@ -253,8 +253,8 @@ class Adapter(torch.optim.Optimizer):
         [(g, parts), *_] = temporary.items()
         part = next(iter(parts))
         warnings.warn(
-            f"{type(self).__name__}.step: {part} of param_groups[{g}] is a schedule; the value written there holds for one "
-            "step. A scheduler of torch needs an optimizer with a number",
+            f"{type(self).__name__}.step: {part} of param_groups[{g}] is a schedule; the value written there holds for "
+            "one step. A scheduler of torch needs an optimizer with a number",
             stacklevel=4,
         )
 

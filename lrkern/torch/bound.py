@@ -55,6 +55,8 @@ class Bound:
         self._steps = torch.from_numpy(self.steps)
         self._load()
         self.grads: list[Any] = [None] * len(self.params)
+        self.missing, self.any_sparse = 0, False
+        self.direct = self.memory.takes(self.core._tensors, self._fitted)
 
     # ------------------------------------------------------------------------------------------------------ construction
 
@@ -201,20 +203,21 @@ class Bound:
         """Read all gradients; False if parameters have been moved or replaced, so that another `Bound` is needed."""
         groups = self.owner.param_groups
         params = groups[0]["params"] if len(groups) == 1 else [param for group in groups for param in group["params"]]
-        moved, unfit = self.memory.gradients(params, self.params, self.arrays, self.grads)
+        moved, self.missing = self.memory.gradients(params, self.params, self.arrays, self.grads)
         if moved and not self._still_there(moved, params):
             return False
-        for i in unfit:
-            self.grads[i] = self._fitted(i)
+        self.any_sparse = False
+        if not self.direct:
+            self.grads = [None if one is None else self._fitted(i) for i, one in enumerate(self.grads)]
         return True
 
     def read_one(self, i: int) -> bool:
         """The same for one parameter."""
         param, grads = self.params[i], [None]
-        moved, unfit = self.memory.gradients([param], [param], [self.arrays[i]], grads)
+        moved, _ = self.memory.gradients([param], [param], [self.arrays[i]], grads)
         if moved and not self._still_there([i], self.params):
             return False
-        self.grads[i] = self._fitted(i) if unfit else grads[0]
+        self.grads[i] = grads[0] if self.direct else self._fitted(i)
         return True
 
     def step_one(self, i: int) -> None:
@@ -246,7 +249,7 @@ class Bound:
         return True
 
     def _fitted(self, i: int) -> Any:
-        """A gradient that could not be read as it is, in the memory order of its parameter."""
+        """A gradient as an array or rows of `lrkern`; in the memory order of its parameter, if need be a copy."""
         param, grad = self.params[i], self.params[i].grad
         assert grad is not None
         name = f"gradient of {self.name(i)}"
@@ -257,6 +260,7 @@ class Bound:
             if grad.sparse_dim() != 1:
                 wanted = "must have 1 sparse dimension, or be dense"
                 raise ValueError(f"{self.where}: the {name} {wanted}; got one with {grad.sparse_dim()}")
+            self.any_sparse = True
             return grad.indices()[0].numpy(), self.memory.array(self.where, name, grad.values().detach().contiguous())
         if grad.layout is not torch.strided:
             raise TypeError(f"{self.where}: the {name} must be dense or sparse COO; got {grad.layout!s}")
@@ -287,12 +291,11 @@ class Bound:
         """One step with the gradients that were read; returns the parameters that have some."""
         core, before = self.core, self.core.skipped
         core._step_flat(self.grads, self.grads, scale)
-        some_missing = any(one is None for one in self.grads)
         stepped = self.params
-        if some_missing:
+        if self.missing:
             stepped = [param for param, one in zip(self.params, self.grads, strict=True) if one is not None]
         if core.skipped == before:
-            if some_missing or any(type(one) is tuple for one in self.grads):
+            if self.missing or self.any_sparse:  # rows may be none
                 self.steps[:] = core._tensors.get_updates()
             else:
                 self.steps += 1

@@ -5,7 +5,7 @@ A device without kernels would get its class here, in `memory_of`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -23,8 +23,12 @@ class Memory(Protocol):
 
     def gradients(
         self, params: list[Tensor], known: list[Tensor], arrays: list[Any], grads: list[Any]
-    ) -> tuple[list[int], list[int]]:
-        """Read the gradients of `params` into `grads`: see `_core.Exchange.gradients`."""
+    ) -> tuple[list[int], int]:
+        """Put the gradients of `params` into `grads`: see `_core.Exchange.gradients`."""
+        ...
+
+    def takes(self, engine: Any, fit: Callable[[int], Any]) -> bool:
+        """Whether an engine takes gradients as they are, and fit(i) where it cannot; else all of them must be arrays."""
         ...
 
     def tensor(self, array: Any) -> Tensor:
@@ -36,7 +40,7 @@ class _Reader(Protocol):
     def array(self, tensor: Tensor) -> Any: ...
     def gradients(
         self, params: list[Tensor], known: list[Tensor], arrays: list[Any], grads: list[Any]
-    ) -> tuple[list[int], list[int]]: ...
+    ) -> tuple[list[int], int]: ...
 
 
 _FLOATS = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
@@ -57,26 +61,14 @@ class _SlowReader:
 
     def gradients(
         self, params: list[Tensor], known: list[Tensor], arrays: list[Any], grads: list[Any]
-    ) -> tuple[list[int], list[int]]:
-        moved, unfit = [], []
+    ) -> tuple[list[int], int]:
+        moved = []
         for i, (param, one, own) in enumerate(zip(params, known, arrays, strict=True)):
             now = self.array(param)
-            if (
-                param is not one
-                or now is None
-                or _layout(now) != _layout(own)
-                or (now.size and now.ctypes.data != own.ctypes.data)
-            ):
+            if param is not one or now is None or _layout(now) != _layout(own) or (now.size and now.ctypes.data != own.ctypes.data):
                 moved.append(i)
-            grads[i], grad = None, param.grad
-            if grad is None:
-                continue
-            found = self.array(grad)
-            if found is None or grad.stride() != param.stride() or grad.shape != param.shape:
-                unfit.append(i)
-            else:
-                grads[i] = found
-        return moved, unfit
+            grads[i] = param.grad
+        return moved, sum([one is None for one in grads])
 
 
 def _layout(array: Any) -> tuple[Any, ...]:
@@ -95,13 +87,19 @@ class CPUMemory:
     """Tensors in CPU memory, as NumPy arrays."""
 
     def __init__(self, reader: _Reader | None = None) -> None:
-        reader = reader or _reader()
-        self.gradients = reader.gradients
-        self._array = reader.array
+        self._reader = reader or _reader()
+        self.gradients = self._reader.gradients
+
+    def takes(self, engine: Any, fit: Callable[[int], Any]) -> bool:
+        """Whether the engine reads tensors through the exchange API."""
+        found = isinstance(self._reader, _core.Exchange) and isinstance(engine, _core.StepList)
+        if found:
+            engine.tensors.read_by(self._reader, fit)
+        return found
 
     def array(self, where: str, name: str, tensor: Tensor) -> Any:
         """A tensor as an array on the same memory; bfloat16 as 16 bits of unsigned integers."""
-        array = self._array(tensor)
+        array = self._reader.array(tensor)
         if array is None:
             got = f"{tensor.dtype} of layout {tensor.layout}".replace("torch.", "")
             raise TypeError(f"{where}: {name} must be a dense tensor of float64, float32, bfloat16 or float16; got {got}")
@@ -123,20 +121,18 @@ class CUDAMemory:
 
     def gradients(
         self, params: list[Tensor], known: list[Tensor], arrays: list[Any], grads: list[Any]
-    ) -> tuple[list[int], list[int]]:
-        """The gradients themselves."""
-        moved, unfit = [], []
+    ) -> tuple[list[int], int]:
+        """The gradients, and the parameters that have moved."""
+        moved = []
         for i, (param, one, own) in enumerate(zip(params, known, arrays, strict=True)):
             if param is not one or param.data_ptr() != own.data_ptr() or param.dtype != own.dtype or param.shape != own.shape:
                 moved.append(i)
-            grads[i], grad = None, param.grad
-            if grad is None:
-                continue
-            if grad.layout is not torch.strided or grad.stride() != param.stride():
-                unfit.append(i)
-            else:
-                grads[i] = grad
-        return moved, unfit
+            grads[i] = param.grad
+        return moved, sum([one is None for one in grads])
+
+    def takes(self, engine: Any, fit: Callable[[int], Any]) -> bool:
+        """It takes tensors; but their layout has to be checked."""
+        return False
 
     def tensor(self, array: Any) -> Tensor:
         """A tensor on the memory of an array of `lrkern.cuda`."""
