@@ -65,7 +65,12 @@ class _SlowReader:
         moved = []
         for i, (param, one, own) in enumerate(zip(params, known, arrays, strict=True)):
             now = self.array(param)
-            if param is not one or now is None or _layout(now) != _layout(own) or (now.size and now.ctypes.data != own.ctypes.data):
+            if (
+                param is not one
+                or now is None
+                or _layout(now) != _layout(own)
+                or (now.size and now.ctypes.data != own.ctypes.data)
+            ):
                 moved.append(i)
             grads[i] = param.grad
         return moved, sum([one is None for one in grads])

@@ -17,8 +17,8 @@ from lrkern.schedules.names import CURVES
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
-# Without a GPU, the CUDA page runs in the simulator: tests/cuda. The dialects have their own tests.
-ELSEWHERE = ("lrkern.__main__", "lrkern._core", "lrkern.cuda", "lrkern.dialects")
+# Without a GPU, the CUDA page runs in the simulator: tests/cuda. The dialects and what needs torch have their own tests.
+ELSEWHERE = ("lrkern.__main__", "lrkern._core", "lrkern.cuda", "lrkern.dialects", "lrkern.torch")
 MODULES = ["lrkern"] + [
     module.name for module in pkgutil.walk_packages(lk.__path__, "lrkern.") if not module.name.startswith(ELSEWHERE)
 ]
