@@ -169,14 +169,12 @@ class Adapter(torch.optim.Optimizer):
     def refuse_averaged(self) -> None:
         """Raise within `averaged`."""
         if self._averaging:
-            raise RuntimeError(
-                f"{type(self).__name__}.step: parameters must not be their averages; got a step within averaged()"
-            )
+            raise RuntimeError(f"{type(self).__name__}.step: parameters must not be averages; got a step within averaged()")
 
     def _warn_of_no_gradients(self, bound: Bound) -> None:
         warnings.warn(
-            f"{bound.where}: no parameter had a gradient in {_IDLE} steps, {bound.name(0)} for example: has a backward pass been "
-            "run, and does the model still have these parameters? load_state_dict(assign=True) replaces them",
+            f"{bound.where}: no parameter had a gradient in {_IDLE} steps, {bound.name(0)} for example: has a backward pass "
+            "been run, and does the model still have these parameters? load_state_dict(assign=True) replaces them",
             stacklevel=5,
         )
 
@@ -227,15 +225,48 @@ class Adapter(torch.optim.Optimizer):
                     now, before = (self.names.unpacked(bound.where, {name: one}, "a group") for one in (value, old))
                     parts = {part: number(now[part]) for part in option.parts if now[part] != before[part]}
                     changes.setdefault(g, {}).update(parts)
+                    self._take_schedules(g, parts)
                 seen[name] = value
         if not changes:
             return {}
         self._hand_over(bound, changes)
-        temporary = {g: {part: self._live[g][part] for part in parts if part in self._live[g]} for g, parts in changes.items()}
+        temporary = {
+            g: {part: self._live[g][part] for part, value in parts.items() if part in self._live[g] and not callable(value)}
+            for g, parts in changes.items()
+        }
         temporary = {g: parts for g, parts in temporary.items() if parts}
         if temporary:
             self._warn_of_schedules(temporary)
         return temporary
+
+    def _take_schedules(self, g: int, parts: Mapping[str, Any]) -> None:
+        """Keep the schedules that were written to a group in place of numbers."""
+        found = {part: value for part, value in parts.items() if callable(value)}
+        if found:
+            self._live[g] |= found
+            self.param_groups[g]["schedules"] = texts_of(self._live[g])
+
+    def set(self, name: str, value: Any, group: int | None = None) -> None:
+        """Set a hyper-parameter of one group, or of all groups, to a number or a schedule; from the next step on.
+
+        A number written to `param_groups` holds for one step only where there is a schedule; this replaces the schedule.
+        """
+        where, names = f"{type(self).__name__}.set", self.names
+        for g in range(len(self.param_groups)) if group is None else [group]:
+            own = self.param_groups[g]
+            option = names.options.get(name) or names.option_of.get(name)
+            given = names.unpacked(where, {name: value}, type(self).__name__)
+            assert option is not None
+            members = names.unpacked(where, {option.name: own[option.name]}, where) | given
+            options = {**self.core_options(g), **given}
+            self._probe(options)
+            self._live[g] = {part: one for part, one in options.items() if callable(one)}
+            own[option.name] = option.of_parts(members)
+            own.pop("schedules", None)
+            if self._live[g]:
+                own["schedules"] = texts_of(self._live[g])
+                self._show(g, self.count)
+        self._remember()
 
     def _hand_over(self, bound: Bound, changes: dict[int, dict[str, Any]]) -> None:
         try:

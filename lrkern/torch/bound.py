@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import weakref
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +39,8 @@ class Bound:
     """An optimizer of lrkern for the parameters as they are now; made again when they have moved."""
 
     def __init__(self, owner: Adapter) -> None:
-        self.owner, self.where = owner, f"{type(owner).__name__}.step"
+        # No circles of references: an optimizer that is dropped frees its memory at once.
+        self._owner, self.where = weakref.ref(owner), f"{type(owner).__name__}.step"
         groups = owner.param_groups
         self.params: list[Tensor] = [param for group in groups for param in group["params"]]
         self.memory: Memory = memory_of(type(owner).__name__, self.params)
@@ -56,7 +58,14 @@ class Bound:
         self._load()
         self.grads: list[Any] = [None] * len(self.params)
         self.missing, self.any_sparse = 0, False
-        self.direct = self.memory.takes(self.core._tensors, self._fitted)
+        self.direct = self.memory.takes(self.core._tensors, _fit_of(weakref.ref(self)))
+
+    @property
+    def owner(self) -> Adapter:
+        """The adapter whose parameters these are."""
+        owner = self._owner()
+        assert owner is not None
+        return owner
 
     # ------------------------------------------------------------------------------------------------------ construction
 
@@ -309,3 +318,12 @@ class Bound:
             self._publish(i)
             self.waiting.discard(i)
         self.size = len(self.state)
+
+
+def _fit_of(bound: weakref.ref[Bound]) -> Callable[[int], Any]:
+    def fit(i: int) -> Any:
+        found = bound()
+        assert found is not None
+        return found._fitted(i)
+
+    return fit

@@ -6,7 +6,7 @@ A device without kernels would get its class here, in `memory_of`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
@@ -97,7 +97,7 @@ class CPUMemory:
 
     def takes(self, engine: Any, fit: Callable[[int], Any]) -> bool:
         """Whether the engine reads tensors through the exchange API."""
-        found = isinstance(self._reader, _core.Exchange) and isinstance(engine, _core.StepList)
+        found = isinstance(self._reader, _core.Exchange) and isinstance(engine, cast(type, _core.StepList))
         if found:
             engine.tensors.read_by(self._reader, fit)
         return found

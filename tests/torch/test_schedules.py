@@ -80,6 +80,34 @@ def test_a_value_written_over_a_schedule_holds_for_one_step():
     assert all(same_bits(a, b) for a, b in zip(model.parameters(), other.parameters(), strict=True))
 
 
+@pytest.mark.parametrize("how", ["set", "written"])
+def test_schedules_can_be_given_later_and_taken_away(how):
+    model, other = little(), little()
+    lr = lk.linear(0.1, 0.2, 10)
+    opt, plain = lt.SGD(model.parameters(), lr=0.1, momentum=0.9), lt.SGD(other.parameters(), lr=0.1, momentum=0.9)
+    for step in range(8):
+        if step == 3:
+            if how == "set":
+                opt.set("lr", lr)
+                assert opt.param_groups[0]["lr"] == lr(3)
+            else:
+                opt.param_groups[0]["lr"] = lr
+        if step == 6:
+            opt.set("lr", 0.05, group=0)
+        plain.param_groups[0]["lr"] = 0.1 if step < 3 else lr(step) if step < 6 else 0.05
+        for one, o in ((model, opt), (other, plain)):
+            give_gradients(one, step)
+            o.step()
+        assert opt.param_groups[0].get("schedules") == (None if not 3 <= step < 6 else {"lr": repr(lr)})
+    assert all(same_bits(a, b) for a, b in zip(model.parameters(), other.parameters(), strict=True))
+    assert opt.count == 8
+    with pytest.raises(ValueError, match="lr must be"):
+        opt.set("lr", -1.0)
+    with pytest.raises(TypeError, match=r"SGD.set: unknown option lrr"):
+        opt.set("lrr", 0.1)
+    assert opt.param_groups[0]["lr"] == 0.05
+
+
 def test_skipped_steps_do_not_move_the_schedule():
     model = little()
     opt = lt.SGD(model.parameters(), lr=lk.linear(0.1, 0.2, 10), skip_nonfinite=True)

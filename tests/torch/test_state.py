@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import gc
 import io
 import pickle
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import pytest
@@ -211,6 +213,20 @@ def test_a_cleared_state_begins_again():
     steps(model, opt, 3, 2)
     steps(other, fresh, 3, 2)
     assert all(same_bits(p, q) for p, q in zip(model.parameters(), other.parameters(), strict=True))
+
+
+def test_an_optimizer_that_is_dropped_frees_its_memory():
+    model = little()
+    opt = lt.AdamW(model.parameters(), lr=lk.cosine(0.1, 0.0, 20))
+    steps(model, opt, 0, 2)
+    seen = weakref.ref(opt), weakref.ref(opt._bound)
+    gc.collect()
+    gc.disable()
+    try:
+        del opt
+        assert [one() for one in seen] == [None, None]
+    finally:
+        gc.enable()
 
 
 RESUMED = """
