@@ -73,15 +73,16 @@ def test_mixtures_of_dtypes(reader):
 
 
 def test_strided_expanded_and_negated_gradients(reader):
-    shapes = [(4, 6), (4, 6), (3,), (5, 2), (1,)]
+    shapes = [(4, 6), (4, 6), (3,), (5, 2), (1,), ()]
     grads = [
         torch.randn(6, 4).T,
         torch.ones(()).expand(4, 6),
         torch.randn(6)[::2],
         torch.randn(5, 4)[:, 1:3],
         torch.randn(1, dtype=torch.complex64).conj().imag,
+        torch.randn((), dtype=torch.complex64).conj().imag,
     ]
-    assert grads[-1].is_neg()
+    assert all(one.is_neg() for one in grads[-2:])
     both(lambda: parameters(shapes), grads)
 
 
