@@ -169,7 +169,8 @@ class Adapter(torch.optim.Optimizer):
     def refuse_averaged(self) -> None:
         """Raise within `averaged`."""
         if self._averaging:
-            raise RuntimeError(f"{type(self).__name__}.step: parameters must not be averages; got a step within averaged()")
+            where = f"{type(self).__name__}.step"
+            raise RuntimeError(f"{where}: parameters must not be their averages; got a step within averaged()")
 
     def _warn_of_no_gradients(self, bound: Bound) -> None:
         warnings.warn(
