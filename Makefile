@@ -137,7 +137,7 @@ $(BUILT): $(SOURCES) | $(VENV_MADE)
 $(VENV)/.peers: Makefile $(wildcard tests/*/test_*_peer.py) | $(VENV_MADE)
 	@echo "installing torch, JAX, optax, keras, transformers and the peers of the dialects"
 	$(PIP) '$(TORCH)' setuptools
-	$(PIP) jax optax keras transformers
+	$(PIP) jax optax keras transformers accelerate lightning
 	$(PIP) --no-deps --no-build-isolation $(NO_DEPS)
 	@touch $@
 

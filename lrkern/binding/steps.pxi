@@ -142,6 +142,10 @@ cdef class StepList:
         finally:
             tensors.release()
 
+    def rewind(self):
+        """Take back the count of the last step, which was not skipped: another part of it follows."""
+        self.count -= 1
+
     cdef _refresh(self):
         """Set the scheduled inputs of the next step."""
         cdef LiveInput one

@@ -45,7 +45,8 @@ cdef dict NO_ARRAYS = {}
 cdef struct gradient:
     void *data
     int type
-    bint is_sparse
+    int64_t bytes
+    bint is_checked, is_sparse
     lrk_step_sparse sparse
 
 
@@ -68,6 +69,8 @@ cdef class TensorList:
     cdef readonly list bound  # keeps bound gradients alive
     cdef Places places, bound_places, passing_places  # of all but gradients; of bound ones; of those of one step
     cdef list pins  # weak references to lrkern's own arrays: NumPy refuses to resize those
+    cdef Exchange exchange
+    cdef object fit
     cdef bint halves, any_sparse
     cdef public bint zero_grad  # whether steps write to gradients
     cdef unsigned long stepping  # the thread that holds the lock
@@ -280,6 +283,11 @@ cdef class TensorList:
         self.bound, self.bound_places = None, None
         return kept
 
+    def read_by(self, Exchange exchange, fit):
+        """Take gradients that an exchange reads as they are; fit(i) gives gradient i as an array or rows where it cannot."""
+        assert self.halves
+        self.exchange, self.fit = exchange, fit
+
     def bind(self, list grads not None):
         """The same for gradients that later steps read as well; they are kept in `bound`."""
         cdef Places places = Places.__new__(Places, self.list.count)
@@ -328,28 +336,31 @@ cdef class TensorList:
         for i in range(n):  # runs no Python code, so that C reads what is checked here
             tensor = &self.list.tensors[i]
             staged = &self.staged[i]
-            staged.data = NULL
-            staged.is_sparse = False
             grad = kept[i]
+            if grad is None or not staged.is_checked:
+                staged.data = NULL
+            staged.is_sparse = False
             if grad is None:
                 continue
-            if type(grad) is tuple:
-                staged.is_sparse = sparse = True
-                grad = (<tuple>grad)[0]
-            array = <cnp.ndarray>grad
-            staged.type = storage_of(array, self.halves)
-            if (
-                staged.type < 0
-                or (zero and not cnp.PyArray_ISWRITEABLE(array))
-                or (not staged.is_sparse and not fits_along(array, <cnp.ndarray>self.params[i], tensor.size))
-            ):
-                self._refuse("grad", i, grad)
-            if staged.is_sparse:
-                self._take_rows(i, kept[i])
-            if not cnp.PyArray_CHKFLAGS(array, cnp.NPY_ARRAY_OWNDATA) and not is_within(array, lender_of(array)):
-                self._refuse_gone(i)
-            staged.data = cnp.PyArray_DATA(array)
-            bytes = cnp.PyArray_NBYTES(array)
+            if not staged.is_checked:
+                if type(grad) is tuple:
+                    staged.is_sparse = sparse = True
+                    grad = (<tuple>grad)[0]
+                array = <cnp.ndarray>grad
+                staged.type = storage_of(array, self.halves)
+                if (
+                    staged.type < 0
+                    or (zero and not cnp.PyArray_ISWRITEABLE(array))
+                    or (not staged.is_sparse and not fits_along(array, <cnp.ndarray>self.params[i], tensor.size))
+                ):
+                    self._refuse("grad", i, grad)
+                if staged.is_sparse:
+                    self._take_rows(i, kept[i])
+                if not cnp.PyArray_CHKFLAGS(array, cnp.NPY_ARRAY_OWNDATA) and not is_within(array, lender_of(array)):
+                    self._refuse_gone(i)
+                staged.data = cnp.PyArray_DATA(array)
+                staged.bytes = cnp.PyArray_NBYTES(array)
+            bytes = staged.bytes
             # Checked at the last step, and of the same size since.
             if (
                 staged.data != tensor.data[LRK_GRAD] or staged.type != tensor.type[LRK_GRAD]
@@ -384,12 +395,17 @@ cdef class TensorList:
         places.clear()
         for i in range(len(grads)):
             grad = grads[i]
+            self.staged[i].is_checked = False
             if grad is None:
                 continue
             if not cnp.PyArray_CheckExact(grad):
+                if self.exchange is not None and self._read_along(i, grad):
+                    continue
                 if kept is grads:
                     kept = list(grads)
                     self.runs_python()
+                if self.exchange is not None:
+                    grad = self.fit(i)
                 kept[i] = self.as_gradient(self.where, self.label("grad", i), grad, self.params[i], self.zero_grad)
                 if kept[i] is None:
                     self._refuse("grad", i, grad)
@@ -400,6 +416,18 @@ cdef class TensorList:
             if not places.add(array, "grad", i):
                 self._refuse_gone(i)
         return kept
+
+    cdef bint _read_along(self, int64_t index, grad) except -1:
+        """Check a gradient that the exchange reads and that lies like its parameter; False if it is none."""
+        cdef lrk_dl_tensor read
+        cdef gradient *staged = &self.staged[index]
+        if not self.exchange.reads_along(grad, <cnp.ndarray>self.params[index], &read):
+            return False
+        staged.type = LRK_BF16 if read.code == DL_BFLOAT else LRK_F32 if read.bits == 32 else LRK_F64 if read.bits == 64 else LRK_F16
+        staged.data = <char *>read.data + read.byte_offset if read.data != NULL else <void *>staged  # NULL would mean no gradient
+        staged.bytes = self.list.tensors[index].size * (read.bits // 8)
+        staged.is_checked = True
+        return True
 
     cdef _refuse_gone(self, int64_t index):
         raise ValueError(f"{self.where}: {self.label('grad', index)} must be in valid memory; {GONE}")
@@ -442,6 +470,7 @@ cdef class TensorList:
         for i in sorted(set(tensors)):
             arrays.append((self.label("param", i), self.params[i], True))
             arrays.extend((self.label(kind, i), one[i], True) for kind, one in self.written.items() if one[i] is not None)
-        arrays.extend((self.label("grad", i), one, self.zero_grad) for i, one in grads)
+        for i, one in grads:
+            arrays.append((self.label("grad", i), one if cnp.PyArray_Check(one) else self.exchange.array(one), self.zero_grad))
         raise HOOKS["overlap_error"](self.where, arrays)
 

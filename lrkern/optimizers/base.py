@@ -176,16 +176,20 @@ class Optimizer(Resumable):
             ValueError: with `error_if_nonfinite`, a gradient is infinite or NaN; nothing has been written.
             RuntimeError: the optimizer is in use by another thread.
         """
-        found = None
+        found = given = None
         if grads is not None:
             found = given = self._arranged.structure.flatten(self._where_step, "grads", grads)
             if self._frozen:
                 found = self._without_frozen(given)
+        self._step_flat(found, given, grad_scale)
+
+    def _step_flat(self, found: list[Any] | None, given: list[Any] | None, grad_scale: Any) -> None:
+        """`step` with the gradients of all groups in one list: `given`, and `found` without those of frozen groups."""
         if (type(grad_scale) is not float or grad_scale != 1.0) and not backends.on_device(grad_scale):
             grad_scale = _checks.single(grad_scale)
             grad_scale = _checks.real(self._where_step, "grad_scale", grad_scale, low=_SMALLEST_SCALE, high=MAX)
         nonfinite = self._tensors.run(found, grad_scale)
-        if grads is not None and self._bound is not None:
+        if given is not None and self._bound is not None:
             self._bound = given if self._backend.on_device else None
         if nonfinite is not None:
             own = self._arranged

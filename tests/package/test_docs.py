@@ -19,7 +19,15 @@ from lrkern.schedules.names import CURVES
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
 # Without a GPU, the CUDA page runs in the simulator: tests/cuda. The dialects have their own tests, and so do frameworks.
-ELSEWHERE = ("lrkern.__main__", "lrkern._core", "lrkern.cuda", "lrkern.dialects", "lrkern.jax", "lrkern.keras")
+ELSEWHERE = (
+    "lrkern.__main__",
+    "lrkern._core",
+    "lrkern.cuda",
+    "lrkern.dialects",
+    "lrkern.jax",
+    "lrkern.keras",
+    "lrkern.torch",
+)
 MODULES = ["lrkern"] + [
     module.name for module in pkgutil.walk_packages(lk.__path__, "lrkern.") if not module.name.startswith(ELSEWHERE)
 ]

@@ -18,6 +18,7 @@ LAYERS = """
     __main__
     cli
     (the package itself: what `import lrkern` makes public)
+    torch
     dialects  recipes
     pictures  numba  cuda  backends.c  jax  keras
     optimizers  _loss_driven

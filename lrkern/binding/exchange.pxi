@@ -1,0 +1,123 @@
+# Tensors of a library that has DLPack's C exchange API (DLPack 1.3): read without a call into Python for each.
+
+from cpython.exc cimport PyErr_Clear
+
+cdef extern from *:
+    """
+    typedef struct lrk_dl_exchange {
+        struct { uint32_t major, minor; } version;
+        struct lrk_dl_exchange *previous;
+        void *allocate, *from_object, *to_object;
+        int (*look)(void *object, lrk_dl_tensor *out);
+        void *stream;
+    } lrk_dl_exchange;
+    """
+    ctypedef struct lrk_dl_version:
+        uint32_t major
+    ctypedef struct lrk_dl_exchange:
+        lrk_dl_version version
+        lrk_dl_exchange *previous
+        int (*look)(void *object, lrk_dl_tensor *out)
+
+cdef enum:
+    DL_FLOAT = 2
+    DL_CPU = 1
+
+cdef type NDARRAY = np.ndarray
+# bfloat16 as its bits: `TensorList` with `halves` reads them.
+cdef cnp.dtype F64 = np.dtype(np.float64), F32 = np.dtype(np.float32), F16 = np.dtype(np.float16), BITS = np.dtype(np.uint16)
+
+
+cdef class Exchange:
+    """Reads CPU tensors: instances of these classes, but not of their subclasses, which may lie elsewhere in memory."""
+
+    cdef const lrk_dl_exchange *api
+    cdef object keeper
+    cdef object first, second
+
+    def __init__(self, capsule, first, second):
+        """Raises ValueError if the capsule is not of a version with the function that is needed."""
+        cdef const lrk_dl_exchange *api = <const lrk_dl_exchange *>PyCapsule_GetPointer(capsule, "dlpack_exchange_api")
+        while api != NULL and api.version.major != 1:
+            api = api.previous
+        if api == NULL or api.look == NULL:
+            raise ValueError("the exchange API has no dltensor_from_py_object_no_sync")
+        self.api, self.keeper, self.first, self.second = api, capsule, first, second
+
+    cdef bint look(self, object tensor, lrk_dl_tensor *out):
+        """Read a tensor; False if it is no dense tensor of floats in CPU memory."""
+        if type(tensor) is not self.first and type(tensor) is not self.second:
+            return False
+        if self.api.look(<PyObject *>tensor, out) != 0:
+            PyErr_Clear()  # a tensor without storage
+            return False
+        if out.device_type != DL_CPU or out.lanes != 1 or out.ndim > 64 or (out.ndim > 0 and out.strides == NULL):
+            return False
+        return out.bits == 16 if out.code == DL_BFLOAT else out.code == DL_FLOAT and out.bits in (16, 32, 64)
+
+    cdef cnp.ndarray array_of(self, object tensor, const lrk_dl_tensor *read):
+        cdef cnp.npy_intp shape[64]
+        cdef cnp.npy_intp strides[64]
+        cdef int k, size = read.bits // 8
+        cdef cnp.dtype dtype = BITS if read.code == DL_BFLOAT else F32 if size == 4 else F64 if size == 8 else F16
+        for k in range(read.ndim):
+            shape[k], strides[k] = read.shape[k], read.strides[k] * size
+        cnp.Py_INCREF(dtype)  # the call steals a reference
+        cdef cnp.ndarray array = PyArray_NewFromDescr(
+            NDARRAY, dtype, read.ndim, shape, strides, <char *>read.data + read.byte_offset, cnp.NPY_ARRAY_WRITEABLE, None
+        )
+        cnp.set_array_base(array, tensor)
+        return array
+
+    def array(self, tensor):
+        """The elements of a tensor, as an array on the same memory; None if it cannot be read."""
+        cdef lrk_dl_tensor read
+        return self.array_of(tensor, &read) if self.look(tensor, &read) else None
+
+    def gradients(self, list params not None, list known not None, list arrays not None, list grads not None):
+        """Put the gradients of `params` into `grads`. `arrays` are those that `array` made of the parameters `known`.
+
+        Returns the parameters that are others now, or no longer as in `arrays`, and the number of gradients that are None.
+        """
+        cdef lrk_dl_tensor read
+        cdef list moved = []
+        cdef Py_ssize_t i, n = len(params), missing = 0
+        if len(known) != n or len(arrays) != n or len(grads) != n:
+            raise ValueError("params, known, arrays and grads must have the same length")
+        for i in range(n):
+            param = params[i]
+            if param is not known[i] or not self.look(param, &read) or not self.is_on(<cnp.ndarray?>arrays[i], &read):
+                moved.append(i)
+            grad = param.grad
+            missing += grad is None
+            grads[i] = grad
+        return moved, missing
+
+    cdef bint reads_along(self, object tensor, cnp.ndarray param, lrk_dl_tensor *read) except -1:
+        """Whether a gradient can be read, in the memory order of a dense parameter."""
+        cdef int k
+        if not self.look(tensor, read) or read.ndim != param.ndim:
+            return False
+        for k in range(read.ndim):
+            if read.shape[k] != cnp.PyArray_DIM(param, k):
+                return False
+            if read.shape[k] > 1 and read.strides[k] * cnp.PyArray_ITEMSIZE(param) != cnp.PyArray_STRIDE(param, k):
+                return False
+        # The negative bit is not told. It comes from the imaginary part of complex numbers, which is dense only as one element.
+        return cnp.PyArray_SIZE(param) != 1 or not tensor.is_neg()
+
+    cdef bint is_on(self, cnp.ndarray array, const lrk_dl_tensor *read):
+        """Whether an array still shows a tensor."""
+        cdef int k
+        if <char *>read.data + read.byte_offset != <char *>cnp.PyArray_DATA(array) and cnp.PyArray_SIZE(array) > 0:
+            return False
+        if read.ndim != array.ndim or read.bits // 8 != cnp.PyArray_ITEMSIZE(array):
+            return False
+        if (read.code == DL_BFLOAT) != (cnp.PyArray_TYPE(array) == cnp.NPY_USHORT):
+            return False
+        for k in range(read.ndim):
+            if read.shape[k] != cnp.PyArray_DIM(array, k):
+                return False
+            if read.shape[k] > 1 and read.strides[k] * (read.bits // 8) != cnp.PyArray_STRIDE(array, k):
+                return False
+        return True

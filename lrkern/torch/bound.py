@@ -1,0 +1,329 @@
+"""An optimizer of lrkern over the memory of an adapter's parameters."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lrkern.torch.memory import Memory, memory_of
+
+if TYPE_CHECKING:
+    from lrkern.torch.adapter import Adapter
+
+_PLAIN = (Tensor, torch.nn.Parameter)
+_OF_OTHERS = {"ema_param": "ema", "remainder": "remainder"}  # arrays that are no states of a rule -> names in `state`
+
+
+def number(value: Any) -> Any:
+    """A hyper-parameter as lrkern takes it: a tensor of one element as its number."""
+    return value.item() if isinstance(value, Tensor) else value
+
+
+def plain(tensor: Tensor) -> Tensor:
+    """A tensor of real numbers of torch's own class on the same memory: complex numbers are pairs of real ones."""
+    if type(tensor) not in _PLAIN:
+        tensor = tensor.detach()
+        tensor = tensor.to_local() if hasattr(tensor, "to_local") else tensor.as_subclass(Tensor)
+    if tensor.is_complex():
+        tensor = torch.view_as_real(tensor.detach())
+    return tensor
+
+
+class Bound:
+    """An optimizer of lrkern for the parameters as they are now; made again when they have moved."""
+
+    def __init__(self, owner: Adapter) -> None:
+        # No circles of references: an optimizer that is dropped frees its memory at once.
+        self._owner, self.where = weakref.ref(owner), f"{type(owner).__name__}.step"
+        groups = owner.param_groups
+        self.params: list[Tensor] = [param for group in groups for param in group["params"]]
+        self.memory: Memory = memory_of(type(owner).__name__, self.params)
+        self.odd = {i for i, one in enumerate(self.params) if type(one) not in _PLAIN or one.is_complex()}
+        self.arrays = [self._array(i) for i in range(len(self.params))]
+        # The values in `param_groups` that the optimizer has, to find those that were changed.
+        self.seen = [owner.values(g) for g in range(len(groups))]
+        self.core = self._core()
+        self.states: dict[str, list[Any]] = {}
+        names = {**owner.names.states, **_OF_OTHERS}
+        for kind, arrays in self.core._kept.items():
+            self.states[names[kind]] = [None if one is None else self.memory.tensor(self._given(one)) for one in arrays]
+        self.steps = np.zeros(len(self.params))
+        self._steps = torch.from_numpy(self.steps)
+        self._load()
+        self.grads: list[Any] = [None] * len(self.params)
+        self.missing, self.any_sparse = 0, False
+        self.direct = self.memory.takes(self.core._tensors, _fit_of(weakref.ref(self)))
+
+    @property
+    def owner(self) -> Adapter:
+        """The adapter whose parameters these are."""
+        owner = self._owner()
+        assert owner is not None
+        return owner
+
+    # ------------------------------------------------------------------------------------------------------ construction
+
+    def name(self, i: int) -> str:
+        """The name of a parameter in errors."""
+        for g, group in enumerate(self.owner.param_groups):
+            if i < len(group["params"]):
+                names = group.get("param_names")
+                label = f"params[{i}]" if len(self.owner.param_groups) == 1 else f"params[{g}][{i}]"
+                return label if names is None else f"{label} ({names[i]})"
+            i -= len(group["params"])
+        raise IndexError(i)
+
+    def _array(self, i: int) -> Any:
+        param = self.params[i]
+        tensor = plain(param)
+        if not tensor.is_leaf:
+            raise ValueError(f"{type(self.owner).__name__}: {self.name(i)} must be a leaf tensor")
+        return self.memory.array(type(self.owner).__name__, self.name(i), tensor)
+
+    def _given(self, array: Any) -> Any:
+        return self.core._backend.arrays.given(array)
+
+    def _core(self) -> Any:
+        owner, groups, start = self.owner, [], 0
+        for g, group in enumerate(owner.param_groups):
+            n = len(group["params"])
+            names = group.get("param_names")
+            arrays = self.arrays[start : start + n]
+            params = arrays if names is None else dict(zip(names, arrays, strict=True))
+            groups.append({"params": params, **owner.core_options(g)})
+            start += n
+        of_all = self._of_all(groups)
+        shared = {**owner.shared, "uint16_as_bfloat16": True}
+        if shared.get("decay_mask") is not None:
+            shared["decay_mask"] = self._decay_mask(shared["decay_mask"])
+        if shared.get("copy_to") is not None:
+            shared["copy_to"] = self._copies(shared["copy_to"])
+        if len(groups) > 1:
+            first = {name: value for name, value in groups[0].items() if name != "params"}  # constructors may look at them
+            return owner.core_class(groups, **first, **of_all, **shared)
+        params = groups[0].pop("params")
+        return owner.core_class(params, **groups[0], **of_all, **shared)
+
+    def _of_all(self, groups: list[dict[str, Any]]) -> dict[str, Any]:
+        """Take the options out of groups that only whole optimizers have, such as initial values."""
+        owner, found = self.owner, {}
+        for name in [name for name in groups[0] if name != "params" and name not in owner.core_class._rule.checks]:
+            values = [group.pop(name) for group in groups]
+            if any(value != values[0] for value in values):
+                where, option = type(owner).__name__, owner.names.option_of[name].name
+                raise ValueError(f"{where}: {option} must be the same for all groups; got {', '.join(map(repr, values))}")
+            found[name] = values[0]
+        return found
+
+    def _nested(self, values: Sequence[Any]) -> Any:
+        """One value per parameter, in the structure that the parameters have."""
+        parts: list[Any] = []
+        start = 0
+        for group in self.owner.param_groups:
+            part = list(values[start : start + len(group["params"])])
+            names = group.get("param_names")
+            parts.append(part if names is None else dict(zip(names, part, strict=True)))
+            start += len(part)
+        return parts[0] if len(parts) == 1 else parts
+
+    def _decay_mask(self, mask: Any) -> Any:
+        if not callable(mask):
+            return mask
+        names: list[Any] = []
+        for group in self.owner.param_groups:
+            names += group.get("param_names") or range(len(names), len(names) + len(group["params"]))
+        return self._nested([bool(mask(name, param)) for name, param in zip(names, self.params, strict=True)])
+
+    def _copies(self, copies: Any) -> Any:
+        flat = list(copies.values() if hasattr(copies, "values") else copies)
+        if flat and isinstance(flat[0], list | tuple):
+            flat = [one for part in flat for one in part]
+        where = type(self.owner).__name__
+        if len(flat) != len(self.params):
+            raise ValueError(f"{where}: copy_to must have {len(self.params)} tensors like params; got {len(flat)}")
+        return self._nested(
+            [None if one is None else self.memory.array(where, f"copy_to[{i}]", plain(one)) for i, one in enumerate(flat)]
+        )
+
+    # ------------------------------------------------------------------------------------------------------------- state
+
+    def _load(self) -> None:
+        """Take the states in the adapter's `state`, and put tensors on the optimizer's own there."""
+        owner, updates = self.owner, [0] * len(self.params)
+        with torch.no_grad():
+            for i, param in enumerate(self.params):
+                saved = owner.state.get(param)
+                if not saved:
+                    continue
+                found = [self._fill(i, name, saved.get(name)) for name in self.states]
+                step = saved.get("step")
+                updates[i] = int(step) if step is not None else max(1, owner.count) if any(found) else 0
+                if self.states["ema"][i] is not None and saved.get("ema") is None:
+                    self.states["ema"][i].copy_(plain(param).detach())
+        self.core._tensors.restore(updates, owner.count, owner.skipped, [])
+        self.steps[:] = updates
+        for i, n in enumerate(updates):
+            if n:
+                self._publish(i)
+        self.waiting = {i for i, n in enumerate(updates) if not n}
+        self.state, self.size = owner.state, len(owner.state)
+
+    def _fill(self, i: int, name: str, saved: Any) -> bool:
+        own = self.states[name][i]
+        if own is None or saved is None:
+            return False
+        saved = torch.as_tensor(saved)
+        if i in self.odd:
+            saved = plain(saved)
+        if saved.shape != own.shape:
+            wanted = f"must have shape {tuple(own.shape)} like its parameter"
+            raise ValueError(f"{self.where}: state {name!r} of {self.name(i)} {wanted}; got {tuple(saved.shape)}")
+        own.copy_(saved)
+        return True
+
+    def _publish(self, i: int) -> None:
+        """Show a parameter's states in the adapter's `state`."""
+        shown: dict[str, Any] = {"step": self._steps[i]}
+        is_complex = self.params[i].is_complex()
+        for name, tensors in self.states.items():
+            one = tensors[i]
+            if one is not None:
+                shown[name] = torch.view_as_complex(one) if is_complex and one.is_floating_point() else one
+        self.owner.state.setdefault(self.params[i], {}).update(shown)
+
+    def is_current(self) -> bool:
+        """Whether nobody has replaced the adapter's state, or changed the number of its parameters."""
+        owner = self.owner
+        return (
+            self.state is owner.state
+            and self.size == len(owner.state)
+            and len(self.params) == sum([len(group["params"]) for group in owner.param_groups])
+        )
+
+    # -------------------------------------------------------------------------------------------------------------- steps
+
+    def read(self) -> bool:
+        """Read all gradients; False if parameters have been moved or replaced, so that another `Bound` is needed."""
+        groups = self.owner.param_groups
+        params = groups[0]["params"] if len(groups) == 1 else [param for group in groups for param in group["params"]]
+        moved, self.missing = self.memory.gradients(params, self.params, self.arrays, self.grads)
+        if moved and not self._still_there(moved, params):
+            return False
+        self.any_sparse = False
+        if not self.direct:
+            self.grads = [None if one is None else self._fitted(i) for i, one in enumerate(self.grads)]
+        return True
+
+    def read_one(self, i: int) -> bool:
+        """The same for one parameter."""
+        param, grads = self.params[i], [None]
+        moved, _ = self.memory.gradients([param], [param], [self.arrays[i]], grads)
+        if moved and not self._still_there([i], self.params):
+            return False
+        self.grads[i] = grads[0] if self.direct else self._fitted(i)
+        return True
+
+    def step_one(self, i: int) -> None:
+        """A step of one parameter, whose gradient has been read. It is not counted, so that others follow at the same count."""
+        self.core._step_flat(self.grads, self.grads, 1.0)
+        self.core._tensors.rewind()
+        self.grads[i] = None
+        self.steps[i] += 1
+        if i in self.waiting:
+            self._begin()
+
+    def _still_there(self, moved: list[int], params: list[Tensor]) -> bool:
+        for i in moved:
+            param = params[i]
+            if param is not self.params[i]:
+                return False
+            was, now = self.arrays[i], plain(param)
+            own = self.memory.tensor(was)
+            same = own.dtype == now.dtype and own.shape == now.shape and own.device == now.device
+            if same and own.data_ptr() == now.data_ptr() and own.stride() == now.stride():
+                continue
+            if not same and self.steps[i]:
+                got = [f"{str(one.dtype).removeprefix('torch.')} {tuple(one.shape)} on {one.device}" for one in (own, now)]
+                raise ValueError(
+                    f"{self.where}: {self.name(i)} must stay {got[0]}, as its states are; got {got[1]}: "
+                    "create a new optimizer after such a change, and load the state"
+                )
+            return False
+        return True
+
+    def _fitted(self, i: int) -> Any:
+        """A gradient as an array or rows of `lrkern`; in the memory order of its parameter, if need be a copy."""
+        param, grad = self.params[i], self.params[i].grad
+        assert grad is not None
+        name = f"gradient of {self.name(i)}"
+        if grad.device != param.device:
+            raise ValueError(f"{self.where}: the {name} must be on {param.device} like it; got one on {grad.device}")
+        if grad.layout is torch.sparse_coo:
+            grad = grad.coalesce()
+            if grad.sparse_dim() != 1:
+                wanted = "must have 1 sparse dimension, or be dense"
+                raise ValueError(f"{self.where}: the {name} {wanted}; got one with {grad.sparse_dim()}")
+            self.any_sparse = True
+            return grad.indices()[0].numpy(), self.memory.array(self.where, name, grad.values().detach().contiguous())
+        if grad.layout is not torch.strided:
+            raise TypeError(f"{self.where}: the {name} must be dense or sparse COO; got {grad.layout!s}")
+        if grad.is_complex():
+            grad = torch.view_as_real(grad.detach().resolve_conj())
+        grad, like = plain(grad).detach(), plain(param)
+        if grad.shape != like.shape:
+            raise ValueError(f"{self.where}: the {name} must have shape {tuple(like.shape)}; got {tuple(grad.shape)}")
+        if grad.stride() != like.stride() or grad.is_neg():
+            grad = torch.empty_like(like.detach(), dtype=grad.dtype).copy_(grad)
+            if self.owner.shared.get("zero_grad") and i not in self.odd:
+                param.grad = grad  # so that the step sets the user's gradient to zero
+        return self.memory.array(self.where, name, grad)
+
+    def change(self, changes: dict[int, dict[str, Any]]) -> None:
+        """Set hyper-parameters of groups. Raises an exception, having changed nothing, if that needs another optimizer."""
+        found = []
+        arranged = self.core._arranged
+        for g, values in changes.items():
+            for one in [arranged.groups[k] for k in arranged.parts[g]]:
+                options = one.options
+                for name, value in values.items():
+                    options = one.changed(self.where, name, value, options)
+                found.append((one, options))
+        self.core._tensors.alone(partial(self.core._change, found))
+
+    def step(self, scale: Any) -> list[Tensor]:
+        """One step with the gradients that were read; returns the parameters that have some."""
+        core, before = self.core, self.core.skipped
+        core._step_flat(self.grads, self.grads, scale)
+        stepped = self.params
+        if self.missing:
+            stepped = [param for param, one in zip(self.params, self.grads, strict=True) if one is not None]
+        if core.skipped == before:
+            if self.missing or self.any_sparse:  # rows may be none
+                self.steps[:] = core._tensors.get_updates()
+            else:
+                self.steps += 1
+            if self.waiting:
+                self._begin()
+        self.grads = [None] * len(self.grads)
+        return stepped
+
+    def _begin(self) -> None:
+        for i in [i for i in sorted(self.waiting) if self.steps[i]]:
+            self._publish(i)
+            self.waiting.discard(i)
+        self.size = len(self.state)
+
+
+def _fit_of(bound: weakref.ref[Bound]) -> Callable[[int], Any]:
+    def fit(i: int) -> Any:
+        found = bound()
+        assert found is not None
+        return found._fitted(i)
+
+    return fit

@@ -1,0 +1,114 @@
+"""`from_torch`: the schedule of a scheduler of torch."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch.optim import lr_scheduler
+
+from lrkern import dialects
+from lrkern._checks import describe
+from lrkern.schedules.curves import constant
+from lrkern.schedules.expression import Schedule, schedule
+from lrkern.torch.scheduler import Scheduler
+
+_of = dialects.torch
+
+
+def from_torch(scheduler: lr_scheduler.LRScheduler, *, group: int = 0, steps: int | None = None) -> Schedule:
+    """The learning rate that a torch scheduler gives to a group: a schedule whose step n is that after n calls of `step()`.
+
+    Nested schedulers (SequentialLR, ChainedScheduler) are read as well. How far the scheduler has come does not matter.
+
+    Args:
+        scheduler: a scheduler of torch.optim.lr_scheduler, a SWALR, or a `Scheduler` of lrkern.
+        group: the number of the parameter group.
+        steps: for LambdaLR and MultiplicativeLR, whose functions are called: for how many steps.
+
+    Raises:
+        TypeError: another kind of scheduler; ReduceLROnPlateau depends on losses (`lrkern.Plateau`).
+        ValueError: `steps` is needed, or the scheduler has values that `lrkern.dialects.torch` refuses.
+
+    Example:
+        >>> import torch
+        >>> from lrkern.torch import from_torch
+        >>> opt = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
+        >>> from_torch(torch.optim.lr_scheduler.StepLR(opt, step_size=30, gamma=0.1))
+        step_decay(0.1, 0.1, 30)
+    """
+    if isinstance(scheduler, Scheduler):
+        return _own(scheduler, group)
+    name = type(scheduler).__name__
+    curve = getattr(_of, name, None) if isinstance(scheduler, lr_scheduler.LRScheduler) else None
+    if curve is None:
+        hint = ": its rate depends on losses, see lrkern.Plateau" if "Plateau" in name else ""
+        raise TypeError(f"from_torch: scheduler must be one of torch's; got {describe(scheduler)}{hint}")
+    base = _number(scheduler.optimizer.param_groups[group]["initial_lr"])
+    if name in _NESTED:
+        parts = [from_torch(one, group=group, steps=steps) for one in scheduler._schedulers]
+        return _NESTED[name](scheduler, parts, base)
+    found: Schedule = curve(**_arguments(scheduler, curve, group, base, steps))
+    return found
+
+
+def _own(scheduler: Scheduler, group: int) -> Schedule:
+    lrs = scheduler._schedules.get("lr")
+    lr = scheduler.optimizer.param_groups[group]["lr"] if lrs is None or lrs[group] is None else lrs[group]
+    return schedule("from_torch", "lr", lr) if callable(lr) else constant(_number(lr))
+
+
+def _number(value: Any) -> float:
+    return float(value)
+
+
+_NESTED: Mapping[str, Callable[[Any, list[Schedule], float], Schedule]] = {
+    "SequentialLR": lambda scheduler, parts, base: _of.SequentialLR(parts, [*scheduler._milestones]),
+    "ChainedScheduler": lambda scheduler, parts, base: _of.ChainedScheduler(parts, base),
+}
+
+
+def _one_cycle(scheduler: Any, group: Mapping[str, Any]) -> dict[str, Any]:
+    phases, total = scheduler._schedule_phases, scheduler.total_steps
+    return {
+        "max_lr": group["max_lr"],
+        "pct_start": (phases[0]["end_step"] + 1) / total,
+        "anneal_strategy": scheduler._anneal_func_type,
+        "div_factor": group["max_lr"] / group["initial_lr"],
+        "final_div_factor": group["initial_lr"] / group["min_lr"],
+        "three_phase": len(phases) == 3,
+    }
+
+
+def _cyclic(scheduler: Any, group: Mapping[str, Any]) -> dict[str, Any]:
+    up = scheduler.total_size * scheduler.step_ratio
+    return {"step_size_up": up, "step_size_down": scheduler.total_size - up, "scale_fn": scheduler._scale_fn_custom}
+
+
+# Arguments that the scheduler keeps in another form.
+_KEPT: Mapping[str, Callable[[Any, Mapping[str, Any]], dict[str, Any]]] = {
+    "MultiStepLR": lambda scheduler, group: {"milestones": [*scheduler.milestones.elements()]},
+    "OneCycleLR": _one_cycle,
+    "CyclicLR": _cyclic,
+    "SWALR": lambda scheduler, group: {"swa_lr": group["swa_lr"], "anneal_strategy": scheduler._anneal_strategy},
+}
+
+
+def _arguments(scheduler: Any, curve: Any, index: int, base: float, steps: int | None) -> dict[str, Any]:
+    """The arguments of a function of `dialects.torch`, from the attributes of torch's scheduler."""
+    found: dict[str, Any] = {"base_lr": base, "steps": steps}
+    group = scheduler.optimizer.param_groups[index]
+    read = _KEPT.get(type(scheduler).__name__)
+    found |= read(scheduler, group) if read else {}
+    needed = inspect.signature(curve).parameters
+    for name in needed:
+        if name in found:
+            continue
+        if hasattr(scheduler, f"{name}s"):  # one for each group
+            found[name] = getattr(scheduler, f"{name}s")[index]
+        elif hasattr(scheduler, name):
+            found[name] = getattr(scheduler, name)
+    if type(scheduler).__name__ == "CyclicLR":
+        found["base_lr"] = scheduler.base_lrs[index]
+    return {name: value for name, value in found.items() if name in needed}

@@ -1,0 +1,164 @@
+"""Tensors as the arrays that lrkern's optimizers step, on the same memory; and back. One class for each kind of device.
+
+A device without kernels would get its class here, in `memory_of`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lrkern import _core
+
+
+class Memory(Protocol):
+    """How tensors of one kind of device are handed to an optimizer of lrkern, and its arrays to torch."""
+
+    def array(self, where: str, name: str, tensor: Tensor) -> Any:
+        """A tensor as an array on the same memory."""
+
+    def gradients(
+        self, params: list[Tensor], known: list[Tensor], arrays: list[Any], grads: list[Any]
+    ) -> tuple[list[int], int]:
+        """Put the gradients of `params` into `grads`: see `_core.Exchange.gradients`."""
+        ...
+
+    def takes(self, engine: Any, fit: Callable[[int], Any]) -> bool:
+        """Whether an engine takes gradients as they are, and fit(i) where it cannot; else all of them must be arrays."""
+        ...
+
+    def tensor(self, array: Any) -> Tensor:
+        """An array as a tensor on the same memory; 16 bits of unsigned integers as bfloat16."""
+        ...
+
+
+class _Reader(Protocol):
+    def array(self, tensor: Tensor) -> Any: ...
+    def gradients(
+        self, params: list[Tensor], known: list[Tensor], arrays: list[Any], grads: list[Any]
+    ) -> tuple[list[int], int]: ...
+
+
+_FLOATS = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
+
+
+class _SlowReader:
+    """The same as `_core.Exchange` for versions of torch without the exchange API, by `Tensor.numpy`."""
+
+    def array(self, tensor: Tensor) -> Any:
+        if type(tensor) not in (Tensor, torch.nn.Parameter) or tensor.dtype not in _FLOATS:
+            return None
+        if tensor.layout is not torch.strided or tensor.device.type != "cpu" or tensor.is_neg():
+            return None
+        tensor = tensor.detach()
+        if tensor.dtype is torch.bfloat16:
+            return tensor.view(torch.int16).numpy().view(np.uint16)
+        return tensor.numpy()
+
+    def gradients(
+        self, params: list[Tensor], known: list[Tensor], arrays: list[Any], grads: list[Any]
+    ) -> tuple[list[int], int]:
+        moved = []
+        for i, (param, one, own) in enumerate(zip(params, known, arrays, strict=True)):
+            now = self.array(param)
+            if (
+                param is not one
+                or now is None
+                or _layout(now) != _layout(own)
+                or (now.size and now.ctypes.data != own.ctypes.data)
+            ):
+                moved.append(i)
+            grads[i] = param.grad
+        return moved, sum([one is None for one in grads])
+
+
+def _layout(array: Any) -> tuple[Any, ...]:
+    return array.dtype, array.shape, array.strides
+
+
+def _reader() -> _Reader:
+    capsule = getattr(Tensor, "__dlpack_c_exchange_api__", None)
+    try:
+        return _SlowReader() if capsule is None else _core.Exchange(capsule, Tensor, torch.nn.Parameter)
+    except ValueError:
+        return _SlowReader()
+
+
+class CPUMemory:
+    """Tensors in CPU memory, as NumPy arrays."""
+
+    def __init__(self, reader: _Reader | None = None) -> None:
+        self._reader = reader or _reader()
+        self.gradients = self._reader.gradients
+
+    def takes(self, engine: Any, fit: Callable[[int], Any]) -> bool:
+        """Whether the engine reads tensors through the exchange API."""
+        found = isinstance(self._reader, _core.Exchange) and isinstance(engine, cast(type, _core.StepList))
+        if found:
+            engine.tensors.read_by(self._reader, fit)
+        return found
+
+    def array(self, where: str, name: str, tensor: Tensor) -> Any:
+        """A tensor as an array on the same memory; bfloat16 as 16 bits of unsigned integers."""
+        array = self._reader.array(tensor)
+        if array is None:
+            got = f"{tensor.dtype} of layout {tensor.layout}".replace("torch.", "")
+            raise TypeError(f"{where}: {name} must be a dense tensor of float64, float32, bfloat16 or float16; got {got}")
+        return array
+
+    def tensor(self, array: Any) -> Tensor:
+        """An array as a tensor on the same memory; 16 bits of unsigned integers as bfloat16."""
+        if array.dtype == np.uint16:
+            return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
+        return torch.from_numpy(array)
+
+
+class CUDAMemory:
+    """Tensors in the memory of a CUDA device, which `lrkern.cuda` reads itself."""
+
+    def array(self, where: str, name: str, tensor: Tensor) -> Any:
+        """The tensor itself."""
+        return tensor.detach()
+
+    def gradients(
+        self, params: list[Tensor], known: list[Tensor], arrays: list[Any], grads: list[Any]
+    ) -> tuple[list[int], int]:
+        """The gradients, and the parameters that have moved."""
+        moved = []
+        for i, (param, one, own) in enumerate(zip(params, known, arrays, strict=True)):
+            if param is not one or param.data_ptr() != own.data_ptr() or param.dtype != own.dtype or param.shape != own.shape:
+                moved.append(i)
+            grads[i] = param.grad
+        return moved, sum([one is None for one in grads])
+
+    def takes(self, engine: Any, fit: Callable[[int], Any]) -> bool:
+        """It takes tensors; but their layout has to be checked."""
+        return False
+
+    def tensor(self, array: Any) -> Tensor:
+        """A tensor on the memory of an array of `lrkern.cuda`."""
+        array = getattr(array, "owner", array)
+        found = array if isinstance(array, Tensor) else torch.as_tensor(array, device="cuda")
+        return found.view(torch.bfloat16) if found.dtype is torch.uint16 else found
+
+
+def memory_of(where: str, params: Sequence[Tensor]) -> Memory:
+    """The memory that the parameters are in.
+
+    Raises:
+        ValueError: they are in several memories.
+        NotImplementedError: they are on a device for which there are no kernels.
+    """
+    kinds = {param.device.type for param in params}
+    if len(kinds) > 1:
+        raise ValueError(f"{where}: params must all be on one kind of device; got {' and '.join(sorted(kinds))}")
+    [kind] = kinds
+    if kind == "cpu":
+        return CPUMemory()
+    if kind == "cuda" and torch.version.hip is None:
+        return CUDAMemory()
+    raise NotImplementedError(f"{where}: params must be in CPU or CUDA memory; got tensors on {kind}, which has no kernels yet")

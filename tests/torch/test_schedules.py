@@ -1,0 +1,280 @@
+"""Schedules as hyper-parameters, `Scheduler` over any optimizer, and `from_torch`."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+L = pytest.importorskip("torch.optim.lr_scheduler")
+
+import lrkern as lk  # noqa: E402
+import lrkern.torch as lt  # noqa: E402
+
+sys.path.insert(0, str(Path(__file__).parent))
+from training import give_gradients, little, same_bits  # noqa: E402
+
+pytestmark = pytest.mark.peers
+
+
+def test_current_values_stand_in_the_groups():
+    model = little()
+    lr, beta, decay = lk.cosine(0.1, 0.0, 10).warmup(3), lk.linear(0.5, 0.9, 8), lk.constant(0.1)
+    groups = [{"params": model[0].parameters()}, {"params": model[2].parameters(), "lr": 0.5, "weight_decay": decay}]
+    opt = lt.AdamW(groups, lr=lr, betas=(beta, 0.99))
+    for step in range(12):
+        first, second = opt.param_groups
+        assert (first["lr"], second["lr"]) == (lr(step), 0.5)
+        assert first["betas"] == second["betas"] == (beta(step), 0.99)
+        assert (first["weight_decay"], second["weight_decay"]) == (0.01, 0.1)
+        assert opt.count == first["count"] == step
+        give_gradients(model, step)
+        opt.step()
+
+
+def test_steps_with_a_schedule_are_those_with_its_values():
+    models = [little(), little()]
+    lr, momentum = lk.cosine(0.1, 0.0, 10), lk.linear(0.5, 0.9, 8)
+    opt, plain = lt.SGD(models[0].parameters(), lr=lr, momentum=momentum), lt.SGD(models[1].parameters(), lr=0.1, momentum=0.5)
+    for step in range(10):
+        plain.param_groups[0].update(lr=lr(step), momentum=momentum(step))
+        for model, one in zip(models, (opt, plain), strict=True):
+            give_gradients(model, step)
+            one.step()
+    assert all(same_bits(a, b) for a, b in zip(models[0].parameters(), models[1].parameters(), strict=True))
+
+
+def test_functions_are_schedules():
+    model = little()
+    values = [0.1, 0.2]
+    opt = lt.SGD(model.parameters(), lr=lambda step: values[step])
+    for step in range(2):
+        assert opt.param_groups[0]["lr"] == values[step]
+        give_gradients(model, step)
+        opt.step()
+    with pytest.raises(IndexError):
+        opt.step()
+    assert "schedules" not in opt.param_groups[0] or opt.param_groups[0]["schedules"] == {}
+
+
+def test_a_value_written_over_a_schedule_holds_for_one_step():
+    model, other = little(), little()
+    lr = lk.linear(0.1, 0.2, 10)
+    opt, plain = lt.SGD(model.parameters(), lr=lr), lt.SGD(other.parameters(), lr=0.1)
+    for step in range(5):
+        for one in (model, other):
+            give_gradients(one, step)
+        plain.param_groups[0]["lr"] = 0.7 if step == 2 else lr(step)
+        plain.step()
+        if step == 2:
+            opt.param_groups[0]["lr"] = 0.7
+            with pytest.warns(UserWarning, match=r"SGD.step: lr of param_groups\[0\] is a schedule; the value written there"):
+                opt.step()
+        else:
+            opt.step()
+        assert opt.param_groups[0]["lr"] == lr(step + 1)
+    assert all(same_bits(a, b) for a, b in zip(model.parameters(), other.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("how", ["set", "written"])
+def test_schedules_can_be_given_later_and_taken_away(how):
+    model, other = little(), little()
+    lr = lk.linear(0.1, 0.2, 10)
+    opt, plain = lt.SGD(model.parameters(), lr=0.1, momentum=0.9), lt.SGD(other.parameters(), lr=0.1, momentum=0.9)
+    for step in range(8):
+        if step == 3:
+            if how == "set":
+                opt.set("lr", lr)
+                assert opt.param_groups[0]["lr"] == lr(3)
+            else:
+                opt.param_groups[0]["lr"] = lr
+        if step == 6:
+            opt.set("lr", 0.05, group=0)
+        plain.param_groups[0]["lr"] = 0.1 if step < 3 else lr(step) if step < 6 else 0.05
+        for one, o in ((model, opt), (other, plain)):
+            give_gradients(one, step)
+            o.step()
+        assert opt.param_groups[0].get("schedules") == (None if not 3 <= step < 6 else {"lr": repr(lr)})
+    assert all(same_bits(a, b) for a, b in zip(model.parameters(), other.parameters(), strict=True))
+    assert opt.count == 8
+    with pytest.raises(ValueError, match="lr must be"):
+        opt.set("lr", -1.0)
+    with pytest.raises(TypeError, match=r"SGD.set: unknown option lrr"):
+        opt.set("lrr", 0.1)
+    assert opt.param_groups[0]["lr"] == 0.05
+
+
+def test_skipped_steps_do_not_move_the_schedule():
+    model = little()
+    opt = lt.SGD(model.parameters(), lr=lk.linear(0.1, 0.2, 10), skip_nonfinite=True)
+    give_gradients(model, 0)
+    next(model.parameters()).grad[0] = float("inf")
+    opt.step()
+    assert (opt.count, opt.skipped, opt.param_groups[0]["lr"]) == (0, 1, 0.1)
+
+
+# ----------------------------------------------------------------------------------------------------------------- Scheduler
+
+
+def sgd(**options):
+    return torch.optim.SGD([torch.zeros(2, requires_grad=True)], **{"lr": 0.1, "momentum": 0.9, **options})
+
+
+@pytest.mark.parametrize("module", [torch.optim, lt])
+def test_scheduler(module):
+    params = [torch.zeros(2, requires_grad=True), torch.zeros(3, requires_grad=True)]
+    opt = module.AdamW([{"params": [one]} for one in params], lr=0.1)
+    first, second, beta, decay = lk.cosine(0.1, 0.0, 5), lk.constant(0.5), lk.linear(0.5, 0.9, 4), lk.linear(0.1, 0.2, 5)
+    scheduler = lt.Scheduler(opt, lr=[first, second], beta1=beta, weight_decay=[None, decay])
+    for step in range(8):
+        assert [one["lr"] for one in opt.param_groups] == scheduler.get_last_lr() == [first(step), 0.5]
+        assert [one["betas"] for one in opt.param_groups] == [(beta(step), 0.999)] * 2
+        assert [one["weight_decay"] for one in opt.param_groups] == [0.01, decay(step)]
+        assert scheduler.state_dict() == {"last_epoch": step}
+        for one in params:
+            one.grad = torch.ones_like(one)
+        opt.step()
+        scheduler.step()
+
+
+def test_scheduler_fills_a_tensor():
+    opt = sgd(lr=torch.tensor(0.1))
+    own = opt.param_groups[0]["lr"]
+    scheduler = lt.Scheduler(opt, lr=lk.linear(1.0, 0.0, 4))
+    opt.step()
+    scheduler.step()
+    assert opt.param_groups[0]["lr"] is own
+    assert own.item() == 0.75
+
+
+def test_scheduler_resumes_from_one_integer():
+    opt = sgd()
+    scheduler = lt.Scheduler(opt, lr=lk.cosine(0.1, 0.0, 20), momentum=lk.linear(0.5, 0.9, 20))
+    for _ in range(7):
+        opt.step()
+        scheduler.step()
+    again, fresh = sgd(), None
+    fresh = lt.Scheduler(again, lr=lk.cosine(0.1, 0.0, 20), momentum=lk.linear(0.5, 0.9, 20))
+    again.load_state_dict(opt.state_dict())
+    fresh.load_state_dict(scheduler.state_dict())
+    assert fresh.get_last_lr() == scheduler.get_last_lr() == [opt.param_groups[0]["lr"]] == [again.param_groups[0]["lr"]]
+    for _ in range(3):
+        for o, s in ((opt, scheduler), (again, fresh)):
+            o.step()
+            s.step()
+        assert again.param_groups[0]["lr"] == opt.param_groups[0]["lr"]
+        assert again.param_groups[0]["momentum"] == opt.param_groups[0]["momentum"]
+
+
+def test_scheduler_within_sequential():
+    opt = sgd()
+    a, b = lk.linear(0.0, 1.0, 4), lk.cosine(1.0, 0.0, 6)
+    parts = [lt.Scheduler(opt, lr=a, momentum=lk.constant(0.5)), lt.Scheduler(opt, lr=b)]
+    whole = L.SequentialLR(opt, parts, [4])
+    for step in range(10):
+        assert opt.param_groups[0]["lr"] == (a(step) if step < 4 else b(step - 4))
+        opt.step()
+        whole.step()
+    assert lt.from_torch(whole).table(10).tolist() == lk.join([a, b], [4]).table(10).tolist()
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({}, ValueError, "Scheduler: lr or another hyper-parameter must be a schedule; got none"),
+        ({"lr": "cosine"}, TypeError, "Scheduler: lr must be a schedule or a number; got 'cosine'"),
+        ({"lr": [lk.constant(1.0)] * 2}, ValueError, "Scheduler: lr must be one schedule, or 1, one per group; got 2"),
+        (
+            {"momentun": lk.constant(1.0)},
+            TypeError,
+            r"Scheduler: momentun must be a key of param_groups\[0\]; got none of it: use momentum",
+        ),
+        ({"beta1": lk.constant(0.5)}, TypeError, r"Scheduler: beta1 must be a key of param_groups\[0\]"),
+    ],
+)
+def test_wrong_schedules_are_refused(options, error, message):
+    with pytest.raises(error, match=message):
+        lt.Scheduler(sgd(), **options)
+
+
+def test_two_schedules_for_one_value_are_refused():
+    opt = lt.SGD([torch.zeros(2, requires_grad=True)], lr=lk.constant(0.1))
+    with pytest.raises(
+        ValueError, match=r"Scheduler: lr of param_groups\[0\] must be a number; got a schedule of the optimizer's own"
+    ):
+        lt.Scheduler(opt, lr=lk.constant(0.2))
+
+
+# ---------------------------------------------------------------------------------------------------------------- from_torch
+
+CURVES = [
+    ("LambdaLR", {"lr_lambda": lambda t: 0.9**t}),
+    ("MultiplicativeLR", {"lr_lambda": lambda t: 0.95}),
+    ("StepLR", {"step_size": 7, "gamma": 0.3}),
+    ("MultiStepLR", {"milestones": [5, 9, 9, 30], "gamma": 0.5}),
+    ("ConstantLR", {"factor": 0.25, "total_iters": 6}),
+    ("LinearLR", {"start_factor": 0.1, "total_iters": 20}),
+    ("ExponentialLR", {"gamma": 0.97}),
+    ("PolynomialLR", {"total_iters": 33, "power": 1.5}),
+    ("CosineAnnealingLR", {"T_max": 17, "eta_min": 0.01}),
+    ("CosineAnnealingWarmRestarts", {"T_0": 5, "T_mult": 2, "eta_min": 0.001}),
+    ("CyclicLR", {"base_lr": 0.02, "max_lr": 0.3, "step_size_up": 4, "step_size_down": 7, "mode": "exp_range", "gamma": 0.99}),
+    ("OneCycleLR", {"max_lr": 0.4, "total_steps": 41, "pct_start": 0.25, "three_phase": True}),
+    ("OneCycleLR", {"max_lr": 0.4, "total_steps": 41, "anneal_strategy": "linear", "div_factor": 10.0}),
+]
+
+
+def rates(scheduler, n):
+    found = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for _ in range(n):
+            found.append(scheduler.optimizer.param_groups[0]["lr"])
+            scheduler.optimizer.step()
+            scheduler.step()
+    return np.array(found)
+
+
+@pytest.mark.parametrize(("name", "options"), CURVES)
+@pytest.mark.parametrize("come", [0, 3])
+def test_from_torch(name, options, come):
+    scheduler = getattr(L, name)(sgd(), **options)
+    rates(scheduler, come)  # how far it has come does not matter
+    found = lt.from_torch(scheduler, steps=60 if "Lambda" in name or "Multiplicative" in name else None)
+    expected = rates(getattr(L, name)(sgd(), **options), 40)
+    np.testing.assert_allclose(found.table(40), expected, rtol=1e-11, atol=1e-16)
+    assert len(set(expected)) > 1
+
+
+def test_from_torch_of_nested_schedulers():
+    for kind in (0, 1):
+        if kind == 0:
+            opt = sgd()
+            scheduler = L.ChainedScheduler([L.ConstantLR(opt, 0.5, 4), L.ExponentialLR(opt, 0.9)])
+        else:
+            opt = sgd()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                scheduler = L.SequentialLR(opt, [L.LinearLR(opt, 0.1, total_iters=5), L.CosineAnnealingLR(opt, 20)], [5])
+        found = lt.from_torch(scheduler)
+        np.testing.assert_allclose(found.table(25), rates(scheduler, 25), rtol=1e-11, atol=1e-16)
+
+
+def test_from_torch_of_averaging():
+    opt = sgd()
+    scheduler = torch.optim.swa_utils.SWALR(opt, swa_lr=0.02, anneal_epochs=6)
+    found = lt.from_torch(scheduler)
+    np.testing.assert_allclose(found.table(9), rates(scheduler, 9), rtol=1e-11)
+
+
+def test_from_torch_refuses_what_has_no_schedule():
+    with pytest.raises(
+        TypeError, match=r"from_torch: scheduler must be one of torch's; got .*ReduceLROnPlateau.*: its rate depends on losses"
+    ):
+        lt.from_torch(L.ReduceLROnPlateau(sgd()))
+    with pytest.raises(TypeError, match="from_torch: scheduler must be one of torch's; got 3"):
+        lt.from_torch(3)

@@ -1,0 +1,261 @@
+"""States: round trips, torch's own both ways, files, schedules that travel, copies, a resume in another process."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import io
+import pickle
+import subprocess
+import sys
+import weakref
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import lrkern as lk  # noqa: E402
+import lrkern.torch as lt  # noqa: E402
+
+sys.path.insert(0, str(Path(__file__).parent))
+import training  # noqa: E402
+from training import give_gradients, little, same_bits  # noqa: E402
+
+pytestmark = pytest.mark.peers
+
+TWINS = [
+    ("SGD", {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.01}),
+    ("SGD", {"lr": 0.1, "momentum": 0.9, "dampening": 0.5}),
+    ("SGD", {"lr": 0.1}),
+    ("Adam", {}),
+    ("AdamW", {"amsgrad": True}),
+    ("RMSprop", {"momentum": 0.9, "centered": True}),
+    ("Adagrad", {"initial_accumulator_value": 0.1}),
+    ("Adadelta", {}),
+    ("Adamax", {}),
+    ("RAdam", {}),
+    ("Rprop", {}),
+]
+OTHERS = [name for name in lt.__all__ if name in dir(lk) and name not in dir(torch.optim)]
+
+
+def make(module, name, model, **options):
+    if name == "LARS":
+        options = {"lr": 0.1, **options}
+    return getattr(module, name)(model.parameters(), **options)
+
+
+def steps(model, opt, begin, count):
+    for step in range(begin, begin + count):
+        give_gradients(model, step)
+        opt.step()
+
+
+def through_a_file(state):
+    file = io.BytesIO()
+    torch.save(state, file)
+    file.seek(0)
+    return torch.load(file, weights_only=True)
+
+
+def close(a, b):
+    for p, q in zip(a.parameters(), b.parameters(), strict=True):
+        assert float(((p - q).abs() / q.abs().max()).detach().max()) < 1e-12
+
+
+@pytest.mark.parametrize(("name", "options"), TWINS)
+@pytest.mark.parametrize("ours_first", [True, False])
+def test_a_state_continues_in_the_other_library(name, options, ours_first):
+    model, other = little(torch.float64), little(torch.float64)
+    first, second = (lt, torch.optim) if ours_first else (torch.optim, lt)
+    opt = make(first, name, model, **options)
+    steps(model, opt, 0, 7)
+    reference, whole = little(torch.float64), None
+    whole = make(torch.optim, name, reference, **options)
+    steps(reference, whole, 0, 7)
+    other.load_state_dict(model.state_dict())
+    again = make(second, name, other, **{**options, "lr": 0.77})  # the state's lr counts
+    again.load_state_dict(through_a_file(opt.state_dict()))
+    steps(other, again, 7, 7)
+    steps(reference, whole, 7, 7)
+    close(other, reference)
+    if not ours_first and name != "SGD":  # torch's SGD does not count
+        assert again.count == 14
+
+
+@pytest.mark.parametrize(("name", "options"), [*TWINS, *((name, {}) for name in OTHERS)])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_round_trip_changes_no_bit(name, options, dtype):
+    dtype = getattr(torch, dtype)
+    model, other = little(dtype), little(dtype)
+    shared = {"ema": 0.9, "rounding": "split" if dtype is torch.bfloat16 else "nearest", "seed": 7}
+    opt = make(lt, name, model, **options, **shared)
+    steps(model, opt, 0, 5)
+    other.load_state_dict(model.state_dict())
+    again = make(lt, name, other, **options, **shared)
+    again.load_state_dict(through_a_file(opt.state_dict()))
+    for own, one in zip(opt.state_dict()["state"].values(), again.state_dict()["state"].values(), strict=True):
+        assert own.keys() == one.keys()
+        assert all(same_bits(own[key], one[key]) for key in own)
+    steps(model, opt, 5, 5)
+    steps(other, again, 5, 5)
+    assert all(same_bits(p, q) for p, q in zip(model.parameters(), other.parameters(), strict=True))
+    for p, q in zip(model.parameters(), other.parameters(), strict=True):
+        assert all(same_bits(opt.state[p][key], again.state[q][key]) for key in opt.state[p])
+    assert again.count == opt.count == 10
+
+
+def test_states_of_bfloat16_parameters_stay_float32():
+    model = little(torch.bfloat16)
+    opt = lt.AdamW(model.parameters())
+    steps(model, opt, 0, 3)
+    again = lt.AdamW(model.parameters())
+    again.load_state_dict(opt.state_dict())
+    for state in (opt.state, again.state):
+        assert {one["exp_avg"].dtype for one in state.values()} == {torch.float32}
+    theirs = torch.optim.AdamW(model.parameters())
+    theirs.load_state_dict(opt.state_dict())
+    assert {one["exp_avg"].dtype for one in theirs.state.values()} == {torch.bfloat16}
+
+
+@pytest.mark.parametrize("how", ["deepcopy", "pickle"])
+def test_copies_continue_on_their_own(how):
+    model = little()
+    opt = lt.AdamW(model.parameters(), lr=lk.cosine(0.1, 0.0, 20), clip_norm=1.0)
+    steps(model, opt, 0, 4)
+    both = (model, opt)
+    other, again = copy.deepcopy(both) if how == "deepcopy" else pickle.loads(pickle.dumps(both))
+    assert again.count == 4
+    steps(model, opt, 4, 4)
+    before = [p.clone() for p in other.parameters()]
+    steps(other, again, 4, 4)
+    assert all(same_bits(p, q) for p, q in zip(model.parameters(), other.parameters(), strict=True))
+    assert any((p != q).any() for p, q in zip(before, other.parameters(), strict=True))
+    assert again.param_groups[0]["lr"] == opt.param_groups[0]["lr"] == lk.cosine(0.1, 0.0, 20)(8)
+
+
+def test_the_schedule_travels_as_text_and_is_taken_up():
+    model = little()
+    opt = lt.AdamW(model.parameters(), lr=lk.cosine(0.1, 0.0, 20), betas=(lk.linear(0.5, 0.9, 9), 0.99))
+    steps(model, opt, 0, 6)
+    state = through_a_file(opt.state_dict())
+    assert state["param_groups"][0]["schedules"] == {"lr": "cosine(0.1, 0.0, 20)", "beta1": "linear(0.5, 0.9, 9)"}
+    again = lt.AdamW(model.parameters(), lr=0.5)
+    again.load_state_dict(state)
+    assert again.param_groups[0]["lr"] == lk.cosine(0.1, 0.0, 20)(6)
+    steps(model, again, 6, 1)
+    assert again.param_groups[0]["lr"] == lk.cosine(0.1, 0.0, 20)(7)
+    assert again.param_groups[0]["betas"] == (lk.linear(0.5, 0.9, 9)(7), 0.99)
+    same = lt.AdamW(model.parameters(), lr=lk.cosine(0.1, 0.0, 20))
+    same.load_state_dict(state)  # no warning
+
+
+def test_another_schedule_is_reported():
+    model = little()
+    opt = lt.SGD(model.parameters(), lr=lk.cosine(0.1, 0.0, 20))
+    steps(model, opt, 0, 6)
+    again = lt.SGD(model.parameters(), lr=lk.cosine(0.1, 0.0, 40))
+    with pytest.warns(UserWarning, match=r"SGD.load_state_dict: lr of param_groups\[0\] continues with another schedule"):
+        again.load_state_dict(opt.state_dict())
+    assert again.param_groups[0]["lr"] == lk.cosine(0.1, 0.0, 40)(6)
+
+
+def test_bad_states_change_nothing():
+    model = little()
+    opt = lt.SGD(model.parameters(), lr=lk.cosine(0.1, 0.0, 20), momentum=0.9)
+    steps(model, opt, 0, 2)
+    state = copy.deepcopy(opt.state_dict())
+    state["param_groups"][0]["schedules"]["lr"] = "cosine(0.1"
+    with pytest.raises(ValueError, match=r"SGD.load_state_dict: the schedule of lr of param_groups\[0\] cannot be read"):
+        opt.load_state_dict(state)
+    with pytest.raises(ValueError, match="different number of parameter groups"):
+        opt.load_state_dict({"state": {}, "param_groups": []})
+    assert opt.count == 2
+    steps(model, opt, 2, 1)
+    assert opt.count == 3
+
+
+def test_a_state_of_another_shape_is_named():
+    model = little()
+    opt = lt.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    steps(model, opt, 0, 2)
+    state = copy.deepcopy(opt.state_dict())
+    state["state"][1]["momentum_buffer"] = torch.zeros(2, 2)
+    again = lt.SGD(little().parameters(), lr=0.1, momentum=0.9)
+    with pytest.raises(ValueError, match=r"SGD.*: state 'momentum_buffer' of params\[1\] must have shape \(6,\)"):
+        again.load_state_dict(state)
+
+
+def test_hooks_of_states_run():
+    model = little()
+    opt = lt.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    steps(model, opt, 0, 2)
+    opt.register_state_dict_post_hook(lambda _, state: {**state, "mark": 1})
+    assert opt.state_dict()["mark"] == 1
+    calls = []
+    again = lt.SGD(little().parameters(), lr=0.1, momentum=0.9)
+    again.register_load_state_dict_pre_hook(
+        lambda _, state: calls.append("pre") or {**state, "param_groups": state["param_groups"]}
+    )
+    again.register_load_state_dict_post_hook(lambda _: calls.append("post"))
+    again.load_state_dict(opt.state_dict())
+    assert calls == ["pre", "post"]
+    assert again.count == 2
+
+
+def test_a_cleared_state_begins_again():
+    model, other = little(), little()
+    opt, fresh = lt.AdamW(model.parameters()), lt.AdamW(other.parameters())
+    steps(model, opt, 0, 3)
+    other.load_state_dict(model.state_dict())
+    opt.state.clear()
+    steps(model, opt, 3, 2)
+    steps(other, fresh, 3, 2)
+    assert all(same_bits(p, q) for p, q in zip(model.parameters(), other.parameters(), strict=True))
+
+
+def test_an_optimizer_that_is_dropped_frees_its_memory():
+    model = little()
+    opt = lt.AdamW(model.parameters(), lr=lk.cosine(0.1, 0.0, 20))
+    steps(model, opt, 0, 2)
+    seen = weakref.ref(opt), weakref.ref(opt._bound)
+    gc.collect()
+    gc.disable()
+    try:
+        del opt
+        assert [one() for one in seen] == [None, None]
+    finally:
+        gc.enable()
+
+
+RESUMED = """
+import sys
+sys.path.insert(0, {folder!r})
+import torch, training, lrkern as lk, lrkern.torch as lt
+torch.manual_seed(0)
+model, data = training.Attention(), training.sequences()
+opt = lt.AdamW(model.parameters(), lr=lk.cosine(1e-2, 0.0, 40).warmup(4), clip_norm=1.0, ema=0.9)
+saved = torch.load({path!r}, weights_only=True)
+model.load_state_dict(saved["model"])
+opt.load_state_dict(saved["optimizer"])
+losses = training.train(model, opt, data, 12, begin=12)
+torch.save({{"model": model.state_dict(), "optimizer": opt.state_dict(), "losses": losses}}, {path!r})
+"""
+
+
+def test_a_resume_in_a_fresh_process_is_equal_to_the_bit(tmp_path):
+    path = str(tmp_path / "run.pt")
+    torch.manual_seed(0)
+    model, data = training.Attention(), training.sequences()
+    opt = lt.AdamW(model.parameters(), lr=lk.cosine(1e-2, 0.0, 40).warmup(4), clip_norm=1.0, ema=0.9)
+    training.train(model, opt, data, 12)
+    torch.save({"model": model.state_dict(), "optimizer": opt.state_dict()}, path)
+    losses = training.train(model, opt, data, 12, begin=12)
+    program = RESUMED.format(folder=str(Path(__file__).parent), path=path)
+    subprocess.run([sys.executable, "-c", program], check=True)
+    found = torch.load(path, weights_only=True)
+    assert found["losses"] == losses
+    assert all(same_bits(a, b) for a, b in zip(model.state_dict().values(), found["model"].values(), strict=True))
+    for own, one in zip(opt.state_dict()["state"].values(), found["optimizer"]["state"].values(), strict=True):
+        assert all(same_bits(own[key], one[key]) for key in own)

@@ -1,0 +1,193 @@
+"""Trainers of other packages: Hugging Face's Trainer, Accelerate, Lightning, and DDP with two processes."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import lrkern as lk  # noqa: E402
+import lrkern.torch as lt  # noqa: E402
+
+sys.path.insert(0, str(Path(__file__).parent))
+from training import little, same_bits  # noqa: E402
+
+pytestmark = [pytest.mark.peers, pytest.mark.filterwarnings("ignore")]
+
+LR = lk.cosine(0.05, 0.0, 24).warmup(4)
+
+
+class Net(torch.nn.Module):
+    """A model as the Trainer calls it."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = little()
+
+    def forward(self, x, labels):
+        out = self.net(x)
+        return {"loss": torch.nn.functional.cross_entropy(out, labels), "logits": out}
+
+
+def rows():
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(48, 4, generator=generator)
+    return [{"x": one, "labels": (one.sum() > 0).long()} for one in x]
+
+
+def trainer(folder, *, steps, ours=True):
+    transformers = pytest.importorskip("transformers")
+    pytest.importorskip("accelerate")
+    model = Net()
+    if ours:
+        opt = lt.AdamW(model.parameters(), lr=LR)
+        idle = torch.optim.lr_scheduler.LambdaLR(torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0), lambda _: 1.0)
+        pair = opt, idle  # the Trainer wants a scheduler: one of another optimizer leaves this one alone
+    else:
+        opt = torch.optim.AdamW(model.parameters(), lr=1.0)
+        pair = opt, torch.optim.lr_scheduler.LambdaLR(opt, LR)
+    arguments = transformers.TrainingArguments(
+        str(folder), max_steps=steps, per_device_train_batch_size=8, save_steps=6, logging_steps=1, report_to=[],
+        disable_tqdm=True, use_cpu=True, seed=1, max_grad_norm=0.0,
+    )  # fmt: skip
+    return transformers.Trainer(model, arguments, train_dataset=rows(), optimizers=pair), opt
+
+
+def losses(one):
+    return [entry["loss"] for entry in one.state.log_history if "loss" in entry]
+
+
+@pytest.mark.slow
+def test_hugging_face_trainer_with_a_checkpoint(tmp_path):
+    logging.disable(logging.WARNING)
+    theirs, _ = trainer(tmp_path / "theirs", steps=12, ours=False)
+    theirs.train()
+    whole, opt = trainer(tmp_path / "whole", steps=12)
+    whole.train()
+    assert opt.count == 12
+    assert losses(whole) == pytest.approx(losses(theirs), abs=2e-4)  # logged with four digits
+    again, resumed = trainer(tmp_path / "whole", steps=12)
+    again.train(resume_from_checkpoint=str(tmp_path / "whole" / "checkpoint-6"))
+    assert resumed.count == 12
+    assert resumed.param_groups[0]["lr"] == LR(12)
+    for a, b in zip(whole.model.parameters(), again.model.parameters(), strict=True):
+        assert same_bits(a, b)
+
+
+def test_lightning(tmp_path):
+    lightning = pytest.importorskip("lightning")
+    logging.disable(logging.WARNING)
+
+    class Module(lightning.LightningModule):
+        def __init__(self, ours):
+            super().__init__()
+            self.model, self.ours, self.seen = Net(), ours, []
+
+        def training_step(self, batch, _):
+            loss = self.model(**batch)["loss"]
+            self.seen.append(loss.item())
+            return loss
+
+        def configure_optimizers(self):
+            if self.ours:
+                return lt.AdamW(self.parameters(), lr=LR)
+            opt = torch.optim.AdamW(self.parameters(), lr=1.0)
+            return {"optimizer": opt, "lr_scheduler": {"scheduler": lt.Scheduler(opt, lr=LR), "interval": "step"}}
+
+    def fit(ours, steps, path=None):
+        made = Module(ours)
+        loader = torch.utils.data.DataLoader(rows(), batch_size=8)
+        run = lightning.Trainer(
+            max_steps=steps, accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False,
+            enable_checkpointing=False, default_root_dir=tmp_path,
+        )  # fmt: skip
+        run.fit(made, loader, ckpt_path=path)
+        return made, run
+
+    [ours, _], [theirs, _] = fit(True, 12), fit(False, 12)
+    assert ours.seen == pytest.approx(theirs.seen, rel=1e-4)
+    assert len(ours.seen) == 12
+    resumed = []
+    for kind in (True, False):
+        _, at_half = fit(kind, 6)
+        path = tmp_path / f"half-{kind}.ckpt"
+        at_half.save_checkpoint(path)
+        resumed.append(fit(kind, 12, path)[0])
+    assert resumed[0].seen == pytest.approx(resumed[1].seen, rel=1e-4)
+    assert len(resumed[0].seen) == 6
+    assert resumed[0].optimizers().optimizer.count == 12
+
+
+def test_accelerate():
+    accelerate = pytest.importorskip("accelerate")
+    found = []
+    for prepare in (False, True):
+        model = Net()
+        opt = lt.AdamW(model.parameters(), lr=LR)
+        loader = torch.utils.data.DataLoader(rows(), batch_size=8)
+        if prepare:
+            accelerator = accelerate.Accelerator(cpu=True, gradient_accumulation_steps=2)
+            model, opt, loader = accelerator.prepare(model, opt, loader)
+        for k, batch in enumerate(loader):
+            if prepare:
+                with accelerator.accumulate(model):
+                    accelerator.backward(model(**batch)["loss"])
+                    opt.step()
+                    opt.zero_grad()
+            else:
+                (model(**batch)["loss"] / 2).backward()
+                if k % 2:
+                    opt.step()
+                    opt.zero_grad()
+        found.append((model, opt))
+    assert found[1][1].optimizer.count == found[0][1].count == 3
+    for a, b in zip(found[0][0].parameters(), found[1][0].parameters(), strict=True):
+        assert same_bits(a, b)
+
+
+TWO = """
+import sys
+sys.path.insert(0, {folder!r})
+import torch, torch.distributed as dist, training, lrkern as lk, lrkern.torch as lt
+rank = int(sys.argv[1])
+dist.init_process_group("gloo", init_method="file://" + sys.argv[2], rank=rank, world_size=2)
+model = training.little()
+wrapped = torch.nn.parallel.DistributedDataParallel(model, gradient_as_bucket_view=True)
+opt = lt.AdamW(model.parameters(), lr=lk.cosine(0.05, 0.0, 20), clip_norm=1.0)
+for step in range(8):
+    x = torch.randn(2, 6, 4, generator=torch.Generator().manual_seed(step))
+    opt.zero_grad()
+    (wrapped(x[rank]) ** 2).mean().backward()
+    opt.step()
+if rank == 0:
+    torch.save(model.state_dict(), sys.argv[3])
+dist.destroy_process_group()
+"""
+
+
+def test_two_processes_are_one_with_the_mean_of_gradients(tmp_path):
+    if not torch.distributed.is_available():
+        pytest.skip("torch without distributed")
+    program = TWO.format(folder=str(Path(__file__).parent))
+    arguments = [str(tmp_path / "store"), str(tmp_path / "model.pt")]
+    running = [subprocess.Popen([sys.executable, "-c", program, str(rank), *arguments]) for rank in (0, 1)]
+    assert [one.wait(timeout=300) for one in running] == [0, 0]
+    model = little()
+    opt = lt.AdamW(model.parameters(), lr=lk.cosine(0.05, 0.0, 20), clip_norm=1.0)
+    for step in range(8):
+        x = torch.randn(2, 6, 4, generator=torch.Generator().manual_seed(step))
+        parts = []
+        for rank in (0, 1):
+            opt.zero_grad()
+            (model(x[rank]) ** 2).mean().backward()
+            parts.append([one.grad.clone() for one in model.parameters()])
+        for param, a, b in zip(model.parameters(), *parts, strict=True):
+            param.grad = a / 2 + b / 2  # as DDP does
+        opt.step()
+    for a, b in zip(model.state_dict().values(), torch.load(arguments[1]).values(), strict=True):
+        assert same_bits(a, b)
