@@ -21,7 +21,7 @@ def test_a_rule_steps_tensors_as_arrays():
         rng = np.random.default_rng(1)
         arrays = [rng.standard_normal(shape).astype(np.float32) for shape in ((4, 3), (5,))]
         tensors = [torch.nn.Parameter(torch.from_numpy(one.copy())) for one in arrays]
-        opt, own = made(tensors, lr=lk.linear(0.5, 0.0, 8), weight_decay=0.1), None
+        opt = made(tensors, lr=lk.linear(0.5, 0.0, 8), weight_decay=0.1)
         own = rule.Optimizer(arrays, lr=lk.linear(0.5, 0.0, 8), weight_decay=0.1)
         for _ in range(3):
             grads = [rng.standard_normal(one.shape).astype(np.float32) for one in arrays]
@@ -34,4 +34,4 @@ def test_a_rule_steps_tensors_as_arrays():
         state = opt.state_dict()["state"][0]
         assert set(rule.states) <= set(state)
         assert isinstance(opt, torch.optim.Optimizer)
-        assert opt.param_groups[0]["lr"] == lk.linear(0.5, 0.0, 8)(2)
+        assert opt.param_groups[0]["lr"] == lk.linear(0.5, 0.0, 8)(3)  # of the next step, as `opt.lr`
