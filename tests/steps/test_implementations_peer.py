@@ -7,6 +7,7 @@ numbers test_deviations_peer.py computes; here their options are chosen so that 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any, NamedTuple
@@ -72,12 +73,12 @@ def optax(name: str, options: dict[str, Any], alias: str, *args: Any, why: str =
 
 
 def keras(name: str, options: dict[str, Any], cls: str, *args: Any, **theirs: Any) -> Case:
-    return Case(
-        name, "keras", options, lambda: packages.of_keras(getattr(installed("keras").optimizers, cls), *args, **theirs)
-    )
+    return Case(name, "keras", options, lambda: packages.of_keras(getattr(installed("keras").optimizers, cls), *args, **theirs))
 
 
-def timm(name: str, options: dict[str, Any], module: str, cls: str, bounds: dict[str, Any] | None = None, **theirs: Any) -> Case:
+def timm(
+    name: str, options: dict[str, Any], module: str, cls: str, bounds: dict[str, Any] | None = None, **theirs: Any
+) -> Case:
     return Case(
         name,
         "timm",
@@ -117,7 +118,7 @@ def optimi(name: str, options: dict[str, Any], cls: str, **theirs: Any) -> Case:
     )
 
 
-def betas(options: dict[str, Any], more: str = "") -> dict[str, Any]:
+def betas(options: dict[str, Any]) -> dict[str, Any]:
     """The same with beta1, beta2, ... as a tuple."""
     names = sorted(key for key in options if key.startswith("beta") and key != "beta")
     return {key: value for key, value in options.items() if key not in names} | {"betas": tuple(options[k] for k in names)}
@@ -130,6 +131,18 @@ ADAN = {"lr": 1e-2, "beta1": 0.98, "beta2": 0.92, "beta3": 0.99, "eps": 1e-8}
 SLOW = {"lr": 1e-3, "beta1": 0.9, "beta2": 0.99, "beta3": 0.999, "alpha": 5.0, "eps": 1e-8}
 LION = {"lr": 1e-3, "beta1": 0.9, "beta2": 0.99}
 LARS = {"lr": 0.5, "momentum": 0.9, "weight_decay": 0.01, "trust": 0.02, "eps": 1e-8}
+
+
+def alpha_of(t: int) -> float:
+    """AdEMAMix's paper: alpha rises from 0 in 150 steps."""
+    return min((t + 1) / 150, 1.0) * 5.0
+
+
+def beta3_of(t: int) -> float:
+    """The half-life of the slow average rises from that of beta1 to that of beta3."""
+    part, first, last = (t + 1) / 150, math.log(0.9), math.log(0.999)
+    return min(math.exp(first * last / ((1 - part) * last + part * first)), 0.999)
+
 
 CASES: list[Case] = [
     # SGD
@@ -174,7 +187,10 @@ CASES: list[Case] = [
     keras("Lion", LION | DECAY, "Lion", 1e-3, 0.9, 0.99, **DECAY),
     timm("Lion", LION | DECAY, "lion", "Lion", **betas(LION | DECAY)),
     kozistr("Lion", LION | DECAY, "Lion", **betas(LION | DECAY)),
-    Case("Lion", "lion_pytorch", LION | DECAY, lambda: packages.of_torch(installed("lion_pytorch").Lion, **betas(LION | DECAY))),
+    Case(
+        "Lion", "lion_pytorch", LION | DECAY,
+        lambda: packages.of_torch(installed("lion_pytorch").Lion, **betas(LION | DECAY)),
+    ),
     bitsandbytes("Lion", LION | DECAY, "Lion32bit", **betas(LION | DECAY)),
     optimi("Lion", LION | DECAY, "Lion", **betas(LION | DECAY)),
     # RMSprop
@@ -243,6 +259,9 @@ CASES: list[Case] = [
     kozistr("ADOPT", ADAM | DECAY, "ADOPT", **betas(ADAM | DECAY), clip_lambda=lambda n: (n - 1) ** 0.25),
     optax("AdEMAMix", SLOW | DECAY, "contrib.ademamix", 1e-3, **B, b3=0.999, alpha=5.0, **DECAY),
     kozistr("AdEMAMix", SLOW | DECAY, "AdEMAMix", **betas(SLOW | DECAY), weight_decouple=True),
+    kozistr("AdEMAMix", SLOW | {"alpha": alpha_of, "beta3": beta3_of}, "AdEMAMix", **betas(SLOW), t_alpha_beta3=150),
+    bitsandbytes("AdEMAMix", SLOW | {"alpha": alpha_of, "beta3": beta3_of}, "AdEMAMix", **betas(SLOW), weight_decay=0.0,
+                 t_alpha=150, t_beta3=150),
     bitsandbytes("AdEMAMix", SLOW | DECAY, "AdEMAMix", **betas(SLOW | DECAY)),
     timm("Adan", ADAN | DECAY, "adan", "Adan", **betas(ADAN | DECAY)),
     timm("Adan", ADAN | DECAY | {"proximal": False}, "adan", "Adan", **betas(ADAN | DECAY), no_prox=True),
