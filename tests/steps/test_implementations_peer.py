@@ -42,9 +42,9 @@ class Case(NamedTuple):
 
     @property
     def decays_apart(self) -> bool:
-        """Whether its weight decay is decoupled, as a factor 1 - lr weight_decay in most packages."""
+        """Whether its weight decay is decoupled, a factor 1 - lr weight_decay (optax adds it to the direction, as lrkern)."""
         always = ("AdamW", "Lion", "Signum", "Tiger", "AdaBelief", "LaProp", "AdEMAMix", "Adan")
-        return "weight_decay" in self.options and self.options.get("decoupled", self.name in always)
+        return self.package != "optax" and "weight_decay" in self.options and self.options.get("decoupled", self.name in always)
 
     def bound(self, dtype: str) -> float:
         """In float32 that factor is off by up to 3e-8, in the same direction at each of the steps."""
@@ -128,7 +128,7 @@ ADAM = {"lr": 1e-2, "beta1": 0.9, "beta2": 0.99, "eps": 1e-8}
 DECAY = {"weight_decay": 0.1}
 B = {"b1": 0.9, "b2": 0.99, "eps": 1e-8}
 ADAN = {"lr": 1e-2, "beta1": 0.98, "beta2": 0.92, "beta3": 0.99, "eps": 1e-8}
-SLOW = {"lr": 1e-3, "beta1": 0.9, "beta2": 0.99, "beta3": 0.999, "alpha": 5.0, "eps": 1e-8}
+SLOW = {"lr": 3e-4, "beta1": 0.9, "beta2": 0.99, "beta3": 0.999, "alpha": 5.0, "eps": 1e-8}
 LION = {"lr": 1e-3, "beta1": 0.9, "beta2": 0.99}
 LARS = {"lr": 0.5, "momentum": 0.9, "weight_decay": 0.01, "trust": 0.02, "eps": 1e-8}
 
@@ -195,7 +195,7 @@ CASES: list[Case] = [
     optimi("Lion", LION | DECAY, "Lion", **betas(LION | DECAY)),
     # RMSprop
     torch("RMSprop", {"lr": 1e-2, "alpha": 0.9, "eps": 1e-2, "momentum": 0.5, "weight_decay": 0.1}),
-    torch("RMSprop", {"lr": 1e-2, "alpha": 0.9, "eps": 1e-2, "centered": True}),
+    torch("RMSprop", {"lr": 1e-2, "alpha": 0.9, "eps": 1e-2, "centered": True}, single=3e-6, why="differences of averages"),
     optax(
         "RMSprop", {"lr": 1e-2, "alpha": 0.9, "eps": 1e-8, "eps_inside": True, "momentum": 0.5, "convention": "keras"},
         "rmsprop", 1e-2, 0.9, 1e-8, momentum=0.5,
@@ -207,21 +207,26 @@ CASES: list[Case] = [
     ),
     keras("RMSprop", {"lr": 1e-2, "alpha": 0.9, "eps": 1e-2, "eps_inside": True, "centered": True}, "RMSprop", 1e-2, 0.9, 0.0,
           1e-2, centered=True),
+    keras("RMSprop", {"lr": 1e-2, "alpha": 0.9, "eps": 1e-6, "eps_inside": True, "decoupled": True} | DECAY, "RMSprop", 1e-2,
+          0.9, 0.0, 1e-6, **DECAY),
     bitsandbytes("RMSprop", {"lr": 1e-2, "alpha": 0.9, "eps": 1e-8, "weight_decay": 0.1}, "RMSprop32bit", lr=1e-2, alpha=0.9,
                  eps=1e-8, weight_decay=0.1),
     # Adagrad
     torch("Adagrad", {"lr": 0.1, "lr_decay": 0.1, "weight_decay": 0.1}),
     optax("Adagrad", {"lr": 0.1, "eps": 1e-7, "eps_inside": True, "initial_accumulator": 0.1}, "adagrad", 0.1),
     keras("Adagrad", {"lr": 0.1, "eps": 1e-7, "eps_inside": True, "initial_accumulator": 0.1}, "Adagrad", 0.1),
+    keras("Adagrad", {"lr": 0.1, "eps": 1e-7, "eps_inside": True, "initial_accumulator": 0.1, "decoupled": True} | DECAY,
+          "Adagrad", 0.1, **DECAY),
     bitsandbytes("Adagrad", {"lr": 0.1, "weight_decay": 0.1}, "Adagrad32bit", lr=0.1, weight_decay=0.1),
     # LARS and LAMB
+    timm("LARS", LARS | {"convention": "paper"}, "lars", "Lars", lr=0.5, momentum=0.9, weight_decay=0.01, trust_coeff=0.02),
     optax("LARS", LARS | {"convention": "optax"}, "lars", 0.5, 0.01, trust_coefficient=0.02, eps=1e-8, momentum=0.9),
     timm("LARS", LARS | {"convention": "apex", "nesterov": True}, "lars", "Lars", lr=0.5, momentum=0.9, weight_decay=0.01,
          trust_coeff=0.02, nesterov=True),
     timm("LARS", LARS | {"convention": "apex", "trust_clip": True}, "lars", "Lars", lr=0.5, momentum=0.9, weight_decay=0.01,
          trust_coeff=0.02, trust_clip=True),
     optax("LAMB", ADAM | DECAY, "lamb", 1e-2, **B, **DECAY),
-    keras("LAMB", ADAM, "Lamb", 1e-2, 0.9, 0.99, 1e-8),
+    keras("LAMB", ADAM, "Lamb", 1e-2, 0.9, 0.99, 1e-8)._replace(single=3e-6, why="bias corrections in float32"),
     timm("LAMB", ADAM | DECAY, "lamb", "Lamb", **betas(ADAM | DECAY), max_grad_norm=None),
     timm("LAMB", ADAM | {"bias_correction": False}, "lamb", "Lamb", **betas(ADAM), weight_decay=0.0, max_grad_norm=None,
          always_adapt=True, bias_correction=False),
@@ -229,6 +234,8 @@ CASES: list[Case] = [
     optax("Signum", {"lr": 1e-3, "beta": 0.9}, "signum", 1e-3, 0.9),
     optax("Signum", {"lr": 1e-3, "beta": 0.0}, "sign_sgd", 1e-3),
     kozistr("Signum", {"lr": 1e-3, "beta": 0.9, "weight_decay": 0.1}, "SignSGD", lr=1e-3, momentum=0.9, weight_decay=0.1),
+    kozistr("Signum", {"lr": 1e-3, "beta": 0.9, "weight_decay": 0.1, "decoupled": False}, "SignSGD", lr=1e-3, momentum=0.9,
+            weight_decay=0.1, weight_decouple=False),
     kozistr("Tiger", {"lr": 1e-3, "beta": 0.965, "weight_decay": 0.1}, "Tiger", lr=1e-3, beta=0.965, weight_decay=0.1),
     torch("Rprop", {"lr": 1e-2}),
     torch("Rprop", {"lr": 1e-1, "maximize": True}),
@@ -236,6 +243,7 @@ CASES: list[Case] = [
     optax("AdaBelief", ADAM | {"eps": 1e-10}, "adabelief", 1e-2, 0.9, 0.99, 1e-10, 1e-10),
     timm("AdaBelief", ADAM | DECAY, "adabelief", "AdaBelief", **betas(ADAM | DECAY), rectify=False),
     kozistr("AdaBelief", ADAM | DECAY, "AdaBelief", **betas(ADAM | DECAY)),
+    kozistr("AdaBelief", ADAM | DECAY | {"decoupled": False}, "AdaBelief", **betas(ADAM | DECAY), weight_decouple=False),
     Case(
         "AdaBelief", "adabelief_pytorch", ADAM | DECAY,
         lambda: packages.of_torch(packages.adabelief().AdaBelief, **betas(ADAM | DECAY), rectify=False, print_change_log=False),
@@ -257,8 +265,9 @@ CASES: list[Case] = [
     timm("ADOPT", ADAM | DECAY, "adopt", "Adopt", **betas(ADAM | DECAY), clip_exp=0.25),
     timm("ADOPT", ADAM | DECAY | {"decoupled": True}, "adopt", "Adopt", **betas(ADAM | DECAY), clip_exp=0.25, decoupled=True),
     kozistr("ADOPT", ADAM | DECAY, "ADOPT", **betas(ADAM | DECAY), clip_lambda=lambda n: (n - 1) ** 0.25),
-    optax("AdEMAMix", SLOW | DECAY, "contrib.ademamix", 1e-3, **B, b3=0.999, alpha=5.0, **DECAY),
+    optax("AdEMAMix", SLOW | DECAY, "contrib.ademamix", 3e-4, **B, b3=0.999, alpha=5.0, **DECAY),
     kozistr("AdEMAMix", SLOW | DECAY, "AdEMAMix", **betas(SLOW | DECAY), weight_decouple=True),
+    kozistr("AdEMAMix", SLOW | DECAY | {"decoupled": False}, "AdEMAMix", **betas(SLOW | DECAY)),
     kozistr("AdEMAMix", SLOW | {"alpha": alpha_of, "beta3": beta3_of}, "AdEMAMix", **betas(SLOW), t_alpha_beta3=150),
     bitsandbytes("AdEMAMix", SLOW | {"alpha": alpha_of, "beta3": beta3_of}, "AdEMAMix", **betas(SLOW), weight_decay=0.0,
                  t_alpha=150, t_beta3=150),
@@ -271,6 +280,8 @@ CASES: list[Case] = [
     optax("Adadelta", {"lr": 0.5}, "adadelta", 0.5),
     keras("Adadelta", {"lr": 0.5, "rho": 0.9, "eps": 1e-6}, "Adadelta", 0.5, 0.9, 1e-6),
     kozistr("Adadelta", {"lr": 0.5, "weight_decay": 0.1}, "AdaDelta", lr=0.5, weight_decay=0.1),
+    kozistr("Adadelta", {"lr": 0.5, "weight_decay": 0.1, "decoupled": True}, "AdaDelta", lr=0.5, weight_decay=0.1,
+            weight_decouple=True),
 ]  # fmt: skip
 
 
