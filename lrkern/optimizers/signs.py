@@ -109,7 +109,8 @@ class Tiger(Signum):
         array([0.75, 2.25])
 
     Source:
-        Su, Tiger: a tight-fisted optimizer, github.com/bojone/tiger.
+        Su, Tiger: a tight-fisted optimizer, github.com/bojone/tiger. The author's code also multiplies lr by the root mean
+        square of each parameter, which this does not.
     """
 
     def __init__(

@@ -317,4 +317,4 @@ def test_every_optimizer_has_a_peer() -> None:
         one for one in lk.__all__ if isinstance(getattr(lk, one), type) and issubclass(getattr(lk, one), lk.Optimizer)
     }
     of_papers = {"ADOPT", "AdEMAMix", "AdaBelief", "Adadelta", "Adamax", "Adan", "LaProp", "RAdam", "Rprop", "Signum", "Tiger"}
-    assert {case[0] for case in TORCH + OPTAX} == optimizers - {"Optimizer"} - of_papers  # see test_papers*.py
+    assert {case[0] for case in TORCH + OPTAX} == optimizers - {"Optimizer"} - of_papers  # see test_implementations_peer.py
