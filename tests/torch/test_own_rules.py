@@ -8,11 +8,13 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("numba")
 
-import ulp
-import user_rules
+import ulp  # noqa: E402
+import user_rules  # noqa: E402
 
-import lrkern as lk
-from lrkern.torch import rule_optimizer
+import lrkern as lk  # noqa: E402
+from lrkern.torch import rule_optimizer  # noqa: E402
+
+pytestmark = pytest.mark.peers
 
 
 def test_a_rule_steps_tensors_as_arrays():
