@@ -100,7 +100,7 @@ cdef extern from "lrkern_steps.h" nogil:
         lrk_step_group *groups
         int64_t n_groups
     ctypedef struct lrk_step_options:
-        double grad_scale, clip_norm, clip_value
+        double grad_scale, clip_norm, clip_value, skip_norm
         lrk_clip_per clip_per
         bint skip_nonfinite, error_if_nonfinite, zero_grad
         lrk_rounding rounding, state_rounding

@@ -208,6 +208,7 @@ typedef struct lrk_step_list {
 typedef struct lrk_step_options {
     double grad_scale; /* gradients are divided by it */
     double clip_norm, clip_value; /* infinity: off */
+    double skip_norm; /* a step whose norm is above does nothing, but zeroes gradients as zero_grad says; infinity: off */
     lrk_clip_per clip_per;
     bool skip_nonfinite; /* a step whose gradients are not all finite does nothing, but zeroes them as zero_grad says */
     bool error_if_nonfinite; /* such a step does nothing at all: result.refused */

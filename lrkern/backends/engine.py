@@ -40,7 +40,7 @@ class StepTensors(NamedTuple):
 
 
 class StepOptions(NamedTuple):
-    """Options of steps outside the rule, except for `clip_norm`, which may change. Clipping at infinity means no clipping."""
+    """Options of steps outside the rule, except for limits of norms, which may change. Clipping at infinity: no clipping."""
 
     clip_value: float = math.inf
     clip_per: str = "list"
@@ -65,7 +65,7 @@ class Engine(Protocol):
 
     @property
     def skipped(self) -> int:
-        """The number of steps skipped because a gradient was not finite."""
+        """The number of steps skipped."""
 
     @property
     def grad_norm(self) -> float:
@@ -80,11 +80,11 @@ class Engine(Protocol):
     def set_ema(self, group: int, decay: float) -> None:
         """Set the decay of a group's averages."""
 
-    def set_clip_norm(self, limit: float) -> None:
-        """Set the limit of norms; infinity: no clipping."""
+    def set_limit(self, name: str, limit: float) -> None:
+        """Set a limit of norms, "clip_norm" or "skip_norm"; infinity: off."""
 
     def set_schedule(self, group: int, index: int | None, name: str, schedule: Any, check: Check) -> None:
-        """Take an input from a schedule at each step; if `index` is None, the one named, "ema" or "clip_norm"."""
+        """Take an input from a schedule at each step; if `index` is None, the one named: "ema" or a limit."""
 
     def publish(self) -> None:
         """Make changes since the last call effective."""

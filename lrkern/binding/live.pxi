@@ -3,9 +3,10 @@
 cdef enum:
     EMA = -1
     CLIP_NORM = -2
+    SKIP_NORM = -3
 
 # Scheduled values that are not inputs of a rule.
-PLACES = {"ema": EMA, "clip_norm": CLIP_NORM}
+PLACES = {"ema": EMA, "clip_norm": CLIP_NORM, "skip_norm": SKIP_NORM}
 
 # The first inputs of every rule.
 cdef enum:

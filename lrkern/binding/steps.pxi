@@ -20,9 +20,8 @@ cdef class StepList:
 
     cdef _begin(self, TensorList tensors):
         self.tensors, self.list, self.live = tensors, &tensors.list, None
-        self.options = lrk_step_options(
-            1, INFINITY, INFINITY, LRK_CLIP_LIST, False, False, False, LRK_NEAREST, LRK_NEAREST, 0, 0
-        )
+        self.options = lrk_step_defaults()
+        self.options.state_rounding = LRK_NEAREST
 
     @property
     def isa(self):
@@ -31,12 +30,13 @@ cdef class StepList:
 
     def set_options(self, options):
         """Set the options of steps outside the rule: a `lrkern.backends.StepOptions`."""
-        self.tensors.zero_grad = options.zero_grad
-        self.options = lrk_step_options(
-            1, self.options.clip_norm, options.clip_value, CLIPS_PER[options.clip_per], options.skip_nonfinite,
-            options.error_if_nonfinite, options.zero_grad, ROUNDINGS[options.rounding], ROUNDINGS[options.state_rounding],
-            options.seed, 0,
-        )
+        self.tensors.zero_grad = self.options.zero_grad = options.zero_grad
+        self.options.clip_value, self.options.clip_per = options.clip_value, CLIPS_PER[options.clip_per]
+        self.options.skip_nonfinite = options.skip_nonfinite
+        self.options.error_if_nonfinite = options.error_if_nonfinite
+        self.options.rounding = ROUNDINGS[options.rounding]
+        self.options.state_rounding = ROUNDINGS[options.state_rounding]
+        self.options.seed = options.seed
 
     def set_input(self, int64_t group, int index, double value):
         """Set an input of a group's rule, by its place in RULES."""
@@ -50,13 +50,13 @@ cdef class StepList:
         self._forget(group, EMA)
         self.list.groups[group].ema = decay
 
-    def set_clip_norm(self, double limit):
-        """Set the limit of norms; infinity: no clipping."""
-        self._forget(0, CLIP_NORM)
-        self.options.clip_norm = limit
+    def set_limit(self, name, double limit):
+        """Set a limit of norms: "clip_norm" or "skip_norm"; infinity: off."""
+        self._forget(0, PLACES[name])
+        self._limit(PLACES[name], limit)
 
     def set_schedule(self, int64_t group, index, name, schedule, check):
-        """Schedule an input; without an `index`, the one named "ema" or "clip_norm"."""
+        """Schedule an input; without an `index`, the one of that name in PLACES."""
         if self.live is None:
             self.live = LiveInputs(self.tensors)
         self.live.add(group, index, name, schedule, check)
@@ -64,6 +64,12 @@ cdef class StepList:
     cdef _forget(self, int64_t group, int place):
         if self.live is not None:
             self.live.remove(group, place)
+
+    cdef _limit(self, int place, double value):
+        if place == CLIP_NORM:
+            self.options.clip_norm = value
+        else:
+            self.options.skip_norm = value
 
     def publish(self):
         """Does nothing: the next step reads what has been set."""
@@ -152,8 +158,8 @@ cdef class StepList:
             value = one.at(self.tensors, self.count)
             if one.place == EMA:
                 self.list.groups[one.group].ema = value
-            elif one.place == CLIP_NORM:
-                self.options.clip_norm = value
+            elif one.place < 0:
+                self._limit(one.place, value)
             else:
                 self.list.groups[one.group].inputs[one.place] = value
         for group in self.live.shrinking:

@@ -30,6 +30,7 @@ from lrkern.cuda._table_layout import (
     REFUSED,
     RESCALE,
     RULE,
+    SKIP_NORM,
     SKIPPED,
     STEP_FACTOR,
     WEIGHT,
@@ -121,11 +122,12 @@ def advance(
         clips[0, STEP_FACTOR] = _factor(raw, scale, inputs[0, CLIP_NORM])
         numbers[GRAD_SCALE] = scale
         refuses = options[ERROR_IF_NONFINITE] != 0.0 and not finite
+        skips = (options[SKIP_NONFINITE] != 0.0 and not finite) or raw / scale > inputs[0, SKIP_NORM]
         if not refuses:
             numbers[GRAD_NORM] = raw / scale
         if refuses:
             control[CONTROL_SKIPS] = NOT_FINITE
-        elif options[SKIP_NONFINITE] != 0.0 and not finite:
+        elif skips:
             control[CONTROL_SKIPS] = SKIPPED
             control[CONTROL_SKIPPED] += 1
         else:

@@ -35,12 +35,16 @@ from lrkern.cuda._table_layout import (
     NOT_FINITE,
     NUMBERS,
     RULE,
+    SKIP_NORM,
 )
 from lrkern.optimizers.arrays import as_gradient, own_rows
 from lrkern.pointwise.exact_sum import BINS
 from lrkern.rules.compiled import FAMILIES
 
 T = TypeVar("T")
+
+LIMITS = {"clip_norm": CLIP_NORM, "skip_norm": SKIP_NORM}
+"""Columns of `inputs` with limits of norms."""
 
 
 class StepList:
@@ -76,7 +80,7 @@ class StepList:
         self._captured: set[Program] = set()
         self._schedules: dict[tuple[int, int], tuple[str, Any]] = {}
         self._inputs = np.zeros((max(1, len(tensors.groups)), INPUTS))
-        self._inputs[0, CLIP_NORM] = math.inf
+        self._inputs[0, list(LIMITS.values())] = math.inf
         self._rules = sorted(set(tensors.groups))
         for g, rule in enumerate(tensors.groups):
             self._inputs[g, RULE] = self._rules.index(rule)
@@ -123,11 +127,12 @@ class StepList:
 
     @property
     def _wants_norm(self) -> bool:
-        return self._checks_finite or self._error_if_nonfinite or self._inputs[0, CLIP_NORM] < math.inf
+        limited = any(self._inputs[0, place] < math.inf for place in LIMITS.values())
+        return self._checks_finite or self._error_if_nonfinite or limited
 
-    def set_clip_norm(self, limit: float) -> None:
-        """Set the limit of norms; takes effect with `publish`."""
-        self.set_input(0, CLIP_NORM, limit)
+    def set_limit(self, name: str, limit: float) -> None:
+        """Set a limit of norms; takes effect with `publish`."""
+        self.set_input(0, LIMITS[name], limit)
         self._options[WANTS_NORM] = self._wants_norm
 
     def set_input(self, group: int, index: int, value: float) -> None:
@@ -140,8 +145,8 @@ class StepList:
         self.set_input(group, EMA_DECAY, decay)
 
     def set_schedule(self, group: int, index: int | None, name: str, schedule: Any, check: Check) -> None:
-        """Schedule an input (None: "ema" or "clip_norm"); takes effect with `publish`."""
-        place = {"ema": EMA_DECAY, "clip_norm": CLIP_NORM}[name] if index is None else index
+        """Schedule an input (None: "ema" or a limit); takes effect with `publish`."""
+        place = {"ema": EMA_DECAY, **LIMITS}[name] if index is None else index
         self._schedules[group, place] = (name, schedule)
 
     def publish(self) -> None:

@@ -27,9 +27,9 @@ COEFS = MAX_SCALARS + 3
 
 # Rows of `inputs`: those of the rule, then
 MAX_INPUTS = 16
-EMA_DECAY, CLIP_NORM, RULE = range(MAX_INPUTS, MAX_INPUTS + 3)
-"""CLIP_NORM is only in the first row, for all groups. RULE: the index of the group's rule among those of the list."""
-INPUTS = MAX_INPUTS + 3
+EMA_DECAY, CLIP_NORM, SKIP_NORM, RULE = range(MAX_INPUTS, MAX_INPUTS + 4)
+"""CLIP_NORM and SKIP_NORM are only in the first row, for all groups. RULE: the index of the group's rule among the list's."""
+INPUTS = MAX_INPUTS + 4
 
 # `control`, int64
 CONTROL_COUNT, CONTROL_SKIPPED, CONTROL_SKIPS, CONTROL_REFUSED, CONTROL_WRONG, CONTROL_LAST_WRONG = range(6)
@@ -38,7 +38,7 @@ current step; a tensor that had such indices in the last refused step."""
 CONTROLS = 6
 
 SKIPPED, REFUSED, NOT_FINITE = 1, 2, 3
-"""Why a step does nothing: non-finite gradients (skipped); out-of-range indices; non-finite gradients (an error)."""
+"""Why a step does nothing: non-finite or too large gradients; out-of-range indices; non-finite gradients (an error)."""
 
 # `numbers`, float64
 GRAD_NORM, GRAD_SCALE = range(2)

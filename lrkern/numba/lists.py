@@ -18,7 +18,8 @@ from lrkern.numba.threads import all_threads
 from lrkern.numba.update import Arrays, Pipeline
 from lrkern.rules.compiled import FAMILIES
 
-EMA, CLIP_NORM = _core.PLACES["ema"], _core.PLACES["clip_norm"]
+EMA = _core.PLACES["ema"]
+LIMITS = {place: name for name, place in _core.PLACES.items() if place != EMA}
 
 Ints = NDArray[np.int64]
 T = TypeVar("T")
@@ -87,7 +88,7 @@ class StepList:
             "tensor": np.arange(n),
         }
         """For each tensor, the index of the set that shares its norm, by `clip_per`."""
-        self._clip_norm = math.inf
+        self._limits = dict.fromkeys(LIMITS.values(), math.inf)
         self.set_options(StepOptions())
 
     @property
@@ -112,10 +113,10 @@ class StepList:
         self._random_params = options.rounding == "stochastic"
         self._random_states = options.state_rounding == "stochastic" and self._has_narrow_states
 
-    def set_clip_norm(self, limit: float) -> None:
-        """Set the limit of norms."""
-        self._live.remove(0, CLIP_NORM)
-        self._clip_norm = limit
+    def set_limit(self, name: str, limit: float) -> None:
+        """Set a limit of norms."""
+        self._live.remove(0, _core.PLACES[name])
+        self._limits[name] = limit
 
     def set_input(self, group: int, index: int, value: float) -> None:
         """Set an input of a group's rule."""
@@ -184,8 +185,8 @@ class StepList:
         for group, place, value in self._live.at(self.count):
             if place == EMA:
                 self._tensors.weights[group] = 1 - value
-            elif place == CLIP_NORM:
-                self._clip_norm = value
+            elif place in LIMITS:
+                self._limits[LIMITS[place]] = value
             else:
                 inputs[group, place] = value
         for group in self._live.shrinking:
@@ -200,15 +201,16 @@ class StepList:
             if tuple in map(type, grads):
                 sparse = {i: self._summed(i, grad) for i, grad in enumerate(grads) if type(grad) is tuple}
             self._note(grads, sparse)
-        options, norm, clips = self._options, math.nan, self._clip_norm < math.inf
+        options, norm, clip_norm = self._options, math.nan, self._limits["clip_norm"]
+        clips = clip_norm < math.inf
         self._tensors.factors[:] = 1 / grad_scale
-        if clips or options.skip_nonfinite or options.error_if_nonfinite:
+        if self._wants_norm:
             sets = self._sets[options.clip_per if clips else "list"]
             raw, finite = self._raw_norms(sets)
             norm = float(raw[-1]) / grad_scale
             if options.error_if_nonfinite and not finite:
                 return self.tensors.nonfinite()
-            if options.skip_nonfinite and not finite:
+            if (options.skip_nonfinite and not finite) or norm > self._limits["skip_norm"]:
                 if options.zero_grad:
                     _set_to_zero(grads)
                 self._norm = norm
@@ -216,7 +218,7 @@ class StepList:
                 return None
             if clips:
                 with np.errstate(all="ignore"):
-                    clipped = np.where(raw / grad_scale <= self._clip_norm, 1 / grad_scale, self._clip_norm / raw)
+                    clipped = np.where(raw / grad_scale <= clip_norm, 1 / grad_scale, clip_norm / raw)
                 self._tensors.factors[:] = clipped[sets]
         mixed = None
         if self._random_params or self._random_states:
@@ -235,6 +237,11 @@ class StepList:
             _set_to_zero([grads[i] for i in sparse])
         self._norm = norm
         return None
+
+    @property
+    def _wants_norm(self) -> bool:
+        options = self._options
+        return options.skip_nonfinite or options.error_if_nonfinite or min(self._limits.values()) < math.inf
 
     def _run(self, work: Work, around: Pipeline, last: bool) -> None:
         lrs = None

@@ -15,9 +15,10 @@ from lrkern.optimizers import arrays as _arrays
 from lrkern.optimizers.arranged import Arranged, members
 from lrkern.optimizers.decay_masks import decaying
 from lrkern.optimizers.groups import arrange
+from lrkern.optimizers.limits import Limits
 from lrkern.optimizers.maker import Maker
 from lrkern.optimizers.once import step_once
-from lrkern.optimizers.options import MAX, OF_ALL, Group, Limit, Options, Rule
+from lrkern.optimizers.options import MAX, OF_ALL, Group, Options, Rule
 from lrkern.optimizers.shared import DEFAULTS, Hyper, Shared, check
 from lrkern.optimizers.signatures import LazySignature, documented, summary
 from lrkern.optimizers.state import Resumable
@@ -46,6 +47,8 @@ class Optimizer(Resumable):
         clip_per: which gradients share a norm and are scaled together: those of the whole "list", of each "group", or of
             each "tensor".
         clip_value: clip each element of the gradients to -clip_value .. clip_value.
+        skip_norm: skip a step if the norm of all gradients, before clipping, is above this: a number > 0, or a schedule. An
+            infinite norm is above every number; a NaN is not.
         skip_nonfinite: skip a step if a gradient is infinite or NaN.
         error_if_nonfinite: instead raise a ValueError that names these gradients; nothing has been written. On a CUDA device
             each step then waits for the result. Excludes `skip_nonfinite`.
@@ -94,9 +97,9 @@ class Optimizer(Resumable):
         self._where_step = f"{name}.step"
         self._steps_before = 0
         checked = check(type(self), shared)
-        self._shared = {**shared}
+        self._shared: dict[str, Any] = {**shared}
         self._halves, self._step_options = checked.halves, checked.steps
-        self._limit = Limit(name, shared.get("clip_norm"))
+        self._limits = Limits(name, self._shared)
         self._frozen: frozenset[int] = frozenset()
         structure, of, own = arrange(name, params)
         self._backend = backends.choose(name, shared.get("backend"), *structure.arrays)
@@ -124,7 +127,7 @@ class Optimizer(Resumable):
         """Give an engine the constant numbers, and the schedules that it evaluates at each step."""
         for g, group in enumerate(arranged.groups):
             group.apply(tensors, g)
-        self._limit.apply(tensors)
+        self._limits.apply(tensors)
         tensors.publish()
 
     # ------------------------------------------------------------------------------------------------------------ steps
@@ -203,22 +206,22 @@ class Optimizer(Resumable):
 
     @property
     def skipped(self) -> int:
-        """Number of steps skipped because a gradient was infinite or NaN."""
+        """Number of steps skipped because of their gradients."""
         return self._tensors.skipped
 
     @property
     def grad_norm(self) -> float | None:
         """Norm of all gradients of the last step, before clipping, for any `clip_per`.
 
-        It is computed only with clip_norm, skip_nonfinite or error_if_nonfinite; else it is None. It is also None until the
-        first step after the optimizer was created, a state was loaded or clip_norm was switched on.
+        It is computed only with clip_norm, skip_norm, skip_nonfinite or error_if_nonfinite; else it is None. It is also None
+        until the first step after the optimizer was created, a state was loaded or the first of these was switched on.
         """
         return self._tensors.grad_norm if self._wants_norm and self.count + self.skipped != self._steps_before else None
 
     @property
     def _wants_norm(self) -> bool:
         options = self._step_options
-        return self._limit.value is not None or options.skip_nonfinite or options.error_if_nonfinite
+        return self._limits.any or options.skip_nonfinite or options.error_if_nonfinite
 
     @property
     def lr(self) -> Any:
@@ -236,7 +239,7 @@ class Optimizer(Resumable):
     def set(self, name: str, value: Any, group: int | None = None) -> None:
         """Set a hyper-parameter of one group, or of all groups, to a number or a schedule.
 
-        `clip_norm`, common to all groups, can be set, too; None switches clipping off.
+        `clip_norm` and `skip_norm`, common to all groups, can be set, too; None switches them off.
 
         The set of states is fixed: momentum cannot be switched on or off here.
 
@@ -252,7 +255,7 @@ class Optimizer(Resumable):
             if group is not None:
                 wanted = f"must be omitted, because {name} is common to all groups"
                 raise ValueError(f"{where}: group {wanted}; got {_checks.describe(group)}")
-            self._change([], Limit(where, value))
+            self._change([], self._limits.changed(where, {name: value}))
             return
         chosen = range(len(self._arranged.groups)) if group is None else self._part(where, group)
         groups = [self._arranged.groups[g] for g in chosen]
@@ -262,10 +265,10 @@ class Optimizer(Resumable):
         parts = self._arranged.parts
         return parts[_checks.count(where, "group", group, high=len(parts) - 1)]
 
-    def _change(self, changes: list[tuple[Group, Options]], limit: Limit | None = None) -> None:
-        """Set checked options of groups, and a checked limit of norms."""
-        had_norm, before = self._wants_norm, ([(one, one.copied_options()) for one, _ in changes], self._limit)
-        self._exchange(changes, self._limit if limit is None else limit)
+    def _change(self, changes: list[tuple[Group, Options]], limits: Limits | None = None) -> None:
+        """Set checked options of groups, and checked limits of norms."""
+        had_norm, before = self._wants_norm, ([(one, one.copied_options()) for one, _ in changes], self._limits)
+        self._exchange(changes, self._limits if limits is None else limits)
         try:
             self._apply(self._arranged, self._tensors)
         except BaseException:  # a device refuses functions, and any change during a graph capture
@@ -273,17 +276,17 @@ class Optimizer(Resumable):
             with suppress(TypeError, RuntimeError):
                 self._apply(self._arranged, self._tensors)
             raise
-        self._shared["clip_norm"] = self._limit.value
+        self._shared |= self._limits.values
         if self._wants_norm and not had_norm:
             self._steps_before = self.count + self.skipped
 
-    def _exchange(self, changes: list[tuple[Group, Options]], limit: Limit) -> None:
+    def _exchange(self, changes: list[tuple[Group, Options]], limits: Limits) -> None:
         for one, options in changes:
             if isinstance(options["lr"], np.ndarray):  # C reads the array that it has
                 one.options["lr"][...] = options["lr"]
                 options["lr"] = one.options["lr"]
             one.options = options
-        self._limit = limit
+        self._limits = limits
 
     # ----------------------------------------------------------------------------------------------------------- groups
 

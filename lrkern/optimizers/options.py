@@ -32,7 +32,7 @@ weight = _core.Range(0.0, 1.0)
 OF_GROUPS = ("ema", "decay_mask")
 """Options of groups that do not belong to a rule."""
 
-OF_ALL = ("clip_norm",)
+OF_ALL = ("clip_norm", "skip_norm")
 """Options that `set` changes for all groups together."""
 
 SQUARES = {"float16": "in which squares of gradients below 2e-4 are 0 and steps explode: bfloat16 holds them"}
@@ -231,25 +231,6 @@ class Group:
         if callable(value):
             return self._checked(name, value(count), count)
         return value.copy() if isinstance(value, np.ndarray) else value  # C reads the array itself
-
-
-class Limit:
-    """The limit of gradient norms: a number, a schedule, or None."""
-
-    def __init__(self, where: str, value: Any) -> None:
-        self.value: Any = value if value is None or callable(value) else _limit(where, "clip_norm", value)
-
-    def apply(self, tensors: Engine) -> None:
-        """Give an engine the number or the schedule."""
-        if callable(self.value):
-            tensors.set_clip_norm(MAX)  # so that norms are computed from the first step on
-            tensors.set_schedule(0, None, "clip_norm", self.value, _limit)
-        else:
-            tensors.set_clip_norm(np.inf if self.value is None else self.value)
-
-
-def _limit(where: str, name: str, value: Any) -> float:
-    return _checks.real(where, name, _checks.single(value), above=0.0, high=MAX)
 
 
 def _floats(where: str, lrs: Any) -> Any:

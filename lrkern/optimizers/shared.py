@@ -25,6 +25,7 @@ class Shared(TypedDict, total=False):
     clip_norm: Hyper | None
     clip_per: str
     clip_value: float | None
+    skip_norm: Hyper | None
     skip_nonfinite: bool
     error_if_nonfinite: bool
     ema: Hyper | None
@@ -43,6 +44,7 @@ DEFAULTS: Shared = {
     "clip_norm": None,
     "clip_per": "list",
     "clip_value": None,
+    "skip_norm": None,
     "skip_nonfinite": False,
     "error_if_nonfinite": False,
     "ema": None,

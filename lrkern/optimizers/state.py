@@ -11,7 +11,8 @@ from lrkern import _checks
 from lrkern.backends import Backend
 from lrkern.optimizers import arrays as _arrays
 from lrkern.optimizers.arranged import Arranged
-from lrkern.optimizers.options import Group, Limit, Options, Rule
+from lrkern.optimizers.limits import Limits
+from lrkern.optimizers.options import Group, Options, Rule
 
 if TYPE_CHECKING:
     from lrkern.backends.engine import Engine
@@ -29,7 +30,7 @@ class Resumable:
     _backend: Backend
     _halves: bool
     _steps_before: int
-    _limit: Limit
+    _limits: Limits
 
     if TYPE_CHECKING:
 
@@ -37,7 +38,7 @@ class Resumable:
         def count(self) -> int: ...
         @property
         def skipped(self) -> int: ...
-        def _change(self, changes: list[tuple[Group, Options]], limit: Limit | None = None) -> None: ...
+        def _change(self, changes: list[tuple[Group, Options]], limits: Limits | None = None) -> None: ...
 
     def __reduce__(self) -> Any:
         raise TypeError(
@@ -121,15 +122,15 @@ class Resumable:
         kept = Kept(own.structure.label, own.places(), self._kept, self._rule.states, own.params, updates)
         loaded = fit(where, kept, saved, strict)
         changes = self._changes(where, saved.hypers, loaded.unloaded, strict)
-        limit = Limit(where, saved.of_all["clip_norm"]) if "clip_norm" in saved.of_all else None
+        limits = self._limits.changed(where, saved.of_all) if saved.of_all else None
         if loaded.begun:
             loaded.pairs.extend(self._tensors.alone(partial(self._begun, loaded.begun, loaded.pairs)))
         self._tensors.restore(loaded.updates, saved.count, saved.skipped, loaded.pairs)
         self._steps_before = saved.count + saved.skipped
         if own.has_copies:
             self._tensors.alone(self._tensors.write_copies)
-        if changes or limit is not None:
-            self._change(changes, limit)
+        if changes or limits is not None:
+            self._change(changes, limits)
         return loaded.unloaded
 
     def _begun(self, begun: list[int], pairs: list[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
@@ -156,8 +157,8 @@ class Resumable:
         Args:
             path: path of the file.
             parameters: True writes a checkpoint with everything needed to resume: also the parameters, the hyper-parameters of
-                each group and `clip_norm`, schedules included. Functions other than a `Schedule` cannot be saved; `load` then
-                keeps the optimizer's own. With False, save the parameters separately.
+                each group and limits of norms, schedules included. Functions other than a `Schedule` cannot be saved; `load`
+                then keeps the optimizer's own. With False, save the parameters separately.
 
         Raises:
             OSError: the file cannot be written, or the path is a directory, a device or a FIFO.
@@ -198,7 +199,8 @@ class Resumable:
         if parameters:
             groups = [self._arranged.groups[part[0]] for part in self._arranged.parts]
             plain["groups"] = [_checkpoint.hypers(group, f"lr/{g}", arrays) for g, group in enumerate(groups)]
-            plain |= _checkpoint.plain_value("clip_norm", self._limit.value)
+            for name, value in self._limits.values.items():
+                plain |= _checkpoint.plain_value(name, value)
         state_files.save(f"{self._name}.save", path, arrays, plain)
 
     def load(self, path: str | PathLike[str], *, parameters: bool = False, strict: bool = True) -> Unloaded:

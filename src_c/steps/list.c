@@ -14,6 +14,7 @@ lrk_step_options lrk_step_defaults(void)
         .grad_scale = 1,
         .clip_norm = HUGE_VAL,
         .clip_value = HUGE_VAL,
+        .skip_norm = HUGE_VAL,
         .state_rounding = LRK_STOCHASTIC,
     };
 }

@@ -65,12 +65,19 @@ static void set_factors(const lrk_step_job *j, bool clips)
     }
 }
 
+/* Whether a step with these gradients does nothing. A NaN is not above the limit. */
+static bool is_skipped(const lrk_step_options *options, const lrk_step_clip *clip, double grad_norm)
+{
+    return (options->skip_nonfinite && !clip->finite) || grad_norm > options->skip_norm;
+}
+
 lrk_step_result lrk_step_run(lrk_step_list *list, const lrk_step_options *options)
 {
     LRK_FP_DEFAULT_HERE;
     const lrk_kernels *const active = lrk_active();
     const bool clips = options->clip_norm < HUGE_VAL, measures = find_measures(list);
-    const bool wants_norm = clips || options->skip_nonfinite || options->error_if_nonfinite;
+    const bool skips = options->skip_nonfinite || options->skip_norm < HUGE_VAL;
+    const bool wants_norm = clips || skips || options->error_if_nonfinite;
     lrk_step_result result = {.isa = active->isa, .grad_norm = NAN};
     lrk_step_job j = {
         .list = list,
@@ -85,7 +92,7 @@ lrk_step_result lrk_step_run(lrk_step_list *list, const lrk_step_options *option
             return (lrk_step_result){0};
         result.grad_norm = list->clips[0].norm / options->grad_scale;
         result.refused = options->error_if_nonfinite && !list->clips[0].finite;
-        result.skipped = !result.refused && options->skip_nonfinite && !list->clips[0].finite;
+        result.skipped = !result.refused && is_skipped(options, &list->clips[0], result.grad_norm);
         if (result.skipped && options->zero_grad)
             zero_gradients(list);
         if (result.skipped || result.refused)

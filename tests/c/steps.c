@@ -204,7 +204,10 @@ static void add_nonfinite(run *r, const lrk_step_list *list, const lrk_step_opti
         r->hash = (r->hash ^ (uint64_t)element ^ (uint64_t)(value > 0)) * UINT64_C(1099511628211);
     }
     const bool asks = options->skip_nonfinite || options->error_if_nonfinite;
-    if (asks && !(options->zero_grad && result->skipped) && any != (result->skipped || result->refused))
+    const bool is_long = result->grad_norm > options->skip_norm;
+    if (is_long && !result->refused && !result->skipped)
+        abort();
+    if (asks && !is_long && !(options->zero_grad && result->skipped) && any != (result->skipped || result->refused))
         abort();
     if (result->refused != (options->error_if_nonfinite && any))
         abort();
@@ -218,6 +221,7 @@ static void run_case(run *r, lrk_rule rule, lrk_storage type, int64_t largest)
         .grad_scale = coin(r) ? 1 : 3,
         .clip_norm = coin(r) ? 0.5 : HUGE_VAL,
         .clip_value = coin(r) ? 0.25 : HUGE_VAL,
+        .skip_norm = below(r, 4) == 0 ? 20 : HUGE_VAL,
         .clip_per = (lrk_clip_per)below(r, 3),
         .skip_nonfinite = coin(r),
         .zero_grad = below(r, 4) == 0,

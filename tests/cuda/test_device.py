@@ -765,3 +765,45 @@ def test_a_graph_cannot_wait_for_an_answer():
     assert opt.count == 1
     opt.step()
     assert p.array.tolist() == [0.0] * 3
+
+
+@pytest.mark.parametrize("around", [{}, {"clip_norm": 0.5, "clip_per": "tensor"}, {"skip_nonfinite": True}], ids=str)
+def test_large_norms_skip_steps(around):
+    rng = np.random.default_rng(23)
+    sizes = [5, 0, CHUNK + 2]
+    params = make(rng, sizes, np.float32)
+    steps = [make(rng, sizes, np.float32) for _ in range(6)]
+    for k in (0, 3):
+        steps[k][2] *= 100
+    steps[5][0][2] = math.nan if "skip_nonfinite" in around else math.inf
+    norm = math.sqrt(sum(float(np.sum(one.astype(np.float64) ** 2)) for one in steps[1]))
+    limit = lk.linear(3 * norm, 1.5 * norm, 4)
+    a, b = compare("AdamW", params, steps, skip_norm=limit, zero_grad=True, ema=0.5, grad_scales=[1.0, 1.0, 0.5] * 2, **around)
+    assert (b.count, b.skipped) == (a.count, a.skipped)
+    assert a.skipped == 3
+    for limit in (1e-3, None, 1e3):
+        for one in (a, b):
+            one.set("skip_norm", limit)
+            one.step([steps[1][0].copy() if one is a else on_device(steps[1][0]), None, None])
+    assert pickled(a) == pickled(b)
+    if "skip_nonfinite" not in around:  # a NaN is not above the limit
+        b.set("skip_norm", 1e3)
+        b.step([on_device(np.full(5, math.nan, np.float32)), None, None])
+        assert b.count == a.count + 1
+
+
+@pytest.mark.skipif(DEVICE is None, reason="the simulator captures nothing")
+def test_a_captured_graph_skips_large_norms():
+    param, grad, fixed = np.ones(3, np.float32), np.ones(3, np.float32), on_device(np.ones(3, np.float32))
+    here, there = param.copy(), on_device(param)
+    a, b = (lk.SGD([one], lr=0.1, skip_norm=lk.from_table([2.0, 2.0, 1.0, 9.0])) for one in (here, there))
+    b.bind([fixed])
+    b.step()
+    DEVICE.capture(b.step)
+    a.step([grad])
+    for factor in (1.0, 1.0, 0.5, 4.0):
+        fixed.array[...] = grad * np.float32(factor)
+        DEVICE.replay()
+        a.step([fixed.array.copy()])
+    assert bits(here) == bits(there.array)
+    assert (b.count, b.skipped) == (a.count, a.skipped) == (4, 1)

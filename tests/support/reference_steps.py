@@ -462,6 +462,7 @@ class Optimizer:
         clip_norm: Any = None,
         clip_per: str = "list",
         clip_value: float | None = None,
+        skip_norm: Any = None,
         skip_nonfinite: bool = False,
         error_if_nonfinite: bool = False,
         copy_to: Sequence[Any] | None = None,
@@ -475,7 +476,8 @@ class Optimizer:
         self.name = name
         self.rule, self.states = RULES[name]
         self.clip_norm, self.clip_per, self.clip_value = clip_norm, clip_per, clip_value
-        self.skip_nonfinite, self.error_if_nonfinite, self.zero_grad = skip_nonfinite, error_if_nonfinite, zero_grad
+        self.skip_norm, self.skip_nonfinite, self.error_if_nonfinite = skip_norm, skip_nonfinite, error_if_nonfinite
+        self.zero_grad = zero_grad
         self.rounding, self.state_rounding, self.seed = rounding, state_rounding, seed
         self.count = self.skipped = 0
         self.grad_norm: float | None = None
@@ -513,9 +515,10 @@ class Optimizer:
         is_finite = all(np.all(np.isfinite(one.values)) for one in read)
         if self.error_if_nonfinite and not is_finite:
             raise ValueError("a gradient is not finite")
-        if self.clip_norm is not None or self.skip_nonfinite or self.error_if_nonfinite:
+        wants_norm = self.clip_norm is not None or self.skip_norm is not None or self.skip_nonfinite or self.error_if_nonfinite
+        if wants_norm:
             self.grad_norm = float(norm_of_gradients([piece for one in read for piece in one.pieces]) / grad_scale)
-        if self.skip_nonfinite and not is_finite:
+        if (self.skip_nonfinite and not is_finite) or self._is_too_large():
             self.skipped += 1
         else:
             for one, s in zip(read, self._scales(read, grad_scale), strict=True):
@@ -525,11 +528,18 @@ class Optimizer:
             for one in read:
                 stored_values(one.given)[...] = 0
 
+    def _now(self, value: Any) -> np.float64:
+        """A number, or a schedule at `count`."""
+        return np.float64(value(self.count) if callable(value) else value)
+
+    def _is_too_large(self) -> bool:
+        return self.skip_norm is not None and bool(self.grad_norm > self._now(self.skip_norm))
+
     def _scales(self, read: Sequence[Gradient], grad_scale: np.float64) -> list[Scalar]:
         """s, for each tensor."""
         if self.clip_norm is None:
             return [1 / grad_scale] * len(read)
-        clip_norm = np.float64(self.clip_norm(self.count) if callable(self.clip_norm) else self.clip_norm)
+        clip_norm = self._now(self.clip_norm)
         of_each = {"list": [0] * len(read), "group": [one.tensor.group for one in read], "tensor": list(range(len(read)))}
         numbers = of_each[self.clip_per]
         scales = {}

@@ -239,6 +239,7 @@ static lrk_step_options make_options(fuzz_bytes *bytes, bool plain)
     options.grad_scale = fuzz_chance(bytes, 2) ? fuzz_between(bytes, 0x1p-1022, DBL_MAX) : 1;
     options.clip_norm = fuzz_chance(bytes, 2) ? fuzz_positive(bytes) : HUGE_VAL;
     options.clip_value = fuzz_chance(bytes, 2) ? fuzz_positive(bytes) : HUGE_VAL;
+    options.skip_norm = fuzz_chance(bytes, 4) ? fuzz_positive(bytes) : HUGE_VAL;
     options.skip_nonfinite = fuzz_chance(bytes, 2);
     options.zero_grad = fuzz_chance(bytes, 4);
     options.clip_per = (lrk_clip_per)fuzz_pick(bytes, 3);
@@ -254,11 +255,13 @@ void fuzz_step_job_make(fuzz_step_job *job, fuzz_bytes *bytes, bool prints)
     const int tensors = job->large ? 2 : fuzz_pick(bytes, FUZZ_TENSORS + 1), groups = 1 + fuzz_pick(bytes, FUZZ_GROUPS);
     FUZZ_CHECK(lrk_step_list_init(&job->list, tensors, groups) == LRK_OK, "no memory");
     fuzz_say(prints,
-             "%d steps of %d tensors: grad_scale %.17g, clip_norm %.17g per %d, clip_value %.17g, skip_nonfinite %d, "
+             "%d steps of %d tensors: grad_scale %.17g, clip_norm %.17g per %d, clip_value %.17g, skip_norm %.17g, "
+             "skip_nonfinite %d, "
              "error_if_nonfinite %d, zero_grad %d, rounding %d, seed %llu, step %llu",
              job->steps, tensors, job->options.grad_scale, job->options.clip_norm, (int)job->options.clip_per,
-             job->options.clip_value, job->options.skip_nonfinite, job->options.error_if_nonfinite, job->options.zero_grad,
-             (int)job->options.rounding, (unsigned long long)job->options.seed, (unsigned long long)job->options.step);
+             job->options.clip_value, job->options.skip_norm, job->options.skip_nonfinite, job->options.error_if_nonfinite,
+             job->options.zero_grad, (int)job->options.rounding, (unsigned long long)job->options.seed,
+             (unsigned long long)job->options.step);
     for (int g = 0; g < groups; g++) {
         make_group(&job->list.groups[g], bytes, prints);
         if (job->options.clip_per == LRK_CLIP_GROUP)
