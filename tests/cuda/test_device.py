@@ -807,3 +807,17 @@ def test_a_captured_graph_skips_large_norms():
         a.step([fixed.array.copy()])
     assert bits(here) == bits(there.array)
     assert (b.count, b.skipped) == (a.count, a.skipped) == (4, 1)
+
+
+def test_sums_of_gradients():
+    """Of every dtype, and of rows."""
+    rng = np.random.default_rng(24)
+    dtypes = (np.float64, np.float32, BF16, np.float16)
+    into = [one for dtype in dtypes for one in make(rng, [5, CHUNK + 3], dtype)] + [rng.standard_normal((6, 3))]
+    rows = np.array([4, 1, 4]), rng.standard_normal((3, 3)).astype(np.float32)
+    grads = [make(rng, [one.size], dtypes[i % 3])[0] for i, one in enumerate(into[:-1])] + [rows]
+    there = [on_device(one) for one in into]
+    for scale in (1.0, -0.3):
+        lk.accumulate(into, [gradient(g, np.copy) for g in grads], scale)
+        lk.accumulate(there, [gradient(g, on_device) for g in grads], scale)
+    assert [bits(one) for one in into] == [bits(one.array) for one in there]

@@ -451,6 +451,16 @@ def read_gradient(tensor: Tensor, grad: Any) -> Gradient:
     return Gradient(tensor, grad, np.concatenate([empty[0], *numbers]), np.concatenate([empty[1], *pieces]), pieces)
 
 
+def accumulate(into: Array, grad: Any, scale: float) -> None:
+    """lrkern's function, for one array."""
+    with np.errstate(all="ignore"):
+        t = computed_in(into.dtype)
+        flat = np.ravel(into, order="K")
+        tensor = Tensor(flat, 0, {}, row_length=flat.size // max(into.shape[0], 1) if into.ndim else 1, states={})
+        read = read_gradient(tensor, grad)
+        flat[read.chosen] = to_nearest(fma(t.type(scale), read.values, load(flat[read.chosen], t)), into.dtype)
+
+
 class Optimizer:
     """A list of tensors, stepped together. Takes the arguments of lrkern's class of that name; all options must be given."""
 
