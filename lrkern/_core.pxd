@@ -91,7 +91,7 @@ cdef extern from "lrkern_steps.h" nogil:
     ctypedef struct lrk_step_group:
         lrk_rule rule
         double inputs[12]
-        double ema
+        double ema[3]
         int32_t clips_with
     ctypedef struct lrk_step_list:
         lrk_step_tensor *tensors
@@ -104,6 +104,7 @@ cdef extern from "lrkern_steps.h" nogil:
         lrk_clip_per clip_per
         bint skip_nonfinite, error_if_nonfinite, zero_grad
         lrk_rounding rounding, state_rounding
+        int64_t ema_every
         uint64_t seed, step
     ctypedef struct lrk_step_result:
         const char *isa

@@ -103,6 +103,7 @@ LRK_DECLARE_STEPS(double, f64)
 typedef int lrk_rule;
 
 #define LRK_MAX_STATES 5
+#define LRK_MAX_AVERAGES 3
 #define LRK_MAX_INPUTS 16
 
 /* The rule of that name; -1 if there is none. Numbers may change between versions, names do not. */
@@ -136,8 +137,8 @@ typedef enum lrk_step_role {
     LRK_PARAM,
     LRK_GRAD,
     LRK_STATE, /* and the next four: the rule's states, in its order */
-    LRK_EMA = 7, /* average of the parameter, in the type that it is computed in; begins as a copy of it */
-    LRK_COPY, /* each step writes the parameter to it, in its own type */
+    LRK_EMA = 7, /* and the next two: averages of the parameter, in the type that it is computed in; begin as copies of it */
+    LRK_COPY = 10, /* each step writes the parameter to it, in its own type */
     LRK_REMAINDER, /* int16, 0 at the start; its type is LRK_BF16 */
     LRK_N_ROLES
 } lrk_step_role;
@@ -170,7 +171,7 @@ typedef struct lrk_step_tensor {
 typedef struct lrk_step_group {
     lrk_rule rule;
     double inputs[LRK_MAX_INPUTS]; /* in the rule's order: the first is lr; may be changed before each step */
-    double ema; /* decay of the average */
+    double ema[LRK_MAX_AVERAGES]; /* decays of the averages */
     bool measures; /* set while a step runs: the rule needs norms */
     int32_t clips_with; /* under LRK_CLIP_GROUP: the group in whose norm the gradients of this one are; at first itself */
 } lrk_step_group;
@@ -215,8 +216,9 @@ typedef struct lrk_step_options {
     bool zero_grad;
     lrk_rounding rounding; /* of parameters in 16 bits */
     lrk_rounding state_rounding; /* of states in 16 bits: to nearest, or stochastically */
+    int64_t ema_every; /* averages change at the steps `step` with step + 1 divisible by this: 1 for each one */
     uint64_t seed;
-    uint64_t step; /* number of the step, for stochastic rounding: must differ at each step */
+    uint64_t step; /* number of the step, from 0; for stochastic rounding, it must differ at each step */
 } lrk_step_options;
 
 /* No options; states are rounded stochastically. */

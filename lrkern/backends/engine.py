@@ -27,7 +27,7 @@ class StepTensors(NamedTuple):
     states: dict[str, list[Any]]
     """The arrays of each kind of state, in the rule's order: lists as long as `params`, with None for no array."""
     others: dict[str, list[Any]] = {}  # noqa: RUF012 (nobody writes to it)
-    """The same for "ema_param", "copy_to" and "remainder"."""
+    """The same for the kinds of averages, "copy_to" and "remainder"."""
     row_lrs: list[Any] | None = None
     """For each parameter, float64 factors, one per row, or None."""
     halves: bool = False
@@ -47,6 +47,8 @@ class StepOptions(NamedTuple):
     skip_nonfinite: bool = False
     error_if_nonfinite: bool = False
     zero_grad: bool = False
+    ema_every: int = 1
+    """Averages change at the steps after which the count is a multiple of this."""
     rounding: str = "nearest"
     state_rounding: str = "nearest"
     seed: int = 0
@@ -77,14 +79,14 @@ class Engine(Protocol):
     def set_input(self, group: int, index: int, value: float) -> None:
         """Set an input of a group's rule."""
 
-    def set_ema(self, group: int, decay: float) -> None:
-        """Set the decay of a group's averages."""
+    def set_ema(self, group: int, which: int, decay: float) -> None:
+        """Set a decay of a group's averages."""
 
     def set_limit(self, name: str, limit: float) -> None:
         """Set a limit of norms, "clip_norm" or "skip_norm"; infinity: off."""
 
     def set_schedule(self, group: int, index: int | None, name: str, schedule: Any, check: Check) -> None:
-        """Take an input from a schedule at each step; if `index` is None, the one named: "ema" or a limit."""
+        """Take an input from a schedule at each step; if `index` is None, the one of that name in `_core.PLACES`."""
 
     def publish(self) -> None:
         """Make changes since the last call effective."""

@@ -36,7 +36,7 @@ cdef class StepList:
         self.options.error_if_nonfinite = options.error_if_nonfinite
         self.options.rounding = ROUNDINGS[options.rounding]
         self.options.state_rounding = ROUNDINGS[options.state_rounding]
-        self.options.seed = options.seed
+        self.options.ema_every, self.options.seed = options.ema_every, options.seed
 
     def set_input(self, int64_t group, int index, double value):
         """Set an input of a group's rule, by its place in RULES."""
@@ -44,11 +44,11 @@ cdef class StepList:
         self._forget(group, index)
         self.list.groups[group].inputs[index] = value
 
-    def set_ema(self, int64_t group, double decay):
-        """Set the decay of a group's averages."""
-        assert 0 <= group < self.list.n_groups
-        self._forget(group, EMA)
-        self.list.groups[group].ema = decay
+    def set_ema(self, int64_t group, int which, double decay):
+        """Set a decay of a group's averages."""
+        assert 0 <= group < self.list.n_groups and 0 <= which < LRK_MAX_AVERAGES
+        self._forget(group, EMA - which)
+        self.list.groups[group].ema[which] = decay
 
     def set_limit(self, name, double limit):
         """Set a limit of norms: "clip_norm" or "skip_norm"; infinity: off."""
@@ -156,10 +156,10 @@ cdef class StepList:
         cdef int64_t group
         for one in self.live.inputs:
             value = one.at(self.tensors, self.count)
-            if one.place == EMA:
-                self.list.groups[one.group].ema = value
-            elif one.place < 0:
+            if one.place <= CLIP_NORM:
                 self._limit(one.place, value)
+            elif one.place < 0:
+                self.list.groups[one.group].ema[EMA - one.place] = value
             else:
                 self.list.groups[one.group].inputs[one.place] = value
         for group in self.live.shrinking:

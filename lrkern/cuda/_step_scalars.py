@@ -12,8 +12,11 @@ from lrkern.cuda._norms import root
 from lrkern.cuda._overloads import native
 from lrkern.cuda._platform import cuda, kernel, load, types
 from lrkern.cuda._table_layout import (
+    AVERAGES,
     CLIP,
     CLIP_NORM,
+    COEFS,
+    CONTROL_AVERAGES,
     CONTROL_COUNT,
     CONTROL_REFUSED,
     CONTROL_SKIPPED,
@@ -48,8 +51,8 @@ from lrkern.schedules.plan import Plan
 LIVE_GROUP, LIVE_PLACE, LIVE_BREAKS, LIVE_PIECES, LIVE_COUNT, LIVE_TAIL, LIVE_PERIOD = range(7)
 
 # `options`, float64
-CLIP_VALUE, SKIP_NONFINITE, ERROR_IF_NONFINITE, WANTS_NORM = range(4)
-OPTIONS = 4
+CLIP_VALUE, SKIP_NONFINITE, ERROR_IF_NONFINITE, WANTS_NORM, EMA_EVERY = range(5)
+OPTIONS = 5
 
 # `random`, uint64
 MIXED, SEED = range(2)
@@ -133,6 +136,7 @@ def advance(
         else:
             control[CONTROL_SKIPS] = 0
             control[CONTROL_COUNT] = count + 1
+            control[CONTROL_AVERAGES] = 1 if (count + 1) % np.int64(options[EMA_EVERY]) == 0 else 0
         random[MIXED] = random_seed(random[SEED], np.uint64(count))
 
 
@@ -186,8 +190,9 @@ def make_scalars(rule: str) -> Any:
         write(coefs32, tensor, c)
         coefs64[tensor, FACTOR] = clips[tensors[tensor, CLIP], STEP_FACTOR]
         coefs64[tensor, LIMIT] = options[CLIP_VALUE]
-        coefs64[tensor, WEIGHT] = 1.0 - inputs[group, EMA_DECAY]
-        for k in range(FACTOR, WEIGHT + 1):
+        for k in range(AVERAGES):
+            coefs64[tensor, WEIGHT + k] = 1.0 - inputs[group, EMA_DECAY + k]
+        for k in range(FACTOR, COEFS):
             coefs32[tensor, k] = np.float32(coefs64[tensor, k])
         if counts != 0:
             updates[tensor] = n

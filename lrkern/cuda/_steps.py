@@ -17,7 +17,7 @@ from lrkern.cuda._arrays import DeviceArray, Pair
 from lrkern.cuda._plans import Packed
 from lrkern.cuda._platform import current_stream, is_captured, on_device, read_back, to_device, write_over
 from lrkern.cuda._program import Program
-from lrkern.cuda._step_scalars import CLIP_VALUE, ERROR_IF_NONFINITE, OPTIONS, SKIP_NONFINITE, WANTS_NORM
+from lrkern.cuda._step_scalars import CLIP_VALUE, EMA_EVERY, ERROR_IF_NONFINITE, OPTIONS, SKIP_NONFINITE, WANTS_NORM
 from lrkern.cuda._table import Table
 from lrkern.cuda._table_layout import (
     CLIP_FIELDS,
@@ -45,6 +45,8 @@ T = TypeVar("T")
 
 LIMITS = {"clip_norm": CLIP_NORM, "skip_norm": SKIP_NORM}
 """Columns of `inputs` with limits of norms."""
+PLACES = LIMITS | {name: EMA_DECAY + _core.EMA_PLACES["ema"] - place for name, place in _core.EMA_PLACES.items()}
+"""The same of all that can be scheduled and is no input of a rule."""
 
 
 class StepList:
@@ -111,8 +113,8 @@ class StepList:
         """Set the options of steps outside the rule."""
         self._checked.zero_grad = options.zero_grad
         self._checks_finite, self._error_if_nonfinite = options.skip_nonfinite, options.error_if_nonfinite
-        self._options[[CLIP_VALUE, SKIP_NONFINITE, ERROR_IF_NONFINITE]] = (
-            options.clip_value, options.skip_nonfinite, options.error_if_nonfinite,
+        self._options[[CLIP_VALUE, SKIP_NONFINITE, ERROR_IF_NONFINITE, EMA_EVERY]] = (
+            options.clip_value, options.skip_nonfinite, options.error_if_nonfinite, options.ema_every,
         )  # fmt: skip
         self._zero_grad, self._seed = options.zero_grad, options.seed
         self._roundings = options.rounding, options.state_rounding
@@ -140,13 +142,13 @@ class StepList:
         self._schedules.pop((group, index), None)
         self._inputs[group, index] = value
 
-    def set_ema(self, group: int, decay: float) -> None:
-        """Set the decay of a group's averages; takes effect with `publish`."""
-        self.set_input(group, EMA_DECAY, decay)
+    def set_ema(self, group: int, which: int, decay: float) -> None:
+        """Set a decay of a group's averages; takes effect with `publish`."""
+        self.set_input(group, EMA_DECAY + which, decay)
 
     def set_schedule(self, group: int, index: int | None, name: str, schedule: Any, check: Check) -> None:
-        """Schedule an input (None: "ema" or a limit); takes effect with `publish`."""
-        place = {"ema": EMA_DECAY, **LIMITS}[name] if index is None else index
+        """Schedule an input (None: the one of that name in PLACES); takes effect with `publish`."""
+        place = PLACES[name] if index is None else index
         self._schedules[group, place] = (name, schedule)
 
     def publish(self) -> None:

@@ -146,7 +146,7 @@ def _layout(
         param=int(storages[PARAM]),
         grad=int(storages[GRAD]),
         states=states,
-        ema=bool(there[EMA]),
+        averages=int(np.sum(there[EMA:COPY])),
         copy=storage(COPY),
         split=bool(there[REMAINDER]),
         zero_grad=zero_grad,

@@ -18,7 +18,7 @@ from lrkern.pointwise import storage
 from lrkern.pointwise.primitives import FLAGS, pointwise, rounded, word
 from lrkern.rules import compiled as rules
 
-PARAM, GRAD, STATE, AVERAGE, COPY, REMAINDER = _core.ROLES.values()
+PARAM, GRAD, STATE, AVERAGE, _, _, COPY, REMAINDER = _core.ROLES.values()
 ROLES = REMAINDER + 1
 
 
@@ -36,7 +36,7 @@ class Tensors(NamedTuple):
     """The factor of its gradient."""
     inputs: Any
     weights: Any
-    """The weight of parameters in their averages."""
+    """The weights of parameters in their averages."""
 
 
 class Kind(NamedTuple):
@@ -80,6 +80,8 @@ def arrays_at(addresses, i, begin, size, shifted, stored):
         array_at(addresses[i, STATE + 3], begin, size, stored.s3),
         array_at(addresses[i, STATE + 4], begin, size, stored.s4),
         array_at(addresses[i, AVERAGE], begin, size, stored.average),
+        array_at(addresses[i, AVERAGE + 1], begin, size, stored.average1),
+        array_at(addresses[i, AVERAGE + 2], begin, size, stored.average2),
         array_at(addresses[i, COPY], begin, size, stored.copy),
         array_at(addresses[i, REMAINDER], begin, size, stored.remainder),
     )
@@ -91,7 +93,13 @@ def arrays_at(addresses, i, begin, size, shifted, stored):
 @pointwise
 def concealed(around):
     """The same with numbers that are not hoisted out of loops: see `modes`."""
-    return Pipeline(around.factor, hidden(around.limit), around.weight, around.zero, around.mixed, around.mixed_states)
+    return with_own(around, around.factor, hidden(around.limit), around.weight, around.weight1, around.weight2)
+
+
+@pointwise
+def with_own(around, factor, limit, weight, weight1, weight2):
+    """The same with other numbers."""
+    return Pipeline(factor, limit, weight, weight1, weight2, around.zero, around.mixed, around.mixed_states)
 
 
 @pointwise
@@ -107,7 +115,8 @@ def run_chunks(chunks, lrs, tensors, kind, around):
             group, n, tensor = group_of[i], updates[i], i
             h = inputs_at(kind.inputs, inputs, group, lrs, k)
             c = rounded(rules.scalars(h, n + 1, norms_of[i, 0], norms_of[i, 1]), like)
-        pipeline = Pipeline(factors[i], around.limit, weights[group], around.zero, around.mixed, around.mixed_states)
+        own = weights[group]
+        pipeline = with_own(around, factors[i], around.limit, own[0], own[1], own[2])
         run_range(c, like, begin, pipeline, arrays_at(addresses, i, begin, end - begin, chunks[k, 3], stored))
 
 
@@ -182,7 +191,7 @@ def measure_some(blocks, tensors, kind, around, out):
         h = inputs_at(kind.inputs, inputs, group_of[i], None, 0)
         c = rounded(rules.scalars(h, updates[i] + 1, 1.0, 1.0), kind.like)
         arrays = arrays_at(addresses, i, begin, end - begin, begin, kind.stored)
-        pipeline = Pipeline(factors[i], around.limit, around.weight, around.zero, around.mixed, around.mixed_states)
+        pipeline = with_own(around, factors[i], around.limit, 0.0, 0.0, 0.0)
         out[0, k], out[1, k] = measure_block(c, kind.like, pipeline, arrays, lanes, others)
 
 

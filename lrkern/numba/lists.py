@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from lrkern import _core
 from lrkern.backends.engine import Check, StepOptions, StepTensors
 from lrkern.numba import kernels, norms
-from lrkern.numba.kernels import GRAD, PARAM, Kind, Tensors
+from lrkern.numba.kernels import AVERAGE, COPY, GRAD, PARAM, Kind, Tensors
 from lrkern.numba.threads import all_threads
 from lrkern.numba.update import Arrays, Pipeline
 from lrkern.rules.compiled import FAMILIES
 
 EMA = _core.PLACES["ema"]
-LIMITS = {place: name for name, place in _core.PLACES.items() if place != EMA}
+LIMITS = {place: name for name, place in _core.LIMITS.items()}
 
 Ints = NDArray[np.int64]
 T = TypeVar("T")
@@ -72,12 +72,15 @@ class StepList:
             norms=np.ones((n, 2)),
             factors=np.ones(n),
             inputs=np.zeros((groups, max(len(_core.RULES[rule]) for rule in tensors.groups))),
-            weights=np.zeros(groups),
+            weights=np.zeros((groups, COPY - AVERAGE)),
         )
         self._counts = np.zeros(2, np.int64)  # steps done, steps skipped
         self._norm = math.nan
-        self._storages = np.empty(0, np.uint8)  # for which `_work` was made
+        self._storages = np.empty(0, np.uint8)  # of the last gradients
+        self._works: dict[bool, list[Work]] = {}
+        """The work of a step of arrays stored like this, by whether averages change."""
         self._work: list[Work] = []
+        self._was_sparse = False
         self._noted: list[Any] | None = None  # bound gradients whose addresses are already set
         states = [one for kind in tensors.states.values() for one in kind if one is not None]
         self._has_narrow_states = any(one.itemsize == 2 for one in states)
@@ -123,11 +126,11 @@ class StepList:
         self._live.remove(group, index)
         self._tensors.inputs[group, index] = value
 
-    def set_ema(self, group: int, decay: float) -> None:
-        """Set the decay of a group's averages."""
-        self._live.remove(group, EMA)
+    def set_ema(self, group: int, which: int, decay: float) -> None:
+        """Set a decay of a group's averages."""
+        self._live.remove(group, EMA - which)
         with _core.DefaultMode():
-            self._tensors.weights[group] = 1 - decay
+            self._tensors.weights[group, which] = 1 - decay
 
     def set_schedule(self, group: int, index: int | None, name: str, schedule: Any, check: Check) -> None:
         """Schedule an input."""
@@ -183,10 +186,10 @@ class StepList:
     def _refresh(self) -> None:
         inputs = self._tensors.inputs
         for group, place, value in self._live.at(self.count):
-            if place == EMA:
-                self._tensors.weights[group] = 1 - value
-            elif place in LIMITS:
+            if place in LIMITS:
                 self._limits[LIMITS[place]] = value
+            elif place < 0:
+                self._tensors.weights[group, EMA - place] = 1 - value
             else:
                 inputs[group, place] = value
         for group in self._live.shrinking:
@@ -201,6 +204,10 @@ class StepList:
             if tuple in map(type, grads):
                 sparse = {i: self._summed(i, grad) for i, grad in enumerate(grads) if type(grad) is tuple}
             self._note(grads, sparse)
+        averages = (self.count + 1) % self._options.ema_every == 0
+        if averages not in self._works:
+            self._works[averages] = self._laid_out(averages, grads, sparse)
+        self._work = self._works[averages]
         options, norm, clip_norm = self._options, math.nan, self._limits["clip_norm"]
         clips = clip_norm < math.inf
         self._tensors.factors[:] = 1 / grad_scale
@@ -225,7 +232,7 @@ class StepList:
             # Compiled code would return a Python int as int64.
             mixed = np.uint64(kernels.random_seed(np.uint64(options.seed), np.uint64(self._counts[0])))
         of_params, of_states = mixed if self._random_params else None, mixed if self._random_states else None
-        around = Pipeline(1.0, options.clip_value, 0.0, options.zero_grad, of_params, of_states)
+        around = Pipeline(1.0, options.clip_value, 0.0, 0.0, 0.0, options.zero_grad, of_params, of_states)
         for one in self._work:
             if one.kind.measures:
                 self._measure(one, around)
@@ -269,7 +276,7 @@ class StepList:
         return out
 
     def _note(self, grads: list[Any], sparse: dict[int, NDArray[Any]]) -> None:
-        """Set the addresses of checked gradients, and lay out the work of a step."""
+        """Set the addresses of checked gradients."""
         addresses, storages, _ = self.tensors.layout()
         for i, rows in sparse.items():
             addresses[i, GRAD], storages[i, GRAD] = rows.ctypes.data, _core.STORAGES[rows.dtype.name]
@@ -277,13 +284,15 @@ class StepList:
         params = storages[:, PARAM].copy()
         np.putmask(storages, addresses == 0, ABSENT)
         storages[:, PARAM] = params  # even without gradients: they determine T
-        if sparse or not np.array_equal(storages, self._storages):
-            self._work = self._laid_out(storages, grads, sparse)
-            self._storages = storages if not sparse else np.empty(0, np.uint8)
+        if sparse or self._was_sparse or not np.array_equal(storages, self._storages):
+            self._works, self._storages, self._was_sparse = {}, storages, bool(sparse)
         self._noted = grads if grads is self.tensors.bound and not sparse else None
 
-    def _laid_out(self, storages: NDArray[np.uint8], grads: list[Any], sparse: dict[int, NDArray[Any]]) -> list[Work]:
-        found: dict[Any, list[int]] = {}
+    def _laid_out(self, averages: bool, grads: list[Any], sparse: dict[int, NDArray[Any]]) -> list[Work]:
+        """The work of a step in which averages change, or do not."""
+        storages, found = self._storages.copy(), dict[Any, list[int]]()
+        if not averages:
+            storages[:, AVERAGE:COPY] = ABSENT
         groups, group_of = self.tensors.groups, self.tensors.group_of
         for i in np.flatnonzero(storages[:, GRAD] != ABSENT).tolist():
             family = FAMILIES[groups[group_of[i]]]

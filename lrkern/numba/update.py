@@ -33,12 +33,14 @@ inlined = njit(forceinline=True, **FLAGS)
 class Pipeline(NamedTuple):
     """Options of steps outside the rule: gradients are multiplied by `factor`, then clipped to `limit`.
 
-    In lists, each tensor has its own `factor` and `weight`, and those passed for all are ignored.
+    In lists, each tensor has its own `factor` and weights, and those passed for all are ignored.
     """
 
     factor: float
     limit: float
-    weight: float  # weight of the parameter in its average
+    weight: float  # of the parameter in its average
+    weight1: float  # in its second one
+    weight2: float
     zero: bool  # set gradients to 0 afterwards
     mixed: Any  # `random_seed`'s uint64 if parameters are rounded stochastically; None if to nearest
     mixed_states: Any  # the same for states
@@ -55,6 +57,8 @@ class Arrays(NamedTuple):
     s3: Any
     s4: Any
     average: Any
+    average1: Any
+    average2: Any
     copy: Any
     remainder: Any
 
@@ -109,6 +113,8 @@ def parts(a, begin, size):
         part(a.s3, begin, size),
         part(a.s4, begin, size),
         part(a.average, begin, size),
+        part(a.average1, begin, size),
+        part(a.average2, begin, size),
         part(a.copy, begin, size),
         part(a.remainder, begin, size),
     )
@@ -125,6 +131,8 @@ def ask_for(a, i):
     ask(a.s3, i)
     ask(a.s4, i)
     ask(a.average, i)
+    ask(a.average1, i)
+    ask(a.average2, i)
     ask(a.copy, i)
     ask(a.remainder, i)
 
@@ -143,14 +151,15 @@ def loaded(a, i, like):
 
 @pointwise
 def run_one(c, like, first, around, keys, a, i):
-    """Update element i. `around`: factor, limit and weight in T; `keys`: random keys of the parameter and of the states."""
-    factor, limit, weight = around
+    """Update element i. `around`: factor, limit and weights in T; `keys`: random keys of the parameter and of the states."""
+    factor, limit, weight, weight1, weight2 = around
     element = np.uint64(first + i)
     x = load_param(a.param, a.remainder, i, like)
     y = prepared(load(a.grad, i, like), factor, limit)
     x, t0, t1, t2, t3, t4 = rules.update(c, x, y, *loaded(a, i, like))
-    e = load(a.average, i, like)
-    store(a.average, i, averaged(e, x, weight))
+    store(a.average, i, averaged(load(a.average, i, like), x, weight))
+    store(a.average1, i, averaged(load(a.average1, i, like), x, weight1))
+    store(a.average2, i, averaged(load(a.average2, i, like), x, weight2))
     store(a.copy, i, x)
     store_param(a.param, a.remainder, i, x, keys[0], element)
     store_state(a.s0, i, t0, keys[1], element)
@@ -163,7 +172,13 @@ def run_one(c, like, first, around, keys, a, i):
 @inlined
 def run_block(c, like, first, pipeline, a):
     """Update all elements; `first`: the index of the first one in its tensor."""
-    around = number(pipeline.factor, like), number(pipeline.limit, like), number(pipeline.weight, like)
+    around = (
+        number(pipeline.factor, like),
+        number(pipeline.limit, like),
+        number(pipeline.weight, like),
+        number(pipeline.weight1, like),
+        number(pipeline.weight2, like),
+    )
     states = pipeline.mixed_states
     keys = (
         key_of(pipeline.mixed, 0, first),
@@ -222,15 +237,15 @@ def step(h, n, param, grad, s0, s1, s2):
     """Update number n of one tensor by the rule with inputs `h`, without a pipeline."""
     like = zero_of(param)
     c = rounded(rules.scalars(h, n, 1.0, 1.0), like)
-    a = Arrays(flat(param), flat(grad), flat(s0), flat(s1), flat(s2), None, None, None, None, None)
-    run_block(c, like, 0, Pipeline(1.0, np.inf, 1.0, False, None, None), a)
+    a = Arrays(flat(param), flat(grad), flat(s0), flat(s1), flat(s2), None, None, None, None, None, None, None)
+    run_block(c, like, 0, Pipeline(1.0, np.inf, 1.0, 1.0, 1.0, False, None, None), a)
 
 
 @cached
 def step_measured(h, n, param, grad, s0, s1):
     """The same for a rule that needs norms."""
-    like, pipeline = zero_of(param), Pipeline(1.0, np.inf, 1.0, False, None, None)
-    a = Arrays(flat(param), flat(grad), flat(s0), flat(s1), None, None, None, None, None, None)
+    like, pipeline = zero_of(param), Pipeline(1.0, np.inf, 1.0, 1.0, 1.0, False, None, None)
+    a = Arrays(flat(param), flat(grad), flat(s0), flat(s1), None, None, None, None, None, None, None, None)
     c = rounded(rules.scalars(h, n, 1.0, 1.0), like)
     lanes, others = np.empty(LANES), np.empty(LANES)
     sums = np.zeros((2, BINS), np.int64)

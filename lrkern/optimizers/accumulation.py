@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, SupportsFloat
 
+import numpy as np
+
 from lrkern import _checks, backends
 from lrkern.backends.engine import StepTensors
 from lrkern.optimizers.groups import Structure, is_array
@@ -50,28 +52,40 @@ def accumulate(
     """
     factor = _checks.real(_WHERE, "scale", _checks.single(scale), low=-MAX, high=MAX)
     halves = _checks.flag(_WHERE, "uint16_as_bfloat16", uint16_as_bfloat16)
-    targets: list[tuple[str, Any, Any]] = []
-    _match(into, grad, "", targets)
-    paths = [path for path, *_ in targets]
-    chosen = backends.choose(_WHERE, backend, *(own for _, own, _ in targets))
+    places: list[tuple[str, Any]] = []
+    given: list[Any] = []
+    grads: list[Any] = []
+    if is_array(into):
+        places, given, grads = [("", None)], [into], [grad]
+    else:
+        _match(into, grad, "", places, given, grads)
+    chosen = backends.choose(_WHERE, backend, *(one for one in given if type(one) is not np.ndarray))
     arrays = chosen.arrays
 
     def label(kind: str, index: int) -> str:
-        return f"{'into' if kind == 'param' else 'grad'}{paths[index]}"
+        path, key = places[index]
+        return f"{'into' if kind == 'param' else 'grad'}{path}{'' if key is None else f'[{key!r}]'}"
 
-    own = [arrays.as_array(_WHERE, label("param", i), one, written=True) for i, (_, one, _) in enumerate(targets)]
+    own = [
+        one
+        if type(one) is np.ndarray and not chosen.on_device
+        else arrays.as_array(_WHERE, label("param", i), one, written=True)
+        for i, one in enumerate(given)
+    ]
     as_gradient = partial(arrays.as_gradient, True, halves)
     sums = chosen.StepList(StepTensors(_WHERE, label, own, [_RULE], [0] * len(own), {}, halves=halves, as_gradient=as_gradient))
     sums.set_input(0, _LR, -factor)
-    sums.run([one for *_, one in targets], 1.0)
+    sums.run(grads, 1.0)
 
 
-def _match(into: Any, grad: Any, path: str, out: list[tuple[str, Any, Any]]) -> None:
-    """Add (path, array, its gradient) of every array to `out`."""
-    if is_array(into):
-        out.append((path, into, grad))
-        return
+def _match(into: Any, grad: Any, path: str, places: list[tuple[str, Any]], given: list[Any], grads: list[Any]) -> None:
+    """Add the place of every array, the array and its gradient to lists."""
     structure = Structure(_WHERE, into, name=f"into{path}", path=path, like=f"into{path}")
-    grads = [None] * structure.size if grad is None else structure.flatten(_WHERE, "grad", grad)
-    for key, own, one in zip(structure.names(), structure.arrays, grads, strict=True):
-        _match(own, one, f"{path}[{key!r}]", out)
+    found = [None] * structure.size if grad is None else structure.flatten(_WHERE, "grad", grad)
+    for key, own, one in zip(structure.names(), structure.arrays, found, strict=True):
+        if type(own) is np.ndarray or is_array(own):
+            places.append((path, key))
+            given.append(own)
+            grads.append(one)
+        else:
+            _match(own, one, f"{path}[{key!r}]", places, given, grads)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from lrkern import _checks, backends
+from lrkern import _checks, _core, backends
 from lrkern.optimizers import arrays as _arrays
 from lrkern.optimizers.arranged import Arranged, members
 from lrkern.optimizers.decay_masks import decaying
@@ -52,7 +52,9 @@ class Optimizer(Resumable):
         skip_nonfinite: skip a step if a gradient is infinite or NaN.
         error_if_nonfinite: instead raise a ValueError that names these gradients; nothing has been written. On a CUDA device
             each step then waits for the result. Excludes `skip_nonfinite`.
-        ema: keep an exponential moving average of the parameters with this decay (a number in 0..1, or a schedule).
+        ema: keep an exponential moving average of the parameters with this decay (a number in 0..1, or a schedule); or several
+            with a tuple of up to three decays.
+        ema_every: change averages only at every k-th step: at those after which `count` is a multiple of this.
         decay_mask: the arrays to which weight decay applies, if not to all: a function of name and array
             (`lambda name, array: array.ndim > 1`; names are the keys of a dict or the indices of a list), or booleans
             structured like `params`. The structure of gradients, averages and states does not change.
@@ -399,8 +401,12 @@ class Optimizer(Resumable):
 
     @property
     def ema_params(self) -> Any:
-        """The averages of the parameters (no copies), structured like `params`; None without `ema`."""
-        return self._arrays_of("ema_param")
+        """The averages of the parameters (no copies), structured like `params`; None without `ema`.
+
+        If `ema` is a tuple, of the optimizer or of a group, a tuple of such structures.
+        """
+        found = tuple(self._arrays_of(kind) for kind in _core.AVERAGES if kind in self._kept)
+        return found if any(isinstance(group.ema, tuple) for group in self._arranged.groups) else found[0]
 
     def _arrays_of(self, kind: str) -> Any:
         arrays = self._kept[kind]

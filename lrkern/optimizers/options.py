@@ -162,12 +162,25 @@ class Rule:
         return Form(variant, self.states if kept is None else kept, inputs, constants["decoupled"] != 0, self.unfit(options))
 
 
+def averages(where: str, ema: Any) -> tuple[Any, dict[str, Any]]:
+    """The option `ema`, checked, and its decays by name: numbers or schedules."""
+    if not isinstance(ema, tuple):
+        checked = ema if ema is None or callable(ema) else weight(where, "ema", ema)
+        return checked, {} if ema is None else {"ema": checked}
+    most = len(_core.AVERAGES)
+    if not 1 <= len(ema) <= most:
+        raise ValueError(f"{where}: ema must be a decay or a tuple of 1 to {most} decays; got {_checks.describe(ema)}")
+    names = [f"ema[{k}]" for k in range(len(ema))]
+    found = {name: one if callable(one) else weight(where, name, one) for name, one in zip(names, ema, strict=True)}
+    return tuple(found.values()), found
+
+
 class Group:
     """The options of a group of parameters, and their values at each step."""
 
     def __init__(self, where: str, rule: Rule, options: Options, ema: Any, *, decays: bool = True) -> None:
         self.where, self.rule, self.decays = where, rule, decays
-        self.ema = ema if ema is None or callable(ema) else weight(where, "ema", ema)
+        self.ema, self.decays_of_averages = averages(where, ema)
         self.options = rule.read(where, options)
         if not decays:
             self.options["weight_decay"] = 0.0
@@ -214,10 +227,11 @@ class Group:
                 tensors.set_schedule(index, place, hyper, value, self.rule.hypers[hyper])
             else:
                 tensors.set_input(index, place, 0.0 if isinstance(value, np.ndarray) else value)
-        if callable(self.ema):
-            tensors.set_schedule(index, None, "ema", self.ema, weight)
-        elif self.ema is not None:
-            tensors.set_ema(index, self.ema)
+        for k, (name, decay) in enumerate(self.decays_of_averages.items()):
+            if callable(decay):
+                tensors.set_schedule(index, None, name, decay, weight)
+            else:
+                tensors.set_ema(index, k, decay)
 
     def _checked(self, name: str, value: Any, count: int) -> float:
         try:

@@ -63,8 +63,8 @@ class Loaded:
 
     pairs: list[tuple[Any, Any]]
     updates: list[int]
-    begun: list[int]
-    """The parameters whose averages start now."""
+    begun: list[tuple[str, int]]
+    """(kind, parameter) of the averages that start now."""
     unloaded: Unloaded
 
 
@@ -130,8 +130,8 @@ def _arrays_of(
             continue
         name = kept.label(kind, index)
         one = _checks.unmasked(where, name, found.get(place))
-        if one is None and kind == "ema_param" and not found:
-            out.begun.append(index)
+        if one is None and kind in _core.AVERAGES and not found:
+            out.begun.append((kind, index))
         elif one is None:
             out.unloaded.missing.append(name)
             whole = whole and kind not in kept.states

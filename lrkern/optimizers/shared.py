@@ -28,7 +28,8 @@ class Shared(TypedDict, total=False):
     skip_norm: Hyper | None
     skip_nonfinite: bool
     error_if_nonfinite: bool
-    ema: Hyper | None
+    ema: Hyper | tuple[Hyper, ...] | None
+    ema_every: int
     decay_mask: Any
     copy_to: Any
     zero_grad: bool
@@ -48,6 +49,7 @@ DEFAULTS: Shared = {
     "skip_nonfinite": False,
     "error_if_nonfinite": False,
     "ema": None,
+    "ema_every": 1,
     "decay_mask": None,
     "copy_to": None,
     "zero_grad": False,
@@ -88,6 +90,7 @@ def check(cls: type, shared: Shared) -> Checked:
     skip_nonfinite = _checks.flag(name, "skip_nonfinite", given["skip_nonfinite"])
     error_if_nonfinite = _checks.flag(name, "error_if_nonfinite", given["error_if_nonfinite"])
     zero_grad = _checks.flag(name, "zero_grad", given["zero_grad"])
+    ema_every = _checks.count(name, "ema_every", given["ema_every"], low=1)
     halves = _checks.flag(name, "uint16_as_bfloat16", given["uint16_as_bfloat16"])
     if skip_nonfinite and error_if_nonfinite:
         wanted = "must not both be True: a step with such gradients is either skipped or an error"
@@ -95,5 +98,7 @@ def check(cls: type, shared: Shared) -> Checked:
     rounding = _checks.choice(name, "rounding", given["rounding"], ("nearest", "stochastic", "split"))
     state_rounding = _checks.choice(name, "state_rounding", given["state_rounding"], ("stochastic", "nearest"))
     seed = _checks.count(name, "seed", given["seed"], high=2**64 - 1)
-    steps = StepOptions(clip_value, clip_per, skip_nonfinite, error_if_nonfinite, zero_grad, rounding, state_rounding, seed)
+    steps = StepOptions(
+        clip_value, clip_per, skip_nonfinite, error_if_nonfinite, zero_grad, ema_every, rounding, state_rounding, seed
+    )
     return Checked(steps, _arrays.state_dtype(name, given["state_dtype"], halves), halves)

@@ -7,7 +7,7 @@ from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from lrkern import _checks
+from lrkern import _checks, _core
 from lrkern.backends import Backend
 from lrkern.optimizers import arrays as _arrays
 from lrkern.optimizers.arranged import Arranged
@@ -17,6 +17,10 @@ from lrkern.optimizers.options import Group, Options, Rule
 if TYPE_CHECKING:
     from lrkern.backends.engine import Engine
     from lrkern.optimizers.resume import Saved, Unloaded
+
+
+_MORE = _core.AVERAGES[1:]
+"""Kinds of arrays that a state may have or not."""
 
 
 class Resumable:
@@ -95,12 +99,13 @@ class Resumable:
         from lrkern.optimizers.resume import Saved, by_place
 
         where = f"{self._name}.load_state_dict"
-        kinds = [f"{kind}s" for kind in self._kept]
-        if not isinstance(state, Mapping) or set(state) != {"optimizer", "count", "skipped", "updates", *kinds}:
+        own, optional = [kind for kind in self._kept if kind not in _MORE], [kind for kind in _MORE if f"{kind}s" in state]
+        needed = {"optimizer", "count", "skipped", "updates", *(f"{kind}s" for kind in own)}
+        if not isinstance(state, Mapping) or set(state) - {f"{kind}s" for kind in _MORE} != needed:
             raise ValueError(f"{where}: state must be what state_dict returned; got {_checks.describe(state)}")
         arrays = {
             kind: {place: one for place, one in by_place(where, f"{kind}s", found).items() if one is not None}
-            for kind in self._kept
+            for kind in own + optional
             if (found := state[f"{kind}s"]) is not None
         }
         count, skipped = (self._count_of(where, state, key) for key in ("count", "skipped"))
@@ -133,7 +138,7 @@ class Resumable:
             self._change(changes, limits)
         return loaded.unloaded
 
-    def _begun(self, begun: list[int], pairs: list[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
+    def _begun(self, begun: list[tuple[str, int]], pairs: list[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
         """The averages that start now, each with the parameter it starts from: a loaded or a current one."""
         of_params = {id(own): one for own, one in pairs}
         arrays = self._backend.arrays
@@ -144,7 +149,7 @@ class Resumable:
                 return _arrays.in_computed_type(of_params[id(param)], self._halves)
             return arrays.in_cpu_memory(arrays.in_computed_type(param, self._halves))
 
-        return self._tensors.held(lambda: [(self._kept["ema_param"][i], first(i)) for i in begun])
+        return self._tensors.held(lambda: [(self._kept[kind][i], first(i)) for kind, i in begun])
 
     # ------------------------------------------------------------------------------------------------------------ files
 

@@ -30,9 +30,11 @@ _Static_assert(LRK_SHAPE_GEOMETRIC == 5 && LRK_FLOAT32 == 1 && LRK_N_STORAGES ==
                "constants");
 _Static_assert(sizeof(void *) != 8 || sizeof(lrk_piece) == 136, "lrk_piece");
 _Static_assert(sizeof(void *) != 8 || sizeof(lrk_plan) == 48, "lrk_plan");
-_Static_assert(LRK_N_ROLES == 10 && LRK_EMA == LRK_STATE + LRK_MAX_STATES && LRK_MAX_INPUTS == 16, "arrays of a tensor");
-_Static_assert(sizeof(void *) != 8 || sizeof(lrk_step_tensor) == 152, "lrk_step_tensor");
-_Static_assert(sizeof(void *) != 8 || sizeof(lrk_step_group) == 152, "lrk_step_group");
+_Static_assert(LRK_N_ROLES == 12 && LRK_EMA == LRK_STATE + LRK_MAX_STATES && LRK_COPY == LRK_EMA + LRK_MAX_AVERAGES &&
+                   LRK_MAX_INPUTS == 16,
+               "arrays of a tensor");
+_Static_assert(sizeof(void *) != 8 || sizeof(lrk_step_tensor) == 168, "lrk_step_tensor");
+_Static_assert(sizeof(void *) != 8 || sizeof(lrk_step_group) == 168, "lrk_step_group");
 _Static_assert(sizeof(void *) != 8 || sizeof(lrk_step_list) == 96, "lrk_step_list");
-_Static_assert(sizeof(void *) != 8 || sizeof(lrk_step_options) == 64, "lrk_step_options");
+_Static_assert(sizeof(void *) != 8 || sizeof(lrk_step_options) == 72, "lrk_step_options");
 _Static_assert(sizeof(void *) != 8 || sizeof(lrk_step_result) == 24, "lrk_step_result");

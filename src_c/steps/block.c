@@ -50,7 +50,8 @@ lrk_step_kept lrk_step_kept_param(const lrk_step_job *j, const lrk_step_tensor *
     if (tensor->type[LRK_PARAM] == (int)computed)
         return LRK_IN_T;
     /* Averages and copies are computed from the parameter in T. */
-    if (tensor->data[LRK_EMA] != NULL || tensor->data[LRK_COPY] != NULL || j->options->rounding == LRK_STOCHASTIC)
+    if ((j->averages && tensor->data[LRK_EMA] != NULL) || tensor->data[LRK_COPY] != NULL ||
+        j->options->rounding == LRK_STOCHASTIC)
         return LRK_STAGED;
     if (tensor->data[LRK_REMAINDER] != NULL)
         return LRK_IN_SPLIT;
@@ -182,8 +183,8 @@ void lrk_step_run_block(const lrk_step_job *j, lrk_step_workspace *w, const lrk_
         random[s] = random_of(j, b->begin, STATE_STREAM + (uint64_t)s);
     lrk_step_update *const update = b->kernels->update[as_found(b->param)][as_found(b->states)][group->rule];
     update(b->size, b->ahead, param, remainder, grad, states[0], states[1], states[2], states[3], states[4], coefs, random);
-    if (tensor->data[LRK_EMA] != NULL)
-        b->kernels->average(b->size, b->ahead, lrk_step_at(tensor, LRK_EMA, b->begin), param, 1 - group->ema);
+    for (int k = 0; j->averages && k < LRK_MAX_AVERAGES && tensor->data[LRK_EMA + k] != NULL; k++)
+        b->kernels->average(b->size, b->ahead, lrk_step_at(tensor, LRK_EMA + k, b->begin), param, 1 - group->ema[k]);
     if (tensor->data[LRK_COPY] != NULL)
         b->kernels->store[tensor->type[LRK_COPY]](b->size, b->ahead, param, lrk_step_at(tensor, LRK_COPY, b->begin));
     if (b->param == LRK_STAGED && remainder != NULL)

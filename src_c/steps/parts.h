@@ -19,6 +19,7 @@ typedef struct lrk_step_job {
     int64_t piece;
     lrk_clip_per per; /* which gradients share a factor */
     double scale; /* of the elements of norms */
+    bool averages; /* whether averages change */
 } lrk_step_job;
 
 /* An element of staging memory has the largest size. The padding keeps buffers from mapping to the same cache sets. */

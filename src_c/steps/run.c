@@ -84,6 +84,7 @@ lrk_step_result lrk_step_run(lrk_step_list *list, const lrk_step_options *option
         .options = options,
         .kernels = active->steps,
         .per = clips ? options->clip_per : LRK_CLIP_LIST,
+        .averages = options->ema_every <= 1 || (options->step + 1) % (uint64_t)options->ema_every == 0,
     };
     if ((wants_norm || measures) && !lrk_step_make_blocks(list))
         return (lrk_step_result){0};

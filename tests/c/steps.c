@@ -227,6 +227,7 @@ static void run_case(run *r, lrk_rule rule, lrk_storage type, int64_t largest)
         .zero_grad = below(r, 4) == 0,
         .rounding = (lrk_rounding)below(r, 3),
         .state_rounding = coin(r) ? LRK_NEAREST : LRK_STOCHASTIC,
+        .ema_every = 1 + below(r, 2),
         .seed = random_bits(r),
     };
     options.error_if_nonfinite = !options.skip_nonfinite && coin(r);
@@ -236,7 +237,9 @@ static void run_case(run *r, lrk_rule rule, lrk_storage type, int64_t largest)
         abort();
     for (int g = 0; g < GROUPS; g++) {
         list.groups[g].rule = rule;
-        list.groups[g].ema = 0.9;
+        list.groups[g].ema[0] = 0.9;
+        list.groups[g].ema[1] = 0.5;
+        list.groups[g].ema[2] = 0.125;
         fill_inputs(r, &list.groups[g]);
     }
     list.groups[GROUPS - 1].clips_with = coin(r) ? 0 : GROUPS - 1;
@@ -254,8 +257,8 @@ static void run_case(run *r, lrk_rule rule, lrk_storage type, int64_t largest)
             for (int64_t i = 0; i < one->size; i++) /* squares are among them */
                 put(own[t].arrays[LRK_STATE + s].data, one->type[LRK_STATE + s], i, fabs(random_number(r, false)));
         }
-        if (ema)
-            add(one, &own[t], r, LRK_EMA, computed, false);
+        for (int k = 0; ema && k < 1 + t % LRK_MAX_AVERAGES; k++)
+            add(one, &own[t], r, LRK_EMA + k, computed, false);
         if (copies)
             add(one, &own[t], r, LRK_COPY, any_type(r), false);
         if (options.rounding == LRK_SPLIT && stored == LRK_BF16) {

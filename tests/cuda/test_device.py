@@ -821,3 +821,33 @@ def test_sums_of_gradients():
         lk.accumulate(into, [gradient(g, np.copy) for g in grads], scale)
         lk.accumulate(there, [gradient(g, on_device) for g in grads], scale)
     assert [bits(one) for one in into] == [bits(one.array) for one in there]
+
+
+@pytest.mark.parametrize("ema", [(0.9, lk.linear(0.1, 0.9, 4), 0.5), (0.5, 0.25), 0.75], ids=["three", "two", "one"])
+def test_several_averages_at_some_steps(ema):
+    """A skipped step does not count; sparse gradients."""
+    rng = np.random.default_rng(25)
+    params = [*make(rng, [5, CHUNK + 3], BF16), rng.standard_normal((6, 3)), *make(rng, [3], np.float32)]
+    steps = [[rng.standard_normal(one.shape).astype(np.float32) for one in params] for _ in range(5)]
+    for k, grads in enumerate(steps):
+        grads[2] = np.array([4, k, 4]), rng.standard_normal((3, 3)).astype(np.float32)
+    steps[1][0][3] = math.inf
+    more = {"skip_nonfinite": True, "zero_grad": True, "rounding": "split"}
+    a, _ = compare("AdamW", params, steps, lr=0.1, ema=ema, ema_every=2, **more)
+    assert a.count == 4
+
+
+@pytest.mark.skipif(DEVICE is None, reason="the simulator captures nothing")
+def test_a_captured_graph_counts_for_its_averages():
+    param, grad = np.ones(3, np.float32), np.ones(3, np.float32)
+    here, there = param.copy(), on_device(param)
+    a, b = (lk.SGD([one], lr=0.1, ema=(0.5, lk.linear(0.0, 1.0, 9)), ema_every=3) for one in (here, there))
+    b.bind([on_device(grad)])
+    b.step()
+    DEVICE.capture(b.step)
+    a.step([grad])
+    for _ in range(6):
+        DEVICE.replay()
+        a.step([grad])
+        assert pickled(a) == pickled(b)
+    assert bits(here) == bits(there.array)

@@ -390,6 +390,10 @@ def kept_states(name: str, options: dict[str, Any]) -> list[str]:
     return [state for state in RULES[name][1] if unless.get(state, True)]
 
 
+def decays_of(ema: Any) -> tuple[Any, ...]:
+    return () if ema is None else ema if isinstance(ema, tuple) else (ema,)
+
+
 def is_on(value: Any) -> bool:
     return callable(value) or bool(value != 0)
 
@@ -406,7 +410,7 @@ class Tensor:
     options: dict[str, Any]
     row_length: int
     states: States
-    ema: Array | None = None
+    emas: list[Array] = field(default_factory=list)
     copy: Array | None = None
     remainder: Array | None = None
     updates: int = 0
@@ -477,6 +481,7 @@ class Optimizer:
         error_if_nonfinite: bool = False,
         copy_to: Sequence[Any] | None = None,
         zero_grad: bool = False,
+        ema_every: int = 1,
         state_dtype: Any = None,
         rounding: str = "nearest",
         state_rounding: str = "stochastic",
@@ -487,7 +492,7 @@ class Optimizer:
         self.rule, self.states = RULES[name]
         self.clip_norm, self.clip_per, self.clip_value = clip_norm, clip_per, clip_value
         self.skip_norm, self.skip_nonfinite, self.error_if_nonfinite = skip_norm, skip_nonfinite, error_if_nonfinite
-        self.zero_grad = zero_grad
+        self.zero_grad, self.ema_every = zero_grad, ema_every
         self.rounding, self.state_rounding, self.seed = rounding, state_rounding, seed
         self.count = self.skipped = 0
         self.grad_norm: float | None = None
@@ -510,7 +515,7 @@ class Optimizer:
             options,
             row_length=flat.size // max(param.shape[0], 1) if param.ndim else 1,
             states={state: start.copy() for state in kept_states(name, options)},
-            ema=load(flat, t).copy() if options.get("ema") is not None else None,
+            emas=[load(flat, t).copy() for _ in decays_of(options.get("ema"))],
             remainder=np.zeros(flat.shape, np.int16) if self.rounding == "split" and flat.dtype == BF16 else None,
         )
 
@@ -571,9 +576,10 @@ class Optimizer:
             g = np.where(g < -c, -c, np.where(g > c, c, g))
         options = self._options_now(tensor.options, chosen, tensor.row_length)
         p = self.rule(Update(options, tensor.updates, t), p, -g if options["maximize"] else g, states)
-        if tensor.ema is not None:
-            e = tensor.ema[chosen]
-            tensor.ema[chosen] = fma(t.type(1 - options["ema"]), p - e, e)
+        if (self.count + 1) % self.ema_every == 0:
+            for ema, decay in zip(tensor.emas, decays_of(tensor.options.get("ema")), strict=True):
+                e = ema[chosen]
+                ema[chosen] = fma(t.type(1 - self._now(decay)), p - e, e)
         if tensor.copy is not None:
             tensor.copy[chosen] = to_nearest(p, tensor.copy.dtype)
         if tensor.remainder is not None:

@@ -97,7 +97,8 @@ class Pair:
             assert flat_list(state["updates"]) == [one.updates for one in self.expected.tensors]
             for i, (tensor, param) in enumerate(zip(self.expected.tensors, arrays_in(params), strict=True)):
                 assert_same_bits(param, tensor.param, f"{isa}: params[{i}]")
-                kept = {**tensor.states, "ema_param": tensor.ema, "remainder": tensor.remainder}
+                kinds = ("ema_param", "second_ema_param", "third_ema_param")
+                kept = {**tensor.states, **dict(zip(kinds, tensor.emas, strict=False)), "remainder": tensor.remainder}
                 for kind, array in kept.items():
                     if array is not None:
                         assert_same_bits(flat_list(state[f"{kind}s"])[i], array, f"{isa}: {kind}s[{i}]")
