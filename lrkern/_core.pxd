@@ -99,8 +99,11 @@ cdef extern from "lrkern_steps.h" nogil:
         int64_t count
         lrk_step_group *groups
         int64_t n_groups
+        double *recent
+        int64_t recent_count
     ctypedef struct lrk_step_options:
-        double grad_scale, clip_norm, clip_value, skip_norm
+        double grad_scale, clip_norm, clip_value, skip_norm, skip_sigma
+        int64_t skip_window
         lrk_clip_per clip_per
         bint skip_nonfinite, error_if_nonfinite, zero_grad
         lrk_rounding rounding, state_rounding

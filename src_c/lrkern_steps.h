@@ -189,7 +189,7 @@ typedef struct lrk_step_span {
     int64_t tensor;
 } lrk_step_span;
 
-/* You fill in tensors, groups and updates; the rest belongs to the library. */
+/* You fill in tensors, groups, updates and, if needed, recent; the rest belongs to the library. */
 typedef struct lrk_step_list {
     lrk_step_tensor *tensors;
     int64_t *updates; /* number of updates of each tensor so far */
@@ -200,6 +200,8 @@ typedef struct lrk_step_list {
     int64_t *blocks; /* the same for the blocks of norms; set during a step */
     double *sums; /* sums of squares of these blocks */
     int64_t room; /* capacity of sums */
+    double *recent; /* yours, for skip_sigma: room for skip_window norms of steps done; number k is at k % skip_window */
+    int64_t recent_count; /* the number of norms there have been */
     lrk_step_clip *clips; /* of the whole list, and after it of each group or tensor, as clip_per says */
     lrk_step_span *written; /* ascending and disjoint */
     int64_t n_written;
@@ -210,6 +212,9 @@ typedef struct lrk_step_options {
     double grad_scale; /* gradients are divided by it */
     double clip_norm, clip_value; /* infinity: off */
     double skip_norm; /* a step whose norm is above does nothing, but zeroes gradients as zero_grad says; infinity: off */
+    double
+        skip_sigma; /* the same for a norm that is so many standard deviations above the mean of the last ones; needs recent */
+    int64_t skip_window; /* the number of norms that these are of; no step is skipped before so many are known */
     lrk_clip_per clip_per;
     bool skip_nonfinite; /* a step whose gradients are not all finite does nothing, but zeroes them as zero_grad says */
     bool error_if_nonfinite; /* such a step does nothing at all: result.refused */

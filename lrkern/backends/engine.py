@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 T = TypeVar("T")
@@ -44,6 +44,7 @@ class StepOptions(NamedTuple):
 
     clip_value: float = math.inf
     clip_per: str = "list"
+    skip_window: int = 100
     skip_nonfinite: bool = False
     error_if_nonfinite: bool = False
     zero_grad: bool = False
@@ -83,7 +84,7 @@ class Engine(Protocol):
         """Set a decay of a group's averages."""
 
     def set_limit(self, name: str, limit: float) -> None:
-        """Set a limit of norms, "clip_norm" or "skip_norm"; infinity: off."""
+        """Set a limit of norms, one of `_core.LIMITS`; infinity: off."""
 
     def set_schedule(self, group: int, index: int | None, name: str, schedule: Any, check: Check) -> None:
         """Take an input from a schedule at each step; if `index` is None, the one of that name in `_core.PLACES`."""
@@ -100,8 +101,13 @@ class Engine(Protocol):
     def get_updates(self) -> list[int]:
         """The number of updates of each tensor."""
 
-    def restore(self, updates: list[int], count: int, skipped: int, arrays: list[tuple[Any, Any]]) -> None:
-        """Restore these counts, and copy the second array of each pair into the first."""
+    def get_recent(self) -> list[float]:
+        """With a limit "skip_sigma", the norms of the last steps done, at most `skip_window`, the oldest first."""
+
+    def restore(
+        self, updates: list[int], count: int, skipped: int, arrays: list[tuple[Any, Any]], recent: Sequence[float] = ()
+    ) -> None:
+        """Restore these counts and recent norms, and copy the second array of each pair into the first."""
 
     def write_copies(self) -> None:
         """Write the arrays of "copy_to" from the current parameters, as a step would."""

@@ -11,6 +11,7 @@ cdef class StepList:
     cdef lrk_step_list *list  # of those tensors
     cdef lrk_step_options options
     cdef LiveInputs live
+    cdef double[::1] recent
     cdef readonly double grad_norm
     cdef readonly int64_t count, skipped
     cdef const char *isa
@@ -34,6 +35,8 @@ cdef class StepList:
         self.options.clip_value, self.options.clip_per = options.clip_value, CLIPS_PER[options.clip_per]
         self.options.skip_nonfinite = options.skip_nonfinite
         self.options.error_if_nonfinite = options.error_if_nonfinite
+        self.options.skip_window, self.recent = options.skip_window, np.zeros(options.skip_window)
+        self.list.recent, self.list.recent_count = &self.recent[0], 0
         self.options.rounding = ROUNDINGS[options.rounding]
         self.options.state_rounding = ROUNDINGS[options.state_rounding]
         self.options.ema_every, self.options.seed = options.ema_every, options.seed
@@ -51,7 +54,7 @@ cdef class StepList:
         self.list.groups[group].ema[which] = decay
 
     def set_limit(self, name, double limit):
-        """Set a limit of norms: "clip_norm" or "skip_norm"; infinity: off."""
+        """Set a limit of norms: one of `LIMITS`; infinity: off."""
         self._forget(0, PLACES[name])
         self._limit(PLACES[name], limit)
 
@@ -68,8 +71,10 @@ cdef class StepList:
     cdef _limit(self, int place, double value):
         if place == CLIP_NORM:
             self.options.clip_norm = value
-        else:
+        elif place == SKIP_NORM:
             self.options.skip_norm = value
+        else:
+            self.options.skip_sigma = value
 
     def publish(self):
         """Does nothing: the next step reads what has been set."""
@@ -91,15 +96,24 @@ cdef class StepList:
         finally:
             self.tensors.let_go_of_all()
 
-    def restore(self, list updates, int64_t count, int64_t skipped, list arrays):
-        """Go back to these counts, and copy the second array of each pair of `arrays` into the first."""
+    def get_recent(self):
+        """The norms of the last steps done, the oldest first."""
+        cdef int64_t count = 0 if self.recent is None else min(self.list.recent_count, self.options.skip_window), k
+        return [self.recent[(self.list.recent_count - count + k) % self.options.skip_window] for k in range(count)]
+
+    def restore(self, list updates, int64_t count, int64_t skipped, list arrays, recent=()):
+        """Go back to these counts and norms, and copy the second array of each pair of `arrays` into the first."""
         if len(updates) != self.list.count:
             raise ValueError("updates must be as many as params")
         with self.tensors:
             self.tensors.overwrite(arrays)
             for i in range(self.list.count):
                 self.list.updates[i] = updates[i]
-            self.count, self.skipped = count, skipped
+            self.count, self.skipped, self.list.recent_count = count, skipped, 0
+            if self.recent is not None:
+                for norm in recent[-self.options.skip_window:]:
+                    self.recent[self.list.recent_count] = norm
+                    self.list.recent_count += 1
 
     def write_copies(self):
         """Write the arrays of "copy_to" as a step would, from the current parameters. Call it through `alone`."""

@@ -24,7 +24,7 @@ class Program:
         self._before = [*table.order.launches(table.tensors, own["control"]), *norm]
         self._advance = Launch(
             _step_scalars.advance, 1, own["control"], own["numbers"], own["random"], own["bins"], own["clips"], own["inputs"],
-            own["options"],
+            own["options"], own["recent"],
             *plans, 1.0, 0, threads=min(THREADS, 64),
         )  # fmt: skip
         clips = own["clips"].shape[0] - 1

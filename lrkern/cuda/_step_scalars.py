@@ -18,6 +18,7 @@ from lrkern.cuda._table_layout import (
     COEFS,
     CONTROL_AVERAGES,
     CONTROL_COUNT,
+    CONTROL_RECENT,
     CONTROL_REFUSED,
     CONTROL_SKIPPED,
     CONTROL_SKIPS,
@@ -34,6 +35,7 @@ from lrkern.cuda._table_layout import (
     RESCALE,
     RULE,
     SKIP_NORM,
+    SKIP_SIGMA,
     SKIPPED,
     STEP_FACTOR,
     WEIGHT,
@@ -43,6 +45,7 @@ from lrkern.cuda._table_layout import (
 from lrkern.pointwise.exact_sum import BINS, total
 from lrkern.pointwise.plan_eval import at_integer
 from lrkern.pointwise.primitives import pointwise
+from lrkern.pointwise.spikes import is_spike
 from lrkern.pointwise.storage import random_seed
 from lrkern.rules.compiled import FAMILIES
 from lrkern.schedules.plan import Plan
@@ -76,6 +79,7 @@ def advance(
     clips: Any,
     inputs: Any,
     options: Any,
+    recent: Any,
     live: Any,
     breaks: Any,
     center: Any,
@@ -125,9 +129,12 @@ def advance(
         clips[0, STEP_FACTOR] = _factor(raw, scale, inputs[0, CLIP_NORM])
         numbers[GRAD_SCALE] = scale
         refuses = options[ERROR_IF_NONFINITE] != 0.0 and not finite
-        skips = (options[SKIP_NONFINITE] != 0.0 and not finite) or raw / scale > inputs[0, SKIP_NORM]
+        norm, sigma, remembered = raw / scale, inputs[0, SKIP_SIGMA], control[CONTROL_RECENT]
+        skips = (options[SKIP_NONFINITE] != 0.0 and not finite) or norm > inputs[0, SKIP_NORM]
+        if sigma < math.inf:
+            skips = skips or is_spike(native(recent), remembered, norm, sigma)
         if not refuses:
-            numbers[GRAD_NORM] = raw / scale
+            numbers[GRAD_NORM] = norm
         if refuses:
             control[CONTROL_SKIPS] = NOT_FINITE
         elif skips:
@@ -136,6 +143,9 @@ def advance(
         else:
             control[CONTROL_SKIPS] = 0
             control[CONTROL_COUNT] = count + 1
+            if sigma < math.inf and norm < math.inf:
+                recent[remembered % recent.shape[0]] = norm
+                control[CONTROL_RECENT] = remembered + 1
             control[CONTROL_AVERAGES] = 1 if (count + 1) % np.int64(options[EMA_EVERY]) == 0 else 0
         random[MIXED] = random_seed(random[SEED], np.uint64(count))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -25,6 +25,7 @@ from lrkern.cuda._table_layout import (
     COEFS,
     CONTROL_COUNT,
     CONTROL_LAST_WRONG,
+    CONTROL_RECENT,
     CONTROL_REFUSED,
     CONTROL_SKIPPED,
     CONTROL_SKIPS,
@@ -36,6 +37,7 @@ from lrkern.cuda._table_layout import (
     NUMBERS,
     RULE,
     SKIP_NORM,
+    SKIP_SIGMA,
 )
 from lrkern.optimizers.arrays import as_gradient, own_rows
 from lrkern.pointwise.exact_sum import BINS
@@ -43,7 +45,7 @@ from lrkern.rules.compiled import FAMILIES
 
 T = TypeVar("T")
 
-LIMITS = {"clip_norm": CLIP_NORM, "skip_norm": SKIP_NORM}
+LIMITS = {"clip_norm": CLIP_NORM, "skip_norm": SKIP_NORM, "skip_sigma": SKIP_SIGMA}
 """Columns of `inputs` with limits of norms."""
 PLACES = LIMITS | {name: EMA_DECAY + _core.EMA_PLACES["ema"] - place for name, place in _core.EMA_PLACES.items()}
 """The same of all that can be scheduled and is no input of a rule."""
@@ -116,7 +118,7 @@ class StepList:
         self._options[[CLIP_VALUE, SKIP_NONFINITE, ERROR_IF_NONFINITE, EMA_EVERY]] = (
             options.clip_value, options.skip_nonfinite, options.error_if_nonfinite, options.ema_every,
         )  # fmt: skip
-        self._zero_grad, self._seed = options.zero_grad, options.seed
+        self._zero_grad, self._seed, self._window = options.zero_grad, options.seed, options.skip_window
         self._roundings = options.rounding, options.state_rounding
         n = len(self._params)
         self._clip_of = {
@@ -174,6 +176,7 @@ class StepList:
         host: dict[str, Any] = {
             "control": np.zeros(CONTROLS, np.int64),
             "numbers": np.zeros(NUMBERS),
+            "recent": np.zeros(self._window),
             "random": np.array([0, self._seed], np.uint64),
             "bins": np.zeros((2 * self._clips, BINS), np.int64),
             "clips": np.zeros((self._clips, CLIP_FIELDS)),
@@ -387,12 +390,21 @@ class StepList:
         """The same; device arrays do not move."""
         return function()
 
-    def restore(self, updates: list[int], count: int, skipped: int, arrays: list[tuple[Any, Any]]) -> None:
-        """Set the counts, and copy the second array of each pair into the first."""
-        with self._checked:
-            self._restore(updates, count, skipped, arrays)
+    def get_recent(self) -> list[float]:
+        """The norms of the last steps done, the oldest first."""
+        recent, count = self._read("recent"), int(self._read("control")[CONTROL_RECENT])
+        return [float(recent[k % self._window]) for k in range(max(0, count - self._window), count)]
 
-    def _restore(self, updates: list[int], count: int, skipped: int, arrays: list[tuple[Any, Any]]) -> None:
+    def restore(
+        self, updates: list[int], count: int, skipped: int, arrays: list[tuple[Any, Any]], recent: Sequence[float] = ()
+    ) -> None:
+        """Set the counts and norms, and copy the second array of each pair into the first."""
+        with self._checked:
+            self._restore(updates, count, skipped, arrays, recent[-self._window :])
+
+    def _restore(
+        self, updates: list[int], count: int, skipped: int, arrays: list[tuple[Any, Any]], recent: Sequence[float]
+    ) -> None:
         if not self._made:
             self._make()
         for own, saved in arrays:
@@ -402,8 +414,9 @@ class StepList:
             stream = self._stream()
             write_over(self._on_device["updates"], np.array(updates or [0], np.int64), stream)
             control = np.zeros(CONTROLS, np.int64)
-            control[[CONTROL_COUNT, CONTROL_SKIPPED]] = count, skipped
+            control[[CONTROL_COUNT, CONTROL_SKIPPED, CONTROL_RECENT]] = count, skipped, len(recent)
             write_over(self._on_device["control"], control, stream)
+            write_over(self._on_device["recent"], np.array([*recent, *[0.0] * (self._window - len(recent))]), stream)
             self._told = 0
 
 

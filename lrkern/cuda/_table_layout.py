@@ -30,16 +30,18 @@ COEFS = WEIGHT + AVERAGES
 # Rows of `inputs`: those of the rule, then
 MAX_INPUTS = 16
 EMA_DECAY = MAX_INPUTS
-CLIP_NORM, SKIP_NORM, RULE = range(EMA_DECAY + AVERAGES, EMA_DECAY + AVERAGES + 3)
-"""EMA_DECAY: of the first average, followed by those of the others. CLIP_NORM and SKIP_NORM are only in the first row, for all
+CLIP_NORM, SKIP_NORM, SKIP_SIGMA, RULE = range(EMA_DECAY + AVERAGES, EMA_DECAY + AVERAGES + 4)
+"""EMA_DECAY: of the first average, followed by those of the others. The limits of norms are only in the first row, for all
 groups. RULE: the index of the group's rule among the list's."""
 INPUTS = RULE + 1
 
 # `control`, int64
 CONTROL_COUNT, CONTROL_SKIPPED, CONTROL_SKIPS, CONTROL_REFUSED, CONTROL_WRONG, CONTROL_LAST_WRONG, CONTROL_AVERAGES = range(7)
+CONTROL_RECENT = 7
 """Steps done; steps skipped; why the current step does nothing, or 0; steps refused; the number of out-of-range indices of the
-current step; a tensor that had such indices in the last refused step; whether averages change in the current step."""
-CONTROLS = 7
+current step; a tensor that had such indices in the last refused step; whether averages change in the current step; norms
+remembered so far."""
+CONTROLS = 8
 
 SKIPPED, REFUSED, NOT_FINITE = 1, 2, 3
 """Why a step does nothing: non-finite or too large gradients; out-of-range indices; non-finite gradients (an error)."""

@@ -14,7 +14,7 @@ from lrkern.numba import norms
 from lrkern.numba.arrays import array_at, cached, load, part, zero_of
 from lrkern.numba.modes import enter, hidden, leave
 from lrkern.numba.update import Arrays, Pipeline, measure_block, run_range
-from lrkern.pointwise import storage
+from lrkern.pointwise import spikes, storage
 from lrkern.pointwise.primitives import FLAGS, pointwise, rounded, word
 from lrkern.rules import compiled as rules
 
@@ -179,6 +179,12 @@ def square_parallel(blocks, addresses, scale, out, like, stored, share):
 def totals(sums, sets, count):
     """The sum of the numbers of each set, rounded once; sets[k] is the set of sums[k]."""
     return norms.sum_sets_exactly(sums, sets, count)
+
+
+@cached
+def is_spike(recent, count, norm, sigma):
+    """`spikes.is_spike`."""
+    return spikes.is_spike(recent, count, norm, sigma)
 
 
 @pointwise

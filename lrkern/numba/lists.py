@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -76,6 +76,7 @@ class StepList:
         )
         self._counts = np.zeros(2, np.int64)  # steps done, steps skipped
         self._norm = math.nan
+        self._recent, self._recent_count = np.empty(0), 0
         self._storages = np.empty(0, np.uint8)  # of the last gradients
         self._works: dict[bool, list[Work]] = {}
         """The work of a step of arrays stored like this, by whether averages change."""
@@ -113,6 +114,7 @@ class StepList:
         """Set the options of steps outside the rule."""
         self.tensors.zero_grad = options.zero_grad
         self._options = options
+        self._recent, self._recent_count = np.zeros(options.skip_window), 0
         self._random_params = options.rounding == "stochastic"
         self._random_states = options.state_rounding == "stochastic" and self._has_narrow_states
 
@@ -157,12 +159,21 @@ class StepList:
         finally:
             self.tensors.let_go()
 
-    def restore(self, updates: list[int], count: int, skipped: int, arrays: list[tuple[Any, Any]]) -> None:
-        """Set the counts, and copy the second array of each pair into the first."""
+    def get_recent(self) -> list[float]:
+        """The norms of the last steps done, the oldest first."""
+        found: list[float] = np.roll(self._recent, -self._recent_count % len(self._recent)).tolist()
+        return found[-min(self._recent_count, len(found)) :] if self._recent_count else []
+
+    def restore(
+        self, updates: list[int], count: int, skipped: int, arrays: list[tuple[Any, Any]], recent: Sequence[float] = ()
+    ) -> None:
+        """Set the counts and norms, and copy the second array of each pair into the first."""
         with self.tensors:
             self.tensors.overwrite(arrays)
             self._tensors.updates[:] = updates
             self._counts[:] = count, skipped
+            self._recent_count = min(len(recent), len(self._recent))
+            self._recent[: self._recent_count] = recent[len(recent) - self._recent_count :]
 
     def write_copies(self) -> None:
         """Write the arrays of "copy_to" as a step would, from the current parameters."""
@@ -217,7 +228,7 @@ class StepList:
             norm = float(raw[-1]) / grad_scale
             if options.error_if_nonfinite and not finite:
                 return self.tensors.nonfinite()
-            if (options.skip_nonfinite and not finite) or norm > self._limits["skip_norm"]:
+            if (options.skip_nonfinite and not finite) or norm > self._limits["skip_norm"] or self._is_spike(norm):
                 if options.zero_grad:
                     _set_to_zero(grads)
                 self._norm = norm
@@ -243,7 +254,14 @@ class StepList:
         if options.zero_grad and sparse:
             _set_to_zero([grads[i] for i in sparse])
         self._norm = norm
+        if self._limits["skip_sigma"] < math.inf and norm < math.inf:
+            self._recent[self._recent_count % len(self._recent)] = norm
+            self._recent_count += 1
         return None
+
+    def _is_spike(self, norm: float) -> bool:
+        sigma = self._limits["skip_sigma"]
+        return sigma < math.inf and bool(kernels.is_spike(self._recent, self._recent_count, norm, sigma))
 
     @property
     def _wants_norm(self) -> bool:

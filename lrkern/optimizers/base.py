@@ -49,6 +49,9 @@ class Optimizer(Resumable):
         clip_value: clip each element of the gradients to -clip_value .. clip_value.
         skip_norm: skip a step if the norm of all gradients, before clipping, is above this: a number > 0, or a schedule. An
             infinite norm is above every number; a NaN is not.
+        skip_sigma: skip a step if this norm is more than so many standard deviations above the mean of the norms of the last
+            `skip_window` steps that were done: a number > 0, or a schedule. None is skipped until there have been so many.
+        skip_window: the number of these norms, from 2 to 65536.
         skip_nonfinite: skip a step if a gradient is infinite or NaN.
         error_if_nonfinite: instead raise a ValueError that names these gradients; nothing has been written. On a CUDA device
             each step then waits for the result. Excludes `skip_nonfinite`.
@@ -215,8 +218,8 @@ class Optimizer(Resumable):
     def grad_norm(self) -> float | None:
         """Norm of all gradients of the last step, before clipping, for any `clip_per`.
 
-        It is computed only with clip_norm, skip_norm, skip_nonfinite or error_if_nonfinite; else it is None. It is also None
-        until the first step after the optimizer was created, a state was loaded or the first of these was switched on.
+        It is computed only with clip_norm, skip_norm, skip_sigma, skip_nonfinite or error_if_nonfinite; else it is None. It is
+        also None until the first step after the optimizer was created, a state was loaded or the first of them was set.
         """
         return self._tensors.grad_norm if self._wants_norm and self.count + self.skipped != self._steps_before else None
 
@@ -241,7 +244,7 @@ class Optimizer(Resumable):
     def set(self, name: str, value: Any, group: int | None = None) -> None:
         """Set a hyper-parameter of one group, or of all groups, to a number or a schedule.
 
-        `clip_norm` and `skip_norm`, common to all groups, can be set, too; None switches them off.
+        `clip_norm`, `skip_norm` and `skip_sigma`, common to all groups, can be set, too; None switches them off.
 
         The set of states is fixed: momentum cannot be switched on or off here.
 
@@ -342,10 +345,10 @@ class Optimizer(Resumable):
             old.group_of + members([0] * new.size, [part], decays),
             old.copies + copies,
         )
-        count, skipped = self.count, self.skipped
+        count, skipped, recent = self.count, self.skipped, self._tensors.get_recent()
         kept, tensors = self._maker.engine(arranged, self._kept)
         self._apply(arranged, tensors)
-        tensors.restore([*self._tensors.get_updates(), *[0] * new.size], count, skipped, [])
+        tensors.restore([*self._tensors.get_updates(), *[0] * new.size], count, skipped, [], recent)
         self._take(arranged, kept, tensors)
         self._steps_before = count + skipped
 

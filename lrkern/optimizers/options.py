@@ -32,7 +32,7 @@ weight = _core.Range(0.0, 1.0)
 OF_GROUPS = ("ema", "decay_mask")
 """Options of groups that do not belong to a rule."""
 
-OF_ALL = ("clip_norm", "skip_norm")
+OF_ALL = ("clip_norm", "skip_norm", "skip_sigma")
 """Options that `set` changes for all groups together."""
 
 SQUARES = {"float16": "in which squares of gradients below 2e-4 are 0 and steps explode: bfloat16 holds them"}

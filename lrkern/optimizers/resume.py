@@ -40,6 +40,8 @@ class Saved:
     """Hyper-parameters of each group, if they are to be loaded."""
     of_all: dict[str, Any] = field(default_factory=dict)
     """Hyper-parameters common to all groups."""
+    recent: Any = ()
+    """Norms of the last steps."""
 
 
 @dataclass
@@ -66,6 +68,13 @@ class Loaded:
     begun: list[tuple[str, int]]
     """(kind, parameter) of the averages that start now."""
     unloaded: Unloaded
+
+
+def norms(where: str, name: str, values: Any) -> list[float]:
+    """Checked norms of a state."""
+    if not isinstance(values, list | tuple):
+        raise TypeError(f"{where}: {name} must be a list of numbers; got {_checks.describe(values)}")
+    return [_checks.real(where, f"{name}[{i}]", one, low=0.0) for i, one in enumerate(values)]
 
 
 def by_place(where: str, name: str, values: Any) -> dict[str, Any]:

@@ -19,6 +19,9 @@ Hyper = SupportsFloat | Callable[[int], SupportsFloat]
 """A hyper-parameter: a number (or an array of one element), or a schedule."""
 
 
+_LONGEST_WINDOW = 65536  # norms that each step looks at
+
+
 class Shared(TypedDict, total=False):
     """Options of every optimizer: see `Optimizer`."""
 
@@ -26,6 +29,8 @@ class Shared(TypedDict, total=False):
     clip_per: str
     clip_value: float | None
     skip_norm: Hyper | None
+    skip_sigma: Hyper | None
+    skip_window: int
     skip_nonfinite: bool
     error_if_nonfinite: bool
     ema: Hyper | tuple[Hyper, ...] | None
@@ -46,6 +51,8 @@ DEFAULTS: Shared = {
     "clip_per": "list",
     "clip_value": None,
     "skip_norm": None,
+    "skip_sigma": None,
+    "skip_window": 100,
     "skip_nonfinite": False,
     "error_if_nonfinite": False,
     "ema": None,
@@ -87,6 +94,7 @@ def check(cls: type, shared: Shared) -> Checked:
     clip_per = _checks.choice(name, "clip_per", given["clip_per"], ("list", "group", "tensor"))
     clip_value = _checks.single(given["clip_value"])
     clip_value = math.inf if clip_value is None else _checks.real(name, "clip_value", clip_value, above=0.0, high=MAX)
+    skip_window = _checks.count(name, "skip_window", given["skip_window"], low=2, high=_LONGEST_WINDOW)
     skip_nonfinite = _checks.flag(name, "skip_nonfinite", given["skip_nonfinite"])
     error_if_nonfinite = _checks.flag(name, "error_if_nonfinite", given["error_if_nonfinite"])
     zero_grad = _checks.flag(name, "zero_grad", given["zero_grad"])
@@ -99,6 +107,15 @@ def check(cls: type, shared: Shared) -> Checked:
     state_rounding = _checks.choice(name, "state_rounding", given["state_rounding"], ("stochastic", "nearest"))
     seed = _checks.count(name, "seed", given["seed"], high=2**64 - 1)
     steps = StepOptions(
-        clip_value, clip_per, skip_nonfinite, error_if_nonfinite, zero_grad, ema_every, rounding, state_rounding, seed
+        clip_value,
+        clip_per,
+        skip_window,
+        skip_nonfinite,
+        error_if_nonfinite,
+        zero_grad,
+        ema_every,
+        rounding,
+        state_rounding,
+        seed,
     )
     return Checked(steps, _arrays.state_dtype(name, given["state_dtype"], halves), halves)

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 _MORE = _core.AVERAGES[1:]
 """Kinds of arrays that a state may have or not."""
 
+_RECENT = "recent_norms"
+"""Of a state: the norms of the last steps, for `skip_sigma`."""
+
 
 class Resumable:
     """The part of an optimizer that saves and loads its state."""
@@ -67,7 +70,12 @@ class Resumable:
             for kind, arrays in self._kept.items()
         }
         updates = unflatten(self._tensors.get_updates())
-        return {"optimizer": self._name, "count": self.count, "skipped": self.skipped, "updates": updates, **copies}
+        plain = {"optimizer": self._name, "count": self.count, "skipped": self.skipped, **self._recent()}
+        return {**plain, "updates": updates, **copies}
+
+    def _recent(self) -> dict[str, list[float]]:
+        recent = self._tensors.get_recent()
+        return {_RECENT: recent} if recent else {}
 
     def load_state_dict(self, state: Mapping[str, Any], *, strict: bool = True) -> Unloaded:
         """Resume from the result of `state_dict`, on an optimizer created with matching parameters and options.
@@ -101,7 +109,7 @@ class Resumable:
         where = f"{self._name}.load_state_dict"
         own, optional = [kind for kind in self._kept if kind not in _MORE], [kind for kind in _MORE if f"{kind}s" in state]
         needed = {"optimizer", "count", "skipped", "updates", *(f"{kind}s" for kind in own)}
-        if not isinstance(state, Mapping) or set(state) - {f"{kind}s" for kind in _MORE} != needed:
+        if not isinstance(state, Mapping) or set(state) - {_RECENT, *(f"{kind}s" for kind in _MORE)} != needed:
             raise ValueError(f"{where}: state must be what state_dict returned; got {_checks.describe(state)}")
         arrays = {
             kind: {place: one for place, one in by_place(where, f"{kind}s", found).items() if one is not None}
@@ -109,7 +117,8 @@ class Resumable:
             if (found := state[f"{kind}s"]) is not None
         }
         count, skipped = (self._count_of(where, state, key) for key in ("count", "skipped"))
-        return self._load(where, Saved(count, skipped, by_place(where, "updates", state["updates"]), arrays), strict)
+        saved = Saved(count, skipped, by_place(where, "updates", state["updates"]), arrays, recent=state.get(_RECENT, []))
+        return self._load(where, saved, strict)
 
     def _count_of(self, where: str, state: Mapping[str, Any], key: str) -> int:
         other = state.get("optimizer")
@@ -119,9 +128,10 @@ class Resumable:
         return _checks.count(where, key, state.get(key))
 
     def _load(self, where: str, saved: Saved, strict: bool) -> Unloaded:
-        from lrkern.optimizers.resume import Kept, fit
+        from lrkern.optimizers.resume import Kept, fit, norms
 
         strict = _checks.flag(where, "strict", strict)
+        recent = norms(where, _RECENT, saved.recent)
         own = self._arranged
         updates = [0] * len(own.params) if strict else self._tensors.get_updates()
         kept = Kept(own.structure.label, own.places(), self._kept, self._rule.states, own.params, updates)
@@ -130,7 +140,7 @@ class Resumable:
         limits = self._limits.changed(where, saved.of_all) if saved.of_all else None
         if loaded.begun:
             loaded.pairs.extend(self._tensors.alone(partial(self._begun, loaded.begun, loaded.pairs)))
-        self._tensors.restore(loaded.updates, saved.count, saved.skipped, loaded.pairs)
+        self._tensors.restore(loaded.updates, saved.count, saved.skipped, loaded.pairs, recent)
         self._steps_before = saved.count + saved.skipped
         if own.has_copies:
             self._tensors.alone(self._tensors.write_copies)
@@ -198,6 +208,7 @@ class Resumable:
             "optimizer": self._name,
             "count": self.count,
             "skipped": self.skipped,
+            **self._recent(),
             "updates": self._tensors.get_updates(),
             "labels": [f"params{place}" for place in self._arranged.places()],
         }
@@ -237,7 +248,7 @@ class Resumable:
         try:
             count, skipped = (self._count_of(where, plain, key) for key in ("count", "skipped"))
             updates, found = _checkpoint.placed(where, path, arrays, plain)
-            saved = Saved(count, skipped, updates, found)
+            saved = Saved(count, skipped, updates, found, recent=plain.get(_RECENT, []))
             if parameters:
                 _checkpoint.add_parameters(where, path, saved, plain)
             return self._load(where, saved, strict)

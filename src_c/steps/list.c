@@ -15,6 +15,8 @@ lrk_step_options lrk_step_defaults(void)
         .clip_norm = HUGE_VAL,
         .clip_value = HUGE_VAL,
         .skip_norm = HUGE_VAL,
+        .skip_sigma = HUGE_VAL,
+        .skip_window = 100,
         .ema_every = 1,
         .state_rounding = LRK_STOCHASTIC,
     };

@@ -851,3 +851,23 @@ def test_a_captured_graph_counts_for_its_averages():
         a.step([grad])
         assert pickled(a) == pickled(b)
     assert bits(here) == bits(there.array)
+
+
+def test_spikes_are_skipped():
+    """The norms are on the device, and in the state; the oldest one is anywhere in the window."""
+    rng = np.random.default_rng(26)
+    params, steps = make(rng, [5, 70], np.float32), []
+    for factor in (1.0, 1.25, 0.75, 1.1, 40.0, 0.9, 1.2, 60.0, 1.05, 1.3):
+        steps.append([one * np.float32(factor) for one in make(rng, [5, 70], np.float32)])
+    limit = lk.linear(3.0, 2.0, 5)
+    a, b = compare("SGD", params, steps, skip_sigma=limit, skip_window=3, clip_norm=1.0, grad_scales=[1.0, 0.5] * 5, **SGD)
+    assert 0 < a.skipped < 5
+    here, there = [one.copy() for one in params], [on_device(one) for one in params]
+    c, d = (lk.SGD(one, skip_sigma=limit, skip_window=3, clip_norm=1.0, **SGD) for one in (here, there))
+    c.load_state_dict(a.state_dict())
+    d.load_state_dict(b.state_dict())
+    for grads in steps[:6]:
+        c.step(grads)
+        d.step([on_device(one) for one in grads])
+    assert pickled(c) == pickled(d)
+    assert [bits(x) for x in here] == [bits(y.array) for y in there]

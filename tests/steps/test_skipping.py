@@ -185,3 +185,126 @@ def test_a_resumed_run_skips_the_same_steps(backend: str, tmp_path: Path) -> Non
             one.step(grads(t))
     assert 0 < opt.skipped < 12
     assert everything(opt, params) == everything(resumed, again) == everything(loaded, third)
+
+
+class Spiky:
+    """Gradients whose norms are what a list says."""
+
+    @staticmethod
+    def grads(norm: float, t: int) -> list[np.ndarray]:
+        raw = [values(F32, 70, t), values(F64, 33, 100 + t)]
+        length = lk_norm(raw)
+        return [(one.astype(F64) * (norm / length)).astype(one.dtype) for one in raw]
+
+
+NORMS = [1.0, 1.25, 0.75, 1.1, 0.9, 30.0, 1.2, 1.05, 1.3, 1.4, 50.0, 2.0, 1.0, 1.1]
+
+
+@pytest.mark.parametrize("window", [2, 3, 5])
+@pytest.mark.parametrize("around", CONTEXTS, ids=str)
+def test_spikes(window: int, around: dict[str, Any]) -> None:
+    """None is skipped until the window is full; skipped ones do not enter it."""
+    sigma = lk.linear(3.0, 2.0, 9)
+    pair = Pair("AdamW", [values(F32, 70, 1), values(F64, 33, 2)], lr=0.1, **around, skip_sigma=sigma, skip_window=window)
+    for t, norm in enumerate(NORMS):
+        scale = (1.0, 4.0, 0.5)[t % 3]
+        pair.step([one * one.dtype.type(scale) for one in Spiky.grads(norm, t)], scale)
+        pair.compare()
+        if t < window:
+            assert pair.expected.skipped == 0
+        if norm >= 30:
+            assert pair.expected.skipped > 0
+    assert pair.expected.skipped < len(NORMS) // 2
+    _, _, _, opt = pair.found[0]
+    assert opt.state_dict()["recent_norms"] == pair.expected.recent[-window:]
+
+
+@BACKENDS
+def test_deviations_by_hand(backend: str) -> None:
+    """Mean 3, deviation 1: the limit is 5, which is not above itself; the window moves on with each step that is done."""
+    p = np.zeros(1)
+    opt = lk.SGD([p], 1.0, skip_sigma=2.0, skip_window=2, backend=backend)
+    done = []
+    for g in (2.0, 4.0, math.nextafter(5, 6), 5.0, 5.5, math.nan, math.inf, 5.6, 6.6):
+        count = opt.count
+        opt.step([np.array([g])])
+        done.append(opt.count > count)
+    # 4, 5: up to 5.5; 5, 5.5: up to 5.75; NaN is done and not remembered; 5.5, 5.6: up to 5.65.
+    assert done == [True, True, False, True, True, True, False, True, False]
+    assert opt.state_dict()["recent_norms"] == [5.5, 5.6]
+
+
+def test_numba_has_the_bits_of_c_for_spikes() -> None:
+    found = []
+    for backend in ("c", "numba"):
+        params = [values(F32, 70, 1), values(F64, 33, 2)]
+        opt = lk.SGD(params, 0.1, momentum=0.9, skip_sigma=1.5, skip_window=3, backend=backend)
+        for t, norm in enumerate(NORMS):
+            opt.step(Spiky.grads(norm, t))
+        assert 2 < opt.skipped < 8
+        found.append(everything(opt, params))
+    assert found[0] == found[1]
+
+
+@BACKENDS
+@pytest.mark.parametrize("how", ["file", "dict"])
+def test_a_resumed_run_remembers_norms(how: str, backend: str, tmp_path: Path) -> None:
+    """Also after the window has turned over, and with groups that are added; a shorter window takes the last ones."""
+
+    def made(params: Any, **changed: Any) -> Any:
+        return lk.SGD(params, 0.1, **{"skip_sigma": 2.0, "skip_window": 4, "backend": backend, **changed})
+
+    def load(opt: Any, other: Any, **options: Any) -> None:
+        if how == "file":
+            opt.save(tmp_path / "file", **options)
+            other.load(tmp_path / "file", **options)
+        else:
+            other.load_state_dict(pickle.loads(pickle.dumps(opt.state_dict())))
+
+    for before in (2, 6, 9):
+        params = [values(F32, 70, 1), values(F64, 33, 2)]
+        opt = made(params)
+        for t in range(before):
+            opt.step(Spiky.grads(NORMS[t], t))
+        again = copied(params)
+        other = made(again)
+        load(opt, other)
+        for t in range(before, len(NORMS)):
+            for one in (opt, other):
+                one.step(Spiky.grads(NORMS[t], t))
+        assert opt.skipped > 0
+        assert everything(opt, params) == everything(other, again)
+    short = made(copied(params), skip_window=2)
+    load(opt, short)
+    assert short.state_dict()["recent_norms"] == opt.state_dict()["recent_norms"][-2:]
+    if how == "file":
+        off = made(copied(params), skip_sigma=None)
+        load(opt, off, parameters=True)
+        assert "skip_sigma=2.0" in repr(off)
+        assert off.state_dict()["recent_norms"] == opt.state_dict()["recent_norms"]
+    remembered = opt.state_dict()["recent_norms"]
+    opt.add_group([np.ones(2)])
+    assert opt.state_dict()["recent_norms"] == remembered
+    opt.step([Spiky.grads(1e3, 0), [np.ones(2)]])
+    p = opt.state_dict()
+    assert p["recent_norms"] == remembered
+    for wrong, error in (("1", TypeError), ([1.0, -1.0], ValueError), ([math.nan], ValueError), (["1"], TypeError)):
+        with pytest.raises(error, match=r"^SGD\.load_state_dict: recent_norms.* must be"):
+            opt.load_state_dict({**p, "recent_norms": wrong})
+    assert opt.state_dict()["recent_norms"] == remembered
+
+
+def test_windows_that_are_none() -> None:
+    for wrong, error in ((1, ValueError), (65537, ValueError), (2.0, TypeError), (None, TypeError)):
+        with pytest.raises(error, match=r"^SGD: skip_window must be an integer from 2 to 65536; got"):
+            lk.SGD([np.ones(1)], 0.1, skip_window=wrong)
+    with pytest.raises(ValueError, match=r"^SGD: skip_sigma must be a finite number > 0"):
+        lk.SGD([np.ones(1)], 0.1, skip_sigma=0.0)
+    opt = lk.SGD([np.ones(1)], 0.1, skip_window=2)
+    for g in (1.0, 1.0, 9.0):
+        opt.step([np.array([g])])
+    assert opt.grad_norm is None
+    opt.set("skip_sigma", 3.0)
+    for g, skipped in ((1.0, 0), (2.0, 0), (9.0, 1)):
+        opt.step([np.array([g])])
+        assert opt.skipped == skipped

@@ -477,6 +477,8 @@ class Optimizer:
         clip_per: str = "list",
         clip_value: float | None = None,
         skip_norm: Any = None,
+        skip_sigma: Any = None,
+        skip_window: int = 100,
         skip_nonfinite: bool = False,
         error_if_nonfinite: bool = False,
         copy_to: Sequence[Any] | None = None,
@@ -491,6 +493,7 @@ class Optimizer:
         self.name = name
         self.rule, self.states = RULES[name]
         self.clip_norm, self.clip_per, self.clip_value = clip_norm, clip_per, clip_value
+        self.skip_sigma, self.skip_window, self.recent = skip_sigma, skip_window, list[float]()
         self.skip_norm, self.skip_nonfinite, self.error_if_nonfinite = skip_norm, skip_nonfinite, error_if_nonfinite
         self.zero_grad, self.ema_every = zero_grad, ema_every
         self.rounding, self.state_rounding, self.seed = rounding, state_rounding, seed
@@ -530,8 +533,8 @@ class Optimizer:
         is_finite = all(np.all(np.isfinite(one.values)) for one in read)
         if self.error_if_nonfinite and not is_finite:
             raise ValueError("a gradient is not finite")
-        wants_norm = self.clip_norm is not None or self.skip_norm is not None or self.skip_nonfinite or self.error_if_nonfinite
-        if wants_norm:
+        limits = self.clip_norm, self.skip_norm, self.skip_sigma
+        if any(one is not None for one in limits) or self.skip_nonfinite or self.error_if_nonfinite:
             self.grad_norm = float(norm_of_gradients([piece for one in read for piece in one.pieces]) / grad_scale)
         if (self.skip_nonfinite and not is_finite) or self._is_too_large():
             self.skipped += 1
@@ -539,6 +542,8 @@ class Optimizer:
             for one, s in zip(read, self._scales(read, grad_scale), strict=True):
                 self._step_tensor(one, s)
             self.count += 1
+            if self.skip_sigma is not None and math.isfinite(self.grad_norm):
+                self.recent.append(self.grad_norm)
         if self.zero_grad:
             for one in read:
                 stored_values(one.given)[...] = 0
@@ -548,7 +553,15 @@ class Optimizer:
         return np.float64(value(self.count) if callable(value) else value)
 
     def _is_too_large(self) -> bool:
-        return self.skip_norm is not None and bool(self.grad_norm > self._now(self.skip_norm))
+        if self.skip_norm is not None and self.grad_norm > self._now(self.skip_norm):
+            return True
+        if self.skip_sigma is None or len(self.recent) < self.skip_window:
+            return False
+        last, n = self.recent[-self.skip_window :], np.float64(self.skip_window)
+        mean, squares = sum(map(np.float64, last), np.float64(0)) / n, np.float64(0)
+        for one in last:
+            squares = squares + (one - mean) * (one - mean)
+        return bool(self.grad_norm > fma(self._now(self.skip_sigma), np.sqrt(squares / n), np.asarray(mean)))
 
     def _scales(self, read: Sequence[Gradient], grad_scale: np.float64) -> list[Scalar]:
         """s, for each tensor."""
