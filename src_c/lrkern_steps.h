@@ -154,6 +154,11 @@ typedef struct lrk_step_norms {
     double p, m;
 } lrk_step_norms;
 
+/* Norms of a tensor's gradient, divided by grad_scale; of its parameter before the step; of the change of the parameter. */
+typedef struct lrk_step_lengths {
+    double grad, param, update;
+} lrk_step_lengths;
+
 /* One tensor: `size` elements each, of any alignment. Nothing that is written may overlap anything else. */
 typedef struct lrk_step_tensor {
     void *data[LRK_N_ROLES]; /* NULL: none; a tensor without a gradient is skipped */
@@ -199,6 +204,7 @@ typedef struct lrk_step_list {
     int64_t *starts; /* tensor i takes up [starts[i], starts[i+1]) of the work that threads share */
     int64_t *blocks; /* the same for the blocks of norms; set during a step */
     double *sums; /* sums of squares of these blocks */
+    lrk_step_lengths *lengths; /* with options.norms: of each tensor at the last step done; -1 without a gradient */
     int64_t room; /* capacity of sums */
     double *recent; /* yours, for skip_sigma: room for skip_window norms of steps done; number k is at k % skip_window */
     int64_t recent_count; /* the number of norms there have been */
@@ -219,6 +225,7 @@ typedef struct lrk_step_options {
     bool skip_nonfinite; /* a step whose gradients are not all finite does nothing, but zeroes them as zero_grad says */
     bool error_if_nonfinite; /* such a step does nothing at all: result.refused */
     bool zero_grad;
+    bool norms; /* whether norms of each tensor are computed */
     lrk_rounding rounding; /* of parameters in 16 bits */
     lrk_rounding state_rounding; /* of states in 16 bits: to nearest, or stochastically */
     int64_t ema_every; /* averages change at the steps `step` with step + 1 divisible by this: 1 for each one */

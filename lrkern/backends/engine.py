@@ -50,6 +50,8 @@ class StepOptions(NamedTuple):
     zero_grad: bool = False
     ema_every: int = 1
     """Averages change at the steps after which the count is a multiple of this."""
+    norms: bool = False
+    """Whether to compute norms of each tensor."""
     rounding: str = "nearest"
     state_rounding: str = "nearest"
     seed: int = 0
@@ -97,6 +99,9 @@ class Engine(Protocol):
 
     def run(self, grads: list[Any] | None, grad_scale: Any) -> list[tuple[int, int, float]] | None:
         """One step; returns non-finite gradients (tensor, element, value) if `error_if_nonfinite` has refused it."""
+
+    def get_norms(self) -> list[tuple[float, float, float]]:
+        """With `norms`, of each tensor at the last step done: of the gradient, the parameter, the update; -1: no gradient."""
 
     def get_updates(self) -> list[int]:
         """The number of updates of each tensor."""

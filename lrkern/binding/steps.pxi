@@ -33,7 +33,7 @@ cdef class StepList:
         """Set the options of steps outside the rule: a `lrkern.backends.StepOptions`."""
         self.tensors.zero_grad = self.options.zero_grad = options.zero_grad
         self.options.clip_value, self.options.clip_per = options.clip_value, CLIPS_PER[options.clip_per]
-        self.options.skip_nonfinite = options.skip_nonfinite
+        self.options.skip_nonfinite, self.options.norms = options.skip_nonfinite, options.norms
         self.options.error_if_nonfinite = options.error_if_nonfinite
         self.options.skip_window, self.recent = options.skip_window, np.zeros(options.skip_window)
         self.list.recent, self.list.recent_count = &self.recent[0], 0
@@ -78,6 +78,12 @@ cdef class StepList:
 
     def publish(self):
         """Does nothing: the next step reads what has been set."""
+
+    def get_norms(self):
+        """(gradient, parameter, update) of each tensor at the last step done: see `Engine`."""
+        return [
+            (self.list.lengths[i].grad, self.list.lengths[i].param, self.list.lengths[i].update) for i in range(self.list.count)
+        ]
 
     def get_updates(self):
         """The number of updates of each tensor."""

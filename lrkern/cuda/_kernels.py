@@ -60,6 +60,8 @@ class Layout(NamedTuple):
     row_lrs: bool
     sparse: bool
     """Whether gradients are (indices, values)."""
+    norms: bool = False
+    """Whether norms are taken in the pass of the step: see `_step_norms`."""
 
     @property
     def t(self) -> Any:
@@ -75,12 +77,14 @@ class Layout(NamedTuple):
 
 
 def make_block(layout: Layout, lanes: int) -> Any:
-    """block(places, i, source, c, around, averages, mixed): updates elements i, ..., i + lanes - 1.
+    """block(places, i, source, c, around, averages, mixed, seen): updates elements i, ..., i + lanes - 1.
 
-    `source`: the place of the gradient. `around`: factor, limit, weights. `averages`: whether averages change.
+    `source`: the place of the gradient. `around`: factor, limit, weights. `averages`: whether averages change. `seen`: for
+    norms, rows of `lanes` elements that get the gradient, the old parameter, and its change.
     Numbers are passed between functions in arrays of type T: in the simulator, return values lose their type.
     """
     t, update = layout.t, FAMILIES[layout.rule].update
+    note_before, note_after = _make_notes(layout.norms, lanes)
     average = _elements.FLOAT64 if t is np.float64 else _elements.FLOAT32
     kept = [average if k < layout.averages else None for k in range(AVERAGES)]
     streams = [1 + k if layout.stochastic_states else None for k in range(MAX_STATES)]
@@ -98,7 +102,7 @@ def make_block(layout: Layout, lanes: int) -> Any:
     write_e0, write_e1, write_e2 = (_elements.writer(one, t, lanes) for one in kept)
     write_copy = _elements.writer(layout.copy, t, lanes)
 
-    def block(places: Any, i: int, source: Any, c: Any, around: Any, averages: int, mixed: Any) -> None:
+    def block(places: Any, i: int, source: Any, c: Any, around: Any, averages: int, mixed: Any, seen: Any) -> None:
         p, g = cuda.local.array(lanes, t), cuda.local.array(lanes, t)
         s0, s1, s2 = cuda.local.array(lanes, t), cuda.local.array(lanes, t), cuda.local.array(lanes, t)
         s3, s4 = cuda.local.array(lanes, t), cuda.local.array(lanes, t)
@@ -114,9 +118,11 @@ def make_block(layout: Layout, lanes: int) -> Any:
             read_e0(places[EMA], i, e0)
             read_e1(places[EMA + 1], i, e1)
             read_e2(places[EMA + 2], i, e2)
+        note_before(seen, g, p)
         for k in range(lanes):
             g[k] = prepared(g[k], around[0], around[1])
             p[k], s0[k], s1[k], s2[k], s3[k], s4[k] = update(c, p[k], g[k], s0[k], s1[k], s2[k], s3[k], s4[k])
+        note_after(seen, p)
         if averages != 0:
             for k in range(lanes):
                 e0[k] = averaged(e0[k], p[k], around[2])
@@ -134,6 +140,28 @@ def make_block(layout: Layout, lanes: int) -> Any:
         write_4(places[STATE + 4], i, s4, mixed)
 
     return device(block)
+
+
+@cache
+def _make_notes(norms: bool, lanes: int) -> tuple[Any, Any]:
+    """before(seen, g, p) and after(seen, p), which fill `seen` for norms."""
+
+    def before(seen: Any, g: Any, p: Any) -> None:
+        for k in range(lanes):
+            seen[0, k] = g[k]
+            seen[1, k] = p[k]
+
+    def after(seen: Any, p: Any) -> None:
+        for k in range(lanes):
+            seen[2, k] = p[k] - seen[1, k]
+
+    def skip_before(seen: Any, g: Any, p: Any) -> None:
+        pass
+
+    def skip_after(seen: Any, p: Any) -> None:
+        pass
+
+    return (device(before), device(after)) if norms else (device(skip_before), device(skip_after))
 
 
 def param_access(layout: Layout, lanes: int) -> tuple[Any, Any]:
@@ -164,7 +192,7 @@ def _make_take(layout: Layout, lanes: int) -> Any:
     """take(values, source, g): reads the gradient in T, and sets it to 0 in memory if requested."""
     if layout.sparse:
         return _rows.reader(layout.grad, layout.t, lanes, layout.zero_grad)
-    read, clear = _elements.reader(layout.grad, layout.t, lanes), _make_clear(layout, lanes)
+    read, clear = _elements.reader(layout.grad, layout.t, lanes), make_clear(layout, lanes)
 
     def take(values: Any, i: int, g: Any) -> None:
         read(values, i, g)
@@ -173,14 +201,14 @@ def _make_take(layout: Layout, lanes: int) -> Any:
     return device(take)
 
 
-def _make_clear(layout: Layout, lanes: int) -> Any:
+def make_clear(layout: Layout, lanes: int) -> Any:
     return _elements.clearer(layout.grad if layout.zero_grad else None, layout.t, lanes)
 
 
 def _make_clear_span(layout: Layout) -> Any:
     """clear(address, begin, middle, end): zeroes the gradients of a skipped step, in the two parts that `_middle` divides."""
     lanes = layout.lanes
-    wide, single = _make_clear(layout, lanes), _make_clear(layout, 1)
+    wide, single = make_clear(layout, lanes), make_clear(layout, 1)
 
     def clear(address: int, begin: int, middle: int, end: int) -> None:
         i = begin + cuda.threadIdx.x * lanes
@@ -229,11 +257,11 @@ def make_step(layout: Layout) -> Any:
         around, averages = AROUND(coefs, tensor), control[CONTROL_AVERAGES]
         i = begin + cuda.threadIdx.x * lanes
         while i < middle:
-            wide(places, i, i, c, around, averages, mixed)
+            wide(places, i, i, c, around, averages, mixed, 0)
             i += cuda.blockDim.x * lanes
         i = middle + cuda.threadIdx.x
         while i < end:
-            single(places, i, i, c, around, averages, mixed)
+            single(places, i, i, c, around, averages, mixed, 0)
             i += cuda.blockDim.x
 
     return kernel(step)
@@ -281,7 +309,7 @@ def _make_step_of_rows(layout: Layout) -> Any:
 
 def _make_block_of_rows(layout: Layout, lanes: int) -> Any:
     """block(places, i, entries, rows, scalars, around, averages, mixed): updates adjacent elements of one row."""
-    block, scalars_at = make_block(layout, lanes), _make_scalars_at(layout)
+    block, scalars_at = make_block(layout, lanes), make_scalars_at(layout)
     row_of, source_of = _rows.dense_row_of, _rows.dense_source_of
     if layout.sparse:
         row_of, source_of = _rows.row_of, _rows.source_of
@@ -294,12 +322,12 @@ def _make_block_of_rows(layout: Layout, lanes: int) -> Any:
         row = row_of(entries, first_entry + k, first_row)
         if row >= 0:
             source = source_of(entries, first_entry + k, row_size, i - k * row_size, i)
-            block(places, i + (row - k) * row_size, source, scalars_at(scalars, lrs, row), around, averages, mixed)
+            block(places, i + (row - k) * row_size, source, scalars_at(scalars, lrs, row), around, averages, mixed, 0)
 
     return device(block_of_rows)
 
 
-def _make_scalars_at(layout: Layout) -> Any:
+def make_scalars_at(layout: Layout) -> Any:
     """scalars_at(scalars, lrs, row): the scalars of a row.
 
     Each thread computes them in float64 for each of its rows: reading them from memory would take more bandwidth than the rows

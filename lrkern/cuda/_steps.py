@@ -17,6 +17,7 @@ from lrkern.cuda._arrays import DeviceArray, Pair
 from lrkern.cuda._plans import Packed
 from lrkern.cuda._platform import current_stream, is_captured, on_device, read_back, to_device, write_over
 from lrkern.cuda._program import Program
+from lrkern.cuda._step_norms import NORMS
 from lrkern.cuda._step_scalars import CLIP_VALUE, EMA_EVERY, ERROR_IF_NONFINITE, OPTIONS, SKIP_NONFINITE, WANTS_NORM
 from lrkern.cuda._table import Table
 from lrkern.cuda._table_layout import (
@@ -119,7 +120,7 @@ class StepList:
             options.clip_value, options.skip_nonfinite, options.error_if_nonfinite, options.ema_every,
         )  # fmt: skip
         self._zero_grad, self._seed, self._window = options.zero_grad, options.seed, options.skip_window
-        self._roundings = options.rounding, options.state_rounding
+        self._roundings, self._norms = (options.rounding, options.state_rounding), options.norms
         n = len(self._params)
         self._clip_of = {
             "list": [0] * n,
@@ -189,6 +190,8 @@ class StepList:
         }
         if self._measures:
             host["tensor_bins"] = np.zeros((n, 2, BINS), np.int64)
+        if self._norms:
+            host |= {"norm_bins": np.zeros((n, NORMS, BINS), np.int64), "lengths": np.full((n, NORMS), -1.0)}
         host |= {f"lrs of {i}": lrs for i, lrs in self._row_lrs.items()}
         with on_device(self._device_id):
             stream = self._stream()
@@ -240,7 +243,7 @@ class StepList:
             last = None if any(self._table is one.table for one in self._captured) else self._table
             table = Table.of(
                 self._checked.layout(), self._groups, self._group_of, self._measuring(), self._clip_of, row_lrs, pairs,
-                self._zero_grad, self._roundings, stream, last,
+                self._zero_grad, self._roundings, self._norms, stream, last,
             )  # fmt: skip
             if table is not self._table or self._program is None:
                 self._program = self._make_program(table)
@@ -366,6 +369,11 @@ class StepList:
     def grad_norm(self) -> float:
         """The norm of the last gradients; NaN if it was not computed."""
         return float(self._read("numbers")[GRAD_NORM])
+
+    def get_norms(self) -> list[tuple[float, float, float]]:
+        """The norms of gradient, parameter and update of each tensor."""
+        found = self._read("lengths")[: len(self._params)].tolist()
+        return [(grad, param, update) for grad, param, update in found]
 
     def get_updates(self) -> list[int]:
         """The number of updates of each tensor."""

@@ -13,7 +13,7 @@ from lrkern import _core
 from lrkern.numba import norms
 from lrkern.numba.arrays import array_at, cached, load, part, zero_of
 from lrkern.numba.modes import enter, hidden, leave
-from lrkern.numba.update import Arrays, Pipeline, measure_block, run_range
+from lrkern.numba.update import Arrays, Pipeline, measure_block, run_range, run_with_norms
 from lrkern.pointwise import spikes, storage
 from lrkern.pointwise.primitives import FLAGS, pointwise, rounded, word
 from lrkern.rules import compiled as rules
@@ -84,6 +84,7 @@ def arrays_at(addresses, i, begin, size, shifted, stored):
         array_at(addresses[i, AVERAGE + 2], begin, size, stored.average2),
         array_at(addresses[i, COPY], begin, size, stored.copy),
         array_at(addresses[i, REMAINDER], begin, size, stored.remainder),
+        None,
     )
 
 
@@ -103,8 +104,8 @@ def with_own(around, factor, limit, weight, weight1, weight2):
 
 
 @pointwise
-def run_chunks(chunks, lrs, tensors, kind, around):
-    """Update chunks (tensor, begin, end, begin in the gradient)."""
+def run_chunks(chunks, lrs, tensors, kind, around, sums):
+    """Update chunks (tensor, begin, end, begin in the gradient, number of the first block); `sums`: None, or for norms."""
     addresses, group_of, updates, norms_of, factors, inputs, weights = tensors  # once: unpacking counts references
     like, stored = kind.like, kind.stored
     group, n, tensor = np.int64(-1), np.int64(-1), np.int64(-1)
@@ -117,7 +118,11 @@ def run_chunks(chunks, lrs, tensors, kind, around):
             c = rounded(rules.scalars(h, n + 1, norms_of[i, 0], norms_of[i, 1]), like)
         own = weights[group]
         pipeline = with_own(around, factors[i], around.limit, own[0], own[1], own[2])
-        run_range(c, like, begin, pipeline, arrays_at(addresses, i, begin, end - begin, chunks[k, 3], stored))
+        arrays = arrays_at(addresses, i, begin, end - begin, chunks[k, 3], stored)
+        if sums is None:
+            run_range(c, like, begin, pipeline, arrays)
+        else:
+            run_with_norms(c, like, begin, pipeline, arrays, sums, chunks[k, 4])
 
 
 @pointwise
@@ -129,18 +134,18 @@ def count(counts, members, tensors):
 
 
 @cached
-def run_serial(counts, members, chunks, lrs, tensors, kind, around):
+def run_serial(counts, members, chunks, lrs, tensors, kind, around, sums):
     """Update all chunks, which are those of the tensors `members`."""
-    run_chunks(chunks, lrs, tensors, kind, around)
+    run_chunks(chunks, lrs, tensors, kind, around, sums)
     count(counts, members, tensors)
 
 
 @cached(parallel=True)
-def run_parallel(counts, members, share, chunks, lrs, tensors, around, like, inputs, stored, measures):
+def run_parallel(counts, members, share, chunks, lrs, tensors, around, sums, like, inputs, stored, measures):
     """The same, `share` chunks at a time."""
     for k in prange((chunks.shape[0] + share - 1) // share):
         own, found = Kind(like, inputs, stored, measures), enter()
-        run_chunks(chunks[k * share : (k + 1) * share], part(lrs, k * share, share), tensors, own, concealed(around))
+        run_chunks(chunks[k * share : (k + 1) * share], part(lrs, k * share, share), tensors, own, concealed(around), sums)
         leave(found)
     count(counts, members, tensors)
 

@@ -43,11 +43,13 @@ class Work:
     is_large: bool
     """Whether the work is large enough for threads."""
     chunks: Ints
-    """(tensor, begin, end, begin in the gradient) of each chunk."""
+    """(tensor, begin, end, begin in the gradient, number of the first block of norms in it) of each chunk."""
     rows: list[int] | None
     """The learning rate of each chunk, if rows have their own."""
     blocks: Ints
     """(tensor, begin, end in the gradient) of the blocks of norms."""
+    tensor_of: Ints
+    """The tensor of each block of norms that chunks are cut into."""
 
     @property
     def in_parallel(self) -> bool:
@@ -76,6 +78,7 @@ class StepList:
         )
         self._counts = np.zeros(2, np.int64)  # steps done, steps skipped
         self._norm = math.nan
+        self._lengths = np.full((n, 3), -1.0)
         self._recent, self._recent_count = np.empty(0), 0
         self._storages = np.empty(0, np.uint8)  # of the last gradients
         self._works: dict[bool, list[Work]] = {}
@@ -140,6 +143,10 @@ class StepList:
 
     def publish(self) -> None:
         """Does nothing: the next step reads what has been set."""
+
+    def get_norms(self) -> list[tuple[float, float, float]]:
+        """The norms of gradient, parameter and update of each tensor."""
+        return [(grad, param, update) for grad, param, update in self._lengths.tolist()]
 
     def get_updates(self) -> list[int]:
         """The number of updates of each tensor."""
@@ -247,8 +254,7 @@ class StepList:
         for one in self._work:
             if one.kind.measures:
                 self._measure(one, around)
-        for k, one in enumerate(self._work):
-            self._run(one, around, k + 1 == len(self._work))
+        found = [self._run(one, around, k + 1 == len(self._work)) for k, one in enumerate(self._work)]
         if not self._work:
             self._counts[0] += 1
         if options.zero_grad and sparse:
@@ -257,7 +263,22 @@ class StepList:
         if self._limits["skip_sigma"] < math.inf and norm < math.inf:
             self._recent[self._recent_count % len(self._recent)] = norm
             self._recent_count += 1
+        if options.norms:
+            self._note_norms(found, grads, grad_scale)
         return None
+
+    def _note_norms(self, found: list[NDArray[np.float64] | None], grads: list[Any], grad_scale: float) -> None:
+        """Add the sums of blocks."""
+        n, lengths = len(grads), np.zeros((len(grads), 3))
+        for work, sums in zip(self._work, found, strict=True):
+            assert sums is not None
+            for k in range(3):
+                lengths[:, k] += kernels.totals(np.ascontiguousarray(sums[:, k]), work.tensor_of, n)
+        lengths = np.sqrt(lengths)
+        with np.errstate(all="ignore"):
+            lengths[:, 0] /= grad_scale
+        lengths[[one is None for one in grads]] = -1
+        self._lengths = lengths
 
     def _is_spike(self, norm: float) -> bool:
         sigma = self._limits["skip_sigma"]
@@ -268,17 +289,20 @@ class StepList:
         options = self._options
         return options.skip_nonfinite or options.error_if_nonfinite or min(self._limits.values()) < math.inf
 
-    def _run(self, work: Work, around: Pipeline, last: bool) -> None:
+    def _run(self, work: Work, around: Pipeline, last: bool) -> NDArray[np.float64] | None:
+        """Update the tensors of one kind. Returns sums of squares of blocks, for norms."""
         lrs = None
         if work.rows is not None:
             lrs = np.array([self.tensors.row_lrs[i][row] for (i, *_), row in zip(work.chunks, work.rows, strict=True)])
         counts = self._counts if last else np.zeros(2, np.int64)
+        sums = np.empty((len(work.tensor_of), 3)) if self._options.norms else None
         if work.in_parallel:
             with all_threads() as threads:
                 share = -(-len(work.chunks) // (threads * _core.PIECES_PER_THREAD))
-                kernels.run_parallel(counts, work.members, share, work.chunks, lrs, self._tensors, around, *work.kind)
+                kernels.run_parallel(counts, work.members, share, work.chunks, lrs, self._tensors, around, sums, *work.kind)
         else:
-            kernels.run_serial(counts, work.members, work.chunks, lrs, self._tensors, work.kind, around)
+            kernels.run_serial(counts, work.members, work.chunks, lrs, self._tensors, work.kind, around, sums)
+        return sums
 
     # ------------------------------------------------------------------------------------------------------- gradients
 
@@ -318,7 +342,7 @@ class StepList:
             found.setdefault(key, []).append(i)
         made = []
         for (inputs, measures, has_lrs, stored), members in found.items():
-            zeros = Arrays(*[CARRIERS.get(one) for one in stored])
+            zeros = Arrays(*[CARRIERS.get(one) for one in stored], *[None])
             if zeros.remainder is not None:
                 zeros = zeros._replace(remainder=np.int16(0))
             like = np.float64(0) if type(zeros.param) is np.float64 else np.float32(0)
@@ -341,7 +365,9 @@ class StepList:
             min(max(total // (_core.get_threads() * _core.PIECES_PER_THREAD), _core.STEP_MIN_PIECE), _core.STEP_MAX_PIECE)
             // item
         )
-        chunks, rows, blocks = [], [], []
+        if self._options.norms:  # chunks begin at blocks of norms
+            piece = -(-piece // norms.BLOCK) * norms.BLOCK
+        chunks, rows, blocks, tensor_of = [], [], [], list[int]()
         for i in members:
             size, lrs, width = self._sizes[i], self.tensors.row_lrs[i], self._widths[i]
             if i in sparse:
@@ -352,8 +378,10 @@ class StepList:
                 runs = [(0, 0, size, 0)]
             for row, begin, end, shifted in runs:
                 for at in range(begin, end, piece):
-                    chunks.append((i, at, min(end, at + piece), shifted + at - begin))
+                    chunks.append((i, at, min(end, at + piece), shifted + at - begin, len(tensor_of)))
                     rows.append(row)
+                    if self._options.norms:
+                        tensor_of += [i] * -(-(min(end, at + piece) - at) // norms.BLOCK)
             span, last = (width, sparse[i].size) if i in sparse else (size, size)
             for first in range(0, last, max(span, 1)):
                 for at in range(first, first + span, norms.BLOCK):
@@ -362,9 +390,10 @@ class StepList:
             kind,
             np.array(members, np.int64),
             total + TENSOR_COST * len(chunks) >= _core.STEP_SERIAL_BELOW,
-            np.array(chunks, np.int64).reshape(len(chunks), 4),
+            np.array(chunks, np.int64).reshape(len(chunks), 5),
             rows if has_lrs else None,
             np.array(blocks, np.int64).reshape(len(blocks), 3),
+            np.array(tensor_of, np.int64),
         )
 
     # ----------------------------------------------------------------------------------------------------------- norms

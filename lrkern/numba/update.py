@@ -12,7 +12,7 @@ from numba import njit, types
 from numba.extending import overload
 
 from lrkern.numba.arrays import STRIDE, ask, cached, flat, load, part, store, store_random, zero_of
-from lrkern.numba.norms import BLOCK, LANES, add_square, folded
+from lrkern.numba.norms import BLOCK, LANES, add_square, folded, square_of
 from lrkern.pointwise import storage
 from lrkern.pointwise.exact_sum import BINS, add, total
 from lrkern.pointwise.pipeline import averaged, prepared
@@ -47,7 +47,7 @@ class Pipeline(NamedTuple):
 
 
 class Arrays(NamedTuple):
-    """Consecutive elements of a tensor's arrays, 1-D or None, in the order of C's roles."""
+    """Consecutive elements of a tensor's arrays, 1-D or None, in the order of C's roles, and of the new parameter in T."""
 
     param: Any
     grad: Any
@@ -61,12 +61,20 @@ class Arrays(NamedTuple):
     average2: Any
     copy: Any
     remainder: Any
+    after: Any
 
 
 load_param = word("load_param")  # load_param(param, remainder, i, like)
 store_param = word("store_param")  # store_param(param, remainder, i, x, key, element)
 store_state = word("store_state")  # store_state(state, i, x, key, element)
 key_of = word("key_of")  # key_of(mixed, stream, element)
+room_for = word("room_for")  # room_for(like): memory for a block of norms in T
+
+
+@overload(room_for, jit_options=FLAGS)
+def _room_for(like):
+    dtype = np.float64 if str(like) == "float64" else np.float32
+    return lambda like: np.empty(BLOCK, dtype)
 
 
 @overload(load_param, jit_options=FLAGS)
@@ -117,6 +125,7 @@ def parts(a, begin, size):
         part(a.average2, begin, size),
         part(a.copy, begin, size),
         part(a.remainder, begin, size),
+        None,
     )
 
 
@@ -161,6 +170,7 @@ def run_one(c, like, first, around, keys, a, i):
     store(a.average1, i, averaged(load(a.average1, i, like), x, weight1))
     store(a.average2, i, averaged(load(a.average2, i, like), x, weight2))
     store(a.copy, i, x)
+    store(a.after, i, x)
     store_param(a.param, a.remainder, i, x, keys[0], element)
     store_state(a.s0, i, t0, keys[1], element)
     store_state(a.s1, i, t1, keys[2], element)
@@ -215,6 +225,36 @@ def run_range(c, like, first, pipeline, a):
 
 
 @pointwise
+def with_after(a, after):
+    """The same elements, with memory for the new parameter."""
+    return Arrays(
+        a.param, a.grad, a.s0, a.s1, a.s2, a.s3, a.s4, a.average, a.average1, a.average2, a.copy, a.remainder, after
+    )  # fmt: skip
+
+
+@pointwise
+def run_with_norms(c, like, first, pipeline, a, sums, number):
+    """`run_range` in blocks of norms: sums[number] and those after it get sums of squares of gradient, parameter, update."""
+    lanes = np.empty(LANES)
+    before, after = room_for(like), room_for(like)
+    for begin in range(0, a.param.size, BLOCK):
+        size = min(BLOCK, a.param.size - begin)
+        block = with_after(parts(a, begin, size), after[:size])
+        for i in range(size):
+            before[i] = load_param(block.param, block.remainder, i, like)
+        row = sums[number + begin // BLOCK]
+        row[0] = square_of(block.grad, like, 1.0, lanes)
+        row[1] = square_of(before[:size], like, 1.0, lanes)
+        run_block(c, like, first + begin, pipeline, block)
+        for i in range(size):
+            before[i] = after[i] - before[i]
+        row[2] = square_of(before[:size], like, 1.0, lanes)
+        if pipeline.zero:
+            for i in range(size):
+                block.grad[i] = 0
+
+
+@pointwise
 def measure_block(c, like, pipeline, a, lanes, others):
     """(sum of squares of a block's parameters, the same of what the rule measures); the last two are scratch memory."""
     factor, limit = number(pipeline.factor, like), number(pipeline.limit, like)
@@ -237,7 +277,7 @@ def step(h, n, param, grad, s0, s1, s2):
     """Update number n of one tensor by the rule with inputs `h`, without a pipeline."""
     like = zero_of(param)
     c = rounded(rules.scalars(h, n, 1.0, 1.0), like)
-    a = Arrays(flat(param), flat(grad), flat(s0), flat(s1), flat(s2), None, None, None, None, None, None, None)
+    a = Arrays(flat(param), flat(grad), flat(s0), flat(s1), flat(s2), None, None, None, None, None, None, None, None)
     run_block(c, like, 0, Pipeline(1.0, np.inf, 1.0, 1.0, 1.0, False, None, None), a)
 
 
@@ -245,7 +285,7 @@ def step(h, n, param, grad, s0, s1, s2):
 def step_measured(h, n, param, grad, s0, s1):
     """The same for a rule that needs norms."""
     like, pipeline = zero_of(param), Pipeline(1.0, np.inf, 1.0, 1.0, 1.0, False, None, None)
-    a = Arrays(flat(param), flat(grad), flat(s0), flat(s1), None, None, None, None, None, None, None, None)
+    a = Arrays(flat(param), flat(grad), flat(s0), flat(s1), None, None, None, None, None, None, None, None, None)
     c = rounded(rules.scalars(h, n, 1.0, 1.0), like)
     lanes, others = np.empty(LANES), np.empty(LANES)
     sums = np.zeros((2, BINS), np.int64)

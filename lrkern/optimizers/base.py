@@ -17,6 +17,7 @@ from lrkern.optimizers.decay_masks import decaying
 from lrkern.optimizers.groups import arrange
 from lrkern.optimizers.limits import Limits
 from lrkern.optimizers.maker import Maker
+from lrkern.optimizers.norms import Norms
 from lrkern.optimizers.once import step_once
 from lrkern.optimizers.options import MAX, OF_ALL, Group, Options, Rule
 from lrkern.optimizers.shared import DEFAULTS, Hyper, Shared, check
@@ -63,6 +64,7 @@ class Optimizer(Resumable):
             structured like `params`. The structure of gradients, averages and states does not change.
         copy_to: arrays like `params` (or None for some) to which each step copies the parameters, in the arrays' own dtypes;
             also written when the optimizer is created and when a state is loaded.
+        norms: compute norms of every array in the pass of the step, for `opt.norms`.
         zero_grad: set gradients to 0 after use.
         state_dtype: dtype of states; by default that of the computation (float64 for float64, else float32). Optimizers that
             average squares of gradients refuse "float16", in which squares of gradients below 2e-4 are 0.
@@ -100,7 +102,7 @@ class Optimizer(Resumable):
     def __init__(self, params: Arrays, options: Options, shared: Shared) -> None:
         self._name = name = type(self).__name__
         self._where_step = f"{name}.step"
-        self._steps_before = 0
+        self._steps_before = self._count_before = 0
         checked = check(type(self), shared)
         self._shared: dict[str, Any] = {**shared}
         self._halves, self._step_options = checked.halves, checked.steps
@@ -222,6 +224,29 @@ class Optimizer(Resumable):
         also None until the first step after the optimizer was created, a state was loaded or the first of them was set.
         """
         return self._tensors.grad_norm if self._wants_norm and self.count + self.skipped != self._steps_before else None
+
+    @property
+    def norms(self) -> Any:
+        """Norms of every array at the last step that was done, with the option `norms`: structured like `params`.
+
+        Each is a named tuple of floats: `gradient`, of the gradient as given, divided by grad_scale, before clipping;
+        `parameter`, of the parameter before the step; `update`, of its change, before it is rounded to a 16-bit type. None for
+        an array without a gradient at that step. For gradients (indices, values) these are norms of the rows with indices. None
+        without the option, and before the first step since the optimizer was created, a group was added or a state was loaded.
+
+        Squares of float64 elements beyond 1e154 overflow to infinity, and those below 1e-154 lose digits.
+
+        Example:
+            >>> import numpy as np, lrkern as lk
+            >>> opt = lk.SGD({"w": np.array([3.0, 4.0]), "b": np.zeros(1)}, lr=0.5, norms=True)
+            >>> opt.step({"w": np.array([0.0, 2.0]), "b": None})
+            >>> opt.norms
+            {'w': Norms(gradient=2.0, parameter=5.0, update=1.0), 'b': None}
+        """
+        if not self._step_options.norms or self.count == self._count_before:
+            return None
+        found = [None if one[0] < 0 else Norms(*one) for one in self._tensors.get_norms()]
+        return self._arranged.structure.unflatten(found)
 
     @property
     def _wants_norm(self) -> bool:
@@ -350,7 +375,7 @@ class Optimizer(Resumable):
         self._apply(arranged, tensors)
         tensors.restore([*self._tensors.get_updates(), *[0] * new.size], count, skipped, [], recent)
         self._take(arranged, kept, tensors)
-        self._steps_before = count + skipped
+        self._steps_before, self._count_before = count + skipped, count
 
     def freeze(self, group: int) -> None:
         """Do not update a group from the next step on, as if its gradients were None.

@@ -37,6 +37,7 @@ class Shared(TypedDict, total=False):
     ema_every: int
     decay_mask: Any
     copy_to: Any
+    norms: bool
     zero_grad: bool
     state_dtype: npt.DTypeLike | None
     rounding: str
@@ -59,6 +60,7 @@ DEFAULTS: Shared = {
     "ema_every": 1,
     "decay_mask": None,
     "copy_to": None,
+    "norms": False,
     "zero_grad": False,
     "state_dtype": None,
     "rounding": "nearest",
@@ -99,6 +101,7 @@ def check(cls: type, shared: Shared) -> Checked:
     error_if_nonfinite = _checks.flag(name, "error_if_nonfinite", given["error_if_nonfinite"])
     zero_grad = _checks.flag(name, "zero_grad", given["zero_grad"])
     ema_every = _checks.count(name, "ema_every", given["ema_every"], low=1)
+    norms = _checks.flag(name, "norms", given["norms"])
     halves = _checks.flag(name, "uint16_as_bfloat16", given["uint16_as_bfloat16"])
     if skip_nonfinite and error_if_nonfinite:
         wanted = "must not both be True: a step with such gradients is either skipped or an error"
@@ -114,6 +117,7 @@ def check(cls: type, shared: Shared) -> Checked:
         error_if_nonfinite,
         zero_grad,
         ema_every,
+        norms,
         rounding,
         state_rounding,
         seed,

@@ -37,6 +37,7 @@ class Resumable:
     _backend: Backend
     _halves: bool
     _steps_before: int
+    _count_before: int
     _limits: Limits
 
     if TYPE_CHECKING:
@@ -141,7 +142,7 @@ class Resumable:
         if loaded.begun:
             loaded.pairs.extend(self._tensors.alone(partial(self._begun, loaded.begun, loaded.pairs)))
         self._tensors.restore(loaded.updates, saved.count, saved.skipped, loaded.pairs, recent)
-        self._steps_before = saved.count + saved.skipped
+        self._steps_before, self._count_before = saved.count + saved.skipped, saved.count
         if own.has_copies:
             self._tensors.alone(self._tensors.write_copies)
         if changes or limits is not None:

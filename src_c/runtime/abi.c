@@ -35,6 +35,6 @@ _Static_assert(LRK_N_ROLES == 12 && LRK_EMA == LRK_STATE + LRK_MAX_STATES && LRK
                "arrays of a tensor");
 _Static_assert(sizeof(void *) != 8 || sizeof(lrk_step_tensor) == 168, "lrk_step_tensor");
 _Static_assert(sizeof(void *) != 8 || sizeof(lrk_step_group) == 168, "lrk_step_group");
-_Static_assert(sizeof(void *) != 8 || sizeof(lrk_step_list) == 112, "lrk_step_list");
+_Static_assert(sizeof(void *) != 8 || sizeof(lrk_step_list) == 120, "lrk_step_list");
 _Static_assert(sizeof(void *) != 8 || sizeof(lrk_step_options) == 88, "lrk_step_options");
 _Static_assert(sizeof(void *) != 8 || sizeof(lrk_step_result) == 24, "lrk_step_result");

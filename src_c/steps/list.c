@@ -34,10 +34,11 @@ lrk_status lrk_step_list_init(lrk_step_list *list, int64_t count, int64_t n_grou
         .starts = calloc(room, sizeof *list->starts),
         .blocks = calloc(room, sizeof *list->blocks),
         .clips = calloc(clips, sizeof *list->clips),
+        .lengths = calloc(room, sizeof *list->lengths),
         .written = calloc(room * LRK_MAX_WRITTEN, sizeof *list->written),
     };
     if (list->tensors == NULL || list->updates == NULL || list->groups == NULL || list->starts == NULL ||
-        list->blocks == NULL || list->clips == NULL || list->written == NULL) {
+        list->blocks == NULL || list->clips == NULL || list->lengths == NULL || list->written == NULL) {
         lrk_step_list_free(list);
         return LRK_ERROR_MEMORY;
     }
@@ -55,6 +56,7 @@ void lrk_step_list_free(lrk_step_list *list)
     free(list->blocks);
     free(list->sums);
     free(list->clips);
+    free(list->lengths);
     free(list->written);
     *list = (lrk_step_list){0};
 }

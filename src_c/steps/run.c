@@ -110,7 +110,7 @@ lrk_step_result lrk_step_run(lrk_step_list *list, const lrk_step_options *option
         .per = clips ? options->clip_per : LRK_CLIP_LIST,
         .averages = options->ema_every <= 1 || (options->step + 1) % (uint64_t)options->ema_every == 0,
     };
-    if ((wants_norm || measures) && !lrk_step_make_blocks(list))
+    if ((wants_norm || measures) && !lrk_step_make_blocks(list, false))
         return (lrk_step_result){0};
     if (wants_norm) {
         if (!lrk_step_take_norms(&j))
@@ -126,7 +126,11 @@ lrk_step_result lrk_step_run(lrk_step_list *list, const lrk_step_options *option
     set_factors(&j, clips);
     if (measures)
         lrk_step_measure_all(&j);
+    if (options->norms && !lrk_step_make_blocks(list, true))
+        return (lrk_step_result){0};
     lrk_step_run_pieces(&j);
+    if (options->norms)
+        lrk_step_note_lengths(&j);
     for (int64_t i = 0; i < list->count; i++)
         list->updates[i] += list->tensors[i].data[LRK_GRAD] != NULL;
     if (remembers(list, options) && result.grad_norm < HUGE_VAL)

@@ -193,6 +193,14 @@ static bool asks_for_norms(lrk_rule rule)
     return lrk_rule_measures(rule, none);
 }
 
+static void add_number(run *r, double x)
+{
+    uint64_t bits = 0;
+    if (x == x)
+        memcpy(&bits, &x, sizeof bits);
+    r->hash = (r->hash ^ bits) * UINT64_C(1099511628211);
+}
+
 /* Where gradients are not finite: somewhere, if a step was skipped or refused; nowhere, if it asked and was not. */
 static void add_nonfinite(run *r, const lrk_step_list *list, const lrk_step_options *options, const lrk_step_result *result)
 {
@@ -207,7 +215,8 @@ static void add_nonfinite(run *r, const lrk_step_list *list, const lrk_step_opti
     const bool is_long = result->grad_norm > options->skip_norm;
     if (is_long && !result->refused && !result->skipped)
         abort();
-    if (asks && !is_long && !(options->zero_grad && result->skipped) && any != (result->skipped || result->refused))
+    if (asks && !is_long && !(options->skip_sigma < HUGE_VAL) && !(options->zero_grad && result->skipped) &&
+        any != (result->skipped || result->refused))
         abort();
     if (result->refused != (options->error_if_nonfinite && any))
         abort();
@@ -225,6 +234,9 @@ static void run_case(run *r, lrk_rule rule, lrk_storage type, int64_t largest)
         .clip_per = (lrk_clip_per)below(r, 3),
         .skip_nonfinite = coin(r),
         .zero_grad = below(r, 4) == 0,
+        .norms = below(r, 3) == 0,
+        .skip_sigma = below(r, 3) == 0 ? 0.5 : HUGE_VAL,
+        .skip_window = 2,
         .rounding = (lrk_rounding)below(r, 3),
         .state_rounding = coin(r) ? LRK_NEAREST : LRK_STOCHASTIC,
         .ema_every = 1 + below(r, 2),
@@ -274,6 +286,8 @@ static void run_case(run *r, lrk_rule rule, lrk_storage type, int64_t largest)
             one->row_lrs = own[t].row_lrs;
         }
     }
+    double recent[2] = {0};
+    list.recent = recent;
     int64_t other;
     if (lrk_step_list_finalize(&list, &other) >= 0)
         abort();
@@ -297,7 +311,15 @@ static void run_case(run *r, lrk_rule rule, lrk_storage type, int64_t largest)
             abort();
         r->hash += result.skipped;
         add_nonfinite(r, &list, &options, &result);
+        for (int t = 0; options.norms && t < TENSORS; t++) {
+            const lrk_step_lengths *const found = &list.lengths[t];
+            add_number(r, found->grad);
+            add_number(r, found->param);
+            add_number(r, found->update);
+        }
     }
+    add_number(r, recent[0]);
+    add_number(r, recent[1]);
     for (int t = 0; t < TENSORS; t++) {
         for (int role = 0; role < LRK_N_ROLES; role++)
             add_to_hash(r, &own[t].arrays[role]);

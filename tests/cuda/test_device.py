@@ -871,3 +871,59 @@ def test_spikes_are_skipped():
         d.step([on_device(one) for one in grads])
     assert pickled(c) == pickled(d)
     assert [bits(x) for x in here] == [bits(y.array) for y in there]
+
+
+@pytest.mark.parametrize("storage", ["bfloat16", "split", "wide gradients", "narrow gradients"])
+def test_norms_of_steps(storage):
+    """Of every array, in the pass of the step: at odd addresses, without a gradient, after a skipped step."""
+    param, grad, options = STORAGES[storage]
+    rng = np.random.default_rng(27)
+    sizes = [1, 0, 1030, 9, 2 * CHUNK + 7]
+    params = make(rng, sizes, param)
+    steps = [make(rng, sizes, grad) for _ in range(3)]
+    steps[0][3] = None
+    steps[2][2][7] = math.inf
+    more = {"ema": 0.5, "clip_norm": 0.5, "clip_per": "tensor", "skip_nonfinite": True, "zero_grad": True, "norms": True}
+    for offset in (0, max(np.dtype(param).itemsize, np.dtype(grad).itemsize)):
+        a, b = compare("AdamW", params, steps, lr=0.1, offset=offset, grad_scales=[1.0, 4.0, 1.0], **more, **options)
+        assert a.skipped == 1
+        assert a.norms == b.norms
+        assert all(one.update > 0 for one in a.norms if one.parameter)
+
+
+def test_norms_of_steps_by_rows():
+    """Gradients of rows, some rows twice; rows with their own lr; a rule with norms of its own."""
+    rng = np.random.default_rng(28)
+    shapes = [(6, 40), (5, 3), (4, 1050), (3, 0)]
+    params = [rng.standard_normal(shape).astype(np.float32) for shape in shapes]
+    for skips in (False, True):
+        steps = []
+        for _ in range(2):
+            grads = [(rng.integers(0, rows, 4), rng.standard_normal((4, width)).astype(np.float32)) for rows, width in shapes]
+            steps.append([*grads[:3], None])
+        steps[1][2][1][2, 1049] = math.inf if skips else 1.0
+        a, b = compare("SGD", params, steps, norms=True, zero_grad=True, skip_nonfinite=True, grad_scales=[1.0, 0.5], **SGD)
+        assert a.norms == b.norms
+        assert a.skipped == skips
+    for array in params[:3]:
+        steps = [[rng.standard_normal(array.shape).astype(np.float32)] for _ in range(2)]
+        lrs = rng.random(len(array))
+        a, b = compare("SGD", [array], steps, norms=True, zero_grad=True, **{**SGD, "lr": lrs})
+        assert a.norms == b.norms
+    a, b = compare("LAMB", params[:2], [[one * 2 for one in params[:2]]], norms=True)
+    assert a.norms == b.norms
+
+
+@pytest.mark.skipif(DEVICE is None, reason="the simulator captures nothing")
+def test_a_captured_graph_takes_norms():
+    param, grad = np.ones(3, np.float32), np.ones(3, np.float32)
+    here, there = param.copy(), on_device(param)
+    a, b = (lk.SGD([one], lr=lk.linear(0.1, 0.0, 9), norms=True) for one in (here, there))
+    b.bind([on_device(grad)])
+    b.step()
+    DEVICE.capture(b.step)
+    a.step([grad])
+    for _ in range(3):
+        DEVICE.replay()
+        a.step([grad])
+        assert a.norms == b.norms

@@ -414,6 +414,7 @@ class Tensor:
     copy: Array | None = None
     remainder: Array | None = None
     updates: int = 0
+    norms: tuple[float, float, float] | None = None
 
     @property
     def t(self) -> np.dtype[Any]:
@@ -482,6 +483,7 @@ class Optimizer:
         skip_nonfinite: bool = False,
         error_if_nonfinite: bool = False,
         copy_to: Sequence[Any] | None = None,
+        norms: bool = False,
         zero_grad: bool = False,
         ema_every: int = 1,
         state_dtype: Any = None,
@@ -540,7 +542,9 @@ class Optimizer:
             self.skipped += 1
         else:
             for one, s in zip(read, self._scales(read, grad_scale), strict=True):
-                self._step_tensor(one, s)
+                self._step_tensor(one, s, grad_scale)
+            for tensor, given in zip(self.tensors, grads, strict=True):
+                tensor.norms = None if given is None else tensor.norms
             self.count += 1
             if self.skip_sigma is not None and math.isfinite(self.grad_norm):
                 self.recent.append(self.grad_norm)
@@ -577,10 +581,10 @@ class Optimizer:
             scales[number] = 1 / grad_scale if raw_norm / grad_scale <= clip_norm else clip_norm / raw_norm
         return [scales[number] for number in numbers]
 
-    def _step_tensor(self, grad: Gradient, s: Scalar) -> None:
+    def _step_tensor(self, grad: Gradient, s: Scalar, grad_scale: np.float64) -> None:
         tensor, chosen, g, t = grad.tensor, grad.chosen, grad.values, grad.tensor.t
         tensor.updates += 1
-        p = tensor.load_param(chosen)
+        p = old = tensor.load_param(chosen)
         states = {name: load(stored[chosen], t) for name, stored in tensor.states.items()}
         if s != 1:
             g = t.type(s) * g
@@ -589,6 +593,7 @@ class Optimizer:
             g = np.where(g < -c, -c, np.where(g > c, c, g))
         options = self._options_now(tensor.options, chosen, tensor.row_length)
         p = self.rule(Update(options, tensor.updates, t), p, -g if options["maximize"] else g, states)
+        tensor.norms = self._norms_of(grad, old, p, grad_scale)
         if (self.count + 1) % self.ema_every == 0:
             for ema, decay in zip(tensor.emas, decays_of(tensor.options.get("ema")), strict=True):
                 e = ema[chosen]
@@ -602,6 +607,18 @@ class Optimizer:
         for name, value in states.items():
             stored = tensor.states[name]
             stored[chosen] = self._stored(value, stored.dtype, self.state_rounding, 1 + self.states.index(name), chosen)
+
+    def _norms_of(self, grad: Gradient, old: Array, p: Array, grad_scale: np.float64) -> tuple[float, float, float]:
+        """Of the gradient, the parameter, the update, by rows if lr or the gradient are."""
+        tensor, (g, x, u) = grad.tensor, (np.concatenate([np.empty(0, old.dtype), *grad.pieces]), old, p - old)
+        by_rows = isinstance(grad.given, tuple) or isinstance(tensor.options.get("lr"), np.ndarray)
+        width = tensor.row_length if by_rows else max(g.size, 1)
+
+        def of(values: Array) -> np.float64:
+            pieces = [values[k : k + width] for k in range(0, values.size, width)] if width else []
+            return np.float64(math.sqrt(exact_sum([one for piece in pieces for one in block_sums(piece)])))
+
+        return float(of(g) / grad_scale), float(of(x)), float(of(u))
 
     def _options_now(self, options: dict[str, Any], chosen: Array, row_length: int) -> dict[str, Any]:
         """Schedules at `count`, numbers in float64, lr of rows for each element."""

@@ -245,6 +245,7 @@ static lrk_step_options make_options(fuzz_bytes *bytes, bool plain)
     options.skip_nonfinite = fuzz_chance(bytes, 2);
     options.zero_grad = fuzz_chance(bytes, 4);
     options.ema_every = 1 + fuzz_pick(bytes, 3);
+    options.norms = fuzz_chance(bytes, 4);
     options.clip_per = (lrk_clip_per)fuzz_pick(bytes, 3);
     options.error_if_nonfinite = !options.skip_nonfinite && fuzz_chance(bytes, 3);
     return options;
@@ -257,13 +258,14 @@ void fuzz_step_job_make(fuzz_step_job *job, fuzz_bytes *bytes, bool prints)
     job->steps = job->large ? 1 : 1 + fuzz_pick(bytes, 3);
     const int tensors = job->large ? 2 : fuzz_pick(bytes, FUZZ_TENSORS + 1), groups = 1 + fuzz_pick(bytes, FUZZ_GROUPS);
     FUZZ_CHECK(lrk_step_list_init(&job->list, tensors, groups) == LRK_OK, "no memory");
-    fuzz_say(prints,
-             "%d steps of %d tensors: grad_scale %.17g, clip_norm %.17g per %d, clip_value %.17g, skip_norm %.17g, "
-             "skip_nonfinite %d, error_if_nonfinite %d, zero_grad %d, ema_every %d, rounding %d, seed %llu, step %llu",
-             job->steps, tensors, job->options.grad_scale, job->options.clip_norm, (int)job->options.clip_per,
-             job->options.clip_value, job->options.skip_norm, job->options.skip_nonfinite, job->options.error_if_nonfinite,
-             job->options.zero_grad, (int)job->options.ema_every, (int)job->options.rounding,
-             (unsigned long long)job->options.seed, (unsigned long long)job->options.step);
+    fuzz_say(
+        prints,
+        "%d steps of %d tensors: grad_scale %.17g, clip_norm %.17g per %d, clip_value %.17g, skip_norm %.17g, "
+        "skip_nonfinite %d, error_if_nonfinite %d, zero_grad %d, norms %d, ema_every %d, rounding %d, seed %llu, step %llu",
+        job->steps, tensors, job->options.grad_scale, job->options.clip_norm, (int)job->options.clip_per,
+        job->options.clip_value, job->options.skip_norm, job->options.skip_nonfinite, job->options.error_if_nonfinite,
+        job->options.zero_grad, job->options.norms, (int)job->options.ema_every, (int)job->options.rounding,
+        (unsigned long long)job->options.seed, (unsigned long long)job->options.step);
     for (int g = 0; g < groups; g++) {
         make_group(&job->list.groups[g], bytes, prints);
         if (job->options.clip_per == LRK_CLIP_GROUP)
