@@ -163,5 +163,8 @@ class ArrayLibrary(Protocol):
     def clear(self, array: Any) -> None:
         """Set all elements to 0."""
 
+    def overwrite(self, array: Any, values: Any) -> None:
+        """Set all elements to those of an array in CPU memory, of the same dtype."""
+
     def fill(self, array: Any, value: float, halves: bool) -> None:
         """Set all elements to a number."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -13,6 +13,7 @@ import numpy as np
 from lrkern import _checks, _core, backends
 from lrkern.optimizers import arrays as _arrays
 from lrkern.optimizers.arranged import Arranged, members
+from lrkern.optimizers.averaged import exchange, put_back
 from lrkern.optimizers.decay_masks import decaying
 from lrkern.optimizers.groups import arrange
 from lrkern.optimizers.limits import Limits
@@ -108,6 +109,7 @@ class Optimizer(Resumable):
         self._halves, self._step_options = checked.halves, checked.steps
         self._limits = Limits(name, self._shared)
         self._frozen: frozenset[int] = frozenset()
+        self._is_averaged = False
         structure, of, own = arrange(name, params)
         self._backend = backends.choose(name, shared.get("backend"), *structure.arrays)
         self._maker = Maker(name, self._backend, self._rule, self._initial, options, checked)
@@ -187,6 +189,8 @@ class Optimizer(Resumable):
             RuntimeError: the optimizer is in use by another thread.
         """
         found = None
+        if self._is_averaged:
+            self._refuse_if_averaged(self._where_step)
         if grads is not None:
             found = given = self._arranged.structure.flatten(self._where_step, "grads", grads)
             if self._frozen:
@@ -350,6 +354,7 @@ class Optimizer(Resumable):
 
     def _add_group(self, params: Arrays, copy_to: Any, options: Options) -> None:
         where, old = f"{self._name}.add_group", self._arranged
+        self._refuse_if_averaged(where)
         structure = old.structure.and_group(where, params)
         new, label = structure.parts[-1], structure.parts[-1].label
         if not new.size:
@@ -442,6 +447,93 @@ class Optimizer(Resumable):
             return None
         given = self._backend.arrays.given
         return self._arranged.structure.unflatten([None if one is None else given(one) for one in arrays])
+
+    @contextmanager
+    def averaged(self, which: int = 0) -> Iterator[None]:
+        """A context in which the parameters are their averages, for example to evaluate a model.
+
+        After it, also after an exception, they have the bits they had before; what is written to them in it is lost. The
+        averages are rounded to nearest in the dtypes of the parameters. The arrays of `copy_to` follow. Arrays without an
+        average, in groups without `ema`, stay as they are. The values of the parameters are kept in CPU memory meanwhile.
+
+        Args:
+            which: the index of the average, if `ema` is a tuple.
+
+        Raises:
+            ValueError: the optimizer keeps no averages.
+            RuntimeError: in the context: a step, `add_group`, loading a state, saving a checkpoint with parameters, or another
+                such context. Nothing has changed.
+
+        Example:
+            >>> import numpy as np, lrkern as lk
+            >>> p = np.ones(2)
+            >>> opt = lk.SGD([p], lr=1.0, ema=0.75)
+            >>> opt.step([np.ones(2)])
+            >>> with opt.averaged():
+            ...     print(p)
+            [0.75 0.75]
+            >>> p
+            array([0., 0.])
+        """
+        where, own, arrays = f"{self._name}.averaged", self._arranged, self._tensors
+        kinds = [kind for kind in _core.AVERAGES if any(one is not None for one in self._kept.get(kind, ()))]
+        if not kinds:
+            raise ValueError(f"{where}: the optimizer must keep averages; got none: create it with ema=...")
+        averages = self._kept[kinds[_checks.count(where, "which", which, high=len(kinds) - 1)]]
+        before: list[tuple[Any, Any]] = []
+
+        def enter() -> None:
+            self._refuse_if_averaged(where)
+            for targets in (own.params, own.copies):
+                before.extend(exchange(self._backend, where, averages, targets, self._halves))
+            self._is_averaged = True
+
+        def leave() -> None:
+            put_back(self._backend, before)
+            self._is_averaged = False
+
+        try:
+            arrays.alone(partial(arrays.held, enter))
+            yield
+        finally:
+            if before:
+                arrays.alone(partial(arrays.held, leave))
+
+    def _refuse_if_averaged(self, where: str) -> None:
+        if self._is_averaged:
+            raise RuntimeError(f"{where}: the parameters are averages here: leave the block of averaged() first")
+
+    def zero_grad(self) -> None:
+        """Set the bound gradients to 0, those of frozen groups included. The option `zero_grad` does it in each step.
+
+        Raises:
+            ValueError: no gradients are bound, or one is read-only; nothing has been written.
+            RuntimeError: the optimizer is in use by another thread.
+
+        Example:
+            >>> import numpy as np, lrkern as lk
+            >>> grad = np.ones(2)
+            >>> opt = lk.SGD([np.ones(2)], lr=0.1)
+            >>> opt.bind([grad])
+            >>> opt.zero_grad()
+            >>> grad
+            array([0., 0.])
+        """
+        self._tensors.alone(partial(self._tensors.held, self._zero_grad))
+
+    def _zero_grad(self) -> None:
+        where, label, arrays = f"{self._name}.zero_grad", self._arranged.structure.label, self._backend.arrays
+        if not self._bound:
+            raise ValueError(f"{where}: grads must be bound before; got none: call bind(grads)")
+        found = []
+        for i, one in enumerate(self._bound):
+            if one is not None:
+                values = one[1] if isinstance(one, tuple) else one
+                found.append(arrays.as_array(where, label("grad", i), values, written=True))
+                if not found[-1].flags.writeable:
+                    raise ValueError(f"{where}: {label('grad', i)} must be writable; got a read-only array")
+        for array in found:
+            arrays.clear(array)
 
     def forget_remainders(self) -> None:
         """Set the extra bits of parameters with `rounding="split"` to 0, so that the bfloat16 values are exact.

@@ -46,6 +46,7 @@ class Resumable:
         def count(self) -> int: ...
         @property
         def skipped(self) -> int: ...
+        def _refuse_if_averaged(self, where: str) -> None: ...
         def _change(self, changes: list[tuple[Group, Options]], limits: Limits | None = None) -> None: ...
 
     def __reduce__(self) -> Any:
@@ -131,6 +132,7 @@ class Resumable:
     def _load(self, where: str, saved: Saved, strict: bool) -> Unloaded:
         from lrkern.optimizers.resume import Kept, fit, norms
 
+        self._refuse_if_averaged(where)
         strict = _checks.flag(where, "strict", strict)
         recent = norms(where, _RECENT, saved.recent)
         own = self._arranged
@@ -194,6 +196,8 @@ class Resumable:
             (np.True_, 1, True)
         """
         parameters = _checks.flag(f"{self._name}.save", "parameters", parameters)
+        if parameters:
+            self._refuse_if_averaged(f"{self._name}.save")
         self._tensors.alone(partial(self._tensors.held, partial(self._save, path, parameters)))
 
     def _save(self, path: str | PathLike[str], parameters: bool) -> None:

@@ -927,3 +927,34 @@ def test_a_captured_graph_takes_norms():
         DEVICE.replay()
         a.step([grad])
         assert a.norms == b.norms
+
+
+@pytest.mark.parametrize("rounding", ["nearest", "split"])
+def test_averaged_parameters_and_zeroed_gradients(rounding):
+    rng = np.random.default_rng(29)
+    params = [make(rng, [70], dtype)[0] for dtype in (np.float32, BF16, np.float64, np.float16)]
+    grads, copies = make(rng, [70] * 4, np.float32), make(rng, [70] * 4, np.float16)
+    here, there, given = [one.copy() for one in params], [on_device(one) for one in params], [on_device(one) for one in grads]
+    copied_here, copied_there = [one.copy() for one in copies], [on_device(one) for one in copies]
+    a = lk.AdamW(here, 0.1, ema=(0.5, 0.75), rounding=rounding, copy_to=copied_here)
+    b = lk.AdamW(there, 0.1, ema=(0.5, 0.75), rounding=rounding, copy_to=copied_there)
+    with pytest.raises(ValueError, match="grads must be bound before"):
+        b.zero_grad()
+    a.step(grads)
+    b.step(given)
+
+    def everything():
+        return [bits(one) for one in (*here, *copied_here)], [bits(one.array) for one in (*there, *copied_there)]
+
+    before = everything()
+    assert before[0] == before[1]
+    for which in (0, 1):
+        with a.averaged(which), b.averaged(which):
+            found = everything()
+            assert found[0] == found[1] != before[0]
+            with pytest.raises(RuntimeError, match="the parameters are averages here"):
+                b.step(given)
+        assert everything() == before
+    b.zero_grad()
+    assert not any(one.array.any() for one in given)
+    assert pickled(a) == pickled(b)
