@@ -8,6 +8,7 @@ from lrkern import pictures as _pictures  # noqa: F401  # fills in the hooks of 
 from lrkern.optimizers import Optimizer as Optimizer
 
 # From each module itself: type checkers do not follow a star import through another one.
+from lrkern.optimizers.accumulation import *  # noqa: F403
 from lrkern.optimizers.adadelta import *  # noqa: F403
 from lrkern.optimizers.adam import *  # noqa: F403
 from lrkern.optimizers.adam_relatives import *  # noqa: F403

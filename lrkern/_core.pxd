@@ -91,19 +91,26 @@ cdef extern from "lrkern_steps.h" nogil:
     ctypedef struct lrk_step_group:
         lrk_rule rule
         double inputs[12]
-        double ema
+        double ema[3]
         int32_t clips_with
+    ctypedef struct lrk_step_lengths:
+        double grad, param, update
     ctypedef struct lrk_step_list:
         lrk_step_tensor *tensors
         int64_t *updates
         int64_t count
         lrk_step_group *groups
         int64_t n_groups
+        double *recent
+        lrk_step_lengths *lengths
+        int64_t recent_count
     ctypedef struct lrk_step_options:
-        double grad_scale, clip_norm, clip_value
+        double grad_scale, clip_norm, clip_value, skip_norm, skip_sigma
+        int64_t skip_window
         lrk_clip_per clip_per
-        bint skip_nonfinite, error_if_nonfinite, zero_grad
+        bint skip_nonfinite, error_if_nonfinite, zero_grad, norms
         lrk_rounding rounding, state_rounding
+        int64_t ema_every
         uint64_t seed, step
     ctypedef struct lrk_step_result:
         const char *isa

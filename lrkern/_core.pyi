@@ -155,6 +155,9 @@ class TensorList:
     def hold(self) -> None: ...
     def let_go(self) -> None: ...
 
+AVERAGES: tuple[str, ...]
+EMA_PLACES: dict[str, int]
+LIMITS: dict[str, int]
 PLACES: dict[str, int]
 MAX_FLOAT32: float
 

@@ -103,6 +103,7 @@ LRK_DECLARE_STEPS(double, f64)
 typedef int lrk_rule;
 
 #define LRK_MAX_STATES 5
+#define LRK_MAX_AVERAGES 3
 #define LRK_MAX_INPUTS 16
 
 /* The rule of that name; -1 if there is none. Numbers may change between versions, names do not. */
@@ -136,8 +137,8 @@ typedef enum lrk_step_role {
     LRK_PARAM,
     LRK_GRAD,
     LRK_STATE, /* and the next four: the rule's states, in its order */
-    LRK_EMA = 7, /* average of the parameter, in the type that it is computed in; begins as a copy of it */
-    LRK_COPY, /* each step writes the parameter to it, in its own type */
+    LRK_EMA = 7, /* and the next two: averages of the parameter, in the type that it is computed in; begin as copies of it */
+    LRK_COPY = 10, /* each step writes the parameter to it, in its own type */
     LRK_REMAINDER, /* int16, 0 at the start; its type is LRK_BF16 */
     LRK_N_ROLES
 } lrk_step_role;
@@ -152,6 +153,11 @@ typedef struct lrk_step_sparse {
 typedef struct lrk_step_norms {
     double p, m;
 } lrk_step_norms;
+
+/* Norms of a tensor's gradient, divided by grad_scale; of its parameter before the step; of the change of the parameter. */
+typedef struct lrk_step_lengths {
+    double grad, param, update;
+} lrk_step_lengths;
 
 /* One tensor: `size` elements each, of any alignment. Nothing that is written may overlap anything else. */
 typedef struct lrk_step_tensor {
@@ -170,7 +176,7 @@ typedef struct lrk_step_tensor {
 typedef struct lrk_step_group {
     lrk_rule rule;
     double inputs[LRK_MAX_INPUTS]; /* in the rule's order: the first is lr; may be changed before each step */
-    double ema; /* decay of the average */
+    double ema[LRK_MAX_AVERAGES]; /* decays of the averages */
     bool measures; /* set while a step runs: the rule needs norms */
     int32_t clips_with; /* under LRK_CLIP_GROUP: the group in whose norm the gradients of this one are; at first itself */
 } lrk_step_group;
@@ -188,7 +194,7 @@ typedef struct lrk_step_span {
     int64_t tensor;
 } lrk_step_span;
 
-/* You fill in tensors, groups and updates; the rest belongs to the library. */
+/* You fill in tensors, groups, updates and, if needed, recent; the rest belongs to the library. */
 typedef struct lrk_step_list {
     lrk_step_tensor *tensors;
     int64_t *updates; /* number of updates of each tensor so far */
@@ -198,7 +204,10 @@ typedef struct lrk_step_list {
     int64_t *starts; /* tensor i takes up [starts[i], starts[i+1]) of the work that threads share */
     int64_t *blocks; /* the same for the blocks of norms; set during a step */
     double *sums; /* sums of squares of these blocks */
+    lrk_step_lengths *lengths; /* with options.norms: of each tensor at the last step done; -1 without a gradient */
     int64_t room; /* capacity of sums */
+    double *recent; /* yours, for skip_sigma: room for skip_window norms of steps done; number k is at k % skip_window */
+    int64_t recent_count; /* the number of norms there have been */
     lrk_step_clip *clips; /* of the whole list, and after it of each group or tensor, as clip_per says */
     lrk_step_span *written; /* ascending and disjoint */
     int64_t n_written;
@@ -208,14 +217,20 @@ typedef struct lrk_step_list {
 typedef struct lrk_step_options {
     double grad_scale; /* gradients are divided by it */
     double clip_norm, clip_value; /* infinity: off */
+    double skip_norm; /* a step whose norm is above does nothing, but zeroes gradients as zero_grad says; infinity: off */
+    double
+        skip_sigma; /* the same for a norm that is so many standard deviations above the mean of the last ones; needs recent */
+    int64_t skip_window; /* the number of norms that these are of; no step is skipped before so many are known */
     lrk_clip_per clip_per;
     bool skip_nonfinite; /* a step whose gradients are not all finite does nothing, but zeroes them as zero_grad says */
     bool error_if_nonfinite; /* such a step does nothing at all: result.refused */
     bool zero_grad;
+    bool norms; /* whether norms of each tensor are computed */
     lrk_rounding rounding; /* of parameters in 16 bits */
     lrk_rounding state_rounding; /* of states in 16 bits: to nearest, or stochastically */
+    int64_t ema_every; /* averages change at the steps `step` with step + 1 divisible by this: 1 for each one */
     uint64_t seed;
-    uint64_t step; /* number of the step, for stochastic rounding: must differ at each step */
+    uint64_t step; /* number of the step, from 0; for stochastic rounding, it must differ at each step */
 } lrk_step_options;
 
 /* No options; states are rounded stochastically. */

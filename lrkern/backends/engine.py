@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 T = TypeVar("T")
@@ -27,7 +27,7 @@ class StepTensors(NamedTuple):
     states: dict[str, list[Any]]
     """The arrays of each kind of state, in the rule's order: lists as long as `params`, with None for no array."""
     others: dict[str, list[Any]] = {}  # noqa: RUF012 (nobody writes to it)
-    """The same for "ema_param", "copy_to" and "remainder"."""
+    """The same for the kinds of averages, "copy_to" and "remainder"."""
     row_lrs: list[Any] | None = None
     """For each parameter, float64 factors, one per row, or None."""
     halves: bool = False
@@ -40,13 +40,18 @@ class StepTensors(NamedTuple):
 
 
 class StepOptions(NamedTuple):
-    """Options of steps outside the rule, except for `clip_norm`, which may change. Clipping at infinity means no clipping."""
+    """Options of steps outside the rule, except for limits of norms, which may change. Clipping at infinity: no clipping."""
 
     clip_value: float = math.inf
     clip_per: str = "list"
+    skip_window: int = 100
     skip_nonfinite: bool = False
     error_if_nonfinite: bool = False
     zero_grad: bool = False
+    ema_every: int = 1
+    """Averages change at the steps after which the count is a multiple of this."""
+    norms: bool = False
+    """Whether to compute norms of each tensor."""
     rounding: str = "nearest"
     state_rounding: str = "nearest"
     seed: int = 0
@@ -65,7 +70,7 @@ class Engine(Protocol):
 
     @property
     def skipped(self) -> int:
-        """The number of steps skipped because a gradient was not finite."""
+        """The number of steps skipped."""
 
     @property
     def grad_norm(self) -> float:
@@ -77,14 +82,14 @@ class Engine(Protocol):
     def set_input(self, group: int, index: int, value: float) -> None:
         """Set an input of a group's rule."""
 
-    def set_ema(self, group: int, decay: float) -> None:
-        """Set the decay of a group's averages."""
+    def set_ema(self, group: int, which: int, decay: float) -> None:
+        """Set a decay of a group's averages."""
 
-    def set_clip_norm(self, limit: float) -> None:
-        """Set the limit of norms; infinity: no clipping."""
+    def set_limit(self, name: str, limit: float) -> None:
+        """Set a limit of norms, one of `_core.LIMITS`; infinity: off."""
 
     def set_schedule(self, group: int, index: int | None, name: str, schedule: Any, check: Check) -> None:
-        """Take an input from a schedule at each step; if `index` is None, the one named, "ema" or "clip_norm"."""
+        """Take an input from a schedule at each step; if `index` is None, the one of that name in `_core.PLACES`."""
 
     def publish(self) -> None:
         """Make changes since the last call effective."""
@@ -95,11 +100,19 @@ class Engine(Protocol):
     def run(self, grads: list[Any] | None, grad_scale: Any) -> list[tuple[int, int, float]] | None:
         """One step; returns non-finite gradients (tensor, element, value) if `error_if_nonfinite` has refused it."""
 
+    def get_norms(self) -> list[tuple[float, float, float]]:
+        """With `norms`, of each tensor at the last step done: of the gradient, the parameter, the update; -1: no gradient."""
+
     def get_updates(self) -> list[int]:
         """The number of updates of each tensor."""
 
-    def restore(self, updates: list[int], count: int, skipped: int, arrays: list[tuple[Any, Any]]) -> None:
-        """Restore these counts, and copy the second array of each pair into the first."""
+    def get_recent(self) -> list[float]:
+        """With a limit "skip_sigma", the norms of the last steps done, at most `skip_window`, the oldest first."""
+
+    def restore(
+        self, updates: list[int], count: int, skipped: int, arrays: list[tuple[Any, Any]], recent: Sequence[float] = ()
+    ) -> None:
+        """Restore these counts and recent norms, and copy the second array of each pair into the first."""
 
     def write_copies(self) -> None:
         """Write the arrays of "copy_to" from the current parameters, as a step would."""
@@ -149,6 +162,9 @@ class ArrayLibrary(Protocol):
 
     def clear(self, array: Any) -> None:
         """Set all elements to 0."""
+
+    def overwrite(self, array: Any, values: Any) -> None:
+        """Set all elements to those of an array in CPU memory, of the same dtype."""
 
     def fill(self, array: Any, value: float, halves: bool) -> None:
         """Set all elements to a number."""

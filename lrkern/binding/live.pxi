@@ -1,11 +1,15 @@
 # Scheduled inputs of rules: evaluated and checked within the step, under its lock.
 
 cdef enum:
-    EMA = -1
-    CLIP_NORM = -2
+    EMA = -1  # and below: of the second average, of the third
+    CLIP_NORM = -4
+    SKIP_NORM = -5
+    SKIP_SIGMA = -6
 
 # Scheduled values that are not inputs of a rule.
-PLACES = {"ema": EMA, "clip_norm": CLIP_NORM}
+EMA_PLACES = {"ema": EMA, "ema[0]": EMA, "ema[1]": EMA - 1, "ema[2]": EMA - 2}
+LIMITS = {"clip_norm": CLIP_NORM, "skip_norm": SKIP_NORM, "skip_sigma": SKIP_SIGMA}
+PLACES = EMA_PLACES | LIMITS
 
 # The first inputs of every rule in C.
 cdef enum:

@@ -11,6 +11,7 @@ cdef class StepList:
     cdef lrk_step_list *list  # of those tensors
     cdef lrk_step_options options
     cdef LiveInputs live
+    cdef double[::1] recent
     cdef readonly double grad_norm
     cdef readonly int64_t count, skipped
     cdef const char *isa
@@ -20,9 +21,8 @@ cdef class StepList:
 
     cdef _begin(self, TensorList tensors):
         self.tensors, self.list, self.live = tensors, &tensors.list, None
-        self.options = lrk_step_options(
-            1, INFINITY, INFINITY, LRK_CLIP_LIST, False, False, False, LRK_NEAREST, LRK_NEAREST, 0, 0
-        )
+        self.options = lrk_step_defaults()
+        self.options.state_rounding = LRK_NEAREST
 
     @property
     def isa(self):
@@ -31,12 +31,15 @@ cdef class StepList:
 
     def set_options(self, options):
         """Set the options of steps outside the rule: a `lrkern.backends.StepOptions`."""
-        self.tensors.zero_grad = options.zero_grad
-        self.options = lrk_step_options(
-            1, self.options.clip_norm, options.clip_value, CLIPS_PER[options.clip_per], options.skip_nonfinite,
-            options.error_if_nonfinite, options.zero_grad, ROUNDINGS[options.rounding], ROUNDINGS[options.state_rounding],
-            options.seed, 0,
-        )
+        self.tensors.zero_grad = self.options.zero_grad = options.zero_grad
+        self.options.clip_value, self.options.clip_per = options.clip_value, CLIPS_PER[options.clip_per]
+        self.options.skip_nonfinite, self.options.norms = options.skip_nonfinite, options.norms
+        self.options.error_if_nonfinite = options.error_if_nonfinite
+        self.options.skip_window, self.recent = options.skip_window, np.zeros(options.skip_window)
+        self.list.recent, self.list.recent_count = &self.recent[0], 0
+        self.options.rounding = ROUNDINGS[options.rounding]
+        self.options.state_rounding = ROUNDINGS[options.state_rounding]
+        self.options.ema_every, self.options.seed = options.ema_every, options.seed
 
     def set_input(self, int64_t group, int index, double value):
         """Set an input of a group's rule, by its place in RULES."""
@@ -44,19 +47,19 @@ cdef class StepList:
         self._forget(group, index)
         self.list.groups[group].inputs[index] = value
 
-    def set_ema(self, int64_t group, double decay):
-        """Set the decay of a group's averages."""
-        assert 0 <= group < self.list.n_groups
-        self._forget(group, EMA)
-        self.list.groups[group].ema = decay
+    def set_ema(self, int64_t group, int which, double decay):
+        """Set a decay of a group's averages."""
+        assert 0 <= group < self.list.n_groups and 0 <= which < LRK_MAX_AVERAGES
+        self._forget(group, EMA - which)
+        self.list.groups[group].ema[which] = decay
 
-    def set_clip_norm(self, double limit):
-        """Set the limit of norms; infinity: no clipping."""
-        self._forget(0, CLIP_NORM)
-        self.options.clip_norm = limit
+    def set_limit(self, name, double limit):
+        """Set a limit of norms: one of `LIMITS`; infinity: off."""
+        self._forget(0, PLACES[name])
+        self._limit(PLACES[name], limit)
 
     def set_schedule(self, int64_t group, index, name, schedule, check):
-        """Schedule an input; without an `index`, the one named "ema" or "clip_norm"."""
+        """Schedule an input; without an `index`, the one of that name in PLACES."""
         if self.live is None:
             self.live = LiveInputs(self.tensors)
         self.live.add(group, index, name, schedule, check)
@@ -65,8 +68,22 @@ cdef class StepList:
         if self.live is not None:
             self.live.remove(group, place)
 
+    cdef _limit(self, int place, double value):
+        if place == CLIP_NORM:
+            self.options.clip_norm = value
+        elif place == SKIP_NORM:
+            self.options.skip_norm = value
+        else:
+            self.options.skip_sigma = value
+
     def publish(self):
         """Does nothing: the next step reads what has been set."""
+
+    def get_norms(self):
+        """(gradient, parameter, update) of each tensor at the last step done: see `Engine`."""
+        return [
+            (self.list.lengths[i].grad, self.list.lengths[i].param, self.list.lengths[i].update) for i in range(self.list.count)
+        ]
 
     def get_updates(self):
         """The number of updates of each tensor."""
@@ -85,15 +102,24 @@ cdef class StepList:
         finally:
             self.tensors.let_go_of_all()
 
-    def restore(self, list updates, int64_t count, int64_t skipped, list arrays):
-        """Go back to these counts, and copy the second array of each pair of `arrays` into the first."""
+    def get_recent(self):
+        """The norms of the last steps done, the oldest first."""
+        cdef int64_t count = 0 if self.recent is None else min(self.list.recent_count, self.options.skip_window), k
+        return [self.recent[(self.list.recent_count - count + k) % self.options.skip_window] for k in range(count)]
+
+    def restore(self, list updates, int64_t count, int64_t skipped, list arrays, recent=()):
+        """Go back to these counts and norms, and copy the second array of each pair of `arrays` into the first."""
         if len(updates) != self.list.count:
             raise ValueError("updates must be as many as params")
         with self.tensors:
             self.tensors.overwrite(arrays)
             for i in range(self.list.count):
                 self.list.updates[i] = updates[i]
-            self.count, self.skipped = count, skipped
+            self.count, self.skipped, self.list.recent_count = count, skipped, 0
+            if self.recent is not None:
+                for norm in recent[-self.options.skip_window:]:
+                    self.recent[self.list.recent_count] = norm
+                    self.list.recent_count += 1
 
     def write_copies(self):
         """Write the arrays of "copy_to" as a step would, from the current parameters. Call it through `alone`."""
@@ -154,10 +180,10 @@ cdef class StepList:
         cdef int64_t group
         for one in self.live.inputs:
             value = one.at(self.tensors, self.count)
-            if one.place == EMA:
-                self.list.groups[one.group].ema = value
-            elif one.place == CLIP_NORM:
-                self.options.clip_norm = value
+            if one.place <= CLIP_NORM:
+                self._limit(one.place, value)
+            elif one.place < 0:
+                self.list.groups[one.group].ema[EMA - one.place] = value
             else:
                 self.list.groups[one.group].inputs[one.place] = value
         for group in self.live.shrinking:

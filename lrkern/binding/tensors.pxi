@@ -15,7 +15,7 @@ from libc.stdlib cimport calloc, free
 
 
 cdef extern from "steps/steps.h" nogil:
-    const int LRK_N_RULES, LRK_MAX_STATES, LRK_MAX_INPUTS, LRK_N_ROLES
+    const int LRK_N_RULES, LRK_MAX_STATES, LRK_MAX_AVERAGES, LRK_MAX_INPUTS, LRK_N_ROLES
 
     ctypedef struct lrk_step_span:
         uintptr_t begin, end
@@ -34,9 +34,12 @@ RULES = {lrk_rule_name(rule).decode(): tuple(lrk_rule_inputs(rule).decode().spli
 cdef dict RULE_NUMBERS = {name: number for number, name in enumerate(RULES)}
 # roles of arrays and storage types, numbered as in C and `TensorList.layout`; the states follow the first role
 ROLES = {
-    "param": LRK_PARAM, "grad": LRK_GRAD, "state": LRK_STATE, "ema_param": LRK_EMA, "copy_to": LRK_COPY,
-    "remainder": LRK_REMAINDER,
+    "param": LRK_PARAM, "grad": LRK_GRAD, "state": LRK_STATE, "ema_param": LRK_EMA, "second_ema_param": LRK_EMA + 1,
+    "third_ema_param": LRK_EMA + 2, "copy_to": LRK_COPY, "remainder": LRK_REMAINDER,
 }
+# the kinds of averages
+AVERAGES = tuple(kind for kind in ROLES if kind.endswith("ema_param"))
+assert len(AVERAGES) == LRK_MAX_AVERAGES
 STORAGES = {"float32": LRK_F32, "float64": LRK_F64, "bfloat16": LRK_BF16, "float16": LRK_F16}
 
 cdef dict NO_ARRAYS = {}

@@ -16,18 +16,18 @@ from lrkern.cuda import _elements, _rows
 from lrkern.cuda._platform import CHUNK, WIDEST, cuda, device, kernel, load
 from lrkern.cuda._table_layout import (
     ADDRESSES,
+    AROUND,
+    AVERAGES,
+    CONTROL_AVERAGES,
     CONTROL_SKIPS,
-    FACTOR,
     FIRST_ENTRY,
     FIRST_ROW,
     GROUP,
-    LIMIT,
     MAX_SCALARS,
     ROW_LRS,
     ROW_SIZE,
     SIZE,
     SKIPPED,
-    WEIGHT,
     WIDE,
     reader_of_inputs,
     reader_of_scalars,
@@ -38,7 +38,7 @@ from lrkern.pointwise.pipeline import averaged, prepared
 from lrkern.rules.compiled import FAMILIES
 from lrkern.rules.reader import MAX_STATES
 
-PARAM, GRAD, STATE, EMA, COPY, REMAINDER = _core.ROLES.values()
+PARAM, GRAD, STATE, EMA, _, _, COPY, REMAINDER = _core.ROLES.values()
 """Columns of addresses in a row of the table."""
 
 
@@ -49,7 +49,8 @@ class Layout(NamedTuple):
     param: int
     grad: int
     states: tuple[int | None, ...]
-    ema: bool
+    averages: int
+    """The number of averages of the parameter."""
     copy: int | None
     split: bool
     zero_grad: bool
@@ -59,6 +60,8 @@ class Layout(NamedTuple):
     row_lrs: bool
     sparse: bool
     """Whether gradients are (indices, values)."""
+    norms: bool = False
+    """Whether norms are taken in the pass of the step: see `_step_norms`."""
 
     @property
     def t(self) -> Any:
@@ -69,35 +72,41 @@ class Layout(NamedTuple):
     def lanes(self) -> int:
         """Adjacent elements per thread: enough to make the access to the narrowest array a wide one."""
         average = _elements.FLOAT64 if self.param == _elements.FLOAT64 else _elements.FLOAT32
-        storages = [self.param, self.grad, *self.states, self.copy, average if self.ema else None]
+        storages = [self.param, self.grad, *self.states, self.copy, average if self.averages else None]
         return WIDEST // min(_elements.itemsize(one) for one in storages if one is not None)
 
 
 def make_block(layout: Layout, lanes: int) -> Any:
-    """block(places, i, source, c, around, mixed): updates elements i, ..., i + lanes - 1; the gradient is at `source`.
+    """block(places, i, source, c, around, averages, mixed, seen): updates elements i, ..., i + lanes - 1.
 
+    `source`: the place of the gradient. `around`: factor, limit, weights. `averages`: whether averages change. `seen`: for
+    norms, rows of `lanes` elements that get the gradient, the old parameter, and its change.
     Numbers are passed between functions in arrays of type T: in the simulator, return values lose their type.
     """
     t, update = layout.t, FAMILIES[layout.rule].update
-    average = (_elements.FLOAT64 if t is np.float64 else _elements.FLOAT32) if layout.ema else None
+    note_before, note_after = _make_notes(layout.norms, lanes)
+    average = _elements.FLOAT64 if t is np.float64 else _elements.FLOAT32
+    kept = [average if k < layout.averages else None for k in range(AVERAGES)]
     streams = [1 + k if layout.stochastic_states else None for k in range(MAX_STATES)]
 
     def read(storage: int | None) -> Any:
         return _elements.reader(storage, t, lanes)
 
-    take_grad, read_ema = _make_take(layout, lanes), read(average)
+    take_grad = _make_take(layout, lanes)
+    read_e0, read_e1, read_e2 = (read(one) for one in kept)
     read_0, read_1, read_2, read_3, read_4 = (read(one) for one in layout.states)
     read_param, write_param = param_access(layout, lanes)
     write_0, write_1, write_2, write_3, write_4 = (
         _elements.writer(one, t, lanes, stream) for one, stream in zip(layout.states, streams, strict=True)
     )
-    write_ema, write_copy = _elements.writer(average, t, lanes), _elements.writer(layout.copy, t, lanes)
+    write_e0, write_e1, write_e2 = (_elements.writer(one, t, lanes) for one in kept)
+    write_copy = _elements.writer(layout.copy, t, lanes)
 
-    def block(places: Any, i: int, source: Any, c: Any, around: Any, mixed: Any) -> None:
+    def block(places: Any, i: int, source: Any, c: Any, around: Any, averages: int, mixed: Any, seen: Any) -> None:
         p, g = cuda.local.array(lanes, t), cuda.local.array(lanes, t)
         s0, s1, s2 = cuda.local.array(lanes, t), cuda.local.array(lanes, t), cuda.local.array(lanes, t)
         s3, s4 = cuda.local.array(lanes, t), cuda.local.array(lanes, t)
-        e = cuda.local.array(lanes, t)
+        e0, e1, e2 = cuda.local.array(lanes, t), cuda.local.array(lanes, t), cuda.local.array(lanes, t)
         read_param(places, i, p)
         take_grad(places[GRAD], source, g)
         read_0(places[STATE], i, s0)
@@ -105,12 +114,23 @@ def make_block(layout: Layout, lanes: int) -> Any:
         read_2(places[STATE + 2], i, s2)
         read_3(places[STATE + 3], i, s3)
         read_4(places[STATE + 4], i, s4)
-        read_ema(places[EMA], i, e)
+        if averages != 0:
+            read_e0(places[EMA], i, e0)
+            read_e1(places[EMA + 1], i, e1)
+            read_e2(places[EMA + 2], i, e2)
+        note_before(seen, g, p)
         for k in range(lanes):
             g[k] = prepared(g[k], around[0], around[1])
             p[k], s0[k], s1[k], s2[k], s3[k], s4[k] = update(c, p[k], g[k], s0[k], s1[k], s2[k], s3[k], s4[k])
-            e[k] = averaged(e[k], p[k], around[2])
-        write_ema(places[EMA], i, e, mixed)
+        note_after(seen, p)
+        if averages != 0:
+            for k in range(lanes):
+                e0[k] = averaged(e0[k], p[k], around[2])
+                e1[k] = averaged(e1[k], p[k], around[3])
+                e2[k] = averaged(e2[k], p[k], around[4])
+            write_e0(places[EMA], i, e0, mixed)
+            write_e1(places[EMA + 1], i, e1, mixed)
+            write_e2(places[EMA + 2], i, e2, mixed)
         write_copy(places[COPY], i, p, mixed)
         write_param(places, i, p, mixed)
         write_0(places[STATE], i, s0, mixed)
@@ -120,6 +140,28 @@ def make_block(layout: Layout, lanes: int) -> Any:
         write_4(places[STATE + 4], i, s4, mixed)
 
     return device(block)
+
+
+@cache
+def _make_notes(norms: bool, lanes: int) -> tuple[Any, Any]:
+    """before(seen, g, p) and after(seen, p), which fill `seen` for norms."""
+
+    def before(seen: Any, g: Any, p: Any) -> None:
+        for k in range(lanes):
+            seen[0, k] = g[k]
+            seen[1, k] = p[k]
+
+    def after(seen: Any, p: Any) -> None:
+        for k in range(lanes):
+            seen[2, k] = p[k] - seen[1, k]
+
+    def skip_before(seen: Any, g: Any, p: Any) -> None:
+        pass
+
+    def skip_after(seen: Any, p: Any) -> None:
+        pass
+
+    return (device(before), device(after)) if norms else (device(skip_before), device(skip_after))
 
 
 def param_access(layout: Layout, lanes: int) -> tuple[Any, Any]:
@@ -150,7 +192,7 @@ def _make_take(layout: Layout, lanes: int) -> Any:
     """take(values, source, g): reads the gradient in T, and sets it to 0 in memory if requested."""
     if layout.sparse:
         return _rows.reader(layout.grad, layout.t, lanes, layout.zero_grad)
-    read, clear = _elements.reader(layout.grad, layout.t, lanes), _make_clear(layout, lanes)
+    read, clear = _elements.reader(layout.grad, layout.t, lanes), make_clear(layout, lanes)
 
     def take(values: Any, i: int, g: Any) -> None:
         read(values, i, g)
@@ -159,14 +201,14 @@ def _make_take(layout: Layout, lanes: int) -> Any:
     return device(take)
 
 
-def _make_clear(layout: Layout, lanes: int) -> Any:
+def make_clear(layout: Layout, lanes: int) -> Any:
     return _elements.clearer(layout.grad if layout.zero_grad else None, layout.t, lanes)
 
 
 def _make_clear_span(layout: Layout) -> Any:
     """clear(address, begin, middle, end): zeroes the gradients of a skipped step, in the two parts that `_middle` divides."""
     lanes = layout.lanes
-    wide, single = _make_clear(layout, lanes), _make_clear(layout, 1)
+    wide, single = make_clear(layout, lanes), make_clear(layout, 1)
 
     def clear(address: int, begin: int, middle: int, end: int) -> None:
         i = begin + cuda.threadIdx.x * lanes
@@ -212,14 +254,14 @@ def make_step(layout: Layout) -> Any:
                 clear(places[GRAD], begin, middle, end)
             return
         c = read_scalars(coefs, tensor)
-        around = coefs[tensor, FACTOR], coefs[tensor, LIMIT], coefs[tensor, WEIGHT]
+        around, averages = AROUND(coefs, tensor), control[CONTROL_AVERAGES]
         i = begin + cuda.threadIdx.x * lanes
         while i < middle:
-            wide(places, i, i, c, around, mixed)
+            wide(places, i, i, c, around, averages, mixed, 0)
             i += cuda.blockDim.x * lanes
         i = middle + cuda.threadIdx.x
         while i < end:
-            single(places, i, i, c, around, mixed)
+            single(places, i, i, c, around, averages, mixed, 0)
             i += cuda.blockDim.x
 
     return kernel(step)
@@ -252,38 +294,40 @@ def _make_step_of_rows(layout: Layout) -> Any:
             return
         rows = row_size, tensors[tensor, FIRST_ROW], tensors[tensor, FIRST_ENTRY], tensors[tensor, ROW_LRS]
         scalars = read_scalars(coefs, tensor), read_inputs(inputs, tensors[tensor, GROUP]), updates[tensor]
-        around = coefs[tensor, FACTOR], coefs[tensor, LIMIT], coefs[tensor, WEIGHT]
+        around, averages = AROUND(coefs, tensor), control[CONTROL_AVERAGES]
         i = begin + cuda.threadIdx.x * lanes
         while i < middle:
-            wide(places, i, entries, rows, scalars, around, mixed)
+            wide(places, i, entries, rows, scalars, around, averages, mixed)
             i += cuda.blockDim.x * lanes
         i = middle + cuda.threadIdx.x
         while i < end:
-            single(places, i, entries, rows, scalars, around, mixed)
+            single(places, i, entries, rows, scalars, around, averages, mixed)
             i += cuda.blockDim.x
 
     return kernel(step)
 
 
 def _make_block_of_rows(layout: Layout, lanes: int) -> Any:
-    """block(places, i, entries, rows, scalars, around, mixed): updates adjacent elements of one row."""
-    block, scalars_at = make_block(layout, lanes), _make_scalars_at(layout)
+    """block(places, i, entries, rows, scalars, around, averages, mixed): updates adjacent elements of one row."""
+    block, scalars_at = make_block(layout, lanes), make_scalars_at(layout)
     row_of, source_of = _rows.dense_row_of, _rows.dense_source_of
     if layout.sparse:
         row_of, source_of = _rows.row_of, _rows.source_of
 
-    def block_of_rows(places: Any, i: int, entries: Any, rows: Any, scalars: Any, around: Any, mixed: Any) -> None:
+    def block_of_rows(
+        places: Any, i: int, entries: Any, rows: Any, scalars: Any, around: Any, averages: int, mixed: Any
+    ) -> None:
         row_size, first_row, first_entry, lrs = rows
         k = i // row_size
         row = row_of(entries, first_entry + k, first_row)
         if row >= 0:
             source = source_of(entries, first_entry + k, row_size, i - k * row_size, i)
-            block(places, i + (row - k) * row_size, source, scalars_at(scalars, lrs, row), around, mixed)
+            block(places, i + (row - k) * row_size, source, scalars_at(scalars, lrs, row), around, averages, mixed, 0)
 
     return device(block_of_rows)
 
 
-def _make_scalars_at(layout: Layout) -> Any:
+def make_scalars_at(layout: Layout) -> Any:
     """scalars_at(scalars, lrs, row): the scalars of a row.
 
     Each thread computes them in float64 for each of its rows: reading them from memory would take more bandwidth than the rows

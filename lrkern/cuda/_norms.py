@@ -38,14 +38,14 @@ BLOCK = _core.NORM_BLOCK
 CHUNK = THREADS // 4 * BLOCK
 """Elements per thread block in norms."""
 
-_LANES = 4
-_SUMS = THREADS * _LANES
+LANES = 4
+SUMS = THREADS * LANES
 
 TINY_SUM, SCALE = _core.NORM_TINY_SUM, _core.NORM_SCALE
 
 
 @pointwise
-def _with_square(sum_so_far, x, scale):
+def with_square(sum_so_far, x, scale):
     y = np.float64(x) * scale
     return sum_so_far + product(y, y)
 
@@ -68,14 +68,14 @@ def root(square):
 
 
 @device
-def _add_block(sums: Any, bins: Any, row: int, accumulators: Any) -> None:
+def add_block(sums: Any, bins: Any, row: int, accumulators: Any) -> None:
     """Add the sums of the blocks, each of four threads, to a row of bins; all threads of the thread block call this."""
     thread = cuda.threadIdx.x
-    for k in range(_LANES):
-        sums[thread * _LANES + k] = accumulators[k]
+    for k in range(LANES):
+        sums[thread * LANES + k] = accumulators[k]
     cuda.syncthreads()
     if thread % 4 == 0:
-        k, a, b, c = parts(_sum_of_block(native(sums), thread * _LANES))
+        k, a, b, c = parts(_sum_of_block(native(sums), thread * LANES))
         atomic_add(bins, (row, k), a)
         if b != 0:
             atomic_add(bins, (row, k + 1), b)
@@ -85,7 +85,7 @@ def _add_block(sums: Any, bins: Any, row: int, accumulators: Any) -> None:
 
 
 @device
-def _clear(bins: Any, rows: int) -> None:
+def clear(bins: Any, rows: int) -> None:
     for row in range(rows):
         k = cuda.threadIdx.x
         while k < BINS:
@@ -102,42 +102,42 @@ def make_square(t: Any, storage: int, second: bool, sparse: bool) -> Any:
     (indices, values): squares of the summed rows, with one more argument, `entries`.
     """
     if sparse:
-        read_wide, read_single = (_rows.reader(storage, t, lanes, False) for lanes in (_LANES, 1))
+        read_wide, read_single = (_rows.reader(storage, t, lanes, False) for lanes in (LANES, 1))
         source_of = _rows.source_of
     else:
-        read_wide, read_single = _elements.reader(storage, t, _LANES), _elements.reader(storage, t, 1)
+        read_wide, read_single = _elements.reader(storage, t, LANES), _elements.reader(storage, t, 1)
         source_of = _rows.dense_source_of
 
     @device  # shared memory is created in kernels: numba-cuda-mlir 0.6.0 loses that of functions
     def square_of(
         tensors: Any, chunks: Any, scale: float, bins: Any, row: int, other: int, entries: Any, mine: Any, sums: Any
     ) -> None:
-        accumulators = cuda.local.array(_LANES, types.float64)
-        found, one = cuda.local.array(_LANES, t), cuda.local.array(1, t)
-        _clear(mine, 1)
+        accumulators = cuda.local.array(LANES, types.float64)
+        found, one = cuda.local.array(LANES, t), cuda.local.array(1, t)
+        clear(mine, 1)
         tensor = chunks[cuda.blockIdx.x, 0]
         grad, wide, width = tensors[tensor, GRAD], tensors[tensor, WIDE], tensors[tensor, ROW_SIZE]
         begin, end, length, entry = chunks[cuda.blockIdx.x, 1] + cuda.threadIdx.x // 4 * BLOCK, tensors[tensor, SIZE], BLOCK, 0
         if sparse:
             begin, end, entry = _block_of_row(entries, begin // BLOCK, width, tensors[tensor, FIRST_ENTRY], end)
             length = min(BLOCK, end - begin)
-            if width % _LANES != 0:
+            if width % LANES != 0:
                 wide = 0
-        for k in range(_LANES):
+        for k in range(LANES):
             accumulators[k] = 0.0
-        for line in range(0, length, 4 * _LANES):
-            i = begin + line + cuda.threadIdx.x % 4 * _LANES
-            if wide != 0 and i + _LANES <= end:
+        for line in range(0, length, 4 * LANES):
+            i = begin + line + cuda.threadIdx.x % 4 * LANES
+            if wide != 0 and i + LANES <= end:
                 read_wide(grad, source_of(entries, entry, width, i, i), found)
             else:
-                for k in range(_LANES):
+                for k in range(LANES):
                     one[0] = 0
                     if i + k < end:
                         read_single(grad, source_of(entries, entry, width, i + k, i + k), one)
                     found[k] = one[0]
-            for k in range(_LANES):
-                accumulators[k] = _with_square(accumulators[k], found[k], scale)
-        _add_block(sums, mine, 0, accumulators)
+            for k in range(LANES):
+                accumulators[k] = with_square(accumulators[k], found[k], scale)
+        add_block(sums, mine, 0, accumulators)
         k = cuda.threadIdx.x
         while k < BINS:
             if mine[0, k] != 0:
@@ -161,12 +161,12 @@ def make_square(t: Any, storage: int, second: bool, sparse: bool) -> Any:
 
     def square(tensors: Any, chunks: Any, clips: Any, bins: Any) -> None:
         mine = cuda.shared.array((1, BINS), types.int64)
-        sums = cuda.shared.array(_SUMS, types.float64)
+        sums = cuda.shared.array(SUMS, types.float64)
         squares_of(tensors, chunks, clips, bins, chunks, mine, sums)
 
     def square_of_rows(tensors: Any, chunks: Any, clips: Any, bins: Any, entries: Any) -> None:
         mine = cuda.shared.array((1, BINS), types.int64)
-        sums = cuda.shared.array(_SUMS, types.float64)
+        sums = cuda.shared.array(SUMS, types.float64)
         squares_of(tensors, chunks, clips, bins, entries, mine, sums)
 
     return kernel(square_of_rows if sparse else square)
@@ -233,47 +233,47 @@ def make_measure(layout: Layout) -> Any:
 
         return device(read)
 
-    wide, single = readers(_LANES), readers(1)
+    wide, single = readers(LANES), readers(1)
 
     def measure(tensors: Any, chunks: Any, coefs: Any, bins: Any) -> None:
         mine = cuda.shared.array((2, BINS), types.int64)
-        sums = cuda.shared.array(_SUMS, types.float64)
-        of_param = cuda.local.array(_LANES, types.float64)
-        of_measured = cuda.local.array(_LANES, types.float64)
-        p, g = cuda.local.array(_LANES, t), cuda.local.array(_LANES, t)
-        s0, s1, s2 = cuda.local.array(_LANES, t), cuda.local.array(_LANES, t), cuda.local.array(_LANES, t)
-        s3, s4 = cuda.local.array(_LANES, t), cuda.local.array(_LANES, t)
+        sums = cuda.shared.array(SUMS, types.float64)
+        of_param = cuda.local.array(LANES, types.float64)
+        of_measured = cuda.local.array(LANES, types.float64)
+        p, g = cuda.local.array(LANES, t), cuda.local.array(LANES, t)
+        s0, s1, s2 = cuda.local.array(LANES, t), cuda.local.array(LANES, t), cuda.local.array(LANES, t)
+        s3, s4 = cuda.local.array(LANES, t), cuda.local.array(LANES, t)
         p1, g1 = cuda.local.array(1, t), cuda.local.array(1, t)
         s01, s11, s21 = cuda.local.array(1, t), cuda.local.array(1, t), cuda.local.array(1, t)
         s31, s41 = cuda.local.array(1, t), cuda.local.array(1, t)
-        _clear(mine, 2)
+        clear(mine, 2)
         tensor = chunks[cuda.blockIdx.x, 0]
         size, is_wide, places = tensors[tensor, SIZE], tensors[tensor, WIDE], ADDRESSES(tensors, tensor)
         c = read_scalars(coefs, tensor)
         factor, limit = coefs[tensor, FACTOR], coefs[tensor, LIMIT]
         begin = chunks[cuda.blockIdx.x, 1] + cuda.threadIdx.x // 4 * BLOCK
-        for k in range(_LANES):
+        for k in range(LANES):
             of_param[k] = 0.0
             of_measured[k] = 0.0
-        for line in range(0, BLOCK, 4 * _LANES):
-            i = begin + line + cuda.threadIdx.x % 4 * _LANES
-            if is_wide != 0 and i + _LANES <= size:
+        for line in range(0, BLOCK, 4 * LANES):
+            i = begin + line + cuda.threadIdx.x % 4 * LANES
+            if is_wide != 0 and i + LANES <= size:
                 wide(places, i, p, g, s0, s1, s2, s3, s4)
-                for k in range(_LANES):
+                for k in range(LANES):
                     g[k] = prepared(g[k], factor, limit)
                     g[k] = measured(c, p[k], g[k], s0[k], s1[k], s2[k], s3[k], s4[k])
-                    of_param[k] = _with_square(of_param[k], p[k], 1.0)
-                    of_measured[k] = _with_square(of_measured[k], g[k], 1.0)
+                    of_param[k] = with_square(of_param[k], p[k], 1.0)
+                    of_measured[k] = with_square(of_measured[k], g[k], 1.0)
             else:
-                for k in range(_LANES):
+                for k in range(LANES):
                     if i + k < size:
                         single(places, i + k, p1, g1, s01, s11, s21, s31, s41)
                         g1[0] = prepared(g1[0], factor, limit)
                         g1[0] = measured(c, p1[0], g1[0], s01[0], s11[0], s21[0], s31[0], s41[0])
-                        of_param[k] = _with_square(of_param[k], p1[0], 1.0)
-                        of_measured[k] = _with_square(of_measured[k], g1[0], 1.0)
-        _add_block(sums, mine, 0, of_param)
-        _add_block(sums, mine, 1, of_measured)
+                        of_param[k] = with_square(of_param[k], p1[0], 1.0)
+                        of_measured[k] = with_square(of_measured[k], g1[0], 1.0)
+        add_block(sums, mine, 0, of_param)
+        add_block(sums, mine, 1, of_measured)
         for row in range(2):
             k = cuda.threadIdx.x
             while k < BINS:

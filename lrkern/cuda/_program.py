@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from lrkern.cuda import _norms, _step_scalars
+from lrkern.cuda import _norms, _step_norms, _step_scalars
 from lrkern.cuda._kernels import make_step
 from lrkern.cuda._platform import THREADS, Launch
 from lrkern.cuda._table import Table
@@ -24,7 +24,7 @@ class Program:
         self._before = [*table.order.launches(table.tensors, own["control"]), *norm]
         self._advance = Launch(
             _step_scalars.advance, 1, own["control"], own["numbers"], own["random"], own["bins"], own["clips"], own["inputs"],
-            own["options"],
+            own["options"], own["recent"],
             *plans, 1.0, 0, threads=min(THREADS, 64),
         )  # fmt: skip
         clips = own["clips"].shape[0] - 1
@@ -80,7 +80,15 @@ def _steps(rules: list[str], table: Table, own: dict[str, Any]) -> list[Launch]:
         found.append(Launch(_norms.take_norms, (2 * count - 1) // THREADS + 1, own["tensor_bins"], own["norms"]))
     found += scalars(1)
     for layout, chunks in table.steps:
-        of_rows = (own["inputs"], own["updates"], table.order.entries) if layout.row_lrs or layout.sparse else ()
-        arguments = tensors, chunks, coefs(layout), own["control"], own["random"], *of_rows
-        found.append(Launch(make_step(layout), len(chunks), *arguments))
+        of_rows = own["inputs"], own["updates"], table.order.entries
+        arguments = tensors, chunks, coefs(layout), own["control"], own["random"]
+        if layout.norms:
+            found.append(Launch(_step_norms.make_step(layout), len(chunks), *arguments, *of_rows, own["norm_bins"]))
+        else:
+            more = of_rows if layout.row_lrs or layout.sparse else ()
+            found.append(Launch(make_step(layout), len(chunks), *arguments, *more))
+    if "lengths" in own:
+        blocks = (_step_norms.NORMS * count - 1) // THREADS + 1
+        arguments = tensors, own["control"], own["numbers"], own["norm_bins"], own["lengths"]
+        found.append(Launch(_step_norms.take_lengths, blocks, *arguments))
     return found

@@ -12,9 +12,13 @@ from lrkern.cuda._norms import root
 from lrkern.cuda._overloads import native
 from lrkern.cuda._platform import cuda, kernel, load, types
 from lrkern.cuda._table_layout import (
+    AVERAGES,
     CLIP,
     CLIP_NORM,
+    COEFS,
+    CONTROL_AVERAGES,
     CONTROL_COUNT,
+    CONTROL_RECENT,
     CONTROL_REFUSED,
     CONTROL_SKIPPED,
     CONTROL_SKIPS,
@@ -30,6 +34,8 @@ from lrkern.cuda._table_layout import (
     REFUSED,
     RESCALE,
     RULE,
+    SKIP_NORM,
+    SKIP_SIGMA,
     SKIPPED,
     STEP_FACTOR,
     WEIGHT,
@@ -39,6 +45,7 @@ from lrkern.cuda._table_layout import (
 from lrkern.pointwise.exact_sum import BINS, total
 from lrkern.pointwise.plan_eval import at_integer
 from lrkern.pointwise.primitives import pointwise
+from lrkern.pointwise.spikes import is_spike
 from lrkern.pointwise.storage import random_seed
 from lrkern.rules.compiled import FAMILIES
 from lrkern.schedules.plan import Plan
@@ -47,8 +54,8 @@ from lrkern.schedules.plan import Plan
 LIVE_GROUP, LIVE_PLACE, LIVE_BREAKS, LIVE_PIECES, LIVE_COUNT, LIVE_TAIL, LIVE_PERIOD = range(7)
 
 # `options`, float64
-CLIP_VALUE, SKIP_NONFINITE, ERROR_IF_NONFINITE, WANTS_NORM = range(4)
-OPTIONS = 4
+CLIP_VALUE, SKIP_NONFINITE, ERROR_IF_NONFINITE, WANTS_NORM, EMA_EVERY = range(5)
+OPTIONS = 5
 
 # `random`, uint64
 MIXED, SEED = range(2)
@@ -72,6 +79,7 @@ def advance(
     clips: Any,
     inputs: Any,
     options: Any,
+    recent: Any,
     live: Any,
     breaks: Any,
     center: Any,
@@ -121,16 +129,24 @@ def advance(
         clips[0, STEP_FACTOR] = _factor(raw, scale, inputs[0, CLIP_NORM])
         numbers[GRAD_SCALE] = scale
         refuses = options[ERROR_IF_NONFINITE] != 0.0 and not finite
+        norm, sigma, remembered = raw / scale, inputs[0, SKIP_SIGMA], control[CONTROL_RECENT]
+        skips = (options[SKIP_NONFINITE] != 0.0 and not finite) or norm > inputs[0, SKIP_NORM]
+        if sigma < math.inf:
+            skips = skips or is_spike(native(recent), remembered, norm, sigma)
         if not refuses:
-            numbers[GRAD_NORM] = raw / scale
+            numbers[GRAD_NORM] = norm
         if refuses:
             control[CONTROL_SKIPS] = NOT_FINITE
-        elif options[SKIP_NONFINITE] != 0.0 and not finite:
+        elif skips:
             control[CONTROL_SKIPS] = SKIPPED
             control[CONTROL_SKIPPED] += 1
         else:
             control[CONTROL_SKIPS] = 0
             control[CONTROL_COUNT] = count + 1
+            if sigma < math.inf and norm < math.inf:
+                recent[remembered % recent.shape[0]] = norm
+                control[CONTROL_RECENT] = remembered + 1
+            control[CONTROL_AVERAGES] = 1 if (count + 1) % np.int64(options[EMA_EVERY]) == 0 else 0
         random[MIXED] = random_seed(random[SEED], np.uint64(count))
 
 
@@ -184,8 +200,9 @@ def make_scalars(rule: str) -> Any:
         write(coefs32, tensor, c)
         coefs64[tensor, FACTOR] = clips[tensors[tensor, CLIP], STEP_FACTOR]
         coefs64[tensor, LIMIT] = options[CLIP_VALUE]
-        coefs64[tensor, WEIGHT] = 1.0 - inputs[group, EMA_DECAY]
-        for k in range(FACTOR, WEIGHT + 1):
+        for k in range(AVERAGES):
+            coefs64[tensor, WEIGHT + k] = 1.0 - inputs[group, EMA_DECAY + k]
+        for k in range(FACTOR, COEFS):
             coefs32[tensor, k] = np.float32(coefs64[tensor, k])
         if counts != 0:
             updates[tensor] = n

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -17,7 +17,8 @@ from lrkern.cuda._arrays import DeviceArray, Pair
 from lrkern.cuda._plans import Packed
 from lrkern.cuda._platform import current_stream, is_captured, on_device, read_back, to_device, write_over
 from lrkern.cuda._program import Program
-from lrkern.cuda._step_scalars import CLIP_VALUE, ERROR_IF_NONFINITE, OPTIONS, SKIP_NONFINITE, WANTS_NORM
+from lrkern.cuda._step_norms import NORMS
+from lrkern.cuda._step_scalars import CLIP_VALUE, EMA_EVERY, ERROR_IF_NONFINITE, OPTIONS, SKIP_NONFINITE, WANTS_NORM
 from lrkern.cuda._table import Table
 from lrkern.cuda._table_layout import (
     CLIP_FIELDS,
@@ -25,6 +26,7 @@ from lrkern.cuda._table_layout import (
     COEFS,
     CONTROL_COUNT,
     CONTROL_LAST_WRONG,
+    CONTROL_RECENT,
     CONTROL_REFUSED,
     CONTROL_SKIPPED,
     CONTROL_SKIPS,
@@ -35,12 +37,19 @@ from lrkern.cuda._table_layout import (
     NOT_FINITE,
     NUMBERS,
     RULE,
+    SKIP_NORM,
+    SKIP_SIGMA,
 )
 from lrkern.optimizers.arrays import as_gradient, own_rows
 from lrkern.pointwise.exact_sum import BINS
 from lrkern.rules.compiled import FAMILIES
 
 T = TypeVar("T")
+
+LIMITS = {"clip_norm": CLIP_NORM, "skip_norm": SKIP_NORM, "skip_sigma": SKIP_SIGMA}
+"""Columns of `inputs` with limits of norms."""
+PLACES = LIMITS | {name: EMA_DECAY + _core.EMA_PLACES["ema"] - place for name, place in _core.EMA_PLACES.items()}
+"""The same of all that can be scheduled and is no input of a rule."""
 
 
 class StepList:
@@ -76,7 +85,7 @@ class StepList:
         self._captured: set[Program] = set()
         self._schedules: dict[tuple[int, int], tuple[str, Any]] = {}
         self._inputs = np.zeros((max(1, len(tensors.groups)), INPUTS))
-        self._inputs[0, CLIP_NORM] = math.inf
+        self._inputs[0, list(LIMITS.values())] = math.inf
         self._rules = sorted(set(tensors.groups))
         for g, rule in enumerate(tensors.groups):
             self._inputs[g, RULE] = self._rules.index(rule)
@@ -107,11 +116,11 @@ class StepList:
         """Set the options of steps outside the rule."""
         self._checked.zero_grad = options.zero_grad
         self._checks_finite, self._error_if_nonfinite = options.skip_nonfinite, options.error_if_nonfinite
-        self._options[[CLIP_VALUE, SKIP_NONFINITE, ERROR_IF_NONFINITE]] = (
-            options.clip_value, options.skip_nonfinite, options.error_if_nonfinite,
+        self._options[[CLIP_VALUE, SKIP_NONFINITE, ERROR_IF_NONFINITE, EMA_EVERY]] = (
+            options.clip_value, options.skip_nonfinite, options.error_if_nonfinite, options.ema_every,
         )  # fmt: skip
-        self._zero_grad, self._seed = options.zero_grad, options.seed
-        self._roundings = options.rounding, options.state_rounding
+        self._zero_grad, self._seed, self._window = options.zero_grad, options.seed, options.skip_window
+        self._roundings, self._norms = (options.rounding, options.state_rounding), options.norms
         n = len(self._params)
         self._clip_of = {
             "list": [0] * n,
@@ -123,11 +132,12 @@ class StepList:
 
     @property
     def _wants_norm(self) -> bool:
-        return self._checks_finite or self._error_if_nonfinite or self._inputs[0, CLIP_NORM] < math.inf
+        limited = any(self._inputs[0, place] < math.inf for place in LIMITS.values())
+        return self._checks_finite or self._error_if_nonfinite or limited
 
-    def set_clip_norm(self, limit: float) -> None:
-        """Set the limit of norms; takes effect with `publish`."""
-        self.set_input(0, CLIP_NORM, limit)
+    def set_limit(self, name: str, limit: float) -> None:
+        """Set a limit of norms; takes effect with `publish`."""
+        self.set_input(0, LIMITS[name], limit)
         self._options[WANTS_NORM] = self._wants_norm
 
     def set_input(self, group: int, index: int, value: float) -> None:
@@ -135,13 +145,13 @@ class StepList:
         self._schedules.pop((group, index), None)
         self._inputs[group, index] = value
 
-    def set_ema(self, group: int, decay: float) -> None:
-        """Set the decay of a group's averages; takes effect with `publish`."""
-        self.set_input(group, EMA_DECAY, decay)
+    def set_ema(self, group: int, which: int, decay: float) -> None:
+        """Set a decay of a group's averages; takes effect with `publish`."""
+        self.set_input(group, EMA_DECAY + which, decay)
 
     def set_schedule(self, group: int, index: int | None, name: str, schedule: Any, check: Check) -> None:
-        """Schedule an input (None: "ema" or "clip_norm"); takes effect with `publish`."""
-        place = {"ema": EMA_DECAY, "clip_norm": CLIP_NORM}[name] if index is None else index
+        """Schedule an input (None: the one of that name in PLACES); takes effect with `publish`."""
+        place = PLACES[name] if index is None else index
         self._schedules[group, place] = (name, schedule)
 
     def publish(self) -> None:
@@ -167,6 +177,7 @@ class StepList:
         host: dict[str, Any] = {
             "control": np.zeros(CONTROLS, np.int64),
             "numbers": np.zeros(NUMBERS),
+            "recent": np.zeros(self._window),
             "random": np.array([0, self._seed], np.uint64),
             "bins": np.zeros((2 * self._clips, BINS), np.int64),
             "clips": np.zeros((self._clips, CLIP_FIELDS)),
@@ -179,6 +190,8 @@ class StepList:
         }
         if self._measures:
             host["tensor_bins"] = np.zeros((n, 2, BINS), np.int64)
+        if self._norms:
+            host |= {"norm_bins": np.zeros((n, NORMS, BINS), np.int64), "lengths": np.full((n, NORMS), -1.0)}
         host |= {f"lrs of {i}": lrs for i, lrs in self._row_lrs.items()}
         with on_device(self._device_id):
             stream = self._stream()
@@ -230,7 +243,7 @@ class StepList:
             last = None if any(self._table is one.table for one in self._captured) else self._table
             table = Table.of(
                 self._checked.layout(), self._groups, self._group_of, self._measuring(), self._clip_of, row_lrs, pairs,
-                self._zero_grad, self._roundings, stream, last,
+                self._zero_grad, self._roundings, self._norms, stream, last,
             )  # fmt: skip
             if table is not self._table or self._program is None:
                 self._program = self._make_program(table)
@@ -359,6 +372,11 @@ class StepList:
         """The norm of the last gradients; NaN if it was not computed."""
         return float(self._read("numbers")[GRAD_NORM])
 
+    def get_norms(self) -> list[tuple[float, float, float]]:
+        """The norms of gradient, parameter and update of each tensor."""
+        found = self._read("lengths")[: len(self._params)].tolist()
+        return [(grad, param, update) for grad, param, update in found]
+
     def get_updates(self) -> list[int]:
         """The number of updates of each tensor."""
         found: list[int] = self._read("updates")[: len(self._params)].tolist()
@@ -382,12 +400,21 @@ class StepList:
         """The same; device arrays do not move."""
         return function()
 
-    def restore(self, updates: list[int], count: int, skipped: int, arrays: list[tuple[Any, Any]]) -> None:
-        """Set the counts, and copy the second array of each pair into the first."""
-        with self._checked:
-            self._restore(updates, count, skipped, arrays)
+    def get_recent(self) -> list[float]:
+        """The norms of the last steps done, the oldest first."""
+        recent, count = self._read("recent"), int(self._read("control")[CONTROL_RECENT])
+        return [float(recent[k % self._window]) for k in range(max(0, count - self._window), count)]
 
-    def _restore(self, updates: list[int], count: int, skipped: int, arrays: list[tuple[Any, Any]]) -> None:
+    def restore(
+        self, updates: list[int], count: int, skipped: int, arrays: list[tuple[Any, Any]], recent: Sequence[float] = ()
+    ) -> None:
+        """Set the counts and norms, and copy the second array of each pair into the first."""
+        with self._checked:
+            self._restore(updates, count, skipped, arrays, recent[-self._window :])
+
+    def _restore(
+        self, updates: list[int], count: int, skipped: int, arrays: list[tuple[Any, Any]], recent: Sequence[float]
+    ) -> None:
         if not self._made:
             self._make()
         for own, saved in arrays:
@@ -397,8 +424,9 @@ class StepList:
             stream = self._stream()
             write_over(self._on_device["updates"], np.array(updates or [0], np.int64), stream)
             control = np.zeros(CONTROLS, np.int64)
-            control[[CONTROL_COUNT, CONTROL_SKIPPED]] = count, skipped
+            control[[CONTROL_COUNT, CONTROL_SKIPPED, CONTROL_RECENT]] = count, skipped, len(recent)
             write_over(self._on_device["control"], control, stream)
+            write_over(self._on_device["recent"], np.array([*recent, *[0.0] * (self._window - len(recent))]), stream)
             self._told = 0
 
 

@@ -65,6 +65,7 @@ class Table:
         pairs: dict[int, Pair],
         zero_grad: bool,
         roundings: tuple[str, str],
+        norms: bool,
         stream: int,
         last: Table | None,
     ) -> Table:
@@ -72,7 +73,8 @@ class Table:
 
         `measuring`: which groups need norms. `clip_of`: the row of `clips` of each tensor. `row_lrs`: the address and number of
         the learning rates of tensors that have them per row. `pairs`: the gradients (indices, values). `roundings`: of
-        parameters and of states. `last`: a table of the same tensors, which is updated and reused if possible.
+        parameters and of states. `norms`: whether steps take norms. `last`: a table of the same tensors, which is updated and
+        reused if possible.
         """
         addresses, storages, sizes = layout
         rows = np.zeros((max(1, len(sizes)), TENSOR_FIELDS), np.int64)
@@ -89,7 +91,7 @@ class Table:
         by_layout: dict[Layout, list[int]] = {}
         for i in active.tolist():
             there = addresses[i] != 0
-            one = _layout(groups[group_of[i]], there, storages[i], i in row_lrs, i in pairs, zero_grad, roundings)
+            one = _layout(groups[group_of[i]], there, storages[i], i in row_lrs, i in pairs, zero_grad, roundings, norms)
             by_layout.setdefault(one, []).append(i)
 
         stepped = tuple((one, tuple(members)) for one, members in by_layout.items())
@@ -102,6 +104,12 @@ class Table:
         for i, count in counts.items():
             in_blocks[i] = count * _norms.blocks_of_row(rows[i, ROW_SIZE]) * _norms.BLOCK
 
+        in_rows = in_blocks.copy()
+        for i, (_, count) in row_lrs.items():
+            if i not in counts:
+                in_rows[i] = count * _norms.blocks_of_row(rows[i, ROW_SIZE]) * _norms.BLOCK
+        in_steps = (_norms.CHUNK, in_rows) if norms else (CHUNK, rows[:n, SIZE])
+
         def chunks(members: list[int], length: int, extents: Ints = rows[:n, SIZE]) -> Any:
             return to_device(_chunks(extents, members, length), stream)
 
@@ -112,7 +120,7 @@ class Table:
         return cls(
             stepped,
             to_device(rows, stream),
-            [(one, chunks(members, CHUNK)) for one, members in by_layout.items()],
+            [(one, chunks(members, *in_steps)) for one, members in by_layout.items()],
             [(one, chunks(members, _norms.CHUNK)) for one, members in measured if members],
             [(*key, chunks(members, _norms.CHUNK, in_blocks)) for key, members in of_norms.items()],
             Order.of(counts, stream),
@@ -133,7 +141,7 @@ def _enter_pairs(rows: Ints, pairs: Mapping[int, Pair]) -> None:
 
 
 def _layout(
-    rule: str, there: Any, storages: Any, row_lrs: bool, sparse: bool, zero_grad: bool, roundings: tuple[str, str]
+    rule: str, there: Any, storages: Any, row_lrs: bool, sparse: bool, zero_grad: bool, roundings: tuple[str, str], norms: bool
 ) -> Layout:
     def storage(role: int) -> int | None:
         return int(storages[role]) if there[role] else None
@@ -146,7 +154,7 @@ def _layout(
         param=int(storages[PARAM]),
         grad=int(storages[GRAD]),
         states=states,
-        ema=bool(there[EMA]),
+        averages=int(np.sum(there[EMA:COPY])),
         copy=storage(COPY),
         split=bool(there[REMAINDER]),
         zero_grad=zero_grad,
@@ -154,6 +162,7 @@ def _layout(
         stochastic_states=of_states and any(one in halves for one in states),
         row_lrs=row_lrs,
         sparse=sparse,
+        norms=norms,
     )
 
 

@@ -9,7 +9,7 @@ from lrkern.cuda._platform import device
 from lrkern.pointwise.primitives import pointwise
 
 # Rows of `tensors`: the addresses of its arrays by C's roles, then
-ROLES = 10
+ROLES = 12
 SIZE, GROUP, WIDE, HAS_GRADIENT, ROW_LRS, ROW_SIZE = range(ROLES, ROLES + 6)
 """SIZE: elements of the gradient. ROW_LRS: the address of one float64 per row of ROW_SIZE elements, or 0."""
 ROWS, FIRST_ROW, FIRST_ENTRY, INDICES, INDEX_STRIDE, INDEX_KIND = range(ROLES + 6, ROLES + 12)
@@ -21,24 +21,30 @@ TENSOR_FIELDS = ROLES + 13
 
 # Rows of `coefs`: the scalars of the rule, then
 MAX_SCALARS = 24
+AVERAGES = 3
 FACTOR, LIMIT, WEIGHT = range(MAX_SCALARS, MAX_SCALARS + 3)
-"""Gradients are multiplied by FACTOR and clipped to LIMIT; WEIGHT is that of the parameter in its average."""
-COEFS = MAX_SCALARS + 3
+"""Gradients are multiplied by FACTOR and clipped to LIMIT; WEIGHT is that of the parameter in its average, followed by those in
+the other averages."""
+COEFS = WEIGHT + AVERAGES
 
 # Rows of `inputs`: those of the rule, then
 MAX_INPUTS = 16
-EMA_DECAY, CLIP_NORM, RULE = range(MAX_INPUTS, MAX_INPUTS + 3)
-"""CLIP_NORM is only in the first row, for all groups. RULE: the index of the group's rule among those of the list."""
-INPUTS = MAX_INPUTS + 3
+EMA_DECAY = MAX_INPUTS
+CLIP_NORM, SKIP_NORM, SKIP_SIGMA, RULE = range(EMA_DECAY + AVERAGES, EMA_DECAY + AVERAGES + 4)
+"""EMA_DECAY: of the first average, followed by those of the others. The limits of norms are only in the first row, for all
+groups. RULE: the index of the group's rule among the list's."""
+INPUTS = RULE + 1
 
 # `control`, int64
-CONTROL_COUNT, CONTROL_SKIPPED, CONTROL_SKIPS, CONTROL_REFUSED, CONTROL_WRONG, CONTROL_LAST_WRONG = range(6)
+CONTROL_COUNT, CONTROL_SKIPPED, CONTROL_SKIPS, CONTROL_REFUSED, CONTROL_WRONG, CONTROL_LAST_WRONG, CONTROL_AVERAGES = range(7)
+CONTROL_RECENT = 7
 """Steps done; steps skipped; why the current step does nothing, or 0; steps refused; the number of out-of-range indices of the
-current step; a tensor that had such indices in the last refused step."""
-CONTROLS = 6
+current step; a tensor that had such indices in the last refused step; whether averages change in the current step; norms
+remembered so far."""
+CONTROLS = 8
 
 SKIPPED, REFUSED, NOT_FINITE = 1, 2, 3
-"""Why a step does nothing: non-finite gradients (skipped); out-of-range indices; non-finite gradients (an error)."""
+"""Why a step does nothing: non-finite or too large gradients; out-of-range indices; non-finite gradients (an error)."""
 
 # `numbers`, float64
 GRAD_NORM, GRAD_SCALE = range(2)
@@ -60,6 +66,9 @@ def _row_reader(name: str, made: str, first: int, count: int, **scope: Any) -> A
 
 ADDRESSES = _row_reader("addresses", "", 0, ROLES)
 """ADDRESSES(tensors, tensor): the addresses of a tensor's arrays, as a tuple."""
+
+AROUND = _row_reader("around", "", FACTOR, COEFS - FACTOR)
+"""AROUND(coefs, tensor): FACTOR, LIMIT and the weights, as a tuple."""
 
 
 @cache

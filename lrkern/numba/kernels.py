@@ -13,12 +13,12 @@ from lrkern import _core
 from lrkern.numba import norms
 from lrkern.numba.arrays import array_at, cached, load, part, zero_of
 from lrkern.numba.modes import enter, hidden, leave
-from lrkern.numba.update import Arrays, Pipeline, measure_block, run_range
-from lrkern.pointwise import storage
+from lrkern.numba.update import Arrays, Pipeline, measure_block, run_range, run_with_norms
+from lrkern.pointwise import spikes, storage
 from lrkern.pointwise.primitives import FLAGS, pointwise, rounded, word
 from lrkern.rules import compiled as rules
 
-PARAM, GRAD, STATE, AVERAGE, COPY, REMAINDER = _core.ROLES.values()
+PARAM, GRAD, STATE, AVERAGE, _, _, COPY, REMAINDER = _core.ROLES.values()
 ROLES = REMAINDER + 1
 
 
@@ -36,7 +36,7 @@ class Tensors(NamedTuple):
     """The factor of its gradient."""
     inputs: Any
     weights: Any
-    """The weight of parameters in their averages."""
+    """The weights of parameters in their averages."""
 
 
 class Kind(NamedTuple):
@@ -80,8 +80,11 @@ def arrays_at(addresses, i, begin, size, shifted, stored):
         array_at(addresses[i, STATE + 3], begin, size, stored.s3),
         array_at(addresses[i, STATE + 4], begin, size, stored.s4),
         array_at(addresses[i, AVERAGE], begin, size, stored.average),
+        array_at(addresses[i, AVERAGE + 1], begin, size, stored.average1),
+        array_at(addresses[i, AVERAGE + 2], begin, size, stored.average2),
         array_at(addresses[i, COPY], begin, size, stored.copy),
         array_at(addresses[i, REMAINDER], begin, size, stored.remainder),
+        None,
     )
 
 
@@ -91,12 +94,18 @@ def arrays_at(addresses, i, begin, size, shifted, stored):
 @pointwise
 def concealed(around):
     """The same with numbers that are not hoisted out of loops: see `modes`."""
-    return Pipeline(around.factor, hidden(around.limit), around.weight, around.zero, around.mixed, around.mixed_states)
+    return with_own(around, around.factor, hidden(around.limit), around.weight, around.weight1, around.weight2)
 
 
 @pointwise
-def run_chunks(chunks, lrs, tensors, kind, around):
-    """Update chunks (tensor, begin, end, begin in the gradient)."""
+def with_own(around, factor, limit, weight, weight1, weight2):
+    """The same with other numbers."""
+    return Pipeline(factor, limit, weight, weight1, weight2, around.zero, around.mixed, around.mixed_states)
+
+
+@pointwise
+def run_chunks(chunks, lrs, tensors, kind, around, sums):
+    """Update chunks (tensor, begin, end, begin in the gradient, number of the first block); `sums`: None, or for norms."""
     addresses, group_of, updates, norms_of, factors, inputs, weights = tensors  # once: unpacking counts references
     like, stored = kind.like, kind.stored
     group, n, tensor = np.int64(-1), np.int64(-1), np.int64(-1)
@@ -107,8 +116,13 @@ def run_chunks(chunks, lrs, tensors, kind, around):
             group, n, tensor = group_of[i], updates[i], i
             h = inputs_at(kind.inputs, inputs, group, lrs, k)
             c = rounded(rules.scalars(h, n + 1, norms_of[i, 0], norms_of[i, 1]), like)
-        pipeline = Pipeline(factors[i], around.limit, weights[group], around.zero, around.mixed, around.mixed_states)
-        run_range(c, like, begin, pipeline, arrays_at(addresses, i, begin, end - begin, chunks[k, 3], stored))
+        own = weights[group]
+        pipeline = with_own(around, factors[i], around.limit, own[0], own[1], own[2])
+        arrays = arrays_at(addresses, i, begin, end - begin, chunks[k, 3], stored)
+        if sums is None:
+            run_range(c, like, begin, pipeline, arrays)
+        else:
+            run_with_norms(c, like, begin, pipeline, arrays, sums, chunks[k, 4])
 
 
 @pointwise
@@ -120,18 +134,18 @@ def count(counts, members, tensors):
 
 
 @cached
-def run_serial(counts, members, chunks, lrs, tensors, kind, around):
+def run_serial(counts, members, chunks, lrs, tensors, kind, around, sums):
     """Update all chunks, which are those of the tensors `members`."""
-    run_chunks(chunks, lrs, tensors, kind, around)
+    run_chunks(chunks, lrs, tensors, kind, around, sums)
     count(counts, members, tensors)
 
 
 @cached(parallel=True)
-def run_parallel(counts, members, share, chunks, lrs, tensors, around, like, inputs, stored, measures):
+def run_parallel(counts, members, share, chunks, lrs, tensors, around, sums, like, inputs, stored, measures):
     """The same, `share` chunks at a time."""
     for k in prange((chunks.shape[0] + share - 1) // share):
         own, found = Kind(like, inputs, stored, measures), enter()
-        run_chunks(chunks[k * share : (k + 1) * share], part(lrs, k * share, share), tensors, own, concealed(around))
+        run_chunks(chunks[k * share : (k + 1) * share], part(lrs, k * share, share), tensors, own, concealed(around), sums)
         leave(found)
     count(counts, members, tensors)
 
@@ -172,6 +186,12 @@ def totals(sums, sets, count):
     return norms.sum_sets_exactly(sums, sets, count)
 
 
+@cached
+def is_spike(recent, count, norm, sigma):
+    """`spikes.is_spike`."""
+    return spikes.is_spike(recent, count, norm, sigma)
+
+
 @pointwise
 def measure_some(blocks, tensors, kind, around, out):
     """out[0, k], out[1, k] = the sums of squares of parameters in block k, and of what their rule measures."""
@@ -182,7 +202,7 @@ def measure_some(blocks, tensors, kind, around, out):
         h = inputs_at(kind.inputs, inputs, group_of[i], None, 0)
         c = rounded(rules.scalars(h, updates[i] + 1, 1.0, 1.0), kind.like)
         arrays = arrays_at(addresses, i, begin, end - begin, begin, kind.stored)
-        pipeline = Pipeline(factors[i], around.limit, around.weight, around.zero, around.mixed, around.mixed_states)
+        pipeline = with_own(around, factors[i], around.limit, 0.0, 0.0, 0.0)
         out[0, k], out[1, k] = measure_block(c, kind.like, pipeline, arrays, lanes, others)
 
 

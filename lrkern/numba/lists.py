@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from lrkern import _core
 from lrkern.backends.engine import Check, StepOptions, StepTensors
 from lrkern.numba import kernels, norms
-from lrkern.numba.kernels import GRAD, PARAM, Kind, Tensors
+from lrkern.numba.kernels import AVERAGE, COPY, GRAD, PARAM, Kind, Tensors
 from lrkern.numba.threads import all_threads
 from lrkern.numba.update import Arrays, Pipeline
 from lrkern.rules.compiled import FAMILIES
 
-EMA, CLIP_NORM = _core.PLACES["ema"], _core.PLACES["clip_norm"]
+EMA = _core.PLACES["ema"]
+LIMITS = {place: name for name, place in _core.LIMITS.items()}
 
 Ints = NDArray[np.int64]
 T = TypeVar("T")
@@ -42,11 +43,13 @@ class Work:
     is_large: bool
     """Whether the work is large enough for threads."""
     chunks: Ints
-    """(tensor, begin, end, begin in the gradient) of each chunk."""
+    """(tensor, begin, end, begin in the gradient, number of the first block of norms in it) of each chunk."""
     rows: list[int] | None
     """The learning rate of each chunk, if rows have their own."""
     blocks: Ints
     """(tensor, begin, end in the gradient) of the blocks of norms."""
+    tensor_of: Ints
+    """The tensor of each block of norms that chunks are cut into."""
 
     @property
     def in_parallel(self) -> bool:
@@ -71,12 +74,17 @@ class StepList:
             norms=np.ones((n, 2)),
             factors=np.ones(n),
             inputs=np.zeros((groups, max(len(FAMILIES[rule].inputs._fields) for rule in tensors.groups))),
-            weights=np.zeros(groups),
+            weights=np.zeros((groups, COPY - AVERAGE)),
         )
         self._counts = np.zeros(2, np.int64)  # steps done, steps skipped
         self._norm = math.nan
-        self._storages = np.empty(0, np.uint8)  # for which `_work` was made
+        self._lengths = np.full((n, 3), -1.0)
+        self._recent, self._recent_count = np.empty(0), 0
+        self._storages = np.empty(0, np.uint8)  # of the last gradients
+        self._works: dict[bool, list[Work]] = {}
+        """The work of a step of arrays stored like this, by whether averages change."""
         self._work: list[Work] = []
+        self._was_sparse = False
         self._noted: list[Any] | None = None  # bound gradients whose addresses are already set
         states = [one for kind in tensors.states.values() for one in kind if one is not None]
         self._has_narrow_states = any(one.itemsize == 2 for one in states)
@@ -87,7 +95,7 @@ class StepList:
             "tensor": np.arange(n),
         }
         """For each tensor, the index of the set that shares its norm, by `clip_per`."""
-        self._clip_norm = math.inf
+        self._limits = dict.fromkeys(LIMITS.values(), math.inf)
         self.set_options(StepOptions())
 
     @property
@@ -109,24 +117,25 @@ class StepList:
         """Set the options of steps outside the rule."""
         self.tensors.zero_grad = options.zero_grad
         self._options = options
+        self._recent, self._recent_count = np.zeros(options.skip_window), 0
         self._random_params = options.rounding == "stochastic"
         self._random_states = options.state_rounding == "stochastic" and self._has_narrow_states
 
-    def set_clip_norm(self, limit: float) -> None:
-        """Set the limit of norms."""
-        self._live.remove(0, CLIP_NORM)
-        self._clip_norm = limit
+    def set_limit(self, name: str, limit: float) -> None:
+        """Set a limit of norms."""
+        self._live.remove(0, _core.PLACES[name])
+        self._limits[name] = limit
 
     def set_input(self, group: int, index: int, value: float) -> None:
         """Set an input of a group's rule."""
         self._live.remove(group, index)
         self._tensors.inputs[group, index] = value
 
-    def set_ema(self, group: int, decay: float) -> None:
-        """Set the decay of a group's averages."""
-        self._live.remove(group, EMA)
+    def set_ema(self, group: int, which: int, decay: float) -> None:
+        """Set a decay of a group's averages."""
+        self._live.remove(group, EMA - which)
         with _core.DefaultMode():
-            self._tensors.weights[group] = 1 - decay
+            self._tensors.weights[group, which] = 1 - decay
 
     def set_schedule(self, group: int, index: int | None, name: str, schedule: Any, check: Check) -> None:
         """Schedule an input."""
@@ -134,6 +143,10 @@ class StepList:
 
     def publish(self) -> None:
         """Does nothing: the next step reads what has been set."""
+
+    def get_norms(self) -> list[tuple[float, float, float]]:
+        """The norms of gradient, parameter and update of each tensor."""
+        return [(grad, param, update) for grad, param, update in self._lengths.tolist()]
 
     def get_updates(self) -> list[int]:
         """The number of updates of each tensor."""
@@ -153,12 +166,21 @@ class StepList:
         finally:
             self.tensors.let_go()
 
-    def restore(self, updates: list[int], count: int, skipped: int, arrays: list[tuple[Any, Any]]) -> None:
-        """Set the counts, and copy the second array of each pair into the first."""
+    def get_recent(self) -> list[float]:
+        """The norms of the last steps done, the oldest first."""
+        found: list[float] = np.roll(self._recent, -self._recent_count % len(self._recent)).tolist()
+        return found[-min(self._recent_count, len(found)) :] if self._recent_count else []
+
+    def restore(
+        self, updates: list[int], count: int, skipped: int, arrays: list[tuple[Any, Any]], recent: Sequence[float] = ()
+    ) -> None:
+        """Set the counts and norms, and copy the second array of each pair into the first."""
         with self.tensors:
             self.tensors.overwrite(arrays)
             self._tensors.updates[:] = updates
             self._counts[:] = count, skipped
+            self._recent_count = min(len(recent), len(self._recent))
+            self._recent[: self._recent_count] = recent[len(recent) - self._recent_count :]
 
     def write_copies(self) -> None:
         """Write the arrays of "copy_to" as a step would, from the current parameters."""
@@ -182,10 +204,10 @@ class StepList:
     def _refresh(self) -> None:
         inputs = self._tensors.inputs
         for group, place, value in self._live.at(self.count):
-            if place == EMA:
-                self._tensors.weights[group] = 1 - value
-            elif place == CLIP_NORM:
-                self._clip_norm = value
+            if place in LIMITS:
+                self._limits[LIMITS[place]] = value
+            elif place < 0:
+                self._tensors.weights[group, EMA - place] = 1 - value
             else:
                 inputs[group, place] = value
         for group in self._live.shrinking:
@@ -200,15 +222,20 @@ class StepList:
             if tuple in map(type, grads):
                 sparse = {i: self._summed(i, grad) for i, grad in enumerate(grads) if type(grad) is tuple}
             self._note(grads, sparse)
-        options, norm, clips = self._options, math.nan, self._clip_norm < math.inf
+        averages = (self.count + 1) % self._options.ema_every == 0
+        if averages not in self._works:
+            self._works[averages] = self._laid_out(averages, grads, sparse)
+        self._work = self._works[averages]
+        options, norm, clip_norm = self._options, math.nan, self._limits["clip_norm"]
+        clips = clip_norm < math.inf
         self._tensors.factors[:] = 1 / grad_scale
-        if clips or options.skip_nonfinite or options.error_if_nonfinite:
+        if self._wants_norm:
             sets = self._sets[options.clip_per if clips else "list"]
             raw, finite = self._raw_norms(sets)
             norm = float(raw[-1]) / grad_scale
             if options.error_if_nonfinite and not finite:
                 return self.tensors.nonfinite()
-            if options.skip_nonfinite and not finite:
+            if (options.skip_nonfinite and not finite) or norm > self._limits["skip_norm"] or self._is_spike(norm):
                 if options.zero_grad:
                     _set_to_zero(grads)
                 self._norm = norm
@@ -216,37 +243,66 @@ class StepList:
                 return None
             if clips:
                 with np.errstate(all="ignore"):
-                    clipped = np.where(raw / grad_scale <= self._clip_norm, 1 / grad_scale, self._clip_norm / raw)
+                    clipped = np.where(raw / grad_scale <= clip_norm, 1 / grad_scale, clip_norm / raw)
                 self._tensors.factors[:] = clipped[sets]
         mixed = None
         if self._random_params or self._random_states:
             # Compiled code would return a Python int as int64.
             mixed = np.uint64(kernels.random_seed(np.uint64(options.seed), np.uint64(self._counts[0])))
         of_params, of_states = mixed if self._random_params else None, mixed if self._random_states else None
-        around = Pipeline(1.0, options.clip_value, 0.0, options.zero_grad, of_params, of_states)
+        around = Pipeline(1.0, options.clip_value, 0.0, 0.0, 0.0, options.zero_grad, of_params, of_states)
         for one in self._work:
             if one.kind.measures:
                 self._measure(one, around)
-        for k, one in enumerate(self._work):
-            self._run(one, around, k + 1 == len(self._work))
+        found = [self._run(one, around, k + 1 == len(self._work)) for k, one in enumerate(self._work)]
         if not self._work:
             self._counts[0] += 1
         if options.zero_grad and sparse:
             _set_to_zero([grads[i] for i in sparse])
         self._norm = norm
+        if self._limits["skip_sigma"] < math.inf and norm < math.inf:
+            self._recent[self._recent_count % len(self._recent)] = norm
+            self._recent_count += 1
+        if options.norms:
+            self._note_norms(found, grads, grad_scale)
         return None
 
-    def _run(self, work: Work, around: Pipeline, last: bool) -> None:
+    def _note_norms(self, found: list[NDArray[np.float64] | None], grads: list[Any], grad_scale: float) -> None:
+        """Add the sums of blocks."""
+        n, lengths = len(grads), np.zeros((len(grads), 3))
+        for work, sums in zip(self._work, found, strict=True):
+            assert sums is not None
+            for k in range(3):
+                lengths[:, k] += kernels.totals(np.ascontiguousarray(sums[:, k]), work.tensor_of, n)
+        lengths = np.sqrt(lengths)
+        with np.errstate(all="ignore"):
+            lengths[:, 0] /= grad_scale
+        lengths[[one is None for one in grads]] = -1
+        self._lengths = lengths
+
+    def _is_spike(self, norm: float) -> bool:
+        sigma = self._limits["skip_sigma"]
+        return sigma < math.inf and bool(kernels.is_spike(self._recent, self._recent_count, norm, sigma))
+
+    @property
+    def _wants_norm(self) -> bool:
+        options = self._options
+        return options.skip_nonfinite or options.error_if_nonfinite or min(self._limits.values()) < math.inf
+
+    def _run(self, work: Work, around: Pipeline, last: bool) -> NDArray[np.float64] | None:
+        """Update the tensors of one kind. Returns sums of squares of blocks, for norms."""
         lrs = None
         if work.rows is not None:
             lrs = np.array([self.tensors.row_lrs[i][row] for (i, *_), row in zip(work.chunks, work.rows, strict=True)])
         counts = self._counts if last else np.zeros(2, np.int64)
+        sums = np.empty((len(work.tensor_of), 3)) if self._options.norms else None
         if work.in_parallel:
             with all_threads() as threads:
                 share = -(-len(work.chunks) // (threads * _core.PIECES_PER_THREAD))
-                kernels.run_parallel(counts, work.members, share, work.chunks, lrs, self._tensors, around, *work.kind)
+                kernels.run_parallel(counts, work.members, share, work.chunks, lrs, self._tensors, around, sums, *work.kind)
         else:
-            kernels.run_serial(counts, work.members, work.chunks, lrs, self._tensors, work.kind, around)
+            kernels.run_serial(counts, work.members, work.chunks, lrs, self._tensors, work.kind, around, sums)
+        return sums
 
     # ------------------------------------------------------------------------------------------------------- gradients
 
@@ -262,7 +318,7 @@ class StepList:
         return out
 
     def _note(self, grads: list[Any], sparse: dict[int, NDArray[Any]]) -> None:
-        """Set the addresses of checked gradients, and lay out the work of a step."""
+        """Set the addresses of checked gradients."""
         addresses, storages, _ = self.tensors.layout()
         for i, rows in sparse.items():
             addresses[i, GRAD], storages[i, GRAD] = rows.ctypes.data, _core.STORAGES[rows.dtype.name]
@@ -270,13 +326,15 @@ class StepList:
         params = storages[:, PARAM].copy()
         np.putmask(storages, addresses == 0, ABSENT)
         storages[:, PARAM] = params  # even without gradients: they determine T
-        if sparse or not np.array_equal(storages, self._storages):
-            self._work = self._laid_out(storages, grads, sparse)
-            self._storages = storages if not sparse else np.empty(0, np.uint8)
+        if sparse or self._was_sparse or not np.array_equal(storages, self._storages):
+            self._works, self._storages, self._was_sparse = {}, storages, bool(sparse)
         self._noted = grads if grads is self.tensors.bound and not sparse else None
 
-    def _laid_out(self, storages: NDArray[np.uint8], grads: list[Any], sparse: dict[int, NDArray[Any]]) -> list[Work]:
-        found: dict[Any, list[int]] = {}
+    def _laid_out(self, averages: bool, grads: list[Any], sparse: dict[int, NDArray[Any]]) -> list[Work]:
+        """The work of a step in which averages change, or do not."""
+        storages, found = self._storages.copy(), dict[Any, list[int]]()
+        if not averages:
+            storages[:, AVERAGE:COPY] = ABSENT
         groups, group_of = self.tensors.groups, self.tensors.group_of
         for i in np.flatnonzero(storages[:, GRAD] != ABSENT).tolist():
             family = FAMILIES[groups[group_of[i]]]
@@ -284,7 +342,7 @@ class StepList:
             found.setdefault(key, []).append(i)
         made = []
         for (inputs, measures, has_lrs, stored), members in found.items():
-            zeros = Arrays(*[CARRIERS.get(one) for one in stored])
+            zeros = Arrays(*[CARRIERS.get(one) for one in stored], *[None])
             if zeros.remainder is not None:
                 zeros = zeros._replace(remainder=np.int16(0))
             like = np.float64(0) if type(zeros.param) is np.float64 else np.float32(0)
@@ -308,7 +366,9 @@ class StepList:
             min(max(total // (_core.get_threads() * _core.PIECES_PER_THREAD), _core.STEP_MIN_PIECE), _core.STEP_MAX_PIECE)
             // item
         )
-        chunks, rows, blocks = [], [], []
+        if self._options.norms:  # chunks begin at blocks of norms
+            piece = -(-piece // norms.BLOCK) * norms.BLOCK
+        chunks, rows, blocks, tensor_of = [], [], [], list[int]()
         for i in members:
             size, lrs, width = self._sizes[i], self.tensors.row_lrs[i], self._widths[i]
             if i in sparse:
@@ -319,8 +379,10 @@ class StepList:
                 runs = [(0, 0, size, 0)]
             for row, begin, end, shifted in runs:
                 for at in range(begin, end, piece):
-                    chunks.append((i, at, min(end, at + piece), shifted + at - begin))
+                    chunks.append((i, at, min(end, at + piece), shifted + at - begin, len(tensor_of)))
                     rows.append(row)
+                    if self._options.norms:
+                        tensor_of += [i] * -(-(min(end, at + piece) - at) // norms.BLOCK)
             span, last = (width, sparse[i].size) if i in sparse else (size, size)
             for first in range(0, last, max(span, 1)):
                 for at in range(first, first + span, norms.BLOCK):
@@ -329,9 +391,10 @@ class StepList:
             kind,
             np.array(members, np.int64),
             total + TENSOR_COST * len(chunks) >= _core.STEP_SERIAL_BELOW,
-            np.array(chunks, np.int64).reshape(len(chunks), 4),
+            np.array(chunks, np.int64).reshape(len(chunks), 5),
             rows if has_lrs else None,
             np.array(blocks, np.int64).reshape(len(blocks), 3),
+            np.array(tensor_of, np.int64),
         )
 
     # ----------------------------------------------------------------------------------------------------------- norms

@@ -12,7 +12,7 @@ from numba import njit, types
 from numba.extending import overload
 
 from lrkern.numba.arrays import STRIDE, ask, cached, flat, load, part, store, store_random, zero_of
-from lrkern.numba.norms import BLOCK, LANES, add_square, folded
+from lrkern.numba.norms import BLOCK, LANES, add_square, folded, square_of
 from lrkern.pointwise import storage
 from lrkern.pointwise.exact_sum import BINS, add, total
 from lrkern.pointwise.pipeline import averaged, prepared
@@ -33,19 +33,21 @@ inlined = njit(forceinline=True, **FLAGS)
 class Pipeline(NamedTuple):
     """Options of steps outside the rule: gradients are multiplied by `factor`, then clipped to `limit`.
 
-    In lists, each tensor has its own `factor` and `weight`, and those passed for all are ignored.
+    In lists, each tensor has its own `factor` and weights, and those passed for all are ignored.
     """
 
     factor: float
     limit: float
-    weight: float  # weight of the parameter in its average
+    weight: float  # of the parameter in its average
+    weight1: float  # in its second one
+    weight2: float
     zero: bool  # set gradients to 0 afterwards
     mixed: Any  # `random_seed`'s uint64 if parameters are rounded stochastically; None if to nearest
     mixed_states: Any  # the same for states
 
 
 class Arrays(NamedTuple):
-    """Consecutive elements of a tensor's arrays, 1-D or None, in the order of C's roles."""
+    """Consecutive elements of a tensor's arrays, 1-D or None, in the order of C's roles, and of the new parameter in T."""
 
     param: Any
     grad: Any
@@ -55,14 +57,24 @@ class Arrays(NamedTuple):
     s3: Any
     s4: Any
     average: Any
+    average1: Any
+    average2: Any
     copy: Any
     remainder: Any
+    after: Any
 
 
 load_param = word("load_param")  # load_param(param, remainder, i, like)
 store_param = word("store_param")  # store_param(param, remainder, i, x, key, element)
 store_state = word("store_state")  # store_state(state, i, x, key, element)
 key_of = word("key_of")  # key_of(mixed, stream, element)
+room_for = word("room_for")  # room_for(like): memory for a block of norms in T
+
+
+@overload(room_for, jit_options=FLAGS)
+def _room_for(like):
+    dtype = np.float64 if str(like) == "float64" else np.float32
+    return lambda like: np.empty(BLOCK, dtype)
 
 
 @overload(load_param, jit_options=FLAGS)
@@ -109,8 +121,11 @@ def parts(a, begin, size):
         part(a.s3, begin, size),
         part(a.s4, begin, size),
         part(a.average, begin, size),
+        part(a.average1, begin, size),
+        part(a.average2, begin, size),
         part(a.copy, begin, size),
         part(a.remainder, begin, size),
+        None,
     )
 
 
@@ -125,6 +140,8 @@ def ask_for(a, i):
     ask(a.s3, i)
     ask(a.s4, i)
     ask(a.average, i)
+    ask(a.average1, i)
+    ask(a.average2, i)
     ask(a.copy, i)
     ask(a.remainder, i)
 
@@ -143,15 +160,17 @@ def loaded(a, i, like):
 
 @pointwise
 def run_one(c, like, first, around, keys, a, i):
-    """Update element i. `around`: factor, limit and weight in T; `keys`: random keys of the parameter and of the states."""
-    factor, limit, weight = around
+    """Update element i. `around`: factor, limit and weights in T; `keys`: random keys of the parameter and of the states."""
+    factor, limit, weight, weight1, weight2 = around
     element = np.uint64(first + i)
     x = load_param(a.param, a.remainder, i, like)
     y = prepared(load(a.grad, i, like), factor, limit)
     x, t0, t1, t2, t3, t4 = rules.update(c, x, y, *loaded(a, i, like))
-    e = load(a.average, i, like)
-    store(a.average, i, averaged(e, x, weight))
+    store(a.average, i, averaged(load(a.average, i, like), x, weight))
+    store(a.average1, i, averaged(load(a.average1, i, like), x, weight1))
+    store(a.average2, i, averaged(load(a.average2, i, like), x, weight2))
     store(a.copy, i, x)
+    store(a.after, i, x)
     store_param(a.param, a.remainder, i, x, keys[0], element)
     store_state(a.s0, i, t0, keys[1], element)
     store_state(a.s1, i, t1, keys[2], element)
@@ -163,7 +182,13 @@ def run_one(c, like, first, around, keys, a, i):
 @inlined
 def run_block(c, like, first, pipeline, a):
     """Update all elements; `first`: the index of the first one in its tensor."""
-    around = number(pipeline.factor, like), number(pipeline.limit, like), number(pipeline.weight, like)
+    around = (
+        number(pipeline.factor, like),
+        number(pipeline.limit, like),
+        number(pipeline.weight, like),
+        number(pipeline.weight1, like),
+        number(pipeline.weight2, like),
+    )
     states = pipeline.mixed_states
     keys = (
         key_of(pipeline.mixed, 0, first),
@@ -200,6 +225,36 @@ def run_range(c, like, first, pipeline, a):
 
 
 @pointwise
+def with_after(a, after):
+    """The same elements, with memory for the new parameter."""
+    return Arrays(
+        a.param, a.grad, a.s0, a.s1, a.s2, a.s3, a.s4, a.average, a.average1, a.average2, a.copy, a.remainder, after
+    )  # fmt: skip
+
+
+@pointwise
+def run_with_norms(c, like, first, pipeline, a, sums, number):
+    """`run_range` in blocks of norms: sums[number] and those after it get sums of squares of gradient, parameter, update."""
+    lanes = np.empty(LANES)
+    before, after = room_for(like), room_for(like)
+    for begin in range(0, a.param.size, BLOCK):
+        size = min(BLOCK, a.param.size - begin)
+        block = with_after(parts(a, begin, size), after[:size])
+        for i in range(size):
+            before[i] = load_param(block.param, block.remainder, i, like)
+        row = sums[number + begin // BLOCK]
+        row[0] = square_of(block.grad, like, 1.0, lanes)
+        row[1] = square_of(before[:size], like, 1.0, lanes)
+        run_block(c, like, first + begin, pipeline, block)
+        for i in range(size):
+            before[i] = after[i] - before[i]
+        row[2] = square_of(before[:size], like, 1.0, lanes)
+        if pipeline.zero:
+            for i in range(size):
+                block.grad[i] = 0
+
+
+@pointwise
 def measure_block(c, like, pipeline, a, lanes, others):
     """(sum of squares of a block's parameters, the same of what the rule measures); the last two are scratch memory."""
     factor, limit = number(pipeline.factor, like), number(pipeline.limit, like)
@@ -222,15 +277,15 @@ def step(h, n, param, grad, s0, s1=None, s2=None, s3=None, s4=None):
     """Update number n of one tensor by the rule with inputs `h`, without a pipeline."""
     like = zero_of(param)
     c = rounded(rules.scalars(h, n, 1.0, 1.0), like)
-    a = Arrays(flat(param), flat(grad), flat(s0), flat(s1), flat(s2), flat(s3), flat(s4), None, None, None)
-    run_block(c, like, 0, Pipeline(1.0, np.inf, 1.0, False, None, None), a)
+    a = Arrays(flat(param), flat(grad), flat(s0), flat(s1), flat(s2), flat(s3), flat(s4), None, None, None, None, None, None)
+    run_block(c, like, 0, Pipeline(1.0, np.inf, 1.0, 1.0, 1.0, False, None, None), a)
 
 
 @cached
 def step_measured(h, n, param, grad, s0, s1=None, s2=None, s3=None, s4=None):
     """The same for a rule that needs norms."""
-    like, pipeline = zero_of(param), Pipeline(1.0, np.inf, 1.0, False, None, None)
-    a = Arrays(flat(param), flat(grad), flat(s0), flat(s1), flat(s2), flat(s3), flat(s4), None, None, None)
+    like, pipeline = zero_of(param), Pipeline(1.0, np.inf, 1.0, 1.0, 1.0, False, None, None)
+    a = Arrays(flat(param), flat(grad), flat(s0), flat(s1), flat(s2), flat(s3), flat(s4), None, None, None, None, None, None)
     c = rounded(rules.scalars(h, n, 1.0, 1.0), like)
     lanes, others = np.empty(LANES), np.empty(LANES)
     sums = np.zeros((2, BINS), np.int64)

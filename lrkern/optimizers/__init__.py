@@ -1,6 +1,18 @@
 """The optimizers. What they have in common is in `lrkern.optimizers.base`."""
 
-from lrkern.optimizers import adadelta, adam, adam_relatives, layerwise, momentum, more_averages, own_rules, signs, squares
+from lrkern.optimizers import (
+    accumulation,
+    adadelta,
+    adam,
+    adam_relatives,
+    layerwise,
+    momentum,
+    more_averages,
+    own_rules,
+    signs,
+    squares,
+)
+from lrkern.optimizers.accumulation import *  # noqa: F403
 from lrkern.optimizers.adadelta import *  # noqa: F403
 from lrkern.optimizers.adam import *  # noqa: F403
 from lrkern.optimizers.adam_relatives import *  # noqa: F403
@@ -12,7 +24,7 @@ from lrkern.optimizers.own_rules import *  # noqa: F403
 from lrkern.optimizers.signs import *  # noqa: F403
 from lrkern.optimizers.squares import *  # noqa: F403
 
-_FAMILIES = (adadelta, adam, adam_relatives, layerwise, momentum, more_averages, own_rules, signs, squares)
+_MODULES = (accumulation, adadelta, adam, adam_relatives, layerwise, momentum, more_averages, own_rules, signs, squares)
 
 __all__ = ["Optimizer"]
-__all__ += [name for family in _FAMILIES for name in family.__all__]
+__all__ += [name for module in _MODULES for name in module.__all__]

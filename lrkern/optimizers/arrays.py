@@ -97,6 +97,11 @@ def clear(array: Array) -> None:
     array[...] = 0
 
 
+def overwrite(array: Array, values: Array) -> None:
+    """Set all elements to those of another array of the same dtype."""
+    array[...] = values
+
+
 def fill(array: Array, value: float, halves: bool) -> None:
     """Set all elements to a number."""
     if halves and array.dtype == np.uint16:

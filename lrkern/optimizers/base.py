@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from lrkern import _checks, backends
+from lrkern import _checks, _core, backends
 from lrkern.optimizers import arrays as _arrays
 from lrkern.optimizers.arranged import Arranged, members
+from lrkern.optimizers.averaged import exchange, put_back
 from lrkern.optimizers.decay_masks import decaying
 from lrkern.optimizers.groups import arrange
+from lrkern.optimizers.limits import Limits
 from lrkern.optimizers.maker import Maker
+from lrkern.optimizers.norms import Norms
 from lrkern.optimizers.once import step_once
-from lrkern.optimizers.options import MAX, OF_ALL, Group, Limit, Options, Rule
+from lrkern.optimizers.options import MAX, OF_ALL, Group, Options, Rule
 from lrkern.optimizers.shared import DEFAULTS, Hyper, Shared, check
 from lrkern.optimizers.signatures import LazySignature, documented, summary
 from lrkern.optimizers.state import Resumable
@@ -46,15 +49,23 @@ class Optimizer(Resumable):
         clip_per: which gradients share a norm and are scaled together: those of the whole "list", of each "group", or of
             each "tensor".
         clip_value: clip each element of the gradients to -clip_value .. clip_value.
+        skip_norm: skip a step if the norm of all gradients, before clipping, is above this: a number > 0, or a schedule. An
+            infinite norm is above every number; a NaN is not.
+        skip_sigma: skip a step if this norm is more than so many standard deviations above the mean of the norms of the last
+            `skip_window` steps that were done: a number > 0, or a schedule. None is skipped until there have been so many.
+        skip_window: the number of these norms, from 2 to 65536.
         skip_nonfinite: skip a step if a gradient is infinite or NaN.
         error_if_nonfinite: instead raise a ValueError that names these gradients; nothing has been written. On a CUDA device
             each step then waits for the result. Excludes `skip_nonfinite`.
-        ema: keep an exponential moving average of the parameters with this decay (a number in 0..1, or a schedule).
+        ema: keep an exponential moving average of the parameters with this decay (a number in 0..1, or a schedule); or several
+            with a tuple of up to three decays.
+        ema_every: change averages only at every k-th step: at those after which `count` is a multiple of this.
         decay_mask: the arrays to which weight decay applies, if not to all: a function of name and array
             (`lambda name, array: array.ndim > 1`; names are the keys of a dict or the indices of a list), or booleans
             structured like `params`. The structure of gradients, averages and states does not change.
         copy_to: arrays like `params` (or None for some) to which each step copies the parameters, in the arrays' own dtypes;
             also written when the optimizer is created and when a state is loaded.
+        norms: compute norms of every array in the pass of the step, for `opt.norms`.
         zero_grad: set gradients to 0 after use.
         state_dtype: dtype of states; by default that of the computation (float64 for float64, else float32). Optimizers that
             average squares of gradients refuse "float16", in which squares of gradients below 2e-4 are 0.
@@ -92,12 +103,13 @@ class Optimizer(Resumable):
     def __init__(self, params: Arrays, options: Options, shared: Shared) -> None:
         self._name = name = type(self).__name__
         self._where_step = f"{name}.step"
-        self._steps_before = 0
+        self._steps_before = self._count_before = 0
         checked = check(type(self), shared)
-        self._shared = {**shared}
+        self._shared: dict[str, Any] = {**shared}
         self._halves, self._step_options = checked.halves, checked.steps
-        self._limit = Limit(name, shared.get("clip_norm"))
+        self._limits = Limits(name, self._shared)
         self._frozen: frozenset[int] = frozenset()
+        self._is_averaged = False
         structure, of, own = arrange(name, params)
         self._backend = backends.choose(name, shared.get("backend"), *structure.arrays, compiled=self._rule.inputs is not None)
         self._maker = Maker(name, self._backend, self._rule, self._initial, options, checked)
@@ -124,7 +136,7 @@ class Optimizer(Resumable):
         """Give an engine the constant numbers, and the schedules that it evaluates at each step."""
         for g, group in enumerate(arranged.groups):
             group.apply(tensors, g)
-        self._limit.apply(tensors)
+        self._limits.apply(tensors)
         tensors.publish()
 
     # ------------------------------------------------------------------------------------------------------------ steps
@@ -177,6 +189,8 @@ class Optimizer(Resumable):
             RuntimeError: the optimizer is in use by another thread.
         """
         found = given = None
+        if self._is_averaged:
+            self._refuse_if_averaged(self._where_step)
         if grads is not None:
             found = given = self._arranged.structure.flatten(self._where_step, "grads", grads)
             if self._frozen:
@@ -207,22 +221,45 @@ class Optimizer(Resumable):
 
     @property
     def skipped(self) -> int:
-        """Number of steps skipped because a gradient was infinite or NaN."""
+        """Number of steps skipped because of their gradients."""
         return self._tensors.skipped
 
     @property
     def grad_norm(self) -> float | None:
         """Norm of all gradients of the last step, before clipping, for any `clip_per`.
 
-        It is computed only with clip_norm, skip_nonfinite or error_if_nonfinite; else it is None. It is also None until the
-        first step after the optimizer was created, a state was loaded or clip_norm was switched on.
+        It is computed only with clip_norm, skip_norm, skip_sigma, skip_nonfinite or error_if_nonfinite; else it is None. It is
+        also None until the first step after the optimizer was created, a state was loaded or the first of them was set.
         """
         return self._tensors.grad_norm if self._wants_norm and self.count + self.skipped != self._steps_before else None
 
     @property
+    def norms(self) -> Any:
+        """Norms of every array at the last step that was done, with the option `norms`: structured like `params`.
+
+        Each is a named tuple of floats: `gradient`, of the gradient as given, divided by grad_scale, before clipping;
+        `parameter`, of the parameter before the step; `update`, of its change, before it is rounded to a 16-bit type. None for
+        an array without a gradient at that step. For gradients (indices, values) these are norms of the rows with indices. None
+        without the option, and before the first step since the optimizer was created, a group was added or a state was loaded.
+
+        Squares of float64 elements beyond 1e154 overflow to infinity, and those below 1e-154 lose digits.
+
+        Example:
+            >>> import numpy as np, lrkern as lk
+            >>> opt = lk.SGD({"w": np.array([3.0, 4.0]), "b": np.zeros(1)}, lr=0.5, norms=True)
+            >>> opt.step({"w": np.array([0.0, 2.0]), "b": None})
+            >>> opt.norms
+            {'w': Norms(gradient=2.0, parameter=5.0, update=1.0), 'b': None}
+        """
+        if not self._step_options.norms or self.count == self._count_before:
+            return None
+        found = [None if one[0] < 0 else Norms(*one) for one in self._tensors.get_norms()]
+        return self._arranged.structure.unflatten(found)
+
+    @property
     def _wants_norm(self) -> bool:
         options = self._step_options
-        return self._limit.value is not None or options.skip_nonfinite or options.error_if_nonfinite
+        return self._limits.any or options.skip_nonfinite or options.error_if_nonfinite
 
     @property
     def lr(self) -> Any:
@@ -242,7 +279,7 @@ class Optimizer(Resumable):
     def set(self, name: str, value: Any, group: int | None = None) -> None:
         """Set a hyper-parameter of one group, or of all groups, to a number or a schedule.
 
-        `clip_norm`, common to all groups, can be set, too; None switches clipping off.
+        `clip_norm`, `skip_norm` and `skip_sigma`, common to all groups, can be set, too; None switches them off.
 
         The set of states is fixed: momentum cannot be switched on or off here.
 
@@ -258,7 +295,7 @@ class Optimizer(Resumable):
             if group is not None:
                 wanted = f"must be omitted, because {name} is common to all groups"
                 raise ValueError(f"{where}: group {wanted}; got {_checks.describe(group)}")
-            self._change([], Limit(where, value))
+            self._change([], self._limits.changed(where, {name: value}))
             return
         chosen = range(len(self._arranged.groups)) if group is None else self._part(where, group)
         groups = [self._arranged.groups[g] for g in chosen]
@@ -268,10 +305,10 @@ class Optimizer(Resumable):
         parts = self._arranged.parts
         return parts[_checks.count(where, "group", group, high=len(parts) - 1)]
 
-    def _change(self, changes: list[tuple[Group, Options]], limit: Limit | None = None) -> None:
-        """Set checked options of groups, and a checked limit of norms."""
-        had_norm, before = self._wants_norm, ([(one, one.copied_options()) for one, _ in changes], self._limit)
-        self._exchange(changes, self._limit if limit is None else limit)
+    def _change(self, changes: list[tuple[Group, Options]], limits: Limits | None = None) -> None:
+        """Set checked options of groups, and checked limits of norms."""
+        had_norm, before = self._wants_norm, ([(one, one.copied_options()) for one, _ in changes], self._limits)
+        self._exchange(changes, self._limits if limits is None else limits)
         try:
             self._apply(self._arranged, self._tensors)
         except BaseException:  # a device refuses functions, and any change during a graph capture
@@ -279,17 +316,17 @@ class Optimizer(Resumable):
             with suppress(TypeError, RuntimeError):
                 self._apply(self._arranged, self._tensors)
             raise
-        self._shared["clip_norm"] = self._limit.value
+        self._shared |= self._limits.values
         if self._wants_norm and not had_norm:
             self._steps_before = self.count + self.skipped
 
-    def _exchange(self, changes: list[tuple[Group, Options]], limit: Limit) -> None:
+    def _exchange(self, changes: list[tuple[Group, Options]], limits: Limits) -> None:
         for one, options in changes:
             if isinstance(options.get("lr"), np.ndarray):  # C reads the array that it has
                 one.options["lr"][...] = options["lr"]
                 options["lr"] = one.options["lr"]
             one.options = options
-        self._limit = limit
+        self._limits = limits
 
     # ----------------------------------------------------------------------------------------------------------- groups
 
@@ -323,6 +360,7 @@ class Optimizer(Resumable):
 
     def _add_group(self, params: Arrays, copy_to: Any, options: Options) -> None:
         where, old = f"{self._name}.add_group", self._arranged
+        self._refuse_if_averaged(where)
         structure = old.structure.and_group(where, params)
         new, label = structure.parts[-1], structure.parts[-1].label
         if not new.size:
@@ -343,12 +381,12 @@ class Optimizer(Resumable):
             old.group_of + members([0] * new.size, [part], decays),
             old.copies + copies,
         )
-        count, skipped = self.count, self.skipped
+        count, skipped, recent = self.count, self.skipped, self._tensors.get_recent()
         kept, tensors = self._maker.engine(arranged, self._kept)
         self._apply(arranged, tensors)
-        tensors.restore([*self._tensors.get_updates(), *[0] * new.size], count, skipped, [])
+        tensors.restore([*self._tensors.get_updates(), *[0] * new.size], count, skipped, [], recent)
         self._take(arranged, kept, tensors)
-        self._steps_before = count + skipped
+        self._steps_before, self._count_before = count + skipped, count
 
     def freeze(self, group: int) -> None:
         """Do not update a group from the next step on, as if its gradients were None.
@@ -402,8 +440,12 @@ class Optimizer(Resumable):
 
     @property
     def ema_params(self) -> Any:
-        """The averages of the parameters (no copies), structured like `params`; None without `ema`."""
-        return self._arrays_of("ema_param")
+        """The averages of the parameters (no copies), structured like `params`; None without `ema`.
+
+        If `ema` is a tuple, of the optimizer or of a group, a tuple of such structures.
+        """
+        found = tuple(self._arrays_of(kind) for kind in _core.AVERAGES if kind in self._kept)
+        return found if any(isinstance(group.ema, tuple) for group in self._arranged.groups) else found[0]
 
     def _arrays_of(self, kind: str) -> Any:
         arrays = self._kept[kind]
@@ -411,6 +453,93 @@ class Optimizer(Resumable):
             return None
         given = self._backend.arrays.given
         return self._arranged.structure.unflatten([None if one is None else given(one) for one in arrays])
+
+    @contextmanager
+    def averaged(self, which: int = 0) -> Iterator[None]:
+        """A context in which the parameters are their averages, for example to evaluate a model.
+
+        After it, also after an exception, they have the bits they had before; what is written to them in it is lost. The
+        averages are rounded to nearest in the dtypes of the parameters. The arrays of `copy_to` follow. Arrays without an
+        average, in groups without `ema`, stay as they are. The values of the parameters are kept in CPU memory meanwhile.
+
+        Args:
+            which: the index of the average, if `ema` is a tuple.
+
+        Raises:
+            ValueError: the optimizer keeps no averages.
+            RuntimeError: in the context: a step, `add_group`, loading a state, saving a checkpoint with parameters, or another
+                such context. Nothing has changed.
+
+        Example:
+            >>> import numpy as np, lrkern as lk
+            >>> p = np.ones(2)
+            >>> opt = lk.SGD([p], lr=1.0, ema=0.75)
+            >>> opt.step([np.ones(2)])
+            >>> with opt.averaged():
+            ...     print(p)
+            [0.75 0.75]
+            >>> p
+            array([0., 0.])
+        """
+        where, own, arrays = f"{self._name}.averaged", self._arranged, self._tensors
+        kinds = [kind for kind in _core.AVERAGES if any(one is not None for one in self._kept.get(kind, ()))]
+        if not kinds:
+            raise ValueError(f"{where}: the optimizer must keep averages; got none: create it with ema=...")
+        averages = self._kept[kinds[_checks.count(where, "which", which, high=len(kinds) - 1)]]
+        before: list[tuple[Any, Any]] = []
+
+        def enter() -> None:
+            self._refuse_if_averaged(where)
+            for targets in (own.params, own.copies):
+                before.extend(exchange(self._backend, where, averages, targets, self._halves))
+            self._is_averaged = True
+
+        def leave() -> None:
+            put_back(self._backend, before)
+            self._is_averaged = False
+
+        try:
+            arrays.alone(partial(arrays.held, enter))
+            yield
+        finally:
+            if before:
+                arrays.alone(partial(arrays.held, leave))
+
+    def _refuse_if_averaged(self, where: str) -> None:
+        if self._is_averaged:
+            raise RuntimeError(f"{where}: the parameters are averages here: leave the block of averaged() first")
+
+    def zero_grad(self) -> None:
+        """Set the bound gradients to 0, those of frozen groups included. The option `zero_grad` does it in each step.
+
+        Raises:
+            ValueError: no gradients are bound, or one is read-only; nothing has been written.
+            RuntimeError: the optimizer is in use by another thread.
+
+        Example:
+            >>> import numpy as np, lrkern as lk
+            >>> grad = np.ones(2)
+            >>> opt = lk.SGD([np.ones(2)], lr=0.1)
+            >>> opt.bind([grad])
+            >>> opt.zero_grad()
+            >>> grad
+            array([0., 0.])
+        """
+        self._tensors.alone(partial(self._tensors.held, self._zero_grad))
+
+    def _zero_grad(self) -> None:
+        where, label, arrays = f"{self._name}.zero_grad", self._arranged.structure.label, self._backend.arrays
+        if not self._bound:
+            raise ValueError(f"{where}: grads must be bound before; got none: call bind(grads)")
+        found = []
+        for i, one in enumerate(self._bound):
+            if one is not None:
+                values = one[1] if isinstance(one, tuple) else one
+                found.append(arrays.as_array(where, label("grad", i), values, written=True))
+                if not found[-1].flags.writeable:
+                    raise ValueError(f"{where}: {label('grad', i)} must be writable; got a read-only array")
+        for array in found:
+            arrays.clear(array)
 
     def forget_remainders(self) -> None:
         """Set the extra bits of parameters with `rounding="split"` to 0, so that the bfloat16 values are exact.

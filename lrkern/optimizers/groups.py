@@ -41,10 +41,10 @@ def unique(names: Iterable[str]) -> list[str]:
 
 
 class Structure:
-    """A dict or a list of arrays; per-array arguments have the same structure. `path` names it in errors."""
+    """A dict or a list of arrays; per-array arguments have the same structure. `path` and `like` name it in errors."""
 
-    def __init__(self, where: str, values: Any, *, name: str = "params", path: str = "") -> None:
-        self.path = path
+    def __init__(self, where: str, values: Any, *, name: str = "params", path: str = "", like: str = "params") -> None:
+        self.path, self.like = path, like
         if is_dict(values):
             self.keys: list[Any] | None = list(values.keys())
             items = [values[key] for key in self.keys]
@@ -85,13 +85,15 @@ class Structure:
         name += self.path
         if self.keys is None:
             if not (isinstance(values, list | tuple) or is_list(values)):  # the first check is fast
-                raise TypeError(f"{where}: {name} must be a list of {self.size} like params; got {_checks.describe(values)}")
+                raise TypeError(
+                    f"{where}: {name} must be a list of {self.size} like {self.like}; got {_checks.describe(values)}"
+                )
             entries = list(values)
             if len(entries) != self.size:
-                raise ValueError(f"{where}: {name} must have {self.size} entries like params; got {len(entries)}")
+                raise ValueError(f"{where}: {name} must have {self.size} entries like {self.like}; got {len(entries)}")
             return entries
         if type(values) is not dict and not is_dict(values):
-            raise TypeError(f"{where}: {name} must be a dict with the keys of params; got {_checks.describe(values)}")
+            raise TypeError(f"{where}: {name} must be a dict with the keys of {self.like}; got {_checks.describe(values)}")
         try:
             found = [values[key] for key in self.keys]
         except KeyError:
@@ -101,7 +103,7 @@ class Structure:
             missing = [key for key in self.keys if key not in given]
             unknown = [key for key in given if key not in self.keys]
             parts = [f"{word} {', '.join(map(repr, keys))}" for word, keys in (("no", missing), ("also", unknown)) if keys]
-            raise ValueError(f"{where}: {name} must have the keys of params; got {' and '.join(parts)}")
+            raise ValueError(f"{where}: {name} must have the keys of {self.like}; got {' and '.join(parts)}")
         return found
 
     def unflatten(self, values: list[Any]) -> Any:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lrkern import _checks
+from lrkern import _checks, _core
 from lrkern.backends import Backend
 from lrkern.backends.engine import StepTensors
 from lrkern.optimizers.arranged import Arranged
@@ -67,16 +67,23 @@ class Maker:
         self.backend.StepList(made_of)
 
         groups = [arranged.groups[g] for g in arranged.group_of]
-        pairs = list(zip(params, groups, strict=True))[len(kept.get("remainder", ())) :]
+        old = len(kept.get("remainder", ()))
+        pairs = list(zip(params, groups, strict=True))[old:]
         states = {state: [self._state(state, param, group) for param, group in pairs] for state in self.rule.states}
+        most = max((len(group.decays_of_averages) for group in arranged.groups), default=0)
         others = {
-            "ema_param": [None if group.ema is None else arrays.in_computed_type(param, halves) for param, group in pairs],
-            "remainder": [
-                arrays.zeros_like(param, np.int16) if self.shared.splits and arrays.is_bfloat16(param, halves) else None
-                for param, _ in pairs
-            ],
+            kind: [
+                arrays.in_computed_type(param, halves) if k < len(group.decays_of_averages) else None for param, group in pairs
+            ]
+            for k, kind in enumerate(_core.AVERAGES[: max(1, most)])
         }
-        states, others = ({kind: [*kept.get(kind, ()), *made] for kind, made in some.items()} for some in (states, others))
+        others["remainder"] = [
+            arrays.zeros_like(param, np.int16) if self.shared.splits and arrays.is_bfloat16(param, halves) else None
+            for param, _ in pairs
+        ]
+        states, others = (
+            {kind: [*kept.get(kind, [None] * old), *made] for kind, made in some.items()} for some in (states, others)
+        )
         tensors = self.backend.StepList(
             made_of._replace(
                 states=states,

@@ -32,7 +32,7 @@ weight = _core.Range(0.0, 1.0)
 OF_GROUPS = ("ema", "decay_mask")
 """Options of groups that do not belong to a rule."""
 
-OF_ALL = ("clip_norm",)
+OF_ALL = ("clip_norm", "skip_norm", "skip_sigma")
 """Options that `set` changes for all groups together."""
 
 SQUARES = {"float16": "in which squares of gradients below 2e-4 are 0 and steps explode: bfloat16 holds them"}
@@ -165,12 +165,25 @@ class Rule:
         return Form(variant, self.states if kept is None else kept, inputs, constants["decoupled"] != 0, self.unfit(options))
 
 
+def averages(where: str, ema: Any) -> tuple[Any, dict[str, Any]]:
+    """The option `ema`, checked, and its decays by name: numbers or schedules."""
+    if not isinstance(ema, tuple):
+        checked = ema if ema is None or callable(ema) else weight(where, "ema", ema)
+        return checked, {} if ema is None else {"ema": checked}
+    most = len(_core.AVERAGES)
+    if not 1 <= len(ema) <= most:
+        raise ValueError(f"{where}: ema must be a decay or a tuple of 1 to {most} decays; got {_checks.describe(ema)}")
+    names = [f"ema[{k}]" for k in range(len(ema))]
+    found = {name: one if callable(one) else weight(where, name, one) for name, one in zip(names, ema, strict=True)}
+    return tuple(found.values()), found
+
+
 class Group:
     """The options of a group of parameters, and their values at each step."""
 
     def __init__(self, where: str, rule: Rule, options: Options, ema: Any, *, decays: bool = True) -> None:
         self.where, self.rule, self.decays = where, rule, decays
-        self.ema = ema if ema is None or callable(ema) else weight(where, "ema", ema)
+        self.ema, self.decays_of_averages = averages(where, ema)
         self.options = rule.read(where, options)
         if not decays:
             if "weight_decay" not in rule.hypers:
@@ -221,10 +234,11 @@ class Group:
                 tensors.set_schedule(index, place, hyper, value, self.rule.hypers[hyper])
             else:
                 tensors.set_input(index, place, 0.0 if isinstance(value, np.ndarray) else value)
-        if callable(self.ema):
-            tensors.set_schedule(index, None, "ema", self.ema, weight)
-        elif self.ema is not None:
-            tensors.set_ema(index, self.ema)
+        for k, (name, decay) in enumerate(self.decays_of_averages.items()):
+            if callable(decay):
+                tensors.set_schedule(index, None, name, decay, weight)
+            else:
+                tensors.set_ema(index, k, decay)
 
     def _checked(self, name: str, value: Any, count: int) -> float:
         try:
@@ -238,25 +252,6 @@ class Group:
         if callable(value):
             return self._checked(name, value(count), count)
         return value.copy() if isinstance(value, np.ndarray) else value  # C reads the array itself
-
-
-class Limit:
-    """The limit of gradient norms: a number, a schedule, or None."""
-
-    def __init__(self, where: str, value: Any) -> None:
-        self.value: Any = value if value is None or callable(value) else _limit(where, "clip_norm", value)
-
-    def apply(self, tensors: Engine) -> None:
-        """Give an engine the number or the schedule."""
-        if callable(self.value):
-            tensors.set_clip_norm(MAX)  # so that norms are computed from the first step on
-            tensors.set_schedule(0, None, "clip_norm", self.value, _limit)
-        else:
-            tensors.set_clip_norm(np.inf if self.value is None else self.value)
-
-
-def _limit(where: str, name: str, value: Any) -> float:
-    return _checks.real(where, name, _checks.single(value), above=0.0, high=MAX)
 
 
 def _floats(where: str, lrs: Any) -> Any:

@@ -40,6 +40,8 @@ class Saved:
     """Hyper-parameters of each group, if they are to be loaded."""
     of_all: dict[str, Any] = field(default_factory=dict)
     """Hyper-parameters common to all groups."""
+    recent: Any = ()
+    """Norms of the last steps."""
 
 
 @dataclass
@@ -63,9 +65,16 @@ class Loaded:
 
     pairs: list[tuple[Any, Any]]
     updates: list[int]
-    begun: list[int]
-    """The parameters whose averages start now."""
+    begun: list[tuple[str, int]]
+    """(kind, parameter) of the averages that start now."""
     unloaded: Unloaded
+
+
+def norms(where: str, name: str, values: Any) -> list[float]:
+    """Checked norms of a state."""
+    if not isinstance(values, list | tuple):
+        raise TypeError(f"{where}: {name} must be a list of numbers; got {_checks.describe(values)}")
+    return [_checks.real(where, f"{name}[{i}]", one, low=0.0) for i, one in enumerate(values)]
 
 
 def by_place(where: str, name: str, values: Any) -> dict[str, Any]:
@@ -130,8 +139,8 @@ def _arrays_of(
             continue
         name = kept.label(kind, index)
         one = _checks.unmasked(where, name, found.get(place))
-        if one is None and kind == "ema_param" and not found:
-            out.begun.append(index)
+        if one is None and kind in _core.AVERAGES and not found:
+            out.begun.append((kind, index))
         elif one is None:
             out.unloaded.missing.append(name)
             whole = whole and kind not in kept.states

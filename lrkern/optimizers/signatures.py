@@ -95,4 +95,6 @@ def _text(value: Any) -> str:
         return cut(repr(value))
     if is_array(value):
         return f"<{describe(value)}>"
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_text, value))})"
     return f"<{type(value).__name__}>"

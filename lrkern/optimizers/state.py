@@ -7,15 +7,23 @@ from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from lrkern import _checks
+from lrkern import _checks, _core
 from lrkern.backends import Backend
 from lrkern.optimizers import arrays as _arrays
 from lrkern.optimizers.arranged import Arranged
-from lrkern.optimizers.options import Group, Limit, Options, Rule
+from lrkern.optimizers.limits import Limits
+from lrkern.optimizers.options import Group, Options, Rule
 
 if TYPE_CHECKING:
     from lrkern.backends.engine import Engine
     from lrkern.optimizers.resume import Saved, Unloaded
+
+
+_MORE = _core.AVERAGES[1:]
+"""Kinds of arrays that a state may have or not."""
+
+_RECENT = "recent_norms"
+"""Of a state: the norms of the last steps, for `skip_sigma`."""
 
 
 class Resumable:
@@ -29,7 +37,8 @@ class Resumable:
     _backend: Backend
     _halves: bool
     _steps_before: int
-    _limit: Limit
+    _count_before: int
+    _limits: Limits
 
     if TYPE_CHECKING:
 
@@ -37,7 +46,8 @@ class Resumable:
         def count(self) -> int: ...
         @property
         def skipped(self) -> int: ...
-        def _change(self, changes: list[tuple[Group, Options]], limit: Limit | None = None) -> None: ...
+        def _refuse_if_averaged(self, where: str) -> None: ...
+        def _change(self, changes: list[tuple[Group, Options]], limits: Limits | None = None) -> None: ...
 
     def __reduce__(self) -> Any:
         raise TypeError(
@@ -62,7 +72,12 @@ class Resumable:
             for kind, arrays in self._kept.items()
         }
         updates = unflatten(self._tensors.get_updates())
-        return {"optimizer": self._name, "count": self.count, "skipped": self.skipped, "updates": updates, **copies}
+        plain = {"optimizer": self._name, "count": self.count, "skipped": self.skipped, **self._recent()}
+        return {**plain, "updates": updates, **copies}
+
+    def _recent(self) -> dict[str, list[float]]:
+        recent = self._tensors.get_recent()
+        return {_RECENT: recent} if recent else {}
 
     def load_state_dict(self, state: Mapping[str, Any], *, strict: bool = True) -> Unloaded:
         """Resume from the result of `state_dict`, on an optimizer created with matching parameters and options.
@@ -94,16 +109,18 @@ class Resumable:
         from lrkern.optimizers.resume import Saved, by_place
 
         where = f"{self._name}.load_state_dict"
-        kinds = [f"{kind}s" for kind in self._kept]
-        if not isinstance(state, Mapping) or set(state) != {"optimizer", "count", "skipped", "updates", *kinds}:
+        own, optional = [kind for kind in self._kept if kind not in _MORE], [kind for kind in _MORE if f"{kind}s" in state]
+        needed = {"optimizer", "count", "skipped", "updates", *(f"{kind}s" for kind in own)}
+        if not isinstance(state, Mapping) or set(state) - {_RECENT, *(f"{kind}s" for kind in _MORE)} != needed:
             raise ValueError(f"{where}: state must be what state_dict returned; got {_checks.describe(state)}")
         arrays = {
             kind: {place: one for place, one in by_place(where, f"{kind}s", found).items() if one is not None}
-            for kind in self._kept
+            for kind in own + optional
             if (found := state[f"{kind}s"]) is not None
         }
         count, skipped = (self._count_of(where, state, key) for key in ("count", "skipped"))
-        return self._load(where, Saved(count, skipped, by_place(where, "updates", state["updates"]), arrays), strict)
+        saved = Saved(count, skipped, by_place(where, "updates", state["updates"]), arrays, recent=state.get(_RECENT, []))
+        return self._load(where, saved, strict)
 
     def _count_of(self, where: str, state: Mapping[str, Any], key: str) -> int:
         other = state.get("optimizer")
@@ -113,26 +130,28 @@ class Resumable:
         return _checks.count(where, key, state.get(key))
 
     def _load(self, where: str, saved: Saved, strict: bool) -> Unloaded:
-        from lrkern.optimizers.resume import Kept, fit
+        from lrkern.optimizers.resume import Kept, fit, norms
 
+        self._refuse_if_averaged(where)
         strict = _checks.flag(where, "strict", strict)
+        recent = norms(where, _RECENT, saved.recent)
         own = self._arranged
         updates = [0] * len(own.params) if strict else self._tensors.get_updates()
         kept = Kept(own.structure.label, own.places(), self._kept, self._rule.states, own.params, updates)
         loaded = fit(where, kept, saved, strict)
         changes = self._changes(where, saved.hypers, loaded.unloaded, strict)
-        limit = Limit(where, saved.of_all["clip_norm"]) if "clip_norm" in saved.of_all else None
+        limits = self._limits.changed(where, saved.of_all) if saved.of_all else None
         if loaded.begun:
             loaded.pairs.extend(self._tensors.alone(partial(self._begun, loaded.begun, loaded.pairs)))
-        self._tensors.restore(loaded.updates, saved.count, saved.skipped, loaded.pairs)
-        self._steps_before = saved.count + saved.skipped
+        self._tensors.restore(loaded.updates, saved.count, saved.skipped, loaded.pairs, recent)
+        self._steps_before, self._count_before = saved.count + saved.skipped, saved.count
         if own.has_copies:
             self._tensors.alone(self._tensors.write_copies)
-        if changes or limit is not None:
-            self._change(changes, limit)
+        if changes or limits is not None:
+            self._change(changes, limits)
         return loaded.unloaded
 
-    def _begun(self, begun: list[int], pairs: list[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
+    def _begun(self, begun: list[tuple[str, int]], pairs: list[tuple[Any, Any]]) -> list[tuple[Any, Any]]:
         """The averages that start now, each with the parameter it starts from: a loaded or a current one."""
         of_params = {id(own): one for own, one in pairs}
         arrays = self._backend.arrays
@@ -143,7 +162,7 @@ class Resumable:
                 return _arrays.in_computed_type(of_params[id(param)], self._halves)
             return arrays.in_cpu_memory(arrays.in_computed_type(param, self._halves))
 
-        return self._tensors.held(lambda: [(self._kept["ema_param"][i], first(i)) for i in begun])
+        return self._tensors.held(lambda: [(self._kept[kind][i], first(i)) for kind, i in begun])
 
     # ------------------------------------------------------------------------------------------------------------ files
 
@@ -156,8 +175,8 @@ class Resumable:
         Args:
             path: path of the file.
             parameters: True writes a checkpoint with everything needed to resume: also the parameters, the hyper-parameters of
-                each group and `clip_norm`, schedules included. Functions other than a `Schedule` cannot be saved; `load` then
-                keeps the optimizer's own. With False, save the parameters separately.
+                each group and limits of norms, schedules included. Functions other than a `Schedule` cannot be saved; `load`
+                then keeps the optimizer's own. With False, save the parameters separately.
 
         Raises:
             OSError: the file cannot be written, or the path is a directory, a device or a FIFO.
@@ -177,6 +196,8 @@ class Resumable:
             (np.True_, 1, True)
         """
         parameters = _checks.flag(f"{self._name}.save", "parameters", parameters)
+        if parameters:
+            self._refuse_if_averaged(f"{self._name}.save")
         self._tensors.alone(partial(self._tensors.held, partial(self._save, path, parameters)))
 
     def _save(self, path: str | PathLike[str], parameters: bool) -> None:
@@ -192,13 +213,15 @@ class Resumable:
             "optimizer": self._name,
             "count": self.count,
             "skipped": self.skipped,
+            **self._recent(),
             "updates": self._tensors.get_updates(),
             "labels": [f"params{place}" for place in self._arranged.places()],
         }
         if parameters:
             groups = [self._arranged.groups[part[0]] for part in self._arranged.parts]
             plain["groups"] = [_checkpoint.hypers(group, f"lr/{g}", arrays) for g, group in enumerate(groups)]
-            plain |= _checkpoint.plain_value("clip_norm", self._limit.value)
+            for name, value in self._limits.values.items():
+                plain |= _checkpoint.plain_value(name, value)
         state_files.save(f"{self._name}.save", path, arrays, plain)
 
     def load(self, path: str | PathLike[str], *, parameters: bool = False, strict: bool = True) -> Unloaded:
@@ -230,7 +253,7 @@ class Resumable:
         try:
             count, skipped = (self._count_of(where, plain, key) for key in ("count", "skipped"))
             updates, found = _checkpoint.placed(where, path, arrays, plain)
-            saved = Saved(count, skipped, updates, found)
+            saved = Saved(count, skipped, updates, found, recent=plain.get(_RECENT, []))
             if parameters:
                 _checkpoint.add_parameters(where, path, saved, plain)
             return self._load(where, saved, strict)

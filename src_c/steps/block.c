@@ -49,8 +49,9 @@ lrk_step_kept lrk_step_kept_param(const lrk_step_job *j, const lrk_step_tensor *
 {
     if (tensor->type[LRK_PARAM] == (int)computed)
         return LRK_IN_T;
-    /* Averages and copies are computed from the parameter in T. */
-    if (tensor->data[LRK_EMA] != NULL || tensor->data[LRK_COPY] != NULL || j->options->rounding == LRK_STOCHASTIC)
+    /* Averages, copies and norms are computed from the parameter in T. */
+    if ((j->averages && tensor->data[LRK_EMA] != NULL) || tensor->data[LRK_COPY] != NULL || j->options->norms ||
+        j->options->rounding == LRK_STOCHASTIC)
         return LRK_STAGED;
     if (tensor->data[LRK_REMAINDER] != NULL)
         return LRK_IN_SPLIT;
@@ -169,21 +170,41 @@ static void zero_gradient(const lrk_step_block *b)
         memset(lrk_step_at(b->tensor, LRK_GRAD, sparse->order[i] * width + column), 0, bytes);
 }
 
+/* Sums for the norms of the gradient and of the parameter, of which a copy is kept. */
+static void measure_before(const lrk_step_job *j, const lrk_step_block *b, lrk_step_workspace *w, const void *param)
+{
+    double *const sums = &j->list->sums[3 * b->number];
+    sums[0] = b->kernels->norm(b->size, b->ahead, lrk_step_raw_gradient(b, w), 1);
+    sums[1] = b->kernels->norm(b->size, b->ahead, param, 1);
+    memcpy(w->before.bytes, param, (size_t)(b->size * lrk_storage_bytes(b->type)));
+}
+
+/* The sum for the norm of the update. */
+static void measure_after(const lrk_step_job *j, const lrk_step_block *b, lrk_step_workspace *w, const void *param)
+{
+    b->kernels->subtract_from(b->size, w->before.bytes, param);
+    j->list->sums[3 * b->number + 2] = b->kernels->norm(b->size, 0, w->before.bytes, 1);
+}
+
 void lrk_step_run_block(const lrk_step_job *j, lrk_step_workspace *w, const lrk_step_block *b, const void *coefs)
 {
     const lrk_step_tensor *const tensor = b->tensor;
     const lrk_step_group *const group = &j->list->groups[tensor->group];
-    const void *const grad = lrk_step_gradient(j, b, w);
     void *const param = lrk_step_parameter(j, b, w), *const remainder = lrk_step_at(tensor, LRK_REMAINDER, b->begin),
                 *states[LRK_MAX_STATES];
+    if (j->options->norms)
+        measure_before(j, b, w, param);
+    const void *const grad = lrk_step_gradient(j, b, w);
     lrk_step_load_states(b, w, states);
     lrk_step_random random[LRK_MAX_STATES] = {0};
     for (int s = 0; b->states == LRK_IN_BF16 && s < LRK_MAX_STATES; s++)
         random[s] = random_of(j, b->begin, STATE_STREAM + (uint64_t)s);
     lrk_step_update *const update = b->kernels->update[as_found(b->param)][as_found(b->states)][group->rule];
     update(b->size, b->ahead, param, remainder, grad, states[0], states[1], states[2], states[3], states[4], coefs, random);
-    if (tensor->data[LRK_EMA] != NULL)
-        b->kernels->average(b->size, b->ahead, lrk_step_at(tensor, LRK_EMA, b->begin), param, 1 - group->ema);
+    if (j->options->norms)
+        measure_after(j, b, w, param);
+    for (int k = 0; j->averages && k < LRK_MAX_AVERAGES && tensor->data[LRK_EMA + k] != NULL; k++)
+        b->kernels->average(b->size, b->ahead, lrk_step_at(tensor, LRK_EMA + k, b->begin), param, 1 - group->ema[k]);
     if (tensor->data[LRK_COPY] != NULL)
         b->kernels->store[tensor->type[LRK_COPY]](b->size, b->ahead, param, lrk_step_at(tensor, LRK_COPY, b->begin));
     if (b->param == LRK_STAGED && remainder != NULL)

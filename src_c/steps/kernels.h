@@ -49,6 +49,8 @@ typedef void lrk_step_store(int64_t size, int64_t ahead, const void *restrict in
 typedef void lrk_step_store_random(int64_t size, const void *restrict in, void *restrict out, lrk_step_random random);
 typedef void lrk_step_average(int64_t size, int64_t ahead, void *restrict average, const void *restrict param, double weight);
 typedef void lrk_step_add(int64_t size, void *restrict sum, const void *restrict term);
+/* less = from - less */
+typedef void lrk_step_subtract_from(int64_t size, void *restrict less, const void *restrict from);
 /* Sum of squares of up to LRK_NORM_BLOCK elements, each multiplied by `scale`. */
 typedef double lrk_step_norm(int64_t size, int64_t ahead, const void *restrict in, double scale);
 
@@ -62,6 +64,7 @@ typedef struct lrk_step_computed {
     lrk_step_store_random *store_random[LRK_N_STORAGES]; /* NULL: storage that is not rounded this way */
     lrk_step_average *average;
     lrk_step_add *add;
+    lrk_step_subtract_from *subtract_from;
     lrk_step_norm *norm;
 } lrk_step_computed;
 

@@ -14,6 +14,10 @@ lrk_step_options lrk_step_defaults(void)
         .grad_scale = 1,
         .clip_norm = HUGE_VAL,
         .clip_value = HUGE_VAL,
+        .skip_norm = HUGE_VAL,
+        .skip_sigma = HUGE_VAL,
+        .skip_window = 100,
+        .ema_every = 1,
         .state_rounding = LRK_STOCHASTIC,
     };
 }
@@ -30,10 +34,11 @@ lrk_status lrk_step_list_init(lrk_step_list *list, int64_t count, int64_t n_grou
         .starts = calloc(room, sizeof *list->starts),
         .blocks = calloc(room, sizeof *list->blocks),
         .clips = calloc(clips, sizeof *list->clips),
+        .lengths = calloc(room, sizeof *list->lengths),
         .written = calloc(room * LRK_MAX_WRITTEN, sizeof *list->written),
     };
     if (list->tensors == NULL || list->updates == NULL || list->groups == NULL || list->starts == NULL ||
-        list->blocks == NULL || list->clips == NULL || list->written == NULL) {
+        list->blocks == NULL || list->clips == NULL || list->lengths == NULL || list->written == NULL) {
         lrk_step_list_free(list);
         return LRK_ERROR_MEMORY;
     }
@@ -51,6 +56,7 @@ void lrk_step_list_free(lrk_step_list *list)
     free(list->blocks);
     free(list->sums);
     free(list->clips);
+    free(list->lengths);
     free(list->written);
     *list = (lrk_step_list){0};
 }

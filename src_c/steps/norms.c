@@ -14,7 +14,7 @@ static const double TINY_SUM = LRK_NORM_TINY_SUM, SCALE = LRK_NORM_SCALE;
 /* Blocks per row of a sparse gradient, or of the whole tensor. */
 static int64_t blocks_per_row(const lrk_step_tensor *tensor)
 {
-    return ((tensor->sparse == NULL ? tensor->size : tensor->width) + LRK_NORM_BLOCK - 1) / LRK_NORM_BLOCK;
+    return lrk_step_blocks_in(tensor->sparse == NULL ? tensor->size : tensor->width);
 }
 
 /* Block number `index` of a tensor. */
@@ -94,21 +94,29 @@ static void sum_measures(void *ctx, int64_t piece)
     visit_blocks(ctx, piece, sum_measured);
 }
 
-bool lrk_step_make_blocks(lrk_step_list *list)
+static int64_t rows_of(const lrk_step_tensor *tensor, bool in_step)
+{
+    if (tensor->sparse != NULL)
+        return tensor->sparse->count;
+    return in_step && tensor->row_lrs != NULL && tensor->width > 0 ? tensor->size / tensor->width : 1;
+}
+
+bool lrk_step_make_blocks(lrk_step_list *list, bool in_step)
 {
     int64_t total = 0;
     for (int64_t i = 0; i < list->count; i++) {
         const lrk_step_tensor *const tensor = &list->tensors[i];
         list->blocks[i] = total;
         if (tensor->data[LRK_GRAD] != NULL)
-            total += blocks_per_row(tensor) * (tensor->sparse == NULL ? 1 : tensor->sparse->count);
+            total += rows_of(tensor, in_step) *
+                     (in_step && tensor->row_lrs != NULL ? lrk_step_blocks_in(tensor->width) : blocks_per_row(tensor));
     }
     list->blocks[list->count] = total;
-    if (list->sums != NULL && 2 * total <= list->room)
+    if (list->sums != NULL && 3 * total <= list->room)
         return true;
     free(list->sums);
-    list->sums = malloc(((size_t)total * 2 + 1) * sizeof *list->sums); /* never NULL: pointer arithmetic on NULL is undefined */
-    list->room = list->sums == NULL ? 0 : 2 * total;
+    list->sums = malloc(((size_t)total * 3 + 1) * sizeof *list->sums); /* never NULL: pointer arithmetic on NULL is undefined */
+    list->room = list->sums == NULL ? 0 : 3 * total;
     return list->sums != NULL;
 }
 
@@ -198,6 +206,20 @@ void lrk_step_measure_all(lrk_step_job *j)
             list->tensors[i].norms.p = __builtin_sqrt(total_of(list->sums, 2 * first, count, 2));
             list->tensors[i].norms.m = __builtin_sqrt(total_of(list->sums, 2 * first + 1, count, 2));
         }
+}
+
+void lrk_step_note_lengths(const lrk_step_job *j)
+{
+    lrk_step_list *const list = j->list;
+    for (int64_t i = 0; i < list->count; i++) {
+        const int64_t first = 3 * list->blocks[i], count = list->blocks[i + 1] - list->blocks[i];
+        const bool none = list->tensors[i].data[LRK_GRAD] == NULL;
+        double norms[3];
+        for (int k = 0; k < 3; k++)
+            norms[k] = none ? -1 : __builtin_sqrt(total_of(list->sums, first + k, count, 3));
+        norms[0] = none ? -1 : norms[0] / j->options->grad_scale;
+        list->lengths[i] = (lrk_step_lengths){norms[0], norms[1], norms[2]};
+    }
 }
 
 int64_t lrk_step_nonfinite(const lrk_step_list *list, int64_t index, double *value)

@@ -19,6 +19,7 @@ typedef struct lrk_step_job {
     int64_t piece;
     lrk_clip_per per; /* which gradients share a factor */
     double scale; /* of the elements of norms */
+    bool averages; /* whether averages change */
 } lrk_step_job;
 
 /* An element of staging memory has the largest size. The padding keeps buffers from mapping to the same cache sets. */
@@ -32,7 +33,7 @@ typedef struct lrk_step_workspace {
     int64_t updates;
     double f64[LRK_MAX_COEFS];
     float f32[LRK_MAX_COEFS];
-    lrk_step_buffer param, grad, term, states[LRK_MAX_STATES];
+    lrk_step_buffer param, grad, term, before, states[LRK_MAX_STATES];
     bool cleared; /* whether scratch memory for missing states has been cleared */
 } lrk_step_workspace;
 
@@ -44,6 +45,7 @@ typedef struct lrk_step_block {
     int64_t begin, size, row;
     lrk_step_kept param, states;
     int64_t ahead; /* prefetch distance in elements, or 0 */
+    int64_t number; /* with options.norms: its number among the blocks of norms */
 } lrk_step_block;
 
 static inline void *lrk_step_at(const lrk_step_tensor *tensor, int role, int64_t element)
@@ -99,8 +101,21 @@ void lrk_step_run_pieces(lrk_step_job *j);
 
 /* ---- norms.c */
 
-/* Cuts all gradients into blocks, with room for two sums each. False without memory. */
-bool lrk_step_make_blocks(lrk_step_list *list);
+/* Whether the rows of a tensor are cut into blocks of their own where norms are taken in the pass of the step. */
+static inline bool lrk_step_by_rows(const lrk_step_tensor *tensor)
+{
+    return tensor->sparse != NULL || tensor->row_lrs != NULL;
+}
+/* The blocks of `size` elements. */
+static inline int64_t lrk_step_blocks_in(int64_t size)
+{
+    return (size + LRK_NORM_BLOCK - 1) / LRK_NORM_BLOCK;
+}
+/* Cuts all gradients into blocks, with room for three sums each. `in_step`: as for norms taken in the pass of the step. False
+   without memory. */
+bool lrk_step_make_blocks(lrk_step_list *list, bool in_step);
+/* Notes the norms whose sums the pass of the step has left. */
+void lrk_step_note_lengths(const lrk_step_job *j);
 /* The number of used entries of list->clips. */
 int64_t lrk_step_count_clips(const lrk_step_job *j);
 /* The norm of all unscaled gradients, and those that clip_per needs. False without memory. */

@@ -14,6 +14,15 @@ static int64_t to_line(const lrk_step_tensor *tensor, int64_t from)
     return (int64_t)(-(uintptr_t)lrk_step_at(tensor, LRK_PARAM, from) % LRK_CACHE_LINE) / item;
 }
 
+/* The number of the block of norms that begins at an element. */
+static int64_t number_of(const lrk_step_job *j, const lrk_step_tensor *tensor, int64_t row, int64_t begin)
+{
+    const int64_t first = j->list->blocks[tensor - j->list->tensors];
+    if (!lrk_step_by_rows(tensor))
+        return first + begin / LRK_NORM_BLOCK;
+    return first + row * lrk_step_blocks_in(tensor->width) + begin % tensor->width / LRK_NORM_BLOCK;
+}
+
 /* Elements [from, to) of a tensor block by block; `first`: the index of its first element, `row`: as in `block`. */
 static void run_blocks(const lrk_step_job *j, lrk_step_workspace *w, const lrk_step_tensor *tensor, const void *coefs,
                        int64_t row, int64_t from, int64_t to)
@@ -27,14 +36,17 @@ static void run_blocks(const lrk_step_job *j, lrk_step_workspace *w, const lrk_s
         .param = lrk_step_kept_param(j, tensor, type),
         .states = lrk_step_kept_states(j, tensor, type),
     };
-    const int64_t head = to - from < ALIGN_FROM ? 0 : to_line(tensor, from);
+    const bool norms = j->options->norms;
+    const int64_t length = norms ? LRK_NORM_BLOCK : BLOCK;
+    const int64_t head = norms || to - from < ALIGN_FROM ? 0 : to_line(tensor, from);
     for (b.begin = from; b.begin < to; b.begin += b.size) {
-        b.size = b.begin == from && head > 0 ? head : BLOCK;
+        b.size = b.begin == from && head > 0 ? head : length;
         b.size = b.size < to - b.begin ? b.size : to - b.begin;
         /* The keys of random bits depend on the upper half of an element's index. */
         const int64_t same_half = (INT64_C(1) << 32) - (b.begin & UINT32_MAX);
         b.size = b.size < same_half ? b.size : same_half;
-        b.ahead = tensor->sparse == NULL && b.begin + b.size < to ? BLOCK : 0;
+        b.ahead = tensor->sparse == NULL && b.begin + b.size < to ? length : 0;
+        b.number = norms ? number_of(j, tensor, row, b.begin) : 0;
         lrk_step_run_block(j, w, &b, coefs);
     }
 }
@@ -55,7 +67,8 @@ static void run_bare(const lrk_step_job *j, const lrk_step_tensor *tensor, const
 /* Elements [from, to) of all that the step updates. */
 static void run_range(const lrk_step_job *j, lrk_step_workspace *w, const lrk_step_tensor *tensor, int64_t from, int64_t to)
 {
-    const bool sparse = tensor->sparse != NULL, bare = !j->options->zero_grad && !lrk_step_prepares(j, tensor);
+    const bool sparse = tensor->sparse != NULL;
+    const bool bare = !j->options->zero_grad && !j->options->norms && !lrk_step_prepares(j, tensor);
     if (bare && tensor->plain && !sparse && tensor->type[LRK_GRAD] == tensor->type[LRK_PARAM]) {
         const void *const coefs = lrk_step_coefs_of(j, w, tensor);
         const int64_t head = to - from < ALIGN_FROM ? 0 : to_line(tensor, from);
@@ -79,8 +92,8 @@ static void run_range(const lrk_step_job *j, lrk_step_workspace *w, const lrk_st
 }
 
 /* The element of a tensor at which work is divided after `work` bytes: at the start of a cache line if possible, so that
-   two threads never write to the same line, and vector loads do not cross lines. */
-static int64_t cut(const lrk_step_tensor *tensor, int64_t work)
+   two threads never write to the same line, and vector loads do not cross lines; with norms, at the start of a block. */
+static int64_t cut(const lrk_step_tensor *tensor, int64_t work, bool norms)
 {
     const int64_t item = lrk_storage_bytes((lrk_storage)tensor->type[LRK_PARAM]), active = lrk_step_active(tensor);
     if (work <= 0)
@@ -88,7 +101,10 @@ static int64_t cut(const lrk_step_tensor *tensor, int64_t work)
     if (work >= active * item)
         return active;
     const int64_t bytes = work - (int64_t)(((uintptr_t)tensor->data[LRK_PARAM] + (uintptr_t)work) % LRK_CACHE_LINE);
-    return bytes <= 0 ? 0 : bytes / item;
+    const int64_t element = bytes <= 0 ? 0 : bytes / item;
+    if (!norms)
+        return element;
+    return element - (lrk_step_by_rows(tensor) ? element % tensor->width : element) % LRK_NORM_BLOCK;
 }
 
 int64_t lrk_step_range_at(const int64_t *starts, int64_t count, int64_t position)
@@ -116,7 +132,8 @@ static void run_piece(void *ctx, int64_t index)
     w.cleared = false;
     for (int64_t i = lrk_step_range_at(list->starts, list->count, begin); i < list->count && list->starts[i] < end; i++) {
         const lrk_step_tensor *const tensor = &list->tensors[i];
-        const int64_t from = cut(tensor, begin - list->starts[i]), to = cut(tensor, end - list->starts[i]);
+        const bool norms = j->options->norms;
+        const int64_t from = cut(tensor, begin - list->starts[i], norms), to = cut(tensor, end - list->starts[i], norms);
         if (from < to && tensor->data[LRK_GRAD] != NULL)
             run_range(j, &w, tensor, from, to);
     }

@@ -65,27 +65,59 @@ static void set_factors(const lrk_step_job *j, bool clips)
     }
 }
 
+/* Whether norms of steps are remembered. */
+static bool remembers(const lrk_step_list *list, const lrk_step_options *options)
+{
+    return options->skip_sigma < HUGE_VAL && list->recent != NULL;
+}
+
+/* Whether a norm is far above the mean of the last ones. Sums begin at the oldest, so that the bits depend on nothing else. */
+static bool is_spike(const lrk_step_list *list, const lrk_step_options *options, double grad_norm)
+{
+    const int64_t count = options->skip_window;
+    if (!remembers(list, options) || list->recent_count < count)
+        return false;
+    double sum = 0, squares = 0;
+    for (int64_t k = 0; k < count; k++)
+        sum = sum + list->recent[(list->recent_count + k) % count];
+    const double mean = sum / (double)count;
+    for (int64_t k = 0; k < count; k++) {
+        const double off = list->recent[(list->recent_count + k) % count] - mean;
+        squares = squares + off * off;
+    }
+    return grad_norm > __builtin_fma(options->skip_sigma, __builtin_sqrt(squares / (double)count), mean);
+}
+
+/* Whether a step with these gradients does nothing. A NaN is not above a limit. */
+static bool is_skipped(const lrk_step_list *list, const lrk_step_options *options, double grad_norm)
+{
+    return (options->skip_nonfinite && !list->clips[0].finite) || grad_norm > options->skip_norm ||
+           is_spike(list, options, grad_norm);
+}
+
 lrk_step_result lrk_step_run(lrk_step_list *list, const lrk_step_options *options)
 {
     LRK_FP_DEFAULT_HERE;
     const lrk_kernels *const active = lrk_active();
     const bool clips = options->clip_norm < HUGE_VAL, measures = find_measures(list);
-    const bool wants_norm = clips || options->skip_nonfinite || options->error_if_nonfinite;
+    const bool skips = options->skip_nonfinite || options->skip_norm < HUGE_VAL || remembers(list, options);
+    const bool wants_norm = clips || skips || options->error_if_nonfinite;
     lrk_step_result result = {.isa = active->isa, .grad_norm = NAN};
     lrk_step_job j = {
         .list = list,
         .options = options,
         .kernels = active->steps,
         .per = clips ? options->clip_per : LRK_CLIP_LIST,
+        .averages = options->ema_every <= 1 || (options->step + 1) % (uint64_t)options->ema_every == 0,
     };
-    if ((wants_norm || measures) && !lrk_step_make_blocks(list))
+    if ((wants_norm || measures) && !lrk_step_make_blocks(list, false))
         return (lrk_step_result){0};
     if (wants_norm) {
         if (!lrk_step_take_norms(&j))
             return (lrk_step_result){0};
         result.grad_norm = list->clips[0].norm / options->grad_scale;
         result.refused = options->error_if_nonfinite && !list->clips[0].finite;
-        result.skipped = !result.refused && options->skip_nonfinite && !list->clips[0].finite;
+        result.skipped = !result.refused && is_skipped(list, options, result.grad_norm);
         if (result.skipped && options->zero_grad)
             zero_gradients(list);
         if (result.skipped || result.refused)
@@ -94,8 +126,14 @@ lrk_step_result lrk_step_run(lrk_step_list *list, const lrk_step_options *option
     set_factors(&j, clips);
     if (measures)
         lrk_step_measure_all(&j);
+    if (options->norms && !lrk_step_make_blocks(list, true))
+        return (lrk_step_result){0};
     lrk_step_run_pieces(&j);
+    if (options->norms)
+        lrk_step_note_lengths(&j);
     for (int64_t i = 0; i < list->count; i++)
         list->updates[i] += list->tensors[i].data[LRK_GRAD] != NULL;
+    if (remembers(list, options) && result.grad_norm < HUGE_VAL)
+        list->recent[list->recent_count++ % options->skip_window] = result.grad_norm;
     return result;
 }

@@ -371,7 +371,8 @@ static void sgd(lrk_dtype dtype)
     if (lrk_step_list_finalize(&list, &other) != -1)
         fail("arrays overlap");
     list.tensors[0].data[LRK_GRAD] = grad + offset * size;
-    lrk_step_run(&list, &(lrk_step_options){.grad_scale = 1, .clip_norm = HUGE_VAL, .clip_value = HUGE_VAL});
+    const lrk_step_options plain = lrk_step_defaults();
+    lrk_step_run(&list, &plain);
     lrk_step_list_free(&list);
     frame(LRK_OK, param, n * size);
     frame(LRK_OK, buffer, n * size);

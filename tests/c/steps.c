@@ -193,6 +193,14 @@ static bool asks_for_norms(lrk_rule rule)
     return lrk_rule_measures(rule, none);
 }
 
+static void add_number(run *r, double x)
+{
+    uint64_t bits = 0;
+    if (x == x)
+        memcpy(&bits, &x, sizeof bits);
+    r->hash = (r->hash ^ bits) * UINT64_C(1099511628211);
+}
+
 /* Where gradients are not finite: somewhere, if a step was skipped or refused; nowhere, if it asked and was not. */
 static void add_nonfinite(run *r, const lrk_step_list *list, const lrk_step_options *options, const lrk_step_result *result)
 {
@@ -204,7 +212,11 @@ static void add_nonfinite(run *r, const lrk_step_list *list, const lrk_step_opti
         r->hash = (r->hash ^ (uint64_t)element ^ (uint64_t)(value > 0)) * UINT64_C(1099511628211);
     }
     const bool asks = options->skip_nonfinite || options->error_if_nonfinite;
-    if (asks && !(options->zero_grad && result->skipped) && any != (result->skipped || result->refused))
+    const bool is_long = result->grad_norm > options->skip_norm;
+    if (is_long && !result->refused && !result->skipped)
+        abort();
+    if (asks && !is_long && !(options->skip_sigma < HUGE_VAL) && !(options->zero_grad && result->skipped) &&
+        any != (result->skipped || result->refused))
         abort();
     if (result->refused != (options->error_if_nonfinite && any))
         abort();
@@ -218,11 +230,16 @@ static void run_case(run *r, lrk_rule rule, lrk_storage type, int64_t largest)
         .grad_scale = coin(r) ? 1 : 3,
         .clip_norm = coin(r) ? 0.5 : HUGE_VAL,
         .clip_value = coin(r) ? 0.25 : HUGE_VAL,
+        .skip_norm = below(r, 4) == 0 ? 20 : HUGE_VAL,
         .clip_per = (lrk_clip_per)below(r, 3),
         .skip_nonfinite = coin(r),
         .zero_grad = below(r, 4) == 0,
+        .norms = below(r, 3) == 0,
+        .skip_sigma = below(r, 3) == 0 ? 0.5 : HUGE_VAL,
+        .skip_window = 2,
         .rounding = (lrk_rounding)below(r, 3),
         .state_rounding = coin(r) ? LRK_NEAREST : LRK_STOCHASTIC,
+        .ema_every = 1 + below(r, 2),
         .seed = random_bits(r),
     };
     options.error_if_nonfinite = !options.skip_nonfinite && coin(r);
@@ -232,7 +249,9 @@ static void run_case(run *r, lrk_rule rule, lrk_storage type, int64_t largest)
         abort();
     for (int g = 0; g < GROUPS; g++) {
         list.groups[g].rule = rule;
-        list.groups[g].ema = 0.9;
+        list.groups[g].ema[0] = 0.9;
+        list.groups[g].ema[1] = 0.5;
+        list.groups[g].ema[2] = 0.125;
         fill_inputs(r, &list.groups[g]);
     }
     list.groups[GROUPS - 1].clips_with = coin(r) ? 0 : GROUPS - 1;
@@ -250,8 +269,8 @@ static void run_case(run *r, lrk_rule rule, lrk_storage type, int64_t largest)
             for (int64_t i = 0; i < one->size; i++) /* squares are among them */
                 put(own[t].arrays[LRK_STATE + s].data, one->type[LRK_STATE + s], i, fabs(random_number(r, false)));
         }
-        if (ema)
-            add(one, &own[t], r, LRK_EMA, computed, false);
+        for (int k = 0; ema && k < 1 + t % LRK_MAX_AVERAGES; k++)
+            add(one, &own[t], r, LRK_EMA + k, computed, false);
         if (copies)
             add(one, &own[t], r, LRK_COPY, any_type(r), false);
         if (options.rounding == LRK_SPLIT && stored == LRK_BF16) {
@@ -267,6 +286,8 @@ static void run_case(run *r, lrk_rule rule, lrk_storage type, int64_t largest)
             one->row_lrs = own[t].row_lrs;
         }
     }
+    double recent[2] = {0};
+    list.recent = recent;
     int64_t other;
     if (lrk_step_list_finalize(&list, &other) >= 0)
         abort();
@@ -290,7 +311,15 @@ static void run_case(run *r, lrk_rule rule, lrk_storage type, int64_t largest)
             abort();
         r->hash += result.skipped;
         add_nonfinite(r, &list, &options, &result);
+        for (int t = 0; options.norms && t < TENSORS; t++) {
+            const lrk_step_lengths *const found = &list.lengths[t];
+            add_number(r, found->grad);
+            add_number(r, found->param);
+            add_number(r, found->update);
+        }
     }
+    add_number(r, recent[0]);
+    add_number(r, recent[1]);
     for (int t = 0; t < TENSORS; t++) {
         for (int role = 0; role < LRK_N_ROLES; role++)
             add_to_hash(r, &own[t].arrays[role]);

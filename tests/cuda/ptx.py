@@ -40,7 +40,7 @@ def layout(rule, storage=F32, **others):
         "param": storage,
         "grad": storage,
         "states": tuple(storage if k < count else None for k in range(MAX_STATES)),
-        "ema": False,
+        "averages": 0,
         "copy": None,
         "split": False,
         "zero_grad": False,
@@ -64,8 +64,8 @@ LAYOUTS = {
     "adam-sparse": layout("adam", sparse=True, zero_grad=True),
     "adam-sparse-bfloat16": layout("adam", BF16, states=FLOAT32_STATES, sparse=True),
     "sgd_momentum-sparse-float64-rows": layout("sgd_momentum", F64, sparse=True, row_lrs=True),
-    "adam-everything": layout("adam", F32, grad=BF16, ema=True, copy=BF16, zero_grad=True),
-    "adam-mixed-float64": layout("adam", F64, grad=F32, states=(F64, BF16, None, None, None), ema=True, copy=F16),
+    "adam-everything": layout("adam", F32, grad=BF16, averages=1, copy=BF16, zero_grad=True),
+    "adam-mixed-float64": layout("adam", F64, grad=F32, states=(F64, BF16, None, None, None), averages=1, copy=F16),
 }
 
 

@@ -781,3 +781,196 @@ def test_a_graph_cannot_wait_for_an_answer():
     assert opt.count == 1
     opt.step()
     assert p.array.tolist() == [0.0] * 3
+
+
+@pytest.mark.parametrize("around", [{}, {"clip_norm": 0.5, "clip_per": "tensor"}, {"skip_nonfinite": True}], ids=str)
+def test_large_norms_skip_steps(around):
+    rng = np.random.default_rng(23)
+    sizes = [5, 0, CHUNK + 2]
+    params = make(rng, sizes, np.float32)
+    steps = [make(rng, sizes, np.float32) for _ in range(6)]
+    for k in (0, 3):
+        steps[k][2] *= 100
+    steps[5][0][2] = math.nan if "skip_nonfinite" in around else math.inf
+    norm = math.sqrt(sum(float(np.sum(one.astype(np.float64) ** 2)) for one in steps[1]))
+    limit = lk.linear(3 * norm, 1.5 * norm, 4)
+    a, b = compare("AdamW", params, steps, skip_norm=limit, zero_grad=True, ema=0.5, grad_scales=[1.0, 1.0, 0.5] * 2, **around)
+    assert (b.count, b.skipped) == (a.count, a.skipped)
+    assert a.skipped == 3
+    for limit in (1e-3, None, 1e3):
+        for one in (a, b):
+            one.set("skip_norm", limit)
+            one.step([steps[1][0].copy() if one is a else on_device(steps[1][0]), None, None])
+    assert pickled(a) == pickled(b)
+    if "skip_nonfinite" not in around:  # a NaN is not above the limit
+        b.set("skip_norm", 1e3)
+        b.step([on_device(np.full(5, math.nan, np.float32)), None, None])
+        assert b.count == a.count + 1
+
+
+@pytest.mark.skipif(DEVICE is None, reason="the simulator captures nothing")
+def test_a_captured_graph_skips_large_norms():
+    param, grad, fixed = np.ones(3, np.float32), np.ones(3, np.float32), on_device(np.ones(3, np.float32))
+    here, there = param.copy(), on_device(param)
+    a, b = (lk.SGD([one], lr=0.1, skip_norm=lk.from_table([2.0, 2.0, 1.0, 9.0])) for one in (here, there))
+    b.bind([fixed])
+    b.step()
+    DEVICE.capture(b.step)
+    a.step([grad])
+    for factor in (1.0, 1.0, 0.5, 4.0):
+        fixed.array[...] = grad * np.float32(factor)
+        DEVICE.replay()
+        a.step([fixed.array.copy()])
+    assert bits(here) == bits(there.array)
+    assert (b.count, b.skipped) == (a.count, a.skipped) == (4, 1)
+
+
+def test_sums_of_gradients():
+    """Of every dtype, and of rows."""
+    rng = np.random.default_rng(24)
+    dtypes = (np.float64, np.float32, BF16, np.float16)
+    into = [one for dtype in dtypes for one in make(rng, [5, CHUNK + 3], dtype)] + [rng.standard_normal((6, 3))]
+    rows = np.array([4, 1, 4]), rng.standard_normal((3, 3)).astype(np.float32)
+    grads = [make(rng, [one.size], dtypes[i % 3])[0] for i, one in enumerate(into[:-1])] + [rows]
+    there = [on_device(one) for one in into]
+    for scale in (1.0, -0.3):
+        lk.accumulate(into, [gradient(g, np.copy) for g in grads], scale)
+        lk.accumulate(there, [gradient(g, on_device) for g in grads], scale)
+    assert [bits(one) for one in into] == [bits(one.array) for one in there]
+
+
+@pytest.mark.parametrize("ema", [(0.9, lk.linear(0.1, 0.9, 4), 0.5), (0.5, 0.25), 0.75], ids=["three", "two", "one"])
+def test_several_averages_at_some_steps(ema):
+    """A skipped step does not count; sparse gradients."""
+    rng = np.random.default_rng(25)
+    params = [*make(rng, [5, CHUNK + 3], BF16), rng.standard_normal((6, 3)), *make(rng, [3], np.float32)]
+    steps = [[rng.standard_normal(one.shape).astype(np.float32) for one in params] for _ in range(5)]
+    for k, grads in enumerate(steps):
+        grads[2] = np.array([4, k, 4]), rng.standard_normal((3, 3)).astype(np.float32)
+    steps[1][0][3] = math.inf
+    more = {"skip_nonfinite": True, "zero_grad": True, "rounding": "split"}
+    a, _ = compare("AdamW", params, steps, lr=0.1, ema=ema, ema_every=2, **more)
+    assert a.count == 4
+
+
+@pytest.mark.skipif(DEVICE is None, reason="the simulator captures nothing")
+def test_a_captured_graph_counts_for_its_averages():
+    param, grad = np.ones(3, np.float32), np.ones(3, np.float32)
+    here, there = param.copy(), on_device(param)
+    a, b = (lk.SGD([one], lr=0.1, ema=(0.5, lk.linear(0.0, 1.0, 9)), ema_every=3) for one in (here, there))
+    b.bind([on_device(grad)])
+    b.step()
+    DEVICE.capture(b.step)
+    a.step([grad])
+    for _ in range(6):
+        DEVICE.replay()
+        a.step([grad])
+        assert pickled(a) == pickled(b)
+    assert bits(here) == bits(there.array)
+
+
+def test_spikes_are_skipped():
+    """The norms are on the device, and in the state; the oldest one is anywhere in the window."""
+    rng = np.random.default_rng(26)
+    params, steps = make(rng, [5, 70], np.float32), []
+    for factor in (1.0, 1.25, 0.75, 1.1, 40.0, 0.9, 1.2, 60.0, 1.05, 1.3):
+        steps.append([one * np.float32(factor) for one in make(rng, [5, 70], np.float32)])
+    limit = lk.linear(3.0, 2.0, 5)
+    a, b = compare("SGD", params, steps, skip_sigma=limit, skip_window=3, clip_norm=1.0, grad_scales=[1.0, 0.5] * 5, **SGD)
+    assert 0 < a.skipped < 5
+    here, there = [one.copy() for one in params], [on_device(one) for one in params]
+    c, d = (lk.SGD(one, skip_sigma=limit, skip_window=3, clip_norm=1.0, **SGD) for one in (here, there))
+    c.load_state_dict(a.state_dict())
+    d.load_state_dict(b.state_dict())
+    for grads in steps[:6]:
+        c.step(grads)
+        d.step([on_device(one) for one in grads])
+    assert pickled(c) == pickled(d)
+    assert [bits(x) for x in here] == [bits(y.array) for y in there]
+
+
+@pytest.mark.parametrize("storage", ["bfloat16", "split", "wide gradients", "narrow gradients"])
+def test_norms_of_steps(storage):
+    """Of every array, in the pass of the step: at odd addresses, without a gradient, after a skipped step."""
+    param, grad, options = STORAGES[storage]
+    rng = np.random.default_rng(27)
+    sizes = [1, 0, 1030, 9, 2 * CHUNK + 7]
+    params = make(rng, sizes, param)
+    steps = [make(rng, sizes, grad) for _ in range(3)]
+    steps[0][3] = None
+    steps[2][2][7] = math.inf
+    more = {"ema": 0.5, "clip_norm": 0.5, "clip_per": "tensor", "skip_nonfinite": True, "zero_grad": True, "norms": True}
+    for offset in (0, max(np.dtype(param).itemsize, np.dtype(grad).itemsize)):
+        a, b = compare("AdamW", params, steps, lr=0.1, offset=offset, grad_scales=[1.0, 4.0, 1.0], **more, **options)
+        assert a.skipped == 1
+        assert a.norms == b.norms
+        assert all(one.update > 0 for one in a.norms if one.parameter)
+
+
+def test_norms_of_steps_by_rows():
+    """Gradients of rows, some rows twice; rows with their own lr; a rule with norms of its own."""
+    rng = np.random.default_rng(28)
+    shapes = [(6, 40), (5, 3), (4, 1050), (3, 0)]
+    params = [rng.standard_normal(shape).astype(np.float32) for shape in shapes]
+    for skips in (False, True):
+        steps = []
+        for _ in range(2):
+            grads = [(rng.integers(0, rows, 4), rng.standard_normal((4, width)).astype(np.float32)) for rows, width in shapes]
+            steps.append([*grads[:3], None])
+        steps[1][2][1][2, 1049] = math.inf if skips else 1.0
+        a, b = compare("SGD", params, steps, norms=True, zero_grad=True, skip_nonfinite=True, grad_scales=[1.0, 0.5], **SGD)
+        assert a.norms == b.norms
+        assert a.skipped == skips
+    for array in params[:3]:
+        steps = [[rng.standard_normal(array.shape).astype(np.float32)] for _ in range(2)]
+        lrs = rng.random(len(array))
+        a, b = compare("SGD", [array], steps, norms=True, zero_grad=True, **{**SGD, "lr": lrs})
+        assert a.norms == b.norms
+    a, b = compare("LAMB", params[:2], [[one * 2 for one in params[:2]]], norms=True)
+    assert a.norms == b.norms
+
+
+@pytest.mark.skipif(DEVICE is None, reason="the simulator captures nothing")
+def test_a_captured_graph_takes_norms():
+    param, grad = np.ones(3, np.float32), np.ones(3, np.float32)
+    here, there = param.copy(), on_device(param)
+    a, b = (lk.SGD([one], lr=lk.linear(0.1, 0.0, 9), norms=True) for one in (here, there))
+    b.bind([on_device(grad)])
+    b.step()
+    DEVICE.capture(b.step)
+    a.step([grad])
+    for _ in range(3):
+        DEVICE.replay()
+        a.step([grad])
+        assert a.norms == b.norms
+
+
+@pytest.mark.parametrize("rounding", ["nearest", "split"])
+def test_averaged_parameters_and_zeroed_gradients(rounding):
+    rng = np.random.default_rng(29)
+    params = [make(rng, [70], dtype)[0] for dtype in (np.float32, BF16, np.float64, np.float16)]
+    grads, copies = make(rng, [70] * 4, np.float32), make(rng, [70] * 4, np.float16)
+    here, there, given = [one.copy() for one in params], [on_device(one) for one in params], [on_device(one) for one in grads]
+    copied_here, copied_there = [one.copy() for one in copies], [on_device(one) for one in copies]
+    a = lk.AdamW(here, 0.1, ema=(0.5, 0.75), rounding=rounding, copy_to=copied_here)
+    b = lk.AdamW(there, 0.1, ema=(0.5, 0.75), rounding=rounding, copy_to=copied_there)
+    with pytest.raises(ValueError, match="grads must be bound before"):
+        b.zero_grad()
+    a.step(grads)
+    b.step(given)
+
+    def everything():
+        return [bits(one) for one in (*here, *copied_here)], [bits(one.array) for one in (*there, *copied_there)]
+
+    before = everything()
+    assert before[0] == before[1]
+    for which in (0, 1):
+        with a.averaged(which), b.averaged(which):
+            found = everything()
+            assert found[0] == found[1] != before[0]
+            with pytest.raises(RuntimeError, match="the parameters are averages here"):
+                b.step(given)
+        assert everything() == before
+    b.zero_grad()
+    assert not any(one.array.any() for one in given)
+    assert pickled(a) == pickled(b)

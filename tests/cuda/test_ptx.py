@@ -82,7 +82,7 @@ def test_memory_is_read_and_written_16_bytes_at_a_time(name, capability):
     """The expected number of wide accesses; elements per access are those of the narrowest array in 16 bytes."""
     layout = ptx.LAYOUTS[name.removeprefix("step-")]
     found = ptx.instructions(ptx.ptx(name, capability))
-    average = [ptx.F64 if layout.t is np.float64 else ptx.F32] if layout.ema else []
+    average = [ptx.F64 if layout.t is np.float64 else ptx.F32] * layout.averages
     states = [one for one in layout.states if one is not None]
     rest = [ptx.BF16] if layout.split else []
     copy = [] if layout.copy is None else [layout.copy]

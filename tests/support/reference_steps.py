@@ -390,6 +390,10 @@ def kept_states(name: str, options: dict[str, Any]) -> list[str]:
     return [state for state in RULES[name][1] if unless.get(state, True)]
 
 
+def decays_of(ema: Any) -> tuple[Any, ...]:
+    return () if ema is None else ema if isinstance(ema, tuple) else (ema,)
+
+
 def is_on(value: Any) -> bool:
     return callable(value) or bool(value != 0)
 
@@ -406,10 +410,11 @@ class Tensor:
     options: dict[str, Any]
     row_length: int
     states: States
-    ema: Array | None = None
+    emas: list[Array] = field(default_factory=list)
     copy: Array | None = None
     remainder: Array | None = None
     updates: int = 0
+    norms: tuple[float, float, float] | None = None
 
     @property
     def t(self) -> np.dtype[Any]:
@@ -451,6 +456,16 @@ def read_gradient(tensor: Tensor, grad: Any) -> Gradient:
     return Gradient(tensor, grad, np.concatenate([empty[0], *numbers]), np.concatenate([empty[1], *pieces]), pieces)
 
 
+def accumulate(into: Array, grad: Any, scale: float) -> None:
+    """lrkern's function, for one array."""
+    with np.errstate(all="ignore"):
+        t = computed_in(into.dtype)
+        flat = np.ravel(into, order="K")
+        tensor = Tensor(flat, 0, {}, row_length=flat.size // max(into.shape[0], 1) if into.ndim else 1, states={})
+        read = read_gradient(tensor, grad)
+        flat[read.chosen] = to_nearest(fma(t.type(scale), read.values, load(flat[read.chosen], t)), into.dtype)
+
+
 class Optimizer:
     """A list of tensors, stepped together. Takes the arguments of lrkern's class of that name; all options must be given."""
 
@@ -462,10 +477,15 @@ class Optimizer:
         clip_norm: Any = None,
         clip_per: str = "list",
         clip_value: float | None = None,
+        skip_norm: Any = None,
+        skip_sigma: Any = None,
+        skip_window: int = 100,
         skip_nonfinite: bool = False,
         error_if_nonfinite: bool = False,
         copy_to: Sequence[Any] | None = None,
+        norms: bool = False,
         zero_grad: bool = False,
+        ema_every: int = 1,
         state_dtype: Any = None,
         rounding: str = "nearest",
         state_rounding: str = "stochastic",
@@ -475,7 +495,9 @@ class Optimizer:
         self.name = name
         self.rule, self.states = RULES[name]
         self.clip_norm, self.clip_per, self.clip_value = clip_norm, clip_per, clip_value
-        self.skip_nonfinite, self.error_if_nonfinite, self.zero_grad = skip_nonfinite, error_if_nonfinite, zero_grad
+        self.skip_sigma, self.skip_window, self.recent = skip_sigma, skip_window, list[float]()
+        self.skip_norm, self.skip_nonfinite, self.error_if_nonfinite = skip_norm, skip_nonfinite, error_if_nonfinite
+        self.zero_grad, self.ema_every = zero_grad, ema_every
         self.rounding, self.state_rounding, self.seed = rounding, state_rounding, seed
         self.count = self.skipped = 0
         self.grad_norm: float | None = None
@@ -498,7 +520,7 @@ class Optimizer:
             options,
             row_length=flat.size // max(param.shape[0], 1) if param.ndim else 1,
             states={state: start.copy() for state in kept_states(name, options)},
-            ema=load(flat, t).copy() if options.get("ema") is not None else None,
+            emas=[load(flat, t).copy() for _ in decays_of(options.get("ema"))],
             remainder=np.zeros(flat.shape, np.int16) if self.rounding == "split" and flat.dtype == BF16 else None,
         )
 
@@ -513,23 +535,43 @@ class Optimizer:
         is_finite = all(np.all(np.isfinite(one.values)) for one in read)
         if self.error_if_nonfinite and not is_finite:
             raise ValueError("a gradient is not finite")
-        if self.clip_norm is not None or self.skip_nonfinite or self.error_if_nonfinite:
+        limits = self.clip_norm, self.skip_norm, self.skip_sigma
+        if any(one is not None for one in limits) or self.skip_nonfinite or self.error_if_nonfinite:
             self.grad_norm = float(norm_of_gradients([piece for one in read for piece in one.pieces]) / grad_scale)
-        if self.skip_nonfinite and not is_finite:
+        if (self.skip_nonfinite and not is_finite) or self._is_too_large():
             self.skipped += 1
         else:
             for one, s in zip(read, self._scales(read, grad_scale), strict=True):
-                self._step_tensor(one, s)
+                self._step_tensor(one, s, grad_scale)
+            for tensor, given in zip(self.tensors, grads, strict=True):
+                tensor.norms = None if given is None else tensor.norms
             self.count += 1
+            if self.skip_sigma is not None and math.isfinite(self.grad_norm):
+                self.recent.append(self.grad_norm)
         if self.zero_grad:
             for one in read:
                 stored_values(one.given)[...] = 0
+
+    def _now(self, value: Any) -> np.float64:
+        """A number, or a schedule at `count`."""
+        return np.float64(value(self.count) if callable(value) else value)
+
+    def _is_too_large(self) -> bool:
+        if self.skip_norm is not None and self.grad_norm > self._now(self.skip_norm):
+            return True
+        if self.skip_sigma is None or len(self.recent) < self.skip_window:
+            return False
+        last, n = self.recent[-self.skip_window :], np.float64(self.skip_window)
+        mean, squares = sum(map(np.float64, last), np.float64(0)) / n, np.float64(0)
+        for one in last:
+            squares = squares + (one - mean) * (one - mean)
+        return bool(self.grad_norm > fma(self._now(self.skip_sigma), np.sqrt(squares / n), np.asarray(mean)))
 
     def _scales(self, read: Sequence[Gradient], grad_scale: np.float64) -> list[Scalar]:
         """s, for each tensor."""
         if self.clip_norm is None:
             return [1 / grad_scale] * len(read)
-        clip_norm = np.float64(self.clip_norm(self.count) if callable(self.clip_norm) else self.clip_norm)
+        clip_norm = self._now(self.clip_norm)
         of_each = {"list": [0] * len(read), "group": [one.tensor.group for one in read], "tensor": list(range(len(read)))}
         numbers = of_each[self.clip_per]
         scales = {}
@@ -539,10 +581,10 @@ class Optimizer:
             scales[number] = 1 / grad_scale if raw_norm / grad_scale <= clip_norm else clip_norm / raw_norm
         return [scales[number] for number in numbers]
 
-    def _step_tensor(self, grad: Gradient, s: Scalar) -> None:
+    def _step_tensor(self, grad: Gradient, s: Scalar, grad_scale: np.float64) -> None:
         tensor, chosen, g, t = grad.tensor, grad.chosen, grad.values, grad.tensor.t
         tensor.updates += 1
-        p = tensor.load_param(chosen)
+        p = old = tensor.load_param(chosen)
         states = {name: load(stored[chosen], t) for name, stored in tensor.states.items()}
         if s != 1:
             g = t.type(s) * g
@@ -551,9 +593,11 @@ class Optimizer:
             g = np.where(g < -c, -c, np.where(g > c, c, g))
         options = self._options_now(tensor.options, chosen, tensor.row_length)
         p = self.rule(Update(options, tensor.updates, t), p, -g if options["maximize"] else g, states)
-        if tensor.ema is not None:
-            e = tensor.ema[chosen]
-            tensor.ema[chosen] = fma(t.type(1 - options["ema"]), p - e, e)
+        tensor.norms = self._norms_of(grad, old, p, grad_scale)
+        if (self.count + 1) % self.ema_every == 0:
+            for ema, decay in zip(tensor.emas, decays_of(tensor.options.get("ema")), strict=True):
+                e = ema[chosen]
+                ema[chosen] = fma(t.type(1 - self._now(decay)), p - e, e)
         if tensor.copy is not None:
             tensor.copy[chosen] = to_nearest(p, tensor.copy.dtype)
         if tensor.remainder is not None:
@@ -563,6 +607,18 @@ class Optimizer:
         for name, value in states.items():
             stored = tensor.states[name]
             stored[chosen] = self._stored(value, stored.dtype, self.state_rounding, 1 + self.states.index(name), chosen)
+
+    def _norms_of(self, grad: Gradient, old: Array, p: Array, grad_scale: np.float64) -> tuple[float, float, float]:
+        """Of the gradient, the parameter, the update, by rows if lr or the gradient are."""
+        tensor, (g, x, u) = grad.tensor, (np.concatenate([np.empty(0, old.dtype), *grad.pieces]), old, p - old)
+        by_rows = isinstance(grad.given, tuple) or isinstance(tensor.options.get("lr"), np.ndarray)
+        width = tensor.row_length if by_rows else max(g.size, 1)
+
+        def of(values: Array) -> np.float64:
+            pieces = [values[k : k + width] for k in range(0, values.size, width)] if width else []
+            return np.float64(math.sqrt(exact_sum([one for piece in pieces for one in block_sums(piece)])))
+
+        return float(of(g) / grad_scale), float(of(x)), float(of(u))
 
     def _options_now(self, options: dict[str, Any], chosen: Array, row_length: int) -> dict[str, Any]:
         """Schedules at `count`, numbers in float64, lr of rows for each element."""

@@ -94,10 +94,16 @@ class Pair:
             assert (opt.count, opt.skipped) == (self.expected.count, self.expected.skipped), isa
             if self.expected.grad_norm is not None:
                 assert_same_bits(np.array(opt.grad_norm), np.array(self.expected.grad_norm), f"{isa}: grad_norm")
+            if opt.norms is not None:
+                for i, (one, tensor) in enumerate(zip(flat_list(opt.norms), self.expected.tensors, strict=True)):
+                    assert (one is None) == (tensor.norms is None), f"{isa}: norms[{i}]"
+                    if one is not None:
+                        assert_same_bits(np.array(one), np.array(tensor.norms), f"{isa}: norms[{i}]")
             assert flat_list(state["updates"]) == [one.updates for one in self.expected.tensors]
             for i, (tensor, param) in enumerate(zip(self.expected.tensors, arrays_in(params), strict=True)):
                 assert_same_bits(param, tensor.param, f"{isa}: params[{i}]")
-                kept = {**tensor.states, "ema_param": tensor.ema, "remainder": tensor.remainder}
+                kinds = ("ema_param", "second_ema_param", "third_ema_param")
+                kept = {**tensor.states, **dict(zip(kinds, tensor.emas, strict=False)), "remainder": tensor.remainder}
                 for kind, array in kept.items():
                     if array is not None:
                         assert_same_bits(flat_list(state[f"{kind}s"])[i], array, f"{isa}: {kind}s[{i}]")

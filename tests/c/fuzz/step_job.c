@@ -5,8 +5,8 @@
 
 #include "report.h"
 
-const char *const fuzz_role_names[LRK_N_ROLES] = {"param",   "grad",    "state 0", "state 1", "state 2",
-                                                  "state 3", "state 4", "average", "copy",    "remainder"};
+const char *const fuzz_role_names[LRK_N_ROLES] = {"param",   "grad",      "state 0",   "state 1",   "state 2", "state 3",
+                                                  "state 4", "average 0", "average 1", "average 2", "copy",    "remainder"};
 const char *const fuzz_storage_names[LRK_N_STORAGES] = {
     [LRK_F32] = "float32", [LRK_F64] = "float64", [LRK_BF16] = "bfloat16", [LRK_F16] = "float16"};
 
@@ -131,7 +131,8 @@ static double any_input(fuzz_bytes *bytes, const char *name)
 static void make_group(lrk_step_group *group, fuzz_bytes *bytes, bool prints)
 {
     group->rule = fuzz_pick(bytes, LRK_N_RULES);
-    group->ema = fuzz_chance(bytes, 4) ? fuzz_between(bytes, 5e-324, 1 - 0x1p-53) : 0.9;
+    for (int k = 0; k < LRK_MAX_AVERAGES; k++)
+        group->ema[k] = fuzz_chance(bytes, 4) ? fuzz_between(bytes, 5e-324, 1 - 0x1p-53) : 0.9;
     char names[256], text[512] = "", *rest = NULL;
     size_t used = 0;
     snprintf(names, sizeof names, "%s", lrk_rule_inputs(group->rule));
@@ -142,7 +143,8 @@ static void make_group(lrk_step_group *group, fuzz_bytes *bytes, bool prints)
             group->inputs[place] = 0;
         used += (size_t)snprintf(text + used, sizeof text - used, " %s=%.17g", name, group->inputs[place]);
     }
-    fuzz_say(prints, "group: %s%s ema=%.17g", lrk_rule_name(group->rule), text, group->ema);
+    fuzz_say(prints, "group: %s%s ema=%.17g, %.17g, %.17g", lrk_rule_name(group->rule), text, group->ema[0], group->ema[1],
+             group->ema[2]);
 }
 
 static bool wants_state(const lrk_step_group *group, int state)
@@ -200,8 +202,8 @@ static void make_tensor(fuzz_step_job *job, int i, fuzz_bytes *bytes, bool print
     for (int s = 0; s < LRK_MAX_STATES; s++)
         if (wants_state(group, s))
             add(job, i, LRK_STATE + s, other < LRK_N_STORAGES ? other : computed, bytes, prints);
-    if (!job->plain && fuzz_chance(bytes, 4))
-        add(job, i, LRK_EMA, computed, bytes, prints);
+    for (int k = 0; !job->plain && k < LRK_MAX_AVERAGES && fuzz_chance(bytes, 4); k++)
+        add(job, i, LRK_EMA + k, computed, bytes, prints);
     if (!job->plain && fuzz_chance(bytes, 4))
         add(job, i, LRK_COPY, fuzz_pick(bytes, LRK_N_STORAGES), bytes, prints);
     if (job->options.rounding == LRK_SPLIT && stored == LRK_BF16) {
@@ -239,8 +241,11 @@ static lrk_step_options make_options(fuzz_bytes *bytes, bool plain)
     options.grad_scale = fuzz_chance(bytes, 2) ? fuzz_between(bytes, 0x1p-1022, DBL_MAX) : 1;
     options.clip_norm = fuzz_chance(bytes, 2) ? fuzz_positive(bytes) : HUGE_VAL;
     options.clip_value = fuzz_chance(bytes, 2) ? fuzz_positive(bytes) : HUGE_VAL;
+    options.skip_norm = fuzz_chance(bytes, 4) ? fuzz_positive(bytes) : HUGE_VAL;
     options.skip_nonfinite = fuzz_chance(bytes, 2);
     options.zero_grad = fuzz_chance(bytes, 4);
+    options.ema_every = 1 + fuzz_pick(bytes, 3);
+    options.norms = fuzz_chance(bytes, 4);
     options.clip_per = (lrk_clip_per)fuzz_pick(bytes, 3);
     options.error_if_nonfinite = !options.skip_nonfinite && fuzz_chance(bytes, 3);
     return options;
@@ -253,12 +258,14 @@ void fuzz_step_job_make(fuzz_step_job *job, fuzz_bytes *bytes, bool prints)
     job->steps = job->large ? 1 : 1 + fuzz_pick(bytes, 3);
     const int tensors = job->large ? 2 : fuzz_pick(bytes, FUZZ_TENSORS + 1), groups = 1 + fuzz_pick(bytes, FUZZ_GROUPS);
     FUZZ_CHECK(lrk_step_list_init(&job->list, tensors, groups) == LRK_OK, "no memory");
-    fuzz_say(prints,
-             "%d steps of %d tensors: grad_scale %.17g, clip_norm %.17g per %d, clip_value %.17g, skip_nonfinite %d, "
-             "error_if_nonfinite %d, zero_grad %d, rounding %d, seed %llu, step %llu",
-             job->steps, tensors, job->options.grad_scale, job->options.clip_norm, (int)job->options.clip_per,
-             job->options.clip_value, job->options.skip_nonfinite, job->options.error_if_nonfinite, job->options.zero_grad,
-             (int)job->options.rounding, (unsigned long long)job->options.seed, (unsigned long long)job->options.step);
+    fuzz_say(
+        prints,
+        "%d steps of %d tensors: grad_scale %.17g, clip_norm %.17g per %d, clip_value %.17g, skip_norm %.17g, "
+        "skip_nonfinite %d, error_if_nonfinite %d, zero_grad %d, norms %d, ema_every %d, rounding %d, seed %llu, step %llu",
+        job->steps, tensors, job->options.grad_scale, job->options.clip_norm, (int)job->options.clip_per,
+        job->options.clip_value, job->options.skip_norm, job->options.skip_nonfinite, job->options.error_if_nonfinite,
+        job->options.zero_grad, job->options.norms, (int)job->options.ema_every, (int)job->options.rounding,
+        (unsigned long long)job->options.seed, (unsigned long long)job->options.step);
     for (int g = 0; g < groups; g++) {
         make_group(&job->list.groups[g], bytes, prints);
         if (job->options.clip_per == LRK_CLIP_GROUP)

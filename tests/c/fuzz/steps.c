@@ -195,6 +195,11 @@ static void run_list(fuzz_step_job *job, fuzz_record *record)
         fuzz_note(record, "refused", step, result.refused);
         check_nonfinite(&job->list, &job->options, &result, record);
         fuzz_note_double(record, "grad_norm", step, result.grad_norm);
+        for (int64_t i = 0; job->options.norms && !result.skipped && !result.refused && i < job->list.count; i++) {
+            fuzz_note_double(record, "norm of gradient", i, job->list.lengths[i].grad);
+            fuzz_note_double(record, "norm of parameter", i, job->list.lengths[i].param);
+            fuzz_note_double(record, "norm of update", i, job->list.lengths[i].update);
+        }
         note_arrays(job, record);
     }
 }
