@@ -15,7 +15,7 @@ import numpy as np
 # isort: split
 from cuda.bindings import nvjitlink
 
-from lrkern.cuda import _arrays, _elements, _kernels, _norms, _plans, _rows, _step_scalars
+from lrkern.cuda import _arrays, _elements, _kernels, _norms, _plans, _rows, _step_norms, _step_scalars
 from lrkern.cuda._platform import types
 from lrkern.rules.compiled import FAMILIES
 from lrkern.rules.reader import MAX_STATES
@@ -92,11 +92,16 @@ def signatures():
     for name in FAMILIES:
         arrays = INTS2, FLOATS2, FLOATS, INTS, FLOATS2, INTS, FLOATS2, types.float32[:, ::1], FLOATS2, I64, I64
         found[f"scalars-{name}"] = _step_scalars.make_scalars(name), arrays
-    arrays = INTS, FLOATS, U64[::1], INTS2, FLOATS2, FLOATS2, FLOATS, *PLANS, types.float64, I64
+    arrays = INTS, FLOATS, U64[::1], INTS2, FLOATS2, FLOATS2, FLOATS, FLOATS, *PLANS, types.float64, I64
     found["advance"] = _step_scalars.advance, arrays
     found["judge_scale"] = _norms.judge_scale, (FLOATS2, INTS2)
     found["set_factors"] = _step_scalars.set_factors, (FLOATS, INTS2, FLOATS2, FLOATS2)
     found["take_norms"] = _norms.take_norms, (INTS3, FLOATS2)
+    found["take_lengths"] = _step_norms.take_lengths, (INTS2, INTS, FLOATS, INTS3, FLOATS2)
+    for name in ("adam-float32", "adam-everything", "sgd_momentum-rows", "adam-sparse", "adam-mixed-float64"):
+        one = LAYOUTS[name]._replace(norms=True)
+        arrays = INTS2, INTS2, of_t(one.t), INTS, U64[::1], FLOATS2, INTS, INTS2, INTS3
+        found[f"normed-{name}"] = _step_norms.make_step(one), arrays
     for carrier in (np.float32, np.float64):
         found[f"table-{carrier.__name__}"] = _plans.make_table(carrier), (*PLANS, I64, I64, I64)
     for carrier in (np.uint16, np.float32, np.float64):

@@ -24,6 +24,10 @@ MOST_REGISTERS = {
     "step-adam-everything": 96,
     "step-adam-mixed-float64": 160,
     "measure-lamb-float64": 128,
+    "normed-adam-float32": 128,
+    "normed-adam-everything": 128,
+    "normed-adam-sparse": 112,
+    "normed-adam-mixed-float64": 160,
     "table-float32": 96,
     "table-float64": 96,
 }
