@@ -8,14 +8,12 @@ from lrkern import pictures as _pictures  # noqa: F401  # fills in the hooks of 
 from lrkern.optimizers import Optimizer as Optimizer
 
 # From each module itself: type checkers do not follow a star import through another one.
-from lrkern.optimizers.accumulation import *  # noqa: F403
 from lrkern.optimizers.adadelta import *  # noqa: F403
 from lrkern.optimizers.adam import *  # noqa: F403
 from lrkern.optimizers.adam_relatives import *  # noqa: F403
 from lrkern.optimizers.layerwise import *  # noqa: F403
 from lrkern.optimizers.momentum import *  # noqa: F403
 from lrkern.optimizers.more_averages import *  # noqa: F403
-from lrkern.optimizers.own_rules import *  # noqa: F403
 from lrkern.optimizers.signs import *  # noqa: F403
 from lrkern.optimizers.squares import *  # noqa: F403
 from lrkern.runtime import __version__, get_include, get_threads, info, isas, set_threads, use_isa
@@ -32,6 +30,8 @@ if TYPE_CHECKING:
     from lrkern._loss_driven.kl_adaptive import KLAdaptive, kl_adaptive
     from lrkern._loss_driven.plateau import LossDriven, Plateau, loss_driven, plateau, refine
     from lrkern._loss_driven.suggestion import Suggestion, suggest
+    from lrkern.optimizers.accumulation import accumulate
+    from lrkern.optimizers.own_rules import rule
     from lrkern.pictures.plotting import plot
     from lrkern.schedules.comparison import Comparison, compare
     from lrkern.schedules.diff import Diff, diff
@@ -46,6 +46,7 @@ __all__ = [
     "Schedule",
     "Suggestion",
     "__version__",
+    "accumulate",
     "compare",
     "cooldowns",
     "curve",
@@ -61,6 +62,7 @@ __all__ = [
     "plateau",
     "plot",
     "refine",
+    "rule",
     "set_threads",
     "suggest",
     "tables",
@@ -78,7 +80,9 @@ _LATER = {
     **dict.fromkeys(("LossDriven", "Plateau", "loss_driven", "plateau", "refine"), "_loss_driven.plateau"),
     **dict.fromkeys(("KLAdaptive", "kl_adaptive"), "_loss_driven.kl_adaptive"),
     **dict.fromkeys(("Suggestion", "suggest"), "_loss_driven.suggestion"),
+    "accumulate": "optimizers.accumulation",
     "plot": "pictures.plotting",
+    "rule": "optimizers.own_rules",
 }
 
 

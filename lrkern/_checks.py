@@ -51,7 +51,7 @@ def unmasked(where: str, name: str, value: Any) -> Any:
         ...
     TypeError: table: out must be an array without a mask; got a masked array, float64 (3,)
     """
-    if issubclass(type(value), np.ma.MaskedArray):
+    if _core.is_masked(value):
         raise TypeError(f"{where}: {name} must be an array without a mask; got a masked array, {describe(value)}")
     return plain(value)
 
@@ -114,7 +114,7 @@ def single(value: Any) -> Any:
     >>> single(np.array([0.5])), single(np.arange(2))
     (0.5, array([0, 1]))
     """
-    if isinstance(value, _REAL_TYPES) or not hasattr(value, "__array__") or issubclass(type(value), np.ma.MaskedArray):
+    if isinstance(value, _REAL_TYPES) or not hasattr(value, "__array__") or _core.is_masked(value):
         return value
     try:
         return value.item() if hasattr(value, "item") else np.asarray(value).item()
@@ -188,9 +188,13 @@ def choice(where: str, name: str, value: object, choices: Sequence[str]) -> str:
     raise error(f"{where}: {name} must be {expected}; got {describe(value)}")
 
 
+_LISTS = (list, tuple)
+_PLAIN = {float, int}
+
+
 def _fixed(where: str, name: str, values: Any) -> Any:
     """A private copy of an array, so that its checked values cannot change; other objects unchanged."""
-    if not is_array(values):
+    if type(values) in _LISTS or not is_array(values):
         return values
     with _core.hold(where, name, values):
         return np.array(unmasked(where, name, values))
@@ -198,9 +202,10 @@ def _fixed(where: str, name: str, values: Any) -> Any:
 
 def _items(where: str, name: str, values: Any, kind: str, least: int) -> list[Any]:
     """The items of a sequence or 1-D array, at least `least` of them."""
-    is_sequence = isinstance(values, Sequence) and not isinstance(values, str | bytes)
-    if not is_sequence and not (is_array(values) and values.ndim == 1):
-        raise TypeError(f"{where}: {name} must be a sequence of {kind}; got {describe(values)}")
+    if type(values) not in _LISTS:  # the usual case: asking an abstract class takes longer than all the rest
+        is_sequence = isinstance(values, Sequence) and not isinstance(values, str | bytes)
+        if not is_sequence and not (is_array(values) and values.ndim == 1):
+            raise TypeError(f"{where}: {name} must be a sequence of {kind}; got {describe(values)}")
     items: list[Any] = list(values)
     if len(items) < least:
         raise ValueError(f"{where}: {name} must have at least {least} {kind}; got {len(items)}")
@@ -218,8 +223,8 @@ def reals(where: str, name: str, values: Any, least: int = 0) -> tuple[float, ..
     values = _fixed(where, name, values)
     items = _items(where, name, values, "numbers", least)
     # Fast path for plain numbers, the usual case; anything else is checked item by item.
-    simple = values.tolist() if is_array(values) else items
-    if set(map(type, simple)) <= {float, int}:
+    simple = items if type(values) in _LISTS or not is_array(values) else values.tolist()
+    if set(map(type, simple)) <= _PLAIN:
         try:
             numbers = tuple(map(float, simple))
         except OverflowError:

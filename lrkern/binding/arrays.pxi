@@ -9,7 +9,17 @@ cdef extern from "numpy/ndarraytypes.h":
 # NumPy's type number of ml_dtypes' bfloat16, once it has been seen.
 cdef int bfloat16_number = -1
 
-cdef type MaskedArray = np.ma.MaskedArray
+cdef type MaskedArray = None
+
+
+cpdef bint is_masked(value):
+    """Whether this is a masked array. numpy.ma is not imported for it: before somebody else does, no masked array exists."""
+    global MaskedArray
+    if MaskedArray is None:
+        MaskedArray = getattr(sys.modules.get("numpy.ma"), "MaskedArray", None)
+        if MaskedArray is None:
+            return False
+    return PyType_IsSubtype(type(value), MaskedArray)
 
 
 def plain(value):
@@ -17,7 +27,7 @@ def plain(value):
 
     Other objects are returned unchanged, and so are masked arrays, which no function accepts.
     """
-    if cnp.PyArray_CheckExact(value) or not cnp.PyArray_Check(value) or PyType_IsSubtype(type(value), MaskedArray):
+    if cnp.PyArray_CheckExact(value) or not cnp.PyArray_Check(value) or is_masked(value):
         return value
     return np.ndarray.view(value, np.ndarray)
 
@@ -28,7 +38,7 @@ cdef int storage_of(cnp.ndarray array, bint halves) except -2:
     cdef int number = cnp.PyArray_TYPE(array)
     if not cnp.PyArray_ISNOTSWAPPED(array):
         return -1
-    if not cnp.PyArray_CheckExact(array) and PyType_IsSubtype(type(array), MaskedArray):
+    if not cnp.PyArray_CheckExact(array) and is_masked(array):
         return -1
     if number == cnp.NPY_FLOAT:
         return LRK_F32

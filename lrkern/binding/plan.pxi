@@ -6,6 +6,8 @@ from libc.math cimport floor, isfinite
 from libc.stdint cimport int64_t, uint64_t
 from libc.stdlib cimport free, malloc
 
+import sys
+
 import numpy as np
 
 

@@ -20,7 +20,7 @@ cdef class StepList:
         self._begin(TensorList(*tensors))
 
     cdef _begin(self, TensorList tensors):
-        self.tensors, self.list, self.live = tensors, &tensors.list, None
+        self.tensors, self.list, self.live, self.recent = tensors, &tensors.list, None, None
         self.options = lrk_step_defaults()
         self.options.state_rounding = LRK_NEAREST
 

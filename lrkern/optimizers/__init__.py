@@ -1,18 +1,15 @@
 """The optimizers. What they have in common is in `lrkern.optimizers.base`."""
 
 from lrkern.optimizers import (
-    accumulation,
     adadelta,
     adam,
     adam_relatives,
     layerwise,
     momentum,
     more_averages,
-    own_rules,
     signs,
     squares,
 )
-from lrkern.optimizers.accumulation import *  # noqa: F403
 from lrkern.optimizers.adadelta import *  # noqa: F403
 from lrkern.optimizers.adam import *  # noqa: F403
 from lrkern.optimizers.adam_relatives import *  # noqa: F403
@@ -20,11 +17,10 @@ from lrkern.optimizers.base import Optimizer
 from lrkern.optimizers.layerwise import *  # noqa: F403
 from lrkern.optimizers.momentum import *  # noqa: F403
 from lrkern.optimizers.more_averages import *  # noqa: F403
-from lrkern.optimizers.own_rules import *  # noqa: F403
 from lrkern.optimizers.signs import *  # noqa: F403
 from lrkern.optimizers.squares import *  # noqa: F403
 
-_MODULES = (accumulation, adadelta, adam, adam_relatives, layerwise, momentum, more_averages, own_rules, signs, squares)
+_MODULES = (adadelta, adam, adam_relatives, layerwise, momentum, more_averages, signs, squares)
 
 __all__ = ["Optimizer"]
 __all__ += [name for module in _MODULES for name in module.__all__]

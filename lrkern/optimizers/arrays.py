@@ -214,7 +214,7 @@ def array_error(
         return TypeError(f"{where}: {name} must be a NumPy array, because zero_grad sets it to 0; got {got}")
     if not _checks.is_array(array):
         return TypeError(f"{where}: {name} must be a NumPy array of {kind}; got {got}")
-    if issubclass(type(array), np.ma.MaskedArray):
+    if _core.is_masked(array):
         return TypeError(f"{where}: {name} must be a NumPy array of {kind}; got a masked array, which is not supported")
     if _word(array, halves) not in dtypes:
         hint = _hint(where) if array.dtype == np.uint16 and not halves else ""
