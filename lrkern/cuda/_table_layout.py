@@ -7,6 +7,8 @@ from typing import Any
 
 from lrkern.cuda._platform import device
 from lrkern.pointwise.primitives import pointwise
+from lrkern.rules.reader import MAX_HYPERS as MAX_INPUTS
+from lrkern.rules.reader import MAX_SCALARS as MAX_SCALARS
 
 # Rows of `tensors`: the addresses of its arrays by C's roles, then
 ROLES = 12
@@ -20,7 +22,6 @@ CLIP = ROLES + 12
 TENSOR_FIELDS = ROLES + 13
 
 # Rows of `coefs`: the scalars of the rule, then
-MAX_SCALARS = 24
 AVERAGES = 3
 FACTOR, LIMIT, WEIGHT = range(MAX_SCALARS, MAX_SCALARS + 3)
 """Gradients are multiplied by FACTOR and clipped to LIMIT; WEIGHT is that of the parameter in its average, followed by those in
@@ -28,7 +29,6 @@ the other averages."""
 COEFS = WEIGHT + AVERAGES
 
 # Rows of `inputs`: those of the rule, then
-MAX_INPUTS = 16
 EMA_DECAY = MAX_INPUTS
 CLIP_NORM, SKIP_NORM, SKIP_SIGMA, RULE = range(EMA_DECAY + AVERAGES, EMA_DECAY + AVERAGES + 4)
 """EMA_DECAY: of the first average, followed by those of the others. The limits of norms are only in the first row, for all

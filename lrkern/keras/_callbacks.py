@@ -65,7 +65,7 @@ class LossDriven(_Following):
         decay: > 0.
         start: >= 0; None: the learning rate that the optimizer has when the fit begins.
         monitor: the key of the loss in the logs.
-        reset: begin anew with each `fit`; False continues where the last one ended.
+        reset: start again with each `fit`; False continues where the last one ended.
 
     Raises:
         TypeError, ValueError: an argument is invalid (at the beginning of the first fit, for numbers); the learning rate of
@@ -96,7 +96,7 @@ class Plateau(_Following):
         start: the learning rate of the first epoch; None: the one that the optimizer has when the fit begins.
         schedule: a Schedule over the updates, which the value of the plateau multiplies (`start` is 1.0 then): a warm-up by
             updates and reductions by epochs, for example.
-        reset: begin anew with each `fit`; False continues where the last one ended.
+        reset: start again with each `fit`; False continues where the last one ended.
         options: those of `lrkern.plateau` for one run: factor, patience, threshold, mode, cooldown, min_lr, ...
 
     Raises:

@@ -14,15 +14,13 @@ from lrkern.optimizers.once import step_once
 from lrkern.optimizers.options import BASICS, MAX
 from lrkern.optimizers.options import Rule as RuleOptions
 from lrkern.rules.errors import RuleError
+from lrkern.rules.reader import MAX_HYPERS, MAX_SCALARS
 from lrkern.rules.rule import USERS, Rule
 from lrkern.rules.type_names import digest_of
 
 __all__ = ["rule"]
 
 _any_number = _core.Range(-MAX, MAX)
-
-MAX_HYPERS, MAX_SCALARS = 16, 24
-"""Limits of a rule's numbers and flags, and of the scalars that its elements use: those of lrkern's tables on a GPU."""
 
 
 class OwnRule(Rule):

@@ -16,7 +16,8 @@ from typing import Any, Protocol
 from lrkern.rules.errors import RuleError
 from lrkern.rules.program import ELEMENT, FLAG, MASK, SCALAR, WHOLE, Hyper, Node, Program, bare
 
-MAX_STATES = 5
+MAX_STATES, MAX_HYPERS, MAX_SCALARS = 5, 16, 24
+"""The most states of a rule, its most numbers and flags, and the most scalars that its elements use."""
 
 WORDS = {"fma": 3, "sqrt": 1, "abs": 1, "sign": 1, "minimum": 2, "maximum": 2, "isfinite": 1, "norm": 1}
 """Words and their number of arguments."""

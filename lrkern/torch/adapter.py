@@ -48,6 +48,7 @@ class Adapter(torch.optim.Optimizer):
         self.shared = {key: given.arguments[key] for key, default in DEFAULTS.items() if given.arguments[key] is not default}
         self._live: list[dict[str, Any]] = []
         self._count, self._skipped = 0, 0
+        self._recent: list[float] = []
         self._bound: Bound | None = None
         self._release: Release | None = None
         self._averaging, self._idle = False, 0
@@ -90,7 +91,7 @@ class Adapter(torch.optim.Optimizer):
         if live:
             group["schedules"] = texts_of(live)
             self._show(len(self.param_groups) - 1, self.count)
-        self._bound = None
+        self._remember()
 
     def _probe(self, given: Mapping[str, Any]) -> None:
         """Raise if options are invalid, by an optimizer of one element."""
@@ -197,7 +198,7 @@ class Adapter(torch.optim.Optimizer):
     def _remember(self) -> None:
         """Keep the counts of a bound optimizer that is about to be replaced."""
         if self._bound is not None:
-            self._count, self._skipped = self.count, self.skipped
+            self._count, self._skipped, self._recent = self.count, self.skipped, self.recent
             self._bound = None
 
     def _skip(self) -> None:
@@ -207,7 +208,8 @@ class Adapter(torch.optim.Optimizer):
                 if param.grad is not None:
                     param.grad.zero_()
         core = bound.core
-        core._tensors.restore(core._tensors.get_updates(), core.count, core.skipped + 1, [])
+        engine = core._tensors
+        engine.restore(engine.get_updates(), core.count, core.skipped + 1, [], engine.get_recent())
 
     def _take_changes(self, bound: Bound) -> dict[int, dict[str, Any]]:
         """Hand over the values that were written to `param_groups` since the last step.
@@ -316,6 +318,11 @@ class Adapter(torch.optim.Optimizer):
         return self._skipped if self._bound is None else self._bound.core.skipped
 
     @property
+    def recent(self) -> list[float]:
+        """The norms that `skip_sigma` looks at, of the last steps done; not part of the state."""
+        return self._recent if self._bound is None else self._bound.core._tensors.get_recent()
+
+    @property
     def grad_norm(self) -> float | None:
         """The norm of all gradients of the last step, as `lrkern.Optimizer.grad_norm`."""
         return None if self._bound is None else self._bound.core.grad_norm
@@ -326,7 +333,9 @@ class Adapter(torch.optim.Optimizer):
         chosen = self.shared.get("backend")
         if chosen is not None:
             return str(chosen)
-        return "cuda" if self._bind().core._backend.on_device else "c"
+        if self._bind().core._backend.on_device:
+            return "cuda"
+        return "c" if self.core_class._rule.inputs is None else "numba"
 
     # --------------------------------------------------------------------------------------------------- gradient release
 
@@ -403,7 +412,8 @@ class Adapter(torch.optim.Optimizer):
     # ------------------------------------------------------------------------------------------------------------- state
 
     def __getstate__(self) -> dict[str, Any]:
-        own = {"shared": self.shared, "_live": self._live, "_count": self.count, "_skipped": self.skipped}
+        own: dict[str, Any] = {"shared": self.shared, "_live": self._live, "_count": self.count, "_skipped": self.skipped}
+        own["_recent"] = self.recent
         return {**super().__getstate__(), **own}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

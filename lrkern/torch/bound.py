@@ -11,13 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lrkern import _core
 from lrkern.torch.memory import Memory, memory_of
 
 if TYPE_CHECKING:
     from lrkern.torch.adapter import Adapter
 
 _PLAIN = (Tensor, torch.nn.Parameter)
-_OF_OTHERS = {"ema_param": "ema", "remainder": "remainder"}  # arrays that are no states of a rule -> names in `state`
+# Arrays that are no states of a rule -> names in `state`.
+_OF_OTHERS = {kind: kind.removesuffix("_param") for kind in _core.AVERAGES} | {"remainder": "remainder"}
 
 
 def number(value: Any) -> Any:
@@ -164,9 +166,11 @@ class Bound:
                 found = [self._fill(i, name, saved.get(name)) for name in self.states]
                 step = saved.get("step")
                 updates[i] = int(step) if step is not None else max(1, owner.count) if any(found) else 0
-                if self.states["ema"][i] is not None and saved.get("ema") is None:
-                    self.states["ema"][i].copy_(plain(param).detach())
-        self.core._tensors.restore(updates, owner.count, owner.skipped, [])
+                for kind in _core.AVERAGES:
+                    average = self.states.get(_OF_OTHERS[kind], {i: None})[i]
+                    if average is not None and saved.get(_OF_OTHERS[kind]) is None:
+                        average.copy_(plain(param).detach())
+        self.core._tensors.restore(updates, owner.count, owner.skipped, [], owner.recent)
         self.steps[:] = updates
         for i, n in enumerate(updates):
             if n:

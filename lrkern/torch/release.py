@@ -36,11 +36,10 @@ class Release:
                 f"{self.where}: clip_norm needs clip_per='tensor', because the norm of all gradients is not known when the "
                 f"first one is used; got {got!r}"
             )
-        for name in ("skip_nonfinite", "error_if_nonfinite"):
+        for name in ("skip_nonfinite", "error_if_nonfinite", "skip_norm", "skip_sigma", "norms"):
             if shared.get(name):
-                raise ValueError(
-                    f"{self.where}: {name} must be False, because other parameters have been stepped then; got True"
-                )
+                wanted = "must be off, because other parameters have been stepped before all gradients are known"
+                raise ValueError(f"{self.where}: {name} {wanted}; got {shared[name]!r}")
         if self.owner.backend != "c":
             raise ValueError(f"{self.where}: parameters must be stepped in C; got backend {self.owner.backend!r}")
 

@@ -71,8 +71,8 @@ def test_gradients_are_freed_during_the_backward_pass():
     ("options", "message"),
     [
         ({"clip_norm": 1.0}, "SGD.attach: clip_norm needs clip_per='tensor', because the norm of all gradients is not known"),
-        ({"skip_nonfinite": True}, "SGD.attach: skip_nonfinite must be False, because other parameters have been stepped"),
-        ({"error_if_nonfinite": True}, "SGD.attach: error_if_nonfinite must be False"),
+        ({"skip_nonfinite": True}, "SGD.attach: skip_nonfinite must be off, because other parameters have been stepped"),
+        ({"error_if_nonfinite": True}, "SGD.attach: error_if_nonfinite must be off"),
     ],
 )
 def test_options_that_need_all_gradients_are_refused(options, message):
