@@ -22,6 +22,12 @@ pytestmark = [pytest.mark.peers, pytest.mark.filterwarnings("ignore")]
 LR = lk.cosine(0.05, 0.0, 24).warmup(4)
 
 
+@pytest.fixture(autouse=True)
+def without_deepspeed(monkeypatch):
+    """It is installed for the dialects, without what it needs: accelerate would import it, and fail."""
+    monkeypatch.setitem(sys.modules, "deepspeed", None)
+
+
 class Net(torch.nn.Module):
     """A model as the Trainer calls it."""
 
