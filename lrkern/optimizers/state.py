@@ -202,7 +202,7 @@ class Resumable:
 
     def _save(self, path: str | PathLike[str], parameters: bool) -> None:
         from lrkern.optimizers import checkpoint as _checkpoint
-        from lrkern.optimizers import state_files
+        from lrkern.optimizers import safetensors_file
 
         kinds = {**self._kept, "param": self._arranged.params} if parameters else self._kept
         in_cpu_memory = self._backend.arrays.in_cpu_memory
@@ -222,7 +222,7 @@ class Resumable:
             plain["groups"] = [_checkpoint.hypers(group, f"lr/{g}", arrays) for g, group in enumerate(groups)]
             for name, value in self._limits.values.items():
                 plain |= _checkpoint.plain_value(name, value)
-        state_files.save(f"{self._name}.save", path, arrays, plain)
+        safetensors_file.save(f"{self._name}.save", path, arrays, plain)
 
     def load(self, path: str | PathLike[str], *, parameters: bool = False, strict: bool = True) -> Unloaded:
         """Resume from a file that `save` wrote, on an optimizer created with matching parameters and options.
@@ -243,13 +243,13 @@ class Resumable:
                 or misshapen, which the error names. Nothing has changed.
         """
         from lrkern.optimizers import checkpoint as _checkpoint
-        from lrkern.optimizers import state_files
+        from lrkern.optimizers import safetensors_file
         from lrkern.optimizers.resume import Saved
 
         where = f"{self._name}.load"
         parameters = _checks.flag(where, "parameters", parameters)
         strict = _checks.flag(where, "strict", strict)
-        arrays, plain = state_files.load(where, path)
+        arrays, plain = safetensors_file.load(where, path)
         try:
             count, skipped = (self._count_of(where, plain, key) for key in ("count", "skipped"))
             updates, found = _checkpoint.placed(where, path, arrays, plain)

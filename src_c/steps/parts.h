@@ -74,7 +74,7 @@ static inline bool lrk_step_prepares(const lrk_step_job *j, const lrk_step_tenso
     return j->options->clip_value < HUGE_VAL || lrk_step_factor_of(j, tensor) != 1;
 }
 
-/* ---- block.c: scalars, and a block through the pipeline */
+/* ---- pipeline.c: scalars, and a block through the pipeline */
 
 /* The scalars of a tensor at this update, in T; cached in `w`. */
 const void *lrk_step_coefs_of(const lrk_step_job *j, lrk_step_workspace *w, const lrk_step_tensor *tensor);

@@ -17,7 +17,7 @@ SOURCES = [
     for name in (
         "tests/c/steps.c",
         "src_c/steps/run.c",
-        "src_c/steps/block.c",
+        "src_c/steps/pipeline.c",
         "src_c/steps/pieces.c",
         "src_c/steps/norms.c",
         "src_c/steps/list.c",

@@ -23,7 +23,7 @@ from test_files import make, saved
 from test_properties import EXAMPLES
 
 import lrkern as lk
-from lrkern.optimizers import state_files
+from lrkern.optimizers import safetensors_file
 
 __all__ = ["saved"]  # a fixture
 
@@ -134,7 +134,7 @@ def test_any_name_will_do(name: str, tmp_path: Path) -> None:
 STAGES: list[tuple[Any, str]] = [
     (os, "open"),
     (fcntl, "flock"),
-    (state_files, "_write"),
+    (safetensors_file, "_write"),
     (os, "fchmod"),
     (os, "fsync"),
     (os, "replace"),
@@ -203,7 +203,7 @@ UNCLOSED = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 
 
 def interrupted(call: Callable[[], Any], *moments: int) -> bool:
-    """Interrupt a call after so many instructions of `state_files`, and again so many later; whether it came to that."""
+    """Interrupt a call after so many instructions of `safetensors_file`, and again so many later; whether it came to that."""
     left, remaining = moments[0], list(moments[1:])
 
     def local(frame: Any, event: str, _: Any) -> Any:
@@ -217,7 +217,7 @@ def interrupted(call: Callable[[], Any], *moments: int) -> bool:
         return local
 
     def everywhere(frame: Any, event: str, argument: Any) -> Any:
-        return local(frame, event, argument) if frame.f_code.co_filename == state_files.__file__ else None
+        return local(frame, event, argument) if frame.f_code.co_filename == safetensors_file.__file__ else None
 
     before = sys.gettrace()
     sys.settrace(everywhere)
@@ -308,14 +308,14 @@ WRITER = r"""
 import os, sys
 import numpy as np
 import lrkern as lk
-from lrkern.optimizers import state_files
+from lrkern.optimizers import safetensors_file
 
 def wait(file, part):
     print("writing", flush=True)
     sys.stdin.readline()
     original(file, part)
 
-original, state_files._write = state_files._write, wait
+original, safetensors_file._write = safetensors_file._write, wait
 lk.SGD([np.ones(5)], 0.1).save(sys.argv[1])
 """
 
@@ -340,7 +340,7 @@ def test_what_others_are_writing_stays(tmp_path: Path) -> None:
 
 
 def test_what_is_cleaned_up(tmp_path: Path) -> None:
-    own, foreign = state_files._PREFIX + state_files._host(), state_files._PREFIX + "00000000"
+    own, foreign = safetensors_file._PREFIX + safetensors_file._host(), safetensors_file._PREFIX + "00000000"
     digits = "0123456789abcdef"
     names = [f"{own}-{digits}", f"{foreign}-{digits}", f"{foreign}-{digits[::-1]}", f"{own}-x", f"{own}-{digits}0", "other"]
     for name in names:
@@ -359,11 +359,11 @@ KILLER = r"""
 import fcntl, os, random, signal, sys, time
 import numpy as np
 import lrkern as lk
-from lrkern.optimizers import state_files
+from lrkern.optimizers import safetensors_file
 
 N = 200_000
 path, random = sys.argv[1], random.Random(1)
-stages = [(os, "open"), (fcntl, "flock"), (state_files, "_write"), (os, "fchmod"), (os, "fsync"), (os, "replace")]
+stages = [(os, "open"), (fcntl, "flock"), (safetensors_file, "_write"), (os, "fchmod"), (os, "fsync"), (os, "replace")]
 
 
 def die(*_, **__):
