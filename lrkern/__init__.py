@@ -11,11 +11,17 @@ from lrkern.optimizers import Optimizer as Optimizer
 from lrkern.optimizers.adadelta import *  # noqa: F403
 from lrkern.optimizers.adam import *  # noqa: F403
 from lrkern.optimizers.adam_relatives import *  # noqa: F403
+from lrkern.optimizers.asgd import *  # noqa: F403
 from lrkern.optimizers.layerwise import *  # noqa: F403
+from lrkern.optimizers.mars import *  # noqa: F403
 from lrkern.optimizers.momentum import *  # noqa: F403
 from lrkern.optimizers.more_averages import *  # noqa: F403
+from lrkern.optimizers.nadam import *  # noqa: F403
+from lrkern.optimizers.novograd import *  # noqa: F403
+from lrkern.optimizers.schedule_free import *  # noqa: F403
 from lrkern.optimizers.signs import *  # noqa: F403
 from lrkern.optimizers.squares import *  # noqa: F403
+from lrkern.optimizers.stable_adamw import *  # noqa: F403
 from lrkern.runtime import __version__, get_include, get_threads, info, isas, set_threads, use_isa
 from lrkern.schedules.curves import *  # noqa: F403
 from lrkern.schedules.custom import curve

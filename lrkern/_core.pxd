@@ -41,9 +41,9 @@ cdef extern from "lrkern_steps.h" nogil:
     ctypedef struct lrk_sgd_options:
         double lr, weight_decay, decoupled, maximize, momentum, dampening, nesterov, lr_inside, zero_start
     ctypedef struct lrk_adam_options:
-        double lr, weight_decay, decoupled, maximize, beta1, beta2, eps, eps_inside, eps_hat, decay_after
+        double lr, weight_decay, decoupled, maximize, beta1, beta2, eps, eps_inside, eps_hat, decay_after, cautious_decay
     ctypedef struct lrk_lion_options:
-        double lr, weight_decay, decoupled, maximize, beta1, beta2
+        double lr, weight_decay, decoupled, maximize, beta1, beta2, cautious_decay
     ctypedef struct lrk_rmsprop_options:
         double lr, weight_decay, decoupled, maximize, alpha, eps, momentum, with_momentum, centered, eps_inside, lr_inside
     ctypedef struct lrk_adagrad_options:
@@ -86,6 +86,7 @@ cdef extern from "lrkern_steps.h" nogil:
         uint8_t type[8]
         int32_t group
         const double *row_lrs
+        double scalar_states[2]
         const lrk_step_sparse *sparse
         int64_t width
     ctypedef struct lrk_step_group:

@@ -37,7 +37,7 @@ extern "C" {
 #define LRK_API
 #endif
 
-#define LRK_ABI_VERSION 4
+#define LRK_ABI_VERSION 5
 
 /* The LRK_ABI_VERSION that the library was built with. */
 LRK_API int lrk_abi_version(void);

@@ -39,11 +39,13 @@ typedef struct lrk_adam_options {
     double eps_inside; /* 1: eps is added to the average of squares, not to its root */
     double eps_hat; /* 1: eps is added before the bias correction (Keras) */
     double decay_after; /* 1: decoupled decay comes after the update */
+    double cautious_decay; /* 1: decoupled decay only of elements that it moves in the direction of the step */
 } lrk_adam_options;
 
 typedef struct lrk_lion_options {
     double lr, weight_decay, decoupled, maximize;
     double beta1, beta2;
+    double cautious_decay;
 } lrk_lion_options;
 
 typedef struct lrk_rmsprop_options {
@@ -103,6 +105,7 @@ LRK_DECLARE_STEPS(double, f64)
 typedef int lrk_rule;
 
 #define LRK_MAX_STATES 5
+#define LRK_MAX_SCALAR_STATES 2
 #define LRK_MAX_AVERAGES 3
 #define LRK_MAX_INPUTS 16
 
@@ -116,6 +119,9 @@ LRK_API int lrk_rule_input(lrk_rule rule, const char *name);
 LRK_API const char *lrk_rule_name(lrk_rule rule);
 LRK_API const char *lrk_rule_inputs(lrk_rule rule);
 LRK_API int lrk_rule_states(lrk_rule rule);
+
+/* Number of a rule's scalar states: numbers that each tensor keeps from one update to the next. */
+LRK_API int lrk_rule_scalar_states(lrk_rule rule);
 
 /* ---- Lists of tensors
  *
@@ -150,6 +156,7 @@ typedef struct lrk_step_sparse {
     const int64_t *index, *begin, *order;
 } lrk_step_sparse;
 
+/* Of a parameter, and of what the rule measures: a norm or a sum. */
 typedef struct lrk_step_norms {
     double p, m;
 } lrk_step_norms;
@@ -170,6 +177,7 @@ typedef struct lrk_step_tensor {
     const lrk_step_sparse *sparse; /* NULL: the gradient is dense */
     int64_t width; /* elements of a row, if row_lrs or sparse is set */
     lrk_step_norms norms; /* set during a step, for rules that need them */
+    double scalar_states[LRK_MAX_SCALAR_STATES]; /* of rules that have some: 0 before the first update; steps change them */
 } lrk_step_tensor;
 
 /* What the tensors of a group share. */

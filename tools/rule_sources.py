@@ -25,8 +25,10 @@ HEAD = """\
        scalars used for the elements; `scalars` computes them in float64 and they are rounded once to T. It uses
            h         the inputs
            c         the coefs, to be filled in
-           n         the number of this update of this tensor, from 1
-           norms     of the tensor's parameters (p) and of the result of LRK_MEASURE (m); both 1 without LRK_MEASURE
+           t         of the tensor: see lrk_rule_tensor in lrkern_rule.h
+
+   LRK_SCALAR_STATES(rule, count, states)
+       For rules with scalars that each tensor keeps: `states` assigns their new values to z[0], ..., from h and t.
 
    LRK_RULE(rule, states, when, cases, update)
        The update of one element. `when` has a bit for each condition that is the same for all elements. cases, CASE(rule, bits)
@@ -38,14 +40,23 @@ HEAD = """\
            c, when   the coefs, the conditions
            FMA, ...  each rounded once, as every other operation, so that results are the same on every machine
 
-   LRK_MEASURE(rule, states, measure)
-       For rules that need norms of whole tensors: `measure` assigns the element whose norm is taken to T m.
+   LRK_RARE_RULE(rule, states, when, cases, update)
+       The same for variants that are used so rarely that kernels for narrow storage would not pay: LRK_RULE by default.
+
+   LRK_MEASURE(rule, states, of, measure)
+       For rules that need norms or sums of whole tensors: `measure` assigns the element to T m. of: LRK_NORM or LRK_SUM.
 */
 #ifndef LRK_FAMILY
 #define LRK_FAMILY(...)
 #endif
 #ifndef LRK_RULE
 #define LRK_RULE(...)
+#endif
+#ifndef LRK_RARE_RULE
+#define LRK_RARE_RULE(...) LRK_RULE(__VA_ARGS__)
+#endif
+#ifndef LRK_SCALAR_STATES
+#define LRK_SCALAR_STATES(...)
 #endif
 #ifndef LRK_MEASURE
 #define LRK_MEASURE(...)
@@ -55,6 +66,8 @@ HEAD = """\
 TAIL = """
 #undef LRK_FAMILY
 #undef LRK_RULE
+#undef LRK_RARE_RULE
+#undef LRK_SCALAR_STATES
 #undef LRK_MEASURE
 """
 

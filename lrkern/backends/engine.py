@@ -106,13 +106,25 @@ class Engine(Protocol):
     def get_updates(self) -> list[int]:
         """The number of updates of each tensor."""
 
+    def get_scalar_states(self) -> list[tuple[float, ...]]:
+        """The scalar states of each tensor; 0 for those that its rule does not have."""
+
     def get_recent(self) -> list[float]:
         """With a limit "skip_sigma", the norms of the last steps done, at most `skip_window`, the oldest first."""
 
     def restore(
-        self, updates: list[int], count: int, skipped: int, arrays: list[tuple[Any, Any]], recent: Sequence[float] = ()
+        self,
+        updates: list[int],
+        count: int,
+        skipped: int,
+        arrays: list[tuple[Any, Any]],
+        recent: Sequence[float] = (),
+        scalar_states: Sequence[Sequence[float]] = (),
     ) -> None:
-        """Restore these counts and recent norms, and copy the second array of each pair into the first."""
+        """Restore these counts, recent norms and scalar states, and copy the second array of each pair into the first.
+
+        Scalar states that are not given become 0.
+        """
 
     def write_copies(self) -> None:
         """Write the arrays of "copy_to" from the current parameters, as a step would."""

@@ -107,14 +107,23 @@ cdef class StepList:
         cdef int64_t count = 0 if self.recent is None else min(self.list.recent_count, self.options.skip_window), k
         return [self.recent[(self.list.recent_count - count + k) % self.options.skip_window] for k in range(count)]
 
-    def restore(self, list updates, int64_t count, int64_t skipped, list arrays, recent=()):
-        """Go back to these counts and norms, and copy the second array of each pair of `arrays` into the first."""
+    def get_scalar_states(self):
+        """The scalar states of each tensor."""
+        return [
+            tuple([self.list.tensors[i].scalar_states[k] for k in range(LRK_MAX_SCALAR_STATES)]) for i in range(self.list.count)
+        ]
+
+    def restore(self, list updates, int64_t count, int64_t skipped, list arrays, recent=(), scalar_states=()):
+        """Go back to these counts, norms and scalar states, and copy the second array of each pair of `arrays` into the first."""
         if len(updates) != self.list.count:
             raise ValueError("updates must be as many as params")
         with self.tensors:
             self.tensors.overwrite(arrays)
             for i in range(self.list.count):
                 self.list.updates[i] = updates[i]
+                own = scalar_states[i] if i < len(scalar_states) else ()
+                for k in range(LRK_MAX_SCALAR_STATES):
+                    self.list.tensors[i].scalar_states[k] = own[k] if k < len(own) else 0.0
             self.count, self.skipped, self.list.recent_count = count, skipped, 0
             if self.recent is not None:
                 for norm in recent[-self.options.skip_window:]:

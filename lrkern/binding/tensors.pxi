@@ -15,7 +15,7 @@ from libc.stdlib cimport calloc, free
 
 
 cdef extern from "steps/steps.h" nogil:
-    const int LRK_N_RULES, LRK_MAX_STATES, LRK_MAX_AVERAGES, LRK_MAX_INPUTS, LRK_N_ROLES
+    const int LRK_N_RULES, LRK_MAX_STATES, LRK_MAX_SCALAR_STATES, LRK_MAX_AVERAGES, LRK_MAX_INPUTS, LRK_N_ROLES
 
     ctypedef struct lrk_step_span:
         uintptr_t begin, end

@@ -35,7 +35,7 @@ from lrkern.cuda._table_layout import (
     writer_of_scalars,
 )
 from lrkern.pointwise.pipeline import averaged, prepared
-from lrkern.rules.compiled import FAMILIES
+from lrkern.rules.compiled import FAMILIES, Tensor
 from lrkern.rules.reader import MAX_STATES
 
 PARAM, GRAD, STATE, EMA, _, _, COPY, REMAINDER = _core.ROLES.values()
@@ -347,7 +347,8 @@ def make_scalars_at(layout: Layout) -> Any:
     def scalars_of_row(scalars: Any, lrs: int, row: int) -> Any:
         _, h, n = scalars
         own = cuda.local.array((1, MAX_SCALARS), t)
-        write_scalars(own, 0, scalars_of(with_own(h, load_lr(lrs + row * 8)), n, 1.0, 1.0))
+        t = Tensor(n, 1.0, 1.0, 1.0, 0.0, 0.0)  # rules that need more have one lr for all rows
+        write_scalars(own, 0, scalars_of(with_own(h, load_lr(lrs + row * 8)), t))
         return read_scalars(own, 0)
 
     return device(scalars_of_row)

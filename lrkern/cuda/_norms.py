@@ -51,6 +51,16 @@ def with_square(sum_so_far, x, scale):
 
 
 @pointwise
+def with_own_square(sum_so_far, x):
+    return sum_so_far + product(np.float64(x), np.float64(x))
+
+
+@pointwise
+def with_term(sum_so_far, x):
+    return sum_so_far + np.float64(x)
+
+
+@pointwise
 def _sum_of_block(sums, first):
     """The sum of sixteen accumulators. Changes them."""
     w = 8
@@ -208,11 +218,13 @@ def judge_scale(clips: Any, bins: Any) -> None:
 
 @cache
 def make_measure(layout: Layout) -> Any:
-    """The kernel measure(tensors, chunks, coefs, bins), which adds squares to the bins of each tensor.
+    """The kernel measure(tensors, chunks, coefs, bins), which adds to the bins of each tensor.
 
-    bins[tensor, 0]: the parameter; bins[tensor, 1]: what the rule measures. coefs do not contain norms yet.
+    bins[tensor, 0]: squares of the parameter; bins[tensor, 1]: what the rule measures, or its squares. coefs do not contain
+    norms yet.
     """
     t, measured = layout.t, FAMILIES[layout.rule].measured
+    noted = with_term if FAMILIES[layout.rule].sums else with_own_square
     assert measured is not None
     scalars_type: Any = FAMILIES[layout.rule].scalars_type
     read_scalars = reader_of_scalars(scalars_type)
@@ -263,7 +275,7 @@ def make_measure(layout: Layout) -> Any:
                     g[k] = prepared(g[k], factor, limit)
                     g[k] = measured(c, p[k], g[k], s0[k], s1[k], s2[k], s3[k], s4[k])
                     of_param[k] = with_square(of_param[k], p[k], 1.0)
-                    of_measured[k] = with_square(of_measured[k], g[k], 1.0)
+                    of_measured[k] = noted(of_measured[k], g[k])
             else:
                 for k in range(LANES):
                     if i + k < size:
@@ -271,7 +283,7 @@ def make_measure(layout: Layout) -> Any:
                         g1[0] = prepared(g1[0], factor, limit)
                         g1[0] = measured(c, p1[0], g1[0], s01[0], s11[0], s21[0], s31[0], s41[0])
                         of_param[k] = with_square(of_param[k], p1[0], 1.0)
-                        of_measured[k] = with_square(of_measured[k], g1[0], 1.0)
+                        of_measured[k] = noted(of_measured[k], g1[0])
         add_block(sums, mine, 0, of_param)
         add_block(sums, mine, 1, of_measured)
         for row in range(2):
@@ -286,9 +298,9 @@ def make_measure(layout: Layout) -> Any:
 
 @kernel
 def take_norms(bins: Any, norms: Any) -> None:
-    """norms[tensor, which] from bins[tensor, which], which are cleared; one thread each."""
+    """norms[tensor, which]: the sum in bins[tensor, which], which are cleared; one thread each."""
     i = cuda.grid(1)
     if i < norms.shape[0] * 2:
-        norms[i // 2, i % 2] = root(total(native(bins[i // 2, i % 2])))
+        norms[i // 2, i % 2] = total(native(bins[i // 2, i % 2]))
         for k in range(BINS):
             bins[i // 2, i % 2, k] = 0

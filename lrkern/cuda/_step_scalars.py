@@ -34,6 +34,7 @@ from lrkern.cuda._table_layout import (
     REFUSED,
     RESCALE,
     RULE,
+    SIZE,
     SKIP_NORM,
     SKIP_SIGMA,
     SKIPPED,
@@ -47,7 +48,7 @@ from lrkern.pointwise.plan_eval import at_integer
 from lrkern.pointwise.primitives import pointwise
 from lrkern.pointwise.spikes import is_spike
 from lrkern.pointwise.storage import random_seed
-from lrkern.rules.compiled import FAMILIES
+from lrkern.rules.compiled import FAMILIES, Tensor
 from lrkern.schedules.plan import Plan
 
 # Rows of `live`: a scheduled input of a group, and the position of its plan.
@@ -165,16 +166,22 @@ def set_factors(numbers: Any, bins: Any, clips: Any, inputs: Any) -> None:
             bins[2 * i + 1, k] = 0
 
 
+@pointwise
+def _same_states(h, t):
+    return t.z0, t.z1
+
+
 @cache
 def make_scalars(rule: str) -> Any:
-    """The kernel scalars(tensors, inputs, options, control, clips, updates, norms, coefs32, coefs64, counts, own).
+    """The kernel scalars(tensors, inputs, options, control, clips, updates, states, norms, coefs32, coefs64, counts, own).
 
-    One thread per tensor. `counts`: whether this counts as an update of the tensors. `own`: the index of this rule among those
-    of the list; tensors of other rules are left to their kernels.
+    One thread per tensor. `counts`: whether this counts as an update of the tensors, whose scalar states then change. `own`:
+    the index of this rule among those of the list; tensors of other rules are left to their kernels.
     """
     family: Any = FAMILIES[rule]
     read_inputs, scalars_of = reader_of_inputs(family.inputs), family.scalars
-    write = writer_of_scalars(family.scalars_type)
+    write, sums = writer_of_scalars(family.scalars_type), family.sums
+    new_states = family.scalar_states or _same_states
 
     def scalars(
         tensors: Any,
@@ -183,6 +190,7 @@ def make_scalars(rule: str) -> Any:
         control: Any,
         clips: Any,
         updates: Any,
+        states: Any,
         norms: Any,
         coefs32: Any,
         coefs64: Any,
@@ -195,7 +203,12 @@ def make_scalars(rule: str) -> Any:
         group, n = tensors[tensor, GROUP], updates[tensor] + 1
         if inputs[group, RULE] != own:
             return
-        c = scalars_of(read_inputs(inputs, group), n, norms[tensor, 0], norms[tensor, 1])
+        h, measured = read_inputs(inputs, group), norms[tensor, 1]
+        if not sums:
+            measured = root(measured)
+        size = np.float64(tensors[tensor, SIZE])
+        t = Tensor(n, root(norms[tensor, 0]), measured, size, states[tensor, 0], states[tensor, 1])
+        c = scalars_of(h, t)
         write(coefs64, tensor, c)
         write(coefs32, tensor, c)
         coefs64[tensor, FACTOR] = clips[tensors[tensor, CLIP], STEP_FACTOR]
@@ -206,5 +219,6 @@ def make_scalars(rule: str) -> Any:
             coefs32[tensor, k] = np.float32(coefs64[tensor, k])
         if counts != 0:
             updates[tensor] = n
+            states[tensor, 0], states[tensor, 1] = new_states(h, t)
 
     return kernel(scalars)

@@ -42,7 +42,7 @@ from lrkern.cuda._table_layout import (
 )
 from lrkern.optimizers.arrays import as_gradient, own_rows
 from lrkern.pointwise.exact_sum import BINS
-from lrkern.rules.compiled import FAMILIES
+from lrkern.rules.compiled import FAMILIES, SCALAR_STATES
 
 T = TypeVar("T")
 
@@ -184,6 +184,7 @@ class StepList:
             "inputs": self._inputs,
             "options": self._options,
             "updates": np.zeros(n, np.int64),
+            "scalar_states": np.zeros((n, SCALAR_STATES)),
             "norms": np.ones((n, 2)),
             "coefs32": np.zeros((n, COEFS), np.float32),
             "coefs64": np.zeros((n, COEFS)),
@@ -405,16 +406,35 @@ class StepList:
         recent, count = self._read("recent"), int(self._read("control")[CONTROL_RECENT])
         return [float(recent[k % self._window]) for k in range(max(0, count - self._window), count)]
 
+    def get_scalar_states(self) -> list[tuple[float, ...]]:
+        """The scalar states of each tensor."""
+        return [tuple(row) for row in self._read("scalar_states")[: len(self._params)].tolist()]
+
     def restore(
-        self, updates: list[int], count: int, skipped: int, arrays: list[tuple[Any, Any]], recent: Sequence[float] = ()
+        self,
+        updates: list[int],
+        count: int,
+        skipped: int,
+        arrays: list[tuple[Any, Any]],
+        recent: Sequence[float] = (),
+        scalar_states: Sequence[Sequence[float]] = (),
     ) -> None:
-        """Set the counts and norms, and copy the second array of each pair into the first."""
+        """Set the counts, norms and scalar states, and copy the second array of each pair into the first."""
         with self._checked:
-            self._restore(updates, count, skipped, arrays, recent[-self._window :])
+            self._restore(updates, count, skipped, arrays, recent[-self._window :], scalar_states)
 
     def _restore(
-        self, updates: list[int], count: int, skipped: int, arrays: list[tuple[Any, Any]], recent: Sequence[float]
+        self,
+        updates: list[int],
+        count: int,
+        skipped: int,
+        arrays: list[tuple[Any, Any]],
+        recent: Sequence[float],
+        scalar_states: Sequence[Sequence[float]],
     ) -> None:
+        kept = np.zeros((max(1, len(self._params)), SCALAR_STATES))
+        for row, values in zip(kept, scalar_states, strict=False):
+            row[: len(values)] = values
         if not self._made:
             self._make()
         for own, saved in arrays:
@@ -423,6 +443,7 @@ class StepList:
         with on_device(self._device_id):
             stream = self._stream()
             write_over(self._on_device["updates"], np.array(updates or [0], np.int64), stream)
+            write_over(self._on_device["scalar_states"], kept, stream)
             control = np.zeros(CONTROLS, np.int64)
             control[[CONTROL_COUNT, CONTROL_SKIPPED, CONTROL_RECENT]] = count, skipped, len(recent)
             write_over(self._on_device["control"], control, stream)

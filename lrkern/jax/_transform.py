@@ -24,7 +24,8 @@ class RuleState(NamedTuple):
     count: jax.Array
     """The number of updates so far, int32."""
     states: dict[str, Any]
-    """The states of the rule by name: trees like the parameters, float64 for float64 parameters, else float32."""
+    """The states of the rule by name: trees like the parameters, float64 for float64 parameters, else float32. Scalar states are
+    trees of arrays of no dimension."""
 
 
 class _Transformation(NamedTuple):
@@ -135,6 +136,7 @@ def transform(rule: type[Optimizer] | Rule, **hyper: Any) -> Any:
         wanted = "an optimizer class of lrkern, such as lrkern.AdamW, or a rule"
         raise TypeError(f"transform: rule must be {wanted}; got {_checks.describe(rule)}")
     readers = {name: _reader(name, value) for name, value in values.items()}
+    names = (*step.states, *step.scalar_states)
 
     def init(params: Any) -> RuleState:
         jax.tree_util.tree_map_with_path(_check_leaf, params)
@@ -143,7 +145,11 @@ def transform(rule: type[Optimizer] | Rule, **hyper: Any) -> Any:
             value = initial.get(state, 0.0)
             return jax.tree.map(lambda leaf: jnp.full_like(leaf, value, dtype=_computed_in(leaf)), params)
 
-        return RuleState(jnp.zeros((), jnp.int32), {state: fresh(state) for state in step.states})
+        def scalar() -> Any:
+            return jax.tree.map(lambda leaf: jnp.zeros((), _computed_in(leaf)), params)
+
+        states = {state: fresh(state) for state in step.states} | {state: scalar() for state in step.scalar_states}
+        return RuleState(jnp.zeros((), jnp.int32), states)
 
     def update(grads: Any, state: RuleState, params: Any = None) -> tuple[Any, RuleState]:
         if params is None:
@@ -159,10 +165,10 @@ def transform(rule: type[Optimizer] | Rule, **hyper: Any) -> Any:
 
         leaves, tree = jax.tree.flatten(grads)
         # By name: JAX sorts the keys of dicts.
-        others = [tree.flatten_up_to(x) for x in (params, *(state.states[name] for name in step.states))]
+        others = [tree.flatten_up_to(x) for x in (params, *(state.states[name] for name in names))]
         results = [one(*each) for each in zip(leaves, *others, strict=True)]
         updates, *kept = (tree.unflatten(column) for column in zip(*results, strict=True)) if results else (grads,)
-        states = dict(zip(step.states, kept, strict=True)) if results else state.states
+        states = dict(zip(names, kept, strict=True)) if results else state.states
         return updates, RuleState(later, states)
 
     try:

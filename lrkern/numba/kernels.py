@@ -30,8 +30,10 @@ class Tensors(NamedTuple):
     group_of: Any
     updates: Any
     """The number of updates that it has had."""
+    sizes: Any
+    scalar_states: Any
     norms: Any
-    """The norms of the parameter and of what its rule measures."""
+    """The norm of the parameter, and the norm or sum of what its rule measures."""
     factors: Any
     """The factor of its gradient."""
     inputs: Any
@@ -106,16 +108,19 @@ def with_own(around, factor, limit, weight, weight1, weight2):
 @pointwise
 def run_chunks(chunks, lrs, tensors, kind, around, sums):
     """Update chunks (tensor, begin, end, begin in the gradient, number of the first block); `sums`: None, or for norms."""
-    addresses, group_of, updates, norms_of, factors, inputs, weights = tensors  # once: unpacking counts references
+    # Once: unpacking counts references.
+    addresses, group_of, updates, sizes, scalar_states, norms_of, factors, inputs, weights = tensors
     like, stored = kind.like, kind.stored
-    group, n, tensor = np.int64(-1), np.int64(-1), np.int64(-1)
-    c = rounded(rules.scalars(inputs_at(kind.inputs, inputs, 0, None, 0), 1, 1.0, 1.0), like)
+    group, n, tensor, z0, z1 = np.int64(-1), np.int64(-1), np.int64(-1), 0.0, 0.0
+    c = rounded(rules.scalars(inputs_at(kind.inputs, inputs, 0, None, 0), rules.Tensor(1, 1.0, 1.0, 1.0, 0.0, 0.0)), like)
     for k in range(chunks.shape[0]):
         i, begin, end = chunks[k, 0], chunks[k, 1], chunks[k, 2]
-        if lrs is not None or group != group_of[i] or n != updates[i] or (kind.measures and tensor != i):
-            group, n, tensor = group_of[i], updates[i], i
+        own0, own1 = scalar_states[i, 0], scalar_states[i, 1]
+        same = group == group_of[i] and n == updates[i] and z0 == own0 and z1 == own1
+        if lrs is not None or not same or (kind.measures and tensor != i):
+            group, n, tensor, z0, z1 = group_of[i], updates[i], i, own0, own1
             h = inputs_at(kind.inputs, inputs, group, lrs, k)
-            c = rounded(rules.scalars(h, n + 1, norms_of[i, 0], norms_of[i, 1]), like)
+            c = rounded(rules.scalars(h, rules.Tensor(n + 1, norms_of[i, 0], norms_of[i, 1], sizes[i], z0, z1)), like)
         own = weights[group]
         pipeline = with_own(around, factors[i], around.limit, own[0], own[1], own[2])
         arrays = arrays_at(addresses, i, begin, end - begin, chunks[k, 3], stored)
@@ -126,10 +131,14 @@ def run_chunks(chunks, lrs, tensors, kind, around, sums):
 
 
 @pointwise
-def count(counts, members, tensors):
+def count(counts, members, tensors, like):
     """Count a step. It is counted here, not by the caller: Ctrl-C could come before the caller's next line."""
+    _, group_of, updates, sizes, states, norms_of, _, inputs, _ = tensors
     for i in members:
-        tensors.updates[i] += 1
+        h = inputs_at(like, inputs, group_of[i], None, 0)
+        t = rules.Tensor(updates[i] + 1, norms_of[i, 0], norms_of[i, 1], sizes[i], states[i, 0], states[i, 1])
+        states[i, 0], states[i, 1] = rules.scalar_states(h, t)
+        updates[i] += 1
     counts[0] += 1
 
 
@@ -137,7 +146,7 @@ def count(counts, members, tensors):
 def run_serial(counts, members, chunks, lrs, tensors, kind, around, sums):
     """Update all chunks, which are those of the tensors `members`."""
     run_chunks(chunks, lrs, tensors, kind, around, sums)
-    count(counts, members, tensors)
+    count(counts, members, tensors, kind.inputs)
 
 
 @cached(parallel=True)
@@ -147,7 +156,7 @@ def run_parallel(counts, members, share, chunks, lrs, tensors, around, sums, lik
         own, found = Kind(like, inputs, stored, measures), enter()
         run_chunks(chunks[k * share : (k + 1) * share], part(lrs, k * share, share), tensors, own, concealed(around), sums)
         leave(found)
-    count(counts, members, tensors)
+    count(counts, members, tensors, inputs)
 
 
 # ---------------------------------------------------------------------------------------------------------------- norms
@@ -194,13 +203,14 @@ def is_spike(recent, count, norm, sigma):
 
 @pointwise
 def measure_some(blocks, tensors, kind, around, out):
-    """out[0, k], out[1, k] = the sums of squares of parameters in block k, and of what their rule measures."""
-    addresses, group_of, updates, _, factors, inputs, _ = tensors
+    """out[0, k], out[1, k] = the sum of squares of parameters in block k, and that of the terms of what their rule measures."""
+    addresses, group_of, updates, sizes, states, _, factors, inputs, _ = tensors
     lanes, others = np.empty(norms.LANES), np.empty(norms.LANES)
     for k in range(blocks.shape[0]):
         i, begin, end = blocks[k, 0], blocks[k, 1], blocks[k, 2]
         h = inputs_at(kind.inputs, inputs, group_of[i], None, 0)
-        c = rounded(rules.scalars(h, updates[i] + 1, 1.0, 1.0), kind.like)
+        t = rules.Tensor(updates[i] + 1, 1.0, 1.0, sizes[i], states[i, 0], states[i, 1])
+        c = rounded(rules.scalars(h, t), kind.like)
         arrays = arrays_at(addresses, i, begin, end - begin, begin, kind.stored)
         pipeline = with_own(around, factors[i], around.limit, 0.0, 0.0, 0.0)
         out[0, k], out[1, k] = measure_block(c, kind.like, pipeline, arrays, lanes, others)
@@ -223,8 +233,8 @@ def measure_parallel(blocks, tensors, around, out, share, like, inputs, stored, 
 
 
 @cached
-def take_norms(blocks, members, sums, norms_of):
-    """norms_of[i] = the roots of the sums of tensor i; its blocks are adjacent."""
+def take_norms(blocks, members, sums, norms_of, sums_up):
+    """norms_of[i] = the roots of the sums of tensor i, or the second sum itself; its blocks are adjacent."""
     for i in members:
         norms_of[i] = 0.0
     begin = 0
@@ -233,7 +243,8 @@ def take_norms(blocks, members, sums, norms_of):
         while end < blocks.shape[0] and blocks[end, 0] == i:
             end += 1
         for k in range(2):
-            norms_of[i, k] = math.sqrt(norms.sum_exactly(sums[k, begin:end]))
+            total = norms.sum_exactly(sums[k, begin:end])
+            norms_of[i, k] = total if k == 1 and sums_up else math.sqrt(total)
         begin = end
 
 

@@ -16,7 +16,7 @@ from lrkern.numba import kernels, norms
 from lrkern.numba.kernels import AVERAGE, COPY, GRAD, PARAM, Kind, Tensors
 from lrkern.numba.threads import all_threads
 from lrkern.numba.update import Arrays, Pipeline
-from lrkern.rules.compiled import FAMILIES
+from lrkern.rules.compiled import FAMILIES, SCALAR_STATES
 
 EMA = _core.PLACES["ema"]
 LIMITS = {place: name for name, place in _core.LIMITS.items()}
@@ -71,6 +71,8 @@ class StepList:
             addresses=np.zeros((n, kernels.ROLES), np.int64),
             group_of=np.array(tensors.group_of, np.int64),
             updates=np.zeros(n, np.int64),
+            sizes=np.array(self._sizes, np.float64),
+            scalar_states=np.zeros((n, SCALAR_STATES)),
             norms=np.ones((n, 2)),
             factors=np.ones(n),
             inputs=np.zeros((groups, max(len(FAMILIES[rule].inputs._fields) for rule in tensors.groups))),
@@ -171,13 +173,26 @@ class StepList:
         found: list[float] = np.roll(self._recent, -self._recent_count % len(self._recent)).tolist()
         return found[-min(self._recent_count, len(found)) :] if self._recent_count else []
 
+    def get_scalar_states(self) -> list[tuple[float, ...]]:
+        """The scalar states of each tensor."""
+        return [tuple(row) for row in self._tensors.scalar_states.tolist()]
+
     def restore(
-        self, updates: list[int], count: int, skipped: int, arrays: list[tuple[Any, Any]], recent: Sequence[float] = ()
+        self,
+        updates: list[int],
+        count: int,
+        skipped: int,
+        arrays: list[tuple[Any, Any]],
+        recent: Sequence[float] = (),
+        scalar_states: Sequence[Sequence[float]] = (),
     ) -> None:
-        """Set the counts and norms, and copy the second array of each pair into the first."""
+        """Set the counts, norms and scalar states, and copy the second array of each pair into the first."""
         with self.tensors:
             self.tensors.overwrite(arrays)
             self._tensors.updates[:] = updates
+            self._tensors.scalar_states[:] = 0.0
+            for row, values in zip(self._tensors.scalar_states, scalar_states, strict=False):
+                row[: len(values)] = values
             self._counts[:] = count, skipped
             self._recent_count = min(len(recent), len(self._recent))
             self._recent[: self._recent_count] = recent[len(recent) - self._recent_count :]
@@ -442,7 +457,8 @@ class StepList:
                 kernels.measure_parallel(work.blocks, self._tensors, around, sums, _core.NORM_BLOCKS_PER_PIECE, *work.kind)
         else:
             kernels.measure_serial(work.blocks, self._tensors, work.kind, around, sums)
-        kernels.take_norms(work.blocks, work.members, sums, self._tensors.norms)
+        sums_up = FAMILIES[self.tensors.groups[self._tensors.group_of[work.members[0]]]].sums
+        kernels.take_norms(work.blocks, work.members, sums, self._tensors.norms, sums_up)
 
 
 def _set_to_zero(grads: list[Any]) -> None:

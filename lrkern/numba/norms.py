@@ -19,7 +19,7 @@ LANES = 16
 
 @pointwise
 def sum_exactly(terms):
-    """The sum of numbers >= 0, rounded once."""
+    """The sum, rounded once."""
     bins = np.zeros(BINS, np.int64)
     for k in range(terms.size):
         add(bins, terms[k])

@@ -19,6 +19,7 @@ from lrkern.numba import update
 from lrkern.numba.arrays import MAX
 from lrkern.numba.checks import flag, is_count, is_hyper, only_numbers, same_layout
 from lrkern.pointwise.primitives import FLAGS, word
+from lrkern.rules.compiled import SCALAR_STATES, Tensor
 
 
 class RuleType(types.Type):  # type: ignore[misc]
@@ -69,16 +70,26 @@ def _is_number(x):
     return lambda x: x >= -MAX and x <= MAX
 
 
+is_scalar = word("is_scalar")  # is_scalar(x): whether it is a float64 array of one element
+
+
+@overload(is_scalar, jit_options=FLAGS)
+def _is_scalar(x):
+    if not isinstance(x, types.Array) or x.dtype != types.float64:
+        return lambda x: False
+    return lambda x: x.size == 1
+
+
 _STEPS: dict[str, Any] = {}
 
 
 def _step_of(rule: Any) -> Any:
-    """step(param, grad, *states, *hypers, count), compiled where it is called."""
+    """step(param, grad, *states, *scalar states, *hypers, count), compiled where it is called."""
     if rule.key not in _STEPS:
         text, file = _text_of(rule), f"<rule {rule.name}, step>"
         scope: dict[str, Any] = {
             "np": np, "Inputs": rule.compiled(rule.key).inputs, "flag": flag, "is_count": is_count, "is_hyper": is_hyper,
-            "is_number": is_number, "same_layout": same_layout, "nan": math.nan,
+            "is_number": is_number, "same_layout": same_layout, "nan": math.nan, "Tensor": Tensor, "is_scalar": is_scalar,
             "update": update.step_measured if rule.parts(rule.key).needs_norms else update.step,
         }  # fmt: skip
         linecache.cache[file] = len(text), None, text.splitlines(True), file
@@ -90,7 +101,8 @@ def _step_of(rule: Any) -> Any:
 def _text_of(rule: Any) -> str:
     """The source of a step: checks, then the update."""
     where, states = f"{rule.name}.step", [f"state{k}" for k in range(len(rule.states))]
-    arguments, checks, inputs = ["param", "grad", *states], [], []
+    scalars = [f"scalar{k}" for k in range(len(rule.scalar_states))]
+    arguments, checks, inputs = ["param", "grad", *states, *scalars], [], []
     for one in rule.hypers:
         required = one.default is inspect.Parameter.empty
         default = "nan" if required else repr(one.default if one.is_flag else float(one.default))
@@ -110,10 +122,17 @@ def _text_of(rule: Any) -> str:
         checks.append(("not is_count(count)", wanted))
     for name, given in zip(("grad", *rule.states), ("grad", *states), strict=True):
         checks.append((f"not same_layout(param, {given})", f"{name} must have the shape and memory order of param"))
+    for name, given in zip(rule.scalar_states, scalars, strict=True):
+        checks.append((f"not is_scalar({given})", f"{name} must be a float64 array of one element"))
     lines = [f"def step({', '.join(arguments)}):"]
     for test, message in checks:
         lines += [f"    if {test}:", f"        raise ValueError({f'{where}: {message}'!r})"]
     number = "count + 1" if rule.counts else "1"
     arrays = ", ".join(["param", "grad", *states, *(["None"] if not states else [])])
-    lines.append(f"    update(Inputs({', '.join(inputs)}), {number}, {arrays})")
+    kept = [*(f"{one}.flat[0]" for one in scalars), *["0.0"] * (SCALAR_STATES - len(scalars))]
+    parts = rule.parts(rule.key)
+    sums_up = f"{parts.measures_sum}, " if parts.needs_norms else ""
+    lines.append(f"    t = Tensor({number}, 1.0, 1.0, np.float64(param.size), {', '.join(kept)})")
+    lines.append(f"    kept = update(Inputs({', '.join(inputs)}), t, {sums_up}{arrays})")
+    lines += [f"    {one}.flat[0] = kept[{k}]" for k, one in enumerate(scalars)]
     return "\n".join([*lines, ""])

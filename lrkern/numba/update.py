@@ -256,7 +256,7 @@ def run_with_norms(c, like, first, pipeline, a, sums, number):
 
 @pointwise
 def measure_block(c, like, pipeline, a, lanes, others):
-    """(sum of squares of a block's parameters, the same of what the rule measures); the last two are scratch memory."""
+    """(sum of squares of a block's parameters, sum of the terms of what the rule measures); the last two: scratch memory."""
     factor, limit = number(pipeline.factor, like), number(pipeline.limit, like)
     lanes[:] = 0.0
     others[:] = 0.0
@@ -265,7 +265,7 @@ def measure_block(c, like, pipeline, a, lanes, others):
         y = prepared(load(a.grad, i, like), factor, limit)
         m = rules.measured(c, x, y, *loaded(a, i, like))
         add_square(lanes, i % LANES, np.float64(x))
-        add_square(others, i % LANES, np.float64(m))
+        others[i % LANES] = others[i % LANES] + rules.term(c, m)
     return folded(lanes), folded(others)
 
 
@@ -273,20 +273,21 @@ def measure_block(c, like, pipeline, a, lanes, others):
 
 
 @cached
-def step(h, n, param, grad, s0, s1=None, s2=None, s3=None, s4=None):
-    """Update number n of one tensor by the rule with inputs `h`, without a pipeline."""
+def step(h, t, param, grad, s0, s1=None, s2=None, s3=None, s4=None):
+    """Update one tensor by the rule with inputs `h`, without a pipeline; `t`: a `rules.Tensor`. Returns the scalar states."""
     like = zero_of(param)
-    c = rounded(rules.scalars(h, n, 1.0, 1.0), like)
+    c = rounded(rules.scalars(h, t), like)
     a = Arrays(flat(param), flat(grad), flat(s0), flat(s1), flat(s2), flat(s3), flat(s4), None, None, None, None, None, None)
     run_block(c, like, 0, Pipeline(1.0, np.inf, 1.0, 1.0, 1.0, False, None, None), a)
+    return rules.scalar_states(h, t)
 
 
 @cached
-def step_measured(h, n, param, grad, s0, s1=None, s2=None, s3=None, s4=None):
-    """The same for a rule that needs norms."""
+def step_measured(h, t, sums_up, param, grad, s0, s1=None, s2=None, s3=None, s4=None):
+    """The same for a rule that needs norms or, `sums_up`, a sum."""
     like, pipeline = zero_of(param), Pipeline(1.0, np.inf, 1.0, 1.0, 1.0, False, None, None)
     a = Arrays(flat(param), flat(grad), flat(s0), flat(s1), flat(s2), flat(s3), flat(s4), None, None, None, None, None, None)
-    c = rounded(rules.scalars(h, n, 1.0, 1.0), like)
+    c = rounded(rules.scalars(h, t), like)
     lanes, others = np.empty(LANES), np.empty(LANES)
     sums = np.zeros((2, BINS), np.int64)
     for begin in range(0, a.param.size, BLOCK):
@@ -294,5 +295,7 @@ def step_measured(h, n, param, grad, s0, s1=None, s2=None, s3=None, s4=None):
         squares = measure_block(c, like, pipeline, block, lanes, others)
         for k in range(2):
             add(sums[k], squares[k])
-    norm_p, norm_m = np.sqrt(total(sums[0])), np.sqrt(total(sums[1]))
-    run_block(rounded(rules.scalars(h, n, norm_p, norm_m), like), like, 0, pipeline, a)
+    measured = total(sums[1]) if sums_up else np.sqrt(total(sums[1]))
+    known = rules.Tensor(t.n, np.sqrt(total(sums[0])), measured, t.size, t.z0, t.z1)
+    run_block(rounded(rules.scalars(h, known), like), like, 0, pipeline, a)
+    return rules.scalar_states(h, known)

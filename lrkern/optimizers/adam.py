@@ -7,7 +7,7 @@ from typing import Any, Unpack
 from lrkern import _checks
 from lrkern.optimizers.base import Arrays, Hyper, Optimizer, Shared, step_once
 from lrkern.optimizers.options import BASICS, SQUARES, Rule, fraction, nonnegative, own_options
-from lrkern.rules.parts import coupled, pull_of, pulled
+from lrkern.rules.parts import cautioned, coupled, pull_of, pulled_along
 from lrkern.rules.rule import own_rule
 from lrkern.rules.words import fma, n, sqrt
 
@@ -18,7 +18,12 @@ __all__ = ["Adam", "AdamW", "adam_step", "adamw_step"]
     "exp_avg",
     "exp_avg_sq",
     "max_exp_avg_sq",
-    variants={"adam": {"amsgrad": False}, "amsgrad": {"amsgrad": True}},
+    variants={
+        "adam": {"amsgrad": False, "cautious": False},
+        "amsgrad": {"amsgrad": True, "cautious": False},
+        "adam_cautious": {"amsgrad": False, "cautious": True},
+    },
+    rare=["adam_cautious"],
     fast=["decay_is_0 joined_is_0", "decay_is_0"],
 )
 def adam(  # type: ignore[no-untyped-def]
@@ -39,6 +44,8 @@ def adam(  # type: ignore[no-untyped-def]
     eps_hat=False,
     decay_after=False,
     amsgrad=False,
+    cautious=False,
+    cautious_decay=False,
 ):
     """Adam, AdamW and AMSGrad; eps_hat: eps is added before the bias correction."""
     d = coupled(p, g, weight_decay, decoupled, maximize)
@@ -50,11 +57,11 @@ def adam(  # type: ignore[no-untyped-def]
     y = largest if amsgrad else v
     inverse, scale = 1 if eps_hat else 1 / c2, 1 if eps_hat else 1 / sqrt(c2)
     root = sqrt(fma(y, inverse, eps) if eps_inside else y)
-    q = m / (root if eps_inside else fma(root, scale, eps))
+    q = cautioned(m / (root if eps_inside else fma(root, scale, eps)), d, cautious)
     step = lr * sqrt(c2) / c1 if eps_hat else lr / c1
     start = fma(-step, q, p) if decay_after else p
     joined = pull * c1 / sqrt(c2) if eps_hat else pull * c1
-    u = pulled(start, q, joined)
+    u = pulled_along(start, q, joined, cautious_decay)
     return fma(-step, u, p), m, v, largest if amsgrad else max_exp_avg_sq
 
 
@@ -67,6 +74,7 @@ def _adam(decoupled: float) -> Rule:
         conventions={"torch": {"eps_hat": 0.0}, "keras": {"eps_hat": 1.0}},
         fixed={"decoupled": decoupled},
         variant=lambda options: "amsgrad" if options["amsgrad"] else "adam",
+        cautious=True,
         kept=lambda options: ("exp_avg", "exp_avg_sq", *(["max_exp_avg_sq"] if options["amsgrad"] else [])),
     )
 
@@ -196,7 +204,7 @@ def _adam_step(
     options: dict[str, Any],
 ) -> None:
     states = {"exp_avg": m, "exp_avg_sq": v, "max_exp_avg_sq": largest}
-    options["amsgrad"] = largest is not None
+    options |= {"amsgrad": largest is not None, "cautious": False}
     step_once(where, rule, param, grad, states, _checks.count(where, "count", count), options, backend)
 
 
@@ -211,6 +219,9 @@ class Adam(Optimizer):
         beta1, beta2: 0 <= beta < 1, or schedules.
         amsgrad: divide by the largest average of squares so far.
         maximize, eps_inside, convention: as in `adam_step`.
+        cautious: False; "update": elements whose direction and gradient differ in sign do not move, and the others move further
+            by so much (arXiv 2411.16085); "decay": decoupled weight decay only where it has the direction's sign
+            (arXiv 2510.12402).
         shared: see `Optimizer`.
 
     Example:
@@ -240,6 +251,7 @@ class Adam(Optimizer):
         maximize: bool = False,
         eps_inside: bool = False,
         convention: str = "torch",
+        cautious: bool | str = False,
         **shared: Unpack[Shared],
     ) -> None:
         super().__init__(params, {**own_options(locals()), "decay_after": False}, shared)
@@ -256,6 +268,9 @@ class AdamW(Optimizer):
         beta1, beta2: 0 <= beta < 1, or schedules.
         amsgrad: divide by the largest average of squares so far.
         maximize, eps_inside, decay_after, convention: as in `adamw_step`.
+        cautious: False; "update": elements whose direction and gradient differ in sign do not move, and the others move further
+            by so much (arXiv 2411.16085); "decay": decoupled weight decay only where it has the direction's sign
+            (arXiv 2510.12402).
         shared: see `Optimizer`.
 
     Example:
@@ -286,6 +301,7 @@ class AdamW(Optimizer):
         eps_inside: bool = False,
         decay_after: bool = False,
         convention: str = "torch",
+        cautious: bool | str = False,
         **shared: Unpack[Shared],
     ) -> None:
         super().__init__(params, own_options(locals()), shared)

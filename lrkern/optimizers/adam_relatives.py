@@ -6,7 +6,7 @@ from typing import Unpack
 
 from lrkern.optimizers.base import Arrays, Hyper, Optimizer, Shared
 from lrkern.optimizers.options import BASICS, SQUARES, Rule, fraction, nonnegative, own_options
-from lrkern.rules.parts import coupled, pull_of, pulled
+from lrkern.rules.parts import cautioned, coupled, pull_of, pulled_along
 from lrkern.rules.rule import own_rule
 from lrkern.rules.words import abs, fma, maximum, minimum, n, sqrt
 
@@ -15,8 +15,9 @@ __all__ = ["ADOPT", "AdaBelief", "Adamax", "LaProp", "RAdam"]
 
 @own_rule("exp_avg", "exp_avg_var", fast=["decay_is_0 joined_is_0", "decay_is_0"])
 def adabelief(  # type: ignore[no-untyped-def]
-    p, g, exp_avg, exp_avg_var, *, lr, weight_decay=0.0, decoupled=True, maximize=False, beta1=0.9, beta2=0.999, eps=1e-16
-):
+    p, g, exp_avg, exp_avg_var, *, lr, weight_decay=0.0, decoupled=True, maximize=False, beta1=0.9, beta2=0.999, eps=1e-16,
+    cautious=False, cautious_decay=False,
+):  # fmt: skip
     """AdaBelief."""
     d = coupled(p, g, weight_decay, decoupled, maximize)
     c1, c2 = 1 - beta1**n, 1 - beta2**n
@@ -27,13 +28,14 @@ def adabelief(  # type: ignore[no-untyped-def]
     q = m / fma(sqrt(s), scale, eps)
     step = lr / c1
     joined = pull_of(lr, weight_decay, decoupled) * c1
-    return fma(-step, pulled(p, q, joined), p), m, s
+    return fma(-step, pulled_along(p, cautioned(q, d, cautious), joined, cautious_decay), p), m, s
 
 
 @own_rule("exp_avg", "exp_inf", fast=["decay_is_0 joined_is_0", "decay_is_0"])
 def adamax(  # type: ignore[no-untyped-def]
-    p, g, exp_avg, exp_inf, *, lr, weight_decay=0.0, decoupled=False, maximize=False, beta1=0.9, beta2=0.999, eps=1e-8
-):
+    p, g, exp_avg, exp_inf, *, lr, weight_decay=0.0, decoupled=False, maximize=False, beta1=0.9, beta2=0.999, eps=1e-8,
+    cautious=False, cautious_decay=False,
+):  # fmt: skip
     """Adamax."""
     d = coupled(p, g, weight_decay, decoupled, maximize)
     c1 = 1 - beta1**n
@@ -41,13 +43,14 @@ def adamax(  # type: ignore[no-untyped-def]
     u = maximum(beta2 * exp_inf, abs(d) + eps)
     step = lr / c1
     joined = pull_of(lr, weight_decay, decoupled) * c1
-    return fma(-step, pulled(p, m / u, joined), p), m, u
+    return fma(-step, pulled_along(p, cautioned(m / u, d, cautious), joined, cautious_decay), p), m, u
 
 
 @own_rule("exp_avg", "exp_avg_sq", fast=["decay_is_0 joined_is_0 is_rectified", "decay_is_0 is_rectified"])
 def radam(  # type: ignore[no-untyped-def]
-    p, g, exp_avg, exp_avg_sq, *, lr, weight_decay=0.0, decoupled=False, maximize=False, beta1=0.9, beta2=0.999, eps=1e-8
-):
+    p, g, exp_avg, exp_avg_sq, *, lr, weight_decay=0.0, decoupled=False, maximize=False, beta1=0.9, beta2=0.999, eps=1e-8,
+    cautious=False, cautious_decay=False,
+):  # fmt: skip
     """RAdam."""
     d = coupled(p, g, weight_decay, decoupled, maximize)
     c1, c2 = 1 - beta1**n, 1 - beta2**n
@@ -61,13 +64,14 @@ def radam(  # type: ignore[no-untyped-def]
     q = m / (sqrt(v) + eps) if is_rectified else m
     step = lr * gain
     joined = pull_of(lr, weight_decay, decoupled) / gain
-    return fma(-step, pulled(p, q, joined), p), m, v
+    return fma(-step, pulled_along(p, cautioned(q, d, cautious), joined, cautious_decay), p), m, v
 
 
 @own_rule("exp_avg", "exp_avg_sq", fast=["decay_is_0 joined_is_0", "decay_is_0"])
 def laprop(  # type: ignore[no-untyped-def]
-    p, g, exp_avg, exp_avg_sq, *, lr, weight_decay=0.0, decoupled=True, maximize=False, beta1=0.9, beta2=0.999, eps=1e-15
-):
+    p, g, exp_avg, exp_avg_sq, *, lr, weight_decay=0.0, decoupled=True, maximize=False, beta1=0.9, beta2=0.999, eps=1e-15,
+    cautious=False, cautious_decay=False,
+):  # fmt: skip
     """LaProp."""
     d = coupled(p, g, weight_decay, decoupled, maximize)
     c1 = 1 - beta1**n
@@ -77,20 +81,22 @@ def laprop(  # type: ignore[no-untyped-def]
     m = fma(beta1, exp_avg, (1 - beta1) * q)
     step = lr / c1
     joined = pull_of(lr, weight_decay, decoupled) * c1
-    return fma(-step, pulled(p, m, joined), p), m, v
+    return fma(-step, pulled_along(p, cautioned(m, d, cautious), joined, cautious_decay), p), m, v
 
 
 @own_rule("exp_avg", "exp_avg_sq", fast=["decay_is_0 pull_is_0", "decay_is_0"])
 def adopt(  # type: ignore[no-untyped-def]
-    p, g, exp_avg, exp_avg_sq, *, lr, weight_decay=0.0, decoupled=False, maximize=False, beta1=0.9, beta2=0.9999, eps=1e-6
-):
+    p, g, exp_avg, exp_avg_sq, *, lr, weight_decay=0.0, decoupled=False, maximize=False, beta1=0.9, beta2=0.9999, eps=1e-6,
+    cautious=False, cautious_decay=False,
+):  # fmt: skip
     """ADOPT."""
     d = coupled(p, g, weight_decay, decoupled, maximize)
     is_first = n == 1
     limit = sqrt(sqrt(n - 1))
     q = minimum(maximum(d / maximum(sqrt(exp_avg_sq), eps), -limit), limit)
     m = fma(beta1, exp_avg, (1 - beta1) * q)
-    moved = fma(-lr, pulled(p, m, pull_of(lr, weight_decay, decoupled)), p)
+    pull = pull_of(lr, weight_decay, decoupled)
+    moved = fma(-lr, pulled_along(p, cautioned(m, d, cautious), pull, cautious_decay), p)
     v = d * d if is_first else fma((1 - beta2) * d, d, beta2 * exp_avg_sq)
     return p if is_first else moved, exp_avg if is_first else m, v
 
@@ -114,6 +120,9 @@ class AdaBelief(Optimizer):
         beta1, beta2: 0 <= x < 1, or schedules.
         decoupled: decoupled weight decay; False adds weight_decay p to the gradient.
         maximize: ascend the gradient instead of descending it.
+        cautious: False; "update": elements whose direction and gradient differ in sign do not move, and the others move further
+            by so much (arXiv 2411.16085); "decay": decoupled weight decay only where it has the direction's sign
+            (arXiv 2510.12402).
         shared: see `Optimizer`.
 
     Example:
@@ -135,6 +144,7 @@ class AdaBelief(Optimizer):
         hypers={**BASICS, "beta1": fraction, "beta2": fraction, "eps": nonnegative},
         flags=("decoupled", "maximize"),
         variant=lambda options: "adabelief",
+        cautious=True,
     )
 
     def __init__(
@@ -148,6 +158,7 @@ class AdaBelief(Optimizer):
         weight_decay: Hyper = 0.0,
         decoupled: bool = True,
         maximize: bool = False,
+        cautious: bool | str = False,
         **shared: Unpack[Shared],
     ) -> None:
         super().__init__(params, own_options(locals()), shared)
@@ -172,6 +183,9 @@ class Adamax(Optimizer):
         beta1, beta2: 0 <= x < 1, or schedules.
         decoupled: decoupled weight decay; False adds weight_decay p to the gradient.
         maximize: ascend the gradient instead of descending it.
+        cautious: False; "update": elements whose direction and gradient differ in sign do not move, and the others move further
+            by so much (arXiv 2411.16085); "decay": decoupled weight decay only where it has the direction's sign
+            (arXiv 2510.12402).
         shared: see `Optimizer`.
 
     Example:
@@ -192,6 +206,7 @@ class Adamax(Optimizer):
         hypers={**BASICS, "beta1": fraction, "beta2": fraction, "eps": nonnegative},
         flags=("decoupled", "maximize"),
         variant=lambda options: "adamax",
+        cautious=True,
     )
 
     def __init__(
@@ -205,6 +220,7 @@ class Adamax(Optimizer):
         weight_decay: Hyper = 0.0,
         decoupled: bool = False,
         maximize: bool = False,
+        cautious: bool | str = False,
         **shared: Unpack[Shared],
     ) -> None:
         super().__init__(params, own_options(locals()), shared)
@@ -233,6 +249,9 @@ class RAdam(Optimizer):
         beta1, beta2: 0 <= x < 1, or schedules.
         decoupled: decoupled weight decay; False adds weight_decay p to the gradient.
         maximize: ascend the gradient instead of descending it.
+        cautious: False; "update": elements whose direction and gradient differ in sign do not move, and the others move further
+            by so much (arXiv 2411.16085); "decay": decoupled weight decay only where it has the direction's sign
+            (arXiv 2510.12402).
         shared: see `Optimizer`.
 
     Example:
@@ -253,6 +272,7 @@ class RAdam(Optimizer):
         hypers={**BASICS, "beta1": fraction, "beta2": fraction, "eps": nonnegative},
         flags=("decoupled", "maximize"),
         variant=lambda options: "radam",
+        cautious=True,
     )
 
     def __init__(
@@ -266,6 +286,7 @@ class RAdam(Optimizer):
         weight_decay: Hyper = 0.0,
         decoupled: bool = False,
         maximize: bool = False,
+        cautious: bool | str = False,
         **shared: Unpack[Shared],
     ) -> None:
         super().__init__(params, own_options(locals()), shared)
@@ -290,6 +311,9 @@ class LaProp(Optimizer):
         beta1, beta2: 0 <= x < 1, or schedules.
         decoupled: decoupled weight decay; False adds weight_decay p to the gradient.
         maximize: ascend the gradient instead of descending it.
+        cautious: False; "update": elements whose direction and gradient differ in sign do not move, and the others move further
+            by so much (arXiv 2411.16085); "decay": decoupled weight decay only where it has the direction's sign
+            (arXiv 2510.12402).
         shared: see `Optimizer`.
 
     Example:
@@ -311,6 +335,7 @@ class LaProp(Optimizer):
         hypers={**BASICS, "beta1": fraction, "beta2": fraction, "eps": nonnegative},
         flags=("decoupled", "maximize"),
         variant=lambda options: "laprop",
+        cautious=True,
     )
 
     def __init__(
@@ -324,6 +349,7 @@ class LaProp(Optimizer):
         weight_decay: Hyper = 0.0,
         decoupled: bool = True,
         maximize: bool = False,
+        cautious: bool | str = False,
         **shared: Unpack[Shared],
     ) -> None:
         super().__init__(params, own_options(locals()), shared)
@@ -349,6 +375,9 @@ class ADOPT(Optimizer):
         beta1, beta2: 0 <= x < 1, or schedules.
         decoupled: decoupled weight decay; False adds weight_decay p to the gradient.
         maximize: ascend the gradient instead of descending it.
+        cautious: False; "update": elements whose direction and gradient differ in sign do not move, and the others move further
+            by so much (arXiv 2411.16085); "decay": decoupled weight decay only where it has the direction's sign
+            (arXiv 2510.12402).
         shared: see `Optimizer`.
 
     Example:
@@ -369,6 +398,7 @@ class ADOPT(Optimizer):
         hypers={**BASICS, "beta1": fraction, "beta2": fraction, "eps": nonnegative},
         flags=("decoupled", "maximize"),
         variant=lambda options: "adopt",
+        cautious=True,
     )
 
     def __init__(
@@ -382,6 +412,7 @@ class ADOPT(Optimizer):
         weight_decay: Hyper = 0.0,
         decoupled: bool = False,
         maximize: bool = False,
+        cautious: bool | str = False,
         **shared: Unpack[Shared],
     ) -> None:
         super().__init__(params, own_options(locals()), shared)

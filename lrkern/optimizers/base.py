@@ -60,6 +60,10 @@ class Optimizer(Resumable):
         ema: keep an exponential moving average of the parameters with this decay (a number in 0..1, or a schedule); or several
             with a tuple of up to three decays.
         ema_every: change averages only at every k-th step: at those after which `count` is a multiple of this.
+        decay: how decoupled weight decay depends on the learning rate. "coupled" multiplies it by lr, as the formulas say.
+            "independent" does not: p shrinks by weight_decay p, and not at all while lr is 0. "corrected" multiplies it by lr twice
+            and divides it by the largest lr of the schedule, which keeps the norms of parameters from growing as lr falls
+            (arXiv 2506.02285); it needs an lr that is a number or a schedule with an end.
         decay_mask: the arrays to which weight decay applies, if not to all: a function of name and array
             (`lambda name, array: array.ndim > 1`; names are the keys of a dict or the indices of a list), or booleans
             structured like `params`. The structure of gradients, averages and states does not change.
@@ -115,7 +119,7 @@ class Optimizer(Resumable):
         self._maker = Maker(name, self._backend, self._rule, self._initial, options, checked)
         found = self._maker.as_arrays(name, "param", structure.label, structure.arrays)
         decays = decaying(name, structure, of, own, shared.get("decay_mask"))
-        groups, parts = self._maker.groups(own, shared.get("ema"), masked=decays is not None)
+        groups, parts = self._maker.groups(own, shared, masked=decays is not None)
         copies: list[Any] = [None] * len(found)
         if shared.get("copy_to") is not None:
             copies = structure.flatten(name, "copy_to", shared["copy_to"])
@@ -368,7 +372,7 @@ class Optimizer(Resumable):
         found = self._maker.as_arrays(where, "param", label, new.arrays)
         mask = self._shared.get("decay_mask")
         decays = decaying(where, new, [0] * new.size, [options], mask if callable(mask) else None)
-        groups, [part] = self._maker.groups([options], self._shared.get("ema"), masked=decays is not None)
+        groups, [part] = self._maker.groups([options], self._shared, masked=decays is not None)
         part = [len(old.groups) + g for g in part]
         copies: list[Any] = [None] * new.size
         if copy_to is not None:
@@ -381,10 +385,11 @@ class Optimizer(Resumable):
             old.group_of + members([0] * new.size, [part], decays),
             old.copies + copies,
         )
-        count, skipped, recent = self.count, self.skipped, self._tensors.get_recent()
+        count, skipped, before = self.count, self.skipped, self._tensors
         kept, tensors = self._maker.engine(arranged, self._kept)
         self._apply(arranged, tensors)
-        tensors.restore([*self._tensors.get_updates(), *[0] * new.size], count, skipped, [], recent)
+        updates, scalars = [*before.get_updates(), *[0] * new.size], before.get_scalar_states()
+        tensors.restore(updates, count, skipped, [], before.get_recent(), scalars)
         self._take(arranged, kept, tensors)
         self._steps_before, self._count_before = count + skipped, count
 
@@ -447,6 +452,14 @@ class Optimizer(Resumable):
         found = tuple(self._arrays_of(kind) for kind in _core.AVERAGES if kind in self._kept)
         return found if any(isinstance(group.ema, tuple) for group in self._arranged.groups) else found[0]
 
+    @property
+    def averaged_params(self) -> Any:
+        """The averages that the rule itself keeps (no copies), structured like `params`; None if it keeps none.
+
+        They are valid after the first step of an array. `ScheduleFreeSGD` and its relatives, and `ASGD` have them.
+        """
+        return self._arrays_of(self._rule.averages) if self._rule.averages else None
+
     def _arrays_of(self, kind: str) -> Any:
         arrays = self._kept[kind]
         if all(one is None for one in arrays):
@@ -463,7 +476,8 @@ class Optimizer(Resumable):
         average, in groups without `ema`, stay as they are. The values of the parameters are kept in CPU memory meanwhile.
 
         Args:
-            which: the index of the average, if `ema` is a tuple.
+            which: the index of the average, if `ema` is a tuple. Without `ema`, optimizers whose rule averages parameters
+                (`ScheduleFreeSGD`, `ASGD`) use that average.
 
         Raises:
             ValueError: the optimizer keeps no averages.
@@ -483,8 +497,11 @@ class Optimizer(Resumable):
         """
         where, own, arrays = f"{self._name}.averaged", self._arranged, self._tensors
         kinds = [kind for kind in _core.AVERAGES if any(one is not None for one in self._kept.get(kind, ()))]
+        kinds = kinds or ([self._rule.averages] if self._rule.averages and self.count else [])
         if not kinds:
-            raise ValueError(f"{where}: the optimizer must keep averages; got none: create it with ema=...")
+            wanted = "have done a step" if self._rule.averages else "keep averages"
+            hint = "" if self._rule.averages else ": create it with ema=..."
+            raise ValueError(f"{where}: the optimizer must {wanted}; got none{hint}")
         averages = self._kept[kinds[_checks.count(where, "which", which, high=len(kinds) - 1)]]
         before: list[tuple[Any, Any]] = []
 

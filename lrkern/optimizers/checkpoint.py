@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from os import PathLike
 from typing import Any
 
@@ -57,6 +58,13 @@ def placed(
     plain["params"] = found.pop(_PARAM, None)
     plain["arrays"] = arrays
     return dict(zip(places, updates, strict=True)), found
+
+
+def scalars(places: Mapping[str, Any], plain: Any) -> dict[str, dict[str, Any]]:
+    """The scalar states of a file by name and path."""
+    if not isinstance(plain, dict) or not all(isinstance(one, list) and len(one) == len(places) for one in plain.values()):
+        return {}
+    return {name: dict(zip(places, values, strict=True)) for name, values in plain.items()}
 
 
 def add_parameters(where: str, path: str | PathLike[str], saved: Saved, plain: dict[str, Any]) -> None:

@@ -38,7 +38,7 @@ class Maker:
         as_array = self.backend.arrays.as_array
         return [as_array(where, label(kind, i), one, written=True) for i, one in enumerate(values)]
 
-    def groups(self, own: list[Options], ema: Any, *, masked: bool) -> tuple[list[Group], list[list[int]]]:
+    def groups(self, own: list[Options], shared: Mapping[str, Any], *, masked: bool) -> tuple[list[Group], list[list[int]]]:
         """Groups, and the indices of those that each user group has; if parameters are `masked`, a second one without decay."""
         groups: list[Group] = []
         parts: list[list[int]] = []
@@ -47,7 +47,8 @@ class Maker:
             parts.append([])
             for decays in (True, False) if masked else (True,):
                 parts[-1].append(len(groups))
-                groups.append(Group(self.name, self.rule, options, one.get("ema", ema), decays=decays))
+                ema, decay = (one.get(name, shared.get(name, default)) for name, default in (("ema", None), ("decay", "coupled")))
+                groups.append(Group(self.name, self.rule, options, ema, decays=decays, decay=decay))
                 self._check_state_dtype(groups[-1].form)
         return groups, parts
 
@@ -89,7 +90,7 @@ class Maker:
                 states=states,
                 others=others | {"copy_to": arranged.copies},
                 row_lrs=[self._row_lrs(label("param", i), params[i], group) for i, group in enumerate(groups)],
-                as_gradient=partial(arrays.as_gradient, self.rule.takes_rows, halves),
+                as_gradient=partial(arrays.as_gradient, all(one.form.takes_rows for one in arranged.groups), halves),
                 owns_states=True,
             )
         )

@@ -7,7 +7,7 @@ from typing import Any, Unpack
 from lrkern import _checks
 from lrkern.optimizers.base import Arrays, Hyper, Optimizer, Shared, step_once
 from lrkern.optimizers.options import BASICS, Options, Rule, fraction, is_on, nonnegative, own_options
-from lrkern.rules.parts import coupled, pull_of, pulled
+from lrkern.rules.parts import cautioned, coupled, pull_of, pulled, pulled_along
 from lrkern.rules.rule import own_rule
 from lrkern.rules.words import fma, n, sign
 
@@ -71,7 +71,6 @@ _SGD = Rule(
     variant=lambda options: "sgd_momentum" if is_on(options["momentum"]) else "sgd",
     kept=lambda options: ("momentum_buffer",) if is_on(options["momentum"]) else (),
     check=_check_sgd,
-    row_lrs=True,
 )
 
 
@@ -230,11 +229,16 @@ class SGD(Optimizer):
 
 
 @own_rule("exp_avg", fast=["decay_is_0 pull_is_0", "decay_is_0"])
-def lion(p, g, exp_avg, *, lr, weight_decay=0.0, decoupled=False, maximize=False, beta1=0.9, beta2=0.99):  # type: ignore[no-untyped-def]
+def lion(  # type: ignore[no-untyped-def]
+    p, g, exp_avg, *, lr, weight_decay=0.0, decoupled=False, maximize=False, beta1=0.9, beta2=0.99, cautious=False,
+    cautious_decay=False,
+):  # fmt: skip
     """Lion."""
     d = coupled(p, g, weight_decay, decoupled, maximize)
     u = sign(fma(beta1, exp_avg, (1 - beta1) * d))
-    return fma(-lr, pulled(p, u, pull_of(lr, weight_decay, decoupled)), p), fma(beta2, exp_avg, (1 - beta2) * d)
+    pull = pull_of(lr, weight_decay, decoupled)
+    m = fma(beta2, exp_avg, (1 - beta2) * d)
+    return fma(-lr, pulled_along(p, cautioned(u, d, cautious), pull, cautious_decay), p), m
 
 
 _LION = Rule(
@@ -243,6 +247,7 @@ _LION = Rule(
     flags=("maximize",),
     fixed={"decoupled": 1.0},
     variant=lambda options: "lion",
+    cautious=True,
 )
 
 
@@ -289,7 +294,7 @@ def lion_step(
     Source:
         Chen et al., arXiv 2302.06675; optax.lion.
     """
-    options = {"lr": lr, "weight_decay": weight_decay, "beta1": beta1, "beta2": beta2, "maximize": maximize}
+    options = {"lr": lr, "weight_decay": weight_decay, "beta1": beta1, "beta2": beta2, "maximize": maximize, "cautious": False}
     step_once("lion_step", _LION, param, grad, {"exp_avg": exp_avg}, 0, options, backend)
 
 
@@ -303,6 +308,9 @@ class Lion(Optimizer):
         lr, weight_decay: numbers >= 0, or schedules.
         beta1, beta2: 0 <= beta < 1, or schedules.
         maximize: ascend the gradient instead of descending it.
+        cautious: False; "update": elements whose direction and gradient differ in sign do not move, and the others move further
+            by so much (arXiv 2411.16085); "decay": decoupled weight decay only where it has the direction's sign
+            (arXiv 2510.12402).
         shared: see `Optimizer`.
 
     Example:
@@ -327,6 +335,7 @@ class Lion(Optimizer):
         beta2: Hyper = 0.99,
         weight_decay: Hyper = 0.0,
         maximize: bool = False,
+        cautious: bool | str = False,
         **shared: Unpack[Shared],
     ) -> None:
         super().__init__(params, own_options(locals()), shared)

@@ -6,7 +6,7 @@ from typing import Unpack
 
 from lrkern.optimizers.base import Arrays, Hyper, Optimizer, Shared
 from lrkern.optimizers.options import BASICS, SQUARES, Rule, fraction, nonnegative, own_options
-from lrkern.rules.parts import coupled, pull_of, pulled
+from lrkern.rules.parts import cautioned, coupled, pull_of, pulled_along
 from lrkern.rules.rule import own_rule
 from lrkern.rules.words import fma, n, sqrt
 
@@ -16,7 +16,7 @@ __all__ = ["AdEMAMix", "Adan"]
 @own_rule("exp_avg", "exp_avg_slow", "exp_avg_sq", fast=["decay_is_0 pull_is_0", "decay_is_0"])
 def ademamix(  # type: ignore[no-untyped-def]
     p, g, exp_avg, exp_avg_slow, exp_avg_sq, *, lr, weight_decay=0.0, decoupled=True, maximize=False, beta1=0.9, beta2=0.999,
-    beta3=0.9999, alpha=5.0, eps=1e-8,
+    beta3=0.9999, alpha=5.0, eps=1e-8, cautious=False, cautious_decay=False,
 ):  # fmt: skip
     """AdEMAMix."""
     d = coupled(p, g, weight_decay, decoupled, maximize)
@@ -25,7 +25,8 @@ def ademamix(  # type: ignore[no-untyped-def]
     slow = fma(beta3, exp_avg_slow, (1 - beta3) * d)
     v = fma((1 - beta2) * d, d, beta2 * exp_avg_sq)
     q = fma(alpha, slow, inverse * m) / fma(sqrt(v), scale, eps)
-    return fma(-lr, pulled(p, q, pull_of(lr, weight_decay, decoupled)), p), m, slow, v
+    pull = pull_of(lr, weight_decay, decoupled)
+    return fma(-lr, pulled_along(p, cautioned(q, d, cautious), pull, cautious_decay), p), m, slow, v
 
 
 @own_rule("exp_avg", "exp_avg_diff", "exp_avg_sq", "previous", fast=["decay_is_0"])
@@ -68,6 +69,9 @@ class AdEMAMix(Optimizer):
         beta1, beta2, beta3: 0 <= x < 1, or schedules.
         decoupled: decoupled weight decay; False adds weight_decay p to the gradient.
         maximize: ascend the gradient instead of descending it.
+        cautious: False; "update": elements whose direction and gradient differ in sign do not move, and the others move further
+            by so much (arXiv 2411.16085); "decay": decoupled weight decay only where it has the direction's sign
+            (arXiv 2510.12402).
         shared: see `Optimizer`.
 
     Example:
@@ -88,6 +92,7 @@ class AdEMAMix(Optimizer):
         hypers={**BASICS, "beta1": fraction, "beta2": fraction, "beta3": fraction, "alpha": nonnegative, "eps": nonnegative},
         flags=("decoupled", "maximize"),
         variant=lambda options: "ademamix",
+        cautious=True,
     )
 
     def __init__(
@@ -103,6 +108,7 @@ class AdEMAMix(Optimizer):
         weight_decay: Hyper = 0.0,
         decoupled: bool = True,
         maximize: bool = False,
+        cautious: bool | str = False,
         **shared: Unpack[Shared],
     ) -> None:
         super().__init__(params, own_options(locals()), shared)

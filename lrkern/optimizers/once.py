@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -35,10 +36,12 @@ def step_once(
     options: Options,
     backend: str | None,
     needed: str = "",
+    scalars: Sequence[Any] = (),
 ) -> None:
     """One step of one tensor without an optimizer. `update`: the number of updates before it.
 
-    `needed`: for the error about a missing state, when it is needed.
+    `needed`: for the error about a missing state, when it is needed. `scalars`: checked arrays of one element for the scalar
+    states, which are updated.
     """
     if grad is None:  # only in lists of gradients does None mean no update
         raise TypeError(f"{where}: grad must be an array like param; got None")
@@ -48,12 +51,14 @@ def step_once(
     if form.unfit:
         _refuse_unfit(where, form, states)
     chosen = backends.choose(where, backend, param, compiled=rule.inputs is not None)
-    once = _core.step_once if chosen.StepList is _core.StepList else partial(_step_once_in, chosen)
+    in_c = chosen.StepList is _core.StepList and not scalars
+    once = _core.step_once if in_c else partial(_step_once_in, chosen, scalars)
     once(where, form, options, param, grad, states, update, needed, chosen.arrays)
 
 
 def _step_once_in(
     backend: backends.Backend,
+    scalars: Sequence[Any],
     where: str,
     form: Form,
     options: Options,
@@ -78,5 +83,8 @@ def _step_once_in(
     tensors = backend.StepList(made_of)
     for place, (_, hyper, constant) in enumerate(form.inputs):
         tensors.set_input(0, place, options[hyper] if hyper else constant)
-    tensors.restore([update], 0, 0, [])
+    tensors.restore([update], 0, 0, [], (), [[float(one.flat[0]) for one in scalars]])
     tensors.run([grad], 1.0)
+    if scalars:
+        for one, value in zip(scalars, tensors.get_scalar_states()[0], strict=False):
+            one.flat[0] = value

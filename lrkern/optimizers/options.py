@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lrkern import _checks, _core
+from lrkern.optimizers.decay_relations import RELATIONS, related
 
 if TYPE_CHECKING:
     from lrkern.backends.engine import Engine
@@ -29,7 +30,7 @@ fraction = _core.Range(0.0, np.inf, below=1.0)
 weight = _core.Range(0.0, 1.0)
 """The same if nothing is divided by 1 - x: 0 <= x <= 1."""
 
-OF_GROUPS = ("ema", "decay_mask")
+OF_GROUPS = ("ema", "decay", "decay_mask")
 """Options of groups that do not belong to a rule."""
 
 OF_ALL = ("clip_norm", "skip_norm", "skip_sigma")
@@ -40,6 +41,9 @@ SQUARES = {"float16": "in which squares of gradients below 2e-4 are 0 and steps 
 
 DIFFERENCES = {"bfloat16": "in which the difference of averages that centered divides by is lost, and steps explode"}
 """Dtypes that are also unfit if it is the root of a difference of two states."""
+
+NARROW_AVERAGES = dict.fromkeys(("bfloat16", "float16"), "in which an average of parameters loses its small changes")
+"""Dtypes unfit for averages of parameters, and why."""
 
 BASICS = {"lr": nonnegative, "weight_decay": nonnegative}
 """Hyper-parameters of every rule."""
@@ -69,6 +73,8 @@ class Form:
     """Whether parameters are multiplied by 1 - lr weight_decay."""
     unfit: Mapping[str, str]
     """Dtypes that states must not have, and why."""
+    takes_rows: bool
+    """Whether gradients may be sparse."""
 
     def check_shrinkage(self, where: str, lr: Any, decay: float) -> None:
         """Raises where lr weight_decay is too large; lr may be an array."""
@@ -88,8 +94,14 @@ class Rule:
     hypers: Mapping[str, _core.Range]
     """Options that are numbers or schedules, with the check of a number."""
     flags: tuple[str, ...] = ()
+    scalars: tuple[str, ...] = ()
+    """The rule's scalar states: numbers that each tensor keeps."""
+    averages: str = ""
+    """The state that is an average of the parameters, if there is one."""
     conventions: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """The inputs that each value of the option `convention` sets."""
+    cautious: bool = False
+    """Whether it has the option `cautious`, with a variant `..._cautious` for "update"."""
     fixed: Mapping[str, float] = field(default_factory=dict)
     """Constant inputs."""
     renamed: Mapping[str, str] = field(default_factory=dict)
@@ -105,9 +117,9 @@ class Rule:
     unfit: Callable[[Options], Mapping[str, str]] = lambda options: {}
     """Dtypes that its states must not have, and why."""
     takes_rows: bool = True
-    """Whether gradients may be sparse."""
-    row_lrs: bool = False
-    """Whether lr may be an array."""
+    """Whether gradients may be sparse: not if the rule looks at whole tensors."""
+    row_lrs: bool = True
+    """Whether lr may be an array, if gradients may be sparse."""
     inputs: tuple[str, ...] | None = None
     """The names of the inputs of a rule that C does not have, which other backends compile; None for C's own rules."""
     _forms: dict[tuple[bool | str, ...] | None, Form] = field(default_factory=dict, init=False, repr=False, compare=False)
@@ -115,9 +127,12 @@ class Rule:
     @cached_property
     def checks(self) -> dict[str, Callable[[str, str, object], Any]]:
         """The check of each option, for values other than schedules."""
-        conventions = list(self.conventions)
-        choices = {"convention": lambda where, name, value: _checks.choice(where, name, value, conventions)}
-        return {**self.hypers, **dict.fromkeys(self.flags, _checks.flag), **(choices if conventions else {})}
+        conventions, choices = list(self.conventions), dict[str, Callable[[str, str, object], Any]]()
+        if conventions:
+            choices["convention"] = lambda where, name, value: _checks.choice(where, name, value, conventions)
+        if self.cautious:
+            choices["cautious"] = _cautious
+        return {**self.hypers, **dict.fromkeys(self.flags, _checks.flag), **choices}
 
     def read(self, where: str, options: Options) -> dict[str, Any]:
         """The checked options of a group: numbers may be schedules, lr may be an array."""
@@ -129,11 +144,14 @@ class Rule:
                 raise unknown_option(where, name, "a group", [*self.checks, *OF_GROUPS])
             if name in self.hypers and callable(value):
                 result[name] = value
-            elif name == "lr" and self.row_lrs and _checks.is_array(value) and _checks.plain(value).ndim == 1:
+            elif name == "lr" and self._may_have_rows(options) and _checks.is_array(value) and _checks.plain(value).ndim == 1:
                 result[name] = _floats(where, value)
             else:
                 result[name] = self.checks[name](where, name, value)
         return result
+
+    def _may_have_rows(self, options: Options) -> bool:
+        return self.row_lrs and self.takes_rows and not self.scalars and options.get("cautious") != "update"
 
     def settle(self, where: str, options: Options) -> tuple[Form, Options]:
         """The form of a function's options, and the checked options: numbers, no schedules."""
@@ -150,19 +168,34 @@ class Rule:
         form = self._forms.get(key)
         if form is None:
             self.check(where, options)
-            form = self._forms[key] = self._make_form(options)
+            if options.get("cautious") == "update" and options.get("amsgrad"):
+                raise ValueError(f"{where}: amsgrad must be False where cautious is 'update'; got True")
+            form = self._forms[key] = self._make_form(where, options)
         return form
 
-    def _make_form(self, options: Options) -> Form:
-        variant, kept = self.variant(options), self.kept(options)
+    def _make_form(self, where: str, options: Options) -> Form:
+        variant, kept, cautious = self.variant(options), self.kept(options), options.get("cautious", False)
+        variant += "_cautious" if cautious == "update" else ""
         constants = {"weight_decay": 0.0, "decoupled": 0.0, "maximize": 0.0}
         constants |= {name: float(options[name]) for name in self.flags}
         constants |= self.conventions.get(options.get("convention", ""), {})
-        constants |= {**self.derived(options), **self.fixed}
+        constants |= {"cautious_decay": float(cautious == "decay"), **self.derived(options), **self.fixed}
         hypers = {self.renamed.get(name, name): name for name in self.hypers}
         names = _core.RULES[variant] if self.inputs is None else self.inputs
         inputs = tuple([(name, hypers.get(name, ""), constants.get(name, 0.0)) for name in names])
-        return Form(variant, self.states if kept is None else kept, inputs, constants["decoupled"] != 0, self.unfit(options))
+        if cautious == "decay" and not constants["decoupled"]:
+            raise ValueError(f"{where}: cautious must not be 'decay', because weight decay is not decoupled here")
+        pointwise = self.takes_rows and cautious != "update"
+        kept = self.states if kept is None else kept
+        return Form(variant, kept, inputs, constants["decoupled"] != 0, self.unfit(options), pointwise)
+
+
+def _cautious(where: str, name: str, value: object) -> Any:
+    if value is False:
+        return value
+    if value is True or not isinstance(value, str):
+        raise TypeError(f"{where}: {name} must be False, 'update' or 'decay'; got {_checks.describe(value)}")
+    return _checks.choice(where, name, value, ("update", "decay"))
 
 
 def averages(where: str, ema: Any) -> tuple[Any, dict[str, Any]]:
@@ -181,8 +214,11 @@ def averages(where: str, ema: Any) -> tuple[Any, dict[str, Any]]:
 class Group:
     """The options of a group of parameters, and their values at each step."""
 
-    def __init__(self, where: str, rule: Rule, options: Options, ema: Any, *, decays: bool = True) -> None:
+    def __init__(
+        self, where: str, rule: Rule, options: Options, ema: Any, *, decays: bool = True, decay: str = "coupled"
+    ) -> None:
         self.where, self.rule, self.decays = where, rule, decays
+        self.relation = _checks.choice(where, "decay", decay, RELATIONS)
         self.ema, self.decays_of_averages = averages(where, ema)
         self.options = rule.read(where, options)
         if not decays:
@@ -190,6 +226,9 @@ class Group:
                 raise ValueError(f"{where}: decay_mask must be None, because the rule has no weight_decay")
             self.options["weight_decay"] = 0.0
         self.form = rule.form(where, self.options)
+        if self.relation != "coupled" and not self.form.shrinks:
+            wanted = "'coupled', because weight decay is not decoupled here"
+            raise ValueError(f"{where}: decay must be {wanted}; got {self.relation!r}")
         self._check_shrinkage(self.options)
 
     def changed(self, where: str, name: str, value: Any, options: Options | None = None) -> dict[str, Any]:
@@ -212,6 +251,8 @@ class Group:
         if self.rule.form(where, options) != self.form:
             change = f"from {_checks.cut(str(self.options[name]))} to {_checks.cut(str(value))}"
             raise ValueError(f"{where}: {name} cannot change {change}: other states would be needed")
+        if self.relation != "coupled":
+            related(where, self.relation, options["lr"], options["weight_decay"])
         self._check_shrinkage(options)
         return options
 
@@ -230,6 +271,8 @@ class Group:
         """Give an engine the numbers and schedules of this group."""
         for place, (_, hyper, constant) in enumerate(self.form.inputs):
             value = self.options[hyper] if hyper else constant
+            if hyper == "weight_decay" and self.relation != "coupled":
+                value = related(self.where, self.relation, self.options["lr"], value)
             if callable(value):
                 tensors.set_schedule(index, place, hyper, value, self.rule.hypers[hyper])
             else:

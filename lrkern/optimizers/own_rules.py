@@ -8,6 +8,8 @@ from functools import cached_property
 from importlib import import_module
 from typing import Any
 
+import numpy as np
+
 from lrkern import _checks, _core
 from lrkern.optimizers.base import DEFAULTS, Optimizer
 from lrkern.optimizers.once import step_once
@@ -28,11 +30,17 @@ class OwnRule(Rule):
 
     Attributes:
         Optimizer: a class of optimizers, an `lrkern.Optimizer` with all its options.
-        name, states: the name of the function, and those of the states.
+        name, states, scalar_states: the name of the function, and those of the states.
     """
 
-    def __init__(self, function: Callable[..., Any] | str, states: tuple[str, ...], initial: Mapping[str, float]) -> None:
-        super().__init__(function, states)
+    def __init__(
+        self,
+        function: Callable[..., Any] | str,
+        states: tuple[str, ...],
+        scalars: tuple[str, ...],
+        initial: Mapping[str, float],
+    ) -> None:
+        super().__init__(function, states, scalars=scalars)
         self.initial = dict(initial)
         for state in self.initial:
             if state not in states:
@@ -40,7 +48,7 @@ class OwnRule(Rule):
                 raise RuleError(f"rule {self.name}: initial must be {known}; got {state}")
         self.__module__, self.__qualname__ = self.function.__module__, self.function.__qualname__
         parts = self.parts(self.name)  # raises at the definition, not at the first step
-        self.key = f"{self.name}-{digest_of(f'{states} {self.hypers} {self.formula()}')}"
+        self.key = f"{self.name}-{digest_of(f'{states} {scalars} {self.hypers} {self.formula()}')}"
         """The name under which engines know the rule: another one after a change of its text."""
         self.variants = {self.key: {}}
         for what, count, most in (
@@ -50,7 +58,7 @@ class OwnRule(Rule):
             if count > most:
                 raise RuleError(f"rule {self.name}: at most {most} {what}; got {count}")
         for one in self.hypers:
-            if one.name in DEFAULTS or one.name in ("params", "self", "count", *states):
+            if one.name in DEFAULTS or one.name in ("params", "self", "count", *states, *scalars):
                 raise RuleError(f"rule {self.name}: {one.name} must have another name, which optimizers use for something else")
         USERS[self.key] = self
 
@@ -71,10 +79,11 @@ class OwnRule(Rule):
             states=self.states,
             hypers=numbers,
             flags=tuple(one.name for one in self.hypers if one.is_flag),
+            scalars=self.scalar_states,
             variant=lambda options: self.key,
             inputs=tuple(one.name for one in parts.hypers),
             takes_rows=pointwise,
-            row_lrs=pointwise and "lr" in numbers,
+            row_lrs=pointwise and "lr" in numbers and not self.scalar_states,
         )
 
     @cached_property
@@ -89,7 +98,7 @@ class OwnRule(Rule):
 
         Args:
             param, grad, states: arrays as for `lrkern.adam_step`, the states in the order of the rule; all but `grad` are
-                written.
+                written. For each scalar state, after the others, a float64 array of one element in CPU memory.
             count: the number of steps before this one, 0 at the first; needed if the rule uses n.
             backend: "numba" or "cuda", with the same bits; None means "cuda" for arrays on a device, else "numba".
             hypers: the keyword-only arguments of the rule.
@@ -99,8 +108,14 @@ class OwnRule(Rule):
             ImportError, RuntimeError: the backend cannot be used here; the message says why.
         """
         where = f"{self.name}.step"
-        if len(states) != len(self.states):
-            raise TypeError(f"{where}: needs {len(self.states)} states ({', '.join(self.states) or 'none'}); got {len(states)}")
+        names = (*self.states, *self.scalar_states)
+        if len(states) != len(names):
+            raise TypeError(f"{where}: needs {len(names)} states ({', '.join(names) or 'none'}); got {len(states)}")
+        scalars = states[len(self.states) :]
+        for name, one in zip(self.scalar_states, scalars, strict=True):
+            if not _checks.is_array(one) or one.dtype != np.float64 or one.size != 1 or not one.flags.writeable:
+                wanted = "must be a writable float64 array of one element"
+                raise TypeError(f"{where}: {name} {wanted}; got {_checks.describe(one)}")
         options = {one.name: one.default for one in self.hypers}
         for name, value in hypers.items():
             if name not in options:
@@ -113,9 +128,9 @@ class OwnRule(Rule):
                 raise TypeError(f"{where}: {name} must be given")
         if count is None and self.counts:
             raise TypeError(f"{where}: count must be given, because the rule uses n: the number of steps before this one")
-        own = dict(zip(self.states, states, strict=True))
+        own = dict(zip(self.states, states, strict=False))
         before = _checks.count(where, "count", count or 0)
-        step_once(where, self.options, param, grad, own, before, options, backend)
+        step_once(where, self.options, param, grad, own, before, options, backend, scalars=scalars)
 
     @property
     def _numba_type_(self) -> Any:
@@ -123,18 +138,23 @@ class OwnRule(Rule):
         return import_module("lrkern.numba.rule_steps").type_of(self)  # by name: it lies above
 
 
-def rule(*states: str, initial: Mapping[str, float] | None = None) -> Callable[[Callable[..., Any] | str], OwnRule]:
+def rule(
+    *states: str, scalars: str | tuple[str, ...] = (), initial: Mapping[str, float] | None = None
+) -> Callable[[Callable[..., Any] | str], OwnRule]:
     """Decorates the formula of an optimizer: a function over one element of a parameter.
 
     The function is read, never executed. Its arguments before the `*` are elements: the parameter, its gradient and the states,
-    in the order given here. Those after it are numbers or flags, which become options of the optimizer; numbers may be
-    schedules. It returns the new parameter and the new states. It may contain assignments, `+ - * / **`, comparisons,
-    `x if c else y`, the words of `lrkern.rules` (`fma sqrt abs sign minimum maximum isfinite norm`), and `n`, the number of
-    this update, from 1. What depends on scalars alone is computed in float64, once per step; all else in the type of the
-    array, each operation rounded once. The documentation ("Rules") has the details.
+    in the order given here, then the scalar states. Those after it are numbers or flags, which become options of the
+    optimizer; numbers may be schedules. It returns the new parameter and the new states. It may contain assignments,
+    `+ - * / **`, comparisons, `x if c else y`, the words of `lrkern.rules` (`fma sqrt abs sign minimum maximum isfinite`, and
+    of a whole tensor `norm mean count`), and `n`, the number of this update, from 1. What depends on scalars alone is computed
+    in float64, once per step and tensor; all else in the type of the array, each operation rounded once. The documentation
+    ("Rules") has the details.
 
     Args:
         states: the names of up to five states, arrays like the parameter.
+        scalars: the names of up to two scalar states: numbers that each tensor keeps from one update to the next, in float64.
+            They are 0 before the first update, which a rule knows by `n == 1`.
         initial: initial values of states that do not begin at 0.
 
     Returns:
@@ -163,13 +183,14 @@ def rule(*states: str, initial: Mapping[str, float] | None = None) -> Callable[[
         momentum_buffer = m
         p = p - lr (sign(m) + weight_decay p)
     """
-    for one in states:
+    scalars = (scalars,) if isinstance(scalars, str) else tuple(scalars)
+    for one in (*states, *scalars):
         if not (isinstance(one, str) and one.isidentifier()):
             hint = ": write @lk.rule() above the function" if callable(one) else ""
             raise TypeError(f"rule: states must be names; got {_checks.describe(one)}{hint}")
 
     def decorate(function: Callable[..., Any] | str) -> OwnRule:
-        return OwnRule(function, states, initial or {})
+        return OwnRule(function, states, scalars, initial or {})
 
     return decorate
 

@@ -42,6 +42,8 @@ class Saved:
     """Hyper-parameters common to all groups."""
     recent: Any = ()
     """Norms of the last steps."""
+    scalars: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """The scalar states, by name and path."""
 
 
 @dataclass
@@ -57,14 +59,17 @@ class Kept:
     """The kinds that its rule reads: for each parameter, either all or none of them are loaded."""
     params: Sequence[Any]
     updates: Sequence[int]
+    scalars: Mapping[str, Sequence[float]]
+    """The scalar states of each parameter, by name; loaded along with `states`."""
 
 
 @dataclass
 class Loaded:
-    """What to load: pairs of arrays, the second to be copied into the first; the numbers of updates."""
+    """What to load: pairs of arrays, the second to be copied into the first; the numbers of updates; the scalar states."""
 
     pairs: list[tuple[Any, Any]]
     updates: list[int]
+    scalars: dict[str, list[float]]
     begun: list[tuple[str, int]]
     """(kind, parameter) of the averages that start now."""
     unloaded: Unloaded
@@ -101,7 +106,7 @@ def _entries(where: str, name: str, values: Any, path: str, depth: int) -> Itera
 
 def fit(where: str, kept: Kept, saved: Saved, strict: bool) -> Loaded:
     """The part of a state that matches. With `strict`, raise an error that names what does not."""
-    out = Loaded([], list(kept.updates), [], Unloaded([], [], [], []))
+    out = Loaded([], list(kept.updates), {name: list(own) for name, own in kept.scalars.items()}, [], Unloaded([], [], [], []))
     messages: list[tuple[type[Exception], str]] = []  # about what does not match
     here = set(kept.places)
     out.unloaded.unknown.extend(f"params{place}" for place in saved.updates if place not in here)
@@ -115,15 +120,26 @@ def fit(where: str, kept: Kept, saved: Saved, strict: bool) -> Loaded:
             continue
         updates = _checks.count(where, f"updates{place}", saved.updates[place])
         fitting, whole = _arrays_of(where, kept, saved, i, out, messages)
+        scalars = {name: saved.scalars.get(name, {}).get(place) for name in kept.scalars}
+        out.unloaded.missing.extend(f"{name}{place}" for name, value in scalars.items() if value is None)
+        whole = whole and None not in scalars.values()
         rule = [one for one in fitting if one[0] in kept.states]
         if whole:
             out.updates[i] = updates
+            for name, value in scalars.items():
+                out.scalars[name][i] = _number(where, f"{name}{place}", value)
         else:
             out.unloaded.left.extend(kept.label(kind, i) for kind, *_ in rule)
         out.pairs.extend((own, one) for kind, own, one in fitting if whole or kind not in kept.states)
     if strict:
         _refuse(where, out.unloaded, messages)
     return out
+
+
+def _number(where: str, name: str, value: Any) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise TypeError(f"{where}: {_checks.cut(name)} must be a number; got {_checks.describe(value)}")
+    return float(value)
 
 
 def _arrays_of(

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from ctypes import CDLL, POINTER, Structure, byref, c_double, c_int64, c_void_p
+from ctypes import CDLL, Structure, byref, c_double, c_int64, c_void_p
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,9 @@ import numpy as np
 
 from lrkern import backends, runtime
 from lrkern.backends.engine import StepTensors
-from lrkern.optimizers.momentum import SGD
 from lrkern.optimizers.own_rules import OwnRule
 from lrkern.rules import exactly
+from lrkern.rules.reader import MAX_SCALAR_STATES
 
 _SIZES = (0, 1, 2, 7, 31, 33, 64, 1031)
 _LARGE = 70_001
@@ -116,6 +116,8 @@ class _Run:
     param: Any
     states: list[Any]
     grads: list[Any]
+    scalars: list[float] = field(default_factory=list)
+    """The scalar states."""
 
     @classmethod
     def random(cls, rule: OwnRule, rng: np.random.Generator, size: int, dtype: Any, special: bool = False) -> _Run:
@@ -124,13 +126,15 @@ class _Run:
         if special and size >= 5:
             grads[1][:5] = [0.0, -0.0, np.inf, np.nan, 1e-38]
         states = [np.full(size, rule.initial.get(state, 0.0), dtype) for state in rule.states]
-        return cls(_inputs(rule, rng), rng.standard_normal(size).astype(dtype), states, grads)
+        scalars = [0.0] * len(rule.scalar_states)
+        return cls(_inputs(rule, rng), rng.standard_normal(size).astype(dtype), states, grads, scalars)
 
     def copy(self) -> _Run:
-        return _Run(self.inputs, self.param.copy(), [one.copy() for one in self.states], self.grads)
+        return _Run(self.inputs, self.param.copy(), [one.copy() for one in self.states], self.grads, [*self.scalars])
 
     def arrays(self) -> dict[str, Any]:
-        return {"the parameter": self.param, **{f"state {k}": one for k, one in enumerate(self.states)}}
+        found = {"the parameter": self.param, **{f"state {k}": one for k, one in enumerate(self.states)}}
+        return found | ({"the scalar states": np.array(self.scalars)} if self.scalars else {})
 
     def by_engine(self, rule: OwnRule, backend: str = "numba") -> _Run:
         """The steps by a backend."""
@@ -144,6 +148,7 @@ class _Run:
         engine.publish()
         for grad in self.grads:
             engine.run([grad], 1.0)
+        self.scalars = list(engine.get_scalar_states()[0][: len(self.scalars)])
         return self
 
 
@@ -162,8 +167,6 @@ def _same(what: str, one: _Run, other: _Run, names: Sequence[str]) -> None:
 
 
 def _formula(rule: OwnRule, rng: np.random.Generator) -> str:
-    if rule.parts(rule.key).needs_norms:
-        return "no check, because the rule takes norms"
     count = 0
     for dtype in (np.float32, np.float64):
         for _ in range(6):
@@ -171,8 +174,8 @@ def _formula(rule: OwnRule, rng: np.random.Generator) -> str:
             expected = run.copy()
             run.by_engine(rule)
             for n, grad in enumerate(expected.grads, 1):
-                expected.param, expected.states = exactly.step(
-                    rule, rule.key, expected.inputs, n, expected.param, grad, expected.states
+                expected.param, expected.states, expected.scalars = exactly.step(
+                    rule, rule.key, expected.inputs, n, expected.param, grad, expected.states, expected.scalars
                 )
             _same("by its formula", run, expected, rule.states)
             count += run.param.size * len(run.grads)
@@ -181,13 +184,13 @@ def _formula(rule: OwnRule, rng: np.random.Generator) -> str:
 
 def _sizes(rule: OwnRule, rng: np.random.Generator) -> str:
     if rule.parts(rule.key).needs_norms:
-        return "no check, because the rule takes norms"
+        return "no check, because the rule looks at whole tensors"
     whole = _Run.random(rule, rng, max(_SIZES), np.float32)
     expected = whole.copy().by_engine(rule)
     for size in _SIZES:
         grads = [one[:size].copy() for one in whole.grads]
-        part = _Run(whole.inputs, whole.param[:size].copy(), [one[:size].copy() for one in whole.states], grads)
-        cut = _Run(whole.inputs, expected.param[:size], [one[:size] for one in expected.states], [])
+        part = _Run(whole.inputs, whole.param[:size].copy(), [one[:size].copy() for one in whole.states], grads, whole.scalars)
+        cut = _Run(whole.inputs, expected.param[:size], [one[:size] for one in expected.states], [], expected.scalars)
         _same(f"within {max(_SIZES)} elements", part.by_engine(rule), cut, rule.states)
     return f"arrays of {', '.join(map(str, _SIZES))} elements"
 
@@ -253,30 +256,30 @@ def _by_library(library: CDLL, rule: OwnRule, run: _Run) -> _Run:
     class Inputs(Structure):
         _fields_ = [(one.name, c_double) for one in parts.hypers] or [("unused", c_double)]
 
-    class Norms(Structure):
-        _fields_ = [("p", c_double), ("m", c_double)]
+    class Tensor(Structure):
+        _fields_ = [
+            ("n", c_int64), ("norm", c_double), ("measured", c_double), ("size", c_double),
+            ("states", c_double * MAX_SCALAR_STATES),
+        ]  # fmt: skip
 
     inputs = Inputs(*(run.inputs[one.name] for one in parts.hypers))
     size = c_int64(run.param.size)
     for n, grad in enumerate(run.grads, 1):
         arrays = [one.ctypes.data_as(c_void_p) for one in (run.param, grad, *run.states)]
-        norms = Norms(1.0, 1.0)
+        tensor = Tensor(n, 1.0, 1.0, float(run.param.size))
+        tensor.states[: len(run.scalars)] = run.scalars
         if parts.needs_norms:
             measured = np.empty_like(run.param)
             out = measured.ctypes.data_as(c_void_p)
-            getattr(library, f"{rule.name}_measure_{suffix}")(size, *arrays, out, byref(inputs), c_int64(n))
-            norms = Norms(_norm(run.param), _norm(measured))
-        getattr(library, f"{rule.name}_update_{suffix}")(size, *arrays, byref(inputs), c_int64(n), POINTER(Norms)(norms))
+            getattr(library, f"{rule.name}_measure_{suffix}")(size, *arrays, out, byref(inputs), byref(tensor))
+            tensor.norm = exactly.norm_of(run.param.tolist())
+            tensor.measured = (exactly.sum_of if parts.measures_sum else exactly.norm_of)(measured.tolist())
+        getattr(library, f"{rule.name}_update_{suffix}")(size, *arrays, byref(inputs), byref(tensor))
+        if run.scalars:
+            new = (c_double * MAX_SCALAR_STATES)()
+            getattr(library, f"{rule.name}_scalar_states")(byref(inputs), byref(tensor), new)
+            run.scalars = new[: len(run.scalars)]
     return run
-
-
-def _norm(array: Any) -> float:
-    """The norm of an array as steps compute it."""
-    opt = SGD([np.zeros_like(array)], lr=0.0, skip_nonfinite=True)
-    opt.step([array])
-    norm = opt.grad_norm
-    assert norm is not None
-    return norm
 
 
 def _on_device(rule: OwnRule, rng: np.random.Generator) -> str:
@@ -293,13 +296,13 @@ def _by_device(rule: OwnRule, run: _Run) -> _Run:
     chosen = backends.choose("check", "cuda")
     from numba import cuda
 
-    on_device = _Run(run.inputs, *(cuda.to_device(run.param), [cuda.to_device(one) for one in run.states]), [])
+    on_device = _Run(run.inputs, *(cuda.to_device(run.param), [cuda.to_device(one) for one in run.states]), [], [*run.scalars])
     on_device.grads = [cuda.to_device(one) for one in run.grads]
     on_device.by_engine(rule, "cuda")
     copy = chosen.arrays.in_cpu_memory
     as_array = chosen.arrays.as_array
     param, *states = (copy(as_array("check", "array", one, written=False)) for one in (on_device.param, *on_device.states))
-    return _Run(run.inputs, param, states, run.grads)
+    return _Run(run.inputs, param, states, run.grads, on_device.scalars)
 
 
 def _optimizers(rule: OwnRule, rng: np.random.Generator, **shared: Any) -> Iterator[tuple[Any, list[Any], list[list[Any]]]]:

@@ -35,6 +35,7 @@ class Shared(TypedDict, total=False):
     error_if_nonfinite: bool
     ema: Hyper | tuple[Hyper, ...] | None
     ema_every: int
+    decay: str
     decay_mask: Any
     copy_to: Any
     norms: bool
@@ -58,6 +59,7 @@ DEFAULTS: Shared = {
     "error_if_nonfinite": False,
     "ema": None,
     "ema_every": 1,
+    "decay": "coupled",
     "decay_mask": None,
     "copy_to": None,
     "norms": False,

@@ -6,7 +6,7 @@ from typing import Unpack
 
 from lrkern.optimizers.base import Arrays, Hyper, Optimizer, Shared
 from lrkern.optimizers.options import BASICS, Rule, fraction, nonnegative, own_options
-from lrkern.rules.parts import coupled, pull_of, pulled
+from lrkern.rules.parts import cautioned, coupled, pull_of, pulled_along
 from lrkern.rules.rule import own_rule
 from lrkern.rules.words import fma, maximum, minimum, n, sign
 
@@ -15,13 +15,15 @@ __all__ = ["Rprop", "Signum", "Tiger"]
 
 @own_rule("exp_avg", fast=["decay_is_0 pull_is_0", "decay_is_0"])
 def signum(  # type: ignore[no-untyped-def]
-    p, g, exp_avg, *, lr, weight_decay=0.0, decoupled=True, maximize=False, beta=0.9, nesterov=False
-):
+    p, g, exp_avg, *, lr, weight_decay=0.0, decoupled=True, maximize=False, beta=0.9, nesterov=False,
+    cautious=False, cautious_decay=False,
+):  # fmt: skip
     """Signum and Tiger."""
     d = coupled(p, g, weight_decay, decoupled, maximize)
     m = fma(beta, exp_avg, (1 - beta) * d)
     u = fma(beta, m, (1 - beta) * d) if nesterov else m
-    return fma(-lr, pulled(p, sign(u), pull_of(lr, weight_decay, decoupled)), p), m
+    pull = pull_of(lr, weight_decay, decoupled)
+    return fma(-lr, pulled_along(p, cautioned(sign(u), d, cautious), pull, cautious_decay), p), m
 
 
 @own_rule("previous", "step_size", fast=["decay_is_0"])
@@ -54,6 +56,9 @@ class Signum(Optimizer):
         nesterov: use the sign of beta m + (1 - beta) g instead.
         decoupled: False adds weight_decay p to the gradient instead.
         maximize: ascend the gradient instead of descending it.
+        cautious: False; "update": elements whose direction and gradient differ in sign do not move, and the others move further
+            by so much (arXiv 2411.16085); "decay": decoupled weight decay only where it has the direction's sign
+            (arXiv 2510.12402).
         shared: see `Optimizer`.
 
     Example:
@@ -73,6 +78,7 @@ class Signum(Optimizer):
         hypers={**BASICS, "beta": fraction},
         flags=("nesterov", "decoupled", "maximize"),
         variant=lambda options: "signum",
+        cautious=True,
     )
 
     def __init__(
@@ -85,6 +91,7 @@ class Signum(Optimizer):
         weight_decay: Hyper = 0.0,
         decoupled: bool = True,
         maximize: bool = False,
+        cautious: bool | str = False,
         **shared: Unpack[Shared],
     ) -> None:
         super().__init__(params, own_options(locals()), shared)
@@ -98,6 +105,9 @@ class Tiger(Signum):
         lr, weight_decay: numbers >= 0, or schedules.
         beta: 0 <= beta < 1, or a schedule.
         maximize: ascend the gradient instead of descending it.
+        cautious: False; "update": elements whose direction and gradient differ in sign do not move, and the others move further
+            by so much (arXiv 2411.16085); "decay": decoupled weight decay only where it has the direction's sign
+            (arXiv 2510.12402).
         shared: see `Optimizer`.
 
     Example:
@@ -121,6 +131,7 @@ class Tiger(Signum):
         beta: Hyper = 0.965,
         weight_decay: Hyper = 1e-2,
         maximize: bool = False,
+        cautious: bool | str = False,
         **shared: Unpack[Shared],
     ) -> None:
         super().__init__(params, lr, beta=beta, weight_decay=weight_decay, maximize=maximize, **shared)

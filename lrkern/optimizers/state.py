@@ -25,6 +25,9 @@ _MORE = _core.AVERAGES[1:]
 _RECENT = "recent_norms"
 """Of a state: the norms of the last steps, for `skip_sigma`."""
 
+_SCALARS = "scalars"
+"""Of a state: by name, the scalar states of each parameter, for rules that have some."""
+
 
 class Resumable:
     """The part of an optimizer that saves and loads its state."""
@@ -73,7 +76,13 @@ class Resumable:
         }
         updates = unflatten(self._tensors.get_updates())
         plain = {"optimizer": self._name, "count": self.count, "skipped": self.skipped, **self._recent()}
-        return {**plain, "updates": updates, **copies}
+        scalars = {name: unflatten(values) for name, values in self._scalars().items()}
+        return {**plain, "updates": updates, **({_SCALARS: scalars} if scalars else {}), **copies}
+
+    def _scalars(self) -> dict[str, list[float]]:
+        """The scalar states of all parameters, by name."""
+        found = self._tensors.get_scalar_states() if self._rule.scalars else []
+        return {name: [own[k] for own in found] for k, name in enumerate(self._rule.scalars)}
 
     def _recent(self) -> dict[str, list[float]]:
         recent = self._tensors.get_recent()
@@ -111,6 +120,7 @@ class Resumable:
         where = f"{self._name}.load_state_dict"
         own, optional = [kind for kind in self._kept if kind not in _MORE], [kind for kind in _MORE if f"{kind}s" in state]
         needed = {"optimizer", "count", "skipped", "updates", *(f"{kind}s" for kind in own)}
+        needed |= {_SCALARS} if self._rule.scalars else set()
         if not isinstance(state, Mapping) or set(state) - {_RECENT, *(f"{kind}s" for kind in _MORE)} != needed:
             raise ValueError(f"{where}: state must be what state_dict returned; got {_checks.describe(state)}")
         arrays = {
@@ -119,7 +129,11 @@ class Resumable:
             if (found := state[f"{kind}s"]) is not None
         }
         count, skipped = (self._count_of(where, state, key) for key in ("count", "skipped"))
+        scalars = state.get(_SCALARS, {})
+        if not isinstance(scalars, Mapping):
+            raise TypeError(f"{where}: {_SCALARS} must be a dict; got {_checks.describe(scalars)}")
         saved = Saved(count, skipped, by_place(where, "updates", state["updates"]), arrays, recent=state.get(_RECENT, []))
+        saved.scalars = {name: by_place(where, _checks.cut(str(name)), found) for name, found in scalars.items()}
         return self._load(where, saved, strict)
 
     def _count_of(self, where: str, state: Mapping[str, Any], key: str) -> int:
@@ -137,13 +151,14 @@ class Resumable:
         recent = norms(where, _RECENT, saved.recent)
         own = self._arranged
         updates = [0] * len(own.params) if strict else self._tensors.get_updates()
-        kept = Kept(own.structure.label, own.places(), self._kept, self._rule.states, own.params, updates)
+        kept = Kept(own.structure.label, own.places(), self._kept, self._rule.states, own.params, updates, self._scalars())
         loaded = fit(where, kept, saved, strict)
         changes = self._changes(where, saved.hypers, loaded.unloaded, strict)
         limits = self._limits.changed(where, saved.of_all) if saved.of_all else None
         if loaded.begun:
             loaded.pairs.extend(self._tensors.alone(partial(self._begun, loaded.begun, loaded.pairs)))
-        self._tensors.restore(loaded.updates, saved.count, saved.skipped, loaded.pairs, recent)
+        scalars = list(zip(*loaded.scalars.values(), strict=True))
+        self._tensors.restore(loaded.updates, saved.count, saved.skipped, loaded.pairs, recent, scalars)
         self._steps_before, self._count_before = saved.count + saved.skipped, saved.count
         if own.has_copies:
             self._tensors.alone(self._tensors.write_copies)
@@ -215,6 +230,7 @@ class Resumable:
             "skipped": self.skipped,
             **self._recent(),
             "updates": self._tensors.get_updates(),
+            **({_SCALARS: self._scalars()} if self._rule.scalars else {}),
             "labels": [f"params{place}" for place in self._arranged.places()],
         }
         if parameters:
@@ -254,6 +270,7 @@ class Resumable:
             count, skipped = (self._count_of(where, plain, key) for key in ("count", "skipped"))
             updates, found = _checkpoint.placed(where, path, arrays, plain)
             saved = Saved(count, skipped, updates, found, recent=plain.get(_RECENT, []))
+            saved.scalars = _checkpoint.scalars(updates, plain.get(_SCALARS, {}))
             if parameters:
                 _checkpoint.add_parameters(where, path, saved, plain)
             return self._load(where, saved, strict)

@@ -1,9 +1,9 @@
-"""Sums of numbers >= 0 that do not depend on their order, rounded once: one source for Numba and CUDA.
+"""Sums that do not depend on their order, rounded once: one source for Numba and CUDA.
 
 The twin of src_c/arithmetic/exact_sum.c.
 
 A sum is a row of int64 bins: bin k counts units of 2^(32 k - 1074); two more count infinities and NaNs. On CUDA, terms
-are added to bins by integer atomics, so that the result does not depend on the order of threads.
+are added to bins by integer atomics, so that the result does not depend on the order of threads. Bins may be negative.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from lrkern.pointwise.primitives import bits64, float64_of, pointwise
 DIGITS = 68
 """Bins of digits: enough for 2^30 terms as large as the largest double."""
 INFINITIES, NANS = DIGITS, DIGITS + 1
+"""The lower half of the first one counts positive infinities, the upper half negative ones."""
 BINS = DIGITS + 2
 
 _LOW = 0xFFFFFFFF
@@ -30,12 +31,15 @@ def parts(term):
     exponent = (bits >> 52) & 0x7FF
     fraction = bits & 0xFFFFFFFFFFFFF
     if exponent == 0x7FF:
-        return (INFINITIES if fraction == 0 else NANS), 1, 0, 0
+        return (INFINITIES if fraction == 0 else NANS), (1 if term > 0 else 1 << 32), 0, 0
     mantissa = fraction if exponent == 0 else fraction + (1 << 52)
     place = 0 if exponent == 0 else exponent - 1
     shift = place % 32
     low, high = (mantissa & _LOW) << shift, (mantissa >> 32) << shift
-    return place // 32, low & _LOW, (low >> 32) + (high & _LOW), high >> 32
+    a, b, c = low & _LOW, (low >> 32) + (high & _LOW), high >> 32
+    if bits < 0:
+        return place // 32, -a, -b, -c
+    return place // 32, a, b, c
 
 
 @pointwise
@@ -79,20 +83,30 @@ def _rounded(m, e, rest):
 
 
 @pointwise
-def total(bins: Any):
-    """The sum in a row of bins, rounded to nearest, ties to even. Changes the row."""
-    if bins[NANS] != 0:
-        return math.nan
-    if bins[INFINITIES] != 0:
-        return math.inf
+def _carried(bins, sign):
+    """Multiply by 1 or -1 and carry over, so that each bin is from 0 to 2^32 - 1. Returns what is carried out of the last."""
     carry = 0
-    top = -1
     for k in range(DIGITS):
-        carry += bins[k]
+        carry += sign * bins[k]
         bins[k] = carry & _LOW
         carry >>= 32
-        if bins[k] != 0:
-            top = k
+    return carry
+
+
+@pointwise
+def total(bins: Any):
+    """The sum in a row of bins, rounded to nearest, ties to even. Changes the row."""
+    infinite = bins[INFINITIES]
+    if bins[NANS] != 0 or (infinite & _LOW != 0 and infinite >> 32 != 0):
+        return math.nan
+    if infinite != 0:
+        return math.inf if infinite >> 32 == 0 else -math.inf
+    is_negative = _carried(bins, 1) < 0
+    if is_negative:
+        _carried(bins, -1)  # what was carried out is 2^(32 DIGITS), which negation carries back
+    top = DIGITS - 1
+    while top >= 0 and bins[top] == 0:
+        top -= 1
     if top < 0:
         return 0.0
     a = bins[top]
@@ -107,4 +121,5 @@ def total(bins: Any):
         rest = (c & ((1 << (n + 1)) - 1)) != 0
     for k in range(top - 2):
         rest = rest or bins[k] != 0
-    return _rounded(m, 32 * top - 63 + n, rest)
+    size = _rounded(m, 32 * top - 63 + n, rest)
+    return -size if is_negative else size

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from lrkern.rules.lowering import Parts, is_norm_of_param
+from lrkern.rules.lowering import MEASURES, Parts, is_norm_of_param
 from lrkern.rules.program import ELEMENT, FLAG, WHOLE, Node, bare
 from lrkern.rules.text import HIGHEST, LOWEST, SELECT, SYMBOLS, UNARY, ElementWriter, Writer
 
@@ -17,7 +17,7 @@ from lrkern.rules.text import HIGHEST, LOWEST, SELECT, SYMBOLS, UNARY, ElementWr
 _SYMBOLS = {**SYMBOLS, "or": ("|", 4.6), "and": ("&", 4.8)}
 _TAKEN = frozenset({
     "p", "g", "c", "h", "n", "s0", "s1", "s2", "s3", "s4", "norm_p", "norm_m", "sqrt", "abs", "sign", "minimum", "maximum",
-    "isfinite", "norm", "power", "one_minus_power", "divide", "where", "opposite", "number", "rounded",
+    "isfinite", "norm", "total", "size_of", "power", "one_minus_power", "divide", "where", "opposite", "number", "rounded",
 })  # fmt: skip
 
 
@@ -26,7 +26,7 @@ def _local(name: str) -> str:
 
 
 def _needs_norm(node: Node) -> bool:
-    return node.op == "norm" or any(_needs_norm(one) for one in node.args)
+    return node.op in MEASURES or any(_needs_norm(one) for one in node.args)
 
 
 class _Arrays(Writer):
@@ -64,6 +64,9 @@ class _Arrays(Writer):
 class _Scalars(_Arrays):
     """Expressions on scalars: Python's numbers, or arrays of no dimension."""
 
+    def __init__(self, scalar_states: tuple[str, ...]) -> None:
+        self.scalar_states = scalar_states
+
     def spell(self, node: Node) -> tuple[str, float]:
         # Python's division by zero is an error, also where its result is not used.
         return self.call(Node("divide", node.kind, node.args)) if node.op == "div" else super().spell(node)
@@ -72,12 +75,18 @@ class _Scalars(_Arrays):
         match node.op:
             case "constant":
                 return repr(node.value), UNARY if node.value < 0 else HIGHEST
+            case "input" if node.value in self.scalar_states:
+                return f"z{self.scalar_states.index(node.value)}", HIGHEST
             case "input":
                 return "n" if node.value == "n" else f"h.{node.value}", HIGHEST
             case "name":
                 return _local(node.value), HIGHEST
-            case "norm":
+            case "norm" | "sum":
                 return "norm_p" if is_norm_of_param(node) else "norm_m", HIGHEST
+            case "size":
+                return "size_of(p)", HIGHEST
+            case "real_power":
+                return self.call(Node("power", node.kind, node.args))
         return self.call(node)
 
 
@@ -110,10 +119,12 @@ class _Body:
     """The statements of the function."""
 
     def __init__(self, parts: Parts, decided: bool) -> None:
-        self.elements, scalars = _Elements(parts), _Scalars()
+        self.elements, scalars = _Elements(parts), _Scalars(parts.scalar_states)
         self.elements.decided = scalars.decided = decided
         self.lines: list[str] = []
-        self.scalars = [(_local(one.value), scalars.write(one.args[0])) for one in parts.scalars]
+        names = [*parts.scalars, *(one for one in parts.scalars_of_states if one not in parts.scalars)]
+        self.scalars = [(_local(one.value), scalars.write(one.args[0])) for one in names]
+        self.scalar_states = [scalars.write(one) for one in parts.new_scalar_states]
         self.coefs = [(name, scalars.write(node)) for name, node in parts.coefs]
         self.written: set[str] = set()
 
@@ -165,7 +176,7 @@ def difference(node: Node) -> Node:
 
 
 def text_of(parts: Parts, *, decided: bool, differs: bool = False) -> str:
-    """The source of `update(h, n, p, g, s0, ...)`, which returns the new (p, s0, ...).
+    """The source of `update(h, n, p, g, s0, ..., z0, ...)`, which returns the new (p, s0, ..., z0, ...): arrays, scalar states.
 
     `decided`: h and n are numbers of Python, which decide at once which branch is computed; else they may be traced.
     `differs`: instead of the new parameter, its difference from the old one.
@@ -173,14 +184,16 @@ def text_of(parts: Parts, *, decided: bool, differs: bool = False) -> str:
     if differs:
         parts = replace(parts, param=difference(parts.param))
     body = _Body(parts, decided)
-    if any("norm_p" in _words(value) for _, value in [*body.scalars, *body.coefs]):
+    of_scalars = [*(value for _, value in [*body.scalars, *body.coefs]), *body.scalar_states]
+    if any("norm_p" in _words(value) for value in of_scalars):
         body.assign("norm_p", "norm(p)")
     if parts.measured is not None:
         body.compute_scalars({"norm_m"})
         [measured] = body.compute_elements(parts.measured_elements, [parts.measured])
-        body.assign("norm_m", f"norm({measured})")
+        body.assign("norm_m", f"{'total' if parts.measures_sum else 'norm'}({measured})")
     body.compute_scalars(set())
     values = body.compute_elements(parts.elements, [parts.param, *parts.new_states])
-    states = "".join(f", s{k}" for k in range(len(parts.states)))
+    values += body.scalar_states
+    states = "".join(f", s{k}" for k in range(len(parts.states))) + "".join(f", z{k}" for k in range(len(parts.scalar_states)))
     lines = [*body.lines, f"return {values[0]}," if len(values) == 1 else f"return {', '.join(values)}"]
     return f"def update(h, n, p, g{states}):\n" + "".join(f"    {one}\n" for one in lines)

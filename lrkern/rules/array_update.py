@@ -39,17 +39,19 @@ class ArrayUpdate:
     """Of those hyper-parameters that have one."""
     states: tuple[str, ...]
     """Those that the rule uses with these flags, in order."""
+    scalar_states: tuple[str, ...]
+    """Numbers that each tensor keeps: 0 before the first update."""
     function: Callable[..., tuple[Any, ...]]
     inputs: Callable[..., Any]
 
     def __call__(self, n: Any, hypers: Mapping[str, Any], p: Any, g: Any, *states: Any) -> tuple[Any, ...]:
-        """The new parameter (or its difference from the old one) and states.
+        """The new parameter (or its difference from the old one) and states, arrays and scalars.
 
         Args:
             n: the number of this update, from 1.
             hypers: the hyper-parameters by name, numbers or arrays of no dimension; the others have their defaults.
             p, g: the parameter and its gradient.
-            states: in the order of `states`.
+            states: in the order of `states`, then those of `scalar_states`.
 
         Raises:
             TypeError: a hyper-parameter is missing or unknown.
@@ -69,7 +71,7 @@ def _made(rule: Rule, library: str, flags: tuple[tuple[str, bool], ...], differs
     names = tuple(one.name for one in parts.hypers)
     defaults = {one.name: one.default for one in parts.hypers if one.default is not Parameter.empty}
     inputs = namedtuple(f"Inputs_{rule.name}", names)  # type: ignore[misc]
-    return ArrayUpdate(rule.name, text, names, defaults, parts.states, scope["update"], inputs)
+    return ArrayUpdate(rule.name, text, names, defaults, parts.states, parts.scalar_states, scope["update"], inputs)
 
 
 def array_update(rule: Rule, library: str, flags: Mapping[str, bool] | None = None, *, differs: bool = False) -> ArrayUpdate:

@@ -132,6 +132,12 @@ def words_of(library: str) -> dict[str, Callable[..., Any]]:
     def norm(x: Any) -> Any:
         return xp.sqrt(xp.sum(x * x))
 
+    def total(x: Any) -> Any:
+        return xp.sum(x)
+
+    def size_of(x: Any) -> Any:
+        return float(math.prod(x.shape))
+
     def one_minus_power(base: Any, n: Any) -> Any:
         log1p, expm1 = (_log1p if _is_number(base) else xp.log1p), (math.expm1 if _is_number(base, n) else xp.expm1)
         return -expm1(n * log1p(base - 1))
@@ -143,7 +149,7 @@ def words_of(library: str) -> dict[str, Callable[..., Any]]:
         return SimpleNamespace(**values)
 
     return {
-        "divide": divide, "power": power, "opposite": opposite, "where": where, "norm": norm, "rounded": rounded,
+        "divide": divide, "power": power, "opposite": opposite, "where": where, "norm": norm, "total": total, "size_of": size_of, "rounded": rounded,
         "one_minus_power": one_minus_power, "number": own.full,
         "sqrt": either(_root, xp.sqrt), "abs": either(abs, xp.abs), "sign": either(_sign, own.sign),
         "minimum": either(_minimum, xp.minimum), "maximum": either(_maximum, xp.maximum),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lrkern.rules.c_text import conditions_text, measure_text, scalars_text, update_text
+from lrkern.rules.c_text import conditions_text, measure_text, scalar_states_text, scalars_text, update_text
 from lrkern.rules.lowering import Parts
 
 if TYPE_CHECKING:
@@ -27,14 +27,12 @@ def _element(parts: Parts, rule: str, suffix: str, name: str, body: list[str]) -
     writes = name == "update"
     written = "T" if writes else "const T"
     arrays = [f"{written} *param", "const T *grad", *(f"{written} *state{k}" for k in range(len(states)))]
-    arguments = ["int64_t size", *arrays, *([] if writes else ["T *out"]), f"const {rule}_inputs *h", "int64_t n"]
-    norms = "norms" if writes else "&none"
+    last = f"const {rule}_inputs *h", "const lrk_rule_tensor *t"
     lines = [
-        f"void {rule}_{name}_{suffix}({', '.join([*arguments, *(['const lrk_rule_norms *norms'] if writes else [])])})",
+        f"void {rule}_{name}_{suffix}({', '.join(['int64_t size', *arrays, *([] if writes else ['T *out']), *last])})",
         "{",
-        *([] if writes else ["    const lrk_rule_norms none = {1, 1};"]),
         f"    {rule}_coefs in_double;",
-        f"    {rule}_scalars(h, n, {norms}, &in_double);",
+        f"    {rule}_scalars(h, t, &in_double);",
         f"    {rule}_coefs_{suffix} coefs, *const c = &coefs;",
         *(f"    coefs.{one} = (T)in_double.{one};" for one, _ in parts.coefs),
         "    (void)c;",
@@ -54,6 +52,21 @@ def _element(parts: Parts, rule: str, suffix: str, name: str, body: list[str]) -
     return [*lines, "    }", "}"]
 
 
+def _scalar_states(parts: Parts, rule: str) -> list[str]:
+    """The function that computes the new scalar states."""
+    if not parts.scalar_states:
+        return []
+    return [
+        f"/* The new {', '.join(parts.scalar_states)}: t->states of the next update. */",
+        f"void {rule}_scalar_states(const {rule}_inputs *h, const lrk_rule_tensor *t, double *z)",
+        "{",
+        "    (void)h;",
+        *(f"    {one}" for one in scalar_states_text(parts)),
+        "}",
+        "",
+    ]
+
+
 def c_source(rule: Rule, variant: str, dtype: str) -> str:
     """The text: structs of inputs and scalars, and functions over arrays of `dtype`, "float32" or "float64"."""
     parts, name = rule.parts(variant), variant if len(rule.variants) > 1 else rule.name
@@ -62,28 +75,20 @@ def c_source(rule: Rule, variant: str, dtype: str) -> str:
     states = "".join(f", state{k}: {state}" for k, state in enumerate(parts.states))
     lines = [
         f"/* The rule {name}{states}. Written by lrkern.",
-        "   Compile with -ffp-contract=off and the folder of lrkern.get_include().",
-        "   n: the number of this update, from 1; flags are 0 or 1"
-        + ("; norms: of the parameter and of what the rule measures. */" if parts.needs_norms else "; norms are not used. */"),
+        "   Compile with -ffp-contract=off and the folder of lrkern.get_include(). Flags are 0 or 1. */",
         '#include "lrkern_rule.h"',
-        "",
-        "#ifndef LRK_RULE_NORMS",
-        "#define LRK_RULE_NORMS",
-        "typedef struct {",
-        "    double p, m;",
-        "} lrk_rule_norms;",
-        "#endif",
         "",
         *_struct(f"{name}_inputs", [one.name for one in parts.hypers]),
         "",
         *_struct(f"{name}_coefs", coefs),
         "",
-        f"static void {name}_scalars(const {name}_inputs *h, int64_t n, const lrk_rule_norms *norms, {name}_coefs *c)",
+        f"static void {name}_scalars(const {name}_inputs *h, const lrk_rule_tensor *t, {name}_coefs *c)",
         "{",
-        "    (void)h, (void)n, (void)norms, (void)c;",
+        "    (void)h, (void)t, (void)c;",
         *(f"    {one}" for one in scalars_text(parts)),
         "}",
         "",
+        *_scalar_states(parts, name),
         f"#define T {kind}",
         *(f"#define {word} {meaning}" for word, meaning in words.items()),
         "",
@@ -94,5 +99,6 @@ def c_source(rule: Rule, variant: str, dtype: str) -> str:
         *_element(parts, name, suffix, "update", update_text(parts)),
     ]
     if parts.measured is not None:
+        lines.append(f"/* out: the elements whose {'sum' if parts.measures_sum else 'norm'} is t->measured of the update. */")
         lines += ["", *_element(parts, name, suffix, "measure", measure_text(parts))]
     return "\n".join([*lines, "", *(f"#undef {word}" for word in ("T", *words)), ""])

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from lrkern.rules.rule import Rule
 
 _TAKEN = frozenset({
-    "p", "g", "c", "h", "i", "m", "n", "T", "s0", "s1", "s2", "s3", "s4", "size", "ahead", "group", "param", "remainder",
+    "p", "g", "c", "h", "i", "m", "n", "t", "z", "T", "s0", "s1", "s2", "s3", "s4", "size", "ahead", "group", "param", "remainder",
     "grad", "coefs", "random", "norms", "ps", "gs", "rs", "ms", "out", "scalars", "halves", "int", "double", "float",
 })  # fmt: skip
 
@@ -28,12 +28,17 @@ def _local(name: str) -> str:
 class _Scalars(Writer):
     """Expressions on scalars, in float64."""
 
+    def __init__(self, scalar_states: tuple[str, ...]) -> None:
+        self.scalar_states = scalar_states
+
     def leaf(self, node: Node) -> tuple[str, float]:
         match node.op:
             case "constant":
                 return repr(node.value), UNARY if node.value < 0 else HIGHEST
             case "input" if node.value == "n":
-                return "n", HIGHEST
+                return "t->n", HIGHEST
+            case "input" if node.value in self.scalar_states:
+                return f"t->states[{self.scalar_states.index(node.value)}]", HIGHEST
             case "input" if node.kind == FLAG:
                 return f"h->{node.value} != 0", 4
             case "input":
@@ -42,8 +47,10 @@ class _Scalars(Writer):
                 return _local(node.value), HIGHEST
             case "not":
                 return f"!{self.write(node.args[0], HIGHEST)}", UNARY
-            case "norm":
-                return "norms->p" if is_norm_of_param(node) else "norms->m", HIGHEST
+            case "norm" | "sum":
+                return "t->norm" if is_norm_of_param(node) else "t->measured", HIGHEST
+            case "size":
+                return "t->size", HIGHEST
             case "power" | "one_minus_power":
                 name = "lrk_whole_power" if node.op == "power" else "lrk_one_minus_power"
                 return f"{name}({self.write(node.args[0])}, {self.write(node.args[1])})", HIGHEST
@@ -91,14 +98,23 @@ def _statement(kind: str, name: str, value: str) -> str:
 
 def scalars_text(parts: Parts) -> list[str]:
     """The statements that compute the coefs."""
-    writer = _Scalars()
-    lines = []
-    for one in parts.scalars:
-        kind = {FLAG: "bool", WHOLE: "int64_t"}.get(one.kind, "double")
-        lines.append(_statement(kind, one.value, writer.write(one.args[0])))
+    writer = _Scalars(parts.scalar_states)
+    lines = _named_scalars(writer, parts.scalars)
     for name, node in parts.coefs:
         lines.append(f"c->{name} = {writer.real(node, 0) if node.kind != FLAG else writer.write(node)};")
     return lines
+
+
+def _named_scalars(writer: _Scalars, names: Sequence[Node]) -> list[str]:
+    kinds = {FLAG: "bool", WHOLE: "int64_t"}
+    return [_statement(kinds.get(one.kind, "double"), one.value, writer.write(one.args[0])) for one in names]
+
+
+def scalar_states_text(parts: Parts) -> list[str]:
+    """The statements that assign the new scalar states to z[0] and so on."""
+    writer = _Scalars(parts.scalar_states)
+    lines = _named_scalars(writer, parts.scalars_of_states)
+    return [*lines, *(f"z[{k}] = {writer.real(node, 0)};" for k, node in enumerate(parts.new_scalar_states))]
 
 
 def update_text(parts: Parts) -> list[str]:
@@ -161,6 +177,7 @@ def entries(rule: Rule, variant: str) -> str:
     inputs, coefs = [f"H({one.name})" for one in parts.hypers], [f"C({name})" for name, _ in parts.coefs]
     head = f"/* ---- {variant}: `{rule.name}` in {rule.function.__module__.replace('.', '/')}.py"
     states = "".join(f", s{k} is {state}" for k, state in enumerate(parts.states))
+    states += "".join(f", t->states[{k}] is {state}" for k, state in enumerate(parts.scalar_states))
     text = f"""
 {head}{states} */
 
@@ -169,16 +186,20 @@ LRK_FAMILY({variant},
     {_joined(coefs, "    ")}, {{
 {_block(scalars_text(parts))}}})
 
-LRK_RULE({variant}, {len(parts.states)},
+{"LRK_RARE_RULE" if variant in rule.rare else "LRK_RULE"}({variant}, {len(parts.states)},
     {when},
     {_joined([f"CASE({variant}, {one}u)" for one in dict.fromkeys(cases)] if conditions else [], "    ")}, {{
 {_block([*tests, *update])}}})
 """
-    if parts.measured is None:
-        return text
-    measure = measure_text(parts)
-    own = conditions_text(parts, measure)
-    return f"""{text}
-LRK_MEASURE({variant}, {len(parts.states)}, {{
-{_block([*own, *measure])}}})
+    if parts.scalar_states:
+        text += f"""
+LRK_SCALAR_STATES({variant}, {len(parts.scalar_states)}, {{
+{_block(scalar_states_text(parts))}}})
 """
+    if parts.measured is not None:
+        measure = measure_text(parts)
+        text += f"""
+LRK_MEASURE({variant}, {len(parts.states)}, {"LRK_SUM" if parts.measures_sum else "LRK_NORM"}, {{
+{_block([*conditions_text(parts, measure), *measure])}}})
+"""
+    return text

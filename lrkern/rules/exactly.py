@@ -1,14 +1,17 @@
 """Rules, executed: the function itself over one element at a time, each operation exact and then rounded once.
 
 Independent of how rules are read and compiled: Python runs the function, on numbers that know whether they are scalars, in
-float64, or elements, in T. Each operation is rounded once; infinities and NaN follow IEEE 754.
+float64, or elements, in T. Each operation is rounded once; infinities and NaN follow IEEE 754. A norm, mean or count is taken
+in a first run, in which it is 1, from the values that the elements have there; the documentation ("Steps") defines its bits.
 """
 
 from __future__ import annotations
 
 import math
+import sys
 import types
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Context, Decimal
 from fractions import Fraction
 from functools import partial
 from typing import Any
@@ -85,11 +88,16 @@ class Number:
         return Number(-self.value, self.dtype)
 
     def __pow__(self, exponent: Any) -> Any:
+        if isinstance(exponent, Number):
+            return real_power(self.value, exponent.value)
         if exponent == 2 and not isinstance(exponent, Whole):
             return self * self
         if exponent == 0.5:
             return WORDS["sqrt"](self)
-        return Power(self.value, int(exponent))
+        return Power(self.value, exponent) if isinstance(exponent, int) else real_power(self.value, exponent)
+
+    def __rpow__(self, base: Any) -> Any:
+        return real_power(base, self.value)
 
     def __lt__(self, other: Any) -> Any:
         return self._with(other, lambda a, b: a < b)
@@ -143,6 +151,19 @@ class Power(Number):
         if not isinstance(other, Number) and other == 1:
             return Number(rounded(1 - self.exact, np.float64))
         return super().__rsub__(other)
+
+
+def real_power(base: Any, exponent: Any) -> Number:
+    """base^exponent, rounded once; NaN for a negative base."""
+    base, exponent = float(base), float(exponent)
+    if exponent == 0 or base == 1:
+        return Number(1.0)
+    if base < 0 or math.isnan(base) or math.isnan(exponent):
+        return Number(math.nan)
+    if base == 0 or math.isinf(base) or math.isinf(exponent):
+        return Number(math.inf if (base > 1) == (exponent > 0) else 0.0)
+    precise = Context(prec=60, Emin=-9999999, Emax=9999999)
+    return Number(rounded(Fraction(precise.power(Decimal(base), Decimal(exponent))), np.float64))
 
 
 def as_number(x: Any) -> Number:
@@ -216,37 +237,116 @@ WORDS: dict[str, Callable[..., Any]] = {
 }
 
 
-def executable(function: Any, n: int) -> Any:
+_BLOCK, _LANES = 1024, 16  # of the sums of a tensor
+
+
+def sum_of(terms: Sequence[float]) -> float:
+    """The sum as steps compute it: exact over blocks, in whose 16 lanes each addition is rounded."""
+    total, special = Fraction(0), 0.0
+    for begin in range(0, len(terms), _BLOCK):
+        lanes = [0.0] * _LANES
+        for j, one in enumerate(terms[begin : begin + _BLOCK]):
+            lanes[j % _LANES] += one
+        width = _LANES // 2
+        while width:
+            lanes = [lanes[j] + lanes[j + width] for j in range(width)]
+            width //= 2
+        if math.isfinite(lanes[0]):
+            total += Fraction(lanes[0])
+        else:
+            special += lanes[0]
+    return special if special != 0 else float(rounded(total, np.float64))
+
+
+def norm_of(values: Sequence[float]) -> float:
+    """The norm as steps compute it."""
+    with np.errstate(all="ignore"):
+        return math.sqrt(sum_of([float(np.float64(one) * np.float64(one)) for one in values]))
+
+
+_OF_TENSOR: dict[str, Callable[[Sequence[float]], Any]] = {
+    "norm": norm_of,
+    "mean": lambda values: Number(sum_of(values)) / Number(float(len(values))),
+    "count": sum_of,
+}
+
+
+class _Whole:
+    """The words that look at all elements: each place in the text has its own values, and its result."""
+
+    def __init__(self) -> None:
+        self.values: dict[Any, tuple[str, list[float]]] = {}
+        self.results: dict[Any, Any] = {}
+
+    def word(self, name: str) -> Callable[[Any], Any]:
+        def of_tensor(x: Any) -> Any:
+            caller = sys._getframe(1)
+            place = caller.f_code, caller.f_lasti
+            if self.results:
+                return self.results.get(place, Number(1.0))
+            self.values.setdefault(place, (name, []))[1].append(float(x) if isinstance(x, bool) else float(as_number(x).value))
+            return Number(1.0)
+
+        return of_tensor
+
+    def finish(self, size: int) -> None:
+        """Compute the results for so many elements."""
+        for name, values in self.values.values():
+            if len(values) != size:
+                wanted = "must be in a line of its own here, not within a choice between elements"
+                raise ValueError(f"{name} {wanted}: Python computes only one branch")
+        self.results = {place: as_number(_OF_TENSOR[name](values)) for place, (name, values) in self.values.items()}
+
+
+def executable(function: Any, n: int, whole: _Whole) -> Any:
     """The function with the words, and the parts that it calls, as functions."""
-    scope = {**function.__globals__, **WORDS, "n": Whole(n)}
+    scope = {**function.__globals__, **WORDS, **{name: whole.word(name) for name in _OF_TENSOR}, "n": Whole(n)}
     for name, one in function.__globals__.items():
         if isinstance(one, Part):
-            scope[name] = partial(_call_part, one, n)
+            scope[name] = partial(_call_part, one, n, whole)
     made = types.FunctionType(function.__code__, scope)
     made.__kwdefaults__ = function.__kwdefaults__
     return made
 
 
-def _call_part(one: Part, n: int, *arguments: Any) -> Any:
-    return executable(one.function, n)(*arguments)
+def _call_part(one: Part, n: int, whole: _Whole, *arguments: Any) -> Any:
+    return executable(one.function, n, whole)(*arguments)
 
 
 def step(
-    rule: Rule, variant: str, inputs: Mapping[str, float], n: int, param: Any, grad: Any, states: Sequence[Any]
-) -> tuple[Any, list[Any]]:
-    """The new parameter and states of update number n; `inputs` by name, flags as booleans. The rule takes no norms."""
-    function, dtype = executable(rule.function, n), param.dtype.type
+    rule: Rule,
+    variant: str,
+    inputs: Mapping[str, float],
+    n: int,
+    param: Any,
+    grad: Any,
+    states: Sequence[Any],
+    scalars: Sequence[float] = (),
+) -> tuple[Any, list[Any], list[float]]:
+    """The new parameter, states and scalar states of update number n; `inputs` by name, flags as booleans."""
+    whole, dtype = _Whole(), param.dtype.type
+    function = executable(rule.function, n, whole)
     flags = {one.name for one in rule.hypers if one.is_flag}
-    scalars = {name: bool(value) if name in flags else Number(value) for name, value in inputs.items()}
-    scalars |= rule.variants[variant]
+    given = {name: bool(value) if name in flags else Number(value) for name, value in inputs.items()}
+    given |= rule.variants[variant]
     kept = rule.parts(variant).states
+    own = dict(zip(kept, states, strict=True))
+
+    def run(element: Callable[[Any], Any]) -> dict[str, Any]:
+        elements = [element(own[name]) if name in own else Number(0, dtype) for name in rule.states]
+        result = function(element(param), element(grad), *elements, *map(Number, scalars), **given)
+        return dict(zip(("", *rule.states, *rule.scalar_states), result if isinstance(result, tuple) else (result,), strict=True))
+
+    if rule.parts(variant).needs_norms:
+        for i in range(param.size):
+            run(lambda array, i=i: Number(array[i], dtype))
+        whole.finish(param.size)
     out = [np.empty_like(param), *(np.empty_like(one) for one in states)]
+    named: dict[str, Any] = {}
     for i in range(param.size):
-        own = dict(zip(kept, states, strict=True))
-        elements = [Number(own[name][i], dtype) if name in own else Number(0, dtype) for name in rule.states]
-        result = function(Number(param[i], dtype), Number(grad[i], dtype), *elements, **scalars)
-        result = result if isinstance(result, tuple) else (result,)
-        named = dict(zip(("", *rule.states), result, strict=True))
+        named = run(lambda array, i=i: Number(array[i], dtype))
         for array, name in zip(out, ("", *kept), strict=True):
             array[i] = as_number(named[name]).value
-    return out[0], out[1:]
+    if not param.size and rule.scalar_states:
+        named = run(lambda array: Number(0, dtype))
+    return out[0], out[1:], [float(as_number(named[name]).value) for name in rule.scalar_states]

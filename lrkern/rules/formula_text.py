@@ -31,10 +31,14 @@ class _Formula(Writer):
                 a, b, c = node.args
                 product, _ = self.spell(Node("mul", node.kind, (a, b)))
                 return f"{product} + {self.write(c, 5)}", 5
-            case "power":
+            case "power" | "real_power":
                 return f"{self.write(node.args[0], _POWER + 0.5)}^{self.write(node.args[1], HIGHEST)}", _POWER
             case "one_minus_power":
                 return f"1 - {self.write(node.args[0], _POWER + 0.5)}^{self.write(node.args[1], HIGHEST)}", 5
+            case "div" if node.args[1].op == "size":
+                return f"mean({self.write(_counted(node.args[0].args[0]))})", HIGHEST
+            case "sum":
+                return f"count({self.write(_counted(node.args[0]))})", HIGHEST
             case "abs" | "norm":
                 bars = "|" if node.op == "abs" else "||"
                 return f"{bars}{self.write(node.args[0])}{bars}", HIGHEST
@@ -54,12 +58,21 @@ class _Formula(Writer):
         return f"{node.op}({', '.join(self.write(one) for one in node.args)})", HIGHEST
 
 
+def _counted(node: Node) -> Node:
+    """A condition itself, instead of the numbers 1 and 0 that are added up."""
+    if node.op == "select" and [bare(one).value for one in node.args[1:] if bare(one).op == "constant"] == [1, 0]:
+        return node.args[0]
+    return node
+
+
 def formula_text(parts: Parts) -> str:
     """A line for each value that has a name, then the new states and the new parameter p."""
     writer = _Formula()
-    named = [*parts.scalars, *parts.elements, *(one for one in parts.measured_elements if one not in parts.elements)]
+    scalars_of_states = (one for one in parts.scalars_of_states if one not in parts.scalars)
+    named = [*parts.scalars, *scalars_of_states, *parts.elements, *(one for one in parts.measured_elements if one not in parts.elements)]
     lines = [f"{one.value} = {writer.write(one.args[0])}" for one in named]
-    for name, node in (*zip(parts.states, parts.new_states, strict=True), ("p", parts.param)):
+    arrays, scalars = zip(parts.states, parts.new_states, strict=True), zip(parts.scalar_states, parts.new_scalar_states, strict=True)
+    for name, node in (*scalars, *arrays, ("p", parts.param)):
         text = writer.write(node)
         if text != name:
             lines.append(f"{name} = {text}")

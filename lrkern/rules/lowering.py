@@ -19,6 +19,8 @@ _SYMBOLS = {
     "gt": "above", "ge": "at_least", "eq": "is", "ne": "is_not",
 }  # fmt: skip
 _COMPARISONS: dict[str, Callable[..., bool]] = {"lt": lt, "le": le, "gt": gt, "ge": ge, "eq": eq, "ne": ne}
+MEASURES = ("norm", "sum")
+"""Operations that need a pass over the tensor."""
 LONGEST = 28  # characters of a name that is made from an expression
 
 
@@ -40,10 +42,20 @@ class Parts:
     """Named elements of the update."""
     param: Node
     new_states: tuple[Node, ...]
+    scalar_states: tuple[str, ...]
+    new_scalar_states: tuple[Node, ...]
+    scalars_of_states: tuple[Node, ...]
+    """Named scalars that the new scalar states need."""
     measured: Node | None
-    """The elements whose norm the rule needs, besides that of the parameter."""
+    """The elements whose norm or sum the rule needs, besides the norm of the parameter."""
     measured_elements: tuple[Node, ...]
-    needs_norms: bool
+    measures_sum: bool
+    """Whether it needs their sum, not their norm."""
+
+    @property
+    def needs_norms(self) -> bool:
+        """Whether the rule needs a pass over the tensor before the update."""
+        return self.measured is not None
 
     def coef_of(self, node: Node) -> str:
         """The coef that a scalar within an expression on elements is."""
@@ -64,9 +76,11 @@ def fixed(program: Program, flags: Mapping[str, bool]) -> Program:
         return done[id(node)]
 
     param, new_states = visit(program.param), [visit(one) for one in program.new_states]
+    new_scalars = [visit(one) for one in program.new_scalar_states]
     names = [visit(one) for one in program.names]
     kept = [k for k, one in enumerate(new_states) if not _is_input(one, program.states[k])]
-    used = {one.value for root in (param, *(new_states[k] for k in kept)) for one in _reachable(root) if one.op == "input"}
+    roots = (param, *(new_states[k] for k in kept), *new_scalars)
+    used = {one.value for root in roots for one in _reachable(root) if one.op == "input"}
     kept = [k for k, state in enumerate(program.states) if k in kept or state in used]
     return replace(
         program,
@@ -74,6 +88,7 @@ def fixed(program: Program, flags: Mapping[str, bool]) -> Program:
         hypers=tuple(one for one in program.hypers if one.name not in flags),
         param=param,
         new_states=tuple(new_states[k] for k in kept),
+        new_scalar_states=tuple(new_scalars),
         names=tuple(one for one in names if one.op == "name"),
     )
 
@@ -113,7 +128,8 @@ def _reachable(node: Node, found: dict[int, Node] | None = None) -> Iterable[Nod
 
 
 def _reachable_from(program: Program) -> Iterable[Node]:
-    return [one for root in (program.param, *program.new_states) for one in _reachable(root)]
+    roots = (program.param, *program.new_states, *program.new_scalar_states)
+    return [one for root in roots for one in _reachable(root)]
 
 
 class _Names:
@@ -148,7 +164,7 @@ def _in_words(node: Node) -> str:
 
 def divided(program: Program) -> Parts:
     """The parts of a program."""
-    norms = _norms_of(program)
+    norms = _measures_of(program)
     measured = norms[0].args[0] if norms else None
     if measured is None:
         # A pass that measures computes the norm of the parameter, too.
@@ -201,6 +217,7 @@ def divided(program: Program) -> Parts:
         else:
             note_scalar(root)
     needed = {id(one) for _, node in coefs.values() for one in _reachable(node)}
+    lasting = {id(one) for node in program.new_scalar_states for one in _reachable(node)}
     in_update = {id(one) for root in roots for one in _reachable(root)}
     in_measure = {id(one) for one in _reachable(measured)} if measured is not None else set()
     return Parts(
@@ -213,9 +230,12 @@ def divided(program: Program) -> Parts:
         tuple(one for one in program.names if one.of_elements and id(one) in in_update),
         program.param,
         program.new_states,
+        program.scalar_states,
+        program.new_scalar_states,
+        tuple(one for one in program.names if not one.of_elements and id(one) in lasting),
         measured,
         tuple(one for one in program.names if one.of_elements and id(one) in in_measure),
-        measured is not None,
+        bool(norms) and norms[0].op == "sum",
     )
 
 
@@ -224,17 +244,18 @@ def is_norm_of_param(node: Node) -> bool:
     return node.op == "norm" and _is_input(node.args[0], "p")
 
 
-def _norms_of(program: Program) -> list[Node]:
-    """The norms other than that of the parameter: at most one."""
+def _measures_of(program: Program) -> list[Node]:
+    """The norms and sums other than the norm of the parameter: at most one."""
     found: dict[object, Node] = {}
     for one in _reachable_from(program):
-        if one.op == "norm" and not is_norm_of_param(one):
+        if one.op in MEASURES and not is_norm_of_param(one):
             found[one.key] = one
     if len(found) > 1:
-        raise RuleError(f"rule {program.name}: takes {len(found)} norms besides that of the parameter; at most one is possible")
+        wanted = "at most one norm, mean or count is possible besides the norm of the parameter"
+        raise RuleError(f"rule {program.name}: {wanted}; got {len(found)}")
     for one in found.values():
-        if any(inner.op == "norm" for inner in _reachable(one.args[0])):
-            raise RuleError(f"rule {program.name}: takes the norm of something that depends on a norm")
+        if any(inner.op in MEASURES for inner in _reachable(one.args[0])):
+            raise RuleError(f"rule {program.name}: takes a norm, mean or count of something that depends on another one")
     return list(found.values())
 
 

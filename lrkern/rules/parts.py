@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lrkern.rules.rule import part
-from lrkern.rules.words import fma
+from lrkern.rules.words import fma, maximum, mean
 
 
 @part
@@ -38,3 +38,17 @@ def pull_of(lr: Any, weight_decay: Any, decoupled: Any) -> Any:
 def pulled(p: Any, x: Any, pull: Any) -> Any:
     """A direction with the decoupled weight decay of p."""
     return x if pull == 0 else fma(pull, p, x)
+
+
+@part
+def cautioned(x: Any, d: Any, cautious: Any) -> Any:
+    """A direction; if it is cautious, 0 where its sign is not that of the gradient, and larger by so much elsewhere."""
+    agrees = x * d > 0
+    gain = 1 / maximum(mean(agrees), 0.001)
+    return (x * gain if agrees else 0) if cautious else x
+
+
+@part
+def pulled_along(p: Any, x: Any, pull: Any, cautious_decay: Any) -> Any:
+    """A direction with the decoupled weight decay of p; if that is cautious, only where x and p have the same sign."""
+    return (pulled(p, x, pull) if x * p >= 0 else x) if cautious_decay else pulled(p, x, pull)

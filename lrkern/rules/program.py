@@ -62,5 +62,8 @@ class Program:
     param: Node
     """The new parameter."""
     new_states: tuple[Node, ...]
+    scalar_states: tuple[str, ...] = ()
+    """Numbers, float64, that each tensor keeps from one update to the next."""
+    new_scalar_states: tuple[Node, ...] = ()
     names: tuple[Node, ...] = field(default=())
     """All named values, in the order of their assignments."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from lrkern.rules.lowering import Parts, is_norm_of_param
 from lrkern.rules.program import FLAG, WHOLE, Node, bare
+from lrkern.rules.reader import MAX_SCALAR_STATES
 from lrkern.rules.text import HIGHEST, NOT, SELECT, SYMBOLS, UNARY, ElementWriter, Writer
 
 _SYMBOLS = {**SYMBOLS, "or": ("or", 1), "and": ("and", 2)}
 _TAKEN = frozenset(
-    {"p", "g", "c", "h", "n", "s0", "s1", "s2", "s3", "s4", "norm_p", "norm_m", "fma", "sqrt", "number", "product"}
+    {"p", "g", "c", "h", "t", "s0", "s1", "s2", "s3", "s4", "fma", "sqrt", "number", "product"}
 )
 
 
@@ -42,12 +43,17 @@ class _Python(Writer):
 
 
 class _Scalars(_Python):
+    def __init__(self, scalar_states: tuple[str, ...]) -> None:
+        self.scalar_states = scalar_states
+
     def leaf(self, node: Node) -> tuple[str, float]:
         match node.op:
             case "constant":
                 return repr(node.value), UNARY if node.value < 0 else HIGHEST
             case "input" if node.value == "n":
-                return "n", HIGHEST
+                return "t.n", HIGHEST
+            case "input" if node.value in self.scalar_states:
+                return f"t.z{self.scalar_states.index(node.value)}", HIGHEST
             case "input" if node.kind == FLAG:
                 return f"h.{node.value} != 0.0", 4
             case "input":
@@ -56,8 +62,10 @@ class _Scalars(_Python):
                 return _local(node.value), HIGHEST
             case "not":
                 return f"not {self.write(node.args[0], HIGHEST)}", NOT
-            case "norm":
-                return "norm_p" if is_norm_of_param(node) else "norm_m", HIGHEST
+            case "norm" | "sum":
+                return "t.norm" if is_norm_of_param(node) else "t.measured", HIGHEST
+            case "size":
+                return "t.size", HIGHEST
         if node.op not in ("power", "one_minus_power", "float"):
             node = Node(node.op, node.kind, tuple(_as_real(one) for one in node.args))
         return self.call(node)
@@ -112,12 +120,15 @@ def _function(name: str, states: list[str], parts: Parts, elements: tuple[Node, 
     return ["", "", f"def {name}(c, p, g, {', '.join(states)}):", *conditions, *body]
 
 
+def _of_scalars(name: str, scalars: _Scalars, names: tuple[Node, ...]) -> list[str]:
+    """The beginning of a function of scalars."""
+    return [f"def {name}(h, t):", *(f"    {_local(one.value)} = {scalars.write(one.args[0])}" for one in names)]
+
+
 def text_of(parts: Parts, max_states: int) -> str:
-    """The source of `scalars(h, n, norm_p, norm_m)`, `update(c, p, g, s0, ...)` and, if it measures, `measured(...)`."""
-    scalars, elements = _Scalars(), _Elements(parts)
-    lines = ["def scalars(h, n, norm_p, norm_m):"]
-    for one in parts.scalars:
-        lines.append(f"    {_local(one.value)} = {scalars.write(one.args[0])}")
+    """The source of `scalars`, `update` and, if the rule has them, `scalar_states` and `measured`: see `compiled.Family`."""
+    scalars, elements = _Scalars(parts.scalar_states), _Elements(parts)
+    lines = _of_scalars("scalars", scalars, parts.scalars)
     values = []
     for _, node in parts.coefs:
         if node.kind == FLAG:
@@ -125,6 +136,10 @@ def text_of(parts: Parts, max_states: int) -> str:
         else:
             values.append(scalars.write(_as_real(node)))
     lines.append(f"    return Scalars({', '.join(values)})")
+    if parts.scalar_states:
+        kept = [scalars.write(_as_real(one)) for one in parts.new_scalar_states]
+        kept += [f"t.z{k}" for k in range(len(kept), MAX_SCALAR_STATES)]
+        lines += ["", "", *_of_scalars("scalar_states", scalars, parts.scalars_of_states), f"    return {', '.join(kept)}"]
     states = [f"s{k}" for k in range(max_states)]
     results = [elements.write(one) for one in (parts.param, *parts.new_states)]
     lines += _function("update", states, parts, parts.elements, [*results, *states[len(parts.new_states) :]])

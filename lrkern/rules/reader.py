@@ -1,8 +1,9 @@
 """Reads a rule: from Python source to a `Program`. Nothing of the source is executed.
 
 Operations of nodes: "constant", "input", "name"; "add", "sub", "mul", "div", "neg"; "power" (of a scalar, with a whole
-exponent) and "one_minus_power", which is 1 - power without cancellation; "fma", "sqrt", "abs", "sign", "minimum", "maximum",
-"isfinite"; "lt", "le", "gt", "ge", "eq", "ne"; "and", "or", "not"; "select" (test, value if true, value if not); "norm".
+exponent), "one_minus_power", which is 1 - power without cancellation, and "real_power", with any exponent; "fma", "sqrt", "abs",
+"sign", "minimum", "maximum", "isfinite"; "lt", "le", "gt", "ge", "eq", "ne"; "and", "or", "not"; "select" (test, value if true,
+value if not); of a tensor, "norm" and "sum" of its elements and "size", their number.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ from typing import Any, Protocol
 from lrkern.rules.errors import RuleError
 from lrkern.rules.program import ELEMENT, FLAG, MASK, SCALAR, WHOLE, Hyper, Node, Program, bare
 
-MAX_STATES, MAX_HYPERS, MAX_SCALARS = 5, 16, 24
-"""The most states of a rule, its most numbers and flags, and the most scalars that its elements use."""
+MAX_STATES, MAX_SCALAR_STATES, MAX_HYPERS, MAX_SCALARS = 5, 2, 16, 24
+"""The most states of a rule, arrays and scalars, its most numbers and flags, and the most scalars that its elements use."""
 
-WORDS = {"fma": 3, "sqrt": 1, "abs": 1, "sign": 1, "minimum": 2, "maximum": 2, "isfinite": 1, "norm": 1}
+WORDS = {
+    "fma": 3, "sqrt": 1, "abs": 1, "sign": 1, "minimum": 2, "maximum": 2, "isfinite": 1, "norm": 1, "mean": 1, "count": 1,
+}  # fmt: skip
 """Words and their number of arguments."""
 
 ALLOWED = f"assignments, one return, + - * / **, comparisons, and, or, not, x if c else y, n, {', '.join(WORDS)}"
@@ -234,9 +237,9 @@ class Reader:
             return Node("mul", base.kind, (base, base))
         if bare(exponent).op == "constant" and bare(exponent).value == 0.5:
             return Node("sqrt", SCALAR if base.kind == WHOLE else base.kind, (base,))
-        if base.of_elements or exponent.kind != WHOLE:
-            raise self.fail(node, "is not allowed: `x ** 2` and `x ** 0.5` are, and `scalar ** n` with a whole exponent")
-        return Node("power", SCALAR, (base, exponent))
+        if base.of_elements or exponent.of_elements:
+            raise self.fail(node, "is not allowed: of elements, `x ** 2` and `x ** 0.5` are; of scalars, all powers")
+        return Node("power" if exponent.kind == WHOLE else "real_power", SCALAR, (base, exponent))
 
     def _select(self, node: ast.expr, test: Node, a: Node, b: Node) -> Node:
         conditions = [one.kind in (FLAG, MASK) for one in (a, b)]
@@ -256,15 +259,28 @@ class Reader:
             raise self.fail(node, f"calls {name}: a rule may call {', '.join(WORDS)}")
         if len(node.args) != WORDS[name]:
             raise self.fail(node, f"has {len(node.args)} arguments; {name} takes {WORDS[name]}")
+        if name in ("norm", "mean", "count"):
+            return self._of_tensor(node, name, self.read(node.args[0]))
         args = tuple(self.number(one) for one in node.args)
         if name == "isfinite":
             return Node(name, MASK if args[0].of_elements else FLAG, args)
-        if name == "norm":
-            if not args[0].of_elements:
-                raise self.fail(node, "takes the norm of a scalar: norm is of elements")
-            return Node(name, SCALAR, args)
         kind = self._common(*args)
         return Node(name, SCALAR if kind == WHOLE and name in ("sqrt", "fma") else kind, args)
+
+    def _of_tensor(self, node: ast.Call, name: str, value: Node) -> Node:
+        """A scalar made of all elements of a tensor."""
+        if not value.of_elements:
+            raise self.fail(node, f"takes the {name} of a scalar: {name} is of elements")
+        if name == "count" and value.kind != MASK:
+            raise self.fail(node, "counts numbers: count is of a condition on elements")
+        if name == "norm" and value.kind == MASK:
+            raise self.fail(node, "takes the norm of a condition: count says how many elements fulfil it")
+        if value.kind == MASK:
+            value = Node("select", ELEMENT, (value, Node("constant", WHOLE, (), 1), Node("constant", WHOLE, (), 0)))
+        if name == "norm":
+            return Node("norm", SCALAR, (value,))
+        total = Node("sum", SCALAR, (value,))
+        return total if name == "count" else Node("div", SCALAR, (total, Node("size", SCALAR)))
 
     def _argument(self, name: str, value: Node) -> Node:
         """An argument of a part, named after it for the sake of readers of generated code."""
@@ -283,30 +299,41 @@ class Reader:
 
 
 def read_rule(
-    name: str, states: tuple[str, ...], definition: ast.FunctionDef, parts: Mapping[str, Callee], hypers: tuple[Hyper, ...]
+    name: str,
+    states: tuple[str, ...],
+    scalar_states: tuple[str, ...],
+    definition: ast.FunctionDef,
+    parts: Mapping[str, Callee],
+    hypers: tuple[Hyper, ...],
 ) -> Program:
     """The program of a rule."""
     names: list[Node] = []
     reader = Reader(name, definition, parts, names)
     arguments = [one.arg for one in definition.args.args]
-    if len(states) > MAX_STATES:
-        raise RuleError(f"rule {name}: at most {MAX_STATES} states; got {len(states)}")
-    if len(arguments) != 2 + len(states):
+    for what, most, given in (("states", MAX_STATES, states), ("scalars", MAX_SCALAR_STATES, scalar_states)):
+        if len(given) > most:
+            raise RuleError(f"rule {name}: at most {most} {what}; got {len(given)}")
+    kept = (*states, *scalar_states)
+    if len(arguments) != 2 + len(kept):
         raise RuleError(
-            f"rule {name}: the arguments before * must be a parameter, a gradient and {len(states)} states"
-            f" ({', '.join(states) or 'none'}); got {', '.join(arguments)}"
+            f"rule {name}: the arguments before * must be a parameter, a gradient and {len(kept)} states"
+            f" ({', '.join(kept) or 'none'}); got {', '.join(arguments)}"
         )
-    values = {argument: Node("input", ELEMENT, (), role) for argument, role in zip(arguments, ("p", "g", *states), strict=True)}
+    roles = zip(arguments, ("p", "g", *kept), strict=True)
+    values = {argument: Node("input", SCALAR if role in scalar_states else ELEMENT, (), role) for argument, role in roles}
     values |= {one.name: Node("input", FLAG if one.is_flag else SCALAR, (), one.name) for one in hypers}
     values["n"] = Node("input", WHOLE, (), "n")
     reader.fixed = {arguments[1], "n", *(one.name for one in hypers)}
     returned = reader.run(values)
-    if len(returned) != 1 + len(states):
+    if len(returned) != 1 + len(kept):
         raise RuleError(
-            f"rule {name}: must return {1 + len(states)} values, the new parameter"
-            f"{''.join(', ' + one for one in states)}; it returns {len(returned)}"
+            f"rule {name}: must return {1 + len(kept)} values, the new parameter"
+            f"{''.join(', ' + one for one in kept)}; it returns {len(returned)}"
         )
-    for what, one in zip(("the parameter", *states), returned, strict=True):
+    for what, one in zip(("the parameter", *kept), returned, strict=True):
         if one.kind in (FLAG, MASK):
             raise RuleError(f"rule {name}: returns a condition as {what}; a number is needed")
-    return Program(name, states, hypers, returned[0], returned[1:], tuple(names))
+        if what in scalar_states and one.of_elements:
+            raise RuleError(f"rule {name}: returns elements as {what}, which is a scalar of the tensor")
+    arrays = 1 + len(states)
+    return Program(name, states, hypers, returned[0], returned[1:arrays], scalar_states, returned[arrays:], tuple(names))

@@ -56,8 +56,10 @@ class Rule:
         function: Callable[..., Any] | str,
         states: tuple[str, ...],
         *,
+        scalars: tuple[str, ...] = (),
         variants: Mapping[str, Mapping[str, bool]] | None = None,
         fast: Sequence[str] = (),
+        rare: Sequence[str] = (),
         text: str | None = None,
     ) -> None:
         if isinstance(function, str):
@@ -66,9 +68,9 @@ class Rule:
             text, function = function, function_of(function)
         self.function, self.text = function, text
         self.name, self.__doc__ = function.__name__, function.__doc__
-        self.states = states
+        self.states, self.scalar_states = states, scalars
         self.variants = dict(variants or {self.name: {}})
-        self.fast = tuple(fast)
+        self.fast, self.rare = tuple(fast), tuple(rare)
 
     def __repr__(self) -> str:
         return f"<rule {self.name}>"
@@ -91,7 +93,8 @@ class Rule:
         """What it says."""
         from lrkern.rules.reader import read_rule
 
-        return read_rule(self.name, self.states, self._definition, parts_of(self.function), self.hypers)
+        kept = self.states, self.scalar_states
+        return read_rule(self.name, *kept, self._definition, parts_of(self.function), self.hypers)
 
     def compiled(self, variant: str = "") -> Any:
         """The functions that Numba and CUDA compile: see `lrkern.rules.compiled.Family`. `variant`: the only one by default."""
@@ -183,6 +186,11 @@ def own_rule(*states: str, **options: Any) -> Callable[[Callable[..., Any]], Rul
     """Decorates a rule of lrkern, which is compiled into the C library."""
 
     def decorate(function: Callable[..., Any]) -> Rule:
+        name, flags = function.__name__, function.__kwdefaults__ or {}
+        if "cautious" in flags and "variants" not in options:
+            # Cautious updates need a pass of their own, so they are another variant.
+            options["variants"] = {name: {"cautious": False}, f"{name}_cautious": {"cautious": True}}
+            options["rare"] = [*options.get("rare", []), f"{name}_cautious"]
         made = Rule(function, states, **options)
         REGISTRY.update(dict.fromkeys(made.variants, made))
         return made

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["abs", "fma", "isfinite", "maximum", "minimum", "n", "norm", "sign", "sqrt"]
+__all__ = ["abs", "count", "fma", "isfinite", "maximum", "mean", "minimum", "n", "norm", "sign", "sqrt"]
 
 
 def _word(name: str, meaning: str) -> Any:
@@ -24,5 +24,7 @@ minimum = _word("minimum", "minimum(a, b): the smaller one; NaN if one of them i
 maximum = _word("maximum", "maximum(a, b): the larger one; NaN if one of them is.")
 isfinite = _word("isfinite", "isfinite(x): whether x is neither infinite nor NaN.")
 norm = _word("norm", "norm(x): the root of the sum of squares of all elements of the tensor.")
+mean = _word("mean", "mean(x): the mean of all elements of the tensor; of a condition, the fraction of those that fulfil it.")
+count = _word("count", "count(condition): how many elements of the tensor fulfil the condition.")
 n: Any = None
 """The number of this update of the tensor, from 1."""

@@ -16,11 +16,12 @@ void lrk_sum_add(lrk_exact_sum *sum, double term)
     /* term = mantissa 2^(place - 1074) */
     const uint64_t mantissa = fraction | (uint64_t)(exponent != 0) << 52;
     const int place = exponent == 0 ? 0 : exponent - 1, shift = place % 32;
-    uint64_t *const digits = &sum->digits[place / 32];
+    int64_t *const digits = &sum->digits[place / 32];
     const uint64_t low = mantissa << shift, high = shift == 0 ? 0 : mantissa >> (64 - shift);
-    digits[0] += low & UINT32_MAX;
-    digits[1] += low >> 32;
-    digits[2] += high;
+    const int64_t sign = bits >> 63 ? -1 : 1;
+    digits[0] += sign * (int64_t)(low & UINT32_MAX);
+    digits[1] += sign * (int64_t)(low >> 32);
+    digits[2] += sign * (int64_t)high;
 }
 
 /* m 2^(e - 1074), rounded; bit 63 of m is set; `rest`: whether nonzero bits follow below m. */
@@ -44,17 +45,27 @@ static double rounded(uint64_t m, int e, bool rest)
     return value;
 }
 
+/* The digits of a sum multiplied by 1 or -1, each below 2^32; whether it is negative, and they are of no use. */
+static bool carry_over(const lrk_exact_sum *sum, int64_t sign, uint64_t digits[LRK_SUM_DIGITS + 1])
+{
+    int64_t carry = 0;
+    for (int k = 0; k < LRK_SUM_DIGITS; k++) {
+        carry += sign * sum->digits[k];
+        digits[k] = (uint64_t)carry & UINT32_MAX;
+        carry = (carry - (int64_t)digits[k]) / ((int64_t)1 << 32);
+    }
+    digits[LRK_SUM_DIGITS] = (uint64_t)carry;
+    return carry < 0;
+}
+
 double lrk_sum_round(const lrk_exact_sum *sum)
 {
     if (sum->special != 0)
         return sum->special;
-    uint64_t digits[LRK_SUM_DIGITS + 1], carry = 0;
-    for (int k = 0; k < LRK_SUM_DIGITS; k++) {
-        carry += sum->digits[k];
-        digits[k] = carry & UINT32_MAX;
-        carry >>= 32;
-    }
-    digits[LRK_SUM_DIGITS] = carry;
+    uint64_t digits[LRK_SUM_DIGITS + 1];
+    const bool is_negative = carry_over(sum, 1, digits);
+    if (is_negative)
+        carry_over(sum, -1, digits);
 
     int top = LRK_SUM_DIGITS;
     while (top >= 0 && digits[top] == 0)
@@ -68,5 +79,6 @@ double lrk_sum_round(const lrk_exact_sum *sum)
     bool rest = free == 0 ? c != 0 : (c & ((UINT64_C(1) << (32 - free)) - 1)) != 0;
     for (int k = top - 3; k >= 0 && !rest; k--)
         rest = digits[k] != 0;
-    return rounded(m, 32 * (top - 1) - free, rest);
+    const double size = rounded(m, 32 * (top - 1) - free, rest);
+    return is_negative ? -size : size;
 }

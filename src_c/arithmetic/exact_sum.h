@@ -1,15 +1,15 @@
-/* The exact sum of doubles >= 0: a fixed-point number as wide as float64's range, so that the order and grouping of the terms
+/* The exact sum of doubles: a fixed-point number as wide as float64's range, so that the order and grouping of the terms
    do not matter. */
 #ifndef LRK_EXACT_SUM_H
 #define LRK_EXACT_SUM_H
 
 #include <stdint.h>
 
-/* Digit k has the weight 2^(32 k - 1074). Digits have 32 spare bits for carries: enough for 2^31 terms. */
+/* Digit k has the weight 2^(32 k - 1074). Digits have 31 spare bits for carries: enough for 2^31 terms. */
 enum { LRK_SUM_DIGITS = 68 };
 
 typedef struct lrk_exact_sum {
-    uint64_t digits[LRK_SUM_DIGITS];
+    int64_t digits[LRK_SUM_DIGITS];
     double special; /* the sum of the infinities and NaNs among the terms */
 } lrk_exact_sum;
 

@@ -53,6 +53,8 @@ typedef void lrk_step_add(int64_t size, void *restrict sum, const void *restrict
 typedef void lrk_step_subtract_from(int64_t size, void *restrict less, const void *restrict from);
 /* Sum of squares of up to LRK_NORM_BLOCK elements, each multiplied by `scale`. */
 typedef double lrk_step_norm(int64_t size, int64_t ahead, const void *restrict in, double scale);
+/* Sum of up to LRK_NORM_BLOCK elements. */
+typedef double lrk_step_sum(int64_t size, const void *restrict in);
 
 /* The kernels of one type of computation. */
 typedef struct lrk_step_computed {
@@ -66,6 +68,7 @@ typedef struct lrk_step_computed {
     lrk_step_add *add;
     lrk_step_subtract_from *subtract_from;
     lrk_step_norm *norm;
+    lrk_step_sum *sum;
 } lrk_step_computed;
 
 typedef struct lrk_step_kernels {

@@ -86,7 +86,8 @@ static void sum_measured(const lrk_step_job *j, lrk_step_workspace *w, const lrk
     lrk_step_load_states(b, w, states);
     measure(b->size, b->ahead, param, grad, states[0], states[1], states[2], states[3], states[4], coefs, w->term.bytes);
     j->list->sums[2 * k] = b->kernels->norm(b->size, 0, param, 1);
-    j->list->sums[2 * k + 1] = b->kernels->norm(b->size, 0, w->term.bytes, 1);
+    j->list->sums[2 * k + 1] =
+        lrk_rule_sums(group->rule) ? b->kernels->sum(b->size, w->term.bytes) : b->kernels->norm(b->size, 0, w->term.bytes, 1);
 }
 
 static void sum_measures(void *ctx, int64_t piece)
@@ -204,7 +205,9 @@ void lrk_step_measure_all(lrk_step_job *j)
         if (list->groups[list->tensors[i].group].measures) {
             const int64_t first = list->blocks[i], count = list->blocks[i + 1] - first;
             list->tensors[i].norms.p = __builtin_sqrt(total_of(list->sums, 2 * first, count, 2));
-            list->tensors[i].norms.m = __builtin_sqrt(total_of(list->sums, 2 * first + 1, count, 2));
+            const double total = total_of(list->sums, 2 * first + 1, count, 2);
+            const bool sums = lrk_rule_sums(list->groups[list->tensors[i].group].rule);
+            list->tensors[i].norms.m = sums ? total : __builtin_sqrt(total);
         }
 }
 

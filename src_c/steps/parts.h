@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 #include "isa/dispatch.h"
 #include "steps/steps.h"
@@ -66,6 +67,24 @@ static inline int64_t lrk_step_clip_of(const lrk_step_job *j, const lrk_step_ten
 static inline double lrk_step_factor_of(const lrk_step_job *j, const lrk_step_tensor *tensor)
 {
     return j->list->clips[lrk_step_clip_of(j, tensor)].factor;
+}
+
+/* What the scalars of a tensor's rule depend on, after so many updates. */
+static inline lrk_rule_tensor lrk_step_facts_of(const lrk_step_tensor *tensor, int64_t updates)
+{
+    return (lrk_rule_tensor){
+        .n = updates + 1,
+        .norm = tensor->norms.p,
+        .measured = tensor->norms.m,
+        .size = (double)tensor->size,
+        .states = {tensor->scalar_states[0], tensor->scalar_states[1]},
+    };
+}
+
+/* Whether two tensors have the same scalar states. */
+static inline bool lrk_step_has_same_states(const lrk_step_tensor *a, const lrk_step_tensor *b)
+{
+    return memcmp(a->scalar_states, b->scalar_states, sizeof a->scalar_states) == 0;
 }
 
 /* Whether gradients are scaled or clipped. */

@@ -8,7 +8,8 @@
 
 static const void *compute_coefs(lrk_step_workspace *w, const lrk_step_tensor *tensor, lrk_rule rule, const double *inputs)
 {
-    const int count = lrk_rule_scalars(rule, inputs, w->updates + 1, &tensor->norms, w->f64);
+    const lrk_rule_tensor facts = lrk_step_facts_of(tensor, w->updates);
+    const int count = lrk_rule_scalars(rule, inputs, &facts, w->f64);
     for (int i = 0; i < count; i++)
         w->f32[i] = (float)w->f64[i];
     return lrk_step_computed_in(tensor) == LRK_F64 ? (const void *)w->f64 : w->f32;
@@ -19,7 +20,7 @@ const void *lrk_step_coefs_of(const lrk_step_job *j, lrk_step_workspace *w, cons
     const lrk_step_group *const group = &j->list->groups[tensor->group];
     const int64_t updates = j->list->updates[tensor - j->list->tensors];
     const bool same = w->tensor != NULL && w->tensor->group == tensor->group && w->updates == updates;
-    if (same && (!group->measures || w->tensor == tensor))
+    if (same && (w->tensor == tensor || (!group->measures && lrk_step_has_same_states(w->tensor, tensor))))
         return lrk_step_computed_in(tensor) == LRK_F64 ? (const void *)w->f64 : w->f32;
     w->tensor = tensor;
     w->updates = updates;
@@ -45,6 +46,13 @@ static lrk_step_kept as_found(lrk_step_kept kept)
     return kept == LRK_STAGED ? LRK_IN_T : kept;
 }
 
+/* Whether a tensor's rule has a kernel for this storage: rare rules do not. */
+static bool has_kernel(const lrk_step_job *j, const lrk_step_tensor *tensor, lrk_storage computed, lrk_step_kept param,
+                       lrk_step_kept states)
+{
+    return j->kernels->computed[computed]->update[param][states][j->list->groups[tensor->group].rule] != NULL;
+}
+
 lrk_step_kept lrk_step_kept_param(const lrk_step_job *j, const lrk_step_tensor *tensor, lrk_storage computed)
 {
     if (tensor->type[LRK_PARAM] == (int)computed)
@@ -53,9 +61,10 @@ lrk_step_kept lrk_step_kept_param(const lrk_step_job *j, const lrk_step_tensor *
     if ((j->averages && tensor->data[LRK_EMA] != NULL) || tensor->data[LRK_COPY] != NULL || j->options->norms ||
         j->options->rounding == LRK_STOCHASTIC)
         return LRK_STAGED;
-    if (tensor->data[LRK_REMAINDER] != NULL)
-        return LRK_IN_SPLIT;
-    return tensor->type[LRK_PARAM] == LRK_BF16 ? LRK_IN_BF16 : LRK_STAGED;
+    const lrk_step_kept kept = tensor->data[LRK_REMAINDER] != NULL          ? LRK_IN_SPLIT
+                               : tensor->type[LRK_PARAM] == LRK_BF16 ? LRK_IN_BF16
+                                                                     : LRK_STAGED;
+    return kept != LRK_STAGED && has_kernel(j, tensor, computed, kept, LRK_IN_T) ? kept : LRK_STAGED;
 }
 
 lrk_step_kept lrk_step_kept_states(const lrk_step_job *j, const lrk_step_tensor *tensor, lrk_storage computed)
@@ -65,7 +74,10 @@ lrk_step_kept lrk_step_kept_states(const lrk_step_job *j, const lrk_step_tensor 
         in_t = in_t && (tensor->data[role] == NULL || tensor->type[role] == (int)computed);
         in_bf16 = in_bf16 && (tensor->data[role] == NULL || tensor->type[role] == LRK_BF16);
     }
-    return in_t ? LRK_IN_T : in_bf16 && computed == LRK_F32 ? LRK_IN_BF16 : LRK_STAGED;
+    if (in_t)
+        return LRK_IN_T;
+    in_bf16 = in_bf16 && computed == LRK_F32 && has_kernel(j, tensor, computed, LRK_IN_T, LRK_IN_BF16);
+    return in_bf16 ? LRK_IN_BF16 : LRK_STAGED;
 }
 
 /* The sum of a row's gradients, in w->grad. */

@@ -95,6 +95,39 @@ static bool is_skipped(const lrk_step_list *list, const lrk_step_options *option
            is_spike(list, options, grad_norm);
 }
 
+/* Counts an update of each tensor that has a gradient, after its scalar states. */
+static void count_updates(lrk_step_list *list)
+{
+    const lrk_step_tensor *last = NULL;
+    double before[LRK_MAX_SCALAR_STATES]; /* the states of `last` before this update, which others may share */
+    int64_t n = 0;
+    int32_t of = -1;
+    bool keeps = false;
+    for (int64_t i = 0; i < list->count; i++) {
+        lrk_step_tensor *const tensor = &list->tensors[i];
+        const lrk_step_group *const group = &list->groups[tensor->group];
+        if (tensor->data[LRK_GRAD] == NULL)
+            continue;
+        if (tensor->group != of) {
+            of = tensor->group;
+            keeps = lrk_rule_scalar_states(group->rule) > 0;
+        }
+        if (keeps) {
+            const bool same = last != NULL && last->group == tensor->group && n == list->updates[i] && !group->measures &&
+                              memcmp(before, tensor->scalar_states, sizeof before) == 0;
+            memcpy(before, tensor->scalar_states, sizeof before);
+            const lrk_rule_tensor facts = lrk_step_facts_of(tensor, list->updates[i]);
+            if (same)
+                memcpy(tensor->scalar_states, last->scalar_states, sizeof before);
+            else
+                lrk_rule_new_scalar_states(group->rule, group->inputs, &facts, tensor->scalar_states);
+            last = tensor;
+            n = list->updates[i];
+        }
+        list->updates[i]++;
+    }
+}
+
 lrk_step_result lrk_step_run(lrk_step_list *list, const lrk_step_options *options)
 {
     LRK_FP_DEFAULT_HERE;
@@ -131,8 +164,7 @@ lrk_step_result lrk_step_run(lrk_step_list *list, const lrk_step_options *option
     lrk_step_run_pieces(&j);
     if (options->norms)
         lrk_step_note_lengths(&j);
-    for (int64_t i = 0; i < list->count; i++)
-        list->updates[i] += list->tensors[i].data[LRK_GRAD] != NULL;
+    count_updates(list);
     if (remembers(list, options) && result.grad_norm < HUGE_VAL)
         list->recent[list->recent_count++ % options->skip_window] = result.grad_norm;
     return result;

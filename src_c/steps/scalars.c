@@ -15,17 +15,27 @@
     } rule##_coefs; \
     _Static_assert(sizeof(rule##_inputs) <= LRK_MAX_INPUTS * sizeof(double), "inputs of " #rule); \
     _Static_assert(sizeof(rule##_coefs) <= LRK_MAX_COEFS * sizeof(double), "coefs of " #rule); \
-    static int scalars_of_##rule(const double *given, int64_t n, const lrk_step_norms *norms, double *coefs_out) \
+    static int scalars_of_##rule(const double *given, const lrk_rule_tensor *t, double *coefs_out) \
     { \
         const rule##_inputs *const h = (const rule##_inputs *)given; \
         rule##_coefs *const c = (rule##_coefs *)coefs_out; \
-        (void)n, (void)norms; \
+        (void)t; \
         __VA_ARGS__ \
         return (int)(sizeof *c / sizeof(double)); \
     }
 #include "steps/rules.def"
 #undef H
 #undef C
+
+#define LRK_SCALAR_STATES(rule, count, ...) \
+    _Static_assert((count) <= LRK_MAX_SCALAR_STATES, "scalar states of " #rule); \
+    static void new_states_of_##rule(const double *given, const lrk_rule_tensor *t, double *z) \
+    { \
+        const rule##_inputs *const h = (const rule##_inputs *)given; \
+        (void)h; \
+        __VA_ARGS__ \
+    }
+#include "steps/rules.def"
 
 #define H(name) " " #name
 #define LRK_FAMILY(rule, inputs, ...) static const char inputs_of_##rule[] = inputs;
@@ -35,7 +45,7 @@
 typedef struct entry {
     const char *name, *inputs;
     int states;
-    int (*scalars)(const double *given, int64_t n, const lrk_step_norms *norms, double *coefs);
+    int (*scalars)(const double *given, const lrk_rule_tensor *t, double *coefs);
 } entry;
 
 #define LRK_RULE(rule, states, ...) _Static_assert((states) <= LRK_MAX_STATES, "states of " #rule);
@@ -46,8 +56,20 @@ static const entry entries[LRK_N_RULES] = {
 #include "steps/rules.def"
 };
 
-#define LRK_MEASURE(rule, ...) [LRK_RULE_##rule] = true,
-static const bool measures[LRK_N_RULES] = {
+enum { LRK_NORM = 1, LRK_SUM };
+
+#define LRK_MEASURE(rule, states, of, ...) [LRK_RULE_##rule] = (of),
+static const int measures[LRK_N_RULES] = {
+#include "steps/rules.def"
+};
+
+typedef struct scalar_states {
+    int count;
+    void (*compute)(const double *given, const lrk_rule_tensor *t, double *z);
+} scalar_states;
+
+#define LRK_SCALAR_STATES(rule, count, ...) [LRK_RULE_##rule] = {(count), new_states_of_##rule},
+static const scalar_states kept[LRK_N_RULES] = {
 #include "steps/rules.def"
 };
 
@@ -89,13 +111,28 @@ int lrk_rule_states(lrk_rule rule)
 
 bool lrk_rule_measures(lrk_rule rule, const double *inputs)
 {
-    if (!measures[rule])
+    if (measures[rule] == 0)
         return false;
     const int unadapted = lrk_rule_input(rule, "unadapted");
     return unadapted < 0 || inputs[unadapted] == 0;
 }
 
-int lrk_rule_scalars(lrk_rule rule, const double *inputs, int64_t n, const lrk_step_norms *norms, double *coefs)
+bool lrk_rule_sums(lrk_rule rule)
 {
-    return entries[rule].scalars(inputs, n, norms, coefs);
+    return measures[rule] == LRK_SUM;
+}
+
+int lrk_rule_scalars(lrk_rule rule, const double *inputs, const lrk_rule_tensor *tensor, double *coefs)
+{
+    return entries[rule].scalars(inputs, tensor, coefs);
+}
+
+int lrk_rule_scalar_states(lrk_rule rule)
+{
+    return kept[rule].count;
+}
+
+void lrk_rule_new_scalar_states(lrk_rule rule, const double *inputs, const lrk_rule_tensor *tensor, double *states)
+{
+    kept[rule].compute(inputs, tensor, states);
 }

@@ -3,6 +3,7 @@
 #define LRK_STEPS_H
 
 #include "lrkern_steps.h"
+#include "steps/lrkern_rule.h"
 
 /* LRK_RULE_<rule> and LRK_N_RULES, from rules.def. */
 #define LRK_RULE(rule, ...) LRK_RULE_##rule,
@@ -17,7 +18,7 @@ enum { LRK_N_COMPUTED = 2, LRK_MAX_COEFS = 24 };
 enum { LRK_INPUT_LR = 0 };
 
 /* Elements per block of a norm. */
-enum { LRK_NORM_BLOCK = 1024 };
+enum { LRK_NORM_BLOCK = 1024, LRK_NORM_LANES = 16 };
 
 /* Sums of squares of float64 that overflow or are below the first are recomputed with elements scaled by the second. */
 #define LRK_NORM_TINY_SUM 0x1p-900
@@ -55,7 +56,13 @@ static inline lrk_storage lrk_step_computed_in(const lrk_step_tensor *tensor)
 /* Whether a rule with these inputs needs norms. */
 bool lrk_rule_measures(lrk_rule rule, const double *inputs);
 
-/* The scalars of update number n of a tensor. Returns their number. */
-int lrk_rule_scalars(lrk_rule rule, const double *inputs, int64_t n, const lrk_step_norms *norms, double *coefs);
+/* Whether it is a sum that the rule needs, besides the norm of the parameter. */
+bool lrk_rule_sums(lrk_rule rule);
+
+/* The scalars of an update of a tensor. Returns their number. */
+int lrk_rule_scalars(lrk_rule rule, const double *inputs, const lrk_rule_tensor *tensor, double *coefs);
+
+/* The scalar states after this update, for rules that have some. */
+void lrk_rule_new_scalar_states(lrk_rule rule, const double *inputs, const lrk_rule_tensor *tensor, double *states);
 
 #endif

@@ -23,7 +23,7 @@ pytestmark = [
     pytest.mark.peers,
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
 ]
-NO_DEPS = "timm pytorch-optimizer lion-pytorch bitsandbytes adabelief-pytorch torch-optimi"
+NO_DEPS = "timm pytorch-optimizer lion-pytorch bitsandbytes adabelief-pytorch torch-optimi schedulefree"
 
 STEPS = 200
 
@@ -43,7 +43,7 @@ class Case(NamedTuple):
     @property
     def decays_apart(self) -> bool:
         """Whether its weight decay is decoupled, a factor 1 - lr weight_decay (optax adds it to the direction, as lrkern)."""
-        always = ("AdamW", "Lion", "Signum", "Tiger", "AdaBelief", "LaProp", "AdEMAMix", "Adan")
+        always = ("AdamW", "Lion", "Signum", "Tiger", "AdaBelief", "LaProp", "AdEMAMix", "Adan", "StableAdamW", "MARS")
         return self.package != "optax" and "weight_decay" in self.options and self.options.get("decoupled", self.name in always)
 
     def bound(self, dtype: str) -> float:
@@ -118,6 +118,16 @@ def optimi(name: str, options: dict[str, Any], cls: str, **theirs: Any) -> Case:
     )
 
 
+def schedule_free(name: str, options: dict[str, Any], **theirs: Any) -> Case:
+    """Of the authors of schedule-free optimizers."""
+    cls = f"{name.removeprefix('ScheduleFree')}ScheduleFree"
+
+    def peer() -> Maker:
+        return packages.of_torch(getattr(installed("schedulefree"), cls), foreach=False, **theirs)
+
+    return Case(name, "schedulefree", options, peer)
+
+
 def betas(options: dict[str, Any]) -> dict[str, Any]:
     """The same with beta1, beta2, ... as a tuple."""
     names = sorted(key for key in options if key.startswith("beta") and key != "beta")
@@ -130,6 +140,9 @@ B = {"b1": 0.9, "b2": 0.99, "eps": 1e-8}
 ADAN = {"lr": 1e-2, "beta1": 0.98, "beta2": 0.92, "beta3": 0.99, "eps": 1e-8}
 SLOW = {"lr": 3e-4, "beta1": 0.9, "beta2": 0.99, "beta3": 0.999, "alpha": 5.0, "eps": 1e-8}
 LION = {"lr": 1e-3, "beta1": 0.9, "beta2": 0.99}
+NADAM = {"lr": 1e-2, "beta1": 0.9, "beta2": 0.99, "eps": 1e-3, "momentum_decay": 0.01}
+MARS = {"lr": 1e-2, "beta1": 0.9, "beta2": 0.99, "eps": 1e-30}
+NEAR = {"single": 1e-3, "double": 1e-3, "why": "it adds 1e-15 to averages of squares"}
 LARS = {"lr": 0.5, "momentum": 0.9, "weight_decay": 0.01, "trust": 0.02, "eps": 1e-8}
 
 
@@ -142,6 +155,10 @@ def beta3_of(t: int) -> float:
     """The half-life of the slow average rises from that of beta1 to that of beta3."""
     part, first, last = (t + 1) / 150, math.log(0.9), math.log(0.999)
     return min(math.exp(first * last / ((1 - part) * last + part * first)), 0.999)
+
+
+warm = lk.constant(1e-2).warmup(49, start=2e-4)
+"""As the authors of schedule-free optimizers do it."""
 
 
 CASES: list[Case] = [
@@ -282,6 +299,34 @@ CASES: list[Case] = [
     kozistr("Adadelta", {"lr": 0.5, "weight_decay": 0.1}, "AdaDelta", lr=0.5, weight_decay=0.1),
     kozistr("Adadelta", {"lr": 0.5, "weight_decay": 0.1, "decoupled": True}, "AdaDelta", lr=0.5, weight_decay=0.1,
             weight_decouple=True),
+    # Numbers of whole tensors, and averages that replace schedules
+    torch("NAdam", NADAM | DECAY, betas(NADAM | DECAY), single=1e-5, why="its product of momenta is float32"),
+    torch("NAdam", ADAM | DECAY | {"decoupled": True}, betas(ADAM | DECAY | {"decoupled_weight_decay": True}), single=1e-4,
+          why="its product of momenta is float32"),
+    keras("NAdam", ADAM | {"momentum_decay": 1.0}, "Nadam", 1e-2, 0.9, 0.99, 1e-8)._replace(double=0.0, why="rates in float32"),
+    torch("ASGD", {"lr": 0.1, "lambd": 0.01, "alpha": 0.75, "t0": 50.0, "weight_decay": 0.1}),
+    optimi("StableAdamW", ADAM | DECAY, "StableAdamW", **betas(ADAM | DECAY)),
+    kozistr("StableAdamW", ADAM | DECAY, "StableAdamW", **betas(ADAM | DECAY), kahan_sum=False),
+    kozistr("MARS", MARS | DECAY, "MARS", NEAR, **betas(MARS | DECAY), optimize_1d=True),
+    kozistr("MARS", MARS | {"gamma": 0.1}, "MARS", NEAR, **betas(MARS), gamma=0.1, optimize_1d=True),
+    timm("NovoGrad", {"lr": 1e-2, "beta1": 0.95, "beta2": 0.98, "grad_averaging": True} | DECAY, "nvnovograd", "NvNovoGrad",
+         {"double": 1e-6, "why": "its average of squares is float32"}, lr=1e-2, betas=(0.95, 0.98), grad_averaging=True, **DECAY),
+    kozistr("NovoGrad", {"lr": 1e-2, "beta1": 0.95, "beta2": 0.98} | DECAY, "NovoGrad", lr=1e-2, betas=(0.95, 0.98), **DECAY,
+            weight_decouple=False),
+    optax("NovoGrad", {"lr": 1e-2, "beta1": 0.95, "beta2": 0.98} | DECAY, "novograd", 1e-2, 0.95, 0.98, 1e-8, **DECAY),
+    schedule_free("ScheduleFreeSGD", {"lr": 0.1, "beta": 0.9, "weight_decay": 0.01}, lr=0.1, momentum=0.9, weight_decay=0.01),
+    schedule_free("ScheduleFreeSGD", {"lr": 0.1, "beta": 0.8, "r": 1.5, "lr_power": 1.0}, lr=0.1, momentum=0.8, r=1.5,
+                  weight_lr_power=1.0),
+    schedule_free("ScheduleFreeAdamW", ADAM | DECAY, **betas(ADAM | DECAY)),
+    schedule_free("ScheduleFreeAdamW", ADAM | {"lr": warm}, **betas(ADAM), warmup_steps=50),
+    schedule_free("ScheduleFreeRAdam", ADAM | DECAY, **betas(ADAM | DECAY)),
+    schedule_free("ScheduleFreeRAdam", ADAM | {"silent": False}, **betas(ADAM), silent_sgd_phase=False),
+    kozistr("ScheduleFreeSGD", {"lr": 0.1, "beta": 0.9}, "ScheduleFreeSGD", lr=0.1, momentum=0.9),
+    # Cautious
+    timm("AdamW", ADAM | DECAY | {"cautious": "update"}, "adamw", "AdamWLegacy", **betas(ADAM | DECAY), caution=True),
+    timm("Lion", LION | DECAY | {"cautious": "update"}, "lion", "Lion", **betas(LION | DECAY), caution=True),
+    timm("LaProp", ADAM | {"cautious": "update"}, "laprop", "LaProp", {"double": 1e-6, "why": "its bias correction is in float32"},
+         **betas(ADAM), caution=True),
 ]  # fmt: skip
 
 

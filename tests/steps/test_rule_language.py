@@ -44,7 +44,7 @@ def test_scalars_are_computed_once_and_elements_in_the_order_written():
     )
     parts = rule.parts("f")
     assert scalars_text(parts) == [
-        "const double step = h->lr / lrk_one_minus_power(h->beta, n);",
+        "const double step = h->lr / lrk_one_minus_power(h->beta, t->n);",
         "c->step = step;",
         "c->beta = h->beta;",
         "c->one_minus_beta = 1 - h->beta;",

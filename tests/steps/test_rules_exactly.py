@@ -12,7 +12,6 @@ from lrkern.rules import exactly
 from lrkern.rules.rule import own_rules
 
 RULES = own_rules()
-POINTWISE = [name for name, rule in RULES.items() if not rule.parts(name).needs_norms]
 RANGES = {"lr": (1e-4, 0.5), "weight_decay": (0.0, 0.3), "eps": (1e-9, 1e-3), "alpha": (0.5, 5.0), "rho": (0.5, 0.99)}
 
 
@@ -50,36 +49,43 @@ def run(backend, name, inputs, param, states, grads):
         engine.set_input(0, place, inputs[input_name])
     for grad in grads:
         assert engine.run([grad], 1.0) is None
+    return engine.get_scalar_states()[0][: len(RULES[name].scalar_states)]
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("name", POINTWISE)
+@pytest.mark.parametrize("name", RULES)
 def test_every_rule_by_its_own_words(name, dtype):
     rule, rng = RULES[name], np.random.default_rng([len(name), *name.encode()])
-    for _ in range(6):
+    of_tensors = rule.parts(name).needs_norms
+    for size in (1, 37, 37, 37, 37, 37, *([1031] if of_tensors else [])):
         inputs = inputs_of(rule, name, rng)
-        grads = [rng.standard_normal(37).astype(dtype) * dtype(10.0 ** rng.integers(-3, 3)) for _ in range(3)]
-        grads[1][:5] = [0.0, -0.0, np.inf, np.nan, 1e-38]
-        param = rng.standard_normal(37).astype(dtype)
-        states = [np.zeros(37, dtype) for _ in rule.parts(name).states]
+        grads = [rng.standard_normal(size).astype(dtype) * dtype(10.0 ** rng.integers(-3, 3)) for _ in range(3)]
+        if size >= 5 and not (of_tensors and rng.integers(2)):
+            grads[1][:5] = [0.0, -0.0, np.inf, np.nan, 1e-38]
+        param = rng.standard_normal(size).astype(dtype)
+        states = [np.zeros(size, dtype) for _ in rule.parts(name).states]
         expected, expected_states = param.copy(), [one.copy() for one in states]
-        run("c", name, inputs, param, states, grads)
+        scalars, expected_scalars = run("c", name, inputs, param, states, grads), [0.0] * len(rule.scalar_states)
         for n, grad in enumerate(grads, 1):
-            expected, expected_states = exactly.step(rule, name, inputs, n, expected, grad, expected_states)
+            expected, expected_states, expected_scalars = exactly.step(
+                rule, name, inputs, n, expected, grad, expected_states, expected_scalars
+            )
+        ulp.assert_same_bits(np.array(scalars), np.array(expected_scalars), f"scalar states of {name} {inputs}")
         ulp.assert_same_bits(param, expected, f"{name} {inputs}")
         for one, other, state in zip(states, expected_states, rule.parts(name).states, strict=True):
             ulp.assert_same_bits(one, other, f"{state} of {name} {inputs}")
 
 
-@pytest.mark.parametrize("name", POINTWISE)
+@pytest.mark.parametrize("name", RULES)
 def test_numba_has_the_same_bits(name):
     rule, rng = RULES[name], np.random.default_rng([1, *name.encode()])
     param, grads = rng.standard_normal(1031).astype(np.float32), list(rng.standard_normal((3, 1031)).astype(np.float32))
     results = []
     for backend in ("c", "numba"):
         own, states = param.copy(), [np.zeros(1031, np.float32) for _ in rule.parts(name).states]
+        scalars = []
         for seed in range(2):
-            run(backend, name, inputs_of(rule, name, np.random.default_rng(seed)), own, states, grads)
-        results.append([own, *states])
+            scalars += run(backend, name, inputs_of(rule, name, np.random.default_rng(seed)), own, states, grads)
+        results.append([own, *states, np.array(scalars)])
     for one, other in zip(*results, strict=True):
         ulp.assert_same_bits(one, other, name)

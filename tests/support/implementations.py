@@ -26,12 +26,16 @@ def of_torch(make: Callable[..., Any], **options: Any) -> Maker:
     def started(start: list[Array]) -> Peer:
         torch = pytest.importorskip("torch")
         parameters = [torch.nn.Parameter(torch.from_numpy(one.copy())) for one in start]
-        optimizer = make(parameters, **options)
+        with floats_of_torch(parameters[0].dtype):
+            optimizer = make(parameters, **options)
+            if hasattr(optimizer, "train"):  # schedule-free ones
+                optimizer.train()
 
         def step(grads: list[Array]) -> list[Array]:
             for parameter, g in zip(parameters, grads, strict=True):
                 parameter.grad = torch.from_numpy(g.copy())
-            optimizer.step()
+            with floats_of_torch(parameters[0].dtype):
+                optimizer.step()
             return [one.detach().numpy() for one in parameters]
 
         return step
@@ -86,6 +90,18 @@ def of_keras(make: Callable[..., Any], *args: Any, **options: Any) -> Maker:
         return step
 
     return started
+
+
+@contextmanager
+def floats_of_torch(dtype: Any) -> Iterator[None]:
+    """torch keeps the numbers of a tensor's state in this type."""
+    torch = pytest.importorskip("torch")
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 @contextmanager
