@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from lrkern import _checks, backends
 from lrkern.optimizers.base import DEFAULTS, Optimizer
 from lrkern.torch.bound import Bound
 from lrkern.torch.names import FLAGS, Names
@@ -44,6 +45,8 @@ class Adapter(StateDicts):
         flags = {key: given.arguments[key] for key in FLAGS}
         refuse_differentiable(name, flags)
         self.shared = {key: given.arguments[key] for key, default in DEFAULTS.items() if given.arguments[key] is not default}
+        if self.shared.get("backend") is not None:
+            _checks.choice(name, "backend", self.shared["backend"], (*backends.NAMES, "torch"))
         self._live: list[dict[str, Any]] = []
         self._count, self._skipped = 0, 0
         self._recent: list[float] = []
@@ -172,12 +175,20 @@ class Adapter(StateDicts):
         return None if self._bound is None else self._bound.core.grad_norm
 
     @property
+    def norms(self) -> Any:
+        """Norms of every parameter at the last step done, with the option `norms`, as `lrkern.Optimizer.norms`."""
+        return None if self._bound is None else self._bound.core.norms
+
+    @property
     def backend(self) -> str:
-        """What performs the steps: "c", "numba" or "cuda"."""
+        """What performs the steps: "c", "numba", "cuda", or "torch" for plain operations of torch."""
         chosen = self.shared.get("backend")
         if chosen is not None:
             return str(chosen)
-        if self._bind().core._backend.on_device:
+        bound = self._bind()
+        if bound.memory.backend is not None:
+            return "torch"
+        if bound.core._backend.on_device:
             return "cuda"
         return "c" if self.core_class._rule.inputs is None else "numba"
 

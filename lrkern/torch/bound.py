@@ -32,7 +32,7 @@ class Bound:
         self._owner, self.where = weakref.ref(owner), f"{type(owner).__name__}.step"
         groups = owner.param_groups
         self.params: list[Tensor] = [param for group in groups for param in group["params"]]
-        self.memory: Memory = memory_of(type(owner).__name__, self.params)
+        self.memory: Memory = memory_of(type(owner).__name__, self.params, owner.shared.get("backend"))
         self.odd = {i for i, one in enumerate(self.params) if not is_plain(one)}
         self.arrays = [self._array(i) for i in range(len(self.params))]
         # The values in `param_groups` that the optimizer has, to find those that were changed.

@@ -24,6 +24,8 @@ def core_of(owner: Adapter, params: Sequence[Tensor], arrays: Sequence[Any], mem
     groups = [{"params": part, **owner.core_options(g)} for g, part in enumerate(_parts(owner, arrays))]
     of_all = _of_all(owner, groups)
     shared = {**owner.shared, "uint16_as_bfloat16": True}
+    if memory.backend is not None:
+        shared["backend"] = memory.backend
     if shared.get("decay_mask") is not None:
         shared["decay_mask"] = _decay_mask(owner, params, shared["decay_mask"])
     if shared.get("copy_to") is not None:

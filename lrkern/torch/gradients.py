@@ -35,7 +35,7 @@ def fitted(where: str, name: str, param: Tensor, grad: Tensor, memory: Memory) -
         if grad.sparse_dim() != 1:
             raise ValueError(f"{where}: the {name} must have 1 sparse dimension, or be dense; got one with {grad.sparse_dim()}")
         values = grad.values().detach().contiguous()
-        return Fitted((grad.indices()[0].numpy(), memory.array(where, name, values)), values, False)
+        return Fitted((memory.rows(where, name, grad.indices()[0]), memory.array(where, name, values)), values, False)
     if grad.layout is not torch.strided:
         raise TypeError(f"{where}: the {name} must be dense or sparse COO; got {grad.layout!s}")
     if grad.is_complex():

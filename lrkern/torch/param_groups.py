@@ -12,6 +12,7 @@ from torch import Tensor
 
 from lrkern.optimizers.base import DEFAULTS, Optimizer
 from lrkern.torch.bound import Bound
+from lrkern.torch.memory import AnyMemory
 from lrkern.torch.names import Names
 from lrkern.torch.schedules import live_value, texts_of
 from lrkern.torch.tensors import number
@@ -74,7 +75,11 @@ class ParamGroups(torch.optim.Optimizer):
         """Raise if options are invalid, by an optimizer of one element."""
         shared = {key: value for key, value in self.shared.items() if key not in ("copy_to", "decay_mask", "backend")}
         options = {part: number(value) for part, value in given.items()}
-        self.core_class([np.zeros(1, np.float32)], **options, **shared)
+        like: Any = np.zeros(1, np.float32)
+        if self.shared.get("backend") == "torch":
+            like, shared["backend"] = torch.zeros(1), AnyMemory().backend
+            shared["uint16_as_bfloat16"] = True
+        self.core_class([like], **options, **shared)
 
     def values(self, g: int) -> dict[str, Any]:
         """The values of a group's options as they stand in `param_groups`; of tensors, their numbers."""
