@@ -8,10 +8,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from lrkern import _checks, backends
 from lrkern.optimizers.base import DEFAULTS, Optimizer
-from lrkern.torch.bound import Bound
+from lrkern.torch.averages import BufferAverages, exchanged
+from lrkern.torch.bound import AVERAGES, Bound
 from lrkern.torch.names import FLAGS, Names
 from lrkern.torch.param_groups import refuse_differentiable
 from lrkern.torch.release import Release
@@ -41,6 +43,7 @@ class Adapter(StateDicts):
             given = names.signature.bind(params, *args, **kwargs)
         except TypeError as error:
             raise TypeError(f"{name}: {error}") from None
+        self.given = frozenset(key for key in kwargs if key in DEFAULTS)
         given.apply_defaults()
         flags = {key: given.arguments[key] for key in FLAGS}
         refuse_differentiable(name, flags)
@@ -53,6 +56,8 @@ class Adapter(StateDicts):
         self._bound: Bound | None = None
         self._release: Release | None = None
         self._averaging, self._idle = False, 0
+        self._buffers: BufferAverages | None = None
+        self._saved_buffers: dict[str, list[Tensor]] | None = None
         defaults = {key: given.arguments[key] for key in names.options}
         super().__init__(params, {**self._with_parts(name, defaults, parts), **flags})
 
@@ -143,13 +148,14 @@ class Adapter(StateDicts):
         if temporary:
             bound.change(temporary)
         count = bound.core.count
+        self._update_buffers(bound, count)
         for g, group in enumerate(self.param_groups):
             group["count"] = count
             if self._live[g]:
                 self._show(g, count)
                 seen = bound.seen[g]
                 for part in self._live[g]:
-                    name = self.names.option_of[part].name
+                    name = self.key_of(part)
                     seen[name] = group[name]
 
     # ----------------------------------------------------------------------------------------------------------- numbers
@@ -161,12 +167,12 @@ class Adapter(StateDicts):
 
     @property
     def skipped(self) -> int:
-        """The number of steps skipped because a gradient was not finite; not part of the state."""
+        """The number of steps skipped because of their gradients."""
         return self._skipped if self._bound is None else self._bound.core.skipped
 
     @property
     def recent(self) -> list[float]:
-        """The norms that `skip_sigma` looks at, of the last steps done; not part of the state."""
+        """The norms that `skip_sigma` looks at, of the last steps done, the oldest first."""
         return self._recent if self._bound is None else self._bound.core._tensors.get_recent()
 
     @property
@@ -230,35 +236,70 @@ class Adapter(StateDicts):
 
     # ---------------------------------------------------------------------------------------------------------- averages
 
-    @contextmanager
-    def averaged(self) -> Iterator[None]:
-        """Within this context, parameters are their averages (option `ema`); buffers are as they are.
+    def average_buffers(self, model: torch.nn.Module) -> None:
+        """From the next step on, average the floating-point buffers of a model, too, such as those of BatchNorm.
+
+        Each step takes them as the forward pass has left them, with the decay of the first group that has `ema`. `averaged`
+        puts the averages in their place. They are part of the state.
 
         Raises:
-            ValueError: the optimizer keeps no averages.
+            ValueError: the optimizer keeps no averages; or a state that was loaded has averages of other buffers.
+        """
+        where = f"{type(self).__name__}.average_buffers"
+        decays = self._decays(self._bind())
+        if not decays:
+            raise ValueError(f"{where}: the optimizer must be made with ema; got one without")
+        made = BufferAverages(model, len(decays), self.count)
+        if self._saved_buffers is not None:
+            made.check(where, self._saved_buffers)
+            made.load(self._saved_buffers)
+        self._buffers, self._saved_buffers = made, None
+
+    @staticmethod
+    def _decays(bound: Bound) -> list[Any]:
+        """The decays of the first group that keeps averages: numbers or schedules."""
+        groups = bound.core._arranged.groups
+        return next((list(one.decays_of_averages.values()) for one in groups if one.decays_of_averages), [])
+
+    def _update_buffers(self, bound: Bound, count: int) -> None:
+        if self._buffers is None or count == self._buffers.count:
+            return
+        if count % bound.core._step_options.ema_every == 0:
+            self._buffers.update([float(one(count - 1)) if callable(one) else one for one in self._decays(bound)])
+        self._buffers.count = count
+
+    @contextmanager
+    def averaged(self, which: int = 0, *, model: torch.nn.Module | None = None) -> Iterator[None]:
+        """Within this context, parameters are their averages (option `ema`), and so are buffers after `average_buffers`.
+
+        Other buffers are as they are. After it, parameters have the bits they had before.
+
+        Args:
+            which: the index of the average, if `ema` is a tuple.
+            model: a module whose buffers are put back after the context as well. So they may be computed anew within it, for
+                the averages, as `torch.optim.swa_utils.update_bn` does.
+
+        Raises:
+            ValueError: the optimizer keeps no averages, or not so many.
             RuntimeError: it is used within itself; or a step is done within it.
         """
         where = f"{type(self).__name__}.averaged"
         if self._averaging:
             raise RuntimeError(f"{where}: parameters must not be their averages already; got averaged() within averaged()")
         bound = self._bind()
-        pairs = [(plain(param), one) for param, one in zip(bound.params, bound.states["ema"], strict=True) if one is not None]
-        if not pairs:
+        kinds = [name for name in AVERAGES if any(one is not None for one in bound.states.get(name, ()))]
+        if not kinds:
             raise ValueError(f"{where}: the optimizer must be made with ema; got one without")
-        with torch.no_grad():
-            kept = [param.detach().clone() for param, _ in pairs]
-            for param, average in pairs:
-                param.detach().copy_(average)
-        increment_version([param for param, _ in pairs])
-        self._averaging = True
-        try:
-            yield
-        finally:
-            self._averaging = False
-            with torch.no_grad():
-                for (param, _), own in zip(pairs, kept, strict=True):
-                    param.detach().copy_(own)
-            increment_version([param for param, _ in pairs])
+        averages = bound.states[kinds[_checks.count(where, "which", which, high=len(kinds) - 1)]]
+        pairs = [(plain(param), one) for param, one in zip(bound.params, averages, strict=True) if one is not None]
+        if self._buffers is not None:
+            pairs += self._buffers.pairs(which)
+        with exchanged(pairs, [] if model is None else [*model.buffers()]):
+            self._averaging = True
+            try:
+                yield
+            finally:
+                self._averaging = False
 
 
 _made: dict[type[Optimizer], type[Adapter]] = {}

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 # Arrays that are no states of a rule -> names in `state`.
 _OF_OTHERS = {kind: kind.removesuffix("_param") for kind in _core.AVERAGES} | {"remainder": "remainder"}
 
+AVERAGES = [_OF_OTHERS[kind] for kind in _core.AVERAGES]
+"""The names of averages in `state`."""
+
 
 class Bound:
     """An optimizer of lrkern for the parameters as they are now; made again when they have moved."""

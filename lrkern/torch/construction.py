@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from lrkern.optimizers.options import OF_GROUPS
 from lrkern.torch.memory import Memory
 from lrkern.torch.tensors import plain
 
 if TYPE_CHECKING:
     from lrkern.torch.adapter import Adapter
+
+_OF_ONE = ("params", *OF_GROUPS)
 
 
 def core_of(owner: Adapter, params: Sequence[Tensor], arrays: Sequence[Any], memory: Memory) -> Any:
@@ -30,10 +33,13 @@ def core_of(owner: Adapter, params: Sequence[Tensor], arrays: Sequence[Any], mem
         shared["decay_mask"] = _decay_mask(owner, params, shared["decay_mask"])
     if shared.get("copy_to") is not None:
         shared["copy_to"] = _nested(owner, _copies(where, shared["copy_to"], len(params), memory))
+    for group in groups:
+        if "decay_mask" in group and isinstance(group["params"], dict):
+            group["decay_mask"] = dict(zip(group["params"], group["decay_mask"], strict=True))
     if len(groups) > 1:
-        first = {name: value for name, value in groups[0].items() if name != "params"}  # constructors may look at them
+        first = {name: value for name, value in groups[0].items() if name not in _OF_ONE}  # constructors may look at them
         return owner.core_class(groups, **first, **of_all, **shared)
-    return owner.core_class(groups[0].pop("params"), **groups[0], **of_all, **shared)
+    return owner.core_class(groups[0].pop("params"), **{**shared, **groups[0], **of_all})
 
 
 def _parts(owner: Adapter, values: Sequence[Any]) -> list[Any]:
@@ -57,7 +63,7 @@ def _nested(owner: Adapter, values: Sequence[Any]) -> Any:
 def _of_all(owner: Adapter, groups: list[dict[str, Any]]) -> dict[str, Any]:
     """Take the options out of groups that only whole optimizers have, such as initial values."""
     found = {}
-    for name in [name for name in groups[0] if name != "params" and name not in owner.core_class._rule.checks]:
+    for name in [name for name in groups[0] if name not in _OF_ONE and name not in owner.core_class._rule.checks]:
         values = [group.pop(name) for group in groups]
         if any(value != values[0] for value in values):
             where, option = type(owner).__name__, owner.names.option_of[name].name

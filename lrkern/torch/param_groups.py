@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 
 from lrkern.optimizers.base import DEFAULTS, Optimizer
+from lrkern.optimizers.options import OF_GROUPS
 from lrkern.torch.bound import Bound
+from lrkern.torch.group_options import given_to, settle
 from lrkern.torch.memory import AnyMemory
 from lrkern.torch.names import Names
 from lrkern.torch.schedules import live_value, texts_of
@@ -49,7 +51,7 @@ class ParamGroups(torch.optim.Optimizer):
         where, names = f"{type(self).__name__}.add_param_group", self.names
         if isinstance(param_group, dict):
             for key in param_group:
-                if key in DEFAULTS:
+                if key in DEFAULTS and key not in OF_GROUPS:
                     raise TypeError(f"{where}: {key} must be the same for all groups; got a group with its own")
             parts = {key: value for key, value in param_group.items() if key in names.option_of and key not in names.options}
             group = {key: value for key, value in param_group.items() if key not in parts}
@@ -59,8 +61,8 @@ class ParamGroups(torch.optim.Optimizer):
         try:
             refuse_differentiable(where, group)
             given = names.unpacked(where, {key: group[key] for key in names.options}, where)
-            live = {part: value for part, value in given.items() if callable(value)}
-            self._probe(given)
+            live = {part: value for part, value in given.items() if callable(value)} | settle(where, group)
+            self._probe(given | given_to(group))
         except BaseException:
             self.param_groups.pop()
             raise
@@ -71,26 +73,29 @@ class ParamGroups(torch.optim.Optimizer):
             self._show(len(self.param_groups) - 1, self.count)
         self._remember()
 
-    def _probe(self, given: Mapping[str, Any]) -> None:
+    def _probe(self, given: Mapping[str, Any], of_all: Mapping[str, Any] | None = None) -> None:
         """Raise if options are invalid, by an optimizer of one element."""
-        shared = {key: value for key, value in self.shared.items() if key not in ("copy_to", "decay_mask", "backend")}
+        of_all = self.shared if of_all is None else of_all
+        shared = {key: value for key, value in of_all.items() if key not in ("copy_to", "decay_mask", "backend")}
         options = {part: number(value) for part, value in given.items()}
+        if "decay_mask" in options:
+            options["decay_mask"] = [True]
         like: Any = np.zeros(1, np.float32)
         if self.shared.get("backend") == "torch":
             like, shared["backend"] = torch.zeros(1), AnyMemory().backend
             shared["uint16_as_bfloat16"] = True
-        self.core_class([like], **options, **shared)
+        self.core_class([like], **{**shared, **options})
 
     def values(self, g: int) -> dict[str, Any]:
         """The values of a group's options as they stand in `param_groups`; of tensors, their numbers."""
         group = self.param_groups[g]
-        return {name: number(group[name]) for name in self.names.options}
+        return {name: number(group[name]) for name in self.names.options} | given_to(group)
 
     def core_options(self, g: int) -> dict[str, Any]:
         """A group's options for lrkern: numbers and schedules."""
         group = self.param_groups[g]
         given = self.names.unpacked(type(self).__name__, {name: group[name] for name in self.names.options}, "a group")
-        return {part: number(value) for part, value in given.items()} | self._live[g]
+        return {part: number(value) for part, value in given.items()} | given_to(group) | self._live[g]
 
     def core_params(self) -> list[Tensor]:
         """All parameters, in order."""
@@ -101,14 +106,19 @@ class ParamGroups(torch.optim.Optimizer):
         parts = self.names.options[name].parts if name in self.names.options else (name,)
         return any(part in self._live[g] for part in parts)
 
+    def key_of(self, part: str) -> str:
+        """The key of `param_groups` that has an option, or the tuple that it is a part of."""
+        return part if part in OF_GROUPS else self.names.option_of[part].name
+
     def _show(self, g: int, count: int) -> None:
         """Write the current values of a group's schedules to `param_groups`."""
         group = self.param_groups[g]
         for part, schedule in self._live[g].items():
-            option = self.names.option_of[part]
-            if not option.is_tuple:
-                old = group[option.name]
-                group[option.name] = live_value(schedule, count, 0.0 if callable(old) else old)
+            option = self.names.option_of.get(part)
+            if option is None or not option.is_tuple:
+                key = self.key_of(part)
+                old = group[key]
+                group[key] = live_value(schedule, count, 0.0 if callable(old) else old)
                 continue
             old = dict(zip(option.parts, group[option.name], strict=True))
             old[part] = live_value(schedule, count, 0.0 if callable(old[part]) else old[part])
@@ -120,22 +130,29 @@ class ParamGroups(torch.optim.Optimizer):
         Returns those of schedules, which hold for one step.
         """
         changes: dict[int, dict[str, Any]] = {}
+        is_other = False  # options of groups that no optimizer can change
         for g, (group, seen) in enumerate(zip(self.param_groups, bound.seen, strict=True)):
             for name, old in seen.items():
                 value = group[name]
                 if value is old:
                     continue
                 value = number(value)
-                if value != old:
+                if value != old and name in OF_GROUPS:
+                    self._take_group_option(bound.where, g, name)
+                    value, is_other = group.get(name), True
+                elif value != old:
                     option = self.names.options[name]
                     now, before = (self.names.unpacked(bound.where, {name: one}, "a group") for one in (value, old))
                     parts = {part: number(now[part]) for part in option.parts if now[part] != before[part]}
                     changes.setdefault(g, {}).update(parts)
                     self._take_schedules(g, parts)
                 seen[name] = value
+        if is_other:
+            self._rebind()
+        elif changes:
+            self._hand_over(bound, changes)
         if not changes:
             return {}
-        self._hand_over(bound, changes)
         temporary = {
             g: {part: self._live[g][part] for part, value in parts.items() if part in self._live[g] and not callable(value)}
             for g, parts in changes.items()
@@ -144,6 +161,16 @@ class ParamGroups(torch.optim.Optimizer):
         if temporary:
             self._warn_of_schedules(temporary)
         return temporary
+
+    def _take_group_option(self, where: str, g: int, name: str) -> None:
+        """Take `ema` or `decay_mask` as written to a group."""
+        group = self.param_groups[g]
+        self._live[g].pop(name, None)
+        self._live[g] |= settle(where, group)
+        group.pop("schedules", None)
+        if self._live[g]:
+            group["schedules"] = texts_of(self._live[g])
+            self._show(g, self.count)
 
     def _take_schedules(self, g: int, parts: Mapping[str, Any]) -> None:
         """Keep the schedules that were written to a group in place of numbers."""
@@ -178,13 +205,13 @@ class ParamGroups(torch.optim.Optimizer):
         try:
             bound.change(changes)
         except (TypeError, ValueError):  # a flag, or a term that is switched on, needs another optimizer; or raises again
-            self._remember()
-            try:
-                self._bound = Bound(self)
-            except BaseException:
-                self._bound = None
-                raise
-            self._bound.read()
+            self._rebind()
+
+    def _rebind(self) -> None:
+        """Make another optimizer with the options as they are now."""
+        self._remember()
+        self._bound = Bound(self)
+        self._bound.read()
 
     def _warn_of_schedules(self, temporary: dict[int, dict[str, Any]]) -> None:
         [(g, parts), *_] = temporary.items()
