@@ -65,6 +65,7 @@ _loaded: dict[str, Backend] = {}
 def choose(where: str, backend: object, *arrays: object, among: tuple[str, ...] = NAMES, compiled: bool = False) -> Backend:
     """The backend asked for, one of `among`; for None, CUDA if an array is on a device, else the C kernels.
 
+    A `Backend` is returned as it is: packages above this one may have their own.
     `compiled`: for what C does not have and other backends compile; without a device, Numba does.
 
     Raises:
@@ -78,6 +79,8 @@ def choose(where: str, backend: object, *arrays: object, among: tuple[str, ...] 
         ...
     ValueError: table: backend must be 'c', 'numba' or 'cuda'; got 'fortran' (str)
     """
+    if isinstance(backend, Backend):
+        return backend
     name = _COMPILING if compiled else _DEFAULT
     if compiled and backend == _DEFAULT:
         wanted = f"must be {_COMPILING!r}, {_DEVICE!r} or None, because C has only lrkern's own rules"

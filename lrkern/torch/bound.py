@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,29 +12,19 @@ import torch
 from torch import Tensor
 
 from lrkern import _core
+from lrkern.torch.construction import core_of
+from lrkern.torch.gradients import fitted
 from lrkern.torch.memory import Memory, memory_of
+from lrkern.torch.tensors import is_plain, plain
 
 if TYPE_CHECKING:
     from lrkern.torch.adapter import Adapter
 
-_PLAIN = (Tensor, torch.nn.Parameter)
 # Arrays that are no states of a rule -> names in `state`.
 _OF_OTHERS = {kind: kind.removesuffix("_param") for kind in _core.AVERAGES} | {"remainder": "remainder"}
 
-
-def number(value: Any) -> Any:
-    """A hyper-parameter as lrkern takes it: a tensor of one element as its number."""
-    return value.item() if isinstance(value, Tensor) else value
-
-
-def plain(tensor: Tensor) -> Tensor:
-    """A tensor of real numbers of torch's own class on the same memory: complex numbers are pairs of real ones."""
-    if type(tensor) not in _PLAIN:
-        tensor = tensor.detach()
-        tensor = tensor.to_local() if hasattr(tensor, "to_local") else tensor.as_subclass(Tensor)
-    if tensor.is_complex():
-        tensor = torch.view_as_real(tensor.detach())
-    return tensor
+AVERAGES = [_OF_OTHERS[kind] for kind in _core.AVERAGES]
+"""The names of averages in `state`."""
 
 
 class Bound:
@@ -45,18 +35,20 @@ class Bound:
         self._owner, self.where = weakref.ref(owner), f"{type(owner).__name__}.step"
         groups = owner.param_groups
         self.params: list[Tensor] = [param for group in groups for param in group["params"]]
-        self.memory: Memory = memory_of(type(owner).__name__, self.params)
-        self.odd = {i for i, one in enumerate(self.params) if type(one) not in _PLAIN or one.is_complex()}
+        self.memory: Memory = memory_of(type(owner).__name__, self.params, owner.shared.get("backend"))
+        self.odd = {i for i, one in enumerate(self.params) if not is_plain(one)}
         self.arrays = [self._array(i) for i in range(len(self.params))]
         # The values in `param_groups` that the optimizer has, to find those that were changed.
         self.seen = [owner.values(g) for g in range(len(groups))]
-        self.core = self._core()
+        self.core = core_of(owner, self.params, self.arrays, self.memory)
         self.states: dict[str, list[Any]] = {}
         names = {**owner.names.states, **_OF_OTHERS}
         for kind, arrays in self.core._kept.items():
             self.states[names[kind]] = [None if one is None else self.memory.tensor(self._given(one)) for one in arrays]
         self.steps = np.zeros(len(self.params))
         self._steps = torch.from_numpy(self.steps)
+        self.scalars = np.zeros((len(self.params), len(self.core._rule.scalars)))
+        self._scalars = torch.from_numpy(self.scalars)
         self._load()
         self.grads: list[Any] = [None] * len(self.params)
         self.missing, self.any_sparse = 0, False
@@ -91,68 +83,6 @@ class Bound:
     def _given(self, array: Any) -> Any:
         return self.core._backend.arrays.given(array)
 
-    def _core(self) -> Any:
-        owner, groups, start = self.owner, [], 0
-        for g, group in enumerate(owner.param_groups):
-            n = len(group["params"])
-            names = group.get("param_names")
-            arrays = self.arrays[start : start + n]
-            params = arrays if names is None else dict(zip(names, arrays, strict=True))
-            groups.append({"params": params, **owner.core_options(g)})
-            start += n
-        of_all = self._of_all(groups)
-        shared = {**owner.shared, "uint16_as_bfloat16": True}
-        if shared.get("decay_mask") is not None:
-            shared["decay_mask"] = self._decay_mask(shared["decay_mask"])
-        if shared.get("copy_to") is not None:
-            shared["copy_to"] = self._copies(shared["copy_to"])
-        if len(groups) > 1:
-            first = {name: value for name, value in groups[0].items() if name != "params"}  # constructors may look at them
-            return owner.core_class(groups, **first, **of_all, **shared)
-        params = groups[0].pop("params")
-        return owner.core_class(params, **groups[0], **of_all, **shared)
-
-    def _of_all(self, groups: list[dict[str, Any]]) -> dict[str, Any]:
-        """Take the options out of groups that only whole optimizers have, such as initial values."""
-        owner, found = self.owner, {}
-        for name in [name for name in groups[0] if name != "params" and name not in owner.core_class._rule.checks]:
-            values = [group.pop(name) for group in groups]
-            if any(value != values[0] for value in values):
-                where, option = type(owner).__name__, owner.names.option_of[name].name
-                raise ValueError(f"{where}: {option} must be the same for all groups; got {', '.join(map(repr, values))}")
-            found[name] = values[0]
-        return found
-
-    def _nested(self, values: Sequence[Any]) -> Any:
-        """One value per parameter, in the structure that the parameters have."""
-        parts: list[Any] = []
-        start = 0
-        for group in self.owner.param_groups:
-            part = list(values[start : start + len(group["params"])])
-            names = group.get("param_names")
-            parts.append(part if names is None else dict(zip(names, part, strict=True)))
-            start += len(part)
-        return parts[0] if len(parts) == 1 else parts
-
-    def _decay_mask(self, mask: Any) -> Any:
-        if not callable(mask):
-            return mask
-        names: list[Any] = []
-        for group in self.owner.param_groups:
-            names += group.get("param_names") or range(len(names), len(names) + len(group["params"]))
-        return self._nested([bool(mask(name, param)) for name, param in zip(names, self.params, strict=True)])
-
-    def _copies(self, copies: Any) -> Any:
-        flat = list(copies.values() if hasattr(copies, "values") else copies)
-        if flat and isinstance(flat[0], list | tuple):
-            flat = [one for part in flat for one in part]
-        where = type(self.owner).__name__
-        if len(flat) != len(self.params):
-            raise ValueError(f"{where}: copy_to must have {len(self.params)} tensors like params; got {len(flat)}")
-        return self._nested(
-            [None if one is None else self.memory.array(where, f"copy_to[{i}]", plain(one)) for i, one in enumerate(flat)]
-        )
-
     # ------------------------------------------------------------------------------------------------------------- state
 
     def _load(self) -> None:
@@ -170,7 +100,9 @@ class Bound:
                     average = self.states.get(_OF_OTHERS[kind], {i: None})[i]
                     if average is not None and saved.get(_OF_OTHERS[kind]) is None:
                         average.copy_(plain(param).detach())
-        self.core._tensors.restore(updates, owner.count, owner.skipped, [], owner.recent)
+                for k, name in enumerate(self.core._rule.scalars):
+                    self.scalars[i, k] = float(saved.get(name, 0.0))
+        self.core._tensors.restore(updates, owner.count, owner.skipped, [], owner.recent, self.scalars.tolist())
         self.steps[:] = updates
         for i, n in enumerate(updates):
             if n:
@@ -199,6 +131,7 @@ class Bound:
             one = tensors[i]
             if one is not None:
                 shown[name] = torch.view_as_complex(one) if is_complex and one.is_floating_point() else one
+        shown |= {name: self._scalars[i, k] for k, name in enumerate(self.core._rule.scalars)}
         self.owner.state.setdefault(self.params[i], {}).update(shown)
 
     def is_current(self) -> bool:
@@ -239,6 +172,8 @@ class Bound:
         self.core._tensors.rewind()
         self.grads[i] = None
         self.steps[i] += 1
+        if self.core._rule.scalars:
+            self._read_scalars()
         if i in self.waiting:
             self._begin()
 
@@ -262,31 +197,13 @@ class Bound:
         return True
 
     def _fitted(self, i: int) -> Any:
-        """A gradient as an array or rows of `lrkern`; in the memory order of its parameter, if need be a copy."""
-        param, grad = self.params[i], self.params[i].grad
+        grad = self.params[i].grad
         assert grad is not None
-        name = f"gradient of {self.name(i)}"
-        if grad.device != param.device:
-            raise ValueError(f"{self.where}: the {name} must be on {param.device} like it; got one on {grad.device}")
-        if grad.layout is torch.sparse_coo:
-            grad = grad.coalesce()
-            if grad.sparse_dim() != 1:
-                wanted = "must have 1 sparse dimension, or be dense"
-                raise ValueError(f"{self.where}: the {name} {wanted}; got one with {grad.sparse_dim()}")
-            self.any_sparse = True
-            return grad.indices()[0].numpy(), self.memory.array(self.where, name, grad.values().detach().contiguous())
-        if grad.layout is not torch.strided:
-            raise TypeError(f"{self.where}: the {name} must be dense or sparse COO; got {grad.layout!s}")
-        if grad.is_complex():
-            grad = torch.view_as_real(grad.detach().resolve_conj())
-        grad, like = plain(grad).detach(), plain(param)
-        if grad.shape != like.shape:
-            raise ValueError(f"{self.where}: the {name} must have shape {tuple(like.shape)}; got {tuple(grad.shape)}")
-        if grad.stride() != like.stride() or grad.is_neg():
-            grad = torch.empty_like(like.detach(), dtype=grad.dtype).copy_(grad)
-            if self.owner.shared.get("zero_grad") and i not in self.odd:
-                param.grad = grad  # so that the step sets the user's gradient to zero
-        return self.memory.array(self.where, name, grad)
+        found = fitted(self.where, f"gradient of {self.name(i)}", self.params[i], grad, self.memory)
+        if found.is_copy and self.owner.shared.get("zero_grad") and i not in self.odd:
+            self.params[i].grad = found.tensor  # so that the step sets the user's gradient to zero
+        self.any_sparse |= type(found.array) is tuple
+        return found.array
 
     def change(self, changes: dict[int, dict[str, Any]]) -> None:
         """Set hyper-parameters of groups. Raises an exception, having changed nothing, if that needs another optimizer."""
@@ -312,10 +229,17 @@ class Bound:
                 self.steps[:] = core._tensors.get_updates()
             else:
                 self.steps += 1
+            if self.core._rule.scalars:
+                self._read_scalars()
             if self.waiting:
                 self._begin()
         self.grads = [None] * len(self.grads)
         return stepped
+
+    def _read_scalars(self) -> None:
+        """Show the scalar states after a step."""
+        found = self.core._tensors.get_scalar_states()
+        self.scalars[:] = [own[: self.scalars.shape[1]] for own in found]
 
     def _begin(self) -> None:
         for i in [i for i in sorted(self.waiting) if self.steps[i]]:

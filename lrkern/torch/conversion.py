@@ -9,7 +9,7 @@ from typing import Any
 from torch.optim import lr_scheduler
 
 from lrkern import dialects
-from lrkern._checks import describe
+from lrkern._checks import cut, describe
 from lrkern.schedules.curves import constant
 from lrkern.schedules.expression import Schedule, schedule
 from lrkern.torch.scheduler import Scheduler
@@ -17,19 +17,21 @@ from lrkern.torch.scheduler import Scheduler
 _of = dialects.torch
 
 
-def from_torch(scheduler: lr_scheduler.LRScheduler, *, group: int = 0, steps: int | None = None) -> Schedule:
-    """The learning rate that a torch scheduler gives to a group: a schedule whose step n is that after n calls of `step()`.
+def from_torch(scheduler: lr_scheduler.LRScheduler, name: str = "lr", *, group: int = 0, steps: int | None = None) -> Schedule:
+    """What a torch scheduler gives to a group: a schedule whose step n is the value after n calls of `step()`.
 
     Nested schedulers (SequentialLR, ChainedScheduler) are read as well. How far the scheduler has come does not matter.
 
     Args:
         scheduler: a scheduler of torch.optim.lr_scheduler, a SWALR, or a `Scheduler` of lrkern.
+        name: "lr"; "momentum", which is beta1 of optimizers with betas, for OneCycleLR and CyclicLR with `cycle_momentum`; of a
+            `Scheduler` any hyper-parameter that it sets.
         group: the number of the parameter group.
         steps: for LambdaLR and MultiplicativeLR, whose functions are called: for how many steps.
 
     Raises:
         TypeError: another kind of scheduler; ReduceLROnPlateau depends on losses (`lrkern.Plateau`).
-        ValueError: `steps` is needed, or the scheduler has values that `lrkern.dialects.torch` refuses.
+        ValueError: `steps` is needed; the scheduler does not set `name`; or it has values that `lrkern.dialects.torch` refuses.
 
     Example:
         >>> import torch
@@ -37,31 +39,46 @@ def from_torch(scheduler: lr_scheduler.LRScheduler, *, group: int = 0, steps: in
         >>> opt = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
         >>> from_torch(torch.optim.lr_scheduler.StepLR(opt, step_size=30, gamma=0.1))
         step_decay(0.1, 0.1, 30)
+        >>> opt = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1, momentum=0.9)
+        >>> from_torch(torch.optim.lr_scheduler.OneCycleLR(opt, max_lr=0.4, total_steps=100), "momentum")(29)
+        0.85
     """
     if isinstance(scheduler, Scheduler):
-        return _own(scheduler, group)
-    name = type(scheduler).__name__
-    curve = getattr(_of, name, None) if isinstance(scheduler, lr_scheduler.LRScheduler) else None
+        return _own(scheduler, name, group)
+    kind = type(scheduler).__name__
+    curve = getattr(_of, kind, None) if isinstance(scheduler, lr_scheduler.LRScheduler) else None
     if curve is None:
-        hint = ": its rate depends on losses, see lrkern.Plateau" if "Plateau" in name else ""
+        hint = ": its rate depends on losses, see lrkern.Plateau" if "Plateau" in kind else ""
         raise TypeError(f"from_torch: scheduler must be one of torch's; got {describe(scheduler)}{hint}")
+    if name != "lr":
+        if name not in ("momentum", "beta1") or kind not in _MOMENTUM or not scheduler.cycle_momentum:
+            wanted = "must be 'lr', or 'momentum' for OneCycleLR and CyclicLR with cycle_momentum"
+            raise ValueError(f"from_torch: name {wanted}; got {cut(repr(name))} of {kind}")
+        curve = _MOMENTUM[kind]
     base = _number(scheduler.optimizer.param_groups[group]["initial_lr"])
-    if name in _NESTED:
+    if kind in _NESTED:
         parts = [from_torch(one, group=group, steps=steps) for one in scheduler._schedulers]
-        return _NESTED[name](scheduler, parts, base)
+        return _NESTED[kind](scheduler, parts, base)
     found: Schedule = curve(**_arguments(scheduler, curve, group, base, steps))
     return found
 
 
-def _own(scheduler: Scheduler, group: int) -> Schedule:
-    lrs = scheduler._schedules.get("lr")
-    lr = scheduler.optimizer.param_groups[group]["lr"] if lrs is None or lrs[group] is None else lrs[group]
-    return schedule("from_torch", "lr", lr) if callable(lr) else constant(_number(lr))
+def _own(scheduler: Scheduler, name: str, group: int) -> Schedule:
+    values, own = scheduler._schedules.get(name), scheduler.optimizer.param_groups[group]
+    value = None if values is None else values[group]
+    if value is None:
+        if name not in own or name == "params":
+            set_by = ", ".join(scheduler._schedules)
+            raise ValueError(f"from_torch: name must be one that the Scheduler sets, {set_by}; got {cut(repr(name))}")
+        value = own[name]
+    return schedule("from_torch", name, value) if callable(value) else constant(_number(value))
 
 
 def _number(value: Any) -> float:
     return float(value)
 
+
+_MOMENTUM: Mapping[str, Any] = {"OneCycleLR": _of.OneCycleMomentum, "CyclicLR": _of.CyclicMomentum}
 
 _NESTED: Mapping[str, Callable[[Any, list[Schedule], float], Schedule]] = {
     "SequentialLR": lambda scheduler, parts, base: _of.SequentialLR(parts, [*scheduler._milestones]),
@@ -71,7 +88,9 @@ _NESTED: Mapping[str, Callable[[Any, list[Schedule], float], Schedule]] = {
 
 def _one_cycle(scheduler: Any, group: Mapping[str, Any]) -> dict[str, Any]:
     phases, total = scheduler._schedule_phases, scheduler.total_steps
+    momenta = {name: group[name] for name in ("base_momentum", "max_momentum") if name in group}
     return {
+        **momenta,
         "max_lr": group["max_lr"],
         "pct_start": (phases[0]["end_step"] + 1) / total,
         "anneal_strategy": scheduler._anneal_func_type,

@@ -1,7 +1,4 @@
-"""Tensors as the arrays that lrkern's optimizers step, on the same memory; and back. One class for each kind of device.
-
-A device without kernels would get its class here, in `memory_of`.
-"""
+"""Tensors as the arrays that lrkern's optimizers step, on the same memory; and back. One class for each kind of memory."""
 
 from __future__ import annotations
 
@@ -12,14 +9,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lrkern import _core
+from lrkern import _core, backends
 
 
 class Memory(Protocol):
     """How tensors of one kind of device are handed to an optimizer of lrkern, and its arrays to torch."""
 
+    @property
+    def backend(self) -> Any:
+        """The option `backend` of the optimizer, where it is not the user's: None lets it choose."""
+
     def array(self, where: str, name: str, tensor: Tensor) -> Any:
         """A tensor as an array on the same memory."""
+
+    def rows(self, where: str, name: str, indices: Tensor) -> Any:
+        """The indices of a gradient of rows; raises if there are none of these."""
 
     def gradients(
         self, params: list[Tensor], known: list[Tensor], arrays: list[Any], grads: list[Any]
@@ -88,8 +92,15 @@ def _reader() -> _Reader:
         return _SlowReader()
 
 
+def _refused(where: str, name: str, tensor: Tensor) -> TypeError:
+    got = f"{tensor.dtype} of layout {tensor.layout}".replace("torch.", "")
+    return TypeError(f"{where}: {name} must be a dense tensor of float64, float32, bfloat16 or float16; got {got}")
+
+
 class CPUMemory:
     """Tensors in CPU memory, as NumPy arrays."""
+
+    backend: Any = None
 
     def __init__(self, reader: _Reader | None = None) -> None:
         self._reader = reader or _reader()
@@ -106,9 +117,12 @@ class CPUMemory:
         """A tensor as an array on the same memory; bfloat16 as 16 bits of unsigned integers."""
         array = self._reader.array(tensor)
         if array is None:
-            got = f"{tensor.dtype} of layout {tensor.layout}".replace("torch.", "")
-            raise TypeError(f"{where}: {name} must be a dense tensor of float64, float32, bfloat16 or float16; got {got}")
+            raise _refused(where, name, tensor)
         return array
+
+    def rows(self, where: str, name: str, indices: Tensor) -> Any:
+        """The indices as an array on the same memory."""
+        return indices.numpy()
 
     def tensor(self, array: Any) -> Tensor:
         """An array as a tensor on the same memory; 16 bits of unsigned integers as bfloat16."""
@@ -117,12 +131,29 @@ class CPUMemory:
         return torch.from_numpy(array)
 
 
-class CUDAMemory:
-    """Tensors in the memory of a CUDA device, which `lrkern.cuda` reads itself."""
+class AnyMemory:
+    """Tensors in the memory of any device, which plain operations of torch step."""
+
+    @property
+    def backend(self) -> Any:
+        """The backend of plain operations."""
+        from lrkern.torch.operations import BACKEND
+
+        return BACKEND
 
     def array(self, where: str, name: str, tensor: Tensor) -> Any:
         """The tensor itself."""
+        if tensor.layout is not torch.strided or tensor.dtype not in _FLOATS:
+            raise _refused(where, name, tensor)
+        if any(step == 0 and size > 1 for size, step in zip(tensor.shape, tensor.stride(), strict=True)):
+            raise ValueError(
+                f"{where}: {name} must not be expanded; got shape {tuple(tensor.shape)}, strides {tensor.stride()}"
+            )
         return tensor.detach()
+
+    def rows(self, where: str, name: str, indices: Tensor) -> Any:
+        """There are no rows: raises."""
+        raise TypeError(f"{where}: the {name} must be dense with backend 'torch'; got a sparse one")
 
     def gradients(
         self, params: list[Tensor], known: list[Tensor], arrays: list[Any], grads: list[Any]
@@ -140,25 +171,52 @@ class CUDAMemory:
         return False
 
     def tensor(self, array: Any) -> Tensor:
+        """The tensor itself."""
+        assert isinstance(array, Tensor)
+        return array
+
+
+class CUDAMemory(AnyMemory):
+    """Tensors in the memory of a CUDA device, which `lrkern.cuda` reads itself."""
+
+    @property
+    def backend(self) -> Any:
+        """It is chosen by the tensors."""
+        return None
+
+    def array(self, where: str, name: str, tensor: Tensor) -> Any:
+        """The tensor itself; `lrkern.cuda` checks it."""
+        return tensor.detach()
+
+    def rows(self, where: str, name: str, indices: Tensor) -> Any:
+        """The indices themselves."""
+        return indices
+
+    def tensor(self, array: Any) -> Tensor:
         """A tensor on the memory of an array of `lrkern.cuda`."""
         array = getattr(array, "owner", array)
         found = array if isinstance(array, Tensor) else torch.as_tensor(array, device="cuda")
         return found.view(torch.bfloat16) if found.dtype is torch.uint16 else found
 
 
-def memory_of(where: str, params: Sequence[Tensor]) -> Memory:
-    """The memory that the parameters are in.
+def memory_of(where: str, params: Sequence[Tensor], backend: str | None) -> Memory:
+    """The memory that the parameters are in, and by that the backend if it is None.
 
     Raises:
-        ValueError: they are in several memories.
-        NotImplementedError: they are on a device for which there are no kernels.
+        ValueError: they are in several memories, in one that the backend does not reach, or in none.
     """
     kinds = {param.device.type for param in params}
     if len(kinds) > 1:
         raise ValueError(f"{where}: params must all be on one kind of device; got {' and '.join(sorted(kinds))}")
     [kind] = kinds
+    if kind == "meta":
+        raise ValueError(f"{where}: params must have memory; got tensors on meta: materialize them first, as with to_empty")
+    if backend == "torch":
+        return AnyMemory()
     if kind == "cpu":
         return CPUMemory()
-    if kind == "cuda" and torch.version.hip is None:
+    if kind == "cuda" and torch.version.hip is None and (backend is not None or backends.status("cuda").usable):
         return CUDAMemory()
-    raise NotImplementedError(f"{where}: params must be in CPU or CUDA memory; got tensors on {kind}, which has no kernels yet")
+    if backend is not None:
+        raise ValueError(f"{where}: backend must be None or 'torch' for tensors on {kind}; got {backend!r}")
+    return AnyMemory()

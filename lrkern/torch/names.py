@@ -24,7 +24,7 @@ _IN_TORCH = {
     "decoupled": "decoupled_weight_decay",
     "initial_accumulator": "initial_accumulator_value",
 }
-_STATES_IN_TORCH = {"previous": "prev"}
+_STATES_IN_TORCH = {"previous": "prev", "average": "ax"}
 
 FLAGS: Mapping[str, Any] = {"foreach": None, "fused": None, "capturable": False, "differentiable": False}
 """Options of torch's optimizers that choose between its implementations, with their defaults."""

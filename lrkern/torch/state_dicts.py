@@ -1,0 +1,170 @@
+"""The state of an adapter: what pickles, copies and state dicts hold, and how training continues from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from lrkern.optimizers.options import OF_GROUPS
+from lrkern.torch.group_options import given_to
+from lrkern.torch.names import FLAGS
+from lrkern.torch.param_groups import ParamGroups
+from lrkern.torch.schedules import report, schedule_of, texts_of
+from lrkern.torch.shared_options import joined, saved
+from lrkern.torch.shared_options import report as report_options
+
+if TYPE_CHECKING:
+    from lrkern.torch.averages import BufferAverages
+    from lrkern.torch.release import Release
+
+
+class StateDicts(ParamGroups):
+    """The part of an adapter that saves and loads states."""
+
+    given: frozenset[str]
+    """The names of the options of all groups that were given, also as their defaults."""
+    _count: int
+    """The counts and norms while there is no bound optimizer."""
+    _skipped: int
+    _recent: list[float]
+    _buffers: BufferAverages | None
+    _saved_buffers: dict[str, list[Tensor]] | None
+    """Averages of buffers from a state, until `average_buffers` is called."""
+    _averaging: bool
+    _idle: int
+    _release: Release | None
+
+    if TYPE_CHECKING:
+
+        @property
+        def skipped(self) -> int: ...
+        @property
+        def recent(self) -> list[float]: ...
+
+    def __getstate__(self) -> dict[str, Any]:
+        own: dict[str, Any] = {"shared": self.shared, "_live": self._live, "_count": self.count, "_skipped": self.skipped}
+        own |= {"_recent": self.recent, "given": self.given, "_buffers": self._buffers, "_saved_buffers": self._saved_buffers}
+        return {**super().__getstate__(), **own}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._bound = None
+        self._averaging, self._idle = False, 0
+        self._release = self.__dict__.get("_release")
+        super().__setstate__(state)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state under torch's names, all in plain values and tensors.
+
+        The first group also has what belongs to the whole optimizer: `skipped`, `recent_norms` (for `skip_sigma`), `options`
+        (those outside of groups that were given) and averages of `buffers`; each only if there is something to tell.
+        """
+        found: dict[str, Any] = super().state_dict()
+        buffers = self._saved_buffers if self._buffers is None else self._buffers.state()
+        own = {"skipped": self.skipped, "recent_norms": self.recent, "options": saved(self.shared), "buffers": buffers}
+        found["param_groups"][0].update({name: value for name, value in own.items() if value})
+        return found
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue from a state of this optimizer, or of torch's optimizer of the same name.
+
+        Hyper-parameters are those of the state, but an optimizer made with a schedule keeps it; if the state has another one, a
+        warning says what differs. Without a schedule of its own it takes the one in the state. The options outside of groups
+        are those that the optimizer was given, else those of the state; a warning says which differ.
+        """
+        taken: list[dict[str, Any]] = []
+
+        def look(_: torch.optim.Optimizer, given: dict[str, Any]) -> None:
+            self._check(given)
+            taken.append(given)
+
+        handle = self.register_load_state_dict_pre_hook(look)  # runs last
+        remembered = (
+            self._live,
+            [{name: group[name] for name in self.names.options} | given_to(group) for group in self.param_groups],
+        )
+        try:
+            super().load_state_dict(state_dict)
+        finally:
+            handle.remove()
+        self._restore(taken[-1], *remembered)
+
+    def _check(self, given: Mapping[str, Any]) -> None:
+        """Raise if a state does not fit, before anything changes."""
+        where = f"{type(self).__name__}.load_state_dict"
+        for g, group in enumerate(given["param_groups"]):
+            for part, text in group.get("schedules", {}).items():
+                schedule_of(where, f"{part} of param_groups[{g}]", text)
+            if len(mask := group.get("decay_mask", group["params"])) != len(group["params"]):
+                wanted = f"must have {len(group['params'])} entries like params"
+                raise ValueError(f"{where}: decay_mask of param_groups[{g}] {wanted}; got {len(mask)}")
+        if given["param_groups"]:
+            state = given["param_groups"][0].get("options", {})
+            if self._buffers is not None and "buffers" in given["param_groups"][0]:
+                self._buffers.check(where, given["param_groups"][0]["buffers"])
+            self._probe(self.core_options(0), joined(where, self.shared, self.given, state))
+        indices = [one for group in given["param_groups"] for one in group["params"]]
+        known = {*self.names.states.values(), "ema", "remainder"}
+        for i, (one, param) in enumerate(zip(indices, self.core_params(), strict=False)):
+            values = given["state"].get(one)
+            for name, value in values.items() if isinstance(values, Mapping) else ():
+                if name in known and isinstance(value, Tensor) and value.shape != param.shape:
+                    wanted = f"must have shape {tuple(param.shape)} like its parameter"
+                    raise ValueError(f"{where}: state {name!r} of params[{i}] {wanted}; got {tuple(value.shape)}")
+
+    def _restore(self, given: Mapping[str, Any], live: list[dict[str, Any]], options: list[dict[str, Any]]) -> None:
+        self._take_states(given)
+        where = f"{type(self).__name__}.load_state_dict"
+        steps = [int(own["step"]) for own in self.state.values() if isinstance(own, dict) and own.get("step") is not None]
+        counts = [int(group.get("count", 0)) for group in self.param_groups]
+        self._count, self._bound = max([0, *steps, *counts]), None
+        first = self.param_groups[0]
+        self._skipped, self._recent = int(first.pop("skipped", 0)), [*map(float, first.pop("recent_norms", []))]
+        state = first.pop("options", {})
+        self._saved_buffers = first.pop("buffers", None)
+        if self._buffers is not None:
+            self._buffers.count = self._count
+            if self._saved_buffers is not None:
+                self._buffers.load(self._saved_buffers)
+                self._saved_buffers = None
+        report_options(where, self.shared, self.given, state)
+        self.shared = joined(where, self.shared, self.given, state)
+        self._live = []
+        for g, group in enumerate(self.param_groups):
+            for name, value in {**FLAGS, **options[g]}.items():
+                group.setdefault(name, value)
+            texts = group.pop("schedules", {})
+            own, found = live[g], {}
+            for part in {**texts, **own}:
+                if part not in self.names.option_of and part not in OF_GROUPS:
+                    continue
+                text = texts.get(part)
+                if part in own:
+                    found[part] = own[part]
+                    report(where, f"{part} of param_groups[{g}]", text, own[part], self._count)
+                elif text is not None:
+                    found[part] = schedule_of(where, f"{part} of param_groups[{g}]", text)
+            self._live.append(found)
+            group["count"] = self._count
+            if found:
+                group["schedules"] = texts_of(found)
+                self._show(g, self._count)
+
+    def _take_states(self, given: Mapping[str, Any]) -> None:
+        """Take the state's tensors with the dtypes that they have: torch casts them to those of parameters."""
+        indices = [one for group in given["param_groups"] for one in group["params"]]
+        params = [param for group in self.param_groups for param in group["params"]]
+        back = {name: own for own, name in self.names.states.items()}
+        for one, param in zip(indices, params, strict=True):
+            values = given["state"].get(one)
+            if not isinstance(values, Mapping):
+                continue
+            self.state[param] = {
+                name: value.detach().clone().to(param.device if name != "step" else "cpu")
+                if isinstance(value, Tensor)
+                else value
+                for name, value in values.items()
+                if value is not None or name not in back
+            }

@@ -1,0 +1,30 @@
+"""Tensors of other classes as tensors of torch's own, and tensors of one element as numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+_PLAIN = (Tensor, torch.nn.Parameter)
+
+
+def number(value: Any) -> Any:
+    """A hyper-parameter as lrkern takes it: a tensor of one element as its number."""
+    return value.item() if isinstance(value, Tensor) else value
+
+
+def is_plain(tensor: Tensor) -> bool:
+    """Whether it holds real numbers and is of torch's own class."""
+    return type(tensor) in _PLAIN and not tensor.is_complex()
+
+
+def plain(tensor: Tensor) -> Tensor:
+    """A tensor of real numbers of torch's own class on the same memory: complex numbers are pairs of real ones."""
+    if type(tensor) not in _PLAIN:
+        tensor = tensor.detach()
+        tensor = tensor.to_local() if hasattr(tensor, "to_local") else tensor.as_subclass(Tensor)
+    if tensor.is_complex():
+        tensor = torch.view_as_real(tensor.detach())
+    return tensor
