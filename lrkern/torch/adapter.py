@@ -270,7 +270,8 @@ class Adapter(StateDicts):
 
     @contextmanager
     def averaged(self, which: int = 0, *, model: torch.nn.Module | None = None) -> Iterator[None]:
-        """Within this context, parameters are their averages (option `ema`), and so are buffers after `average_buffers`.
+        """Within this context, parameters are their averages (option `ema`, or those of the rule), and so are buffers after
+        `average_buffers`.
 
         Other buffers are as they are. After it, parameters have the bits they had before.
 
@@ -288,8 +289,11 @@ class Adapter(StateDicts):
             raise RuntimeError(f"{where}: parameters must not be their averages already; got averaged() within averaged()")
         bound = self._bind()
         kinds = [name for name in AVERAGES if any(one is not None for one in bound.states.get(name, ()))]
+        if not kinds and self.names.averages and self.count:
+            kinds = [self.names.averages]
         if not kinds:
-            raise ValueError(f"{where}: the optimizer must be made with ema; got one without")
+            wanted = "have done a step" if self.names.averages else "be made with ema"
+            raise ValueError(f"{where}: the optimizer must {wanted}; got one {'before' if self.names.averages else 'without'}")
         averages = bound.states[kinds[_checks.count(where, "which", which, high=len(kinds) - 1)]]
         pairs = [(plain(param), one) for param, one in zip(bound.params, averages, strict=True) if one is not None]
         if self._buffers is not None:

@@ -102,6 +102,11 @@ class Names:
         """lrkern's name of a state -> its name in `state`."""
         return {one: _STATES_IN_TORCH.get(one, one) if self.twin else one for one in self.core._rule.states}
 
+    @property
+    def averages(self) -> str:
+        """The name in `state` of the average that the rule itself keeps, or ""."""
+        return self.states.get(self.core._rule.averages, "")
+
     @cached_property
     def signature(self) -> inspect.Signature:
         """The signature of the adapter: torch's arguments in torch's order, then lrkern's."""
