@@ -11,12 +11,14 @@ import math
 import numpy as np
 
 from lrkern.numba import available as _available  # noqa: F401  # isort: skip  # first: it reports what is missing
+from lrkern.numba import notice as _notice  # noqa: F401
 from lrkern.numba import c, plans, update
 from lrkern.numba.arrays import cached
 from lrkern.numba.backend import BACKEND
 from lrkern.numba.checks import flag, is_count, is_fraction, is_hyper, same_layout, same_layout_or_none, squares_of
 from lrkern.numba.plateau import PlateauState, after, first_state, run
 from lrkern.numba.plateau_arguments import checked, dialect_number
+from lrkern.numba.warming import warm
 from lrkern.rules.compiled import FAMILIES
 
 __all__ = [
@@ -36,6 +38,7 @@ __all__ = [
     "plateau_update",
     "rmsprop_step",
     "sgd_step",
+    "warm",
 ]
 
 

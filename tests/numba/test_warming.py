@@ -1,0 +1,84 @@
+"""Compiling in advance, and what is said about a long compilation."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+pytest.importorskip("numba")
+
+from numba.core import event  # noqa: E402
+
+import lrkern as lk  # noqa: E402
+import lrkern.numba as ln  # noqa: E402
+from lrkern.numba import notice  # noqa: E402
+
+
+class Compiled(event.Listener):
+    """Counts compilations."""
+
+    count = 0
+
+    def on_start(self, event):
+        self.count += 1
+
+    def on_end(self, event):
+        pass
+
+
+def test_a_step_compiles_nothing_after_warm():
+    ln.warm([lk.SGD], lr=0.1)
+    listener = Compiled()
+    with event.install_listener("numba:compile", listener):
+        for size in (8, 200_000):
+            opt = lk.SGD([np.ones(size, np.float32)], 0.5, backend="numba")
+            opt.step([np.ones(size, np.float32)])
+    assert listener.count == 0
+
+
+def test_tables_compile_nothing_after_warm():
+    ln.warm(tables=True)
+    listener = Compiled()
+    with event.install_listener("numba:compile", listener):
+        ln.fill(lk.linear(1.0, 0.0, 4).plan(), np.empty(3))
+    assert listener.count == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ({"optimizers": [lk.cosine]}, "warm: optimizers must be classes of optimizers; got"),
+        ({"optimizers": [lk.SGD], "dtypes": ["int8"], "lr": 0.1}, "warm: dtypes must be 'float32', 'float64' or 'float16'"),
+        ({"tables": 1}, "warm: tables must be True or False; got 1"),
+    ],
+)
+def test_bad_arguments(arguments, error):
+    with pytest.raises((TypeError, ValueError)) as caught:
+        ln.warm(**arguments)
+    assert str(caught.value).startswith(error)
+
+
+SLOW = """
+import numpy as np
+import lrkern as lk
+from lrkern.numba import notice
+notice.LONG = {limit}
+opt = lk.SGD([np.ones(3, np.float16)], 0.5, backend="numba")
+opt.step([np.ones(3, np.float16)])
+"""
+
+
+@pytest.mark.parametrize(("limit", "lines"), [(0.0, 1), (1e9, 0)])
+def test_one_line_tells_of_a_long_compilation(tmp_path, monkeypatch, limit, lines):
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    done = subprocess.run([sys.executable, "-c", SLOW.format(limit=limit)], capture_output=True, text=True, check=True)
+    found = [line for line in done.stderr.splitlines() if line.startswith("lrkern: Numba compiled run_serial in ")]
+    assert len(found) == lines, done.stderr
+    assert all(line.endswith(" s; later programs load it") for line in found)
+
+
+def test_the_limit_is_a_second():
+    assert notice.LONG == 1.0
