@@ -347,8 +347,8 @@ def make_scalars_at(layout: Layout) -> Any:
     def scalars_of_row(scalars: Any, lrs: int, row: int) -> Any:
         _, h, n = scalars
         own = cuda.local.array((1, MAX_SCALARS), t)
-        t = Tensor(n, 1.0, 1.0, 1.0, 0.0, 0.0)  # rules that need more have one lr for all rows
-        write_scalars(own, 0, scalars_of(with_own(h, load_lr(lrs + row * 8)), t))
+        facts = Tensor(n, 1.0, 1.0, 1.0, 0.0, 0.0)  # rules that need more have one lr for all rows
+        write_scalars(own, 0, scalars_of(with_own(h, load_lr(lrs + row * 8)), facts))
         return read_scalars(own, 0)
 
     return device(scalars_of_row)

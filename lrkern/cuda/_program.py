@@ -66,7 +66,8 @@ def _steps(rules: list[str], table: Table, own: dict[str, Any]) -> list[Launch]:
         return [
             Launch(
                 _step_scalars.make_scalars(rule), (count - 1) // THREADS + 1, tensors, own["inputs"], own["options"],
-                own["control"], own["clips"], own["updates"], own["scalar_states"], own["norms"], own["coefs32"], own["coefs64"], counts, k,
+                own["control"], own["clips"], own["updates"], own["scalar_states"], own["norms"],
+                own["coefs32"], own["coefs64"], counts, k,
             )
             for k, rule in enumerate(rules)
         ]  # fmt: skip

@@ -24,8 +24,8 @@ class RuleState(NamedTuple):
     count: jax.Array
     """The number of updates so far, int32."""
     states: dict[str, Any]
-    """The states of the rule by name: trees like the parameters, float64 for float64 parameters, else float32. Scalar states are
-    trees of arrays of no dimension."""
+    """The states of the rule by name: trees like the parameters, float64 for float64 parameters, else float32. Scalar states
+    are trees of arrays of no dimension."""
 
 
 class _Transformation(NamedTuple):

@@ -11,8 +11,8 @@ import math
 import numpy as np
 
 from lrkern.numba import available as _available  # noqa: F401  # isort: skip  # first: it reports what is missing
-from lrkern.numba import notice as _notice  # noqa: F401
 from lrkern.numba import c, plans, update
+from lrkern.numba import notice as _notice  # noqa: F401
 from lrkern.numba.arrays import cached
 from lrkern.numba.backend import BACKEND
 from lrkern.numba.checks import flag, is_count, is_fraction, is_hyper, same_layout, same_layout_or_none, squares_of

@@ -33,8 +33,8 @@ from lrkern.optimizers.squares import *  # noqa: F403
 from lrkern.optimizers.stable_adamw import *  # noqa: F403
 
 _MODULES = (
-    adadelta, adam, adam_relatives, asgd, layerwise, mars, momentum, more_averages, nadam, novograd, schedule_free, signs, squares,
-    stable_adamw,
+    adadelta, adam, adam_relatives, asgd, layerwise, mars, momentum, more_averages, nadam, novograd, schedule_free, signs,
+    squares, stable_adamw,
 )  # fmt: skip
 
 __all__ = ["Optimizer"]

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from lrkern import _checks, _core, backends
+from lrkern import _checks, backends
 from lrkern.optimizers import arrays as _arrays
 from lrkern.optimizers.arranged import Arranged, members
-from lrkern.optimizers.averaged import exchange, put_back
+from lrkern.optimizers.averaged import Averaging
 from lrkern.optimizers.decay_masks import decaying
 from lrkern.optimizers.groups import arrange
 from lrkern.optimizers.limits import Limits
@@ -35,7 +35,7 @@ Grads = Mapping[Any, Any] | Iterable[Any]
 _SMALLEST_SCALE = 2.0**-126
 
 
-class Optimizer(Resumable):
+class Optimizer(Averaging, Resumable):
     """The base class of optimizers over a list or dict of arrays, or groups of them. A step is one pass over memory.
 
     Args:
@@ -61,8 +61,8 @@ class Optimizer(Resumable):
             with a tuple of up to three decays.
         ema_every: change averages only at every k-th step: at those after which `count` is a multiple of this.
         decay: how decoupled weight decay depends on the learning rate. "coupled" multiplies it by lr, as the formulas say.
-            "independent" does not: p shrinks by weight_decay p, and not at all while lr is 0. "corrected" multiplies it by lr twice
-            and divides it by the largest lr of the schedule, which keeps the norms of parameters from growing as lr falls
+            "independent" does not: p shrinks by weight_decay p, and not at all while lr is 0. "corrected" multiplies it by lr
+            twice and divides it by the largest lr of the schedule, which keeps the norms of parameters from growing as lr falls
             (arXiv 2506.02285); it needs an lr that is a number or a schedule with an end.
         decay_mask: the arrays to which weight decay applies, if not to all: a function of name and array
             (`lambda name, array: array.ndim > 1`; names are the keys of a dict or the indices of a list), or booleans
@@ -113,7 +113,6 @@ class Optimizer(Resumable):
         self._halves, self._step_options = checked.halves, checked.steps
         self._limits = Limits(name, self._shared)
         self._frozen: frozenset[int] = frozenset()
-        self._is_averaged = False
         structure, of, own = arrange(name, params)
         self._backend = backends.choose(name, shared.get("backend"), *structure.arrays, compiled=self._rule.inputs is not None)
         self._maker = Maker(name, self._backend, self._rule, self._initial, options, checked)
@@ -442,89 +441,6 @@ class Optimizer(Resumable):
         ]
         count = None if self._backend.on_device else self._tensors.count  # a device would have to be read
         return summary(type(self), count, len(own.params), sizes, options, self._shared, self._frozen)
-
-    @property
-    def ema_params(self) -> Any:
-        """The averages of the parameters (no copies), structured like `params`; None without `ema`.
-
-        If `ema` is a tuple, of the optimizer or of a group, a tuple of such structures.
-        """
-        found = tuple(self._arrays_of(kind) for kind in _core.AVERAGES if kind in self._kept)
-        return found if any(isinstance(group.ema, tuple) for group in self._arranged.groups) else found[0]
-
-    @property
-    def averaged_params(self) -> Any:
-        """The averages that the rule itself keeps (no copies), structured like `params`; None if it keeps none.
-
-        They are valid after the first step of an array. `ScheduleFreeSGD` and its relatives, and `ASGD` have them.
-        """
-        return self._arrays_of(self._rule.averages) if self._rule.averages else None
-
-    def _arrays_of(self, kind: str) -> Any:
-        arrays = self._kept[kind]
-        if all(one is None for one in arrays):
-            return None
-        given = self._backend.arrays.given
-        return self._arranged.structure.unflatten([None if one is None else given(one) for one in arrays])
-
-    @contextmanager
-    def averaged(self, which: int = 0) -> Iterator[None]:
-        """A context in which the parameters are their averages, for example to evaluate a model.
-
-        After it, also after an exception, they have the bits they had before; what is written to them in it is lost. The
-        averages are rounded to nearest in the dtypes of the parameters. The arrays of `copy_to` follow. Arrays without an
-        average, in groups without `ema`, stay as they are. The values of the parameters are kept in CPU memory meanwhile.
-
-        Args:
-            which: the index of the average, if `ema` is a tuple. Without `ema`, optimizers whose rule averages parameters
-                (`ScheduleFreeSGD`, `ASGD`) use that average.
-
-        Raises:
-            ValueError: the optimizer keeps no averages.
-            RuntimeError: in the context: a step, `add_group`, loading a state, saving a checkpoint with parameters, or another
-                such context. Nothing has changed.
-
-        Example:
-            >>> import numpy as np, lrkern as lk
-            >>> p = np.ones(2)
-            >>> opt = lk.SGD([p], lr=1.0, ema=0.75)
-            >>> opt.step([np.ones(2)])
-            >>> with opt.averaged():
-            ...     print(p)
-            [0.75 0.75]
-            >>> p
-            array([0., 0.])
-        """
-        where, own, arrays = f"{self._name}.averaged", self._arranged, self._tensors
-        kinds = [kind for kind in _core.AVERAGES if any(one is not None for one in self._kept.get(kind, ()))]
-        kinds = kinds or ([self._rule.averages] if self._rule.averages and self.count else [])
-        if not kinds:
-            wanted = "have done a step" if self._rule.averages else "keep averages"
-            hint = "" if self._rule.averages else ": create it with ema=..."
-            raise ValueError(f"{where}: the optimizer must {wanted}; got none{hint}")
-        averages = self._kept[kinds[_checks.count(where, "which", which, high=len(kinds) - 1)]]
-        before: list[tuple[Any, Any]] = []
-
-        def enter() -> None:
-            self._refuse_if_averaged(where)
-            for targets in (own.params, own.copies):
-                before.extend(exchange(self._backend, where, averages, targets, self._halves))
-            self._is_averaged = True
-
-        def leave() -> None:
-            put_back(self._backend, before)
-            self._is_averaged = False
-
-        try:
-            arrays.alone(partial(arrays.held, enter))
-            yield
-        finally:
-            if before:
-                arrays.alone(partial(arrays.held, leave))
-
-    def _refuse_if_averaged(self, where: str) -> None:
-        if self._is_averaged:
-            raise RuntimeError(f"{where}: the parameters are averages here: leave the block of averaged() first")
 
     def zero_grad(self) -> None:
         """Set the bound gradients to 0, those of frozen groups included. The option `zero_grad` does it in each step.

@@ -51,7 +51,7 @@ class _Quotient:
 def _largest(where: str, lr: Schedule) -> float:
     steps = lr.steps
     if steps is None or steps > _LONGEST:
-        wanted = f"a schedule with an end, at most {_LONGEST} steps, where decay is 'corrected': the decay depends on its largest value"
+        wanted = f"a schedule with an end, at most {_LONGEST} steps, where decay is 'corrected' by its largest value"
         raise ValueError(f"{where}: lr must be {wanted}; got {lr!r}")
     largest = float(lr.table(steps + 1).max())
     if largest <= 0:

@@ -47,7 +47,7 @@ class Maker:
             parts.append([])
             for decays in (True, False) if masked else (True,):
                 parts[-1].append(len(groups))
-                ema, decay = (one.get(name, shared.get(name, default)) for name, default in (("ema", None), ("decay", "coupled")))
+                ema, decay = one.get("ema", shared.get("ema")), one.get("decay", shared.get("decay", "coupled"))
                 groups.append(Group(self.name, self.rule, options, ema, decays=decays, decay=decay))
                 self._check_state_dtype(groups[-1].form)
         return groups, parts

@@ -1,4 +1,4 @@
-"""Schedule-free optimizers: the averages that replace a falling learning rate are arrays of their own, and there are no modes."""
+"""Schedule-free optimizers: averages replace a falling learning rate. They are arrays of their own, and there are no modes."""
 
 from __future__ import annotations
 

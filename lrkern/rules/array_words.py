@@ -149,7 +149,8 @@ def words_of(library: str) -> dict[str, Callable[..., Any]]:
         return SimpleNamespace(**values)
 
     return {
-        "divide": divide, "power": power, "opposite": opposite, "where": where, "norm": norm, "total": total, "size_of": size_of, "rounded": rounded,
+        "divide": divide, "power": power, "opposite": opposite, "where": where, "norm": norm, "total": total,
+        "size_of": size_of, "rounded": rounded,
         "one_minus_power": one_minus_power, "number": own.full,
         "sqrt": either(_root, xp.sqrt), "abs": either(abs, xp.abs), "sign": either(_sign, own.sign),
         "minimum": either(_minimum, xp.minimum), "maximum": either(_maximum, xp.maximum),

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from lrkern.rules.rule import Rule
 
 _TAKEN = frozenset({
-    "p", "g", "c", "h", "i", "m", "n", "t", "z", "T", "s0", "s1", "s2", "s3", "s4", "size", "ahead", "group", "param", "remainder",
-    "grad", "coefs", "random", "norms", "ps", "gs", "rs", "ms", "out", "scalars", "halves", "int", "double", "float",
+    "p", "g", "c", "h", "i", "m", "n", "t", "z", "T", "s0", "s1", "s2", "s3", "s4", "size", "ahead", "group", "param",
+    "remainder", "grad", "coefs", "random", "norms", "ps", "gs", "rs", "ms", "out", "scalars", "halves", "int",
+    "double", "float",
 })  # fmt: skip
 
 

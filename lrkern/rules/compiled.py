@@ -195,7 +195,7 @@ def real_power(base, exponent):
         return 1.0
     if base == 0.0:
         return 0.0 if exponent > 0.0 else np.inf if exponent < 0.0 else exponent
-    if not base > 0.0 or not exponent == exponent:
+    if not base > 0.0 or not exponent == exponent:  # noqa: SIM201 (see `primitives`)
         return np.nan
     if not (base - base == 0.0 and exponent - exponent == 0.0):
         return np.inf if (base > 1.0) == (exponent > 0.0) else 0.0
@@ -291,10 +291,8 @@ def _made(rule: Rule, variant: str) -> Family:
     linecache.cache[file] = len(text), None, text.splitlines(True), file
     exec(compile(text, file, "exec"), scope)
     names = ("scalars", "scalar_states", "update", "measured")
-    made = {name: pointwise(scope[name]) if name in scope else None for name in names}
-    return Family(
-        inputs, made["scalars"], scalars_type, made["scalar_states"], made["update"], made["measured"], parts.measures_sum
-    )
+    functions: dict[str, Any] = {name: pointwise(scope[name]) if name in scope else None for name in names}
+    return Family(inputs, **functions, scalars_type=scalars_type, sums=parts.measures_sum)
 
 
 class _Families(Mapping[str, Family]):

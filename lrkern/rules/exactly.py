@@ -332,21 +332,27 @@ def step(
     kept = rule.parts(variant).states
     own = dict(zip(kept, states, strict=True))
 
-    def run(element: Callable[[Any], Any]) -> dict[str, Any]:
-        elements = [element(own[name]) if name in own else Number(0, dtype) for name in rule.states]
-        result = function(element(param), element(grad), *elements, *map(Number, scalars), **given)
-        return dict(zip(("", *rule.states, *rule.scalar_states), result if isinstance(result, tuple) else (result,), strict=True))
+    def run(i: int | None) -> dict[str, Any]:
+        """What the function returns for element i, or, of no element, for 0."""
+
+        def at(array: Any) -> Number:
+            return Number(0 if i is None else array[i], dtype)
+
+        elements = [at(own[name]) if name in own else Number(0, dtype) for name in rule.states]
+        result = function(at(param), at(grad), *elements, *map(Number, scalars), **given)
+        names = ("", *rule.states, *rule.scalar_states)
+        return dict(zip(names, result if isinstance(result, tuple) else (result,), strict=True))
 
     if rule.parts(variant).needs_norms:
         for i in range(param.size):
-            run(lambda array, i=i: Number(array[i], dtype))
+            run(i)
         whole.finish(param.size)
     out = [np.empty_like(param), *(np.empty_like(one) for one in states)]
     named: dict[str, Any] = {}
     for i in range(param.size):
-        named = run(lambda array, i=i: Number(array[i], dtype))
+        named = run(i)
         for array, name in zip(out, ("", *kept), strict=True):
             array[i] = as_number(named[name]).value
     if not param.size and rule.scalar_states:
-        named = run(lambda array: Number(0, dtype))
+        named = run(None)
     return out[0], out[1:], [float(as_number(named[name]).value) for name in rule.scalar_states]

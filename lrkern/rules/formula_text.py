@@ -68,11 +68,14 @@ def _counted(node: Node) -> Node:
 def formula_text(parts: Parts) -> str:
     """A line for each value that has a name, then the new states and the new parameter p."""
     writer = _Formula()
-    scalars_of_states = (one for one in parts.scalars_of_states if one not in parts.scalars)
-    named = [*parts.scalars, *scalars_of_states, *parts.elements, *(one for one in parts.measured_elements if one not in parts.elements)]
+    named = [*parts.scalars, *(one for one in parts.scalars_of_states if one not in parts.scalars), *parts.elements]
+    named += [one for one in parts.measured_elements if one not in parts.elements]
     lines = [f"{one.value} = {writer.write(one.args[0])}" for one in named]
-    arrays, scalars = zip(parts.states, parts.new_states, strict=True), zip(parts.scalar_states, parts.new_scalar_states, strict=True)
-    for name, node in (*scalars, *arrays, ("p", parts.param)):
+    states = [
+        *zip(parts.scalar_states, parts.new_scalar_states, strict=True),
+        *zip(parts.states, parts.new_states, strict=True),
+    ]
+    for name, node in (*states, ("p", parts.param)):
         text = writer.write(node)
         if text != name:
             lines.append(f"{name} = {text}")

@@ -8,9 +8,7 @@ from lrkern.rules.reader import MAX_SCALAR_STATES
 from lrkern.rules.text import HIGHEST, NOT, SELECT, SYMBOLS, UNARY, ElementWriter, Writer
 
 _SYMBOLS = {**SYMBOLS, "or": ("or", 1), "and": ("and", 2)}
-_TAKEN = frozenset(
-    {"p", "g", "c", "h", "t", "s0", "s1", "s2", "s3", "s4", "fma", "sqrt", "number", "product"}
-)
+_TAKEN = frozenset({"p", "g", "c", "h", "t", "s0", "s1", "s2", "s3", "s4", "fma", "sqrt", "number", "product"})
 
 
 def _local(name: str) -> str:

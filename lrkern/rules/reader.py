@@ -1,9 +1,9 @@
 """Reads a rule: from Python source to a `Program`. Nothing of the source is executed.
 
 Operations of nodes: "constant", "input", "name"; "add", "sub", "mul", "div", "neg"; "power" (of a scalar, with a whole
-exponent), "one_minus_power", which is 1 - power without cancellation, and "real_power", with any exponent; "fma", "sqrt", "abs",
-"sign", "minimum", "maximum", "isfinite"; "lt", "le", "gt", "ge", "eq", "ne"; "and", "or", "not"; "select" (test, value if true,
-value if not); of a tensor, "norm" and "sum" of its elements and "size", their number.
+exponent), "one_minus_power", which is 1 - power without cancellation, and "real_power", with any exponent; "fma", "sqrt",
+"abs", "sign", "minimum", "maximum", "isfinite"; "lt", "le", "gt", "ge", "eq", "ne"; "and", "or", "not"; "select" (test, value
+if true, value if not); of a tensor, "norm" and "sum" of its elements and "size", their number.
 """
 
 from __future__ import annotations

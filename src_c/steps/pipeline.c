@@ -61,7 +61,7 @@ lrk_step_kept lrk_step_kept_param(const lrk_step_job *j, const lrk_step_tensor *
     if ((j->averages && tensor->data[LRK_EMA] != NULL) || tensor->data[LRK_COPY] != NULL || j->options->norms ||
         j->options->rounding == LRK_STOCHASTIC)
         return LRK_STAGED;
-    const lrk_step_kept kept = tensor->data[LRK_REMAINDER] != NULL          ? LRK_IN_SPLIT
+    const lrk_step_kept kept = tensor->data[LRK_REMAINDER] != NULL   ? LRK_IN_SPLIT
                                : tensor->type[LRK_PARAM] == LRK_BF16 ? LRK_IN_BF16
                                                                      : LRK_STAGED;
     return kept != LRK_STAGED && has_kernel(j, tensor, computed, kept, LRK_IN_T) ? kept : LRK_STAGED;

@@ -10,11 +10,11 @@ import pytest
 
 pytest.importorskip("numba")
 
-from numba.core import event  # noqa: E402
+from numba.core import event
 
-import lrkern as lk  # noqa: E402
-import lrkern.numba as ln  # noqa: E402
-from lrkern.numba import notice  # noqa: E402
+import lrkern as lk
+import lrkern.numba as ln
+from lrkern.numba import notice
 
 
 class Compiled(event.Listener):

@@ -310,7 +310,8 @@ CASES: list[Case] = [
     kozistr("MARS", MARS | DECAY, "MARS", NEAR, **betas(MARS | DECAY), optimize_1d=True),
     kozistr("MARS", MARS | {"gamma": 0.1}, "MARS", NEAR, **betas(MARS), gamma=0.1, optimize_1d=True),
     timm("NovoGrad", {"lr": 1e-2, "beta1": 0.95, "beta2": 0.98, "grad_averaging": True} | DECAY, "nvnovograd", "NvNovoGrad",
-         {"double": 1e-6, "why": "its average of squares is float32"}, lr=1e-2, betas=(0.95, 0.98), grad_averaging=True, **DECAY),
+         {"double": 1e-6, "why": "its average of squares is float32"}, lr=1e-2, betas=(0.95, 0.98), grad_averaging=True,
+         **DECAY),
     kozistr("NovoGrad", {"lr": 1e-2, "beta1": 0.95, "beta2": 0.98} | DECAY, "NovoGrad", lr=1e-2, betas=(0.95, 0.98), **DECAY,
             weight_decouple=False),
     optax("NovoGrad", {"lr": 1e-2, "beta1": 0.95, "beta2": 0.98} | DECAY, "novograd", 1e-2, 0.95, 0.98, 1e-8, **DECAY),
@@ -325,8 +326,8 @@ CASES: list[Case] = [
     # Cautious
     timm("AdamW", ADAM | DECAY | {"cautious": "update"}, "adamw", "AdamWLegacy", **betas(ADAM | DECAY), caution=True),
     timm("Lion", LION | DECAY | {"cautious": "update"}, "lion", "Lion", **betas(LION | DECAY), caution=True),
-    timm("LaProp", ADAM | {"cautious": "update"}, "laprop", "LaProp", {"double": 1e-6, "why": "its bias correction is in float32"},
-         **betas(ADAM), caution=True),
+    timm("LaProp", ADAM | {"cautious": "update"}, "laprop", "LaProp",
+         {"double": 1e-6, "why": "its bias correction is in float32"}, **betas(ADAM), caution=True),
 ]  # fmt: skip
 
 

@@ -111,7 +111,7 @@ class StepList:
 
     def get_scalar_states(self) -> list[tuple[float, ...]]:
         """The scalar states of each tensor."""
-        return [tuple([*map(float, own), *[0.0] * (MAX_SCALAR_STATES - len(own))]) for own in self._scalar_states]
+        return [(*map(float, own), *[0.0] * (MAX_SCALAR_STATES - len(own))) for own in self._scalar_states]
 
     def restore(
         self,
