@@ -1,6 +1,8 @@
 # Tensors of a library that has DLPack's C exchange API (DLPack 1.3): read without a call into Python for each.
 
 from cpython.exc cimport PyErr_Clear
+from cpython.object cimport Py_TYPE
+from types import GetSetDescriptorType
 
 cdef extern from *:
     """
@@ -19,6 +21,14 @@ cdef extern from *:
         lrk_dl_exchange *previous
         int (*look)(void *object, lrk_dl_tensor *out)
 
+cdef extern from *:
+    ctypedef object (*lrk_getter "getter")(PyObject *, void *)
+    ctypedef struct lrk_getset "PyGetSetDef":
+        lrk_getter get
+        void *closure
+    ctypedef struct lrk_descriptor "PyGetSetDescrObject":
+        lrk_getset *d_getset
+
 cdef enum:
     DL_FLOAT = 2
     DL_CPU = 1
@@ -28,12 +38,15 @@ cdef type NDARRAY = np.ndarray
 cdef cnp.dtype F64 = np.dtype(np.float64), F32 = np.dtype(np.float32), F16 = np.dtype(np.float16), BITS = np.dtype(np.uint16)
 
 
+@cython.final
 cdef class Exchange:
     """Reads CPU tensors: instances of these classes, but not of their subclasses, which may lie elsewhere in memory."""
 
     cdef const lrk_dl_exchange *api
     cdef object keeper
     cdef object first, second
+    cdef object descriptor
+    cdef const lrk_getset *of_grad  # of both classes' attribute `grad`, or NULL if it has to be looked up
 
     def __init__(self, capsule, first, second):
         """Raises ValueError if the capsule is not of a version with the function that is needed."""
@@ -43,10 +56,23 @@ cdef class Exchange:
         if api == NULL or api.look == NULL:
             raise ValueError("the exchange API has no dltensor_from_py_object_no_sync")
         self.api, self.keeper, self.first, self.second = api, capsule, first, second
+        self.descriptor, self.of_grad = getattr(first, "grad", None), NULL
+        if type(self.descriptor) is GetSetDescriptorType and getattr(second, "grad", None) is self.descriptor:
+            self.of_grad = (<lrk_descriptor *><PyObject *>self.descriptor).d_getset
 
-    cdef bint look(self, object tensor, lrk_dl_tensor *out):
+    cdef inline bint is_plain(self, object tensor) noexcept:
+        """Whether it is an instance of one of the classes."""
+        return <PyObject *>Py_TYPE(tensor) == <PyObject *>self.first or <PyObject *>Py_TYPE(tensor) == <PyObject *>self.second
+
+    cdef inline object grad_of(self, object tensor):
+        """The gradient of a tensor."""
+        if self.of_grad != NULL and self.is_plain(tensor):
+            return self.of_grad.get(<PyObject *>tensor, self.of_grad.closure)
+        return tensor.grad
+
+    cdef bint look(self, object tensor, lrk_dl_tensor *out) noexcept:
         """Read a tensor; False if it is no dense tensor of floats in CPU memory."""
-        if type(tensor) is not self.first and type(tensor) is not self.second:
+        if not self.is_plain(tensor):
             return False
         if self.api.look(<PyObject *>tensor, out) != 0:
             PyErr_Clear()  # a tensor without storage
@@ -88,7 +114,7 @@ cdef class Exchange:
             param = params[i]
             if param is not known[i] or not self.look(param, &read) or not self.is_on(<cnp.ndarray?>arrays[i], &read):
                 moved.append(i)
-            grad = param.grad
+            grad = self.grad_of(param)
             missing += grad is None
             grads[i] = grad
         return moved, missing
@@ -106,7 +132,7 @@ cdef class Exchange:
         # The negative bit is not told. It comes from the imaginary part of complex numbers, which is dense only as one element.
         return cnp.PyArray_SIZE(param) != 1 or not tensor.is_neg()
 
-    cdef bint is_on(self, cnp.ndarray array, const lrk_dl_tensor *read):
+    cdef bint is_on(self, cnp.ndarray array, const lrk_dl_tensor *read) noexcept:
         """Whether an array still shows a tensor."""
         cdef int k
         if <char *>read.data + read.byte_offset != <char *>cnp.PyArray_DATA(array) and cnp.PyArray_SIZE(array) > 0:

@@ -7,7 +7,8 @@ from lrkern._optional import require
 
 require("jax", install="'lrkern[jax]'", what="lrkern.jax")
 
+from lrkern.jax._factory import factory  # noqa: E402
 from lrkern.jax._schedules import schedule, table  # noqa: E402
 from lrkern.jax._transform import RuleState, transform  # noqa: E402
 
-__all__ = ["RuleState", "schedule", "table", "transform"]
+__all__ = ["RuleState", "factory", "schedule", "table", "transform"]

@@ -87,7 +87,8 @@ def schedule(s: expression.Schedule, *, dtype: Any = None, horizon: int | None =
     Args:
         s: a Schedule.
         dtype: float32 or float64; None means JAX's float, which is float64 if `jax_enable_x64` is on, else float32.
-        horizon: if `s` neither ends nor repeats, the number of steps to cover, by default 2^31; values after that are NaN.
+        horizon: if `s` neither ends nor repeats, the number of steps to cover; by default 2^31, or 2^20 if that takes too many
+            pieces. Values after that are NaN.
 
     Returns:
         A function of a count: an integer or an array of integers of any type and shape, or of floats, which between integers
@@ -96,7 +97,7 @@ def schedule(s: expression.Schedule, *, dtype: Any = None, horizon: int | None =
         equal, and hash alike.
 
     Raises:
-        TypeError, ValueError: `s` is no Schedule, or its plan would have too many pieces: give a smaller `horizon`.
+        TypeError, ValueError: `s` is no Schedule, or its plan would have more than 131,072 pieces: give a smaller `horizon`.
 
     Accuracy:
         Within 1.5 ULP of the real-valued schedule (if the terms of a sum cancel: of the larger term), in float32 as in

@@ -56,11 +56,11 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
 
     Args:
         schedule: a `lrkern.Schedule`, or its text, as `lrkern.parse` reads it. The step is the optimizer's `iterations`.
-        horizon: if the schedule neither ends nor repeats, the number of steps to cover, by default 2^31; values after that are
-            NaN.
+        horizon: if the schedule neither ends nor repeats, the number of steps to cover; by default 2^31, or 2^20 if that takes
+            too many pieces. Values after that are NaN.
 
     Raises:
-        TypeError, ValueError: it is no schedule, or its plan would have too many pieces: give a smaller `horizon`.
+        TypeError, ValueError: it is no schedule, or its plan would have more than 131,072 pieces: give a smaller `horizon`.
 
     Accuracy:
         Within 1.5 ULP of the real-valued schedule (if the terms of a sum cancel: of the larger term), computed in

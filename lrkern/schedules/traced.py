@@ -17,12 +17,18 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from lrkern._checks import describe
+from lrkern._checks import MAX_COUNT, count, describe
 from lrkern.schedules.expression import Schedule
 from lrkern.schedules.plan import Plan
 
 HORIZON = 2**31
-"""The steps that are covered of a schedule that neither ends nor repeats."""
+"""The steps that are covered of a schedule that neither ends nor repeats,"""
+
+SHORT_HORIZON = 2**20
+"""or these, if its plan has as many pieces as a plan may have, before that: stairs and cycles of a few steps."""
+
+MOST_PIECES = 2**17
+"""Pieces of joined plans: they become constants of compiled programs, about a hundred bytes each."""
 
 
 class Library(Protocol):
@@ -42,16 +48,30 @@ class Library(Protocol):
 
 
 def plan_of(where: str, schedule: Schedule, horizon: int | None) -> Plan:
-    """The plan of a schedule for all steps, or, if it neither ends nor repeats, for those before `horizon`."""
-    if horizon is not None or schedule.steps is not None:
-        return schedule.plan(horizon)
-    plan = Plan(*schedule._plan_arrays(HORIZON))
-    if plan.period == 0 and plan.breaks[-1] < HORIZON:
-        wanted = f"the number of steps to cover, at most {plan.breaks[-1]}"
-        raise ValueError(
-            f"{where}: horizon must be {wanted}, because the schedule never ends; got None for {describe(schedule)}"
-        )
-    return plan
+    """The plan of a schedule for all steps, or, if it neither ends nor repeats, for those before `horizon`.
+
+    Raises:
+        ValueError: it would have too many pieces.
+    """
+    if horizon is not None:
+        stop = count(where, "horizon", horizon, low=1)
+    else:
+        stop = HORIZON if schedule.steps is None else min(schedule.steps + 1, MAX_COUNT)
+    first = Plan(*schedule._plan_arrays(stop))
+    if first.period or first.breaks[-1] >= stop:
+        return first
+    if horizon is None and schedule.steps is None:
+        stop = SHORT_HORIZON
+    parts, pieces = [_merged(first)], 0
+    while (reached := int(parts[-1].breaks[-1])) < stop:
+        pieces += len(parts[-1].center)
+        if pieces > MOST_PIECES:
+            wanted = f"must be at most {reached}, the steps that a plan of {MOST_PIECES} pieces covers"
+            raise ValueError(f"{where}: horizon {wanted}; got {horizon} for {describe(schedule)}")
+        parts.append(_merged(Plan(*schedule._plan_arrays(stop, reached))))
+    ends = np.append(np.concatenate([one.breaks[:-1] for one in parts]), parts[-1].breaks[-1])
+    center, coef = (np.concatenate([getattr(one, name) for one in parts]) for name in ("center", "coef"))
+    return first._replace(breaks=ends, center=center, coef=coef)
 
 
 def _merged(plan: Plan) -> Plan:

@@ -128,14 +128,32 @@ def test_schedules_without_an_end():
     lr = lj.schedule(lk.inverse_sqrt(0.1, 100), horizon=1000)
     assert np.isfinite(lr(jnp.asarray(999)))
     assert np.isnan(lr(jnp.asarray(100_000)))
-    with pytest.raises(ValueError, match=r"^schedule: horizon must be the number of steps to cover, at most 65536, "):
-        lj.schedule(lk.step_decay(0.1, 0.5, 30))
     stairs, t = lk.step_decay(0.1, 0.5, 30), np.arange(1000)
     found = lj.schedule(stairs, horizon=1000)
     assert np.array_equal(found(jnp.asarray(t)), stairs(t).astype("f4"))
     assert len(found._made[next(iter(found._made))].anchor) == 34  # one piece per stair
-    with pytest.raises(ValueError, match=r"^plan: horizon must be <= 65536"):
-        lj.schedule(stairs, horizon=10**6)
+
+
+def test_horizons_that_are_chosen():
+    """A plan is joined from several where one would have too many pieces."""
+    stairs = lk.step_decay(0.1, 0.99, 300)
+    found = lj.schedule(stairs)
+    t = np.r_[0, np.arange(65_530, 65_600), np.arange(131_070, 131_075), np.arange(2**20 - 300, 2**20)]
+    assert np.array_equal(found(jnp.asarray(t)), stairs(t).astype("f4"))
+    assert len(set(np.asarray(found(jnp.asarray(t))).tolist())) > 3
+    end = int(found._plan.breaks[-1])
+    assert 2**20 <= end < 2**25
+    assert np.isnan(found(jnp.asarray(end)))
+    longer = lj.schedule(stairs, horizon=end + 1)
+    assert longer(jnp.asarray(end)) == np.float32(stairs(end))
+    cycles = lk.cyclic(0.0, 1.0, 10, mode="exp_range", gamma=0.9999)
+    message = r"^schedule: horizon must be at most 196608, the steps that a plan of 131072 pieces covers; got None for cyclic"
+    with pytest.raises(ValueError, match=message):
+        lj.schedule(cycles)
+    t = np.arange(100_000, 150_000, 7)
+    expected, values = cycles(t), np.asarray(lj.schedule(cycles, horizon=150_000)(jnp.asarray(t)))
+    ulps = np.abs(values.astype("f8") - expected) / np.spacing(expected.astype("f4"))
+    assert ulps.max() < 1.5
 
 
 def test_table():

@@ -136,5 +136,5 @@ def test_bad_arguments():
         lkk.Schedule(0.1)
     with pytest.raises(ValueError, match=r"^parse: "):
         lkk.Schedule("cosine(0.1, 0.0")
-    with pytest.raises(ValueError, match=r"^Schedule: horizon must be the number of steps to cover, at most 65536, "):
-        lkk.Schedule(lk.step_decay(0.1, 0.5, 30))
+    with pytest.raises(ValueError, match=r"^Schedule: horizon must be at most 196608, the steps that a plan of "):
+        lkk.Schedule(lk.cyclic(0.0, 1.0, 10, mode="exp_range", gamma=0.9999))
