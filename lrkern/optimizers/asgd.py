@@ -13,18 +13,18 @@ from lrkern.rules.words import fma, maximum, n
 __all__ = ["ASGD"]
 
 
-@own_rule("average", scalars=("eta",), rare=["asgd"])
+@own_rule("average", scalars=("eta", "mu"), rare=["asgd"])
 def asgd(  # type: ignore[no-untyped-def]
-    p, g, average, eta, *, lr, weight_decay=0.0, decoupled=False, maximize=False, lambd=1e-4, alpha=0.75, t0=1e6
+    p, g, average, eta, mu, *, lr, weight_decay=0.0, decoupled=False, maximize=False, lambd=1e-4, alpha=0.75, t0=1e6
 ):
     """ASGD."""
     d = coupled(p, g, weight_decay, decoupled, maximize)
     step = lr if n == 1 else eta
     shrinkage = lambd + pull_of(lr, weight_decay, decoupled)
     moved = fma(-step, fma(shrinkage, p, d), p)
-    weight = 1 / maximum(1, n - 1 - t0)
+    weight = 1 if n == 1 else mu
     mean = moved if weight == 1 else fma(weight, moved - average, average)
-    return moved, mean, lr / (1 + lambd * lr * n) ** alpha
+    return moved, mean, lr / (1 + lambd * lr * n) ** alpha, 1 / maximum(1, n - t0)
 
 
 class ASGD(Optimizer):
@@ -33,8 +33,9 @@ class ASGD(Optimizer):
     With a = `average` and n the number of this update of the array:
 
         p = p - eta (d + (lambd + pull) p)
-        a = a + (p - a)/max(1, n - 1 - t0)
+        a = a + mu (p - a)
         eta = lr/(1 + lambd lr n)^alpha                     for the next update; lr at the first one
+        mu = 1/max(1, n - t0)                               for the next update; 1 at the first one
 
     where d is the gradient, with weight_decay p added unless `decoupled`, and pull = weight_decay if `decoupled`, else 0. Up to
     update t0 + 2 the average is the parameter itself. `averaged()` exchanges parameters with their averages, and
@@ -62,7 +63,7 @@ class ASGD(Optimizer):
 
     _rule = Rule(
         states=("average",),
-        scalars=("eta",),
+        scalars=("eta", "mu"),
         averages="average",
         unfit=lambda options: NARROW_AVERAGES,
         hypers={**BASICS, "lambd": nonnegative, "alpha": nonnegative, "t0": nonnegative},
