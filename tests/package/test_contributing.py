@@ -194,10 +194,10 @@ def test_the_walk_through_for_a_new_optimizer(tmp_path: Path) -> None:
     checkout = Checkout(tmp_path, copies_c=True)
     shutil.copytree(ROOT / "bench", tmp_path / "bench", ignore=shutil.ignore_patterns("__pycache__"))
     file, line, paper, of_papers, descent, rate, peer = blocks()
-    (name,) = re.findall(r"^\*\*1\. `(\S+\.py)`\*\*", WALK_OF_OPTIMIZER, re.M)
+    ((name, folder),) = re.findall(r"^\*\*1\. `(\w+\.py)` in `([\w/]+)`\*\*", WALK_OF_OPTIMIZER, re.M)
     before = (tmp_path / "src_c/steps/rules.def").read_text()
 
-    (tmp_path / name).write_text(file)
+    (tmp_path / folder / name).write_text(file)
     here = "from lrkern.optimizers.schedule_free import *"
     marks = [(here, line), ("    schedule_free,\n", "    qhm,\n"), ("schedule_free, signs", "qhm, ")]
     insert(tmp_path / "lrkern/optimizers/__init__.py", *marks)
