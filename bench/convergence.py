@@ -48,6 +48,14 @@ OPTIMIZERS: dict[str, tuple[float, dict[str, Any]]] = {
     "AdEMAMix": (0.01, {"beta3": 0.99, "alpha": 2.0}),
     "Adan": (0.1, {}),
     "Adadelta": (30.0, {}),
+    "NAdam": (0.03, {}),
+    "ASGD": (1.0, {"t0": 200.0}),
+    "StableAdamW": (0.03, {}),
+    "MARS": (0.03, {}),
+    "NovoGrad": (0.1, {}),
+    "ScheduleFreeSGD": (1.0, {}),
+    "ScheduleFreeAdamW": (0.1, {}),
+    "ScheduleFreeRAdam": (0.3, {}),
 }
 
 

@@ -283,9 +283,9 @@ def sgd_step(
         np.float64(convention != "torch"),
     )
     if momentum != 0:
-        update.step(_SGDMomentum(*h), 1 if flag(first) else 2, param, grad, momentum_buffer, None, None)
+        update.step(_SGDMomentum(*h), update.tensor(1 if flag(first) else 2, param), param, grad, momentum_buffer, None, None)
     else:
-        update.step(_SGD(*h), 2, param, grad, None, None, None)
+        update.step(_SGD(*h), update.tensor(2, param), param, grad, None, None, None)
 
 
 @cached
@@ -322,9 +322,9 @@ def adam_step(
     if not same_layout_or_none(param, max_exp_avg_sq):
         raise ValueError("adam_step: max_exp_avg_sq must have the shape and memory order of param")
     if max_exp_avg_sq is None:
-        update.step(_Adam(*h), count + 1, param, grad, exp_avg, exp_avg_sq, None)
+        update.step(_Adam(*h), update.tensor(count + 1, param), param, grad, exp_avg, exp_avg_sq, None)
     else:
-        update.step(_AMSGrad(*h), count + 1, param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq)
+        update.step(_AMSGrad(*h), update.tensor(count + 1, param), param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq)
 
 
 @cached
@@ -363,9 +363,9 @@ def adamw_step(
     if not same_layout_or_none(param, max_exp_avg_sq):
         raise ValueError("adamw_step: max_exp_avg_sq must have the shape and memory order of param")
     if max_exp_avg_sq is None:
-        update.step(_Adam(*h), count + 1, param, grad, exp_avg, exp_avg_sq, None)
+        update.step(_Adam(*h), update.tensor(count + 1, param), param, grad, exp_avg, exp_avg_sq, None)
     else:
-        update.step(_AMSGrad(*h), count + 1, param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq)
+        update.step(_AMSGrad(*h), update.tensor(count + 1, param), param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq)
 
 
 @cached
@@ -389,6 +389,7 @@ def _adam_inputs(lr, weight_decay, decoupled, maximize, beta1, beta2, eps, eps_i
         flag(eps_inside),
         np.float64(convention == "keras"),
         decay_after,
+        0.0,
     )
 
 
@@ -408,8 +409,8 @@ def lion_step(param, grad, exp_avg, lr=1e-4, beta1=0.9, beta2=0.99, weight_decay
         raise ValueError("lion_step: beta1 and beta2 must be numbers >= 0 and < 1")
     if not (same_layout(param, grad) and same_layout(param, exp_avg)):
         raise ValueError("lion_step: grad and exp_avg must have the shape and memory order of param")
-    h = _Lion(np.float64(lr), np.float64(weight_decay), 1.0, flag(maximize), np.float64(beta1), np.float64(beta2))
-    update.step(h, 1, param, grad, exp_avg, None, None)
+    h = _Lion(np.float64(lr), np.float64(weight_decay), 1.0, flag(maximize), np.float64(beta1), np.float64(beta2), 0.0)
+    update.step(h, update.tensor(1, param), param, grad, exp_avg, None, None)
 
 
 @cached
@@ -464,9 +465,9 @@ def rmsprop_step(
         np.float64(convention == "keras"),
     )
     if momentum != 0:
-        update.step(h, 1, param, grad, square_avg, grad_avg, momentum_buffer)
+        update.step(h, update.tensor(1, param), param, grad, square_avg, grad_avg, momentum_buffer)
     else:
-        update.step(h, 1, param, grad, square_avg, grad_avg, None)
+        update.step(h, update.tensor(1, param), param, grad, square_avg, grad_avg, None)
 
 
 @cached
@@ -509,7 +510,7 @@ def adagrad_step(
         np.float64(lr_decay),
         flag(eps_inside),
     )
-    update.step(h, count + 1, param, grad, sum, None, None)
+    update.step(h, update.tensor(count + 1, param), param, grad, sum, None, None)
 
 
 @cached
@@ -559,7 +560,7 @@ def lars_step(
         flag(trust_clip),
         1.0 - flag(adapt),
     )
-    update.step_measured(h, 1 if flag(first) else 2, param, grad, momentum_buffer, None)
+    update.step_measured(h, update.tensor(1 if flag(first) else 2, param), False, param, grad, momentum_buffer, None)
 
 
 @cached
@@ -609,4 +610,4 @@ def lamb_step(
         flag(bias_correction),
         1.0 - flag(adapt),
     )
-    update.step_measured(h, count + 1, param, grad, exp_avg, exp_avg_sq)
+    update.step_measured(h, update.tensor(count + 1, param), False, param, grad, exp_avg, exp_avg_sq)

@@ -273,6 +273,12 @@ def measure_block(c, like, pipeline, a, lanes, others):
 
 
 @cached
+def tensor(n, param):
+    """What the scalars of a rule without scalar states depend on, at update number n of a tensor, before it is measured."""
+    return rules.Tensor(n, 1.0, 1.0, np.float64(param.size), 0.0, 0.0)
+
+
+@cached
 def step(h, t, param, grad, s0, s1=None, s2=None, s3=None, s4=None):
     """Update one tensor by the rule with inputs `h`, without a pipeline; `t`: a `rules.Tensor`. Returns the scalar states."""
     like = zero_of(param)

@@ -48,6 +48,13 @@ _ALIASES = {
     "dtype": ("state_dtype",),
     "set_to_none": ("zero_grad",),
     "stochastic_rounding": ("rounding",),
+    "caution": ("cautious",),
+    "weight_decouple": ("decoupled",),
+    "decoupled_decay": ("decoupled",),
+    "decoupled_weight_decay": ("decoupled",),
+    "decouple_lr": ("decay",),
+    "weight_lr_power": ("lr_power",),
+    "silent_sgd_phase": ("silent",),
     "device": ("backend",),
 }
 _LONGEST = 100  # length of names for which suggestions are made

@@ -134,7 +134,7 @@ class Tiger(Signum):
         cautious: bool | str = False,
         **shared: Unpack[Shared],
     ) -> None:
-        super().__init__(params, lr, beta=beta, weight_decay=weight_decay, maximize=maximize, **shared)
+        super().__init__(params, lr, beta=beta, weight_decay=weight_decay, maximize=maximize, cautious=cautious, **shared)
 
 
 class Rprop(Optimizer):

@@ -5,9 +5,11 @@ from typing import Any
 
 from lrkern.rules.errors import RuleError
 from lrkern.rules.rule import Rule
-from lrkern.rules.words import abs, fma, isfinite, maximum, minimum, n, norm, sign, sqrt
+from lrkern.rules.words import abs, count, fma, isfinite, maximum, mean, minimum, n, norm, sign, sqrt
 
-__all__ = ["Rule", "RuleError", "abs", "check", "fma", "isfinite", "maximum", "minimum", "n", "norm", "sign", "sqrt"]
+__all__ = [
+    "Rule", "RuleError", "abs", "check", "count", "fma", "isfinite", "maximum", "mean", "minimum", "n", "norm", "sign", "sqrt",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""CONTRIBUTING's walk-through for a new curve, followed literally in a copy of the checkout."""
+"""CONTRIBUTING's walk-throughs for a new curve and a new optimizer, followed literally in a copy of the checkout."""
 
 from __future__ import annotations
 
@@ -13,22 +13,34 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "CONTRIBUTING.md"
-WALK = PAGE.read_text().partition("## Adding a curve\n")[2] if PAGE.exists() else ""
+TEXT = PAGE.read_text() if PAGE.exists() else ""
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(not WALK, reason="needs the source checkout")]
+
+def section(title: str) -> str:
+    """The text of a section of the page."""
+    return TEXT.partition(f"## {title}\n")[2].partition("\n## ")[0]
+
+
+WALK = section("Adding a curve")
+WALK_OF_OPTIMIZER = section("Adding an optimizer")
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not TEXT, reason="needs the source checkout")]
 
 
 class Checkout:
     """A copy of the files that the walk-through edits and that the tests need, with the same build."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, copies_c: bool = False) -> None:
         self.folder = folder
         unwanted = shutil.ignore_patterns("__pycache__", ".*", "build", "*.egg-info", "cuda")
         for name in ("lrkern", "tests", "tools", "docs"):
             shutil.copytree(ROOT / name, folder / name, symlinks=name == "lrkern", ignore=unwanted)
         for name in ("README.md", "CONTRIBUTING.md", "pyproject.toml", "Makefile", "CHANGELOG.md"):
             shutil.copy2(ROOT / name, folder)
-        (folder / "src_c").symlink_to(ROOT / "src_c")
+        if copies_c:
+            shutil.copytree(ROOT / "src_c", folder / "src_c", ignore=unwanted)
+        else:
+            (folder / "src_c").symlink_to(ROOT / "src_c")
         (folder / "examples").symlink_to(ROOT / "examples")
         shutil.copytree(ROOT / "lrkern" / "cuda", folder / "lrkern" / "cuda", ignore=unwanted)
 
@@ -98,3 +110,122 @@ def test_the_copy_is_what_is_tested(tmp_path: Path) -> None:
     (tmp_path / "lrkern" / "schedules" / "shapes.py").write_text("raise SystemExit('this one')\n")
     for command in (["-c", "import lrkern"], *commands("record")):
         assert "this one" in checkout.run(*command).stderr
+
+
+def blocks() -> list[str]:
+    """The texts to write for a new optimizer: its file, a line that imports it, its paper, and a line of each table."""
+    found = re.findall(r"^```text\n(.*?)^```", WALK_OF_OPTIMIZER, re.S | re.M)
+    assert len(found) == 7, found
+    return found
+
+
+def insert(file: Path, *pairs: tuple[str, str]) -> None:
+    """Write a text before each mark, which must occur once."""
+    source = file.read_text()
+    for mark, text in pairs:
+        assert source.count(mark) == 1, (file.name, mark)
+        source = source.replace(mark, text + mark)
+    file.write_text(source)
+
+
+# The extension of the copy does not know the new rule: it is not rebuilt. Numba compiles it from the same formula.
+TRIES = """
+import sys, doctest
+sys.path[:0] = ["tests/steps", "tests/support", "."]
+
+import lrkern as lk
+from lrkern import _core, backends
+from lrkern.rules.rule import own_rules
+
+rule = own_rules()["qhm"]
+_core.RULES["qhm"] = tuple(one.name for one in rule.parts("qhm").hypers)
+chosen = backends.choose
+backends.choose = lambda name, backend, *arrays, **more: chosen(name, backend or "numba", *arrays, **more)
+
+import test_convergence, test_papers
+
+cases = [case for case in test_papers.CASES if case[0] is lk.QHM]
+assert len(cases) == 1, cases
+test_papers.test_as_the_paper_says(*cases[0])
+for function in test_convergence.FUNCTIONS:
+    test_convergence.test_comes_down("QHM", function, "f8")
+failed, tried = doctest.testmod(sys.modules["lrkern.optimizers.qhm"])
+assert (failed, tried > 3) == (0, True)
+from bench.convergence import OPTIMIZERS
+assert OPTIMIZERS["QHM"]
+print("done")
+"""
+
+# The C that is made of the rule, against the rule executed one exact operation at a time.
+BITS = """
+import ctypes, sys
+from pathlib import Path
+
+import numpy as np
+from lrkern.rules import c_source, exactly
+from lrkern.rules.rule import own_rules
+import lrkern as lk, subprocess
+
+rule, compiler = own_rules()["qhm"], sys.argv[1]
+Path("qhm.c").write_text(c_source.c_source(rule, "qhm", "float32"))
+flags = ["-std=c11", "-O2", "-ffp-contract=off", "-shared", "-fPIC", "-I", "src_c/steps", "-I", lk.get_include()]
+subprocess.run([compiler, *flags, "qhm.c", "-o", "qhm.so", "-lm"], check=True)
+names = [one.name for one in rule.parts("qhm").hypers]
+inputs = {"lr": 0.1, "weight_decay": 0.3, "decoupled": 1.0, "maximize": 0.0, "beta": 0.9, "nu": 0.7}
+rng = np.random.default_rng(1)
+p, g, m = (rng.standard_normal(100).astype("f4") for _ in range(3))
+expected, (state,), _ = exactly.step(rule, "qhm", inputs, 3, p, g, [m])
+h = (ctypes.c_double * len(names))(*(inputs[name] for name in names))
+
+
+class Tensor(ctypes.Structure):
+    _fields_ = [("n", ctypes.c_int64), ("rest", ctypes.c_double * 5)]
+
+
+before = p.copy()
+arrays = [one.ctypes.data_as(ctypes.c_void_p) for one in (p, g, m)]
+ctypes.CDLL("./qhm.so").qhm_update_f32(ctypes.c_int64(100), *arrays, h, ctypes.byref(Tensor(3)))
+assert p.tobytes() == expected.tobytes() and m.tobytes() == state.tobytes() and np.all(p != before)
+print("done")
+"""
+
+
+def test_the_walk_through_for_a_new_optimizer(tmp_path: Path) -> None:
+    checkout = Checkout(tmp_path, copies_c=True)
+    shutil.copytree(ROOT / "bench", tmp_path / "bench", ignore=shutil.ignore_patterns("__pycache__"))
+    file, line, paper, of_papers, descent, rate, peer = blocks()
+    ((name, folder),) = re.findall(r"^\*\*1\. `(\w+\.py)` in `([\w/]+)`\*\*", WALK_OF_OPTIMIZER, re.M)
+    before = (tmp_path / "src_c/steps/rules.def").read_text()
+
+    (tmp_path / folder / name).write_text(file)
+    here = "from lrkern.optimizers.schedule_free import *"
+    marks = [(here, line), ("    schedule_free,\n", "    qhm,\n"), ("schedule_free, signs", "qhm, ")]
+    insert(tmp_path / "lrkern/optimizers/__init__.py", *marks)
+    insert(tmp_path / "lrkern/__init__.py", (here, line))
+    insert(tmp_path / "tests/steps/test_papers.py", ("CASES = [\n", paper + "\n\n"))
+    for path, table, text in (
+        ("tests/steps/test_papers.py", "CASES = [", of_papers),
+        ("tests/support/cases.py", "DESCENTS = {", descent),
+        ("bench/convergence.py", "OPTIMIZERS: dict[str, tuple[float, dict[str, Any]]] = {", rate),
+        ("tests/steps/test_implementations_peer.py", "CASES: list[Case] = [", peer),
+    ):
+        insert(tmp_path / path, (f"{table}\n", ""))  # it is there once
+        source = (tmp_path / path).read_text()
+        (tmp_path / path).write_text(source.replace(f"{table}\n", f"{table}\n{text}", 1))
+
+    (command,) = commands("rules")
+    assert checkout.run(*command, "--check").returncode == 1, "a test tells that the file is outdated"
+    done = checkout.run(*command)
+    assert done.returncode == 0, done.stderr
+    after = (tmp_path / "src_c/steps/rules.def").read_text()
+    assert "LRK_FAMILY(qhm," in after
+    assert "LRK_RULE(qhm, 1," in after
+    assert [one for one in before.splitlines() if one not in set(after.splitlines())] == []
+    assert checkout.run(*command, "--check").returncode == 0
+
+    done = checkout.run("-c", TRIES)
+    assert (done.returncode, done.stdout) == (0, "done\n"), done.stdout + done.stderr
+    compiler = shutil.which(os.environ.get("CC", "cc")) or shutil.which("gcc")
+    assert compiler, "a C compiler is needed to build lrkern"
+    done = checkout.run("-c", BITS, compiler)
+    assert (done.returncode, done.stdout) == (0, "done\n"), done.stdout + done.stderr

@@ -1,6 +1,7 @@
 """Where packages differ from papers, from each other and from lrkern: the numbers of docs/implementations.md, computed.
 
-Each function below is a section of that page. It gives the rows of its table: who, and the parameters after the steps.
+Each function below is a section of that page. It gives the rows of its table: who, and the parameters after the steps. Those of
+optimizers that look at whole tensors or keep numbers of them are in tests/support/tensor_deviations.py.
 """
 
 from __future__ import annotations
@@ -8,14 +9,30 @@ from __future__ import annotations
 import math
 import re
 import warnings
-from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import implementations as packages
 import numpy as np
 import pytest
-from implementations import Array, Maker, installed
+from deviations import (
+    SECTIONS,
+    Rows,
+    arrays,
+    at_rates,
+    average,
+    norm,
+    of_bitsandbytes,
+    of_keras,
+    of_kozistr,
+    of_optax,
+    of_timm,
+    of_torch,
+    ours,
+    section,
+    theirs,
+)
+from implementations import Array, installed
 from test_papers import adan, adopt, laprop
 
 import lrkern as lk
@@ -26,82 +43,6 @@ pytestmark = [
 ]
 
 PAGE = Path(__file__).parents[2] / "docs" / "implementations.md"
-
-Rows = dict[str, Array | str]
-SECTIONS: dict[str, Callable[[], Rows]] = {}
-
-
-def section(title: str) -> Callable[[Callable[[], Rows]], Callable[[], Rows]]:
-    def add(function: Callable[[], Rows]) -> Callable[[], Rows]:
-        SECTIONS[title] = function
-        return function
-
-    return add
-
-
-def arrays(values: Iterable[Any]) -> list[Array]:
-    """Numbers, or lists of them, as arrays."""
-    return [np.atleast_1d(np.array(one, float)) for one in values]
-
-
-def theirs(maker: Maker, p: Any, grads: Iterable[Any], dtype: str = "f8") -> Array:
-    """The parameters after steps of another package."""
-    step = maker([np.atleast_1d(np.array(p, dtype))])
-    for g in arrays(grads):
-        (p,) = step([g.astype(dtype)])
-    return np.array(p, float)
-
-
-def ours(name: str, p: Any, grads: Iterable[Any], **options: Any) -> Array:
-    params = arrays([p])
-    opt = getattr(lk, name)(params, **options)
-    for g in arrays(grads):
-        opt.step([g])
-    return params[0]
-
-
-def at_rates(make: Callable[..., Any], rates: list[float], p: Any, grads: Iterable[Any], **options: Any) -> Array:
-    """Steps of an optimizer like torch's, with another learning rate at each."""
-    torch = installed("torch")
-    parameter = torch.nn.Parameter(torch.from_numpy(arrays([p])[0]))
-    optimizer = make([parameter], lr=rates[0], **options)
-    for rate, g in zip(rates, arrays(grads), strict=True):
-        optimizer.param_groups[0]["lr"] = rate
-        parameter.grad = torch.from_numpy(g)
-        optimizer.step()
-    return np.array(parameter.detach())
-
-
-def of_torch(name: str, **options: Any) -> Maker:
-    return packages.of_torch(getattr(installed("torch").optim, name), **options)
-
-
-def of_optax(name: str, *args: Any, **options: Any) -> Maker:
-    return packages.of_optax(getattr(installed("optax"), name), *args, **options)
-
-
-def of_keras(name: str, *args: Any, **options: Any) -> Maker:
-    return packages.of_keras(getattr(installed("keras").optimizers, name), *args, **options)
-
-
-def of_timm(module: str, name: str, **options: Any) -> Maker:
-    return packages.of_torch(getattr(packages.timm(module), name), **options)
-
-
-def of_kozistr(name: str, **options: Any) -> Maker:
-    return packages.of_torch(getattr(installed("pytorch_optimizer"), name), **options)
-
-
-def of_bitsandbytes(name: str, **options: Any) -> Maker:
-    return packages.of_torch(getattr(installed("bitsandbytes").optim, name), **options)
-
-
-def average(previous: Any, beta: float, x: Any) -> Any:
-    return beta * previous + (1 - beta) * x
-
-
-def norm(x: Array) -> float:
-    return float(np.sqrt(np.sum(x * x)))
 
 
 @section("SGD: dampening at the first step, and in bitsandbytes")
@@ -597,6 +538,9 @@ def _() -> Rows:
         "after the first step: torch": theirs(of_torch("Rprop", lr=0.1), 1.0, grads[:1]),
         "after the first step: optax": theirs(of_optax("rprop", 0.1), 1.0, grads[:1]),
     }
+
+
+import tensor_deviations  # noqa: E402, F401  (its sections)
 
 
 def shown(values: Array | str) -> str:

@@ -316,5 +316,8 @@ def test_every_optimizer_has_a_peer() -> None:
     optimizers = {
         one for one in lk.__all__ if isinstance(getattr(lk, one), type) and issubclass(getattr(lk, one), lk.Optimizer)
     }
-    of_papers = {"ADOPT", "AdEMAMix", "AdaBelief", "Adadelta", "Adamax", "Adan", "LaProp", "RAdam", "Rprop", "Signum", "Tiger"}
+    of_papers = {
+        "ADOPT", "ASGD", "AdEMAMix", "AdaBelief", "Adadelta", "Adamax", "Adan", "LaProp", "MARS", "NAdam", "NovoGrad", "RAdam",
+        "Rprop", "ScheduleFreeAdamW", "ScheduleFreeRAdam", "ScheduleFreeSGD", "Signum", "StableAdamW", "Tiger",
+    }  # fmt: skip
     assert {case[0] for case in TORCH + OPTAX} == optimizers - {"Optimizer"} - of_papers  # see test_implementations_peer.py

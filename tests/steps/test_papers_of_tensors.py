@@ -286,3 +286,14 @@ def test_scalar_states_are_part_of_the_state(tmp_path):
     del wrong["scalars"]
     with pytest.raises(ValueError, match="state must be what state_dict returned"):
         other.load_state_dict(wrong)
+
+
+@pytest.mark.parametrize("cautious", ["update", "decay"])
+def test_tiger_is_as_cautious_as_signum(cautious):
+    p, grads = data(7)
+    options = {"lr": 1e-2, "beta": 0.9, "weight_decay": 0.1}
+    plain, own, other = (
+        run(cls, p, grads, **options, **more)
+        for cls, more in ((lk.Tiger, {}), (lk.Tiger, {"cautious": cautious}), (lk.Signum, {"cautious": cautious}))
+    )
+    assert own.tobytes() == other.tobytes() != plain.tobytes()

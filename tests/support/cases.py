@@ -482,4 +482,12 @@ DESCENTS = {
     "AdEMAMix": ({"alpha": 1.0, "beta3": 0.99}, 2e-2, 6000),
     "Adan": ({}, 2e-2, 6000),
     "Adadelta": ({}, 1.0, 6000),
+    "NAdam": ({}, 2e-2, 6000),
+    "ASGD": ({"lambd": 0.0}, 2e-3, 30000),
+    "StableAdamW": ({"weight_decay": 0.0}, 2e-2, 6000),
+    "MARS": ({}, 2e-2, 6000),
+    "NovoGrad": ({}, 2e-3, 6000),
+    "ScheduleFreeSGD": ({"r": 20.0}, 5e-3, 20000),
+    "ScheduleFreeAdamW": ({"r": 5.0}, 5e-2, 6000),
+    "ScheduleFreeRAdam": ({"r": 5.0}, 5e-2, 6000),
 }
