@@ -66,11 +66,11 @@ test-peers: $(BUILT) $(VENV)/.peers ## install torch, JAX, optax, keras, ... (CP
 
 test-cuda: $(BUILT) $(VENV)/.cuda ## install numba-cuda (210 MB), check the PTX of all kernels, run PTX and kernels without a GPU
 	@NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest -m cuda tests/cuda $(ARGS) > $(VENV)/simulator.log 2>&1 & simulator=$$!; \
-	LRKERN_CUDA_COMPILER=numba-cuda $(BIN)/python -m pytest -m cuda tests/cuda $(ARGS); compiled=$$?; \
+	LRKERN_CUDA_COMPILER=numba-cuda $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m cuda tests/cuda $(ARGS); compiled=$$?; \
 	wait $$simulator; simulated=$$?; cat $(VENV)/simulator.log; exit $$((compiled + simulated))
 
 test-cuda-mlir: $(BUILT) $(VENV)/.cuda-mlir ## the same with the other compiler, numba-cuda-mlir (0.7 GB)
-	LRKERN_CUDA_COMPILER=numba-cuda-mlir $(BIN)/python -m pytest -m cuda tests/cuda $(ARGS)
+	LRKERN_CUDA_COMPILER=numba-cuda-mlir $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m cuda tests/cuda $(ARGS)
 
 test-aarch64: $(BUILT) ## cross-compile for aarch64, check under qemu-user that results are bit-identical
 	PYTHON=$(abspath $(BIN))/python tools/test_aarch64.sh
