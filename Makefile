@@ -11,6 +11,10 @@ EXAMPLES ?= 1000
 SECONDS ?= 600
 # Tests that have targets of their own.
 APART := peers or sanitizers or big or cuda
+# The files of the former. Importing all others for nothing would take as long as dozens of tests.
+PEERS = $(sort $(shell grep -rl 'mark\.peers' tests --include='test_*.py'))
+# Hundreds of processes that tests start import the package, each faster if it finds it compiled to bytecode.
+unexport PYTHONDONTWRITEBYTECODE
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
@@ -58,15 +62,15 @@ sanitize: $(BUILT) ## run the C code under sanitizers: addresses, undefined beha
 	$(BIN)/python tests/c/compare.py --quick --sanitize thread
 
 test-peers: $(BUILT) $(VENV)/.peers ## install torch, JAX, optax, keras, ... (CPU builds), compare with them
-	$(BIN)/python -m pytest -m peers $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m peers -o testpaths="$(PEERS)" $(ARGS)
 
 test-cuda: $(BUILT) $(VENV)/.cuda ## install numba-cuda (210 MB), check the PTX of all kernels, run PTX and kernels without a GPU
 	@NUMBA_ENABLE_CUDASIM=1 $(BIN)/python -m pytest -m cuda tests/cuda $(ARGS) > $(VENV)/simulator.log 2>&1 & simulator=$$!; \
-	LRKERN_CUDA_COMPILER=numba-cuda $(BIN)/python -m pytest -m cuda tests/cuda $(ARGS); compiled=$$?; \
+	LRKERN_CUDA_COMPILER=numba-cuda $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m cuda tests/cuda $(ARGS); compiled=$$?; \
 	wait $$simulator; simulated=$$?; cat $(VENV)/simulator.log; exit $$((compiled + simulated))
 
 test-cuda-mlir: $(BUILT) $(VENV)/.cuda-mlir ## the same with the other compiler, numba-cuda-mlir (0.7 GB)
-	LRKERN_CUDA_COMPILER=numba-cuda-mlir $(BIN)/python -m pytest -m cuda tests/cuda $(ARGS)
+	LRKERN_CUDA_COMPILER=numba-cuda-mlir $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m cuda tests/cuda $(ARGS)
 
 test-aarch64: $(BUILT) ## cross-compile for aarch64, check under qemu-user that results are bit-identical
 	PYTHON=$(abspath $(BIN))/python tools/test_aarch64.sh

@@ -13,7 +13,7 @@ from lrkern import _core
 from lrkern.numba import norms
 from lrkern.numba.arrays import array_at, cached, load, part, zero_of
 from lrkern.numba.modes import enter, hidden, leave
-from lrkern.numba.update import Arrays, Pipeline, measure_block, run_range, run_with_norms
+from lrkern.numba.update import Arrays, Pipeline, inlined, measure_block, run_range, run_with_norms
 from lrkern.pointwise import spikes, storage
 from lrkern.pointwise.primitives import FLAGS, pointwise, rounded, word
 from lrkern.rules import compiled as rules
@@ -70,7 +70,7 @@ def _inputs_at(like, inputs, group, lrs, k):
     return scope["impl"]
 
 
-@pointwise
+@inlined
 def arrays_at(addresses, i, begin, size, shifted, stored):
     """The elements of tensor i from `begin` on, those of its gradient from `shifted` on."""
     return Arrays(
@@ -99,13 +99,13 @@ def concealed(around):
     return with_own(around, around.factor, hidden(around.limit), around.weight, around.weight1, around.weight2)
 
 
-@pointwise
+@inlined
 def with_own(around, factor, limit, weight, weight1, weight2):
     """The same with other numbers."""
     return Pipeline(factor, limit, weight, weight1, weight2, around.zero, around.mixed, around.mixed_states)
 
 
-@pointwise
+@inlined
 def run_chunks(chunks, lrs, tensors, kind, around, sums):
     """Update chunks (tensor, begin, end, begin in the gradient, number of the first block); `sums`: None, or for norms."""
     # Once: unpacking counts references.
@@ -128,6 +128,10 @@ def run_chunks(chunks, lrs, tensors, kind, around, sums):
             run_range(c, like, begin, pipeline, arrays)
         else:
             run_with_norms(c, like, begin, pipeline, arrays, sums, chunks[k, 4])
+
+
+run_chunks_apart = pointwise(run_chunks.py_func)
+"""`run_chunks` as a function of its own: Numba types and compiles the body of a parallel loop twice."""
 
 
 @pointwise
@@ -154,7 +158,9 @@ def run_parallel(counts, members, share, chunks, lrs, tensors, around, sums, lik
     """The same, `share` chunks at a time."""
     for k in prange((chunks.shape[0] + share - 1) // share):
         own, found = Kind(like, inputs, stored, measures), enter()
-        run_chunks(chunks[k * share : (k + 1) * share], part(lrs, k * share, share), tensors, own, concealed(around), sums)
+        run_chunks_apart(
+            chunks[k * share : (k + 1) * share], part(lrs, k * share, share), tensors, own, concealed(around), sums
+        )
         leave(found)
     count(counts, members, tensors, inputs)
 

@@ -26,8 +26,9 @@ ELEMENTS = 4096
 """Elements that are updated before their gradients are set to zero: few enough for the inner caches."""
 
 
-inlined = njit(forceinline=True, **FLAGS)
-"""`pointwise` with inlining, for functions with so many arguments that a call would take longer than a small tensor."""
+inlined = njit(inline="always", **FLAGS)
+"""`pointwise` for functions with so many arguments that passing them would take longer than a small tensor, and that would take
+longer to compile than what they do: Numba puts their statements into the function that calls them."""
 
 
 class Pipeline(NamedTuple):
@@ -109,7 +110,7 @@ def _key_of(mixed, stream, element):
     return lambda mixed, stream, element: storage.random_key(mixed, np.uint64(stream), np.uint64(element))
 
 
-@pointwise
+@inlined
 def parts(a, begin, size):
     """A part of these elements."""
     return Arrays(
@@ -129,7 +130,7 @@ def parts(a, begin, size):
     )
 
 
-@pointwise
+@inlined
 def ask_for(a, i):
     """Prefetch the elements from i on."""
     ask(a.param, i)
@@ -146,7 +147,7 @@ def ask_for(a, i):
     ask(a.remainder, i)
 
 
-@pointwise
+@inlined
 def loaded(a, i, like):
     """The states of element i."""
     return (

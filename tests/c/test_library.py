@@ -49,7 +49,7 @@ def declared():
 
 @pytest.fixture(scope="module")
 def library():
-    """The folder of the library, built without Python."""
+    """The folder of the library, built without Python, which takes as long as building the package: for exhaustive tests."""
     if shutil.which("make") is None:
         pytest.skip("no make")
     out = ROOT / "build" / "lib"
@@ -60,6 +60,7 @@ def library():
 @compiler
 @checkout
 @linux
+@pytest.mark.exhaustive
 def test_the_shared_library_exports_the_interface_and_nothing_else(library):
     assert symbols("-D", library / "liblrkern.so") == declared()
 
@@ -67,6 +68,7 @@ def test_the_shared_library_exports_the_interface_and_nothing_else(library):
 @compiler
 @checkout
 @linux
+@pytest.mark.exhaustive
 def test_the_extension_exports_the_same(library):
     assert symbols("-D", _core.__file__) == declared() | {"PyInit__core"}
 
@@ -74,6 +76,7 @@ def test_the_extension_exports_the_same(library):
 @compiler
 @checkout
 @linux
+@pytest.mark.exhaustive
 def test_the_static_library_defines_nothing_else_either(library):
     names = symbols("-g", library / "liblrkern.a")
     assert declared() < names
@@ -83,6 +86,7 @@ def test_the_static_library_defines_nothing_else_either(library):
 @compiler
 @checkout
 @linux
+@pytest.mark.exhaustive
 def test_the_libraries_need_no_python(library):
     text = run("nm", "-D", "--undefined-only", library / "liblrkern.so")
     assert not re.search(r" _?Py", text)
@@ -209,6 +213,7 @@ def hexes(lines):
 @compiler
 @checkout
 @pytest.mark.parametrize("link", ["static", "shared", "installed"])
+@pytest.mark.exhaustive
 def test_the_example_gives_the_bits_of_python(link, library, tmp_path):
     include, source = SOURCES, ROOT / "examples" / "c" / "training.c"
     how = [library / "liblrkern.a"] if link == "static" else [f"-L{library}", "-llrkern", f"-Wl,-rpath,{library}"]

@@ -1,6 +1,6 @@
 """Tests of the CUDA backend: `make test-cuda`. numba-cuda and its simulator exclude each other in one process.
 
-Both run `test_device` and `test_rows`; tests of compiled kernels and of the fake device need the former.
+Both run all tests but those in LEFT_OUT, of compiled kernels and of the fake device, which need the former.
 """
 
 import os

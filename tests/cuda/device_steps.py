@@ -24,6 +24,18 @@ MARKS = [
 BF16 = np.dtype(ml_dtypes.bfloat16)
 CHUNK = _platform.CHUNK
 
+SGD = {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.01}
+STORAGES = {
+    "bfloat16": (BF16, BF16, {}),
+    "float16": (np.float16, np.float32, {"state_dtype": "bfloat16", "state_rounding": "nearest"}),
+    "split": (BF16, BF16, {"rounding": "split", "state_dtype": "bfloat16", "seed": 8}),
+    "stochastic": (BF16, BF16, {"rounding": "stochastic", "state_dtype": "bfloat16", "seed": 7}),
+    "stochastic float16": (np.float16, np.float16, {"rounding": "stochastic"}),
+    "wide gradients": (np.float32, np.float64, {}),
+    "narrow gradients": (np.float64, BF16, {"state_dtype": "float32"}),
+}
+"""The types of parameters and gradients, and options."""
+
 
 @pytest.fixture(name="order", autouse=True, params=["simulated"] if DEVICE is None else ["forwards", "backwards"])
 def in_either_order(request):

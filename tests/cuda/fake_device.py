@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import subprocess
 import tempfile
@@ -27,6 +28,7 @@ class FakeDevice:
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory()
+        atexit.register(self._folder.cleanup)  # else Python warns in the processes of pytest-xdist
         library = Path(self._folder.name) / "libcuda.so.1"
         flags = ["-shared", "-fPIC", "-O1", "-w", f"-Wl,-soname,{library.name}"]
         subprocess.run(["gcc", *flags, HERE / "driver.c", "-o", library, "-ldl"], check=True)

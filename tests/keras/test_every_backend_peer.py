@@ -22,7 +22,7 @@ def test_on(backend):
         pytest.skip(f"{backend} is not installed")
     if backend == keras.backend.backend():
         pytest.skip("the backend of this process")
-    files = [HERE / "test_keras_schedule_peer.py", HERE / "test_keras_callbacks_peer.py"]
+    files = [HERE / f"test_keras_{one}_peer.py" for one in ("schedule", "callbacks", "page")]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "peers", *files]
     done = subprocess.run(command, env={**os.environ, "KERAS_BACKEND": backend}, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]

@@ -180,7 +180,11 @@ SQUARES = [  # states, and in which 16 bits which of them cannot be
 ]
 
 
-@pytest.mark.parametrize(("name", "states", "more"), [one[:3] for one in SQUARES if "bfloat16" not in one[3]], ids=str)
+ALLOWED = [one[:3] for one in SQUARES if "bfloat16" not in one[3]]
+ALLOWED = [one if k % 2 == 0 else pytest.param(*one, marks=pytest.mark.exhaustive) for k, one in enumerate(ALLOWED)]
+
+
+@pytest.mark.parametrize(("name", "states", "more"), ALLOWED, ids=str)
 def test_squares_may_be_in_bfloat16(name, states, more):
     """All of them in one version, as each is compiled."""
     p, g = np.ones(3, np.float32), np.full(3, 1e-4, np.float32)

@@ -244,7 +244,7 @@ def test_errors_of_step_functions():
 # --------------------------------------------------------------------------------------------------------------- backend
 
 # Compilation takes seconds for each of these, where it is not on disk yet. All rules are in FUNCTIONS, and as optimizers in
-# tests/steps/test_groups.py; LARS on threads is in test_clipping.py there, split parameters in test_resume.py.
+# tests/steps/test_rules_exactly.py; LAMB on threads is in test_clipping.py there, split parameters in test_resume.py.
 PIPELINE = {"clip_norm": 1.0, "clip_value": 0.5, "skip_nonfinite": True, "zero_grad": True, "ema": 0.9}
 BACKEND = [
     pytest.param("LARS", cases.OPTIMIZERS["LARS"][1], (F32, F32, None, "nearest"), {}, marks=pytest.mark.exhaustive),

@@ -120,7 +120,12 @@ def test_arguments_are_those_of_plateau():
     assert [*names[:9], "dialect"] == own
 
 
-@pytest.mark.parametrize("dialect", DIALECTS)
+# Whatever the dialect, the code is the same: what is compiled for each is the set of arguments that it has.
+COMPILED = ("torch", "optax", "transformers")
+AT_FIRST = [pytest.param(one, marks=[] if one in COMPILED else [pytest.mark.exhaustive]) for one in DIALECTS]
+
+
+@pytest.mark.parametrize("dialect", AT_FIRST)
 def test_every_dialect_metric_by_metric(dialect):
     tried = 0
     for name, options in CASES:
@@ -140,8 +145,8 @@ def test_defaults_are_those_of_the_dialect():
 
 
 @st.composite
-def calls(draw):
-    dialect = draw(st.sampled_from(DIALECTS))
+def calls(draw, dialects):
+    dialect = draw(st.sampled_from(dialects))
     optional = {"window": st.integers(1, 6), "end": st.integers(6, 30)}
     options = {
         name: draw(optional.get(name, ARGUMENTS[name])) for name in reference_scan.DEFAULTS[dialect] if name in ARGUMENTS
@@ -151,9 +156,11 @@ def calls(draw):
     return draw(st.lists(metric, max_size=60)), draw(rate), dialect, options
 
 
+@pytest.mark.parametrize("dialects", [COMPILED, pytest.param(DIALECTS, marks=pytest.mark.exhaustive)], ids=["some", "all"])
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
-@given(calls())
-def test_random_calls(call):
+@given(data=st.data())
+def test_random_calls(dialects, data):
+    call = data.draw(calls(dialects))
     metrics, start, dialect, options = call
     metrics = np.array(metrics, float)
     expected = lk.plateau(metrics, start, dialect=dialect, **options)

@@ -75,6 +75,7 @@ def commands(target: str) -> list[list[str]]:
     return [line[1:] for line in lines]
 
 
+@pytest.mark.exhaustive
 def test_the_walk_through_for_a_new_curve(tmp_path: Path) -> None:
     checkout = Checkout(tmp_path)
     changed = steps()

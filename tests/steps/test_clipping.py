@@ -165,7 +165,7 @@ def everything(opt: Any, params: list[Any]) -> bytes:
 LARGE_AND_SMALL = [
     ("SGD", F32, F64),
     ("LAMB", F64, F64),
-    ("LARS", F32, F32),
+    pytest.param("LARS", F32, F32, marks=pytest.mark.exhaustive),
     *[pytest.param(name, F32, F64, marks=pytest.mark.exhaustive) for name in ("LAMB", "LARS")],
 ]
 

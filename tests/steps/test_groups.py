@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from representative import compiled
 from test_pipeline import normal
 
 import lrkern as lk
 
 BACKENDS = pytest.mark.parametrize("backend", ["c", "numba"])
 NAMES = ["SGD", "Adam", "AdamW", "Lion", "RMSprop", "Adagrad", "LARS", "LAMB"]
+COMPILED = ["AdamW", "LARS"]  # LAMB is compiled in test_clipping.py, all others in test_rules_exactly.py
 
 
 def copies(params: Any) -> Any:
@@ -28,8 +30,7 @@ def tensors(opt: Any) -> list[bytes]:
 # ------------------------------------------------------------------------------------------------------------ add_group
 
 
-@BACKENDS
-@pytest.mark.parametrize("name", NAMES)
+@compiled("name", NAMES, COMPILED)
 def test_a_group_that_comes_later(name: str, backend: str) -> None:
     """The same bits as two groups from the beginning, of which the second has no gradients at first."""
     first, second = [normal((3, 7), 1), normal((5,), 2)], {"w": normal((4, 2), 3)}
@@ -179,8 +180,7 @@ def by_axes(name: object, array: Any) -> bool:
     return array.ndim > 1
 
 
-@BACKENDS
-@pytest.mark.parametrize("name", NAMES)
+@compiled("name", NAMES, COMPILED)
 @pytest.mark.parametrize("mask", [by_axes, {"b": False, "w": True}, {"w": np.True_, "b": np.False_}])
 def test_what_is_masked_does_not_decay(name: str, mask: Any, backend: str) -> None:
     """The same bits as two groups, in the structure of one, with one norm."""

@@ -92,13 +92,17 @@ def test_beside_checks_of_each_element(bad: float, backend: str) -> None:
     assert (opt.count, opt.skipped, opt.grad_norm, p.any()) == (0, 1, 50.0, np.False_)
 
 
-@BACKENDS
-def test_a_skipped_step_changes_nothing_but_gradients(backend: str) -> None:
+# The rule that `test_clipping.test_an_error_leaves_every_byte` compiles for the same arrays, too.
+ONE_AND_ANOTHER = [("AdamW", "c"), ("SGD", "numba"), pytest.param("AdamW", "numba", marks=pytest.mark.exhaustive)]
+
+
+@pytest.mark.parametrize(("name", "backend"), ONE_AND_ANOTHER)
+def test_a_skipped_step_changes_nothing_but_gradients(name: str, backend: str) -> None:
     """Also the first one; with zeroed gradients, of rows as well."""
     params = [values(F32, 70, 1), values(F64, 12, 2).reshape(4, 3), values(BF16, 9, 3)]
     copies = [np.full_like(one, 7, dtype=F16) for one in params]
     around = {"ema": 0.5, "copy_to": copies, "rounding": "stochastic", "zero_grad": True, "backend": backend}
-    opt = lk.AdamW(params, 0.1, skip_norm=100.0, **around)
+    opt = getattr(lk, name)(params, 0.1, skip_norm=100.0, **around)
     for t in range(3):
         rows = np.array([2, 0, 2]), values(F64, 9, 20 + t).reshape(3, 3)
         good = [values(F32, 70, 10 + t), rows, values(BF16, 9, 30 + t)]

@@ -10,6 +10,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 import reference_steps as reference
+from representative import compiled
 from step_arrays import assert_same_bits
 
 import lrkern as lk
@@ -158,9 +159,8 @@ class TestStates:
             lk.SGD([np.ones(3)], 0.1, state_rounding="split")
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
 class TestCopies:
-    @pytest.mark.parametrize("dtype", ["f2", "f4", "f8", BF16], ids=str)
+    @compiled("dtype", ["f2", "f4", "f8", BF16], ["f2", BF16])
     def test_made_with_the_optimizer(self, dtype: Any, backend: str) -> None:
         """Also of parameters that never get a gradient, and rounded once."""
         params = [np.random.default_rng(k).standard_normal(1300).astype(one) for k, one in enumerate(("f4", "f8", BF16, "f2"))]
@@ -172,6 +172,7 @@ class TestCopies:
         opt.step([None, np.ones(1300), None, None])
         assert_same_bits(copies[1], reference.to_nearest(params[1], copies[1].dtype))
 
+    @pytest.mark.parametrize("backend", BACKENDS)
     def test_made_with_a_loaded_state(self, backend: str, tmp_path: Path) -> None:
         """Of the whole of a split parameter."""
         p = np.ones(40, BF16)

@@ -32,6 +32,22 @@ def diagonals(n: int, *axes: tuple[str, Collection[Any], Callable[[Any], str] | 
     return pytest.mark.parametrize(",".join(names for names, *_ in axes), params)
 
 
+def compiled(
+    names: str, values: Collection[Any], first: Collection[Any], ids: Callable[[Any], str] = str
+) -> pytest.MarkDecorator:
+    """`parametrize` by these names and "backend": all values on "c", and on "numba", where each takes seconds to compile.
+
+    There, only the `first` ones are not exhaustive.
+    """
+    params = []
+    for backend in ("c", "numba"):
+        for value in values:
+            row = value if "," in names else (value,)
+            marks = [pytest.mark.exhaustive] if backend == "numba" and value not in first else []
+            params.append(pytest.param(*row, backend, id=f"{backend}-{ids(value)}", marks=marks))
+    return pytest.mark.parametrize(f"{names},backend", params)
+
+
 def rule_label(case: tuple[str, dict[str, Any]]) -> str:
     """The name of a rule with its options."""
     return f"{case[0]}-{case[1]}"
