@@ -1,0 +1,138 @@
+"""Runs rows: those in one process, and contests alone and beside."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from lrkern.bench.processes.child import WorkerError
+from lrkern.bench.processes.team import Team
+from lrkern.bench.settings import Settings
+from lrkern.bench.timing.race import LEAST_ROUNDS
+from lrkern.bench.timing.result import SUBJECT, Result
+from lrkern.bench.timing.row import ALONE, Contest, Fact, Row
+from lrkern.bench.timing.sizes import Sizes, of
+
+BUILD, TURN, RACE = 300.0, 120.0, 600.0  # seconds after which a process is given up
+
+
+@dataclass(frozen=True)
+class Job:
+    """A case of a row, and how to measure it: "alone", "beside", or in one process."""
+
+    row: Row | Contest | Fact
+    case: str
+    how: str = ""
+
+    @property
+    def name(self) -> str:
+        """What -k compares with."""
+        return "-".join(word for word in (self.row.name, self.case, self.how) if word)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A row, or one contestant of it, that could not be measured."""
+
+    job: str
+    reason: str
+
+
+def jobs(rows: Iterable[Row | Contest | Fact], words: str, limit: int | None = None) -> list[Job]:
+    """Everything to measure that matches `words`; of rows with many cases only `limit`, the first ones and the last."""
+    found = []
+    for row in rows:
+        cases = row.cases if limit is None or len(row.cases) <= limit else (*row.cases[: limit - 1], row.cases[-1])
+        for case in cases:
+            ways = row.ways(case) if isinstance(row, Contest) else ("",)
+            found += [Job(row, case, how) for how in ways]
+    return [job for job in found if matches(words, job.name)]
+
+
+def matches(words: str, name: str) -> bool:
+    """Whether a name contains the words of an expression: `fill and (cosine or linear) and not float32`."""
+    tokens = re.findall(r"[()]|[^\s()]+", words)
+    if not tokens:
+        return True
+    known = {"and", "or", "not", "(", ")"}
+    text = " ".join(token if token in known else str(token.lower() in name.lower()) for token in tokens)
+    try:
+        return bool(eval(text, {"__builtins__": {}}))
+    except (SyntaxError, TypeError):
+        raise ValueError(f"bench: -k must be words with and, or, not, parentheses; got {words!r}") from None
+
+
+def alone(team: Team, job: Job, sizes: Sizes, failures: list[Failure]) -> Result:
+    """A contest between processes: the parent lets them take turns."""
+    assert isinstance(job.row, Contest)
+    names = list(job.row.makers(job.case, sizes))
+    team.keep(names)
+    order = []
+    for name in names:
+        try:
+            team.member(name).ask("build", job.row.name, job.case, name, timeout=BUILD)
+            order.append(name)
+        except WorkerError as error:
+            if name == SUBJECT:
+                raise
+            failures.append(Failure(f"{job.name}, {name}", str(error)))
+    order.reverse()  # lrkern last, as in races
+    times: dict[str, list[float]] = {name: [] for name in order}
+    begin = time.perf_counter()
+    for done in range(sizes.rounds):
+        if done >= LEAST_ROUNDS and time.perf_counter() - begin > sizes.patience:
+            break
+        for name in list(times):
+            team.settle()
+            try:
+                times[name].append(team.members[name].ask("turn", timeout=TURN))
+            except WorkerError as error:
+                if name == SUBJECT:
+                    raise
+                failures.append(Failure(f"{job.name}, {name}", str(error)))
+                del times[name]
+    for name in times:
+        team.members[name].ask("drop", timeout=TURN)
+    return Result.of(job.row.name, job.case, times, how=ALONE)
+
+
+def together(team: Team, job: Job) -> Result:
+    """A race in one process: the same for successive rows of one kind."""
+    name = f"({job.how})"  # no contestant has parentheses
+    team.keep([name])
+    subject, times = team.member(name).ask("race", job.row.name, job.case, job.how, timeout=RACE)
+    return Result.of(job.row.name, job.case, times, subject, job.how)
+
+
+def measure(job: Job, team: Team, sizes: Sizes, failures: list[Failure]) -> Result | None:
+    """The result of a job; None if it failed, which is then in `failures`."""
+    try:
+        if isinstance(job.row, Fact):
+            team.keep(["()"])
+            value: Any = team.member("()").ask("measure", job.row.name, job.case, timeout=RACE)
+            return Result(job.row.name, job.case, value=value)
+        return alone(team, job, sizes, failures) if job.how == ALONE else together(team, job)
+    except WorkerError as error:
+        failures.append(Failure(job.name, str(error)))
+        team.keep(())
+        return None
+
+
+def run(
+    todo: list[Job], settings: Settings, progress: Callable[[int, Job], object]
+) -> tuple[list[Result], list[Failure], dict[str, float]]:
+    """(results, failures, seconds by row). A row that fails does not stop the others."""
+    results, failures, seconds = [], [], dict[str, float]()
+    sizes = of(settings)
+    with Team(settings) as team:
+        for index, job in enumerate(todo):
+            progress(index, job)
+            begin = time.perf_counter()
+            result = measure(job, team, sizes, failures)
+            seconds[job.row.name] = seconds.get(job.row.name, 0.0) + time.perf_counter() - begin
+            if result is not None:
+                results.append(result)
+    return results, failures, seconds

@@ -1,0 +1,44 @@
+"""The worker processes of a run, by name. They live on from row to row, as importing torch takes seconds."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+from types import TracebackType
+from typing import Self
+
+from lrkern.bench.processes.child import Child
+from lrkern.bench.settings import Settings
+
+QUIET = 0.5  # seconds to wait for other processes to become idle
+
+
+class Team:
+    """Worker processes."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.members: dict[str, Child] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.keep(())
+
+    def member(self, name: str) -> Child:
+        """The process of this name, started if there is none."""
+        if name not in self.members or not self.members[name].alive:
+            self.members[name] = Child(self.settings)
+        return self.members[name]
+
+    def keep(self, names: Collection[str]) -> None:
+        """End all processes but these."""
+        for name in self.members.keys() - set(names):
+            self.members.pop(name).close()
+
+    def settle(self) -> None:
+        """Wait until no process computes: pools of threads spin for a while after their work."""
+        begin = time.perf_counter()
+        while any(child.busy() for child in self.members.values()) and time.perf_counter() - begin < QUIET:
+            time.sleep(0.0005)
