@@ -2,6 +2,10 @@
 
 import sys
 
-from lrkern.bench.command import main
+from lrkern.bench.command import WRONG_USE, main
 
-sys.exit(main(sys.argv[1:]))
+try:
+    sys.exit(main(sys.argv[1:]))
+except ValueError as error:
+    print(f"lrkern: {error}", file=sys.stderr)
+    sys.exit(WRONG_USE)

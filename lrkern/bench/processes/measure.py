@@ -13,10 +13,11 @@ from lrkern.bench.processes.team import Team
 from lrkern.bench.settings import Settings
 from lrkern.bench.timing.race import LEAST_ROUNDS
 from lrkern.bench.timing.result import SUBJECT, Result
-from lrkern.bench.timing.row import ALONE, Contest, Fact, Row
+from lrkern.bench.timing.row import ALONE, BESIDE, Contest, Fact, Row
 from lrkern.bench.timing.sizes import Sizes, of
 
 BUILD, TURN, RACE = 300.0, 120.0, 600.0  # seconds after which a process is given up
+BUDGET = 720.0  # seconds after which the rest is measured with the least number of rounds
 
 
 @dataclass(frozen=True)
@@ -42,13 +43,17 @@ class Failure:
 
 
 def jobs(rows: Iterable[Row | Contest | Fact], words: str, limit: int | None = None) -> list[Job]:
-    """Everything to measure that matches `words`; of rows with many cases only `limit`, the first ones and the last."""
+    """Everything to measure that matches `words`: of a row first all that is measured alone, then all beside.
+
+    With a `limit`, only the first and last cases, so many, of rows in one process, and the last one of others.
+    """
     found = []
     for row in rows:
-        cases = row.cases if limit is None or len(row.cases) <= limit else (*row.cases[: limit - 1], row.cases[-1])
-        for case in cases:
-            ways = row.ways(case) if isinstance(row, Contest) else ("",)
-            found += [Job(row, case, how) for how in ways]
+        most = limit if isinstance(row, Row) else 1
+        cases = row.cases if limit is None or most is None or len(row.cases) <= most else (*row.cases[: most - 1], row.cases[-1])
+        ways = (ALONE, BESIDE) if isinstance(row, Contest) else ("",)
+        for how in ways:
+            found += [Job(row, case, how) for case in cases if not isinstance(row, Contest) or how in row.ways(case)]
     return [job for job in found if matches(words, job.name)]
 
 
@@ -65,13 +70,11 @@ def matches(words: str, name: str) -> bool:
         raise ValueError(f"bench: -k must be words with and, or, not, parentheses; got {words!r}") from None
 
 
-def alone(team: Team, job: Job, sizes: Sizes, failures: list[Failure]) -> Result:
+def alone(team: Team, job: Job, sizes: Sizes, patience: float, failures: list[Failure]) -> Result:
     """A contest between processes: the parent lets them take turns."""
     assert isinstance(job.row, Contest)
-    names = list(job.row.makers(job.case, sizes))
-    team.keep(names)
     order = []
-    for name in names:
+    for name in job.row.makers(job.case, sizes):
         try:
             team.member(name).ask("build", job.row.name, job.case, name, timeout=BUILD)
             order.append(name)
@@ -83,7 +86,7 @@ def alone(team: Team, job: Job, sizes: Sizes, failures: list[Failure]) -> Result
     times: dict[str, list[float]] = {name: [] for name in order}
     begin = time.perf_counter()
     for done in range(sizes.rounds):
-        if done >= LEAST_ROUNDS and time.perf_counter() - begin > sizes.patience:
+        if done >= LEAST_ROUNDS and time.perf_counter() - begin > patience:
             break
         for name in list(times):
             team.settle()
@@ -99,39 +102,43 @@ def alone(team: Team, job: Job, sizes: Sizes, failures: list[Failure]) -> Result
     return Result.of(job.row.name, job.case, times, how=ALONE)
 
 
-def together(team: Team, job: Job) -> Result:
+def together(team: Team, job: Job, patience: float) -> Result:
     """A race in one process: the same for successive rows of one kind."""
     name = f"({job.how})"  # no contestant has parentheses
-    team.keep([name])
-    subject, times = team.member(name).ask("race", job.row.name, job.case, job.how, timeout=RACE)
+    subject, times = team.member(name).ask("race", job.row.name, job.case, job.how, patience, timeout=RACE)
     return Result.of(job.row.name, job.case, times, subject, job.how)
 
 
-def measure(job: Job, team: Team, sizes: Sizes, failures: list[Failure]) -> Result | None:
+def measure(job: Job, team: Team, sizes: Sizes, patience: float, failures: list[Failure]) -> Result | None:
     """The result of a job; None if it failed, which is then in `failures`."""
     try:
         if isinstance(job.row, Fact):
-            team.keep(["()"])
             value: Any = team.member("()").ask("measure", job.row.name, job.case, timeout=RACE)
             return Result(job.row.name, job.case, value=value)
-        return alone(team, job, sizes, failures) if job.how == ALONE else together(team, job)
+        return alone(team, job, sizes, patience, failures) if job.how == ALONE else together(team, job, patience)
     except WorkerError as error:
         failures.append(Failure(job.name, str(error)))
-        team.keep(())
+        team.close()
         return None
 
 
 def run(
     todo: list[Job], settings: Settings, progress: Callable[[int, Job], object]
 ) -> tuple[list[Result], list[Failure], dict[str, float]]:
-    """(results, failures, seconds by row). A row that fails does not stop the others."""
-    results, failures, seconds = [], [], dict[str, float]()
-    sizes = of(settings)
+    """(results, failures, seconds by row). A row that fails does not stop the others; nor is anything lost if interrupted."""
+    results: list[Result] = []
+    failures: list[Failure] = []
+    seconds: dict[str, float] = {}
+    sizes, start = of(settings), time.perf_counter()
     with Team(settings) as team:
         for index, job in enumerate(todo):
             progress(index, job)
             begin = time.perf_counter()
-            result = measure(job, team, sizes, failures)
+            try:
+                result = measure(job, team, sizes, sizes.patience if begin - start < BUDGET else 0.0, failures)
+            except KeyboardInterrupt:
+                failures.append(Failure(job.name, f"interrupted; {len(todo) - index - 1} more were not begun"))
+                break
             seconds[job.row.name] = seconds.get(job.row.name, 0.0) + time.perf_counter() - begin
             if result is not None:
                 results.append(result)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
 from types import TracebackType
 from typing import Self
 
@@ -24,7 +23,7 @@ class Team:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.keep(())
+        self.close()
 
     def member(self, name: str) -> Child:
         """The process of this name, started if there is none."""
@@ -32,10 +31,10 @@ class Team:
             self.members[name] = Child(self.settings)
         return self.members[name]
 
-    def keep(self, names: Collection[str]) -> None:
-        """End all processes but these."""
-        for name in self.members.keys() - set(names):
-            self.members.pop(name).close()
+    def close(self) -> None:
+        """End all processes; those that are needed will be started again."""
+        while self.members:
+            self.members.popitem()[1].close()
 
     def settle(self) -> None:
         """Wait until no process computes: pools of threads spin for a while after their work."""

@@ -44,7 +44,7 @@ class Worker:
         self.contestant = None
         buffers.release()
 
-    def race(self, row: str, case: str, how: str) -> tuple[str, dict[str, list[float]]]:
+    def race(self, row: str, case: str, how: str, patience: float) -> tuple[str, dict[str, list[float]]]:
         """A whole race in this process: (name of the subject, times). `how` is "beside", or empty."""
         found = named(row)
         assert not isinstance(found, Fact)
@@ -53,7 +53,7 @@ class Worker:
             self.before = disturbance()
         race: Race = found.race(case, self.sizes)
         race.rivals = [rival for rival in race.rivals if self.settings.allows(rival.name)]
-        race.run(self.before if how == BESIDE else None, self.sizes.patience)
+        race.run(self.before if how == BESIDE else None, patience)
         return race.subject.name, race.times
 
     def measure(self, row: str, case: str) -> float:

@@ -82,3 +82,13 @@ def file_name(machine: dict[str, Any]) -> str:
     words = re.sub(r"\((?:R|TM)\)|CPU|@", " ", machine["cpu"])
     name = "-".join(re.findall(r"[A-Za-z0-9.]+", f"{words} {machine['cores']} cores")).lower()
     return f"{name}-{machine['date']}.json"
+
+
+def sentence(machine: dict[str, Any]) -> str:
+    """A sentence that describes the machine."""
+    caches = ", ".join(f"{level} {size}" for level, size in machine["caches"].items())
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    return (
+        f"{machine['cpu']}, {machine['cores']} cores ({caches}), lrkern with {machine['threads']} threads on "
+        f"{machine['isa']}; {machine['date']}; Python {machine['python']}, {versions}."
+    )

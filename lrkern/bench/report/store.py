@@ -1,44 +1,75 @@
-"""Results in files: pytest-benchmark's JSON with the results and the machine added, and the tables in RESULTS.md."""
+"""Results in files: what a run writes, and those that are kept."""
 
 from __future__ import annotations
 
 import json
-import textwrap
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lrkern.bench.None import report
-from lrkern.bench.timing.race import Result
+from lrkern.bench.report.machine import file_name
+from lrkern.bench.settings import CHECKOUT, ROOT
+from lrkern.bench.timing.result import Result
 
-ROOT = Path(__file__).resolve().parent.parent
-LATEST = ROOT / "build" / "bench" / "latest.json"
-SAVED = ROOT / "bench" / "results"
-RESULTS = ROOT / "bench" / "RESULTS.md"
-BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
+LATEST = ROOT / "build" / "bench" / "latest.json" if CHECKOUT else None
+KEPT = ROOT / "bench" / "results"
 
 
-def read(path: Path) -> tuple[list[Result], dict[str, Any]]:
-    """(results, machine) of a run."""
-    content = json.loads(path.read_text())
-    return [Result(**result) for result in content["results"]], content["machine_info"]
+@dataclass
+class Run:
+    """What one run has found."""
+
+    results: list[Result]
+    machine: dict[str, Any]
+    quick: bool = False
+    failures: list[dict[str, str]] | None = None
+    seconds: dict[str, float] | None = None  # by row
 
 
-def markdown(results: list[Result], machine: dict[str, Any]) -> str:
-    """Both tables, and the description of the machine."""
-    return "\n\n".join(
-        [
-            report.markdown(report.HEAD, report.lines(results)),
-            textwrap.fill(f"{report.describe(machine)} {report.noise(results)}", 128, break_on_hyphens=False),
-            report.markdown(report.CURVE_HEAD, report.curve_lines(results)),
-        ]
-    )
+def read(path: Path, option: str) -> Run:
+    """A run; errors name the option that the file was given to."""
+    try:
+        content = json.loads(path.read_text())
+        results = [Result(**result) for result in content["results"]]
+        return Run(results, content["machine_info"], content.get("quick", False), content.get("failures"))
+    except OSError as error:
+        raise ValueError(f"bench: {option}: {path} cannot be read: {error.strerror}") from None
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise ValueError(f"bench: {option}: {path} does not hold results of the benchmark") from None
 
 
-def write_tables(results: list[Result], machine: dict[str, Any], path: Path = RESULTS) -> None:
-    """Put the tables between the marks."""
-    text = path.read_text()
-    if text.count(BEGIN) != 1 or text.count(END) != 1:
-        raise SystemExit(f"bench: {path.name} must contain {BEGIN} and {END} once each")
-    before, rest = text.split(BEGIN)
-    after = rest.split(END)[1]
-    path.write_text(f"{before}{BEGIN}\n{markdown(results, machine)}\n{END}{after}")
+def write(run: Run, path: Path) -> None:
+    """Write a run."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = {
+        "machine_info": run.machine,
+        "quick": run.quick,
+        "failures": run.failures or [],
+        "seconds": run.seconds or {},
+        "results": [result.json() for result in run.results],
+    }
+    path.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def keep(run: Run, folder: Path = KEPT) -> Path:
+    """Keep a run as <cpu>-<date>.json; rows that are kept of the same machine and day are replaced, others stay."""
+    path = folder / file_name(run.machine)
+    fresh = {(result.row, result.case, result.how): result for result in run.results}
+    if path.exists():
+        before = {(result.row, result.case, result.how): result for result in read(path, "--save").results}
+        fresh = before | fresh
+    write(Run(list(fresh.values()), run.machine, seconds=run.seconds), path)
+    return path
+
+
+def kept(folder: Path = KEPT) -> list[Run]:
+    """The newest run of every processor, by name."""
+    newest: dict[tuple[str, int], Run] = {}
+    for path in sorted(folder.glob("*.json")):
+        if path.name.startswith("gpu-"):  # of bench/gpu.py
+            continue
+        run = read(path, "bench/results")
+        key = run.machine["cpu"], run.machine["cores"]
+        if key not in newest or newest[key].machine["date"] <= run.machine["date"]:
+            newest[key] = run
+    return [newest[key] for key in sorted(newest)]

@@ -6,10 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import lrkern as lk
-from lrkern.bench.rivals.limits import STREAMING
-from lrkern.bench.timing.race import Result
+from lrkern.bench.rivals.limits import STREAMING, STREAMS
+from lrkern.bench.rivals.torch_steps import FOREACH, FUSED
+from lrkern.bench.rows import own, rules
+from lrkern.bench.timing.result import Result
+from lrkern.bench.timing.row import ALONE, BESIDE
 
 Cases = Callable[[str], bool]
+TWO_TO_26 = "2^26 float32"
 
 
 def every(case: str) -> bool:
@@ -22,9 +26,19 @@ def only(name: str) -> Cases:
     return lambda case: case == name
 
 
+def of(rule: str, size: str = "") -> Cases:
+    """The cases of a rule, of one size or list."""
+    return lambda case: case.partition(", ")[0] == rule and size in ("", case.partition(", ")[2])
+
+
 def named(case: str) -> bool:
     """Named curves of the package, as opposed to composites; without from_table, which has a piece per value."""
     return case in lk.__all__ and case != "from_table"
+
+
+def pointwise(size: str) -> Cases:
+    """Rules without norms, at one size."""
+    return lambda case: case.partition(", ")[2] == size and case.partition(", ")[0] not in rules.NORMS
 
 
 @dataclass(frozen=True)
@@ -38,6 +52,7 @@ class Line:
     cases: Cases = every
     at_least: float | None = None  # target for the ratio
     at_most: float | None = None  # target for lrkern's own number: the value, or the time in seconds
+    how: str = ""  # "alone" or "beside" for contests
 
     def number(self, result: Result) -> float:
         """lrkern's own number."""
@@ -54,7 +69,9 @@ class Line:
         mine = [
             result
             for result in results
-            if result.row == self.row and self.cases(result.case) and (not self.rival or self.rival in result.rivals)
+            if (result.row, result.how) == (self.row, self.how)
+            and self.cases(result.case)
+            and (not self.rival or self.rival in result.rivals)
         ]
         return (max(mine, key=self.badness) if mine else None), len(mine)
 
@@ -67,9 +84,20 @@ class Line:
         return None
 
 
-def against(row: str, label: str, unit: str, rivals: dict[str, float | None], cases: Cases = every) -> list[Line]:
+def against(row: str, label: str, unit: str, rivals: dict[str, float | None], cases: Cases = every, how: str = "") -> list[Line]:
     """A line per rival, each with its target ratio or None."""
-    return [Line(row, label, unit, rival, cases, at_least=target) for rival, target in rivals.items()]
+    return [Line(row, label, unit, rival, cases, at_least=target, how=how) for rival, target in rivals.items()]
+
+
+def both(
+    row: str, label: str, unit: str, rivals: dict[str, tuple[float | None, float | None]], cases: Cases = every
+) -> list[Line]:
+    """Two lines per rival, with the target ratios (alone, beside) or None."""
+    return [
+        Line(row, label, unit, rival, cases, at_least=target, how=how)
+        for rival, targets in rivals.items()
+        for how, target in zip((ALONE, BESIDE), targets, strict=True)
+    ]
 
 
 LINES = [
@@ -77,16 +105,16 @@ LINES = [
     Line("float32", "float32 values not float64's rounded once", "values", at_most=0),
     *against("fill", "fill 10^8 float64", "step", {STREAMING: 0.85}),
     *against("fill-float32", "fill 10^8 float32", "step", {STREAMING: None}),
-    *against(
+    *both(
         "peers",
         "fill 10^8 float64, cosine",
         "step",
         {
-            "NumPy": 40,
-            "Python loop": 500,
-            "torch scheduler": 10_000,
-            "optax jit": None,
-            "Numba loop": None,
+            "NumPy": (40, 40),
+            "Python loop": (500, 500),
+            "torch scheduler": (10_000, 10_000),
+            "optax jit": (None, None),
+            "Numba loop": (None, None),
         },
         only("cosine"),
     ),
@@ -95,6 +123,7 @@ LINES = [
         "fill 10^8 float64, any curve",
         "step",
         {"NumPy": None, "Python loop": None, "torch scheduler": None, "optax jit": None, "Numba loop": None},
+        how=ALONE,
     ),
     Line("cached", "10^5 steps, in cache", "step", at_most=0.3e-9),
     Line("scalar", "s(t), one number", "call", at_most=150e-9),
@@ -112,36 +141,78 @@ LINES = [
     *against("plateau", "plateau, any dialect", "metric", {"copy": None}),
     *against("loss-driven", "loss_driven, 10^4 runs x 10^4 losses", "loss", {"copy": None}),
     Line("import", "import lrkern, beyond NumPy", "ms", at_most=40),
-    *against("sgd", "SGD step, momentum, 2^26 float32", "element", {"bare streams": 0.95}),
-    *against(
+    *(
+        line
+        for rule in ("SGD", "Adam", "AdamW")
+        for line in both("step", f"{rule} step, one tensor, 4 K to 64 M", "element", {FUSED: (1, 1)}, of(rule))
+    ),
+    *against("step", "AdamW step, 2^26 float32", "element", {STREAMS: 0.95}, of("AdamW", "64 M"), ALONE),
+    *against("one-thread", "AdamW step, 2^18 float32, one thread", "element", {STREAMS: 0.5}, only("AdamW")),
+    *against("one-thread", "SGD step, 2^18 float32, one thread", "element", {STREAMS: None}, only("SGD")),
+    *against("sgd", f"sgd_step, momentum, {TWO_TO_26}", "element", {STREAMS: 0.95}),
+    *both(
         "sgd-peers",
-        "SGD step, momentum, 2^26 float32",
+        f"sgd_step, momentum, {TWO_TO_26}",
         "element",
-        {"NumPy": 6, "Python loop": 1000, "Numba loop": None, "torch fused": 1, "torch foreach": None},
+        {
+            STREAMS: (0.95, None),
+            "NumPy": (None, None),
+            "Python loop": (None, None),
+            "Numba loop": (None, None),
+            FUSED: (1, 1),
+            FOREACH: (None, None),
+        },
     ),
-    *against(
-        "sgd-list",
-        "SGD step, 1000 tensors of 64",
-        "step",
-        {"NumPy": None, "torch fused": 60, "torch foreach": None},
-        only("many small"),
+    *both(
+        "step-list", "SGD step, 1000 tensors of 64", "step", {FUSED: (100, 60), FOREACH: (None, None), "NumPy": (None, None)}, of("SGD", "1000 x 64")
     ),
-    *against(
-        "sgd-list",
-        "SGD step, one tensor of 1000",
-        "step",
-        dict.fromkeys(("NumPy", "torch fused", "torch foreach")),
-        only("one small"),
+    *both("step-list", "AdamW step, 1000 tensors of 64", "step", {FUSED: (100, 60), FOREACH: (None, None)}, of("AdamW", "1000 x 64")),
+    *both("step-list", "SGD step, 161 tensors, 0.93 M elements", "step", {FUSED: (5, 5), FOREACH: (None, None)}, of("SGD", "161 tensors")),
+    *both(
+        "step-list", "AdamW step, 161 tensors, 0.93 M elements", "step", {FUSED: (5, 5), FOREACH: (None, None)}, of("AdamW", "161 tensors")
     ),
-    Line("sgd-list", "SGD step, one tensor of 1000, the call", "step", cases=only("one small"), at_most=2e-6),
-    *against("sgd-resnet", "SGD step, 161 tensors, 10^6 elements", "step", {"torch fused": 5, "torch foreach": None}),
-    *against("adamw", "AdamW step, 2^26 float32", "element", {"bare streams": 0.95, "torch fused": 1}),
-    *against(
-        "pipeline", "unscale, clip, SGD, average, zero, 2^26 float32", "element", {"bare streams": None, "torch sequence": 2.3}
+    *both("step-list", "SGD step, one tensor of 1000", "step", {FUSED: (None, None), "NumPy": (None, None)}, of("SGD", "1 x 1000")),
+    Line("step-list", "SGD step, one tensor of 1000, the call", "step", cases=of("SGD", "1 x 1000"), at_most=2e-6, how=ALONE),
+    *(
+        Line("torch-gradients", "AdamW step, 1000 new gradients of torch", "step", cases=only("1000 x 64"), at_most=250e-6, how=how)
+        for how in (ALONE, BESIDE)
+    ),
+    *both("torch-gradients", "AdamW step, 1000 new gradients of torch", "step", {FUSED: (None, None)}, only("1000 x 64")),
+    *both("torch-gradients", "AdamW step, a new gradient of 1 M of torch", "step", {FUSED: (None, None)}, only("1 x 1 M")),
+    Line("call", "sgd_step, one tensor of 64", "call", cases=only("sgd_step"), at_most=1.5e-6),
+    Line("call", "bound step, one tensor of 64", "call", cases=lambda case: case.endswith("bound"), at_most=0.4e-6),
+    Line("call", "the same with a schedule", "call", cases=lambda case: case.endswith("schedule"), at_most=0.55e-6),
+    *both(
+        "pipeline",
+        f"unscale, clip, SGD, average, zero, {TWO_TO_26}",
+        "element",
+        {STREAMS: (0.9, None), "torch sequence": (None, None)},
     ),
     *against("split", "SGD step, split bfloat16, 2^26", "element", {"float32 step": 1.25}),
+    *against("rule", f"any rule without norms, {TWO_TO_26}", "element", {STREAMS: 0.9}, pointwise(rules.LARGE)),
+    *against("rule", "any rule without norms, 2^22 float32", "element", {STREAMS: None}, pointwise(rules.MEDIUM)),
     *against("numba-table", "Numba: fill 10^8 float64, cosine", "step", {"C kernels": 0.9}),
-    *against("numba-step", "Numba: a step of 2^26 float32", "element", {"C kernels": 0.9}),
+    *against("numba-step", f"Numba: a step of {TWO_TO_26}", "element", {"C kernels": 0.9}),
+    Line("first-call", "Numba: first step, empty cache", "s", cases=lambda case: "table" not in case and "empty" in case, at_most=2),
+    Line("first-call", "Numba: first step, from the cache", "s", cases=lambda case: "table" not in case and "filled" in case, at_most=0.1),
+    Line("first-call", "Numba: first table, empty cache", "s", cases=only("table, empty cache")),
+    Line("first-call", "Numba: first table, from the cache", "s", cases=only("table, filled cache")),
     *against("machine-fill", "limit: streaming fill", "8 bytes", dict.fromkeys(("plain fill", "ndarray.fill"))),
     *against("machine-copy", "limit: copy", "8 bytes", dict.fromkeys(("numpy.copyto",))),
 ]
+
+
+def own_lines(results: list[Result]) -> list[Line]:
+    """A line for each result of the user's own schedules and rules."""
+    labels = {
+        own.SCHEDULE: ("fill 10^8 float64", "step", STREAMING),
+        own.CALL: ("s(t), one number", "call", ""),
+        own.COMPILE: ("read and compile", "schedule", ""),
+        own.RULE: ("a step of 2^22 float32", "element", STREAMS),
+    }
+    found = []
+    for result in results:
+        if result.row in labels:
+            label, unit, rival = labels[result.row]
+            found.append(Line(result.row, f"{result.case}: {label}", unit, rival, only(result.case)))
+    return found

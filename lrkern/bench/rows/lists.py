@@ -18,11 +18,11 @@ from lrkern.bench.timing.sizes import Sizes
 SMALL = 64  # elements of a small tensor
 SINGLE = 1000
 CASES = (
-    "SGD, 1000 x 64",
-    "AdamW, 1000 x 64",
+    "SGD, 1 x 1000",
     "SGD, 161 tensors",
     "AdamW, 161 tensors",
-    "SGD, 1 x 1000",
+    "SGD, 1000 x 64",
+    "AdamW, 1000 x 64",
 )
 
 

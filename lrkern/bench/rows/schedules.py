@@ -21,7 +21,7 @@ from lrkern.bench.timing.row import Contest, Row
 from lrkern.bench.timing.sizes import Sizes
 
 EVERY = tuple(curve.name for curve in CURVES)
-WITH_TWINS = tuple(curve.name for curve in CURVES if curve.loop and curve.array)
+WITH_TWINS = tuple(sorted((curve.name for curve in CURVES if curve.loop and curve.array), key="cosine".__eq__))
 
 
 # --------------------------------------------------------------------------------------------- tables beyond the caches

@@ -104,6 +104,11 @@ class Race:
         finally:
             self.close()
 
+    def whole_rounds(self) -> dict[str, list[float]]:
+        """The times of rounds in which everybody had a turn; who calls the turns may begin one more."""
+        rounds = min(map(len, self.times.values()))
+        return {name: times[:rounds] for name, times in self.times.items()}
+
     def close(self) -> None:
         """Put back what the race has set."""
         if self.after is not None:
