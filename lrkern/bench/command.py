@@ -46,7 +46,9 @@ def arguments(words: list[str]) -> argparse.Namespace:
     add("--rule", metavar="FILE.py:NAME", action="append", default=[], help="measure a rule of your own; again for more")
     add("--json", metavar="FILE", type=Path, default=store.LATEST, help="where results go")
     add("--from", dest="source", metavar="FILE", type=Path, help="show an earlier run; run nothing")
-    add("--compare", metavar="FILE", type=Path, nargs="+", help="OLD [NEW]: changes beyond the noise; without NEW, of a new run")
+    add(
+        "--compare", metavar="FILE", type=Path, nargs="+", help="OLD [NEW]: changes beyond the noise; without NEW, of a new run"
+    )
     add("--details", action="store_true", help="also show tables with one line per schedule, size and rule")
     add("--save", action="store_true", help="in a checkout: keep the results as bench/results/<cpu>-<date>.json")
     add("--write", action="store_true", help="in a checkout: keep them and write bench/RESULTS.md from all that are kept")

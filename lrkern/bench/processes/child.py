@@ -23,7 +23,7 @@ class Child:
 
     def __init__(self, settings: Settings) -> None:
         self.pipe, theirs = Pipe()
-        self.log = tempfile.TemporaryFile()  # what libraries print
+        self.log = tempfile.TemporaryFile()  # noqa: SIM115  # what libraries print; closed by `close`
         code = START.format(path=sys.path, descriptor=theirs.fileno())
         command = [sys.executable, "-c", code]
         descriptors = [theirs.fileno()]

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from lrkern.bench.processes.child import WorkerError
+from lrkern.bench.processes.child import Child, WorkerError
 from lrkern.bench.processes.team import Team
-from lrkern.bench.settings import Settings
+from lrkern.bench.settings import Settings, use
 from lrkern.bench.timing.race import LEAST_ROUNDS
 from lrkern.bench.timing.result import SUBJECT, Result
 from lrkern.bench.timing.row import ALONE, BESIDE, Contest, Fact, Row
@@ -50,7 +50,9 @@ def jobs(rows: Iterable[Row | Contest | Fact], words: str, limit: int | None = N
     found = []
     for row in rows:
         most = limit if isinstance(row, Row) else 1
-        cases = row.cases if limit is None or most is None or len(row.cases) <= most else (*row.cases[: most - 1], row.cases[-1])
+        cases = (
+            row.cases if limit is None or most is None or len(row.cases) <= most else (*row.cases[: most - 1], row.cases[-1])
+        )
         ways = (ALONE, BESIDE) if isinstance(row, Contest) else ("",)
         for how in ways:
             found += [Job(row, case, how) for case in cases if not isinstance(row, Contest) or how in row.ways(case)]
@@ -70,20 +72,30 @@ def matches(words: str, name: str) -> bool:
         raise ValueError(f"bench: -k must be words with and, or, not, parentheses; got {words!r}") from None
 
 
+def seats(names: Iterable[str]) -> dict[str, str]:
+    """Contestants -> the names of their processes: the first and the second of a library, as "torch 1", "torch 2"."""
+    found: dict[str, str] = {}
+    for name in names:
+        library = name.split()[0]
+        found[name] = f"{library} {sum(seat.split()[0] == library for seat in found.values()) + 1}"
+    return found
+
+
 def alone(team: Team, job: Job, sizes: Sizes, patience: float, failures: list[Failure]) -> Result:
     """A contest between processes: the parent lets them take turns."""
     assert isinstance(job.row, Contest)
-    order = []
-    for name in job.row.makers(job.case, sizes):
+    members: dict[str, Child] = {}
+    for name, seat in seats(job.row.makers(job.case, sizes)).items():
         try:
-            team.member(name).ask("build", job.row.name, job.case, name, timeout=BUILD)
-            order.append(name)
+            # lrkern's is a new one for every row: in some it imports torch.
+            child = team.member(seat, job.row.name if name == SUBJECT else "")
+            child.ask("build", job.row.name, job.case, name, timeout=BUILD)
+            members[name] = child
         except WorkerError as error:
             if name == SUBJECT:
                 raise
             failures.append(Failure(f"{job.name}, {name}", str(error)))
-    order.reverse()  # lrkern last, as in races
-    times: dict[str, list[float]] = {name: [] for name in order}
+    times: dict[str, list[float]] = {name: [] for name in reversed(members)}  # lrkern last, as in races
     begin = time.perf_counter()
     for done in range(sizes.rounds):
         if done >= LEAST_ROUNDS and time.perf_counter() - begin > patience:
@@ -91,14 +103,14 @@ def alone(team: Team, job: Job, sizes: Sizes, patience: float, failures: list[Fa
         for name in list(times):
             team.settle()
             try:
-                times[name].append(team.members[name].ask("turn", timeout=TURN))
+                times[name].append(members[name].ask("turn", timeout=TURN))
             except WorkerError as error:
                 if name == SUBJECT:
                     raise
                 failures.append(Failure(f"{job.name}, {name}", str(error)))
                 del times[name]
     for name in times:
-        team.members[name].ask("drop", timeout=TURN)
+        members[name].ask("drop", timeout=TURN)
     return Result.of(job.row.name, job.case, times, how=ALONE)
 
 
@@ -129,6 +141,7 @@ def run(
     results: list[Result] = []
     failures: list[Failure] = []
     seconds: dict[str, float] = {}
+    use(settings)
     sizes, start = of(settings), time.perf_counter()
     with Team(settings) as team:
         for index, job in enumerate(todo):

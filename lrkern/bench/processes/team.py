@@ -18,6 +18,7 @@ class Team:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.members: dict[str, Child] = {}
+        self.purposes: dict[str, str] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -25,11 +26,16 @@ class Team:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def member(self, name: str) -> Child:
-        """The process of this name, started if there is none."""
-        if name not in self.members or not self.members[name].alive:
-            self.members[name] = Child(self.settings)
-        return self.members[name]
+    def member(self, name: str, purpose: str = "") -> Child:
+        """The process of this name, started if there is none; one that was started for another purpose is replaced."""
+        child = self.members.get(name)
+        if child is not None and (self.purposes[name] != purpose or not child.alive):
+            self.members.pop(name).close()
+            child = None
+        if child is None:
+            child = self.members[name] = Child(self.settings)
+            self.purposes[name] = purpose
+        return child
 
     def close(self) -> None:
         """End all processes; those that are needed will be started again."""

@@ -48,14 +48,14 @@ class Change:
 
     def cells(self) -> list[str]:
         """A line of the table."""
-        show = (lambda result: seconds(result.time)) if self.old.time is not None else (lambda result: number(result.value))
+        show = number if self.old.time is None else seconds
         rivals = self.rivals()
         return [
             self.old.row,
             self.old.case,
             self.old.how,
-            show(self.old),
-            show(self.new),
+            show(number_of(self.old)),
+            show(number_of(self.new)),
             percent(self.ratio),
             f"{self.old.spread:.1%}, {self.new.spread:.1%}" if self.old.time is not None else "",
             "" if rivals is None else percent(rivals),
@@ -97,10 +97,12 @@ def summary(found: list[Change], old: dict[str, Any], new: dict[str, Any]) -> li
     beyond = [change for change in found if change.beyond_noise]
     slower = sum(change.slower for change in beyond)
     lines = [
-        f"{len(found)} rows compared: {len(beyond)} changed by more than the noise, {slower} of them slower. A change counts if "
-        f"the quartiles of the two runs do not overlap and it is at least {LEAST:.0%}."
+        f"{len(found)} rows compared: {len(beyond)} changed by more than the noise, {slower} of them slower. A change counts "
+        f"if the quartiles of the two runs do not overlap and it is at least {LEAST:.0%}."
     ]
     different = [
-        f"{name}: {old.get(name)} and {new.get(name)}" for name in ("cpu", "threads", "isa", "versions") if old.get(name) != new.get(name)
+        f"{name}: {old.get(name)} and {new.get(name)}"
+        for name in ("cpu", "threads", "isa", "versions")
+        if old.get(name) != new.get(name)
     ]
     return [*lines, f"The runs differ in {'; '.join(different)}."] if different else lines

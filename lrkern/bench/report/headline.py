@@ -47,7 +47,9 @@ def part(text: str, value: str) -> str:
 def schedules(found: Found) -> str:
     """A long table."""
     return gains(
-        part("A cosine of 10^8 steps: {}", found.slower("peers", "cosine", "a step") or found.slower("fill", "cosine", "a step")),
+        part(
+            "A cosine of 10^8 steps: {}", found.slower("peers", "cosine", "a step") or found.slower("fill", "cosine", "a step")
+        ),
         part("{}x NumPy", found.smaller("peers", "cosine", "NumPy")),
         part("{}x a bare fill of the memory", found.smaller("fill", "cosine", STREAMING)),
     )

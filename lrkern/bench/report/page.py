@@ -7,9 +7,10 @@ from pathlib import Path
 
 from lrkern.bench.report import details, headline, machine, noise
 from lrkern.bench.report.forms import markdown
+from lrkern.bench.report.line import Line
 from lrkern.bench.report.store import Run
 from lrkern.bench.report.table import MET, own, ratio, target
-from lrkern.bench.report.targets import LINES, Line
+from lrkern.bench.report.targets import LINES
 from lrkern.bench.settings import ROOT
 
 PAGE = ROOT / "bench" / "RESULTS.md"

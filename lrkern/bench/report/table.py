@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
+from lrkern.bench.report.line import Line
+from lrkern.bench.report.targets import LINES, own_lines
 from lrkern.bench.rivals.limits import STREAMS
 from lrkern.bench.timing.result import Result
-from lrkern.bench.report.targets import LINES, Line, own_lines
 
 HEAD = ["what", "how", "worst of", "lrkern", "against", "theirs", "ratio", "target", "met"]
 VALUES = ("ULP", "values", "ms", "s")

@@ -1,34 +1,17 @@
-"""The lines of the table and lrkern's performance targets: the row, the rival, and the time or ratio to reach."""
+"""lrkern's performance targets: the lines of the table, with the time or ratio to reach."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import lrkern as lk
+from lrkern.bench.report.line import Cases, Line, against, both, of, only
 from lrkern.bench.rivals.limits import STREAMING, STREAMS
 from lrkern.bench.rivals.torch_steps import FOREACH, FUSED
 from lrkern.bench.rows import own, rules
 from lrkern.bench.timing.result import Result
 from lrkern.bench.timing.row import ALONE, BESIDE
 
-Cases = Callable[[str], bool]
-TWO_TO_26 = "2^26 float32"
-
-
-def every(case: str) -> bool:
-    """All cases of the row; the line shows the worst."""
-    return True
-
-
-def only(name: str) -> Cases:
-    """Only the case `name`."""
-    return lambda case: case == name
-
-
-def of(rule: str, size: str = "") -> Cases:
-    """The cases of a rule, of one size or list."""
-    return lambda case: case.partition(", ")[0] == rule and size in ("", case.partition(", ")[2])
+LARGE = "2^26 float32"
+GRADIENTS = "AdamW step, 1000 new gradients of torch"
 
 
 def named(case: str) -> bool:
@@ -41,66 +24,21 @@ def pointwise(size: str) -> Cases:
     return lambda case: case.partition(", ")[2] == size and case.partition(", ")[0] not in rules.NORMS
 
 
-@dataclass(frozen=True)
-class Line:
-    """One line of the table: the worst of some cases of a row, by its time, its value or its ratio to a rival."""
-
-    row: str
-    label: str
-    unit: str  # of lrkern's number: ULP, values, ms, or the unit of work of a time
-    rival: str = ""
-    cases: Cases = every
-    at_least: float | None = None  # target for the ratio
-    at_most: float | None = None  # target for lrkern's own number: the value, or the time in seconds
-    how: str = ""  # "alone" or "beside" for contests
-
-    def number(self, result: Result) -> float:
-        """lrkern's own number."""
-        number = result.value if result.time is None else result.time
-        assert number is not None
-        return number
-
-    def badness(self, result: Result) -> float:
-        """Larger for results further from the target."""
-        return -result.ratio(self.rival) if self.rival else self.number(result)
-
-    def worst(self, results: list[Result]) -> tuple[Result | None, int]:
-        """The worst result, which the line shows, and the number of results."""
-        mine = [
-            result
-            for result in results
-            if (result.row, result.how) == (self.row, self.how)
-            and self.cases(result.case)
-            and (not self.rival or self.rival in result.rivals)
-        ]
-        return (max(mine, key=self.badness) if mine else None), len(mine)
-
-    def met(self, result: Result) -> bool | None:
-        """Whether the target is met; None if there is none."""
-        if self.at_least is not None:
-            return result.ratio(self.rival) >= self.at_least
-        if self.at_most is not None:
-            return self.number(result) <= self.at_most
-        return None
+def first_step(cache: str) -> Cases:
+    """First steps, not tables."""
+    return lambda case: case in (f"SGD, {cache}", f"AdamW, {cache}")
 
 
-def against(row: str, label: str, unit: str, rivals: dict[str, float | None], cases: Cases = every, how: str = "") -> list[Line]:
-    """A line per rival, each with its target ratio or None."""
-    return [Line(row, label, unit, rival, cases, at_least=target, how=how) for rival, target in rivals.items()]
-
-
-def both(
-    row: str, label: str, unit: str, rivals: dict[str, tuple[float | None, float | None]], cases: Cases = every
-) -> list[Line]:
-    """Two lines per rival, with the target ratios (alone, beside) or None."""
+def of_lists(rule: str) -> list[Line]:
+    """Steps of many tensors."""
+    small, network = of(rule, "1000 x 64"), of(rule, "161 tensors")
     return [
-        Line(row, label, unit, rival, cases, at_least=target, how=how)
-        for rival, targets in rivals.items()
-        for how, target in zip((ALONE, BESIDE), targets, strict=True)
+        *both("step-list", f"{rule} step, 1000 tensors of 64", "step", {FUSED: (100, 60), FOREACH: (None, None)}, small),
+        *both("step-list", f"{rule} step, 161 tensors, 0.93 M in all", "step", {FUSED: (5, 5), FOREACH: (None, None)}, network),
     ]
 
 
-LINES = [
+SCHEDULES = [
     Line("error", "largest error, float64", "ULP", at_most=0.6),
     Line("float32", "float32 values not float64's rounded once", "values", at_most=0),
     *against("fill", "fill 10^8 float64", "step", {STREAMING: 0.85}),
@@ -141,65 +79,67 @@ LINES = [
     *against("plateau", "plateau, any dialect", "metric", {"copy": None}),
     *against("loss-driven", "loss_driven, 10^4 runs x 10^4 losses", "loss", {"copy": None}),
     Line("import", "import lrkern, beyond NumPy", "ms", at_most=40),
+]
+
+STEPS = [
     *(
         line
         for rule in ("SGD", "Adam", "AdamW")
         for line in both("step", f"{rule} step, one tensor, 4 K to 64 M", "element", {FUSED: (1, 1)}, of(rule))
     ),
-    *against("step", "AdamW step, 2^26 float32", "element", {STREAMS: 0.95}, of("AdamW", "64 M"), ALONE),
+    *against("step", f"AdamW step, {LARGE}", "element", {STREAMS: 0.95}, of("AdamW", "64 M"), ALONE),
     *against("one-thread", "AdamW step, 2^18 float32, one thread", "element", {STREAMS: 0.5}, only("AdamW")),
     *against("one-thread", "SGD step, 2^18 float32, one thread", "element", {STREAMS: None}, only("SGD")),
-    *against("sgd", f"sgd_step, momentum, {TWO_TO_26}", "element", {STREAMS: 0.95}),
+    *against("sgd", f"sgd_step, momentum, {LARGE}", "element", {STREAMS: 0.95}),
+    *both("sgd-peers", f"sgd_step, momentum, {LARGE}", "element", {STREAMS: (0.95, None), FUSED: (1, 1)}),
     *both(
         "sgd-peers",
-        f"sgd_step, momentum, {TWO_TO_26}",
+        f"sgd_step, momentum, {LARGE}",
         "element",
-        {
-            STREAMS: (0.95, None),
-            "NumPy": (None, None),
-            "Python loop": (None, None),
-            "Numba loop": (None, None),
-            FUSED: (1, 1),
-            FOREACH: (None, None),
-        },
+        dict.fromkeys((FOREACH, "NumPy", "Numba loop", "Python loop"), (None, None)),
     ),
+    *both("pipeline", f"unscale, clip, SGD, average, zero, {LARGE}", "element", {STREAMS: (0.9, None)}),
+    *both("pipeline", f"unscale, clip, SGD, average, zero, {LARGE}", "element", {"torch sequence": (None, None)}),
+    *against("split", "SGD step, split bfloat16, 2^26", "element", {"float32 step": 1.25}),
+    *against("rule", f"any rule without norms, {LARGE}", "element", {STREAMS: 0.9}, pointwise(rules.LARGE)),
+    *against("rule", "any rule without norms, 2^22 float32", "element", {STREAMS: None}, pointwise(rules.MEDIUM)),
+]
+
+LISTS = [
+    *(line for rule in ("SGD", "AdamW") for line in of_lists(rule)),
+    *both("step-list", "SGD step, 1000 tensors of 64", "step", {"NumPy": (None, None)}, of("SGD", "1000 x 64")),
     *both(
-        "step-list", "SGD step, 1000 tensors of 64", "step", {FUSED: (100, 60), FOREACH: (None, None), "NumPy": (None, None)}, of("SGD", "1000 x 64")
+        "step-list",
+        "SGD step, one tensor of 1000",
+        "step",
+        dict.fromkeys((FUSED, "NumPy"), (None, None)),
+        of("SGD", "1 x 1000"),
     ),
-    *both("step-list", "AdamW step, 1000 tensors of 64", "step", {FUSED: (100, 60), FOREACH: (None, None)}, of("AdamW", "1000 x 64")),
-    *both("step-list", "SGD step, 161 tensors, 0.93 M elements", "step", {FUSED: (5, 5), FOREACH: (None, None)}, of("SGD", "161 tensors")),
-    *both(
-        "step-list", "AdamW step, 161 tensors, 0.93 M elements", "step", {FUSED: (5, 5), FOREACH: (None, None)}, of("AdamW", "161 tensors")
-    ),
-    *both("step-list", "SGD step, one tensor of 1000", "step", {FUSED: (None, None), "NumPy": (None, None)}, of("SGD", "1 x 1000")),
-    Line("step-list", "SGD step, one tensor of 1000, the call", "step", cases=of("SGD", "1 x 1000"), at_most=2e-6, how=ALONE),
-    *(
-        Line("torch-gradients", "AdamW step, 1000 new gradients of torch", "step", cases=only("1000 x 64"), at_most=250e-6, how=how)
-        for how in (ALONE, BESIDE)
-    ),
-    *both("torch-gradients", "AdamW step, 1000 new gradients of torch", "step", {FUSED: (None, None)}, only("1000 x 64")),
+    Line("step-list", "SGD step, one tensor of 1000, the call", "step", "", of("SGD", "1 x 1000"), at_most=2e-6, how=ALONE),
+    Line("torch-gradients", GRADIENTS, "step", "", only("1000 x 64"), at_most=250e-6, how=ALONE),
+    Line("torch-gradients", GRADIENTS, "step", "", only("1000 x 64"), at_most=250e-6, how=BESIDE),
+    *both("torch-gradients", GRADIENTS, "step", {FUSED: (None, None)}, only("1000 x 64")),
     *both("torch-gradients", "AdamW step, a new gradient of 1 M of torch", "step", {FUSED: (None, None)}, only("1 x 1 M")),
     Line("call", "sgd_step, one tensor of 64", "call", cases=only("sgd_step"), at_most=1.5e-6),
     Line("call", "bound step, one tensor of 64", "call", cases=lambda case: case.endswith("bound"), at_most=0.4e-6),
     Line("call", "the same with a schedule", "call", cases=lambda case: case.endswith("schedule"), at_most=0.55e-6),
-    *both(
-        "pipeline",
-        f"unscale, clip, SGD, average, zero, {TWO_TO_26}",
-        "element",
-        {STREAMS: (0.9, None), "torch sequence": (None, None)},
-    ),
-    *against("split", "SGD step, split bfloat16, 2^26", "element", {"float32 step": 1.25}),
-    *against("rule", f"any rule without norms, {TWO_TO_26}", "element", {STREAMS: 0.9}, pointwise(rules.LARGE)),
-    *against("rule", "any rule without norms, 2^22 float32", "element", {STREAMS: None}, pointwise(rules.MEDIUM)),
+]
+
+NUMBA = [
     *against("numba-table", "Numba: fill 10^8 float64, cosine", "step", {"C kernels": 0.9}),
-    *against("numba-step", f"Numba: a step of {TWO_TO_26}", "element", {"C kernels": 0.9}),
-    Line("first-call", "Numba: first step, empty cache", "s", cases=lambda case: "table" not in case and "empty" in case, at_most=2),
-    Line("first-call", "Numba: first step, from the cache", "s", cases=lambda case: "table" not in case and "filled" in case, at_most=0.1),
+    *against("numba-step", f"Numba: a step of {LARGE}", "element", {"C kernels": 0.9}),
+    Line("first-call", "Numba: first step, empty cache", "s", cases=first_step("empty cache"), at_most=2),
+    Line("first-call", "Numba: first step, from the cache", "s", cases=first_step("filled cache"), at_most=0.1),
     Line("first-call", "Numba: first table, empty cache", "s", cases=only("table, empty cache")),
     Line("first-call", "Numba: first table, from the cache", "s", cases=only("table, filled cache")),
+]
+
+MACHINE = [
     *against("machine-fill", "limit: streaming fill", "8 bytes", dict.fromkeys(("plain fill", "ndarray.fill"))),
     *against("machine-copy", "limit: copy", "8 bytes", dict.fromkeys(("numpy.copyto",))),
 ]
+
+LINES = [*SCHEDULES, *STEPS, *LISTS, *NUMBA, *MACHINE]
 
 
 def own_lines(results: list[Result]) -> list[Line]:

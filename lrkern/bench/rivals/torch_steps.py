@@ -24,9 +24,7 @@ def optimizer(rule: str, params: list[Floats], grads: list[Floats], kind: str, o
     return getattr(torch.optim, rule)(tensors, fused=kind == FUSED, foreach=kind == FOREACH, **options)
 
 
-def sequence(
-    param: Floats, grad: Floats, average: Floats, options: dict[str, Any], decay: float
-) -> Callable[[], None]:
+def sequence(param: Floats, grad: Floats, average: Floats, options: dict[str, Any], decay: float) -> Callable[[], None]:
     """Unscale and check, clip by norm, SGD, average of the parameters, zero_grad: a function for one step."""
     torch = module("torch")
     made = optimizer("SGD", [param], [grad], FUSED, options)

@@ -18,10 +18,10 @@ ELEMENTS = 64
 LR, MOMENTUM = OPTIONS["SGD"]["lr"], OPTIONS["SGD"]["momentum"]
 
 
-def function() -> tuple[Callable[[], object], list[Floats]]:
+def function() -> tuple[Callable[[], object], tuple[Floats, Floats, Floats]]:
     """`sgd_step`, whose arguments are checked in every call, and its arrays."""
-    param, grad, buffer = arrays = [values(ELEMENTS, seed) for seed in (1, 2, 3)]
-    return lambda: lk.sgd_step(param, grad, buffer, lr=LR, momentum=MOMENTUM), arrays
+    param, grad, buffer = (values(ELEMENTS, seed) for seed in (1, 2, 3))
+    return lambda: lk.sgd_step(param, grad, buffer, lr=LR, momentum=MOMENTUM), (param, grad, buffer)
 
 
 def bound(rule: str, **options: Any) -> Callable[[], object]:
@@ -55,9 +55,7 @@ def race(case: str, sizes: Sizes) -> Race:
             step_checks.sgd_exactly(*arrays, LR, MOMENTUM, step)
             return
         rule = case.partition(",")[0]
-        step_checks.follows(
-            rule, OPTIONS[rule], lambda param, grad: our_step(rule, [param], [grad]), step_checks.OURS_ULP
-        )
+        step_checks.follows(rule, OPTIONS[rule], lambda param, grad: our_step(rule, [param], [grad]), step_checks.OURS_ULP)
 
     return Race(Contestant(SUBJECT, CALLS[case](), 1, repeats=sizes.calls // 10), [], sizes.rounds, check)
 

@@ -23,7 +23,7 @@ def all_facts() -> list[Fact]:
 def own_rows() -> list[Row | Contest]:
     """The rows of the user's own schedules and rules."""
     chosen = current()
-    return own.rows(chosen.schedules, chosen.rules)
+    return [*own.rows(chosen.schedules, chosen.rules)]
 
 
 @functools.cache

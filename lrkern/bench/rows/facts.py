@@ -11,8 +11,8 @@ from importlib.util import find_spec
 
 import numpy as np
 
-from lrkern.bench.timing import checks, exact
 from lrkern.bench.curves import BY_NAME, CURVES, PEAK
+from lrkern.bench.timing import checks, exact
 from lrkern.bench.timing.row import Fact
 from lrkern.bench.timing.sizes import Sizes
 

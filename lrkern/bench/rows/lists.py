@@ -61,9 +61,7 @@ def of_numpy(sizes: list[int], units: float, repeats: int) -> Contestant:
     """NumPy, tensor by tensor."""
 
     def check() -> None:
-        step_checks.follows(
-            "SGD", OPTIONS["SGD"], lambda param, grad: numpy_step([param], [grad]), step_checks.TORCH_ULP
-        )
+        step_checks.follows("SGD", OPTIONS["SGD"], lambda param, grad: numpy_step([param], [grad]), step_checks.TORCH_ULP)
 
     return Contestant("NumPy", numpy_step(*tensors(sizes)), units, repeats=repeats, check=check)
 

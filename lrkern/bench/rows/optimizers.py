@@ -27,9 +27,7 @@ def ours(rule: str, sizes: list[int], units: float, repeats: int) -> Contestant:
     """lrkern."""
 
     def check() -> None:
-        step_checks.follows(
-            rule, OPTIONS[rule], lambda param, grad: our_step(rule, [param], [grad]), step_checks.OURS_ULP
-        )
+        step_checks.follows(rule, OPTIONS[rule], lambda param, grad: our_step(rule, [param], [grad]), step_checks.OURS_ULP)
 
     return Contestant(SUBJECT, our_step(rule, *tensors(sizes)), units, repeats=repeats, check=check)
 

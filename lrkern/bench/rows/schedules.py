@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 import lrkern as lk
-from lrkern.bench.rivals import limits, peers
-from lrkern.bench.timing import buffers, checks
 from lrkern.bench.curves import BY_NAME, CURVES, END, PEAK, Curve
+from lrkern.bench.rivals import limits, peers
 from lrkern.bench.rivals.limits import STREAMING
+from lrkern.bench.timing import buffers, checks
 from lrkern.bench.timing.race import Contestant, Race
 from lrkern.bench.timing.result import SUBJECT
 from lrkern.bench.timing.row import Contest, Row

@@ -32,9 +32,7 @@ def function(n: int) -> Contestant:
     def step() -> None:
         lk.sgd_step(param, grad, buffer, lr=LR, momentum=MOMENTUM)
 
-    return Contestant(
-        SUBJECT, step, n, check=lambda: step_checks.sgd_exactly(param, grad, buffer, LR, MOMENTUM, step)
-    )
+    return Contestant(SUBJECT, step, n, check=lambda: step_checks.sgd_exactly(param, grad, buffer, LR, MOMENTUM, step))
 
 
 def race_large(case: str, sizes: Sizes) -> Race:
@@ -74,9 +72,7 @@ def peers_entries(case: str, sizes: Sizes) -> dict[str, Callable[[], Contestant]
     if peers.available("numba"):
         entries["Numba loop"] = partial(numba_loop, n)
     if peers.available("torch"):
-        entries |= {
-            kind: partial(of_torch, kind, "SGD", [n], n, 1) for kind in (torch_steps.FUSED, torch_steps.FOREACH)
-        }
+        entries |= {kind: partial(of_torch, kind, "SGD", [n], n, 1) for kind in (torch_steps.FUSED, torch_steps.FOREACH)}
     return entries | bare("SGD", n, n, 1)
 
 
@@ -90,9 +86,7 @@ def our_pipeline(n: int) -> Contestant:
         return optimizer, [param, grad]
 
     optimizer, _ = build(n)
-    return Contestant(
-        SUBJECT, lambda: optimizer.step(grad_scale=2.0), n, check=lambda: step_checks.same_everywhere(build)
-    )
+    return Contestant(SUBJECT, lambda: optimizer.step(grad_scale=2.0), n, check=lambda: step_checks.same_everywhere(build))
 
 
 def pipeline_streams(n: int) -> Contestant:

@@ -34,11 +34,10 @@ class Contestant:
             self.prepare()
 
     def warm_up(self) -> None:
-        """Check the results, then run once: compiles, faults pages in, wakes threads."""
+        """Check the results, then take a turn that is not counted: compiles, faults pages in, wakes threads."""
         if self.check is not None:
             self.check()
-        self.ready()
-        self.run()
+        self.turn()
         gc.collect()
 
     def turn(self, before: Callable[[], object] | None = None) -> float:
