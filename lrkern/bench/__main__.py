@@ -4,8 +4,9 @@ import sys
 
 from lrkern.bench.command import WRONG_USE, main
 
-try:
-    sys.exit(main(sys.argv[1:]))
-except ValueError as error:
-    print(f"lrkern: {error}", file=sys.stderr)
-    sys.exit(WRONG_USE)
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except ValueError as error:
+        print(f"lrkern: {error}", file=sys.stderr)
+        sys.exit(WRONG_USE)

@@ -201,9 +201,9 @@ def test_rows_of_ones_own(tmp_path, capsys, monkeypatch):
     from lrkern.bench.rows import own
 
     assert issubclass(own.optimizer_of(f"{file}:mine"), lk.Optimizer)
-    with pytest.raises(ValueError, match="has no other$"):
+    with pytest.raises(ValueError, match=r"has no other$"):
         own.optimizer_of(f"{file}:other")
-    with pytest.raises(ValueError, match="must name what lrkern.rule makes, or an optimizer; got 3$"):
+    with pytest.raises(ValueError, match=r"must name what lrkern\.rule makes, or an optimizer; got 3$"):
         own.optimizer_of(f"{file}:number")
 
 
