@@ -53,7 +53,9 @@ def jobs(rows: Iterable[Row | Contest | Fact], words: str, limit: int | None = N
         cases = (
             row.cases if limit is None or most is None or len(row.cases) <= most else (*row.cases[: most - 1], row.cases[-1])
         )
-        ways = (ALONE, BESIDE) if isinstance(row, Contest) else ("",)
+        ways: tuple[str, ...] = (ALONE, BESIDE) if isinstance(row, Contest) else ("",)
+        if isinstance(row, Contest) and limit is not None and not row.quickly_beside:
+            ways = (ALONE,)
         for how in ways:
             found += [Job(row, case, how) for case in cases if not isinstance(row, Contest) or how in row.ways(case)]
     return [job for job in found if matches(words, job.name)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 from collections.abc import Callable
 from multiprocessing.connection import Connection
@@ -43,6 +44,7 @@ class Worker:
         """Give the memory back."""
         self.contestant = None
         buffers.release()
+        gc.collect()
 
     def race(self, row: str, case: str, how: str, patience: float) -> tuple[str, dict[str, list[float]]]:
         """A whole race in this process: (name of the subject, times). `how` is "beside", or empty."""
@@ -53,8 +55,12 @@ class Worker:
             self.before = disturbance()
         race: Race = found.race(case, self.sizes)
         race.rivals = [rival for rival in race.rivals if self.settings.allows(rival.name)]
-        race.run(self.before if how == BESIDE else None, patience)
-        return race.subject.name, race.times
+        try:
+            race.run(self.before if how == BESIDE else None, patience)
+            return race.subject.name, race.times
+        finally:
+            del race
+            gc.collect()  # large arrays may be held by cycles of functions
 
     def measure(self, row: str, case: str) -> float:
         """A fact."""

@@ -16,8 +16,8 @@ from lrkern.bench.timing.sizes import Sizes
 
 START = 0.1
 OPTIONS: dict[str, dict[str, Any]] = {
-    "torch": {},
     "keras": {},
+    "torch": {},
     "optax": {},
     "transformers": {},
     "transformers, smooth": {"window": 50},

@@ -34,6 +34,7 @@ class Contest:
     cases: tuple[str, ...]
     entries: Callable[[str, Sizes], dict[str, Callable[[], Contestant]]]
     beside: Callable[[str], bool] = lambda case: True  # which cases are also measured beside
+    quickly_beside: bool = True  # whether also in a quick run: importing many libraries once more takes seconds
 
     def ways(self, case: str) -> tuple[str, ...]:
         """How a case is measured."""
