@@ -50,7 +50,7 @@ def arguments(words: list[str]) -> argparse.Namespace:
         "--compare", metavar="FILE", type=Path, nargs="+", help="OLD [NEW]: changes beyond the noise; without NEW, of a new run"
     )
     add("--details", action="store_true", help="also show tables with one line per schedule, size and rule")
-    add("--save", action="store_true", help="in a checkout: keep the results as bench/results/<cpu>-<date>.json")
+    add("--save", action="store_true", help="in a checkout: keep the results as bench/results/<cpu>-<isa>-<date>.json")
     add("--write", action="store_true", help="in a checkout: keep them and write bench/RESULTS.md from all that are kept")
     return parser.parse_args(words)
 

@@ -123,7 +123,7 @@ def test_a_comparison_of_different_machines_says_so():
 
 def kept(folder, cpu, date, results):
     """A kept file."""
-    machine = describe() | {"cpu": cpu, "date": date}
+    machine = describe() | {"cpu": cpu, "date": date, "isa": "avx2"}
     return store.keep(store.Run(results, machine), folder)
 
 
@@ -143,12 +143,12 @@ def test_the_page_shows_processors_side_by_side(tmp_path):
     target.write_text(f"before\n{page.BEGIN}\nold\n{page.END}\nafter\n")
     page.write(runs, target)
     text = target.read_text()
-    assert text.startswith(f"before\n{page.BEGIN}\nA: AMD Y; B: Intel X.")
+    assert text.startswith(f"before\n{page.BEGIN}\nA: AMD Y, avx2; B: Intel X, avx2.")
     assert text.endswith(f"{page.END}\nafter\n")
     assert "\nold\n" not in text
     assert "| largest error, float64 |  |  | <= 0.6 ULP | 0.55 ULP | 0.5 ULP | yes |" in text
     assert "| streaming fill | >= 0.85x | 0.2 ns/step, 0.5x | 0.1 ns/step, 1x | NO (A) |" in text
-    assert "### A: AMD Y" in text
+    assert "### A: AMD Y, avx2\n" in text
     assert [line for line in text.splitlines() if len(line) > 128 and not line.startswith("|")] == []
     target.write_text("nothing")
     with pytest.raises(ValueError, match="once each"):

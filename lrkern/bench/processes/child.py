@@ -11,6 +11,7 @@ from typing import Any
 
 from lrkern.bench.settings import Settings
 
+PROC = Path("/proc")
 START = "import sys; sys.path[:] = {path!r}; from lrkern.bench.processes.worker import serve; serve({descriptor})"
 
 
@@ -61,7 +62,7 @@ class Child:
 
     def busy(self) -> bool:
         """Whether any thread runs, such as one of a pool that spins while it waits for work; False where that is unknown."""
-        for stat in Path(f"/proc/{self.process.pid}/task").glob("*/stat"):
+        for stat in (PROC / str(self.process.pid) / "task").glob("*/stat"):
             try:
                 if stat.read_text().rpartition(")")[2].split()[0] == "R":
                     return True

@@ -6,10 +6,11 @@ import time
 from types import TracebackType
 from typing import Self
 
-from lrkern.bench.processes.child import Child
+from lrkern.bench.processes.child import PROC, Child
 from lrkern.bench.settings import Settings
 
 QUIET = 0.5  # seconds to wait for other processes to become idle
+UNSEEN = 0.02  # ... where their state cannot be seen
 
 
 class Team:
@@ -44,6 +45,8 @@ class Team:
 
     def settle(self) -> None:
         """Wait until no process computes: pools of threads spin for a while after their work."""
+        if not PROC.exists():
+            time.sleep(UNSEEN)
         begin = time.perf_counter()
         while any(child.busy() for child in self.members.values()) and time.perf_counter() - begin < QUIET:
             time.sleep(0.0005)

@@ -78,9 +78,9 @@ def describe() -> dict[str, Any]:
 
 
 def file_name(machine: dict[str, Any]) -> str:
-    """<cpu>-<date>.json, in letters, digits and dashes."""
+    """<cpu>-<isa>-<date>.json, in letters, digits and dashes."""
     words = re.sub(r"\((?:R|TM)\)|CPU|@", " ", machine["cpu"])
-    name = "-".join(re.findall(r"[A-Za-z0-9.]+", f"{words} {machine['cores']} cores")).lower()
+    name = "-".join(re.findall(r"[A-Za-z0-9.]+", f"{words} {machine['cores']} cores {machine['isa']}")).lower()
     return f"{name}-{machine['date']}.json"
 
 

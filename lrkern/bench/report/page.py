@@ -23,6 +23,11 @@ def letters(runs: list[Run]) -> list[str]:
     return [chr(ord("A") + index) for index in range(len(runs))]
 
 
+def name_of(run: Run) -> str:
+    """A processor; some names stand for several kinds, which the instruction set tells apart."""
+    return f"{run.machine['cpu']}, {run.machine['isa']}"
+
+
 def line_cells(line: Line, runs: list[Run]) -> list[str] | None:
     """A line of the table: a cell for each processor, and whether the target is met; None if no run has it."""
     cells, verdicts = [], {}
@@ -58,9 +63,9 @@ def filled(text: str, first: str = "", others: str = "") -> str:
 
 def section(letter: str, run: Run) -> str:
     """A processor: what it is, its headline, and the tables with more detail."""
-    answer = [filled(text + ".", "- ", "  ") for text in headline.headline(run.results)]
+    answer = [filled(text if text.endswith("...") else f"{text}.", "- ", "  ") for text in headline.headline(run.results)]
     parts = [
-        f"### {letter}: {run.machine['cpu']}",
+        f"### {letter}: {name_of(run)}",
         filled(f"{machine.sentence(run.machine)} {noise.sentence(run.results)}"),
         "\n".join(answer),
     ]
@@ -71,7 +76,7 @@ def section(letter: str, run: Run) -> str:
 
 def text_of(runs: list[Run]) -> str:
     """Everything between the marks."""
-    names = "; ".join(f"{letter}: {run.machine['cpu']}" for letter, run in zip(letters(runs), runs, strict=True))
+    names = "; ".join(f"{letter}: {name_of(run)}" for letter, run in zip(letters(runs), runs, strict=True))
     intro = filled(f"{names}. Where a line stands for several cases, each column shows its worst one.")
     sections = [section(letter, run) for letter, run in zip(letters(runs), runs, strict=True)]
     return "\n\n".join([intro, comparison(runs), *sections])

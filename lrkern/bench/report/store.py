@@ -52,7 +52,7 @@ def write(run: Run, path: Path) -> None:
 
 
 def keep(run: Run, folder: Path = KEPT) -> Path:
-    """Keep a run as <cpu>-<date>.json; rows that are kept of the same machine and day are replaced, others stay."""
+    """Keep a run as <cpu>-<isa>-<date>.json; rows that are kept of the same machine and day are replaced, others stay."""
     path = folder / file_name(run.machine)
     fresh = {(result.row, result.case, result.how): result for result in run.results}
     if path.exists():
@@ -64,12 +64,12 @@ def keep(run: Run, folder: Path = KEPT) -> Path:
 
 def kept(folder: Path = KEPT) -> list[Run]:
     """The newest run of every processor, by name."""
-    newest: dict[tuple[str, int], Run] = {}
+    newest: dict[tuple[str, int, str], Run] = {}
     for path in sorted(folder.glob("*.json")):
         if path.name.startswith("gpu-"):  # of bench/gpu.py
             continue
         run = read(path, "bench/results")
-        key = run.machine["cpu"], run.machine["cores"]
+        key = run.machine["cpu"], run.machine["cores"], run.machine["isa"]
         if key not in newest or newest[key].machine["date"] <= run.machine["date"]:
             newest[key] = run
     return [newest[key] for key in sorted(newest)]

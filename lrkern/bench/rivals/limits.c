@@ -72,13 +72,18 @@ static int64_t to_line(const void *array, int64_t size)
 #undef NAME
 #undef TARGET
 #if defined(__x86_64__)
+#if defined(__clang__)
+#define AVX512_TARGET __attribute__((target("avx512f")))
+#else /* GCC would use half the width */
+#define AVX512_TARGET __attribute__((target("avx512f,prefer-vector-width=512")))
+#endif
 #define NAME(name) name##_avx2
 #define TARGET __attribute__((target("avx2")))
 #include "limit_blocks.inc"
 #undef NAME
 #undef TARGET
 #define NAME(name) name##_avx512
-#define TARGET __attribute__((target("avx512f,prefer-vector-width=512")))
+#define TARGET AVX512_TARGET
 #include "limit_blocks.inc"
 #undef NAME
 #undef TARGET
