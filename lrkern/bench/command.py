@@ -154,6 +154,8 @@ def main(words: list[str]) -> int:
         missing = [*peers.missing(), *([] if exact.available() else ["the tests' exact values (errors in ULP)"])]
         if missing:
             print(f"Not installed, so omitted: {', '.join(missing)}.")
+        if found.seconds:
+            print(f"It took {sum(found.seconds.values()) / 60:.1f} minutes.")
         if options.json:
             print(f"Results: {options.json}")
     slower = bool(files) and show_changes(files[0], found)

@@ -50,7 +50,7 @@ class Child:
         except (EOFError, OSError):
             raise WorkerError(self._last_words()) from None
         if not done:
-            raise WorkerError(reply)
+            raise WorkerError(" ".join(reply.split()))
         return reply
 
     def _last_words(self) -> str:

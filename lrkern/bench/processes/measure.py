@@ -99,7 +99,7 @@ def alone(team: Team, job: Job, sizes: Sizes, patience: float, failures: list[Fa
             failures.append(Failure(f"{job.name}, {name}", str(error)))
     times: dict[str, list[float]] = {name: [] for name in reversed(members)}  # lrkern last, as in races
     begin = time.perf_counter()
-    for done in range(sizes.rounds):
+    for done in range(job.row.rounds(sizes)):
         if done >= LEAST_ROUNDS and time.perf_counter() - begin > patience:
             break
         for name in list(times):

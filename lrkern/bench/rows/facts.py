@@ -60,30 +60,31 @@ def float32_differences(case: str, sizes: Sizes) -> float:
     return float(np.count_nonzero(rounded.view(np.uint32) != schedule.table(n, dtype=np.float32).view(np.uint32)))
 
 
+def seconds_of(code: str, argument: str, environment: dict[str, str]) -> float:
+    """What a new process prints; if it fails, the error is its last line."""
+    command = [sys.executable, "-c", code, argument]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(done.stderr.strip().rpartition("\n")[2])
+    return float(done.stdout)
+
+
 def import_time(case: str, sizes: Sizes) -> float:
     """Milliseconds for `import lrkern` in a new process that has already imported NumPy."""
-    command = [sys.executable, "-c", IMPORT, case]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     with tempfile.TemporaryDirectory() as folder:
         environment["PYTHONPYCACHEPREFIX"] = folder
-        times = [
-            float(subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout)
-            for _ in range(sizes.imports + 1)
-        ]
+        times = [seconds_of(IMPORT, case, environment) for _ in range(sizes.imports + 1)]
     return 1e3 * statistics.median(times[1:])  # the first one compiles byte code
 
 
 def first_call(case: str, sizes: Sizes) -> float:
     """Seconds of a first call of Numba's backend in a new process that has imported Numba, with an empty or filled cache."""
     what, _, cache = case.partition(", ")
-    command = [sys.executable, "-c", FIRST, what]
     with tempfile.TemporaryDirectory() as folder:
         environment = {**os.environ, "NUMBA_CACHE_DIR": folder}
         runs = 1 if cache == EMPTY else 1 + sizes.first_calls
-        times = [
-            float(subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout)
-            for _ in range(runs)
-        ]
+        times = [seconds_of(FIRST, what, environment) for _ in range(runs)]
     return times[0] if cache == EMPTY else statistics.median(times[1:])
 
 

@@ -27,7 +27,7 @@ WITH_TWINS = tuple(sorted((curve.name for curve in CURVES if curve.loop and curv
 # --------------------------------------------------------------------------------------------- tables beyond the caches
 
 
-def race_fill(case: str, sizes: Sizes, dtype: Any = np.float64) -> Race:
+def race_fill(case: str, sizes: Sizes, dtype: type = np.float64) -> Race:
     """Build, compile and fill, against the bare stores."""
     n, threads, curve = sizes.fill, lk.get_threads(), BY_NAME[case]
     out = buffers.output(n, dtype)
@@ -40,7 +40,8 @@ def race_fill(case: str, sizes: Sizes, dtype: Any = np.float64) -> Race:
         checks.table(curve.build(n, PEAK), out, sizes.points, curve.twin(n, PEAK))
 
     rival = Contestant(STREAMING, lambda: limits.fill_streaming(out, PEAK, threads), n)
-    return Race(Contestant(SUBJECT, fill, n), [rival], sizes.rounds, check)
+    rounds = sizes.rounds if dtype is np.float64 else sizes.slow_rounds
+    return Race(Contestant(SUBJECT, fill, n), [rival], rounds, check)
 
 
 def peers_entries(case: str, sizes: Sizes) -> dict[str, Callable[[], Contestant]]:
@@ -295,7 +296,7 @@ def race_noise(case: str, sizes: Sizes) -> Race:
 ROWS = [
     Row("fill", EVERY, race_fill),
     Row("fill-float32", EVERY, partial(race_fill, dtype=np.float32)),
-    Contest("peers", WITH_TWINS, peers_entries, beside="cosine".__eq__, quickly_beside=False),
+    Contest("peers", WITH_TWINS, peers_entries, beside="cosine".__eq__, slow=True, quickly_beside=False),
     Row("cached", EVERY, race_cached),
     Row("scalar", EVERY, race_scalar),
     Row("lookup", ("warmup", "warm_restarts"), race_lookup),

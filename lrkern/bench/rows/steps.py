@@ -150,8 +150,8 @@ def race_one_thread(case: str, sizes: Sizes) -> Race:
 
 ROWS = [
     Row("sgd", ("float32, momentum",), race_large),
-    Contest("sgd-peers", ("float32, momentum",), peers_entries, quickly_beside=False),
-    Contest("pipeline", ("float32",), pipeline_entries),
+    Contest("sgd-peers", ("float32, momentum",), peers_entries, slow=True, quickly_beside=False),
+    Contest("pipeline", ("float32",), pipeline_entries, slow=True),
     Row("split", ("bfloat16",), race_split),
     Row("one-thread", ("SGD", "AdamW"), race_one_thread),
 ]

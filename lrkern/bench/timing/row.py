@@ -34,11 +34,16 @@ class Contest:
     cases: tuple[str, ...]
     entries: Callable[[str, Sizes], dict[str, Callable[[], Contestant]]]
     beside: Callable[[str], bool] = lambda case: True  # which cases are also measured beside
+    slow: bool = False  # fewer rounds, where rivals take long
     quickly_beside: bool = True  # whether also in a quick run: importing many libraries once more takes seconds
 
     def ways(self, case: str) -> tuple[str, ...]:
         """How a case is measured."""
         return (ALONE, BESIDE) if self.beside(case) else (ALONE,)
+
+    def rounds(self, sizes: Sizes) -> int:
+        """How often the contestants take turns."""
+        return sizes.slow_rounds if self.slow else sizes.rounds
 
     def makers(self, case: str, sizes: Sizes) -> dict[str, Callable[[], Contestant]]:
         """The contestants that take part in this run."""
@@ -48,7 +53,7 @@ class Contest:
         """All contestants in this process."""
         made = {name: make() for name, make in self.makers(case, sizes).items()}
         subject = made.pop(SUBJECT)
-        return Race(subject, list(made.values()), sizes.rounds)
+        return Race(subject, list(made.values()), self.rounds(sizes))
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ FULL = Sizes(
     points=200,
     rounds=9,
     slow_rounds=5,
-    patience=8.0,
+    patience=6.0,
     cases=None,
 )
 
