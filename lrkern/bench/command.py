@@ -110,7 +110,8 @@ def measured(found: list[Job], settings: Settings) -> store.Run:
 
 def show(found: store.Run, full: bool) -> None:
     """Print a run: the answer, the table, the machine, what is missing."""
-    print("\n".join(headline.headline(found.results)))
+    for text in headline.headline(found.results):
+        print(text)
     forms.show("lrkern against its targets; the worst case of each row", table.HEAD, table.lines(found.results))
     if full:
         for title, head, lines in details.tables(found.results):
@@ -124,6 +125,8 @@ def show(found: store.Run, full: bool) -> None:
 
 def show_changes(old: store.Run, new: store.Run) -> bool:
     """Print what has changed beyond the noise; returns whether something is slower."""
+    if old.quick != new.quick:
+        raise ValueError("bench: --compare: both runs must be quick or neither; their sizes differ")
     found = compare.changes(old.results, new.results)
     beyond = [change for change in found if change.beyond_noise]
     if beyond:
@@ -155,7 +158,8 @@ def main(words: list[str]) -> int:
         if missing:
             print(f"Not installed, so omitted: {', '.join(missing)}.")
         if found.seconds:
-            print(f"It took {sum(found.seconds.values()) / 60:.1f} minutes.")
+            minutes, seconds = divmod(round(sum(found.seconds.values())), 60)
+            print(f"It took {minutes} min {seconds} s.")
         if options.json:
             print(f"Results: {options.json}")
     slower = bool(files) and show_changes(files[0], found)

@@ -19,7 +19,7 @@ from lrkern.bench.processes import measure
 from lrkern.bench.processes.child import Child, WorkerError
 from lrkern.bench.report import store
 from lrkern.bench.rows import every
-from lrkern.bench.timing.row import Fact, Row
+from lrkern.bench.timing.row import Contest, Fact, Row
 
 ROOT = Path(__file__).parents[2]
 SMALL = settings.Settings(quick=True, rivals=("numpy",))
@@ -59,6 +59,9 @@ def test_a_small_run(tmp_path, capsys):
     other.write_text(json.dumps(content | {"results": slower}))
     assert command.main(["--compare", str(file), str(other)]) == command.FAILED
     assert "2 changed by more than the noise, 2 of them slower" in capsys.readouterr().out
+    other.write_text(json.dumps(content | {"quick": False}))
+    with pytest.raises(ValueError, match="both runs must be quick or neither"):
+        command.main(["--compare", str(file), str(other)])
 
 
 def lk_slower(result):
@@ -106,6 +109,21 @@ def test_a_row_that_fails_is_reported_and_the_others_go_on():
     assert failures[0].reason == "KeyError: 'no-such-row'"
     assert seen == [job.name for job in todo]
     assert set(seconds) == {"no-such-row", "call", "float32"}
+
+
+def test_a_rival_that_fails_is_reported_and_the_others_go_on():
+    contest = every.named("step-list")
+
+    def entries(case, sizes):
+        return contest.entries(case, sizes) | {"nobody": None}
+
+    results, failures, _ = measure.run(
+        [measure.Job(Contest("step-list", contest.cases, entries), "SGD, 1 x 1000", "alone")], SMALL, lambda index, job: None
+    )
+    assert [(failure.job, failure.reason) for failure in failures] == [
+        ("step-list-SGD, 1 x 1000-alone, nobody", "KeyError: 'nobody'")
+    ]
+    assert [set(result.rounds) for result in results] == [{"lrkern", "NumPy"}]
 
 
 def test_processes_that_die_or_hang_are_reported():
@@ -197,7 +215,7 @@ def test_rows_of_ones_own(tmp_path, capsys, monkeypatch):
     assert results["own-rule"].ratio("bare streams") > 0
     out = capsys.readouterr().out
     assert f"{expression}: fill 10^8 float64" in out
-    assert "Mine: a step of 2^22 float32" in out
+    assert " rules.py:Mine: a step of 2^22 float32" in out
     from lrkern.bench.rows import own
 
     assert issubclass(own.optimizer_of(f"{file}:mine"), lk.Optimizer)

@@ -154,5 +154,6 @@ def own_lines(results: list[Result]) -> list[Line]:
     for result in results:
         if result.row in labels:
             label, unit, rival = labels[result.row]
-            found.append(Line(result.row, f"{result.case}: {label}", unit, rival, only(result.case)))
+            name = result.case.rpartition("/")[2] if result.row == own.RULE else result.case
+            found.append(Line(result.row, f"{name}: {label}", unit, rival, only(result.case)))
     return found
