@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lrkern.bench.timing import memory
+
 Floats = NDArray[np.float32]
 
 BLOCK = 1 << 20  # random numbers repeat after so many: drawing more takes longer than the steps
@@ -29,7 +31,8 @@ def values(n: int, seed: int) -> Floats:
 
 
 def tensors(sizes: list[int]) -> tuple[list[Floats], list[Floats]]:
-    """(parameters, gradients) of these sizes."""
+    """(parameters, gradients) of these sizes; raises if there is not enough memory for them and as many states."""
+    memory.need(4 * 4 * sum(sizes))
     params = [values(size, i) for i, size in enumerate(sizes)]
     return params, [values(size, len(sizes) + i) for i, size in enumerate(sizes)]
 
