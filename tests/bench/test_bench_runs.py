@@ -35,7 +35,7 @@ def _settings_as_before():
 def test_a_small_run(tmp_path, capsys):
     """A contest between processes, a row in one, a fact."""
     file = tmp_path / "run.json"
-    words = "(step-list and 1000 and alone) or call-sgd or (float32-cumulative and not fill)"
+    words = "(step-list and 1000 and alone) or call-sgd_step or (float32-cumulative and not fill)"
     assert command.main(["--quick", "-k", words, "--rivals", "numpy", "--json", str(file), "--details"]) == 0
     out = capsys.readouterr().out
     assert out.startswith("AdamW, 1000 tensors of 64: ")
@@ -154,6 +154,8 @@ def test_quick_takes_few_cases():
     found = measure.jobs(rows, "", 2)
     assert [job.name for job in found if job.row.name == "fill"] == ["fill-constant", "fill-cumulative"]
     assert [job.name for job in found if job.row.name == "step"] == ["step-AdamW, 64 M-alone", "step-AdamW, 64 M-beside"]
+    assert [job.case for job in measure.jobs(rows, "step and 16 and beside", 2)] == ["AdamW, 16 K"]
+    assert [job.case for job in measure.jobs(rows, "fill-co", 2)] == ["constant", "cooldown"]
     assert len(measure.jobs(rows, "")) > 80
 
 

@@ -45,20 +45,21 @@ class Failure:
 def jobs(rows: Iterable[Row | Contest | Fact], words: str, limit: int | None = None) -> list[Job]:
     """Everything to measure that matches `words`: of a row first all that is measured alone, then all beside.
 
-    With a `limit`, only the first and last cases, so many, of rows in one process, and the last one of others.
+    With a `limit`, only the first and last of these cases, so many, of rows in one process, and the last one of others.
     """
-    found = []
+    found: list[Job] = []
     for row in rows:
-        most = limit if isinstance(row, Row) else 1
-        cases = (
-            row.cases if limit is None or most is None or len(row.cases) <= most else (*row.cases[: most - 1], row.cases[-1])
-        )
         ways: tuple[str, ...] = (ALONE, BESIDE) if isinstance(row, Contest) else ("",)
         if isinstance(row, Contest) and limit is not None and not row.quickly_beside:
             ways = (ALONE,)
         for how in ways:
-            found += [Job(row, case, how) for case in cases if not isinstance(row, Contest) or how in row.ways(case)]
-    return [job for job in found if matches(words, job.name)]
+            cases = [case for case in row.cases if not isinstance(row, Contest) or how in row.ways(case)]
+            wanted = [job for job in (Job(row, case, how) for case in cases) if matches(words, job.name)]
+            if limit is not None:
+                most = limit if isinstance(row, Row) else 1
+                wanted = [*wanted[:-1][: most - 1], *wanted[-1:]]
+            found += wanted
+    return found
 
 
 def matches(words: str, name: str) -> bool:
