@@ -19,14 +19,14 @@ unexport PYTHONDONTWRITEBYTECODE
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 install = $(BIN)/python tools/requires.py $(1) > $(VENV)/requirements.txt && $(PIP) -r $(VENV)/requirements.txt
-C_FOLDERS := src_c $(patsubst %/,%,$(wildcard src_c/*/)) bench examples/c tests/c/fuzz
+C_FOLDERS := src_c $(patsubst %/,%,$(wildcard src_c/*/)) lrkern/bench/rivals examples/c tests/c/fuzz
 C_FILES := $(filter-out %/ddtables.inc, $(wildcard $(foreach kind,c h inc,$(addsuffix /*.$(kind),$(C_FOLDERS)))))
 
 # Stamps of completed steps.
 VENV_MADE := $(VENV)/.made
 INSTALLED := $(VENV)/.installed
 BUILT := $(VENV)/.built
-SOURCES := pyproject.toml setup.py $(wildcard lrkern/*.pyx lrkern/*.pxd lrkern/binding/*.pxi src_c/* src_c/*/*)
+SOURCES := pyproject.toml setup.py $(wildcard lrkern/*.pyx lrkern/*.pxd lrkern/binding/*.pxi lrkern/bench/rivals/*.c lrkern/bench/rivals/*.inc src_c/* src_c/*/*)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -88,7 +88,7 @@ fuzz-c: ## fuzz the C library for SECONDS=600 in total: libFuzzer, sanitizers, e
 test-all: lint typecheck test test-exhaustive sanitize test-cuda test-peers fuzz-c ## run all checks for a release, including ten minutes of fuzz-c
 
 bench: $(BUILT) $(VENV)/.bench ## measure everything in bench/RESULTS.md, against the peers that are installed
-	$(BIN)/python -m bench $(ARGS)
+	$(BIN)/python -m lrkern.bench $(ARGS)
 
 rules: $(VENV) ## write src_c/steps/rules.def from the formulas of the rules; the next build compiles it
 	$(BIN)/python tools/rule_sources.py
@@ -115,7 +115,7 @@ docs: $(BUILT) $(VENV)/.docs ## build the documentation into docs/_build/html
 	@echo docs/_build/html/index.html
 
 clean: ## remove build products
-	rm -rf build dist *.egg-info docs/_build lrkern/_core.c lrkern/binding/c_api.pxi lrkern/*.so $(BUILT)
+	rm -rf build dist *.egg-info docs/_build lrkern/_core.c lrkern/binding/c_api.pxi lrkern/*.so lrkern/bench/rivals/*.so $(BUILT)
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks
 	find lrkern tests bench examples -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -1,4 +1,4 @@
-"""Builds the only extension, `lrkern._core`: the Cython binding and src_c, whose kernels are compiled once per ISA."""
+"""Builds `lrkern._core`, the Cython binding and src_c, whose kernels are compiled once per ISA, and the benchmark's limits."""
 
 from __future__ import annotations
 
@@ -64,6 +64,9 @@ class BuildExt(build_ext):
 
     def build_extension(self, ext: Extension) -> None:
         """Compile src_c to objects, then let setuptools compile the binding and link everything."""
+        if ext.name != "lrkern._core":
+            super().build_extension(ext)
+            return
         newest_header = max(os.path.getmtime(name) for name in [*headers(), __file__])
         stale, ext.extra_objects = [], []
         for source, flags in c_sources().items():
@@ -99,4 +102,13 @@ core = Extension(
     libraries=["m"],
 )
 
-setup(ext_modules=cythonize([core], language_level=3), cmdclass={"build_ext": BuildExt})
+# The bare memory traffic that the benchmark compares with.
+limits = Extension(
+    "lrkern.bench.rivals._limits",
+    ["lrkern/bench/rivals/limits.c"],
+    depends=["lrkern/bench/rivals/limit_blocks.inc", "src_c/flags.mk"],
+    extra_compile_args=[*FLAGS["C_FLAGS"], *WARNING_FLAGS],
+    extra_link_args=["-pthread"],
+)
+
+setup(ext_modules=[*cythonize([core], language_level=3), limits], cmdclass={"build_ext": BuildExt})

@@ -1,9 +1,1 @@
-"""The benchmark: every performance target of lrkern, measured side by side with its rivals."""
-
-import sys
-from pathlib import Path
-
-# Makes the tests' oracle and bit comparisons importable.
-TESTS = str(Path(__file__).resolve().parent.parent / "tests" / "support")
-if TESTS not in sys.path:
-    sys.path.append(TESTS)
+"""What measures a checkout: pytest's entry to the rows of `lrkern.bench`, kept results, the GPU, convergence."""

@@ -1,4 +1,4 @@
-"""Runs the rows with pytest-benchmark: options, the collected results, and the contents of its JSON file."""
+"""Runs the rows under pytest, with the fixture `benchmark` of pytest-benchmark or of pytest-codspeed."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
-from bench import buffers, machine
-from bench.race import Result
-from bench.sizes import FULL, QUICK, Sizes
+from lrkern.bench.report import machine
+from lrkern.bench.settings import Settings
+from lrkern.bench.timing import buffers
+from lrkern.bench.timing.result import Result
+from lrkern.bench.timing.sizes import Sizes, of
 
 RESULTS = pytest.StashKey[list[Result]]()
 
@@ -26,7 +28,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def sizes(pytestconfig: pytest.Config) -> Sizes:
     """The sizes of the rows."""
-    return QUICK if pytestconfig.getoption("quick") else FULL
+    return of(Settings(quick=pytestconfig.getoption("quick")))
 
 
 @pytest.fixture
@@ -51,6 +53,6 @@ def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: di
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_benchmark_update_json(config: pytest.Config, benchmarks: Any, output_json: dict[str, Any]) -> None:
-    """Add the results that the table uses."""
+    """Add the results, so that `lrkern bench --from` and `--compare` read the file."""
     output_json["quick"] = config.getoption("quick")
     output_json["results"] = [result.json() for result in config.stash[RESULTS]]

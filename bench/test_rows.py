@@ -1,4 +1,7 @@
-"""Every row as a benchmark: checked, warmed up, then timed by pytest-benchmark, alternating with its rivals."""
+"""Every row as a benchmark: checked, warmed up, then lrkern's turns timed by the fixture, alternating with the rivals' turns.
+
+All contestants of a row share this process. `lrkern bench` runs those with thread pools in processes of their own as well.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from bench.race import Result
-from bench.row import Fact, Row
-from bench.rows import all_facts, all_rows
-from bench.sizes import Sizes
+from lrkern.bench.rows.every import all_facts, all_rows
+from lrkern.bench.timing.result import Result
+from lrkern.bench.timing.row import Contest, Fact, Row
+from lrkern.bench.timing.sizes import Sizes
 
 
 def each(rows: list[Any]) -> list[Any]:
@@ -24,12 +27,14 @@ def test_fact(fact: Fact, case: str, sizes: Sizes, results: list[Result]) -> Non
 
 
 @pytest.mark.parametrize(("row", "case"), each(all_rows()))
-def test_race(row: Row, case: str, sizes: Sizes, results: list[Result], benchmark: Any) -> None:
+def test_race(row: Row | Contest, case: str, sizes: Sizes, results: list[Result], benchmark: Any) -> None:
     """Check, then race."""
     race = row.race(case, sizes)
-    race.warm_up()
-    benchmark.group = row.name
-    benchmark.pedantic(race.subject.run, setup=race.rivals_turn, rounds=race.rounds)
-    result = Result.of(row.name, case, race, benchmark.stats.stats.data)
+    try:
+        race.warm_up()
+        benchmark.pedantic(race.subject_turn, setup=race.rivals_turn, rounds=race.rounds)
+    finally:
+        race.close()
+    result = Result.of(row.name, case, race.whole_rounds(), race.subject.name)
     benchmark.extra_info.update(result.json())
     results.append(result)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import traceback
-from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
@@ -215,11 +213,10 @@ def info() -> None:
 @cli.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def bench(arguments: tuple[str, ...]) -> int:
-    """Run the benchmark (in a source checkout). Arguments are passed on to it."""
-    root = Path(lk.__file__).resolve().parent.parent
-    if not (root / "bench" / "__main__.py").is_file():
-        raise ValueError("bench: the benchmark is part of the source checkout, not of the installed package")
-    return subprocess.call([sys.executable, "-m", "bench", *arguments], cwd=root)
+    """Measure lrkern against its rivals and this machine's limits; `lrkern bench -h` lists the options."""
+    from lrkern.bench.command import main as run
+
+    return run(list(arguments))
 
 
 def _operand(text: str, column: str | None) -> tuple[Any, int | None]:

@@ -481,11 +481,12 @@ def test_random_files(run, capsys):
     assert codes == {0, 1, 2}
 
 
-def test_bench_needs_a_checkout(run, monkeypatch, tmp_path):
-    monkeypatch.setattr(lk, "__file__", str(tmp_path / "lrkern" / "__init__.py"))
-    code, _, err = run("bench", "--quick")
-    assert code == 2
-    assert err == "lrkern: bench: the benchmark is part of the source checkout, not of the installed package\n"
+def test_bench_gets_its_arguments(run):
+    assert run("bench", "--list", "-k", "one-thread") == (0, "one-thread       SGD; AdamW\n", "")
+    code, out, err = run("bench", "--from", "gone.json")
+    assert (code, out) == (2, "")
+    assert err == "lrkern: bench: --from: gone.json cannot be read: No such file or directory\n"
+    assert run("bench", "-h")[1].startswith("usage: lrkern bench ")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,12 @@
+"""`python -m lrkern.bench`: the benchmark without the command `lrkern`, and so without click."""
+
+import sys
+
+from lrkern.bench.command import WRONG_USE, main
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except ValueError as error:
+        print(f"lrkern: {error}", file=sys.stderr)
+        sys.exit(WRONG_USE)

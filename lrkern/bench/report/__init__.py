@@ -1,0 +1,1 @@
+"""What comes out: the table with its targets, the headline, comparisons, files."""

@@ -1,0 +1,1 @@
+"""What is compared with: limits of the machine, optional libraries."""

@@ -1,0 +1,97 @@
+"""Table entries that are not times of repeated calls: errors, rounding, import time, first calls."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from importlib.util import find_spec
+
+import numpy as np
+
+from lrkern.bench.curves import BY_NAME, CURVES, PEAK
+from lrkern.bench.timing import checks, exact
+from lrkern.bench.timing.row import Fact
+from lrkern.bench.timing.sizes import Sizes
+
+EVERY = tuple(curve.name for curve in CURVES)
+
+IMPORT = """
+import importlib, sys, time
+import numpy
+begin = time.perf_counter()
+importlib.import_module(sys.argv[1])
+print(time.perf_counter() - begin)
+"""
+
+
+EMPTY, FILLED = "empty cache", "filled cache"
+FIRST = """
+import sys, time
+import numba
+import numpy as np
+import lrkern as lk
+param, grad, what = np.ones(64, np.float32), np.ones(64, np.float32), sys.argv[1]
+begin = time.perf_counter()
+if what == "table":
+    lk.cosine(0.1, 0.0, 1000).table(1000, backend="numba")
+else:
+    getattr(lk, what)([param], 1e-3, backend="numba").step([grad])
+print(time.perf_counter() - begin)
+"""
+
+
+def max_error(case: str, sizes: Sizes) -> float:
+    """The largest error found, in ULP, for a short and a long schedule."""
+    worst = 0.0
+    for n in (5000, sizes.compile_steps):
+        schedule = BY_NAME[case].build(n, PEAK)
+        worst = max(worst, exact.largest_error(schedule, schedule.table(n), checks.sampled_steps(n, sizes.points))[0])
+    return worst
+
+
+def float32_differences(case: str, sizes: Sizes) -> float:
+    """The number of values in a float32 table that are not the float64 value rounded once."""
+    n = sizes.compile_steps
+    schedule = BY_NAME[case].build(n, PEAK)
+    rounded = schedule.table(n).astype(np.float32)
+    return float(np.count_nonzero(rounded.view(np.uint32) != schedule.table(n, dtype=np.float32).view(np.uint32)))
+
+
+def seconds_of(code: str, argument: str, environment: dict[str, str]) -> float:
+    """What a new process prints; if it fails, the error is its last line."""
+    command = [sys.executable, "-c", code, argument]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(done.stderr.strip().rpartition("\n")[2])
+    return float(done.stdout)
+
+
+def import_time(case: str, sizes: Sizes) -> float:
+    """Milliseconds for `import lrkern` in a new process that has already imported NumPy."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    with tempfile.TemporaryDirectory() as folder:
+        environment["PYTHONPYCACHEPREFIX"] = folder
+        times = [seconds_of(IMPORT, case, environment) for _ in range(sizes.imports + 1)]
+    return 1e3 * statistics.median(times[1:])  # the first one compiles byte code
+
+
+def first_call(case: str, sizes: Sizes) -> float:
+    """Seconds of a first call of Numba's backend in a new process that has imported Numba, with an empty or filled cache."""
+    what, _, cache = case.partition(", ")
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {**os.environ, "NUMBA_CACHE_DIR": folder}
+        runs = 1 if cache == EMPTY else 1 + sizes.first_calls
+        times = [seconds_of(FIRST, what, environment) for _ in range(runs)]
+    return times[0] if cache == EMPTY else statistics.median(times[1:])
+
+
+FIRST_CALLS = tuple(f"{what}, {cache}" for cache in (FILLED, EMPTY) for what in ("AdamW", "SGD", "table"))
+FACTS = [
+    Fact("error", EVERY if exact.available() else (), max_error),
+    Fact("float32", EVERY, float32_differences),
+    Fact("import", ("lrkern",), import_time),
+    Fact("first-call", FIRST_CALLS if find_spec("numba") is not None else (), first_call),
+]

@@ -1,0 +1,212 @@
+"""What the benchmark prints and writes: targets, headline, comparison, the page of several processors."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+
+from lrkern.bench.report import compare, details, forms, headline, noise, page, store, table, targets
+from lrkern.bench.report.line import Line, both
+from lrkern.bench.report.machine import describe, file_name
+from lrkern.bench.report.progress import Progress
+from lrkern.bench.rivals.limits import STREAMING, STREAMS
+from lrkern.bench.rivals.torch_steps import FUSED
+from lrkern.bench.timing.result import Result
+
+
+def result(row, case, ours, how="", **rivals):
+    """A result from the times of every round; rivals with spaces are written with underscores."""
+    times = {"lrkern": ours, **{name.replace("_", " "): rounds for name, rounds in rivals.items()}}
+    return Result.of(row, case, times, how=how)
+
+
+def test_a_ratio_is_the_median_of_the_rounds():
+    """The machine was four times slower in the second and third rounds: medians of times would say 2."""
+    found = result("sgd", "x", [1.0, 4.0, 4.0], NumPy=[3.0, 12.0, 2.0])
+    assert found.time == 4.0
+    assert found.rivals == {"NumPy": 3.0}
+    assert found.ratio("NumPy") == 3.0
+    assert Result("sgd", "x", time=4.0, rivals={"NumPy": 8.0}).ratio("NumPy") == 2.0  # of a file without rounds
+
+
+def test_targets_are_checked():
+    line = Line("fill", "", "step", STREAMING, at_least=0.85)
+    fast, slow = (Result("fill", c, time=t, rivals={STREAMING: 1.0}) for c, t in (("cosine", 1.0), ("rex", 1.2)))
+    assert line.worst([fast, slow, Result("peers", "rex", time=9.0)]) == (slow, 2)
+    assert line.met(fast)
+    assert not line.met(slow)
+    assert Line("cached", "", "step", at_most=0.3e-9).met(Result("cached", "rex", time=0.3e-9))
+    assert line.worst([]) == (None, 0)
+
+
+def test_alone_and_beside_have_targets_of_their_own():
+    alone, beside = both("step-list", "", "step", {FUSED: (100, 60)})
+    results = [result("step-list", "x", [1.0], how, torch_fused=[80.0]) for how in ("alone", "beside")]
+    assert alone.worst(results) == (results[0], 1)
+    assert beside.worst(results) == (results[1], 1)
+    assert not alone.met(results[0])
+    assert beside.met(results[1])
+
+
+def test_streams_stand_beside_other_ratios():
+    found = result("sgd-peers", "x", [1.0], "alone", NumPy=[5.0], bare_streams=[1.25])
+    lines = [cells for cells in table.lines([found]) if cells[4] in ("NumPy", STREAMS)]
+    assert [cells[6] for cells in lines] == ["1.25x", "5x (streams 4x)"]
+    assert lines[0][7:] == [">= 0.95x", "yes"]
+
+
+def test_every_line_has_a_row():
+    from lrkern.bench.rows import every
+
+    for line in targets.LINES:
+        row = every.named(line.row)
+        ways = set().union(*(row.ways(case) for case in row.cases)) if hasattr(row, "ways") else {""}
+        assert line.how in ways or not row.cases, line
+        assert any(map(line.cases, row.cases)) or not row.cases, line
+
+
+STEPS = [
+    result("step-list", "AdamW, 1000 x 64", [2e-5] * 3, "alone", torch_fused=[1e-2] * 3),
+    result("step-list", "AdamW, 1000 x 64", [4e-5] * 3, "beside", torch_fused=[1.2e-2] * 3),
+]
+
+
+def test_the_headline_takes_the_smaller_gain():
+    first, verdict = headline.headline(STEPS)
+    assert first == "AdamW, 1000 tensors of 64: 40 us a step, 300x torch's fused step"
+    assert verdict == "Targets met: 2 of 2"
+    slow = [result("step-list", "AdamW, 1000 x 64", [2e-4], "alone", torch_fused=[1e-2])]
+    assert headline.headline(slow)[-1] == "Targets met: 0 of 1; not: AdamW step, 1000 tensors of 64"
+    assert headline.headline([]) == []
+
+
+OLD = [
+    result("fill", "cosine", [1.0, 1.01, 1.02, 1.03, 1.04], streaming_fill=[1.0] * 5),
+    result("cached", "cosine", [1.0, 1.1, 1.2, 1.3, 1.4]),
+    result("scalar", "cosine", [1.0, 1.001, 1.002]),
+    Result("compile", "cosine", time=1.0, spread=0.1),
+    Result("error", "cosine", value=0.5),
+    Result("gone", "x", time=1.0),
+]
+NEW = [
+    result("fill", "cosine", [1.3, 1.31, 1.32, 1.33, 1.34], streaming_fill=[1.3] * 5),  # 29 % slower, as is the machine
+    result("cached", "cosine", [1.05, 1.15, 1.28, 1.35, 1.45]),  # inside the noise
+    result("scalar", "cosine", [1.01, 1.011, 1.012]),  # 1 %: too little
+    Result("compile", "cosine", time=0.8, spread=0.1),  # faster
+    Result("error", "cosine", value=0.52),
+    Result("new", "x", time=1.0),
+]
+
+
+def test_changes_beyond_the_noise_are_seen_and_others_are_not():
+    found = {change.old.row: change for change in compare.changes(OLD, NEW)}
+    assert set(found) == {"fill", "cached", "scalar", "compile", "error"}
+    assert {row: change.beyond_noise for row, change in found.items()} == {
+        "fill": True,
+        "cached": False,
+        "scalar": False,
+        "compile": True,
+        "error": False,
+    }
+    assert found["fill"].cells()[3:] == ["1.02 s", "1.32 s", "+29.4%", "2.0%, 1.5%", "+30.0%", "slower"]
+    assert found["compile"].cells()[-1] == "faster"
+    assert compare.Change(OLD[4], Result("error", "cosine", value=0.6)).beyond_noise
+
+
+def test_a_comparison_of_different_machines_says_so():
+    text = compare.summary([], {"cpu": "A", "threads": 2}, {"cpu": "B", "threads": 2})
+    assert text[1] == "The runs differ in cpu: A and B."
+    assert len(compare.summary([], {"cpu": "A"}, {"cpu": "A"})) == 1
+
+
+def kept(folder, cpu, date, results):
+    """A kept file."""
+    machine = describe() | {"cpu": cpu, "date": date, "isa": "avx2"}
+    return store.keep(store.Run(results, machine), folder)
+
+
+def test_the_page_shows_processors_side_by_side(tmp_path):
+    fill = [Result("fill", "cosine", time=1e-10, rivals={STREAMING: 1e-10}), Result("error", "cosine", value=0.5)]
+    slow = [Result("fill", "cosine", time=2e-10, rivals={STREAMING: 1e-10}), Result("error", "cosine", value=0.55)]
+    kept(tmp_path, "Intel X", "2026-01-01", slow)
+    kept(tmp_path, "AMD Y", "2026-01-02", slow)
+    kept(tmp_path, "Intel X", "2026-01-03", fill)
+    (tmp_path / "gpu-z.json").write_text("{}")
+    runs = store.kept(tmp_path)
+    assert [(run.machine["cpu"], run.machine["date"]) for run in runs] == [
+        ("AMD Y", "2026-01-02"),
+        ("Intel X", "2026-01-03"),
+    ]
+    target = tmp_path / "RESULTS.md"
+    target.write_text(f"before\n{page.BEGIN}\nold\n{page.END}\nafter\n")
+    page.write(runs, target)
+    text = target.read_text()
+    assert text.startswith(f"before\n{page.BEGIN}\nA: AMD Y, avx2; B: Intel X, avx2.")
+    assert text.endswith(f"{page.END}\nafter\n")
+    assert "\nold\n" not in text
+    assert "| largest error, float64 |  |  | <= 0.6 ULP | 0.55 ULP | 0.5 ULP | yes |" in text
+    assert "| streaming fill | >= 0.85x | 0.2 ns/step, 0.5x | 0.1 ns/step, 1x | NO (A) |" in text
+    assert "### A: AMD Y, avx2\n" in text
+    assert [line for line in text.splitlines() if len(line) > 128 and not line.startswith("|")] == []
+    target.write_text("nothing")
+    with pytest.raises(ValueError, match="once each"):
+        page.write(runs, target)
+
+
+def test_a_second_run_of_the_day_replaces_the_rows_that_it_has(tmp_path):
+    first = kept(tmp_path, "X", "2026-01-01", [Result("fill", "cosine", time=1.0), Result("fill", "rex", time=2.0)])
+    second = kept(tmp_path, "X", "2026-01-01", [Result("fill", "rex", time=3.0)])
+    assert first == second
+    assert {r.case: r.time for r in store.read(first, "").results} == {"cosine": 1.0, "rex": 3.0}
+
+
+def test_results_survive_json(tmp_path):
+    run = store.Run([*STEPS, *OLD], describe(), True, [{"row": "x", "reason": "y"}], {"x": 1.0})
+    store.write(run, tmp_path / "new" / "run.json")
+    again = store.read(tmp_path / "new" / "run.json", "--from")
+    assert (again.results, again.machine, again.quick, again.failures) == (run.results, run.machine, True, run.failures)
+    assert file_name(run.machine).endswith(f"-{run.machine['date']}.json")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"results": [{"row": 1}], "machine_info": {}}', '{"results": 3}'])
+def test_files_that_are_something_else(tmp_path, text):
+    file = tmp_path / "x.json"
+    file.write_text(text)
+    with pytest.raises(ValueError, match=r"^bench: --from: .*x\.json does not hold results of the benchmark$"):
+        store.read(file, "--from")
+
+
+def test_old_files_are_still_read(tmp_path):
+    """Without rounds and ways of measuring."""
+    old = {"row": "fill", "case": "cosine", "time": 1.0, "spread": 0.1, "rivals": {STREAMING: 2.0}, "rival_spreads": {}}
+    file = tmp_path / "old.json"
+    file.write_text(json.dumps({"results": [old], "machine_info": describe(), "benchmarks": []}))
+    (found,) = store.read(file, "--from").results
+    assert found.ratio(STREAMING) == 2.0
+
+
+def test_details_and_plain_tables(capsys, monkeypatch):
+    step = result("step", "AdamW, 4 K", [1e-9], "alone", torch_fused=[5e-9], bare_streams=[0.5e-9])
+    rule = result("rule", "Lion, 4 M", [1e-9], bare_streams=[0.9e-9])
+    sizes, every_rule = details.tables([step, rule])
+    assert sizes[2] == [["AdamW, 4 K", "4.1", "0.5", "5", "", ""]]
+    assert every_rule[2] == [["Lion", "1", "0.9", "", ""]]
+    forms.show("a title", *sizes[1:])
+    assert "4.1" in capsys.readouterr().out
+    assert forms.plain(["a", "b"], [["x", "1"]]).splitlines()[2] == "x  1"
+    assert noise.sentence([step, OLD[0]]).endswith("at most 2% (fill, cosine).")
+
+
+def test_progress_is_drawn_on_terminals_only():
+    class Screen(io.StringIO):
+        def isatty(self):
+            return True
+
+    for stream, shown in ((Screen(), True), (io.StringIO(), False)):
+        progress = Progress(4, stream)
+        progress(1, "fill-cosine")
+        progress.wipe()
+        assert ("######" in stream.getvalue() and "1/4" in stream.getvalue() and "fill-cosine" in stream.getvalue()) == shown
+        assert bool(stream.getvalue()) == shown
