@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
@@ -12,51 +11,18 @@ from numpy.typing import NDArray
 
 from lrkern import _core
 from lrkern.backends.engine import Check, StepOptions, StepTensors
-from lrkern.numba import kernels, norms
-from lrkern.numba.kernels import AVERAGE, COPY, GRAD, PARAM, Kind, Tensors
+from lrkern.numba import kernels
+from lrkern.numba.kernels import AVERAGE, COPY, GRAD, PARAM, Tensors
+from lrkern.numba.list_norms import measure, raw_norms
 from lrkern.numba.threads import all_threads
-from lrkern.numba.update import Arrays, Pipeline
+from lrkern.numba.update import Pipeline
+from lrkern.numba.work import ABSENT, Lists, Work, laid_out
 from lrkern.rules.compiled import FAMILIES, SCALAR_STATES
 
 EMA = _core.PLACES["ema"]
 LIMITS = {place: name for name, place in _core.LIMITS.items()}
 
-Ints = NDArray[np.int64]
 T = TypeVar("T")
-
-TENSOR_COST = 64  # the overhead of a chunk, in bytes that take the same time
-
-ZEROS = {"float32": np.float32(0), "float64": np.float64(0), "bfloat16": np.uint16(0), "float16": np.int16(0)}
-"""The dtypes of elements in compiled code: 16-bit floats are their bits."""
-
-CARRIERS = {number: ZEROS[name] for name, number in _core.STORAGES.items()}
-ABSENT = 255  # instead of a storage type
-
-
-@dataclass(frozen=True)
-class Work:
-    """The tensors of one kind in a step, cut into chunks and blocks."""
-
-    kind: Kind
-    members: Ints
-    """The indices of the tensors."""
-    size: int
-    """The amount of work, in bytes of parameters."""
-    states: int
-    """The number of states."""
-    chunks: Ints
-    """(tensor, begin, end, begin in the gradient, number of the first block of norms in it) of each chunk."""
-    rows: list[int] | None
-    """The learning rate of each chunk, if rows have their own."""
-    blocks: Ints
-    """(tensor, begin, end in the gradient) of the blocks of norms."""
-    tensor_of: Ints
-    """The tensor of each block of norms that chunks are cut into."""
-
-    @property
-    def in_parallel(self) -> bool:
-        """Whether to use threads."""
-        return _core.step_in_parallel(self.size, self.states)
 
 
 class StepList:
@@ -121,6 +87,8 @@ class StepList:
         """Set the options of steps outside the rule."""
         self.tensors.zero_grad = options.zero_grad
         self._options = options
+        inputs = self._tensors.inputs
+        self._lists = Lists(self.tensors, self._sizes, self._widths, inputs, options.norms)
         self._recent, self._recent_count = np.zeros(options.skip_window), 0
         self._random_params = options.rounding == "stochastic"
         self._random_states = options.state_rounding == "stochastic" and self._has_narrow_states
@@ -241,14 +209,14 @@ class StepList:
             self._note(grads, sparse)
         averages = (self.count + 1) % self._options.ema_every == 0
         if averages not in self._works:
-            self._works[averages] = self._laid_out(averages, grads, sparse)
+            self._works[averages] = laid_out(self._lists, self._storages, averages, grads, sparse)
         self._work = self._works[averages]
         options, norm, clip_norm = self._options, math.nan, self._limits["clip_norm"]
         clips = clip_norm < math.inf
         self._tensors.factors[:] = 1 / grad_scale
         if self._wants_norm:
             sets = self._sets[options.clip_per if clips else "list"]
-            raw, finite = self._raw_norms(sets)
+            raw, finite = raw_norms(self._work, self._tensors.addresses, sets)
             norm = float(raw[-1]) / grad_scale
             if options.error_if_nonfinite and not finite:
                 return self.tensors.nonfinite()
@@ -270,7 +238,7 @@ class StepList:
         around = Pipeline(1.0, options.clip_value, 0.0, 0.0, 0.0, options.zero_grad, of_params, of_states)
         for one in self._work:
             if one.kind.measures:
-                self._measure(one, around)
+                measure(one, self._tensors, around, self._sums_up(one))
         found = [self._run(one, around, k + 1 == len(self._work)) for k, one in enumerate(self._work)]
         if not self._work:
             self._counts[0] += 1
@@ -305,6 +273,10 @@ class StepList:
     def _wants_norm(self) -> bool:
         options = self._options
         return options.skip_nonfinite or options.error_if_nonfinite or min(self._limits.values()) < math.inf
+
+    def _sums_up(self, work: Work) -> bool:
+        """Whether the rule of these tensors needs a sum."""
+        return FAMILIES[self.tensors.groups[self._tensors.group_of[work.members[0]]]].sums
 
     def _run(self, work: Work, around: Pipeline, last: bool) -> NDArray[np.float64] | None:
         """Update the tensors of one kind. Returns sums of squares of blocks, for norms."""
@@ -346,123 +318,6 @@ class StepList:
         if sparse or self._was_sparse or not np.array_equal(storages, self._storages):
             self._works, self._storages, self._was_sparse = {}, storages, bool(sparse)
         self._noted = grads if grads is self.tensors.bound and not sparse else None
-
-    def _laid_out(self, averages: bool, grads: list[Any], sparse: dict[int, NDArray[Any]]) -> list[Work]:
-        """The work of a step in which averages change, or do not."""
-        storages, found = self._storages.copy(), dict[Any, list[int]]()
-        if not averages:
-            storages[:, AVERAGE:COPY] = ABSENT
-        groups, group_of = self.tensors.groups, self.tensors.group_of
-        for i in np.flatnonzero(storages[:, GRAD] != ABSENT).tolist():
-            family = FAMILIES[groups[group_of[i]]]
-            key = family.inputs, self._measures(group_of[i]), self.tensors.row_lrs[i] is not None, storages[i].tobytes()
-            found.setdefault(key, []).append(i)
-        made = []
-        for (inputs, measures, has_lrs, stored), members in found.items():
-            zeros = Arrays(*[CARRIERS.get(one) for one in stored], *[None])
-            if zeros.remainder is not None:
-                zeros = zeros._replace(remainder=np.int16(0))
-            like = np.float64(0) if type(zeros.param) is np.float64 else np.float32(0)
-            kind = Kind(like, inputs(*[0.0] * len(inputs._fields)), zeros, measures)
-            made.append(self._cut(kind, members, has_lrs, grads, sparse))
-        return made
-
-    def _measures(self, group: int) -> bool:
-        """Whether the rule of a group needs norms."""
-        family = FAMILIES[self.tensors.groups[group]]
-        if family.measured is None:
-            return False
-        fields = family.inputs._fields
-        return "unadapted" not in fields or not self._tensors.inputs[group, fields.index("unadapted")]
-
-    def _cut(self, kind: Kind, members: list[int], has_lrs: bool, grads: list[Any], sparse: dict[int, NDArray[Any]]) -> Work:
-        """Cut tensors into chunks, for threads and at rows with their own learning rates, and into blocks of norms."""
-        stored = kind.stored
-        item = stored.param.itemsize
-        total = sum(sparse[i].size if i in sparse else self._sizes[i] for i in members) * item
-        piece = (
-            min(max(total // (_core.get_threads() * _core.PIECES_PER_THREAD), _core.STEP_MIN_PIECE), _core.STEP_MAX_PIECE)
-            // item
-        )
-        if self._options.norms:  # chunks begin at blocks of norms
-            piece = -(-piece // norms.BLOCK) * norms.BLOCK
-        chunks, rows, blocks, tensor_of = [], [], [], list[int]()
-        for i in members:
-            size, lrs, width = self._sizes[i], self.tensors.row_lrs[i], self._widths[i]
-            if i in sparse:
-                runs = [(row, row * width, (row + 1) * width, k * width) for k, row in enumerate(grads[i][1].tolist())]
-            elif lrs is not None:
-                runs = [(row, row * width, (row + 1) * width, row * width) for row in range(len(lrs))]
-            else:
-                runs = [(0, 0, size, 0)]
-            for row, begin, end, shifted in runs:
-                for at in range(begin, end, piece):
-                    chunks.append((i, at, min(end, at + piece), shifted + at - begin, len(tensor_of)))
-                    rows.append(row)
-                    if self._options.norms:
-                        tensor_of += [i] * -(-(min(end, at + piece) - at) // norms.BLOCK)
-            span, last = (width, sparse[i].size) if i in sparse else (size, size)
-            for first in range(0, last, max(span, 1)):
-                for at in range(first, first + span, norms.BLOCK):
-                    blocks.append((i, at, min(first + span, at + norms.BLOCK)))
-        return Work(
-            kind,
-            np.array(members, np.int64),
-            total + TENSOR_COST * len(chunks),
-            sum(one is not None for one in (stored.s0, stored.s1, stored.s2, stored.s3, stored.s4)),
-            np.array(chunks, np.int64).reshape(len(chunks), 5),
-            rows if has_lrs else None,
-            np.array(blocks, np.int64).reshape(len(blocks), 3),
-            np.array(tensor_of, np.int64),
-        )
-
-    # ----------------------------------------------------------------------------------------------------------- norms
-
-    def _raw_norms(self, sets: Ints) -> tuple[NDArray[np.float64], bool]:
-        """The norms of each set's gradients as stored, and last that of all; whether all gradients are finite."""
-        squares = self._squares(1.0, sets)
-        sums, scales = squares, np.ones(len(squares))
-        if any(type(one.kind.like) is np.float64 for one in self._work):
-            for scale, chosen in (
-                (_core.NORM_SCALE, squares < _core.NORM_TINY_SUM),
-                (1 / _core.NORM_SCALE, squares == math.inf),
-            ):
-                if chosen.any():
-                    sums = np.where(chosen, self._squares(scale, sets), sums)
-                    scales[chosen] = scale
-        with np.errstate(all="ignore"):
-            return np.sqrt(sums) / scales, bool(sums[-1] < math.inf)
-
-    def _squares(self, scale: float, sets: Ints) -> NDArray[np.float64]:
-        """The sums of squares of gradients times `scale`, for each set and for all."""
-        sums = np.empty(sum(len(one.blocks) for one in self._work))
-        set_of = np.empty(len(sums), np.int64)
-        begin = 0
-        for one in self._work:
-            mine = slice(begin, begin + len(one.blocks))
-            begin = mine.stop
-            set_of[mine] = sets[one.blocks[:, 0]]
-            arguments = one.blocks, self._tensors.addresses, scale, sums[mine], one.kind.like, one.kind.stored.grad
-            if one.in_parallel:
-                with all_threads():
-                    kernels.square_parallel(*arguments, _core.NORM_BLOCKS_PER_PIECE)
-            else:
-                kernels.square_serial(*arguments)
-        of_all = kernels.totals(sums, np.zeros(len(sums), np.int64), 1)
-        count = int(sets.max(initial=-1)) + 1
-        of_sets = of_all if count == 1 else kernels.totals(sums, set_of, count)
-        return np.concatenate([of_sets, of_all])
-
-    def _measure(self, work: Work, around: Pipeline) -> None:
-        """Compute the norms that the rule of these tensors needs."""
-        sums = np.empty((2, len(work.blocks)))
-        if work.in_parallel:
-            with all_threads():
-                kernels.measure_parallel(work.blocks, self._tensors, around, sums, _core.NORM_BLOCKS_PER_PIECE, *work.kind)
-        else:
-            kernels.measure_serial(work.blocks, self._tensors, work.kind, around, sums)
-        sums_up = FAMILIES[self.tensors.groups[self._tensors.group_of[work.members[0]]]].sums
-        kernels.take_norms(work.blocks, work.members, sums, self._tensors.norms, sums_up)
 
 
 def _set_to_zero(grads: list[Any]) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from lrkern import _checks, _core
+from lrkern import _checks
 
-_LARGE = 2 * _core.STEP_SERIAL_BELOW  # bytes: from here on threads share a step
+_LARGE = 8 << 20  # bytes of parameters: so many that threads share a step
 
 
 def warm(optimizers: Iterable[Any] = (), dtypes: Iterable[str] = ("float32",), *, tables: bool = False, **options: Any) -> None:
