@@ -20,6 +20,8 @@ FLAGS = {
     for name, _, value in (line.partition(" = ") for line in Path("src_c/flags.mk").read_text().splitlines() if " = " in line)
 }
 WARNING_FLAGS = FLAGS["WARNING_FLAGS"] if os.environ.get("LRKERN_WERROR") == "1" else []
+# Python's own flags ask for debugging symbols, which would make up three quarters of the extension.
+SYMBOLS = [] if os.environ.get("LRKERN_SYMBOLS") == "1" else ["-g0"]
 
 
 def isa_flags() -> dict[str, list[str]]:
@@ -86,7 +88,7 @@ class BuildExt(build_ext):
     def compile_c(self, source_and_flags: tuple[str, list[str]]) -> None:
         """Compile one file of src_c, with its own flags after the common ones."""
         source, flags = source_and_flags
-        postargs = [*FLAGS["C_FLAGS"], *WARNING_FLAGS, *flags]
+        postargs = [*FLAGS["C_FLAGS"], *SYMBOLS, *WARNING_FLAGS, *flags]
         self.compiler.compile([source], output_dir=self.build_temp, include_dirs=["src_c"], extra_postargs=postargs)
 
 
@@ -97,7 +99,7 @@ core = Extension(
     include_dirs=["src_c", numpy.get_include()],
     define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION"), ("NPY_TARGET_VERSION", "NPY_2_0_API_VERSION")],
     depends=[*headers(), *c_sources(), "lrkern/_core.pxd", *map(str, Path("lrkern/binding").glob("*.pxi"))],
-    extra_compile_args=["-O2", "-fvisibility=hidden", "-pthread"],
+    extra_compile_args=["-O2", *SYMBOLS, "-fvisibility=hidden", "-pthread"],
     extra_link_args=["-pthread", *FLAGS.get(f"LINK_FLAGS_{platform.system()}", [])],
     libraries=["m"],
 )
@@ -107,7 +109,7 @@ limits = Extension(
     "lrkern.bench.rivals._limits",
     ["lrkern/bench/rivals/limits.c"],
     depends=["lrkern/bench/rivals/limit_blocks.inc", "src_c/flags.mk"],
-    extra_compile_args=[*FLAGS["C_FLAGS"], *WARNING_FLAGS],
+    extra_compile_args=[*FLAGS["C_FLAGS"], *SYMBOLS, *WARNING_FLAGS],
     extra_link_args=["-pthread"],
 )
 
