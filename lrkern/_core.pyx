@@ -13,6 +13,7 @@ cdef extern from "lrkern.h" nogil:
     int lrk_use_isa(const char *name)
     int lrk_set_threads(int n)
     int lrk_get_threads()
+    const char *lrk_active_pool()
 
 cdef extern from "isa/dispatch.h" nogil:
     ctypedef struct lrk_plan_kernels:
@@ -23,8 +24,12 @@ cdef extern from "isa/dispatch.h" nogil:
     const lrk_kernels *lrk_active()
 
 cdef extern from "runtime/policy.h" nogil:
-    const int LRK_PIECES_PER_THREAD, LRK_STEP_SERIAL_BELOW, LRK_STEP_MIN_PIECE, LRK_STEP_MAX_PIECE, LRK_NORM_BLOCKS_PER_PIECE
-    const int LRK_FILL_SERIAL_BELOW, LRK_FILL_MIN_TASK, LRK_SCAN_MIN_TASK
+    ctypedef enum lrk_work:
+        LRK_WORK_STEP, LRK_WORK_FILL, LRK_WORK_SCAN
+    const int LRK_PIECES_PER_THREAD, LRK_STEP_MIN_PIECE, LRK_STEP_MAX_PIECE, LRK_NORM_BLOCKS_PER_PIECE
+    const int LRK_FILL_MIN_TASK, LRK_SCAN_MIN_TASK
+    bint lrk_worth_waking(lrk_work work, int64_t amount)
+    int64_t lrk_step_traffic(int64_t bytes, int64_t states)
 
 
 cdef extern from "steps/steps.h" nogil:
@@ -33,7 +38,11 @@ cdef extern from "steps/steps.h" nogil:
 
 
 cdef extern from "runtime/threads.h" nogil:
-    const char *lrk_threads_bad_variable()
+    ctypedef struct lrk_bad_variable:
+        const char *name
+        const char *rule
+    const lrk_bad_variable *lrk_find_bad_variable()
+    int lrk_job_threads()
 
 
 MAX_THREADS = LRK_MAX_THREADS
@@ -69,25 +78,50 @@ def get_threads():
     return lrk_get_threads()
 
 
+def job_threads():
+    """The same, unless the OpenMP runtime in use grants fewer to the calling thread."""
+    return lrk_job_threads()
+
+
+def active_pool():
+    """Whose threads jobs of the calling thread use: the file of an OpenMP runtime, or "own"."""
+    return lrk_active_pool().decode(errors="surrogateescape")
+
+
 def _choose_from_environment():
     import os
     wanted = os.environ.get("LRKERN_ISA", "")
     if wanted and not set_isa(wanted):
         raise ImportError(f"lrkern: LRKERN_ISA must be one of {', '.join(isas())}; got {wanted!r}")
-    cdef const char *bad = lrk_threads_bad_variable()
+    cdef const lrk_bad_variable *bad = lrk_find_bad_variable()
     if bad != NULL:
-        name = bad.decode()
-        raise ImportError(f"lrkern: {name} must be an integer in 1..{LRK_MAX_THREADS}; got {os.environ.get(name)!r}")
+        name = bad.name.decode()
+        raise ImportError(f"lrkern: {name} must be {bad.rule.decode()}; got {os.environ.get(name)!r}")
 
 
 _choose_from_environment()
 
 # The thread policy of src_c/runtime/policy.h, for engines written in Python.
 PIECES_PER_THREAD = LRK_PIECES_PER_THREAD
-STEP_SERIAL_BELOW, STEP_MIN_PIECE, STEP_MAX_PIECE = LRK_STEP_SERIAL_BELOW, LRK_STEP_MIN_PIECE, LRK_STEP_MAX_PIECE
+STEP_MIN_PIECE, STEP_MAX_PIECE = LRK_STEP_MIN_PIECE, LRK_STEP_MAX_PIECE
 NORM_BLOCKS_PER_PIECE = LRK_NORM_BLOCKS_PER_PIECE
-FILL_SERIAL_BELOW, FILL_MIN_TASK = LRK_FILL_SERIAL_BELOW, LRK_FILL_MIN_TASK
-SCAN_MIN_TASK = LRK_SCAN_MIN_TASK
+FILL_MIN_TASK, SCAN_MIN_TASK = LRK_FILL_MIN_TASK, LRK_SCAN_MIN_TASK
+
+
+def step_in_parallel(int64_t size, int64_t states):
+    """Whether a step of `size` bytes of parameters with this number of states is worth several threads."""
+    return lrk_get_threads() > 1 and lrk_worth_waking(LRK_WORK_STEP, lrk_step_traffic(size, states))
+
+
+def fill_in_parallel(int64_t size):
+    """Whether a table of this size is worth several threads."""
+    return lrk_get_threads() > 1 and lrk_worth_waking(LRK_WORK_FILL, size)
+
+
+def scan_in_parallel(int64_t size):
+    """Whether this number of metrics is worth several threads."""
+    return lrk_get_threads() > 1 and lrk_worth_waking(LRK_WORK_SCAN, size)
+
 
 # Elements per block of a norm; the limits of the sum of squares beyond which float64 norms are computed from scaled
 # elements, and that scale.

@@ -72,8 +72,13 @@ enum { LRK_MAX_THREADS = 1024 };
  * outside 1 .. LRK_MAX_THREADS. */
 LRK_API int lrk_set_threads(int n);
 
-/* The number set, else LRKERN_NUM_THREADS, else OMP_NUM_THREADS, else the CPUs this process may run on. */
+/* The number set, else LRKERN_NUM_THREADS, else OMP_NUM_THREADS, else the CPUs this process may use: those it may run on, or
+ * the CPU quota of its control groups, rounded up, if that is less. */
 LRK_API int lrk_get_threads(void);
+
+/* Whose threads jobs of the calling thread use: the file of an OpenMP runtime, or "own", the library's. The string is valid
+ * forever. */
+LRK_API const char *lrk_active_pool(void);
 
 /* ---- Expressions */
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from lrkern import _core
+from lrkern import _core, runtime
 from lrkern._checks import table_output
 from lrkern.backends import Backend
 from lrkern.optimizers import arrays
@@ -31,3 +31,5 @@ def _tables(schedules: list[Schedule], n: int, start: int, dtype: Any, out: Any)
 _SCANS = {rule: partial(_core.scan, rule) for rule in _core.SCAN_RULES} | {"loss_driven": _core.loss_driven_scan}
 
 BACKEND = Backend(_table, _tables, _core.StepList, arrays, _SCANS)
+
+runtime.register_if_imported()  # threadpoolctl may have been imported after lrkern

@@ -44,7 +44,7 @@ def _fill(schedule: Schedule, out: NDArray[Any], start: int) -> None:
 def _fill_by_default(schedule: Schedule, out: NDArray[Any], start: int) -> None:
     for plan, begin, end in _plans(schedule, start, start + out.size):
         wanted = out[begin - start : end - start]
-        if wanted.size < _core.FILL_SERIAL_BELOW or _core.get_threads() == 1:
+        if not _core.fill_in_parallel(wanted.size):
             plans.fill_run(plan, wanted, begin)
         else:
             with all_threads() as threads:

@@ -40,8 +40,10 @@ class Work:
     kind: Kind
     members: Ints
     """The indices of the tensors."""
-    is_large: bool
-    """Whether the work is large enough for threads."""
+    size: int
+    """The amount of work, in bytes of parameters."""
+    states: int
+    """The number of states."""
     chunks: Ints
     """(tensor, begin, end, begin in the gradient, number of the first block of norms in it) of each chunk."""
     rows: list[int] | None
@@ -54,7 +56,7 @@ class Work:
     @property
     def in_parallel(self) -> bool:
         """Whether to use threads."""
-        return self.is_large and _core.get_threads() > 1
+        return _core.step_in_parallel(self.size, self.states)
 
 
 class StepList:
@@ -360,7 +362,8 @@ class StepList:
 
     def _cut(self, kind: Kind, members: list[int], has_lrs: bool, grads: list[Any], sparse: dict[int, NDArray[Any]]) -> Work:
         """Cut tensors into chunks, for threads and at rows with their own learning rates, and into blocks of norms."""
-        item = kind.stored.param.itemsize
+        stored = kind.stored
+        item = stored.param.itemsize
         total = sum(sparse[i].size if i in sparse else self._sizes[i] for i in members) * item
         piece = (
             min(max(total // (_core.get_threads() * _core.PIECES_PER_THREAD), _core.STEP_MIN_PIECE), _core.STEP_MAX_PIECE)
@@ -390,7 +393,8 @@ class StepList:
         return Work(
             kind,
             np.array(members, np.int64),
-            total + TENSOR_COST * len(chunks) >= _core.STEP_SERIAL_BELOW,
+            total + TENSOR_COST * len(chunks),
+            sum(one is not None for one in (stored.s0, stored.s1, stored.s2, stored.s3, stored.s4)),
             np.array(chunks, np.int64).reshape(len(chunks), 5),
             rows if has_lrs else None,
             np.array(blocks, np.int64).reshape(len(blocks), 3),

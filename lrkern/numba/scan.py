@@ -222,7 +222,7 @@ def scan(
     states = np.array([state[name] for name in ScanState._fields])
     work = runs, steps, sign, given, states, _rows(metrics), _rows(delayed), delay, _rows(lr)
     groups = -(-runs // LANES)
-    if groups > 1 and metrics.size >= 2 * _core.SCAN_MIN_TASK and _core.get_threads() > 1:
+    if groups > 1 and _core.scan_in_parallel(metrics.size):
         with all_threads():
             scan_parallel(KINDS[rule], groups, _core.SCAN_MIN_TASK // (LANES * steps) + 1, *work)
     else:
@@ -269,7 +269,7 @@ def loss_driven(losses: NDArray[Any], tables: NDArray[np.float64], table_of: NDA
     work = runs, steps, _rows(losses), tables, table_of, _rows(lr)
     if losses.size == 0:
         return "numba"
-    if runs > 1 and losses.size >= 2 * _core.SCAN_MIN_TASK and _core.get_threads() > 1:
+    if runs > 1 and _core.scan_in_parallel(losses.size):
         with all_threads():
             drive_parallel(*work)
     else:

@@ -263,7 +263,7 @@ static lrk_status run_fill(fill_job *job)
     if (total == 0)
         return LRK_OK;
     atomic_init(&job->overflow, INT64_MAX);
-    const int threads = total < LRK_FILL_SERIAL_BELOW ? 1 : lrk_get_threads();
+    const int threads = lrk_threads_for(LRK_WORK_FILL, total);
     job->stores = lrk_stores_for(threads, total * (int64_t)size_of(job->dtype));
     if (job->stores == LRK_STORES_UNKNOWN && job->n_rows > 1)
         job->stores = LRK_STORES_STREAM; /* rows of different cost say nothing */
@@ -282,7 +282,7 @@ static lrk_status run_fill(fill_job *job)
     job->tasks_per_row = (job->n + job->columns_per_task - 1) / job->columns_per_task;
     const int64_t row_groups = (job->n_rows + job->rows_per_task - 1) / job->rows_per_task;
     const int64_t faults = job->stores == LRK_STORES_UNKNOWN ? lrk_page_faults() : 0;
-    lrk_parallel(row_groups * job->tasks_per_row, fill_task, job);
+    lrk_parallel(threads, row_groups * job->tasks_per_row, fill_task, job);
     if (job->stores == LRK_STORES_UNKNOWN) {
         job->trial.page_faults = lrk_page_faults() - faults;
         lrk_stores_decide(threads, &job->trial);
@@ -356,9 +356,10 @@ lrk_status lrk_lookup(const lrk_expr *e, const lrk_plan *plan, const int64_t *st
 {
     lookup_job job = {.e = e, .plan = plan, .steps = steps, .n = n, .out = out};
     atomic_init(&job.overflow, INT64_MAX);
-    job.share = n < LRK_FILL_SERIAL_BELOW ? n : LRK_FILL_MIN_TASK / 4;
+    const int threads = lrk_threads_for(LRK_WORK_LOOKUP, n);
+    job.share = threads == 1 ? n : LRK_LOOKUP_TASK;
     if (n > 0)
-        lrk_parallel((n + job.share - 1) / job.share, lookup_task, &job);
+        lrk_parallel(threads, (n + job.share - 1) / job.share, lookup_task, &job);
     *overflow_at = atomic_load(&job.overflow);
     return *overflow_at == INT64_MAX ? LRK_OK : LRK_ERROR_OVERFLOW;
 }

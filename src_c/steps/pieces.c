@@ -139,18 +139,29 @@ static void run_piece(void *ctx, int64_t index)
     }
 }
 
+/* The number of states of the rule that has the most of them. */
+static int64_t most_states(const lrk_step_list *list)
+{
+    int64_t most = 0;
+    for (int64_t g = 0; g < list->n_groups; g++) {
+        const int64_t states = lrk_rule_states(list->groups[g].rule);
+        most = states > most ? states : most;
+    }
+    return most;
+}
+
 void lrk_step_run_pieces(lrk_step_job *j)
 {
     const int64_t total = j->list->starts[j->list->count];
-    const int64_t threads = total < LRK_STEP_SERIAL_BELOW ? 1 : lrk_get_threads();
+    const int threads = lrk_threads_for(LRK_WORK_STEP, lrk_step_traffic(total, most_states(j->list)));
     if (total == 0)
         return;
     j->piece = total;
     if (threads > 1) {
-        j->piece = total / (threads * LRK_PIECES_PER_THREAD);
+        j->piece = total / ((int64_t)threads * LRK_PIECES_PER_THREAD);
         j->piece = j->piece < LRK_STEP_MIN_PIECE   ? LRK_STEP_MIN_PIECE
                    : j->piece > LRK_STEP_MAX_PIECE ? LRK_STEP_MAX_PIECE
                                                    : j->piece;
     }
-    lrk_parallel((total - 1) / j->piece + 1, run_piece, j);
+    lrk_parallel(threads, (total - 1) / j->piece + 1, run_piece, j);
 }

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "runtime/fpenv.h"
+#include "runtime/policy.h"
 #include "runtime/threads.h"
 #include "steps/parts.h"
 
@@ -52,7 +53,8 @@ static void copy_tensor(void *ctx, int64_t index)
 void lrk_step_copy(lrk_step_list *list)
 {
     lrk_step_job j = {.list = list, .kernels = lrk_active()->steps};
-    lrk_parallel(list->count, copy_tensor, &j);
+    const int threads = lrk_threads_for(LRK_WORK_STEP, lrk_step_traffic(list->starts[list->count], 0));
+    lrk_parallel(threads, list->count, copy_tensor, &j);
 }
 
 /* The factors of gradients. */

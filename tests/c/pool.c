@@ -1,4 +1,8 @@
-/* Hammers the thread pool without Python; built and run by test_threads.py, also under ThreadSanitizer. Exit status 0: all well. */
+/* Hammers both pools of threads without Python; built and run by test_threads.py: without OpenMP, also under ThreadSanitizer,
+   and with it (-fopenmp). Exit status 0: all well. */
+#ifdef _OPENMP
+#include <omp.h>
+#endif
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -7,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "runtime/fpenv.h"
 #include "runtime/threads.h"
 
 #define CHECK(condition) \
@@ -26,6 +31,23 @@ typedef struct sheet {
 
 static _Thread_local int inside; /* is this thread in a task? */
 
+/* Whether jobs of the calling thread run on OpenMP's threads: always (1), never (0), while they are awake (-1). */
+static int on_openmp(void)
+{
+    const char *const wanted = getenv("LRKERN_POOL");
+    return strcmp(lrk_active_pool(), "own") == 0 ? 0 : wanted != NULL && strcmp(wanted, "openmp") == 0 ? 1 : -1;
+}
+
+/* Whether this is a thread of a parallel region of OpenMP. */
+static int in_region(void)
+{
+#ifdef _OPENMP
+    return omp_in_parallel();
+#else
+    return 0;
+#endif
+}
+
 static void tick(void *ctx, int64_t index)
 {
     sheet *s = ctx;
@@ -35,7 +57,7 @@ static void tick(void *ctx, int64_t index)
 static void run_and_check(int64_t n)
 {
     sheet *s = calloc(1, sizeof *s);
-    lrk_parallel(n, tick, s);
+    lrk_parallel(lrk_job_threads(), n, tick, s);
     for (int64_t i = 0; i < MAX_TASKS; i++)
         CHECK(s->done[i] == (i < n));
     free(s);
@@ -71,7 +93,7 @@ static void nest(void *ctx, int64_t index)
 static void nested(void)
 {
     _Atomic int count = 0;
-    lrk_parallel(100, nest, &count);
+    lrk_parallel(lrk_job_threads(), 100, nest, &count);
     CHECK(count == 100);
 }
 
@@ -99,11 +121,14 @@ static void callers(int rounds)
         CHECK(pthread_join(threads[i], NULL) == 0);
 }
 
-/* Workers take part: a job whose tasks all wait for each other ends only if they run at the same time. */
+/* Workers of the right pool take part: a job whose tasks all wait for each other ends only if they run at the same time. */
+static _Atomic int expect_region;
+
 static void meet(void *ctx, int64_t index)
 {
     (void)index;
     sheet *s = ctx;
+    CHECK(expect_region < 0 || in_region() == expect_region);
     atomic_fetch_add(&s->workers, 1);
     for (int i = 0; atomic_load(&s->workers) < 3; i++) {
         CHECK(i < 10000);
@@ -114,10 +139,11 @@ static void meet(void *ctx, int64_t index)
 static void together(void)
 {
     static sheet s;
+    expect_region = on_openmp();
     for (int i = 0; i < 20; i++) {
         lrk_set_threads(3);
         atomic_store(&s.workers, 0);
-        lrk_parallel(3, meet, &s);
+        lrk_parallel(lrk_job_threads(), 3, meet, &s);
         usleep(i % 2 ? 1000 : 0); /* the workers are asleep, or still awake */
     }
 }
@@ -130,6 +156,7 @@ static void forks(void)
         const pid_t child = fork();
         if (child == 0) {
             alarm(20);
+            CHECK(!on_openmp());
             together();
             run_and_check(1000);
             const pid_t grandchild = fork();
@@ -176,10 +203,103 @@ static void forks_while_busy(void)
     CHECK(pthread_join(thread, NULL) == 0);
 }
 
+#ifdef _OPENMP
+/* Flush denormals. */
+#if defined(__x86_64__)
+enum { OTHER_MODE = 0x9FC0 };
+#elif defined(__aarch64__)
+enum { OTHER_MODE = 1 << 24 };
+#else
+enum { OTHER_MODE = 0 };
+#endif
+
+static void in_default_mode(void *ctx, int64_t index)
+{
+    meet(ctx, index);
+    CHECK(lrk_fp_default() != OTHER_MODE || OTHER_MODE == 0);
+}
+
+/* The number of threads of a region that are in the other mode. */
+static int in_other_mode(void)
+{
+    _Atomic int count = 0;
+#pragma omp parallel num_threads(3)
+    {
+        const uint64_t found = lrk_fp_default();
+        count += found == OTHER_MODE;
+        lrk_fp_restore(found);
+    }
+    return count;
+}
+
+/* Tasks see the default mode on OpenMP's threads, whose own modes remain (or are what the runtime makes them). */
+static void modes(void)
+{
+    static sheet s;
+    lrk_set_threads(3);
+    expect_region = on_openmp();
+#pragma omp parallel num_threads(3)
+    lrk_fp_restore(OTHER_MODE);
+    const int before = in_other_mode();
+    lrk_parallel(lrk_job_threads(), 3, in_default_mode, &s);
+    CHECK(in_other_mode() == before);
+#pragma omp parallel num_threads(3)
+    lrk_fp_default();
+}
+
+/* The limit of the calling thread holds, and there is no job on several threads inside a region. */
+static void limits(void)
+{
+    lrk_set_threads(3);
+    const int usual = omp_get_max_threads(), other = lrk_job_threads();
+    CHECK(other == 3 && (!on_openmp() || usual >= 3));
+    omp_set_num_threads(1);
+    CHECK(lrk_job_threads() == (on_openmp() ? 1 : 3));
+    run_and_check(1000);
+    omp_set_num_threads(2);
+    CHECK(lrk_job_threads() == (on_openmp() ? 2 : 3));
+    run_and_check(1000);
+    omp_set_num_threads(usual);
+    const int serial = on_openmp();
+#pragma omp parallel
+    {
+        CHECK(!serial || lrk_job_threads() == 1);
+        run_and_check(1000);
+    }
+}
+
+static void *other_thread(void *expected)
+{
+    CHECK(on_openmp() == *(int *)expected);
+    run_and_check(1000);
+    together();
+    return NULL;
+}
+
+/* One thread begins parallel regions, the first, until it ends; others use the library's own threads. */
+static void owners(void)
+{
+    const char *const wanted = getenv("LRKERN_POOL");
+    int expected = wanted == NULL || strcmp(wanted, "auto") == 0 ? -1 : strcmp(wanted, "openmp") == 0;
+    const int first = expected;
+    pthread_t thread;
+    CHECK(pthread_create(&thread, NULL, other_thread, &expected) == 0 && pthread_join(thread, NULL) == 0);
+    CHECK(on_openmp() == first);
+    expected = 0;
+    CHECK(pthread_create(&thread, NULL, other_thread, &expected) == 0 && pthread_join(thread, NULL) == 0);
+    CHECK(on_openmp() == first);
+}
+#endif
+
 int main(int argc, char **argv)
 {
     const int rounds = argc > 1 ? atoi(argv[1]) : 20;
     alarm(120);
+#ifdef _OPENMP
+    owners();
+    modes();
+    limits();
+#endif
     sizes_and_threads(rounds);
     nested();
     callers(rounds * 20);

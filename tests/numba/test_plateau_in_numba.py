@@ -77,10 +77,10 @@ def test_threads(dialect, options):
     """So many metrics that threads share them; arguments that differ from run to run, and the array that is given."""
     metrics, patience = np.tile(metrics_for(options, 111, 300), (4, 1)), np.arange(444) % 7
     options = options | {"patience": patience}
-    assert metrics.size >= 2 * _core.SCAN_MIN_TASK
     for threads in (1, 3):
         out = np.zeros(metrics.shape)
         with running(lk.isas()[-1], threads):
+            assert _core.scan_in_parallel(metrics.size) == (threads > 1)
             assert lk.plateau(metrics, 0.1, dialect=dialect, **options, backend="numba", out=out) is out
         assert_same_bits(out, lk.plateau(metrics, 0.1, dialect=dialect, **options))
 
