@@ -241,7 +241,7 @@ static bool has_stack(void)
 typedef struct {
     const runtime *by;
     int threads;
-    int64_t done, nanoseconds; /* tasks of the thread that began the region, and the CPU time that they took */
+    _Atomic int64_t work; /* the CPU time that the tasks took, on all threads, in nanoseconds */
 } team;
 
 /* The CPU time of the calling thread. */
@@ -260,30 +260,26 @@ static void take_part(void *ctx)
     if (self >= mine->threads || (self > 0 && !has_stack()))
         return;
     LRK_FP_DEFAULT_HERE;
-    const int64_t begin = self == 0 ? cpu_time() : 0;
-    const int64_t done = lrk_take_tasks(self);
-    if (self == 0) {
-        mine->done = done;
-        mine->nanoseconds = cpu_time() - begin;
-    }
+    const int64_t begin = cpu_time();
+    lrk_take_tasks(self);
+    atomic_fetch_add(&mine->work, cpu_time() - begin);
 }
 
 /* A region ends when all threads of its team have come, also those that were asleep or had to wait for a CPU: it can take
    longer than the job on one thread, by 0.1 ms, or by 10 ms on a busy machine. After such a region, the next jobs go to the
    library's own threads: the more, the longer it took, so that such regions cost little on the whole, and twice as many for
-   each one without a better one in between. (CPU time tells what the job takes: while threads of the team wait for the CPU of
-   the calling thread, so does that.) Only the owner uses these. */
+   each one without a better one in between. What a job takes on one thread is the CPU time of its tasks. Only the owner uses
+   these. */
 enum { JOBS_PER_LOSS = 4, LONGEST_REST = 1024 };
 static int rest, next_rest = JOBS_PER_LOSS;
 
-static void judge(const team *mine, int64_t n_tasks, int64_t nanoseconds)
+static void judge(int64_t work, int64_t nanoseconds)
 {
-    const double alone = (double)mine->nanoseconds * (double)n_tasks / (double)(mine->done > 0 ? mine->done : 1);
-    if (mine->done == 0 || (double)nanoseconds < alone) {
+    if (nanoseconds < work) {
         next_rest = JOBS_PER_LOSS;
         return;
     }
-    const double times = alone > 0 ? (double)nanoseconds / alone : 1;
+    const int64_t times = work > 0 ? nanoseconds / work : 1;
     rest = times < LONGEST_REST / next_rest ? (int)times * next_rest : LONGEST_REST;
     next_rest = next_rest < LONGEST_REST ? 2 * next_rest : LONGEST_REST;
 }
@@ -297,7 +293,7 @@ bool lrk_openmp_ready(void)
     return rest == 0;
 }
 
-bool lrk_openmp_run(int threads, int64_t n_tasks)
+bool lrk_openmp_run(int threads)
 {
     team mine = {.by = serving(), .threads = threads};
     if (mine.by == NULL || rest > 0)
@@ -306,7 +302,7 @@ bool lrk_openmp_run(int threads, int64_t n_tasks)
     /* Always the usual number of threads: with a smaller one, GCC's runtime ends the others and starts them again later. */
     mine.by->parallel(take_part, &mine, 0, 0);
     if (lrk_pool_wanted() == LRK_POOL_AUTO)
-        judge(&mine, n_tasks, lrk_clock() - begin);
+        judge(atomic_load(&mine.work), lrk_clock() - begin);
     return true;
 }
 
@@ -331,9 +327,9 @@ const char *lrk_openmp_file(void)
     return NULL;
 }
 
-bool lrk_openmp_run(int threads, int64_t n_tasks)
+bool lrk_openmp_run(int threads)
 {
-    (void)threads, (void)n_tasks;
+    (void)threads;
     return false;
 }
 

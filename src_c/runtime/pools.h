@@ -3,11 +3,10 @@
 #define LRK_POOLS_H
 
 #include <stdbool.h>
-#include <stdint.h>
 
-/* Works on the current job as participant `self` (0: the caller) until all of its tasks have been started; returns how many it
-   has done. A participant that never comes is no loss: the others take its share. */
-int64_t lrk_take_tasks(int self);
+/* Works on the current job as participant `self` (0: the caller) until all of its tasks have been started. A participant that
+   never comes is no loss: the others take its share. */
+void lrk_take_tasks(int self);
 
 /* Runs the current job on the calling thread and up to `threads` - 1 workers. */
 void lrk_workers_run(int threads);
@@ -22,9 +21,9 @@ bool lrk_workers_awake(void);
 /* To be called once before each job that may be worth threads: whether it would run on those of an OpenMP runtime. */
 bool lrk_openmp_ready(void);
 
-/* Runs the current job, of `n_tasks` tasks, on the calling thread and up to `threads` - 1 threads of the OpenMP runtime; returns
+/* Runs the current job on the calling thread and up to `threads` - 1 threads of the OpenMP runtime; returns
    false, and does nothing, if it does not serve the calling thread at present. */
-bool lrk_openmp_run(int threads, int64_t n_tasks);
+bool lrk_openmp_run(int threads);
 
 /* The file of the OpenMP runtime that serves the calling thread; NULL: none does. */
 const char *lrk_openmp_file(void);

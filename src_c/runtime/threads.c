@@ -22,21 +22,17 @@ static struct job {
     share shares[LRK_MAX_THREADS]; /* share 0 is the caller's */
 } job;
 
-int64_t lrk_take_tasks(int self)
+void lrk_take_tasks(int self)
 {
-    int64_t done = 0;
     for (int turn = 0; turn < job.n_shares; turn++) {
         share *const from = &job.shares[(self + turn) % job.n_shares];
         /* Reading first keeps the counters of finished shares from being written, and from overflowing. */
         while (atomic_load_explicit(&from->next, memory_order_relaxed) < from->end) {
             const int64_t index = atomic_fetch_add_explicit(&from->next, 1, memory_order_relaxed);
-            if (index < from->end) {
+            if (index < from->end)
                 job.task(job.ctx, index);
-                done++;
-            }
         }
     }
-    return done;
 }
 
 /* After a fork only the forking thread exists: the child starts without pools, whatever the state of the parent's. */
@@ -94,7 +90,7 @@ void lrk_parallel(int threads, int64_t n_tasks, void (*task)(void *ctx, int64_t 
         next += each + (i < more);
         job.shares[i].end = next;
     }
-    if (!lrk_openmp_run(job.n_shares, n_tasks))
+    if (!lrk_openmp_run(job.n_shares))
         lrk_workers_run(threads);
     atomic_store_explicit(&job.busy, false, memory_order_release);
 }

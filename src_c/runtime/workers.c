@@ -62,7 +62,7 @@ static void enter(int self)
             return;
     } while (!atomic_compare_exchange_weak_explicit(&pool.gate, &gate, gate + GATE_WORKER, memory_order_acquire,
                                                     memory_order_relaxed));
-    (void)lrk_take_tasks(self);
+    lrk_take_tasks(self);
     atomic_fetch_sub_explicit(&pool.gate, GATE_WORKER, memory_order_release);
 }
 
@@ -158,7 +158,7 @@ void lrk_workers_run(int threads)
         resize(threads - 1);
     atomic_store_explicit(&pool.gate, GATE_OPEN, memory_order_release);
     announce();
-    (void)lrk_take_tasks(0);
+    lrk_take_tasks(0);
     atomic_fetch_and_explicit(&pool.gate, ~(uint32_t)GATE_OPEN, memory_order_relaxed);
     /* All tasks have been started: at most one task per worker is unfinished, so spinning is short. */
     for (int spins = 0; atomic_load_explicit(&pool.gate, memory_order_acquire) != 0; spins++)

@@ -240,9 +240,14 @@ def test_a_small_stack(user: Path) -> None:
 library = ctypes.CDLL(sys.argv[1])
 assert library.use() == 3
 wanted = expected()
-print(bits() == wanted, pool()[:3])
+deep = lk.cosine(0.1, 0.0, 1000)
+for _ in range(40):
+    deep = (deep + 0.5) * lk.cosine(1.0, 0.5, 77).repeat(100, 10)
+values = deep.table(500_000).tobytes()
+lk.set_threads(1)
+print(bits() == wanted, values == deep.table(500_000).tobytes(), pool()[:3])
 """
-    assert run(code, user, OMP_STACKSIZE="20k") == "True lib"
+    assert run(code, user, OMP_STACKSIZE="20k") == "True True lib"
 
 
 def test_an_unloaded_library(user: Path) -> None:
