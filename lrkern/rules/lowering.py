@@ -89,7 +89,7 @@ def fixed(program: Program, flags: Mapping[str, bool]) -> Program:
         param=param,
         new_states=tuple(new_states[k] for k in kept),
         new_scalar_states=tuple(new_scalars),
-        names=tuple(one for one in names if one.op == "name"),
+        names=tuple({id(one): one for one in names if one.op == "name"}.values()),
     )
 
 
@@ -105,6 +105,8 @@ def _rebuilt(node: Node, visit: Callable[[Node], Node], flags: Mapping[str, bool
     match node.op:
         case "name" if bare(args[0]).op in ("constant", "input"):
             return bare(args[0])
+        case "name" if args[0].op == "name":  # two names of one value
+            return args[0]
         case "select" if known[0] is not None:
             return args[1] if known[0] else args[2]
         case "not" if known[0] is not None:

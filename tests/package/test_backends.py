@@ -118,7 +118,8 @@ def test_the_backend_asked_for_is_used(name, stand_in):
     CALLS[name](array, "numba")
     assert stand_in + ["step"] * Recorder.runs == [name if name.startswith("table") else "step"]
     assert array.tobytes() == expected.tobytes()
-    assert array.tobytes() != np.ones_like(array).tobytes() or name == "ADOPT"  # whose first step changes nothing
+    only_later = ("ADOPT", "ScheduleFreeRAdam")  # their first steps change nothing
+    assert array.tobytes() != np.ones_like(array).tobytes() or name in only_later
 
 
 @pytest.mark.parametrize("name", CALLS)

@@ -115,8 +115,7 @@ def update(h, n, p, g, s0):
     g_ = 1 * g
     d = {choice}
     m = c.beta * s0 + c.one_minus_beta * d
-    u = m
-    x = sign(u)
+    x = sign(m)
     return c.minus_lr * x + p, m
 """
 
@@ -130,7 +129,7 @@ def update(h, n, p, g, s0):
 )
 def test_the_text_for_whole_arrays(decided, choice):
     """Conditions on flags that are fixed, and on constants that follow from them, are decided when the text is written."""
-    flags = {"decoupled": False, "maximize": False, "nesterov": False}
+    flags = dict.fromkeys(("decoupled", "maximize", "nesterov", "cautious", "cautious_decay"), False)
     parts = divided(fixed(own_rules()["signum"].program(), flags))
     assert text_of(parts, decided=decided) == SIGNUM.format(choice=choice)
 
@@ -153,7 +152,11 @@ def test_words_of_arrays_take_numbers_where_python_raises():
         ("def f(p, g, b, *, lr):\n    return p - lr * g", ("b",), "must return 2 values, the new parameter, b; it returns 1"),
         ("def f(p, g, *, lr):\n    g = g * 2\n    return p - lr * g", (), "line 2: `g = g * 2` overwrites g"),
         ("def f(p, g, *, lr):\n    lr = lr * 2\n    return p - lr * g", (), "line 2: `lr = lr * 2` overwrites lr"),
-        ("def f(p, g, *, lr):\n    return p ** g", (), "line 2: `p ** g` is not allowed: `x ** 2` and `x ** 0.5` are"),
+        (
+            "def f(p, g, *, lr):\n    return p ** g",
+            (),
+            "line 2: `p ** g` is not allowed: of elements, `x ** 2`",
+        ),
         ("def f(p, g, *, lr):\n    return p - norm(lr) * g", (), "line 2: `norm(lr)` takes the norm of a scalar"),
         ("def f(p, g, *, lr):\n    return p if lr else g", (), "line 2: `lr` is a number where a condition is needed"),
         ("def f(p, g, *, lr):\n    return p + (g > 0)", (), "line 2: `g > 0` is a condition where a number is needed"),
@@ -164,8 +167,24 @@ def test_words_of_arrays_take_numbers_where_python_raises():
         ("def f(p, g, *, lr):\n    return 0 < p < 1", (), "line 2: `0 < p < 1` is not allowed"),
         ("def f(p, g, *, lr):\n    return p[0]", (), "line 2: `p[0]` is not allowed"),
         ("def f(p, g, a, b, c, d, e, x, *, lr):\n    return p", tuple("abcdex"), "at most 5 states; got 6"),
-        ("def f(p, g, *, lr):\n    return norm(g) * norm(g * p) * p", (), "takes 2 norms besides that of the parameter"),
-        ("def f(p, g, *, lr):\n    return norm(g * norm(p)) * p", (), "norm of something that depends on a norm"),
+        ("def f(p, g, *, lr):\n    return norm(g) * mean(g) * p", (), "at most one norm, mean or count is possible"),
+        (
+            "def f(p, g, *, lr):\n    return mean(lr) * p",
+            (),
+            "line 2: `mean(lr)` takes the mean of a scalar",
+        ),
+        ("def f(p, g, *, lr):\n    return count(g) * p", (), "`count(g)` counts numbers: count is of a condition on elements"),
+        ("def f(p, g, *, lr):\n    return norm(g > 0) * p", (), "takes the norm of a condition"),
+        (
+            "def f(p, g, *, lr):\n    return norm(g) * norm(g * p) * p",
+            (),
+            "at most one norm, mean or count is possible",
+        ),
+        (
+            "def f(p, g, *, lr):\n    return norm(g * norm(p)) * p",
+            (),
+            "of something that depends on another one",
+        ),
         ("def f(p, g, *, lr):\n    x, y = p\n    return x", (), "line 2: `x, y = p` assigns 1 values to 2 names"),
     ],
 )
@@ -193,7 +212,7 @@ def test_words_and_parts_are_not_executed():
 
 def test_the_functions_for_numba_say_the_same_as_the_c_code():
     numba = pytest.importorskip("numba")
-    from lrkern.rules.compiled import FAMILIES
+    from lrkern.rules.compiled import FAMILIES, Tensor
 
     assert set(FAMILIES) == set(own_rules())
     family = FAMILIES["adagrad"]
@@ -201,7 +220,7 @@ def test_the_functions_for_numba_say_the_same_as_the_c_code():
 
     @numba.njit
     def update(h, p, g, s):
-        return update_of(scalars_of(h, 1, 1.0, 1.0), p, g, s, s, s, s, s)
+        return update_of(scalars_of(h, Tensor(1, 1.0, 1.0, 1.0, 0.0, 0.0)), p, g, s, s, s, s, s)
 
     inputs = family.inputs(0.25, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
     assert update(inputs, 1.0, 0.5, 0.0)[:2] == (0.75, 0.25)
