@@ -202,6 +202,8 @@ def info() -> None:
     from lrkern.pictures.console import Terminal
 
     grid = Table.grid(padding=(0, 2))
+    grid.add_column()
+    grid.add_column(overflow="fold")  # paths are shown whole
     found = lk.info()
     for name, (usable, about) in found.pop("backends").items():
         found[f"backend {name}"] = about if usable else f"not usable: {about}"
