@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Unpack
 
 from lrkern.optimizers.base import Arrays, Hyper, Optimizer, Shared
-from lrkern.optimizers.options import BASICS, SQUARES, Rule, fraction, nonnegative, own_options
+from lrkern.optimizers.options import BASICS, SQUARES, RuleOptions, fraction, nonnegative, own_options
 from lrkern.rules.parts import coupled, pull_of, pulled
 from lrkern.rules.rule import own_rule
 from lrkern.rules.words import fma, sqrt
@@ -59,7 +59,7 @@ class Adadelta(Optimizer):
         Zeiler, arXiv 1212.5701; torch.optim.Adadelta.
     """
 
-    _rule = Rule(
+    _rule = RuleOptions(
         states=("square_avg", "acc_delta"),
         unfit=lambda options: SQUARES,
         hypers={**BASICS, "rho": fraction, "eps": nonnegative},

@@ -6,7 +6,7 @@ from typing import Any, Unpack
 
 from lrkern import _checks
 from lrkern.optimizers.base import Arrays, Hyper, Optimizer, Shared, step_once
-from lrkern.optimizers.options import BASICS, SQUARES, Rule, fraction, nonnegative, own_options
+from lrkern.optimizers.options import BASICS, SQUARES, RuleOptions, fraction, nonnegative, own_options
 from lrkern.rules.parts import cautioned, coupled, pull_of, pulled_along
 from lrkern.rules.rule import own_rule
 from lrkern.rules.words import fma, n, sqrt
@@ -65,8 +65,8 @@ def adam(  # type: ignore[no-untyped-def]
     return fma(-step, u, p), m, v, largest if amsgrad else max_exp_avg_sq
 
 
-def _adam(decoupled: float) -> Rule:
-    return Rule(
+def _adam(decoupled: float) -> RuleOptions:
+    return RuleOptions(
         states=("exp_avg", "exp_avg_sq", "max_exp_avg_sq"),
         unfit=lambda options: SQUARES,
         hypers={**BASICS, "beta1": fraction, "beta2": fraction, "eps": nonnegative},
@@ -193,7 +193,7 @@ def adamw_step(
 
 def _adam_step(
     where: str,
-    rule: Rule,
+    rule: RuleOptions,
     param: Any,
     grad: Any,
     m: Any,

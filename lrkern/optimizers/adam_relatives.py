@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Unpack
 
 from lrkern.optimizers.base import Arrays, Hyper, Optimizer, Shared
-from lrkern.optimizers.options import BASICS, SQUARES, Rule, fraction, nonnegative, own_options
+from lrkern.optimizers.options import BASICS, SQUARES, RuleOptions, fraction, nonnegative, own_options
 from lrkern.rules.parts import cautioned, coupled, pull_of, pulled_along
 from lrkern.rules.rule import own_rule
 from lrkern.rules.words import abs, fma, maximum, minimum, n, sqrt
@@ -138,7 +138,7 @@ class AdaBelief(Optimizer):
         authors' package.
     """
 
-    _rule = Rule(
+    _rule = RuleOptions(
         states=("exp_avg", "exp_avg_var"),
         unfit=lambda options: SQUARES,
         hypers={**BASICS, "beta1": fraction, "beta2": fraction, "eps": nonnegative},
@@ -200,7 +200,7 @@ class Adamax(Optimizer):
         Kingma and Ba, arXiv 1412.6980; torch.optim.Adamax.
     """
 
-    _rule = Rule(
+    _rule = RuleOptions(
         states=("exp_avg", "exp_inf"),
         unfit=lambda options: SQUARES,
         hypers={**BASICS, "beta1": fraction, "beta2": fraction, "eps": nonnegative},
@@ -266,7 +266,7 @@ class RAdam(Optimizer):
         Liu et al., arXiv 1908.03265; torch.optim.RAdam.
     """
 
-    _rule = Rule(
+    _rule = RuleOptions(
         states=("exp_avg", "exp_avg_sq"),
         unfit=lambda options: SQUARES,
         hypers={**BASICS, "beta1": fraction, "beta2": fraction, "eps": nonnegative},
@@ -329,7 +329,7 @@ class LaProp(Optimizer):
         does not change.
     """
 
-    _rule = Rule(
+    _rule = RuleOptions(
         states=("exp_avg", "exp_avg_sq"),
         unfit=lambda options: SQUARES,
         hypers={**BASICS, "beta1": fraction, "beta2": fraction, "eps": nonnegative},
@@ -392,7 +392,7 @@ class ADOPT(Optimizer):
         Taniguchi et al., arXiv 2411.02853, with the clipping of the authors' package.
     """
 
-    _rule = Rule(
+    _rule = RuleOptions(
         states=("exp_avg", "exp_avg_sq"),
         unfit=lambda options: SQUARES,
         hypers={**BASICS, "beta1": fraction, "beta2": fraction, "eps": nonnegative},

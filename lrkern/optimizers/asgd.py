@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Unpack
 
 from lrkern.optimizers.base import Arrays, Hyper, Optimizer, Shared
-from lrkern.optimizers.options import BASICS, NARROW_AVERAGES, Rule, nonnegative, own_options
+from lrkern.optimizers.options import BASICS, NARROW_AVERAGES, RuleOptions, nonnegative, own_options
 from lrkern.rules.parts import coupled, pull_of
 from lrkern.rules.rule import own_rule
 from lrkern.rules.words import fma, maximum, n
@@ -61,7 +61,7 @@ class ASGD(Optimizer):
         Polyak and Juditsky, SIAM J. Control Optim. 30 (1992); torch.optim.ASGD.
     """
 
-    _rule = Rule(
+    _rule = RuleOptions(
         states=("average",),
         scalars=("eta", "mu"),
         averages="average",

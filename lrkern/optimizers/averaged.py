@@ -11,7 +11,7 @@ from lrkern import _checks, _core
 from lrkern.backends import Backend
 from lrkern.backends.engine import StepTensors
 from lrkern.optimizers.arranged import Arranged
-from lrkern.optimizers.options import Rule
+from lrkern.optimizers.options import RuleOptions
 
 if TYPE_CHECKING:
     from lrkern.backends.engine import Engine
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Averaging:
     """The part of an optimizer that has averages of its parameters."""
 
-    _rule: ClassVar[Rule]
+    _rule: ClassVar[RuleOptions]
     _name: str
     _arranged: Arranged
     _kept: dict[str, list[Any]]

@@ -20,7 +20,7 @@ from lrkern.optimizers.limits import Limits
 from lrkern.optimizers.maker import Maker
 from lrkern.optimizers.norms import Norms
 from lrkern.optimizers.once import step_once
-from lrkern.optimizers.options import MAX, OF_ALL, Group, Options, Rule
+from lrkern.optimizers.options import MAX, OF_ALL, Group, Options, RuleOptions
 from lrkern.optimizers.shared import DEFAULTS, Hyper, Shared, check
 from lrkern.optimizers.signatures import LazySignature, documented, summary
 from lrkern.optimizers.state import Resumable
@@ -96,7 +96,7 @@ class Optimizer(Averaging, Resumable):
     """
 
     __signature__ = LazySignature(DEFAULTS)
-    _rule: ClassVar[Rule]
+    _rule: ClassVar[RuleOptions]
     _initial: Mapping[str, float] = MappingProxyType({})
     """The initial values of states that do not start at 0."""
 

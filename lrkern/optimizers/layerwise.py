@@ -6,7 +6,7 @@ from typing import Any, Unpack
 
 from lrkern import _checks
 from lrkern.optimizers.base import Arrays, Hyper, Optimizer, Shared, step_once
-from lrkern.optimizers.options import BASICS, SQUARES, Rule, fraction, nonnegative, own_options
+from lrkern.optimizers.options import BASICS, SQUARES, RuleOptions, fraction, nonnegative, own_options
 from lrkern.rules.parts import ascended, coupled, decayed, pulled
 from lrkern.rules.rule import own_rule
 from lrkern.rules.words import fma, minimum, n, norm, sqrt
@@ -50,7 +50,7 @@ def lars(  # type: ignore[no-untyped-def]
     return fma(-out, x if momentum == 0 else v, p), b
 
 
-_LARS = Rule(
+_LARS = RuleOptions(
     states=("momentum_buffer",),
     hypers={**BASICS, "momentum": nonnegative, "trust": nonnegative, "eps": nonnegative},
     flags=("nesterov", "trust_clip", "adapt", "maximize"),
@@ -214,7 +214,7 @@ def lamb(  # type: ignore[no-untyped-def]
     return fma(-step, u, p), m, v
 
 
-_LAMB = Rule(
+_LAMB = RuleOptions(
     states=("exp_avg", "exp_avg_sq"),
     unfit=lambda options: SQUARES,
     hypers={**BASICS, "beta1": fraction, "beta2": fraction, "eps": nonnegative},

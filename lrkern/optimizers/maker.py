@@ -13,7 +13,7 @@ from lrkern import _checks, _core
 from lrkern.backends import Backend
 from lrkern.backends.engine import StepTensors
 from lrkern.optimizers.arranged import Arranged
-from lrkern.optimizers.options import OF_GROUPS, Form, Group, Options, Rule
+from lrkern.optimizers.options import OF_GROUPS, Form, Group, Options, RuleOptions
 from lrkern.optimizers.shared import Checked
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class Maker:
 
     name: str
     backend: Backend
-    rule: Rule
+    rule: RuleOptions
     initial: Mapping[str, float]
     """The initial values of states that do not start at 0."""
     options: Options

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Unpack
 
 from lrkern.optimizers.base import Arrays, Hyper, Optimizer, Shared
-from lrkern.optimizers.options import BASICS, SQUARES, Rule, fraction, nonnegative, own_options
+from lrkern.optimizers.options import BASICS, SQUARES, RuleOptions, fraction, nonnegative, own_options
 from lrkern.rules.parts import coupled, pull_of, pulled
 from lrkern.rules.rule import own_rule
 from lrkern.rules.words import fma, n, norm, sqrt
@@ -67,7 +67,7 @@ class MARS(Optimizer):
         Yuan et al., arXiv 2411.10438: MARS-AdamW with the change of the stochastic gradient ("MARS-approx").
     """
 
-    _rule = Rule(
+    _rule = RuleOptions(
         states=("exp_avg", "exp_avg_sq", "last_grad"),
         unfit=lambda options: SQUARES,
         hypers={**BASICS, "beta1": fraction, "beta2": fraction, "eps": nonnegative, "gamma": nonnegative},

@@ -6,7 +6,7 @@ from typing import Any, Unpack
 
 from lrkern import _checks
 from lrkern.optimizers.base import Arrays, Hyper, Optimizer, Shared, step_once
-from lrkern.optimizers.options import BASICS, Options, Rule, fraction, is_on, nonnegative, own_options
+from lrkern.optimizers.options import BASICS, Options, RuleOptions, fraction, is_on, nonnegative, own_options
 from lrkern.rules.parts import cautioned, coupled, pull_of, pulled, pulled_along
 from lrkern.rules.rule import own_rule
 from lrkern.rules.words import fma, n, sign
@@ -59,7 +59,7 @@ def _check_sgd(where: str, options: Options) -> None:
         raise ValueError(f"{where}: convention 'keras' needs dampening = 0; got {dampening}")
 
 
-_SGD = Rule(
+_SGD = RuleOptions(
     states=("momentum_buffer",),
     hypers={**BASICS, "momentum": nonnegative, "dampening": nonnegative},
     flags=("nesterov", "decoupled", "maximize"),
@@ -241,7 +241,7 @@ def lion(  # type: ignore[no-untyped-def]
     return fma(-lr, pulled_along(p, cautioned(u, d, cautious), pull, cautious_decay), p), m
 
 
-_LION = Rule(
+_LION = RuleOptions(
     states=("exp_avg",),
     hypers={**BASICS, "beta1": fraction, "beta2": fraction},
     flags=("maximize",),

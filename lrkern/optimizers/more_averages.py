@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Unpack
 
 from lrkern.optimizers.base import Arrays, Hyper, Optimizer, Shared
-from lrkern.optimizers.options import BASICS, SQUARES, Rule, fraction, nonnegative, own_options
+from lrkern.optimizers.options import BASICS, SQUARES, RuleOptions, fraction, nonnegative, own_options
 from lrkern.rules.parts import cautioned, coupled, pull_of, pulled_along
 from lrkern.rules.rule import own_rule
 from lrkern.rules.words import fma, n, sqrt
@@ -86,7 +86,7 @@ class AdEMAMix(Optimizer):
         Pagliardini, Ablin and Grangier, arXiv 2409.03137. The paper's schedules of alpha and beta3 are passed as schedules.
     """
 
-    _rule = Rule(
+    _rule = RuleOptions(
         states=("exp_avg", "exp_avg_slow", "exp_avg_sq"),
         unfit=lambda options: SQUARES,
         hypers={**BASICS, "beta1": fraction, "beta2": fraction, "beta3": fraction, "alpha": nonnegative, "eps": nonnegative},
@@ -147,7 +147,7 @@ class Adan(Optimizer):
         Xie et al., arXiv 2208.06677, and the authors' package. optax.adan multiplies g - h and t by 1 - b2 instead of beta2.
     """
 
-    _rule = Rule(
+    _rule = RuleOptions(
         states=("exp_avg", "exp_avg_diff", "exp_avg_sq", "previous"),
         unfit=lambda options: SQUARES,
         hypers={**BASICS, "beta1": fraction, "beta2": fraction, "beta3": fraction, "eps": nonnegative},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Unpack
 
 from lrkern.optimizers.base import Arrays, Hyper, Optimizer, Shared
-from lrkern.optimizers.options import BASICS, Rule, fraction, nonnegative, own_options
+from lrkern.optimizers.options import BASICS, RuleOptions, fraction, nonnegative, own_options
 from lrkern.rules.parts import ascended, pull_of, pulled
 from lrkern.rules.rule import own_rule
 from lrkern.rules.words import fma, n, norm, sqrt
@@ -60,7 +60,7 @@ class NovoGrad(Optimizer):
         Ginsburg et al., arXiv 1905.11286; NovoGrad of NVIDIA's examples and of timm; optax.novograd.
     """
 
-    _rule = Rule(
+    _rule = RuleOptions(
         states=("exp_avg",),
         scalars=("square",),
         hypers={**BASICS, "beta1": fraction, "beta2": fraction, "eps": nonnegative},

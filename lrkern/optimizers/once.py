@@ -10,7 +10,7 @@ import numpy as np
 
 from lrkern import _checks, _core, backends
 from lrkern.backends.engine import StepTensors
-from lrkern.optimizers.options import Form, Options, Rule
+from lrkern.optimizers.options import Form, Options, RuleOptions
 
 _FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 
@@ -28,7 +28,7 @@ def _refuse_unfit(where: str, form: Form, states: dict[str, Any]) -> None:
 
 def step_once(
     where: str,
-    rule: Rule,
+    rule: RuleOptions,
     param: Any,
     grad: Any,
     states: dict[str, Any],

@@ -83,7 +83,7 @@ class Form:
 
 
 @dataclass(frozen=True)
-class Rule:
+class RuleOptions:
     """The options of one rule, or of several that are variants of each other.
 
     Its functions may look at a number only to see whether it is 0: see `form`.
@@ -215,7 +215,7 @@ class Group:
     """The options of a group of parameters, and their values at each step."""
 
     def __init__(
-        self, where: str, rule: Rule, options: Options, ema: Any, *, decays: bool = True, decay: str = "coupled"
+        self, where: str, rule: RuleOptions, options: Options, ema: Any, *, decays: bool = True, decay: str = "coupled"
     ) -> None:
         self.where, self.rule, self.decays = where, rule, decays
         self.relation = _checks.choice(where, "decay", decay, RELATIONS)

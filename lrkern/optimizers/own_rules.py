@@ -13,8 +13,7 @@ import numpy as np
 from lrkern import _checks, _core
 from lrkern.optimizers.base import DEFAULTS, Optimizer
 from lrkern.optimizers.once import step_once
-from lrkern.optimizers.options import BASICS, MAX
-from lrkern.optimizers.options import Rule as RuleOptions
+from lrkern.optimizers.options import BASICS, MAX, RuleOptions
 from lrkern.rules.errors import RuleError
 from lrkern.rules.reader import MAX_HYPERS, MAX_SCALARS
 from lrkern.rules.rule import USERS, Rule

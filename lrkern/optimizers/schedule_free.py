@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Unpack
 
 from lrkern.optimizers.base import Arrays, Hyper, Optimizer, Shared
-from lrkern.optimizers.options import BASICS, NARROW_AVERAGES, SQUARES, Rule, fraction, nonnegative, own_options
+from lrkern.optimizers.options import BASICS, NARROW_AVERAGES, SQUARES, RuleOptions, fraction, nonnegative, own_options
 from lrkern.rules.parts import coupled, pull_of, pulled
 from lrkern.rules.rule import own_rule, part
 from lrkern.rules.words import fma, maximum, n, sqrt
@@ -122,7 +122,7 @@ class ScheduleFreeSGD(Optimizer):
         Defazio et al., arXiv 2405.15682; SGDScheduleFree of the authors' package, without its warm-up.
     """
 
-    _rule = Rule(
+    _rule = RuleOptions(
         states=("base", "average"),
         scalars=("lr_max", "weight_sum"),
         averages="average",
@@ -181,7 +181,7 @@ class ScheduleFreeAdamW(Optimizer):
         Defazio et al., arXiv 2405.15682; AdamWScheduleFree of the authors' package, without its warm-up.
     """
 
-    _rule = Rule(
+    _rule = RuleOptions(
         states=("base", "average", "exp_avg_sq"),
         scalars=("lr_max", "weight_sum"),
         averages="average",
@@ -240,7 +240,7 @@ class ScheduleFreeRAdam(Optimizer):
         RAdamScheduleFree of the package of Defazio et al. (arXiv 2405.15682).
     """
 
-    _rule = Rule(
+    _rule = RuleOptions(
         states=("base", "average", "exp_avg_sq"),
         scalars=("lr_max", "weight_sum"),
         averages="average",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Unpack
 
 from lrkern.optimizers.base import Arrays, Hyper, Optimizer, Shared
-from lrkern.optimizers.options import BASICS, Rule, fraction, nonnegative, own_options
+from lrkern.optimizers.options import BASICS, RuleOptions, fraction, nonnegative, own_options
 from lrkern.rules.parts import cautioned, coupled, pull_of, pulled_along
 from lrkern.rules.rule import own_rule
 from lrkern.rules.words import fma, maximum, minimum, n, sign
@@ -73,7 +73,7 @@ class Signum(Optimizer):
         Bernstein et al., arXiv 1802.04434.
     """
 
-    _rule = Rule(
+    _rule = RuleOptions(
         states=("exp_avg",),
         hypers={**BASICS, "beta": fraction},
         flags=("nesterov", "decoupled", "maximize"),
@@ -166,7 +166,7 @@ class Rprop(Optimizer):
         Riedmiller and Braun, 1993; torch.optim.Rprop.
     """
 
-    _rule = Rule(
+    _rule = RuleOptions(
         states=("previous", "step_size"),
         hypers={
             **BASICS,

@@ -6,7 +6,7 @@ from typing import Any, Unpack
 
 from lrkern import _checks
 from lrkern.optimizers.base import Arrays, Hyper, Optimizer, Shared, step_once
-from lrkern.optimizers.options import BASICS, DIFFERENCES, SQUARES, Rule, fraction, is_on, nonnegative, own_options
+from lrkern.optimizers.options import BASICS, DIFFERENCES, SQUARES, RuleOptions, fraction, is_on, nonnegative, own_options
 from lrkern.rules.parts import coupled, pull_of, pulled
 from lrkern.rules.rule import own_rule
 from lrkern.rules.words import fma, n, sqrt
@@ -50,7 +50,7 @@ def rmsprop(  # type: ignore[no-untyped-def]
     return fma(-out, u, p), v, a, b
 
 
-_RMSPROP = Rule(
+_RMSPROP = RuleOptions(
     states=("square_avg", "grad_avg", "momentum_buffer"),
     unfit=lambda options: SQUARES | DIFFERENCES if options["centered"] else SQUARES,
     hypers={**BASICS, "alpha": fraction, "eps": nonnegative, "momentum": nonnegative},
@@ -200,7 +200,7 @@ def adagrad(  # type: ignore[no-untyped-def]
     return fma(-rate, pulled(p, q, pull_of(lr, weight_decay, decoupled) * later), p), v
 
 
-_ADAGRAD = Rule(
+_ADAGRAD = RuleOptions(
     states=("sum",),
     unfit=lambda options: SQUARES,
     hypers={**BASICS, "eps": nonnegative, "lr_decay": nonnegative},

@@ -12,7 +12,7 @@ from lrkern.backends import Backend
 from lrkern.optimizers import arrays as _arrays
 from lrkern.optimizers.arranged import Arranged
 from lrkern.optimizers.limits import Limits
-from lrkern.optimizers.options import Group, Options, Rule
+from lrkern.optimizers.options import Group, Options, RuleOptions
 
 if TYPE_CHECKING:
     from lrkern.backends.engine import Engine
@@ -32,7 +32,7 @@ _SCALARS = "scalars"
 class Resumable:
     """The part of an optimizer that saves and loads its state."""
 
-    _rule: ClassVar[Rule]
+    _rule: ClassVar[RuleOptions]
     _name: str
     _arranged: Arranged
     _kept: dict[str, list[Any]]
