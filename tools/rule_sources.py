@@ -1,4 +1,4 @@
-"""Writes src_c/steps/rules.def, the rules of the optimizers as C, from their formulas in lrkern/optimizers.
+"""Writes src_c/steps/generated_rules.def, the rules of the optimizers as C, from their formulas in lrkern/optimizers.
 
 python tools/rule_sources.py            writes the file
 python tools/rule_sources.py --check    exits with 1 if the file is not what would be written
@@ -12,7 +12,7 @@ from pathlib import Path
 from lrkern.rules.c_text import entries
 from lrkern.rules.rule import Rule, own_rules
 
-FILE = Path(__file__).resolve().parents[1] / "src_c" / "steps" / "rules.def"
+FILE = Path(__file__).resolve().parents[1] / "src_c" / "steps" / "generated_rules.def"
 
 HEAD = """\
 /* clang-format off */

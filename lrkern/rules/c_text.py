@@ -1,4 +1,4 @@
-"""A rule as C: the entries of src_c/steps/rules.def."""
+"""A rule as C: the entries of src_c/steps/generated_rules.def."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-/* The scalars of every rule, from rules.def: computed in float64, once per step. */
+/* The scalars of every rule, from generated_rules.def: computed in float64, once per step. */
 #include <string.h>
 
 #include "steps/lrkern_rule.h"
@@ -23,7 +23,7 @@
         __VA_ARGS__ \
         return (int)(sizeof *c / sizeof(double)); \
     }
-#include "steps/rules.def"
+#include "steps/generated_rules.def"
 #undef H
 #undef C
 
@@ -35,11 +35,11 @@
         (void)h; \
         __VA_ARGS__ \
     }
-#include "steps/rules.def"
+#include "steps/generated_rules.def"
 
 #define H(name) " " #name
 #define LRK_FAMILY(rule, inputs, ...) static const char inputs_of_##rule[] = inputs;
-#include "steps/rules.def"
+#include "steps/generated_rules.def"
 #undef H
 
 typedef struct entry {
@@ -49,18 +49,18 @@ typedef struct entry {
 } entry;
 
 #define LRK_RULE(rule, states, ...) _Static_assert((states) <= LRK_MAX_STATES, "states of " #rule);
-#include "steps/rules.def"
+#include "steps/generated_rules.def"
 
 #define LRK_RULE(rule, states, ...) [LRK_RULE_##rule] = {#rule, inputs_of_##rule + 1, states, scalars_of_##rule},
 static const entry entries[LRK_N_RULES] = {
-#include "steps/rules.def"
+#include "steps/generated_rules.def"
 };
 
 enum { LRK_NORM = 1, LRK_SUM };
 
 #define LRK_MEASURE(rule, states, of, ...) [LRK_RULE_##rule] = (of),
 static const int measures[LRK_N_RULES] = {
-#include "steps/rules.def"
+#include "steps/generated_rules.def"
 };
 
 typedef struct scalar_states {
@@ -70,7 +70,7 @@ typedef struct scalar_states {
 
 #define LRK_SCALAR_STATES(rule, count, ...) [LRK_RULE_##rule] = {(count), new_states_of_##rule},
 static const scalar_states kept[LRK_N_RULES] = {
-#include "steps/rules.def"
+#include "steps/generated_rules.def"
 };
 
 lrk_rule lrk_rule_find(const char *name)

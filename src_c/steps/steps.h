@@ -5,10 +5,10 @@
 #include "lrkern_steps.h"
 #include "steps/lrkern_rule.h"
 
-/* LRK_RULE_<rule> and LRK_N_RULES, from rules.def. */
+/* LRK_RULE_<rule> and LRK_N_RULES, from generated_rules.def. */
 #define LRK_RULE(rule, ...) LRK_RULE_##rule,
 enum {
-#include "steps/rules.def"
+#include "steps/generated_rules.def"
     LRK_N_RULES
 };
 

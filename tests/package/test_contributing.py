@@ -196,7 +196,7 @@ def test_the_walk_through_for_a_new_optimizer(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "bench", tmp_path / "bench", ignore=shutil.ignore_patterns("__pycache__"))
     file, line, paper, of_papers, descent, rate, peer = blocks()
     ((name, folder),) = re.findall(r"^\*\*1\. `(\w+\.py)` in `([\w/]+)`\*\*", WALK_OF_OPTIMIZER, re.M)
-    before = (tmp_path / "src_c/steps/rules.def").read_text()
+    before = (tmp_path / "src_c/steps/generated_rules.def").read_text()
 
     (tmp_path / folder / name).write_text(file)
     here = "from lrkern.optimizers.schedule_free import *"
@@ -218,7 +218,7 @@ def test_the_walk_through_for_a_new_optimizer(tmp_path: Path) -> None:
     assert checkout.run(*command, "--check").returncode == 1, "a test tells that the file is outdated"
     done = checkout.run(*command)
     assert done.returncode == 0, done.stderr
-    after = (tmp_path / "src_c/steps/rules.def").read_text()
+    after = (tmp_path / "src_c/steps/generated_rules.def").read_text()
     assert "LRK_FAMILY(qhm," in after
     assert "LRK_RULE(qhm, 1," in after
     assert [one for one in before.splitlines() if one not in set(after.splitlines())] == []

@@ -31,7 +31,7 @@ def of_text(text, *states):
 @pytest.mark.skipif(not (ROOT / "tools").is_dir(), reason="needs the source checkout")
 def test_the_c_code_is_what_the_formulas_say():
     done = subprocess.run([sys.executable, "tools/rule_sources.py", "--check"], cwd=ROOT, check=False)
-    assert done.returncode == 0, "src_c/steps/rules.def differs from the formulas: run `make rules`"
+    assert done.returncode == 0, "src_c/steps/generated_rules.def differs from the formulas: run `make rules`"
 
 
 def test_scalars_are_computed_once_and_elements_in_the_order_written():
