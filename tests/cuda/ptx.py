@@ -90,7 +90,7 @@ def signatures():
     found["sort_blocks"] = _rows.sort_blocks, (INTS2, INTS2, INTS2, INTS)
     found["merge"] = _rows.merge, (INTS2, INTS2, I64)
     for name in FAMILIES:
-        arrays = INTS2, FLOATS2, FLOATS, INTS, FLOATS2, INTS, FLOATS2, types.float32[:, ::1], FLOATS2, I64, I64
+        arrays = INTS2, FLOATS2, FLOATS, INTS, FLOATS2, INTS, FLOATS2, FLOATS2, types.float32[:, ::1], FLOATS2, I64, I64
         found[f"scalars-{name}"] = _step_scalars.make_scalars(name), arrays
     arrays = INTS, FLOATS, U64[::1], INTS2, FLOATS2, FLOATS2, FLOATS, FLOATS, *PLANS, types.float64, I64
     found["advance"] = _step_scalars.advance, arrays

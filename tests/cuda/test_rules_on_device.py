@@ -128,7 +128,7 @@ def test_step_functions():
 
 
 def test_rules_in_kernels():
-    from lrkern.rules.compiled import FAMILIES
+    from lrkern.rules.compiled import FAMILIES, Tensor
 
     rule = FAMILIES["sgd_momentum"]
     scalars_of, update = rule.scalars, rule.update
@@ -138,7 +138,7 @@ def test_rules_in_kernels():
     def step(p, g, b):
         i = cuda.grid(1)
         if i < p.size:
-            scalars = scalars_of(inputs, 2, 1.0, 1.0)
+            scalars = scalars_of(inputs, Tensor(2, 1.0, 1.0, 1.0, 0.0, 0.0))
             c, x = lrkern.cuda.in_type_of(scalars, p[i]), p[i]
             p[i], b[i], _, _, _, _ = update(c, x, g[i], b[i], x, x, x, x)
 
