@@ -62,13 +62,17 @@ def check(name, library, traced, to, back, rng):
     param = rng.standard_normal((5, 7))
     states = {one: np.zeros((5, 7)) for one in rule.parts(name).states}
     p, own = to(param), [to(states[one]) for one in update.states]
+    kept: list[object] = [np.float64(0.0) if traced else 0.0 for _ in update.scalar_states]
     for n, grad in enumerate(grads, 1):
         before = [p, *own]
         contents = [back(one).copy() for one in before]
-        p, *own = function(np.int32(n) if traced else n, hypers, p, to(grad), *own)
+        p, *rest = function(np.int32(n) if traced else n, hypers, p, to(grad), *own, *kept)
+        own, kept = rest[: len(own)], rest[len(own) :]
         assert all(np.array_equal(back(one), content) for one, content in zip(before, contents, strict=True))
-    run("c", name, inputs, param, list(states.values()), grads)
+    scalars = run("c", name, inputs, param, list(states.values()), grads)
     assert_close(back(p), param, f"{name} {inputs}")
+    for state, one, other in zip(update.scalar_states, kept, scalars, strict=True):
+        assert abs(float(one) - other) <= CLOSE * max(abs(other), 1e-3), f"{state} of {name} {inputs}"
     for state, one in zip(update.states, own, strict=True):
         assert_close(back(one), states[state], f"{state} of {name} {inputs}")
 
