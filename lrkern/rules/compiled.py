@@ -127,7 +127,7 @@ def dd_log(x):
     """ln x of a positive, finite x: x = 2^e f with f between 1/sqrt(2) and sqrt(2); ln f = 2 artanh((f - 1)/(f + 1))."""
     e, scale = 0.0, 1.3407807929942597e154  # 2^512
     if x < 2.2250738585072014e-308:
-        x = x * 18446744073709551616.0
+        x = primitives.product(x, 18446744073709551616.0)
         e = -64.0
     step = 512.0
     while step >= 1.0:
@@ -135,15 +135,15 @@ def dd_log(x):
             x = x / scale
             e = e + step
         if primitives.product(x, scale) < 1.0:
-            x = x * scale
+            x = primitives.product(x, scale)
             e = e - step
         scale = primitives.sqrt(scale)
-        step = step / 2.0
+        step = primitives.product(step, 0.5)
     if x < 0.7071067811865476:
-        x = x * 2.0
+        x = primitives.product(x, 2.0)
         e = e - 1.0
     if x > 1.4142135623730951:
-        x = x / 2.0
+        x = primitives.product(x, 0.5)
         e = e + 1.0
     total = x + 1.0
     part = total - x
@@ -160,7 +160,7 @@ def dd_log(x):
         k = k - 2.0
     high, low = dd_product(high, low, ratio, ratio_low)
     whole, whole_low = dd_product(LN2_HIGH, LN2_LOW, e, 0.0)
-    return dd_sum(whole, whole_low, high * 2.0, low * 2.0)
+    return dd_sum(whole, whole_low, primitives.product(high, 2.0), primitives.product(low, 2.0))
 
 
 @pointwise
@@ -180,10 +180,10 @@ def dd_exp(x, x_low):
         high, low = dd_sum(high, low, 1.0, 0.0)
         i = i - 1.0
     while k > 0:
-        high = high * 2.0
+        high = primitives.product(high, 2.0)
         k = k - 1
     while k < 0:
-        high = high / 2.0
+        high = primitives.product(high, 0.5)
         k = k + 1
     return high
 

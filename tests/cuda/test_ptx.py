@@ -17,6 +17,7 @@ FLOAT32_STEPS = [f"step-{name}" for name, layout in ptx.LAYOUTS.items() if layou
 FLOAT64_STEPS = [f"step-{name}" for name, layout in ptx.LAYOUTS.items() if layout.t is np.float64]
 
 MOST_REGISTERS = {
+    "scalars-schedule_free_radam": 96,
     "step-sgd-float32": 40,
     "step-sgd_momentum-float32": 40,
     "step-adam-float32": 64,
