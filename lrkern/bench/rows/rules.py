@@ -15,10 +15,12 @@ from lrkern.bench.timing.result import SUBJECT
 from lrkern.bench.timing.row import Row
 from lrkern.bench.timing.sizes import Sizes
 
-OPTIONS: dict[str, dict[str, Any]] = {"SGD": {"momentum": 0.9}, "Signum": {"momentum": 0.9}, "LARS": {"momentum": 0.9}}
-"""With a momentum buffer where it can be left out."""
-NORMS = ("LARS", "LAMB")
-"""Rules that need the norm of a whole tensor, which takes a pass of its own."""
+OPTIONS: dict[str, dict[str, Any]] = {
+    "SGD": {"momentum": 0.9}, "LARS": {"momentum": 0.9}, "ScheduleFreeRAdam": {"silent": False},
+}  # fmt: skip
+"""With a momentum buffer where it can be left out; with a first step that moves something."""
+NORMS = ("LARS", "LAMB", "MARS", "NovoGrad", "StableAdamW")
+"""Rules that need a norm or mean of a whole tensor, which takes a pass of its own."""
 MEDIUM, LARGE = "4 M", "64 M"
 
 
