@@ -19,7 +19,9 @@ def weight_of(count, largest, r, lr_power):  # type: ignore[no-untyped-def]
     return count**r * largest**lr_power
 
 
-@own_rule("base", "average", scalars=("lr_max", "weight_sum"), rare=["schedule_free_sgd"])
+@own_rule(
+    "base", "average", scalars=("lr_max", "weight_sum"), fast=["decay_is_0 pull_is_0", "decay_is_0"], rare=["schedule_free_sgd"]
+)
 def schedule_free_sgd(  # type: ignore[no-untyped-def]
     p, g, base, average, lr_max, weight_sum, *, lr, weight_decay=0.0, decoupled=False, maximize=False, beta=0.9, r=0.0,
     lr_power=2.0,
@@ -37,7 +39,14 @@ def schedule_free_sgd(  # type: ignore[no-untyped-def]
     return fma(beta, x - z, z), z, x, largest, weights
 
 
-@own_rule("base", "average", "exp_avg_sq", scalars=("lr_max", "weight_sum"), rare=["schedule_free_adamw"])
+@own_rule(
+    "base",
+    "average",
+    "exp_avg_sq",
+    scalars=("lr_max", "weight_sum"),
+    fast=["decay_is_0 pull_is_0", "decay_is_0"],
+    rare=["schedule_free_adamw"],
+)
 def schedule_free_adamw(  # type: ignore[no-untyped-def]
     p, g, base, average, exp_avg_sq, lr_max, weight_sum, *, lr, weight_decay=0.0, decoupled=True, maximize=False, beta1=0.9,
     beta2=0.999, eps=1e-8, r=0.0, lr_power=2.0,
@@ -57,7 +66,14 @@ def schedule_free_adamw(  # type: ignore[no-untyped-def]
     return fma(beta1, x - z, z), z, x, v, largest, weights
 
 
-@own_rule("base", "average", "exp_avg_sq", scalars=("lr_max", "weight_sum"), rare=["schedule_free_radam"])
+@own_rule(
+    "base",
+    "average",
+    "exp_avg_sq",
+    scalars=("lr_max", "weight_sum"),
+    fast=["decay_is_0 is_rectified pull_is_0", "decay_is_0 is_rectified"],
+    rare=["schedule_free_radam"],
+)
 def schedule_free_radam(  # type: ignore[no-untyped-def]
     p, g, base, average, exp_avg_sq, lr_max, weight_sum, *, lr, weight_decay=0.0, decoupled=True, maximize=False, beta1=0.9,
     beta2=0.999, eps=1e-8, r=0.0, lr_power=2.0, silent=True,
