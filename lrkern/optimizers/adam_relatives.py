@@ -93,10 +93,7 @@ def adopt(  # type: ignore[no-untyped-def]
     d = coupled(p, g, weight_decay, decoupled, maximize)
     is_first = n == 1
     limit = sqrt(sqrt(n - 1))
-    root = sqrt(exp_avg_sq)
-    quotient = d / maximum(root, eps)
-    above = maximum(quotient, -limit)
-    q = minimum(above, limit)
+    q = minimum(maximum(d / maximum(sqrt(exp_avg_sq), eps), -limit), limit)
     m = fma(beta1, exp_avg, (1 - beta1) * q)
     pull = pull_of(lr, weight_decay, decoupled)
     moved = fma(-lr, pulled_along(p, cautioned(m, d, cautious), pull, cautious_decay), p)
