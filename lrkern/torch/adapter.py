@@ -277,7 +277,7 @@ class Adapter(StateDicts):
 
         Args:
             which: the index of the average, if `ema` is a tuple.
-            model: a module whose buffers are put back after the context as well. So they may be computed anew within it, for
+            model: a module whose buffers are put back after the context as well. So they may be computed again within it, for
                 the averages, as `torch.optim.swa_utils.update_bn` does.
 
         Raises:

@@ -92,7 +92,7 @@ def test_depth_is_that_of_what_is_inside():
         deeper(s)
 
 
-def test_a_function_may_be_written_anew():
+def test_a_function_may_be_replaced():
     def make(value):
         @lk.curve
         def again(a, b=0.0):

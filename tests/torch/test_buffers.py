@@ -1,4 +1,4 @@
-"""Buffers in `averaged`: averaged with the parameters, or put back after they were computed anew."""
+"""Buffers in `averaged`: averaged with the parameters, or put back after they were computed again."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_a_skipped_step_does_not_count():
         assert_same(averages, kept[name])
 
 
-def test_buffers_computed_anew_are_put_back():
+def test_buffers_computed_again_are_put_back():
     model, data, opt = made(ema=0.75)
     training.train(model, opt, data, 5)
     before = bits_of(model)
