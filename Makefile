@@ -31,7 +31,7 @@ SOURCES := pyproject.toml setup.py $(wildcard lrkern/*.pyx lrkern/*.pxd lrkern/b
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo build lib test test-exhaustive test-big sanitize test-peers test-cuda test-cuda-mlir test-aarch64 test-all fuzz fuzz-c bench lint format typecheck rules record docs clean distclean
+.PHONY: help demo build lib test test-exhaustive test-big sanitize test-peers test-cuda test-cuda-mlir test-aarch64 test-all fuzz fuzz-c bench lint format typecheck rules record ptx docs clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -92,6 +92,9 @@ bench: $(BUILT) $(VENV)/.bench ## measure everything in bench/RESULTS.md, agains
 
 rules: $(VENV) ## write src_c/steps/generated_rules.def from the formulas of the rules; the next build compiles it
 	$(BIN)/python tools/rule_sources.py
+
+ptx: $(BUILT) $(VENV)/.cuda ## compile the kernels of lrkern/cuda/shipped.zip again, after changes of rules or kernels
+	LRKERN_CUDA_COMPILER=numba-cuda $(BIN)/python tools/shipped_kernels.py
 
 record: $(BUILT) ## update generated files: the list of curves, digests of new expressions
 	$(BIN)/python tools/curve_table.py

@@ -222,7 +222,7 @@ def _make_fill(carrier: Any) -> Any:
             access(address + i * size, value)
             i += cuda.gridsize(1)
 
-    return kernel(fill_all)
+    return kernel(fill_all, carrier)
 
 
 @cache
@@ -238,7 +238,7 @@ def _make_convert(storage: int, to: int) -> Any:
             write(target, i, x, 0)
             i += cuda.gridsize(1)
 
-    return kernel(convert)
+    return kernel(convert, storage, to)
 
 
 @cache
@@ -258,7 +258,7 @@ def _make_copy(storage: int, split: bool, to: int) -> Any:
             write(target, i, x, 0)
             i += cuda.gridsize(1)
 
-    return kernel(copy_all)
+    return kernel(copy_all, storage, split, to)
 
 
 def write_copy(param: DeviceArray, remainder: DeviceArray | None, copy: DeviceArray, halves: bool) -> None:

@@ -264,7 +264,7 @@ def make_step(layout: Layout) -> Any:
             single(places, i, i, c, around, averages, mixed, 0)
             i += cuda.blockDim.x
 
-    return kernel(step)
+    return kernel(step, layout, rule=FAMILIES[layout.rule].scalars_type)
 
 
 def _make_step_of_rows(layout: Layout) -> Any:
@@ -304,7 +304,7 @@ def _make_step_of_rows(layout: Layout) -> Any:
             single(places, i, entries, rows, scalars, around, averages, mixed)
             i += cuda.blockDim.x
 
-    return kernel(step)
+    return kernel(step, layout, rule=FAMILIES[layout.rule].scalars_type)
 
 
 def _make_block_of_rows(layout: Layout, lanes: int) -> Any:

@@ -179,7 +179,7 @@ def make_square(t: Any, storage: int, second: bool, sparse: bool) -> Any:
         sums = cuda.shared.array(SUMS, types.float64)
         squares_of(tensors, chunks, clips, bins, entries, mine, sums)
 
-    return kernel(square_of_rows if sparse else square)
+    return kernel(square_of_rows if sparse else square, t, storage, second, sparse)
 
 
 def blocks_of_row(width: int) -> int:
@@ -293,7 +293,7 @@ def make_measure(layout: Layout) -> Any:
                     atomic_add(bins, (tensor, row, k), mine[row, k])
                 k += cuda.blockDim.x
 
-    return kernel(measure)
+    return kernel(measure, layout, rule=scalars_type)
 
 
 @kernel

@@ -126,7 +126,7 @@ def make_table(carrier: Any) -> Any:
                         store_one(out + (i + lane) * size, carrier(values[lane]))
             i += cuda.blockDim.x * lanes
 
-    return kernel(table)
+    return kernel(table, carrier)
 
 
 @lru_cache(maxsize=8)

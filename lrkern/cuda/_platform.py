@@ -28,6 +28,7 @@ import numpy.typing as npt
 
 from lrkern._optional import require
 from lrkern.backends.cuda_compiler import EXTRAS, chosen, module_of
+from lrkern.cuda import _shipped
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -55,9 +56,12 @@ if SIMULATED:
     warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"lrkern\.cuda\.")
 
 
-def kernel(function: F) -> Any:
-    """A kernel, compiled at its first launch: to PTX, which can be read and tested, not to LTO code."""
-    return _compiler.kernel(function)
+def kernel(function: F, *made_of: Any, rule: type[Any] | None = None) -> Any:
+    """A kernel. If it is not in the package, it is compiled at its first launch: to PTX, which can be tested, not to LTO code.
+
+    `made_of`: the arguments of the function that makes it. `rule`: of its rule, a type whose name ends with a digest.
+    """
+    return _shipped.named(_compiler.kernel(function), _shipped.name_of(function, made_of, rule))
 
 
 def device(function: F) -> F:
@@ -164,16 +168,19 @@ def write_over(array: Any, values: npt.NDArray[Any], stream: int) -> None:
 class Launch:
     """A kernel with its arguments, ready for repeated launches.
 
-    Create it on its device; the kernel is then compiled and loaded. The compilers' own launches inspect every argument every
-    time, which takes longer than a small step, and numba-cuda's warn about small grids, which are intended here.
+    Create it on its device; the kernel is then loaded, and compiled if it is not in the package. The compilers' own launches
+    inspect every argument every time, which takes longer than a small step, and numba-cuda's warn about small grids, which are
+    intended here.
     """
 
     def __init__(self, kernel: Any, blocks: int, *arguments: Any, threads: int = THREADS) -> None:
         self._arguments = arguments
+        self._words: list[Any]
         if SIMULATED:
             self._configured = kernel[blocks, threads]
             return
-        self._kernel, self._words = _compiler.loaded(kernel, arguments)
+        found = _shipped.loaded(kernel, int(cuda.get_current_device().id), arguments)
+        self._kernel, self._words = found or _compiler.loaded(kernel, arguments)
         self._configuration = _core().LaunchConfig(grid=blocks, block=threads)
 
     def __call__(self, stream: int, *last: float) -> None:

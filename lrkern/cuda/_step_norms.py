@@ -127,7 +127,7 @@ def make_step(layout: Layout) -> Any:
                 b += cuda.blockDim.x
 
     assert sparse or row_lrs == by_rows
-    return kernel(step)
+    return kernel(step, layout, rule=FAMILIES[layout.rule].scalars_type)
 
 
 @kernel

@@ -221,4 +221,4 @@ def make_scalars(rule: str) -> Any:
             updates[tensor] = n
             states[tensor, 0], states[tensor, 1] = new_states(h, t)
 
-    return kernel(scalars)
+    return kernel(scalars, rule, rule=family.scalars_type)

@@ -46,8 +46,11 @@ class FakeDevice:
     def _load(self, address: int) -> int:
         """A handle of the code at this address: kernels of the same name may differ."""
         header = ctypes.string_at(address, _HEADER)
+        if header.startswith(b".version"):
+            self._texts.append((b"", ctypes.string_at(address).decode()))
+            return len(self._texts)
         for number, (code, _) in enumerate(self._texts, 1):
-            if code[:_HEADER] == header and ctypes.string_at(address, len(code)) == code:
+            if code and code[:_HEADER] == header and ctypes.string_at(address, len(code)) == code:
                 return number
         return len(self._texts) + 1  # a handle of unknown code: `_find` finds nothing in it
 
