@@ -91,7 +91,7 @@ cdef Loan loan_of(cnp.ndarray array, object lender):
     if cnp.PyArray_Check(lender) or cnp.PyArray_SIZE(array) == 0:
         return None
     if type(lender) is _Capsule:
-        if (<_Capsule>lender).address_of is None:
+        if (<_Capsule>lender).exporter is None:
             return None
     elif not PyObject_CheckBuffer(lender):
         return None
@@ -110,6 +110,11 @@ cdef Loan loan_of(cnp.ndarray array, object lender):
     if not lies_within(array, loan.address, loan.size):
         raise ValueError("the memory has moved")
     return loan
+
+
+cdef bint owns_memory(cnp.ndarray array):
+    """Whether an array keeps its memory alive by itself, or by a capsule."""
+    return cnp.PyArray_CHKFLAGS(array, cnp.NPY_ARRAY_OWNDATA) or type(cnp.get_array_base(array)) is _Capsule
 
 
 cdef bint is_within(cnp.ndarray array, object lender):

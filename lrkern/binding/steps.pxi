@@ -21,6 +21,7 @@ cdef class StepList:
 
     cdef _begin(self, TensorList tensors):
         self.tensors, self.list, self.live, self.recent = tensors, &tensors.list, None, None
+        tensors.reads_tensors = True
         self.options = lrk_step_defaults()
         self.options.state_rounding = LRK_NEAREST
 
