@@ -86,6 +86,7 @@ cdef class TensorList:
     cdef list pins  # weak references to lrkern's own arrays: NumPy refuses to resize those
     cdef object fit
     cdef bint halves, any_sparse, reads_tensors
+    cdef int64_t bytes  # of all parameters
     cdef public bint zero_grad  # whether steps write to gradients
     cdef unsigned long stepping  # the thread that holds the lock
     cdef PyThread_type_lock lock
@@ -135,6 +136,7 @@ cdef class TensorList:
             tensor.data[LRK_PARAM] = cnp.PyArray_DATA(array)
             tensor.type[LRK_PARAM] = storage_of(array, self.halves)
             tensor.size = cnp.PyArray_SIZE(array)
+            self.bytes += cnp.PyArray_NBYTES(array)
             tensor.width = 1 if array.ndim == 0 else tensor.size // max(1, array.shape[0])
             tensor.group = group_of[i]
             s = LRK_STATE
