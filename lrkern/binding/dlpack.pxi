@@ -54,12 +54,16 @@ cdef dict DLPACK_DTYPES = {
 }
 
 
+cdef class Exchange
+
+
 cdef class _Capsule:
     """Owns the tensor of a DLPack capsule while an array uses its memory."""
 
     cdef lrk_dl_managed *managed
     cdef lrk_dl_versioned *versioned
-    cdef object address_of  # returns the current address of the exporting array, or is None
+    cdef object exporter  # the array, if `data_ptr` tells its current address, else None
+    cdef Exchange exchange  # that reads it, or None
     cdef uint64_t address
 
     def __dealloc__(self):
@@ -70,7 +74,9 @@ cdef class _Capsule:
 
     cdef bint is_there(self) except -1:
         """Whether the exporting array still has the same memory."""
-        return self.address_of is None or self.address_of() == self.address
+        if self.exporter is None or (self.exchange is not None and self.exchange.is_at(self.exporter, self.address)):
+            return True
+        return self.exporter.data_ptr() == self.address
 
 
 cdef dtype_of(where, const lrk_dl_tensor *tensor):
@@ -80,10 +86,10 @@ cdef dtype_of(where, const lrk_dl_tensor *tensor):
     return DLPACK_DTYPES.get((tensor.code, tensor.bits))
 
 
-cpdef array_of_capsule(where, capsule, tuple device_types, address_of=None):
+cpdef array_of_capsule(where, capsule, tuple device_types, exporter=None):
     """The array in a DLPack capsule; None if it is unsupported or on another device.
 
-    address_of(): the current address, for arrays whose memory their library can replace.
+    exporter: the array of the library, if that can replace its memory: `exporter.data_ptr()` is the current address.
     """
     cdef _Capsule owner = _Capsule()
     cdef lrk_dl_tensor *tensor
@@ -123,24 +129,39 @@ cpdef array_of_capsule(where, capsule, tuple device_types, address_of=None):
     )
     cnp.set_array_base(array, owner)
     owner.address = <uintptr_t>cnp.PyArray_DATA(array)
-    owner.address_of = address_of if address_of is not None and address_of() == owner.address else None
+    if exporter is not None:
+        owner.exporter, owner.exchange = exporter, exchange_of(exporter)
+        if not owner.is_there():
+            owner.exporter = None
     return array
 
 
 cdef capsule_of(value, bint written):
     """The DLPack capsule; None from another device. Version 1 if available: it has a read-only flag."""
-    if hasattr(value, "__dlpack_device__") and int(value.__dlpack_device__()[0]) not in HOSTS:
-        return None
+    # torch tells it quickly by `is_cpu`.
+    if getattr(value, "is_cpu", None) is not True and hasattr(value, "__dlpack_device__"):
+        if int(value.__dlpack_device__()[0]) not in HOSTS:
+            return None
     try:
         return value.__dlpack__(max_version=(1, 0), copy=False if written else None)
     except TypeError:  # unknown argument: the library predates version 1
         return value.__dlpack__()
 
 
+# torch's name of the layout of dense tensors, once it has been seen.
+cdef object STRIDED = ""
+
+
 def sparse_layout(value):
     """torch's name for the layout of a tensor that is not dense; "" for everything else."""
-    layout = "" if cnp.PyArray_Check(value) else str(getattr(value, "layout", ""))
-    return layout if layout.startswith("torch.") and layout != "torch.strided" else ""
+    global STRIDED
+    layout = STRIDED if cnp.PyArray_Check(value) else getattr(value, "layout", STRIDED)
+    if layout is STRIDED:
+        return ""
+    name = str(layout)
+    if name == "torch.strided" and type(layout).__module__ == "torch":
+        STRIDED = layout
+    return name if name.startswith("torch.") and name != "torch.strided" else ""
 
 
 def exportable(where, name, value, *, bint written):
@@ -158,7 +179,7 @@ def as_array(where, name, value, *, bint written):
     """`value` as a plain numpy.ndarray on the same memory, if it is an array or has DLPack; other values unchanged."""
     if cnp.PyArray_Check(value) or not hasattr(value, "__dlpack__"):
         return plain(value)
-    address_of = getattr(value, "data_ptr", None)  # torch's: a tensor's memory can be replaced
+    exporter = value if hasattr(value, "data_ptr") else None  # torch's: a tensor's memory can be replaced
     shape = getattr(value, "shape", None)
     value = exportable(where, name, value, written=written)
     layout = sparse_layout(value)
@@ -171,7 +192,7 @@ def as_array(where, name, value, *, bint written):
     if capsule is None:
         raise HOOKS["dlpack_error"](where, name, value)
     try:
-        array = array_of_capsule(where, capsule, HOSTS, address_of)
+        array = array_of_capsule(where, capsule, HOSTS, exporter)
     except ValueError as error:  # not a capsule, or a used one, or not representable in NumPy
         raise HOOKS["dlpack_error"](where, name, value, f": {error}") from None
     if array is None:

@@ -38,6 +38,14 @@ cdef type NDARRAY = np.ndarray
 cdef cnp.dtype F64 = np.dtype(np.float64), F32 = np.dtype(np.float32), F16 = np.dtype(np.float16), BITS = np.dtype(np.uint16)
 
 
+cdef bint has_no_elements(const lrk_dl_tensor *tensor) noexcept:
+    cdef int k
+    for k in range(tensor.ndim):
+        if tensor.shape[k] == 0:
+            return True
+    return False
+
+
 @cython.final
 cdef class Exchange:
     """Reads CPU tensors: instances of these classes, but not of their subclasses, which may lie elsewhere in memory."""
@@ -47,6 +55,7 @@ cdef class Exchange:
     cdef object first, second
     cdef object descriptor
     cdef const lrk_getset *of_grad  # of both classes' attribute `grad`, or NULL if it has to be looked up
+    cdef bint may_be_negated, is_mutable  # the API tells neither the negative bit nor that memory is read-only
 
     def __init__(self, capsule, first, second):
         """Raises ValueError if the capsule is not of a version with the function that is needed."""
@@ -56,6 +65,8 @@ cdef class Exchange:
         if api == NULL or api.look == NULL:
             raise ValueError("the exchange API has no dltensor_from_py_object_no_sync")
         self.api, self.keeper, self.first, self.second = api, capsule, first, second
+        self.may_be_negated = hasattr(first, "is_neg")
+        self.is_mutable = first.__module__.partition(".")[0] == "torch"
         self.descriptor, self.of_grad = getattr(first, "grad", None), NULL
         if type(self.descriptor) is GetSetDescriptorType and getattr(second, "grad", None) is self.descriptor:
             self.of_grad = (<lrk_descriptor *><PyObject *>self.descriptor).d_getset
@@ -78,6 +89,8 @@ cdef class Exchange:
             PyErr_Clear()  # a tensor without storage
             return False
         if out.device_type != DL_CPU or out.lanes != 1 or out.ndim > 64 or (out.ndim > 0 and out.strides == NULL):
+            return False
+        if out.data == NULL and not has_no_elements(out):  # of torch's zeros that have no memory
             return False
         return out.bits == 16 if out.code == DL_BFLOAT else out.code == DL_FLOAT and out.bits in (16, 32, 64)
 
@@ -119,6 +132,11 @@ cdef class Exchange:
             grads[i] = grad
         return moved, missing
 
+    cdef bint is_at(self, object tensor, uint64_t address) noexcept:
+        """Whether a tensor can be read, and its memory begins there."""
+        cdef lrk_dl_tensor read
+        return self.look(tensor, &read) and <uint64_t><uintptr_t>read.data + read.byte_offset == address
+
     cdef bint reads_along(self, object tensor, cnp.ndarray param, lrk_dl_tensor *read) except -1:
         """Whether a gradient can be read, in the memory order of a dense parameter."""
         cdef int k
@@ -129,8 +147,8 @@ cdef class Exchange:
                 return False
             if read.shape[k] > 1 and read.strides[k] * cnp.PyArray_ITEMSIZE(param) != cnp.PyArray_STRIDE(param, k):
                 return False
-        # The negative bit is not told. It comes from the imaginary part of complex numbers, which is dense only as one element.
-        return cnp.PyArray_SIZE(param) != 1 or not tensor.is_neg()
+        # A negative bit comes from the imaginary part of complex numbers, which is dense only as one element.
+        return cnp.PyArray_SIZE(param) != 1 or not self.may_be_negated or not tensor.is_neg()
 
     cdef bint is_on(self, cnp.ndarray array, const lrk_dl_tensor *read) noexcept:
         """Whether an array still shows a tensor."""
@@ -147,3 +165,36 @@ cdef class Exchange:
             if read.shape[k] > 1 and read.strides[k] * (read.bits // 8) != cnp.PyArray_STRIDE(array, k):
                 return False
         return True
+
+
+# Classes of tensors -> their exchanges; and the class that was last found to have none. A class is never forgotten, so only
+# those with an exchange are kept.
+cdef dict EXCHANGES = {}
+cdef object without_exchange = None
+
+
+cdef Exchange exchange_of(object tensor):
+    """The exchange that reads the tensors of exactly this class; None if there is none."""
+    kind = type(tensor)
+    found = EXCHANGES.get(kind)
+    if found is None and kind is not without_exchange:
+        found = find_exchange(kind)
+    return <Exchange>found
+
+
+cdef find_exchange(kind):
+    global without_exchange
+    torch = sys.modules.get("torch")
+    # A Parameter is a Tensor that has only another class. Other subclasses may keep their elements elsewhere.
+    parameter = getattr(getattr(torch, "nn", None), "Parameter", None)
+    first, second = (torch.Tensor, parameter) if kind is parameter else (kind, kind)
+    if "__dlpack_c_exchange_api__" in vars(first):
+        if first is getattr(torch, "Tensor", None):
+            second = parameter
+        try:
+            EXCHANGES[kind] = Exchange(first.__dlpack_c_exchange_api__, first, second)
+            return EXCHANGES[kind]
+        except ValueError:  # of another version
+            pass
+    without_exchange = kind
+    return None

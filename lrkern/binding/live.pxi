@@ -18,6 +18,7 @@ cdef enum:
     DECOUPLED
 
 MAX_FLOAT32 = float(np.finfo(np.float32).max)
+cdef double MAX_SHRINKAGE = MAX_FLOAT32
 
 
 def check_shrinkage(where, lr, decay):

@@ -91,7 +91,7 @@ cdef Loan loan_of(cnp.ndarray array, object lender):
     if cnp.PyArray_Check(lender) or cnp.PyArray_SIZE(array) == 0:
         return None
     if type(lender) is _Capsule:
-        if (<_Capsule>lender).address_of is None:
+        if (<_Capsule>lender).exporter is None:
             return None
     elif not PyObject_CheckBuffer(lender):
         return None
@@ -110,6 +110,11 @@ cdef Loan loan_of(cnp.ndarray array, object lender):
     if not lies_within(array, loan.address, loan.size):
         raise ValueError("the memory has moved")
     return loan
+
+
+cdef bint owns_memory(cnp.ndarray array):
+    """Whether an array keeps its memory alive by itself, or by a capsule."""
+    return cnp.PyArray_CHKFLAGS(array, cnp.NPY_ARRAY_OWNDATA) or type(cnp.get_array_base(array)) is _Capsule
 
 
 cdef bint is_within(cnp.ndarray array, object lender):
@@ -157,11 +162,14 @@ cdef extern from "numpy/arrayobject.h":
 
 
 cdef struct place:
-    const array_fields *owner  # an owned reference, like `kind`
+    const array_fields *owner  # an owned reference
     const char *data
     cnp.npy_intp size
     const void *descr
-    PyObject *kind
+
+
+cdef struct place_name:
+    PyObject *kind  # an owned reference
     int64_t index
 
 
@@ -183,25 +191,28 @@ cdef class Places:
     """The places of arrays in memory when they were added."""
 
     cdef place *places
+    cdef place_name *names  # apart from what each step reads
     cdef int64_t count, room
     cdef list loans  # [(loan, kind, index)], or None
 
     def __cinit__(self, int64_t room):
         self.count, self.room, self.loans = 0, room, None
         self.places = <place *>malloc((room + 1) * sizeof(place))
-        if self.places == NULL:
+        self.names = <place_name *>malloc((room + 1) * sizeof(place_name))
+        if self.places == NULL or self.names == NULL:
             raise MemoryError
 
     def __dealloc__(self):
         self.clear()
         free(self.places)
+        free(self.names)
 
     cdef void clear(self) noexcept:
         cdef int64_t i, count = self.count
         self.count, self.loans = 0, None
         for i in range(count):
             Py_DECREF(<object><PyObject *>self.places[i].owner)
-            Py_DECREF(<object>self.places[i].kind)
+            Py_DECREF(<object>self.names[i].kind)
 
     cdef bint add(self, cnp.ndarray array, object kind, int64_t index) except -1:
         """Add an array. False if its memory is not valid."""
@@ -231,7 +242,8 @@ cdef class Places:
             return
         Py_INCREF(owner)
         Py_INCREF(kind)
-        self.places[self.count] = place(fields, fields.data, size_of(fields), fields.descr, <PyObject *>kind, index)
+        self.places[self.count] = place(fields, fields.data, size_of(fields), fields.descr)
+        self.names[self.count] = place_name(<PyObject *>kind, index)
         self.count += 1
 
     cdef tuple take(self):
@@ -254,7 +266,7 @@ cdef class Places:
 
     cdef tuple name_of(self, int64_t i):
         """(kind, index) of an array in `places`."""
-        return <object>self.places[i].kind, self.places[i].index
+        return <object>self.names[i].kind, self.names[i].index
 
     cdef void give_back(self) noexcept:
         cdef Loan loan

@@ -1,6 +1,9 @@
 # Fused optimizer steps in C: src_c/steps/run.c updates the tensors that a TensorList has checked.
 
 cdef dict CLIPS_PER = {"list": LRK_CLIP_LIST, "group": LRK_CLIP_GROUP, "tensor": LRK_CLIP_TENSOR}
+cdef enum:
+    SMALL_STEP = 8 << 10  # bytes of parameters
+
 cdef dict ROUNDINGS = {"nearest": LRK_NEAREST, "stochastic": LRK_STOCHASTIC, "split": LRK_SPLIT}
 
 
@@ -21,6 +24,7 @@ cdef class StepList:
 
     cdef _begin(self, TensorList tensors):
         self.tensors, self.list, self.live, self.recent = tensors, &tensors.list, None, None
+        tensors.reads_tensors = True
         self.options = lrk_step_defaults()
         self.options.state_rounding = LRK_NEAREST
 
@@ -162,8 +166,12 @@ cdef class StepList:
             self.options.grad_scale = grad_scale
             self.options.step = <uint64_t>self.count
             tensors.hold_all()
-            with nogil:
+            # A thread that waits for the GIL would take it for longer than a small step.
+            if tensors.bytes <= SMALL_STEP:
                 result = lrk_step_run(self.list, &self.options)
+            else:
+                with nogil:
+                    result = lrk_step_run(self.list, &self.options)
             if result.isa == NULL:
                 raise MemoryError
             self.isa = result.isa

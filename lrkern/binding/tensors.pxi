@@ -22,6 +22,7 @@ cdef extern from "steps/steps.h" nogil:
         int64_t tensor
 
     int64_t lrk_step_spans_overlap(lrk_step_span *spans, int64_t count, int64_t *other)
+    int64_t lrk_step_find_overlap_near(const lrk_step_list *list, const void *address, int64_t bytes, int64_t *gap)
     int64_t lrk_storage_bytes(int type)
     const char *lrk_rule_name(lrk_rule rule)
     const char *lrk_rule_inputs(lrk_rule rule)
@@ -50,7 +51,18 @@ cdef struct gradient:
     int type
     int64_t bytes
     bint is_checked, is_sparse
+    int64_t gap  # where it was among what steps write to
     lrk_step_sparse sparse
+
+
+@cython.final
+cdef class ArrayName:
+    """The name of an array in errors, made only where there is one."""
+
+    cdef object label, kind, index
+
+    def __str__(self):
+        return self.label(self.kind, self.index)
 
 
 cdef class TensorList:
@@ -72,9 +84,9 @@ cdef class TensorList:
     cdef readonly list bound  # keeps bound gradients alive
     cdef Places places, bound_places, passing_places  # of all but gradients; of bound ones; of those of one step
     cdef list pins  # weak references to lrkern's own arrays: NumPy refuses to resize those
-    cdef Exchange exchange
     cdef object fit
-    cdef bint halves, any_sparse
+    cdef bint halves, any_sparse, reads_tensors
+    cdef int64_t bytes  # of all parameters
     cdef public bint zero_grad  # whether steps write to gradients
     cdef unsigned long stepping  # the thread that holds the lock
     cdef PyThread_type_lock lock
@@ -124,6 +136,7 @@ cdef class TensorList:
             tensor.data[LRK_PARAM] = cnp.PyArray_DATA(array)
             tensor.type[LRK_PARAM] = storage_of(array, self.halves)
             tensor.size = cnp.PyArray_SIZE(array)
+            self.bytes += cnp.PyArray_NBYTES(array)
             tensor.width = 1 if array.ndim == 0 else tensor.size // max(1, array.shape[0])
             tensor.group = group_of[i]
             s = LRK_STATE
@@ -286,10 +299,10 @@ cdef class TensorList:
         self.bound, self.bound_places = None, None
         return kept
 
-    def read_by(self, Exchange exchange, fit):
-        """Take gradients that an exchange reads as they are; fit(i) gives gradient i as an array or rows where it cannot."""
-        assert self.halves
-        self.exchange, self.fit = exchange, fit
+    def fit_by(self, fit):
+        """Have fit(i) give gradient i, as an array or rows, if it is neither an array nor a tensor that an exchange can read."""
+        assert self.reads_tensors
+        self.fit = fit
 
     def bind(self, list grads not None):
         """The same for gradients that later steps read as well; they are kept in `bound`."""
@@ -369,7 +382,7 @@ cdef class TensorList:
                 staged.data != tensor.data[LRK_GRAD] or staged.type != tensor.type[LRK_GRAD]
                 or staged.is_sparse or tensor.sparse != NULL
             ):
-                other = lrk_step_list_find_overlap(&self.list, staged.data, bytes)
+                other = lrk_step_find_overlap_near(&self.list, staged.data, bytes, &staged.gap)
                 if other >= 0:
                     self._refuse_overlap([other], [(i, grad)])
             if zero and bytes > 0:
@@ -394,7 +407,9 @@ cdef class TensorList:
         """The gradients as plain numpy.ndarrays, or tuples of these; borrowed memory is held."""
         cdef list kept = grads
         cdef cnp.ndarray array
+        cdef ArrayName name
         cdef int64_t i
+        cdef bint passing = places is self.passing_places, any_checked = False
         places.clear()
         for i in range(len(grads)):
             grad = grads[i]
@@ -402,29 +417,39 @@ cdef class TensorList:
             if grad is None:
                 continue
             if not cnp.PyArray_CheckExact(grad):
-                if self.exchange is not None and self._read_along(i, grad):
+                if passing and self.reads_tensors and self._read_along(i, grad):
+                    any_checked = True
                     continue
                 if kept is grads:
                     kept = list(grads)
                     self.runs_python()
-                if self.exchange is not None:
+                if self.fit is not None:
                     grad = self.fit(i)
-                kept[i] = self.as_gradient(self.where, self.label("grad", i), grad, self.params[i], self.zero_grad)
+                name = ArrayName.__new__(ArrayName)
+                name.label, name.kind, name.index = self.label, "grad", i
+                kept[i] = self.as_gradient(self.where, name, grad, self.params[i], self.zero_grad)
                 if kept[i] is None:
                     self._refuse("grad", i, grad)
                 grad = self._values(kept[i])
             array = <cnp.ndarray?>grad
-            if places is self.passing_places and cnp.PyArray_CHKFLAGS(array, cnp.NPY_ARRAY_OWNDATA):
+            if passing and owns_memory(array):
                 continue  # checked again below and then used immediately
             if not places.add(array, "grad", i):
                 self._refuse_gone(i)
+        if any_checked and kept is not grads:  # user code that has run may have given tensors other memory
+            for i in range(len(grads)):
+                if self.staged[i].is_checked and not self._read_along(i, grads[i]):
+                    self._refuse_gone(i)
         return kept
 
     cdef bint _read_along(self, int64_t index, grad) except -1:
-        """Check a gradient that the exchange reads and that lies like its parameter; False if it is none."""
+        """Check a gradient that an exchange reads and that lies like its parameter; False if it is none."""
         cdef lrk_dl_tensor read
         cdef gradient *staged = &self.staged[index]
-        if not self.exchange.reads_along(grad, <cnp.ndarray>self.params[index], &read):
+        cdef Exchange exchange = exchange_of(grad)
+        if exchange is None or (self.zero_grad and not exchange.is_mutable):
+            return False
+        if not exchange.reads_along(grad, <cnp.ndarray>self.params[index], &read):
             return False
         staged.type = LRK_BF16 if read.code == DL_BFLOAT else LRK_F32 if read.bits == 32 else LRK_F64 if read.bits == 64 else LRK_F16
         staged.data = <char *>read.data + read.byte_offset if read.data != NULL else <void *>staged  # NULL would mean no gradient
@@ -474,6 +499,6 @@ cdef class TensorList:
             arrays.append((self.label("param", i), self.params[i], True))
             arrays.extend((self.label(kind, i), one[i], True) for kind, one in self.written.items() if one[i] is not None)
         for i, one in grads:
-            arrays.append((self.label("grad", i), one if cnp.PyArray_Check(one) else self.exchange.array(one), self.zero_grad))
+            arrays.append((self.label("grad", i), one if cnp.PyArray_Check(one) else exchange_of(one).array(one), self.zero_grad))
         raise HOOKS["overlap_error"](self.where, arrays)
 

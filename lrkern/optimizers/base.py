@@ -191,13 +191,14 @@ class Optimizer(Averaging, Resumable):
             ValueError: with `error_if_nonfinite`, a gradient is infinite or NaN; nothing has been written.
             RuntimeError: the optimizer is in use by another thread.
         """
-        found = given = None
         if self._is_averaged:
             self._refuse_if_averaged(self._where_step)
-        if grads is not None:
-            found = given = self._arranged.structure.flatten(self._where_step, "grads", grads)
-            if self._frozen:
-                found = self._without_frozen(given)
+        if grads is None:
+            self._step_flat(None, None, grad_scale)
+            return
+        found = given = self._arranged.structure.flatten(self._where_step, "grads", grads)
+        if self._frozen:
+            found = self._without_frozen(given)
         self._step_flat(found, given, grad_scale)
 
     def _step_flat(self, found: list[Any] | None, given: list[Any] | None, grad_scale: Any) -> None:

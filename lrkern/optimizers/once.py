@@ -45,6 +45,8 @@ def step_once(
     """
     if grad is None:  # only in lists of gradients does None mean no update
         raise TypeError(f"{where}: grad must be an array like param; got None")
+    if backend is None and not scalars and rule.quick.step(param, grad, states, update, options):
+        return
     form, options = rule.settle(where, options)
     if form.shrinks:
         form.check_shrinkage(where, options["lr"], options["weight_decay"])
@@ -54,6 +56,8 @@ def step_once(
     in_c = chosen.StepList is _core.StepList and not scalars
     once = _core.step_once if in_c else partial(_step_once_in, chosen, scalars)
     once(where, form, options, param, grad, states, update, needed, chosen.arrays)
+    if in_c:
+        rule.quick.learn(options, form)
 
 
 def _step_once_in(

@@ -134,6 +134,11 @@ class RuleOptions:
             choices["cautious"] = _cautious
         return {**self.hypers, **dict.fromkeys(self.flags, _checks.flag), **choices}
 
+    @cached_property
+    def quick(self) -> _core.QuickSteps:
+        """The steps of functions in C, with what they are nearly always called with."""
+        return _core.QuickSteps(self.checks)
+
     def read(self, where: str, options: Options) -> dict[str, Any]:
         """The checked options of a group: numbers may be schedules, lr may be an array."""
         result: dict[str, Any] = {}

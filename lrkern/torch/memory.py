@@ -110,7 +110,7 @@ class CPUMemory:
         """Whether the engine reads tensors through the exchange API."""
         found = isinstance(self._reader, _core.Exchange) and isinstance(engine, cast(type, _core.StepList))
         if found:
-            engine.tensors.read_by(self._reader, fit)
+            engine.tensors.fit_by(fit)
         return found
 
     def array(self, where: str, name: str, tensor: Tensor) -> Any:

@@ -119,17 +119,27 @@ void lrk_step_list_balance(lrk_step_list *list)
     list->starts[list->count] = total;
 }
 
+int64_t lrk_step_find_overlap_near(const lrk_step_list *list, const void *address, int64_t bytes, int64_t *gap)
+{
+    const lrk_step_span *const written = list->written;
+    const uintptr_t begin = (uintptr_t)address, end = begin + (uintptr_t)bytes;
+    int64_t low = *gap; /* the first span that ends after `begin` */
+    if ((low > 0 && written[low - 1].end > begin) || (low < list->n_written && written[low].begin < end)) {
+        low = 0;
+        for (int64_t high = list->n_written; low < high;) {
+            const int64_t middle = low + (high - low) / 2;
+            if (written[middle].end <= begin)
+                low = middle + 1;
+            else
+                high = middle;
+        }
+        *gap = low;
+    }
+    return bytes > 0 && low < list->n_written && written[low].begin < end ? written[low].tensor : -1;
+}
+
 int64_t lrk_step_list_find_overlap(const lrk_step_list *list, const void *address, int64_t bytes)
 {
-    const uintptr_t begin = (uintptr_t)address;
-    int64_t low = 0, high = list->n_written; /* the first span that ends after `begin` */
-    while (low < high) {
-        const int64_t middle = low + (high - low) / 2;
-        if (list->written[middle].end <= begin)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    const bool hit = bytes > 0 && low < list->n_written && list->written[low].begin < begin + (uintptr_t)bytes;
-    return hit ? list->written[low].tensor : -1;
+    int64_t gap = 0;
+    return lrk_step_find_overlap_near(list, address, bytes, &gap);
 }

@@ -46,7 +46,7 @@ static void visit_blocks(const lrk_step_job *j, int64_t piece,
     const int64_t end = (piece + 1) * LRK_NORM_BLOCKS_PER_PIECE < total ? (piece + 1) * LRK_NORM_BLOCKS_PER_PIECE : total;
     lrk_step_workspace w;
     w.tensor = NULL;
-    w.cleared = false;
+    w.cleared = 0;
     int64_t k = piece * LRK_NORM_BLOCKS_PER_PIECE;
     for (int64_t i = lrk_step_range_at(list->blocks, list->count, k); k < end; i++)
         for (; k < end && k < list->blocks[i + 1]; k++) {
@@ -83,7 +83,7 @@ static void sum_measured(const lrk_step_job *j, lrk_step_workspace *w, const lrk
     const void *const grad = lrk_step_gradient(j, b, w), *const param = lrk_step_parameter(j, b, w),
                       *const coefs = lrk_step_coefs_of(j, w, tensor);
     void *states[LRK_MAX_STATES];
-    lrk_step_load_states(b, w, states);
+    lrk_step_load_states(j, b, w, states);
     measure(b->size, b->ahead, param, grad, states[0], states[1], states[2], states[3], states[4], coefs, w->term.bytes);
     j->list->sums[2 * k] = b->kernels->norm(b->size, 0, param, 1);
     j->list->sums[2 * k + 1] =
@@ -132,6 +132,9 @@ static void run_norms(lrk_step_job *j, void (*task)(void *ctx, int64_t piece))
  * not be an array. */
 static double total_of(const double *sums, int64_t first, int64_t count, int64_t stride)
 {
+    /* The same bits, also of zeros: one addition is rounded once. */
+    if (count <= 2)
+        return (count > 0 ? sums[first] : 0.0) + (count > 1 ? sums[first + stride] : 0.0) + 0.0;
     lrk_exact_sum total = {0};
     for (int64_t k = 0; k < count; k++)
         lrk_sum_add(&total, sums[first + k * stride]);

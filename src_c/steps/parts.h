@@ -21,6 +21,7 @@ typedef struct lrk_step_job {
     lrk_clip_per per; /* which gradients share a factor */
     double scale; /* of the elements of norms */
     bool averages; /* whether averages change */
+    bool bare; /* whether the step is only the rule, on gradients as they are */
 } lrk_step_job;
 
 /* An element of staging memory has the largest size. The padding keeps buffers from mapping to the same cache sets. */
@@ -32,10 +33,11 @@ typedef struct lrk_step_buffer {
 typedef struct lrk_step_workspace {
     const lrk_step_tensor *tensor; /* whose scalars these are; also for others of its group with as many updates */
     int64_t updates;
+    bool shares; /* whether these scalars depend on nothing else, such as norms or scalar states */
     double f64[LRK_MAX_COEFS];
     float f32[LRK_MAX_COEFS];
     lrk_step_buffer param, grad, term, before, states[LRK_MAX_STATES];
-    bool cleared; /* whether scratch memory for missing states has been cleared */
+    unsigned cleared; /* bit s: scratch memory for a missing state s has been cleared */
 } lrk_step_workspace;
 
 /* Elements [begin, begin + size) of a tensor; if the gradient is sparse, within its `row`-th row of the step. */
@@ -108,8 +110,8 @@ const void *lrk_step_raw_gradient(const lrk_step_block *b, lrk_step_workspace *w
 const void *lrk_step_gradient(const lrk_step_job *j, const lrk_step_block *b, lrk_step_workspace *w);
 /* The parameter, in T if it is staged. */
 void *lrk_step_parameter(const lrk_step_job *j, const lrk_step_block *b, lrk_step_workspace *w);
-/* The states, in T if they are staged; scratch memory for missing ones. */
-void lrk_step_load_states(const lrk_step_block *b, lrk_step_workspace *w, void *out[LRK_MAX_STATES]);
+/* The states, in T if they are staged; scratch memory for missing ones of the rule. */
+void lrk_step_load_states(const lrk_step_job *j, const lrk_step_block *b, lrk_step_workspace *w, void *out[LRK_MAX_STATES]);
 void lrk_step_run_block(const lrk_step_job *j, lrk_step_workspace *w, const lrk_step_block *b, const void *coefs);
 
 /* ---- pieces.c: all blocks, over threads */

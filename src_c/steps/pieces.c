@@ -51,14 +51,20 @@ static void run_blocks(const lrk_step_job *j, lrk_step_workspace *w, const lrk_s
     }
 }
 
+/* The states from an element on. */
+static inline void states_at(const lrk_step_tensor *tensor, int64_t element, void *out[LRK_MAX_STATES])
+{
+    for (int s = 0; s < LRK_MAX_STATES; s++)
+        out[s] = element == 0 ? tensor->data[LRK_STATE + s] : lrk_step_at(tensor, LRK_STATE + s, element);
+}
+
 /* Only the rule, directly on the arrays. */
 static void run_bare(const lrk_step_job *j, const lrk_step_tensor *tensor, const void *coefs, int64_t from, int64_t to)
 {
     lrk_step_update *const *const rules = j->kernels->computed[tensor->type[LRK_PARAM]]->update[LRK_IN_T][LRK_IN_T];
     const int64_t ahead = to - from > BLOCK ? BLOCK : 0;
     void *states[LRK_MAX_STATES];
-    for (int s = 0; s < LRK_MAX_STATES; s++)
-        states[s] = lrk_step_at(tensor, LRK_STATE + s, from);
+    states_at(tensor, from, states);
     rules[j->list->groups[tensor->group].rule](to - from, ahead, lrk_step_at(tensor, LRK_PARAM, from), NULL,
                                                lrk_step_at(tensor, LRK_GRAD, from), states[0], states[1], states[2], states[3],
                                                states[4], coefs, NULL);
@@ -68,7 +74,7 @@ static void run_bare(const lrk_step_job *j, const lrk_step_tensor *tensor, const
 static void run_range(const lrk_step_job *j, lrk_step_workspace *w, const lrk_step_tensor *tensor, int64_t from, int64_t to)
 {
     const bool sparse = tensor->sparse != NULL;
-    const bool bare = !j->options->zero_grad && !j->options->norms && !lrk_step_prepares(j, tensor);
+    const bool bare = j->bare || (!j->options->zero_grad && !j->options->norms && !lrk_step_prepares(j, tensor));
     if (bare && tensor->plain && !sparse && tensor->type[LRK_GRAD] == tensor->type[LRK_PARAM]) {
         const void *const coefs = lrk_step_coefs_of(j, w, tensor);
         const int64_t head = to - from < ALIGN_FROM ? 0 : to_line(tensor, from);
@@ -127,14 +133,18 @@ static void run_piece(void *ctx, int64_t index)
     const int64_t begin = index * j->piece;
     const int64_t left = list->starts[list->count] - begin;
     const int64_t end = begin + (left < j->piece ? left : j->piece);
+    const bool norms = j->options->norms;
     lrk_step_workspace w;
     w.tensor = NULL;
-    w.cleared = false;
+    w.cleared = 0;
     for (int64_t i = lrk_step_range_at(list->starts, list->count, begin); i < list->count && list->starts[i] < end; i++) {
         const lrk_step_tensor *const tensor = &list->tensors[i];
-        const bool norms = j->options->norms;
-        const int64_t from = cut(tensor, begin - list->starts[i], norms), to = cut(tensor, end - list->starts[i], norms);
-        if (from < to && tensor->data[LRK_GRAD] != NULL)
+        if (tensor->data[LRK_GRAD] == NULL)
+            continue;
+        /* Most tensors of a list of small ones are within a piece. */
+        const int64_t from = begin <= list->starts[i] ? 0 : cut(tensor, begin - list->starts[i], norms);
+        const int64_t to = end >= list->starts[i + 1] ? lrk_step_active(tensor) : cut(tensor, end - list->starts[i], norms);
+        if (from < to)
             run_range(j, &w, tensor, from, to);
     }
 }

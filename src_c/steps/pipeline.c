@@ -20,10 +20,11 @@ const void *lrk_step_coefs_of(const lrk_step_job *j, lrk_step_workspace *w, cons
     const lrk_step_group *const group = &j->list->groups[tensor->group];
     const int64_t updates = j->list->updates[tensor - j->list->tensors];
     const bool same = w->tensor != NULL && w->tensor->group == tensor->group && w->updates == updates;
-    if (same && (w->tensor == tensor || (!group->measures && lrk_step_has_same_states(w->tensor, tensor))))
+    if (same && (w->shares || w->tensor == tensor || (!group->measures && lrk_step_has_same_states(w->tensor, tensor))))
         return lrk_step_computed_in(tensor) == LRK_F64 ? (const void *)w->f64 : w->f32;
     w->tensor = tensor;
     w->updates = updates;
+    w->shares = !group->measures && lrk_rule_scalar_states(group->rule) == 0;
     return compute_coefs(w, tensor, group->rule, group->inputs);
 }
 
@@ -132,17 +133,24 @@ void *lrk_step_parameter(const lrk_step_job *j, const lrk_step_block *b, lrk_ste
     return w->param.bytes;
 }
 
-void lrk_step_load_states(const lrk_step_block *b, lrk_step_workspace *w, void *out[LRK_MAX_STATES])
+void lrk_step_load_states(const lrk_step_job *j, const lrk_step_block *b, lrk_step_workspace *w, void *out[LRK_MAX_STATES])
 {
+    const int states = lrk_rule_states(j->list->groups[b->tensor->group].rule);
     for (int s = 0; s < LRK_MAX_STATES; s++) {
         void *const stored = lrk_step_at(b->tensor, LRK_STATE + s, b->begin);
-        out[s] = stored != NULL && b->states != LRK_STAGED ? stored : w->states[s].bytes;
-        if (stored == NULL && !w->cleared)
-            memset(w->states[s].bytes, 0, sizeof w->states[s].bytes);
-        if (stored != NULL && b->states == LRK_STAGED)
+        out[s] = stored;
+        if (stored != NULL && b->states != LRK_STAGED)
+            continue;
+        if (stored != NULL)
             b->kernels->load[b->tensor->type[LRK_STATE + s]](b->size, b->ahead, stored, w->states[s].bytes);
+        else if (s >= states)
+            continue;
+        else if (!(w->cleared >> s & 1)) {
+            memset(w->states[s].bytes, 0, sizeof w->states[s].bytes);
+            w->cleared |= 1u << s; /* what is there later is as good */
+        }
+        out[s] = w->states[s].bytes;
     }
-    w->cleared = true;
 }
 
 static lrk_step_random random_of(const lrk_step_job *j, int64_t begin, uint64_t stream)
@@ -207,7 +215,7 @@ void lrk_step_run_block(const lrk_step_job *j, lrk_step_workspace *w, const lrk_
     if (j->options->norms)
         measure_before(j, b, w, param);
     const void *const grad = lrk_step_gradient(j, b, w);
-    lrk_step_load_states(b, w, states);
+    lrk_step_load_states(j, b, w, states);
     lrk_step_random random[LRK_MAX_STATES] = {0};
     for (int s = 0; b->states == LRK_IN_BF16 && s < LRK_MAX_STATES; s++)
         random[s] = random_of(j, b->begin, STATE_STREAM + (uint64_t)s);

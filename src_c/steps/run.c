@@ -159,6 +159,8 @@ lrk_step_result lrk_step_run(lrk_step_list *list, const lrk_step_options *option
             return result;
     }
     set_factors(&j, clips);
+    j.bare = j.per == LRK_CLIP_LIST && !options->zero_grad && !options->norms && options->clip_value == HUGE_VAL &&
+             list->clips[0].factor == 1;
     if (measures)
         lrk_step_measure_all(&j);
     if (options->norms && !lrk_step_make_blocks(list, true))

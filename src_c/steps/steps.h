@@ -30,6 +30,10 @@ enum { LRK_MAX_WRITTEN = LRK_N_ROLES - 1 };
 /* Sorts spans. Returns -1, or the tensor of one that overlaps one of tensor *other. */
 int64_t lrk_step_spans_overlap(lrk_step_span *spans, int64_t count, int64_t *other);
 
+/* lrk_step_list_find_overlap, which is quick if the bytes are in the same gap between written arrays as the last ones: *gap,
+ * at first 0. */
+int64_t lrk_step_find_overlap_near(const lrk_step_list *list, const void *address, int64_t bytes, int64_t *gap);
+
 /* Bytes per element. */
 static inline int64_t lrk_storage_bytes(lrk_storage type)
 {
