@@ -16,7 +16,8 @@
 enum {
     STAGE = 1024,             /* elements staged in L1 where pieces are too short to stream by themselves */
     STAGE_SHORTEST = 256,     /* pieces of at least that many steps are streamed straight */
-    CYCLE_BUFFER = 4096       /* elements of a short cycle that is filled once and copied */
+    CYCLES_COPIED = 4096,     /* steps of shorter cycles are copied several at a time */
+    LONGEST_COPIED = 1 << 17  /* steps of a cycle that is copied: it stays in the caches */
 };
 
 static size_t size_of(lrk_dtype dtype)
@@ -98,50 +99,81 @@ static void put_planned(sink *s, const lrk_plan *plan, int64_t t, int64_t n)
     }
 }
 
+/* n more steps of cycles, of which the first lies at `first`, just before them. */
+static void copy_cycles(sink *s, const char *first, int64_t period, int64_t n)
+{
+    const size_t enough = CYCLES_COPIED * s->size;
+    size_t cycles = (size_t)period * s->size, left = (size_t)n * s->size;
+    while (left > 0) {
+        const size_t m = left < cycles ? left : cycles;
+        if (s->stream && cycles >= enough)
+            s->kernels->stream_copy(s->out, first, m);
+        else
+            memcpy(s->out, first, m);
+        s->out += m;
+        left -= m;
+        if (cycles < enough)
+            cycles *= 2; /* those just copied lie behind the first */
+    }
+}
+
+/* Whether n steps are cycles of which all but the first are copies. */
+static int worth_copying(int64_t period, int64_t n)
+{
+    return period > 1 && period <= LONGEST_COPIED && n / 2 >= period;
+}
+
+/* Steps [t, t + n) within the plan's repeating part. */
+static void put_reduced(sink *s, const lrk_plan *plan, int64_t t, int64_t n)
+{
+    while (n > 0) {
+        const int64_t from = lrk_plan_reduce(plan, t), left = plan->tail_start + plan->period - from;
+        const int64_t m = left < n ? left : n;
+        put_planned(s, plan, from, m);
+        t += m;
+        n -= m;
+    }
+}
+
 /* Steps from t on lie in the plan's repeating part. */
 static void put_periodic(sink *s, const lrk_plan *plan, int64_t t, int64_t n)
 {
-    const int64_t period = plan->period, last = plan->tail_start + period;
-    if (period == 1) {
+    if (plan->period == 1) {
         const lrk_piece piece = lrk_constant_piece(lrk_plan_value(plan, plan->tail_start), t);
         sink_put(s, &piece, t, n);
         return;
     }
-    if (period > CYCLE_BUFFER / 2 || n < 2 * period) {
-        while (n > 0) {
-            const int64_t first = lrk_plan_reduce(plan, t);
-            const int64_t m = last - first < n ? last - first : n;
-            put_planned(s, plan, first, m);
-            t += m;
-            n -= m;
-        }
+    if (!worth_copying(plan->period, n)) {
+        put_reduced(s, plan, t, n);
         return;
     }
-    /* Short cycles: one after the other into a buffer, from step t's place in the cycle on, then copied. */
     sink_flush(s);
-    char buffer[CYCLE_BUFFER * 8];
-    const int64_t phase = lrk_plan_reduce(plan, t);
-    sink whole = *s; /* small next to the work ahead */
-    whole.stream = 0;
-    whole.out = buffer;
-    put_planned(&whole, plan, phase, last - phase);
-    if (phase > plan->tail_start)
-        put_planned(&whole, plan, plan->tail_start, phase - plan->tail_start);
-    const size_t cycle = (size_t)period * s->size;
-    size_t filled = cycle;
-    while (filled + cycle <= sizeof buffer / 8 * s->size) {
-        memcpy(buffer + filled, buffer, cycle);
-        filled += cycle;
+    const char *const first = s->out;
+    const int stream = s->stream;
+    s->stream = 0; /* it will be read */
+    put_reduced(s, plan, t, plan->period);
+    s->stream = stream;
+    copy_cycles(s, first, plan->period, n - plan->period);
+}
+
+/* Steps [t, t + n) of a walk that has come to t. */
+static lrk_status put_walk(sink *s, lrk_walk *k, int64_t t, int64_t n, int64_t *overflow_at)
+{
+    while (n > 0) {
+        lrk_piece piece;
+        int64_t end;
+        const lrk_status status = lrk_walk_piece(k, t, &piece, &end);
+        if (status != LRK_OK) {
+            *overflow_at = t;
+            return status;
+        }
+        end = end < k->cycle_end ? end : k->cycle_end;
+        const int64_t m = end - t < n ? end - t : n;
+        sink_put(s, &piece, t, m);
+        t += m;
+        n -= m;
     }
-    for (size_t left = (size_t)n * s->size; left > 0;) {
-        const size_t m = left < filled ? left : filled;
-        if (s->stream)
-            s->kernels->stream_copy(s->out, buffer, m);
-        else
-            memcpy(s->out, buffer, m);
-        s->out += m;
-        left -= m;
-    }
+    return LRK_OK;
 }
 
 /* Steps [t, t + n), compiled on the way. */
@@ -149,21 +181,22 @@ static lrk_status put_walked(sink *s, const lrk_expr *e, int64_t t, int64_t n, i
 {
     lrk_walk k;
     lrk_walk_from(&k, e, t);
-    while (n > 0) {
-        lrk_piece piece;
-        int64_t end;
-        const lrk_status status = lrk_walk_piece(&k, t, &piece, &end);
-        if (status != LRK_OK) {
-            *overflow_at = t;
-            return status;
-        }
-        end = end < k.cycle_end ? end : k.cycle_end;
-        const int64_t m = end - t < n ? end - t : n;
-        sink_put(s, &piece, t, m);
-        t += m;
-        n -= m;
-    }
-    return LRK_OK;
+    const int64_t period = k.rule.period, before = k.rule.tail_start > t ? k.rule.tail_start - t : 0;
+    if (before >= n || !worth_copying(period, n - before))
+        return put_walk(s, &k, t, n, overflow_at);
+    lrk_status status = put_walk(s, &k, t, before, overflow_at);
+    if (status != LRK_OK)
+        return status;
+    sink_flush(s);
+    const char *const first = s->out;
+    const int stream = s->stream;
+    s->stream = 0;
+    lrk_walk_from(&k, e, t + before);
+    status = put_walk(s, &k, t + before, period, overflow_at);
+    s->stream = stream;
+    if (status == LRK_OK)
+        copy_cycles(s, first, period, n - before - period);
+    return status;
 }
 
 /* Steps [t, t + n) of a table: a plan would have a piece for each of its values. */
