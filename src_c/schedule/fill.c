@@ -17,7 +17,9 @@ enum {
     STAGE = 1024,             /* elements staged in L1 where pieces are too short to stream by themselves */
     STAGE_SHORTEST = 256,     /* pieces of at least that many steps are streamed straight */
     CYCLES_COPIED = 4096,     /* steps of shorter cycles are copied several at a time */
-    LONGEST_COPIED = 1 << 17  /* steps of a cycle that is copied: it stays in the caches */
+    LONGEST_COPIED = 1 << 17, /* steps of a cycle that is copied: it stays in the caches */
+    FEW_NUMBERS = 16,         /* of noise, for which a block takes longer */
+    PLAIN_DIGITS = 900
 };
 
 static size_t size_of(lrk_dtype dtype)
@@ -199,27 +201,64 @@ static lrk_status put_walked(sink *s, const lrk_expr *e, int64_t t, int64_t n, i
     return status;
 }
 
+/* n values that are made elsewhere. */
+static void sink_copy(sink *s, const double *values, int64_t n)
+{
+    if (s->size == 8) {
+        const size_t bytes = (size_t)n * 8;
+        if (s->stream)
+            s->kernels->stream_copy(s->out, values, bytes);
+        else
+            memcpy(s->out, values, bytes);
+        s->out += bytes;
+        return;
+    }
+    for (int64_t i = 0; i < n; i++, s->out += sizeof(float)) {
+        const float value = (float)values[i];
+        memcpy(s->out, &value, sizeof value);
+    }
+}
+
 /* Steps [t, t + n) of a table: a plan would have a piece for each of its values. */
 static void put_table(sink *s, const lrk_expr *e, int64_t t, int64_t n)
 {
     int64_t m = e->n - t < n ? e->n - t : n;
-    if (m > 0 && s->size == 8) {
-        const size_t bytes = (size_t)m * 8;
-        if (s->stream)
-            s->kernels->stream_copy(s->out, e->values + t, bytes);
-        else
-            memcpy(s->out, e->values + t, bytes);
-        s->out += bytes;
-    } else if (m > 0) {
-        for (int64_t i = 0; i < m; i++, s->out += sizeof(float)) {
-            const float value = (float)e->values[t + i];
-            memcpy(s->out, &value, sizeof value);
-        }
-    }
+    if (m > 0)
+        sink_copy(s, e->values + t, m);
     m = m > 0 ? m : 0;
     const lrk_piece last = lrk_constant_piece(e->values[e->n - 1], t + m);
     if (n > m)
         sink_put(s, &last, t + m, n - m);
+}
+
+/* Whether the numbers of noise are products of two doubles that are far from the limits of float64. */
+static int is_plain_noise(const lrk_expr *e)
+{
+    return e->kind == LRK_KIND_NOISE && e->value.e > -PLAIN_DIGITS && e->value.e < PLAIN_DIGITS;
+}
+
+static double noise_value(const lrk_expr *e, int64_t t)
+{
+    const lrk_compiler_kernels *compiler = lrk_active()->compiler;
+    return compiler->round(compiler->value_at(e, dd_of_int(t))) + 0.0;
+}
+
+/* Steps [t, t + n) of noise, block by block. */
+static void put_noise(sink *s, const lrk_expr *e, int64_t t, int64_t n)
+{
+    const double scale = dd_ldexp(e->value.v, e->value.e).hi;
+    const lrk_noise_numbers numbers = {.kind = e->noise, .seed = e->seed, .scale = scale, .limit = e->a};
+    double block[LRK_NOISE_BLOCK];
+    while (n > 0) {
+        const int64_t m = n < LRK_NOISE_BLOCK ? n : LRK_NOISE_BLOCK;
+        const int few = m < FEW_NUMBERS, open = few || s->kernels->noise(&numbers, t, block) > 0;
+        for (int64_t i = 0; i < m && open; i++)
+            if (few || block[i] != block[i])
+                block[i] = noise_value(e, t + i);
+        sink_copy(s, block, m);
+        t += m;
+        n -= m;
+    }
 }
 
 static lrk_status put(sink *s, const lrk_expr *e, const lrk_plan *plan, int64_t t, int64_t n, int64_t *overflow_at)
@@ -228,6 +267,10 @@ static lrk_status put(sink *s, const lrk_expr *e, const lrk_plan *plan, int64_t 
     if (e->kind == LRK_KIND_TABLE) {
         put_table(s, e, t, n);
         sink_flush(s);
+        return LRK_OK;
+    }
+    if (is_plain_noise(e)) {
+        put_noise(s, e, t, n);
         return LRK_OK;
     }
     if (plan && t < plan->end) {

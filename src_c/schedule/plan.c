@@ -164,7 +164,7 @@ double lrk_plan_value(const lrk_plan *plan, int64_t t)
 
 int lrk_needs_plan(const lrk_expr *e)
 {
-    return e->kind != LRK_KIND_TABLE;
+    return e->kind != LRK_KIND_TABLE && e->kind != LRK_KIND_NOISE;
 }
 
 void lrk_plan_free(lrk_plan *plan)
