@@ -237,7 +237,7 @@ LRK_API lrk_status lrk_plan_compile_part(const lrk_expr *e, int64_t start, int64
  * in the default floating-point mode, whatever the caller's flags and mode are. */
 LRK_API double lrk_plan_value(const lrk_plan *plan, int64_t t);
 
-/* 0 if filling and looking up are as fast without a plan, as for a table. */
+/* 0 if filling and looking up are as fast without a plan, as for a table and for noise. */
 LRK_API int lrk_needs_plan(const lrk_expr *e);
 
 LRK_API void lrk_plan_free(lrk_plan *plan);

@@ -16,7 +16,8 @@ typedef struct {
     int64_t guess; /* length to try first */
     double room; /* approximate maximum length of the last piece; 0: no piece yet */
     int64_t pieces; /* of this segment so far */
-    int by_step; /* every step is a piece: the segment is very short, or took very many pieces; t may be moved on */
+    int by_step; /* pieces of one step, or of all where values are constant: the segment is very short, or took very many
+                  * pieces; t may be moved on, except where values are constant */
 } lrk_walker;
 
 typedef struct lrk_compiler_kernels {

@@ -16,7 +16,10 @@
 enum {
     STAGE = 1024,             /* elements staged in L1 where pieces are too short to stream by themselves */
     STAGE_SHORTEST = 256,     /* pieces of at least that many steps are streamed straight */
-    CYCLE_BUFFER = 4096       /* elements of a short cycle that is filled once and copied */
+    CYCLES_COPIED = 4096,     /* steps of shorter cycles are copied several at a time */
+    LONGEST_COPIED = 1 << 17, /* steps of a cycle that is copied: it stays in the caches */
+    FEW_NUMBERS = 16,         /* of noise, for which a block takes longer */
+    PLAIN_DIGITS = 900
 };
 
 static size_t size_of(lrk_dtype dtype)
@@ -98,66 +101,75 @@ static void put_planned(sink *s, const lrk_plan *plan, int64_t t, int64_t n)
     }
 }
 
+/* n more steps of cycles, of which the first lies at `first`, just before them. */
+static void copy_cycles(sink *s, const char *first, int64_t period, int64_t n)
+{
+    const size_t enough = CYCLES_COPIED * s->size;
+    size_t cycles = (size_t)period * s->size, left = (size_t)n * s->size;
+    while (left > 0) {
+        const size_t m = left < cycles ? left : cycles;
+        if (s->stream && cycles >= enough)
+            s->kernels->stream_copy(s->out, first, m);
+        else
+            memcpy(s->out, first, m);
+        s->out += m;
+        left -= m;
+        if (cycles < enough)
+            cycles *= 2; /* those just copied lie behind the first */
+    }
+}
+
+/* Whether n steps are cycles of which all but the first are copies. */
+static int worth_copying(int64_t period, int64_t n)
+{
+    return period > 1 && period <= LONGEST_COPIED && n / 2 >= period;
+}
+
+/* Steps [t, t + n) within the plan's repeating part. */
+static void put_reduced(sink *s, const lrk_plan *plan, int64_t t, int64_t n)
+{
+    while (n > 0) {
+        const int64_t from = lrk_plan_reduce(plan, t), left = plan->tail_start + plan->period - from;
+        const int64_t m = left < n ? left : n;
+        put_planned(s, plan, from, m);
+        t += m;
+        n -= m;
+    }
+}
+
 /* Steps from t on lie in the plan's repeating part. */
 static void put_periodic(sink *s, const lrk_plan *plan, int64_t t, int64_t n)
 {
-    const int64_t period = plan->period, last = plan->tail_start + period;
-    if (period == 1) {
+    if (plan->period == 1) {
         const lrk_piece piece = lrk_constant_piece(lrk_plan_value(plan, plan->tail_start), t);
         sink_put(s, &piece, t, n);
         return;
     }
-    if (period > CYCLE_BUFFER / 2 || n < 2 * period) {
-        while (n > 0) {
-            const int64_t first = lrk_plan_reduce(plan, t);
-            const int64_t m = last - first < n ? last - first : n;
-            put_planned(s, plan, first, m);
-            t += m;
-            n -= m;
-        }
+    if (!worth_copying(plan->period, n)) {
+        put_reduced(s, plan, t, n);
         return;
     }
-    /* Short cycles: one after the other into a buffer, from step t's place in the cycle on, then copied. */
     sink_flush(s);
-    char buffer[CYCLE_BUFFER * 8];
-    const int64_t phase = lrk_plan_reduce(plan, t);
-    sink whole = *s; /* small next to the work ahead */
-    whole.stream = 0;
-    whole.out = buffer;
-    put_planned(&whole, plan, phase, last - phase);
-    if (phase > plan->tail_start)
-        put_planned(&whole, plan, plan->tail_start, phase - plan->tail_start);
-    const size_t cycle = (size_t)period * s->size;
-    size_t filled = cycle;
-    while (filled + cycle <= sizeof buffer / 8 * s->size) {
-        memcpy(buffer + filled, buffer, cycle);
-        filled += cycle;
-    }
-    for (size_t left = (size_t)n * s->size; left > 0;) {
-        const size_t m = left < filled ? left : filled;
-        if (s->stream)
-            s->kernels->stream_copy(s->out, buffer, m);
-        else
-            memcpy(s->out, buffer, m);
-        s->out += m;
-        left -= m;
-    }
+    const char *const first = s->out;
+    const int stream = s->stream;
+    s->stream = 0; /* it will be read */
+    put_reduced(s, plan, t, plan->period);
+    s->stream = stream;
+    copy_cycles(s, first, plan->period, n - plan->period);
 }
 
-/* Steps [t, t + n), compiled on the way. */
-static lrk_status put_walked(sink *s, const lrk_expr *e, int64_t t, int64_t n, int64_t *overflow_at)
+/* Steps [t, t + n) of a walk that has come to t. */
+static lrk_status put_walk(sink *s, lrk_walk *k, int64_t t, int64_t n, int64_t *overflow_at)
 {
-    lrk_walk k;
-    lrk_walk_from(&k, e, t);
     while (n > 0) {
         lrk_piece piece;
         int64_t end;
-        const lrk_status status = lrk_walk_piece(&k, t, &piece, &end);
+        const lrk_status status = lrk_walk_piece(k, t, &piece, &end);
         if (status != LRK_OK) {
             *overflow_at = t;
             return status;
         }
-        end = end < k.cycle_end ? end : k.cycle_end;
+        end = end < k->cycle_end ? end : k->cycle_end;
         const int64_t m = end - t < n ? end - t : n;
         sink_put(s, &piece, t, m);
         t += m;
@@ -166,27 +178,87 @@ static lrk_status put_walked(sink *s, const lrk_expr *e, int64_t t, int64_t n, i
     return LRK_OK;
 }
 
+/* Steps [t, t + n), compiled on the way. */
+static lrk_status put_walked(sink *s, const lrk_expr *e, int64_t t, int64_t n, int64_t *overflow_at)
+{
+    lrk_walk k;
+    lrk_walk_from(&k, e, t);
+    const int64_t period = k.rule.period, before = k.rule.tail_start > t ? k.rule.tail_start - t : 0;
+    if (before >= n || !worth_copying(period, n - before))
+        return put_walk(s, &k, t, n, overflow_at);
+    lrk_status status = put_walk(s, &k, t, before, overflow_at);
+    if (status != LRK_OK)
+        return status;
+    sink_flush(s);
+    const char *const first = s->out;
+    const int stream = s->stream;
+    s->stream = 0;
+    lrk_walk_from(&k, e, t + before);
+    status = put_walk(s, &k, t + before, period, overflow_at);
+    s->stream = stream;
+    if (status == LRK_OK)
+        copy_cycles(s, first, period, n - before - period);
+    return status;
+}
+
+/* n values that are made elsewhere. */
+static void sink_copy(sink *s, const double *values, int64_t n)
+{
+    if (s->size == 8) {
+        const size_t bytes = (size_t)n * 8;
+        if (s->stream)
+            s->kernels->stream_copy(s->out, values, bytes);
+        else
+            memcpy(s->out, values, bytes);
+        s->out += bytes;
+        return;
+    }
+    for (int64_t i = 0; i < n; i++, s->out += sizeof(float)) {
+        const float value = (float)values[i];
+        memcpy(s->out, &value, sizeof value);
+    }
+}
+
 /* Steps [t, t + n) of a table: a plan would have a piece for each of its values. */
 static void put_table(sink *s, const lrk_expr *e, int64_t t, int64_t n)
 {
     int64_t m = e->n - t < n ? e->n - t : n;
-    if (m > 0 && s->size == 8) {
-        const size_t bytes = (size_t)m * 8;
-        if (s->stream)
-            s->kernels->stream_copy(s->out, e->values + t, bytes);
-        else
-            memcpy(s->out, e->values + t, bytes);
-        s->out += bytes;
-    } else if (m > 0) {
-        for (int64_t i = 0; i < m; i++, s->out += sizeof(float)) {
-            const float value = (float)e->values[t + i];
-            memcpy(s->out, &value, sizeof value);
-        }
-    }
+    if (m > 0)
+        sink_copy(s, e->values + t, m);
     m = m > 0 ? m : 0;
     const lrk_piece last = lrk_constant_piece(e->values[e->n - 1], t + m);
     if (n > m)
         sink_put(s, &last, t + m, n - m);
+}
+
+/* Whether the numbers of noise are products of two doubles that are far from the limits of float64. */
+static int is_plain_noise(const lrk_expr *e)
+{
+    return e->kind == LRK_KIND_NOISE && e->value.e > -PLAIN_DIGITS && e->value.e < PLAIN_DIGITS;
+}
+
+static double noise_value(const lrk_expr *e, int64_t t)
+{
+    const lrk_compiler_kernels *compiler = lrk_active()->compiler;
+    return compiler->round(compiler->value_at(e, dd_of_int(t))) + 0.0;
+}
+
+/* Steps [t, t + n) of noise, block by block. */
+static void put_noise(sink *s, const lrk_expr *e, int64_t t, int64_t n)
+{
+    const double scale = dd_ldexp(e->value.v, e->value.e).hi;
+    const lrk_noise_numbers numbers = {.kind = e->noise, .seed = e->seed, .scale = scale, .limit = e->a};
+    double block[LRK_NOISE_BLOCK];
+    while (n > 0) {
+        const int64_t m = n < LRK_NOISE_BLOCK ? n : LRK_NOISE_BLOCK;
+        const int few = m < FEW_NUMBERS, open = few || s->kernels->noise(&numbers, t, block) > 0;
+        for (int64_t i = 0; i < m && open; i++)
+            if (few || block[i] != block[i])
+                block[i] = noise_value(e, t + i);
+        sink_copy(s, block, m);
+        t += m;
+        n -= m;
+    }
 }
 
 static lrk_status put(sink *s, const lrk_expr *e, const lrk_plan *plan, int64_t t, int64_t n, int64_t *overflow_at)
@@ -195,6 +267,10 @@ static lrk_status put(sink *s, const lrk_expr *e, const lrk_plan *plan, int64_t 
     if (e->kind == LRK_KIND_TABLE) {
         put_table(s, e, t, n);
         sink_flush(s);
+        return LRK_OK;
+    }
+    if (is_plain_noise(e)) {
+        put_noise(s, e, t, n);
         return LRK_OK;
     }
     if (plan && t < plan->end) {

@@ -49,7 +49,7 @@ static lrk_status piece_at(lrk_walker *w, const lrk_expr *e, int64_t t, lrk_piec
 {
     const lrk_compiler_kernels *compiler = lrk_active()->compiler;
     for (;;) {
-        if (w->by_step && w->t < t)
+        if (w->by_step && w->t < t && e->straight != 2)
             w->t = t < w->segment_end ? t : w->segment_end;
         const lrk_status status = compiler->next(w, piece);
         if (w->t > t)
@@ -164,7 +164,7 @@ double lrk_plan_value(const lrk_plan *plan, int64_t t)
 
 int lrk_needs_plan(const lrk_expr *e)
 {
-    return e->kind != LRK_KIND_TABLE;
+    return e->kind != LRK_KIND_TABLE && e->kind != LRK_KIND_NOISE;
 }
 
 void lrk_plan_free(lrk_plan *plan)
