@@ -173,7 +173,7 @@ class Bound:
             return False
         self.any_sparse = False
         if not self.direct:
-            self.grads = [None if one is None else self._fitted(i) for i, one in enumerate(self.grads)]
+            self.grads = [None if one is None else self._array_of(i, one) for i, one in enumerate(self.grads)]
         return True
 
     def read_one(self, i: int) -> bool:
@@ -182,7 +182,8 @@ class Bound:
         moved, _ = self.memory.gradients([param], [param], [self.arrays[i]], grads)
         if moved and not self._still_there([i], self.params):
             return False
-        self.grads[i] = grads[0] if self.direct else self._fitted(i)
+        grad = grads[0]
+        self.grads[i] = grad if self.direct or grad is None else self._array_of(i, grad)
         return True
 
     def step_one(self, i: int) -> None:
@@ -216,6 +217,10 @@ class Bound:
                 )
             return False
         return True
+
+    def _array_of(self, i: int, grad: Tensor) -> Any:
+        found = None if i in self.odd else self.memory.alike(grad, self.arrays[i])
+        return self._fitted(i) if found is None else found
 
     def _fitted(self, i: int) -> Any:
         grad = self.params[i].grad
