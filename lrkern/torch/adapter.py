@@ -315,7 +315,8 @@ def adapter_of(core: type[Optimizer], module: str) -> type[Adapter]:
     """The adapter of a class of optimizers; always the same one."""
     if core not in _made:
         names = Names(core)
-        doc = f"`{core.__module__.partition('.')[0]}.{core.__name__}` as a `torch.optim.Optimizer`.\n\n{core.__doc__ or ''}"
+        package = (core.__module__ or "__main__").partition(".")[0]
+        doc = f"`{package}.{core.__name__}` as a `torch.optim.Optimizer`.\n\n{core.__doc__ or ''}"
         own = {"core_class": core, "names": names, "__module__": module, "__doc__": doc, "__signature__": names.signature}
         _made[core] = type(core.__name__, (Adapter,), {**own, "__qualname__": core.__name__})
     return _made[core]

@@ -59,7 +59,7 @@ class Names:
     def twin(self) -> type[torch.optim.Optimizer] | None:
         """torch's optimizer of the same name."""
         found = getattr(torch.optim, self.core.__name__, None)
-        ours = self.core.__module__.partition(".")[0] == "lrkern"
+        ours = (self.core.__module__ or "").partition(".")[0] == "lrkern"  # None in code that `exec` runs
         return found if ours and isinstance(found, type) and issubclass(found, torch.optim.Optimizer) else None
 
     @cached_property
