@@ -220,6 +220,8 @@ def memory_of(where: str, params: Sequence[Tensor], backend: str | None) -> Memo
     kinds = {param.device.type for param in params}
     if len(kinds) > 1:
         raise ValueError(f"{where}: params must all be on one kind of device; got {' and '.join(sorted(kinds))}")
+    if not kinds:
+        raise ValueError(f"{where}: params must have at least one tensor; got empty groups")
     [kind] = kinds
     if kind == "meta":
         raise ValueError(f"{where}: params must have memory; got tensors on meta: materialize them first, as with to_empty")

@@ -200,6 +200,17 @@ def test_several_kinds_of_devices_are_refused():
         opt.step()
 
 
+def test_groups_may_be_empty_but_not_all_of_them():
+    model = little()
+    opt = lt.SGD([{"params": []}, {"params": model.parameters()}], lr=0.1)
+    give_gradients(model, 0)
+    opt.step()
+    assert opt.count == 1
+    assert not same_bits(model[0].weight, little()[0].weight)
+    with pytest.raises(ValueError, match="SGD: params must have at least one tensor; got empty groups"):
+        lt.SGD([{"params": []}], lr=0.1).step()
+
+
 def test_parameters_in_other_memory_are_followed(reader):
     models = [little(), little()]
     opts = [lt.AdamW(model.parameters()) for model in models]
