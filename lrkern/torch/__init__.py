@@ -45,7 +45,7 @@ def rule_optimizer(rule: Any) -> type[Adapter]:
     core = rule if isinstance(rule, type) else getattr(rule, "Optimizer", None)
     if not isinstance(core, type) or not issubclass(core, optimizers.Optimizer):
         raise TypeError(f"rule_optimizer: rule must be a rule with an Optimizer; got {type(rule).__name__}")
-    return adapter_of(core, core.__module__)
+    return adapter_of(core, core.__module__ or "__main__")
 
 
 def __dir__() -> list[str]:

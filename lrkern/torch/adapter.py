@@ -15,11 +15,12 @@ from lrkern.optimizers.base import DEFAULTS, Optimizer
 from lrkern.torch.averages import BufferAverages, exchanged
 from lrkern.torch.bound import AVERAGES, Bound
 from lrkern.torch.names import FLAGS, Names
-from lrkern.torch.param_groups import refuse_differentiable
+from lrkern.torch.param_groups import refuse
 from lrkern.torch.release import Release
 from lrkern.torch.state_dicts import StateDicts
 from lrkern.torch.tensors import plain
 from lrkern.torch.versions import increment_version
+from lrkern.torch.watched import watched
 
 _IDLE = 3  # steps without any gradient before a warning
 
@@ -45,8 +46,8 @@ class Adapter(StateDicts):
             raise TypeError(f"{name}: {error}") from None
         self.given = frozenset(key for key in kwargs if key in DEFAULTS)
         given.apply_defaults()
-        flags = {key: given.arguments[key] for key in FLAGS}
-        refuse_differentiable(name, flags)
+        flags = {**names.fixed, **{key: given.arguments[key] for key in (*FLAGS, *names.fixed) if key in given.arguments}}
+        refuse(name, flags, names)
         self.shared = {key: given.arguments[key] for key, default in DEFAULTS.items() if given.arguments[key] is not default}
         if self.shared.get("backend") is not None:
             _checks.choice(name, "backend", self.shared["backend"], (*backends.NAMES, "torch"))
@@ -60,6 +61,7 @@ class Adapter(StateDicts):
         self._saved_buffers: dict[str, list[Tensor]] | None = None
         defaults = {key: given.arguments[key] for key in names.options}
         super().__init__(params, {**self._with_parts(name, defaults, parts), **flags})
+        self.state = watched(self.state)
 
     # ------------------------------------------------------------------------------------------------------------- steps
 
@@ -313,7 +315,8 @@ def adapter_of(core: type[Optimizer], module: str) -> type[Adapter]:
     """The adapter of a class of optimizers; always the same one."""
     if core not in _made:
         names = Names(core)
-        doc = f"`{core.__module__.partition('.')[0]}.{core.__name__}` as a `torch.optim.Optimizer`.\n\n{core.__doc__ or ''}"
+        package = (core.__module__ or "__main__").partition(".")[0]
+        doc = f"`{package}.{core.__name__}` as a `torch.optim.Optimizer`.\n\n{core.__doc__ or ''}"
         own = {"core_class": core, "names": names, "__module__": module, "__doc__": doc, "__signature__": names.signature}
         _made[core] = type(core.__name__, (Adapter,), {**own, "__qualname__": core.__name__})
     return _made[core]

@@ -16,6 +16,7 @@ from lrkern.torch.construction import core_of
 from lrkern.torch.gradients import fitted
 from lrkern.torch.memory import Memory, memory_of
 from lrkern.torch.tensors import is_plain, plain
+from lrkern.torch.watched import WatchedStates, Writes, publish
 
 if TYPE_CHECKING:
     from lrkern.torch.adapter import Adapter
@@ -45,6 +46,7 @@ class Bound:
         names = {**owner.names.states, **_OF_OTHERS}
         for kind, arrays in self.core._kept.items():
             self.states[names[kind]] = [None if one is None else self.memory.tensor(self._given(one)) for one in arrays]
+        self.writes = Writes()
         self.steps = np.zeros(len(self.params))
         self._steps = torch.from_numpy(self.steps)
         self.scalars = np.zeros((len(self.params), len(self.core._rule.scalars)))
@@ -88,12 +90,15 @@ class Bound:
     def _load(self) -> None:
         """Take the states in the adapter's `state`, and put tensors on the optimizer's own there."""
         owner, updates = self.owner, [0] * len(self.params)
+        given = set()
         with torch.no_grad():
             for i, param in enumerate(self.params):
                 saved = owner.state.get(param)
                 if not saved:
                     continue
                 found = [self._fill(i, name, saved.get(name)) for name in self.states]
+                if any(found):
+                    given.add(i)
                 step = saved.get("step")
                 updates[i] = int(step) if step is not None else max(1, owner.count) if any(found) else 0
                 for kind in _core.AVERAGES:
@@ -104,11 +109,14 @@ class Bound:
                     self.scalars[i, k] = float(saved.get(name, 0.0))
         self.core._tensors.restore(updates, owner.count, owner.skipped, [], owner.recent, self.scalars.tolist())
         self.steps[:] = updates
+        self._note()
         for i, n in enumerate(updates):
-            if n:
+            if n or i in given:
                 self._publish(i)
         self.waiting = {i for i, n in enumerate(updates) if not n}
         self.state, self.size = owner.state, len(owner.state)
+        if type(owner.state) is WatchedStates:
+            owner.state.writes = self.writes
 
     def _fill(self, i: int, name: str, saved: Any) -> bool:
         own = self.states[name][i]
@@ -132,13 +140,24 @@ class Bound:
             if one is not None:
                 shown[name] = torch.view_as_complex(one) if is_complex and one.is_floating_point() else one
         shown |= {name: self._scalars[i, k] for k, name in enumerate(self.core._rule.scalars)}
-        self.owner.state.setdefault(self.params[i], {}).update(shown)
+        publish(self.owner.state, self.params[i], shown, self.writes)
+
+    def _note(self) -> None:
+        """Remember the numbers in `state`, to find those that users write there."""
+        self._noted = self.steps.copy(), self.scalars.view(np.int64).copy()
 
     def is_current(self) -> bool:
-        """Whether nobody has replaced the adapter's state, or changed the number of its parameters."""
+        """Whether nobody has written to the adapter's state, or changed the number of its parameters.
+
+        What is written into the tensors of states, in place, needs no notice: they are the optimizer's own memory.
+        """
         owner = self.owner
+        steps, scalars = self._noted
         return (
             self.state is owner.state
+            and not self.writes.any
+            and bool((self.steps == steps).all())
+            and (not scalars.size or bool((self.scalars.view(np.int64) == scalars).all()))
             and self.size == len(owner.state)
             and len(self.params) == sum([len(group["params"]) for group in owner.param_groups])
         )
@@ -154,7 +173,7 @@ class Bound:
             return False
         self.any_sparse = False
         if not self.direct:
-            self.grads = [None if one is None else self._fitted(i) for i, one in enumerate(self.grads)]
+            self.grads = [None if one is None else self._array_of(i, one) for i, one in enumerate(self.grads)]
         return True
 
     def read_one(self, i: int) -> bool:
@@ -163,7 +182,8 @@ class Bound:
         moved, _ = self.memory.gradients([param], [param], [self.arrays[i]], grads)
         if moved and not self._still_there([i], self.params):
             return False
-        self.grads[i] = grads[0] if self.direct else self._fitted(i)
+        grad = grads[0]
+        self.grads[i] = grad if self.direct or grad is None else self._array_of(i, grad)
         return True
 
     def step_one(self, i: int) -> None:
@@ -174,6 +194,8 @@ class Bound:
         self.steps[i] += 1
         if self.core._rule.scalars:
             self._read_scalars()
+            self._noted[1][i] = self.scalars[i].view(np.int64)
+        self._noted[0][i] = self.steps[i]
         if i in self.waiting:
             self._begin()
 
@@ -195,6 +217,10 @@ class Bound:
                 )
             return False
         return True
+
+    def _array_of(self, i: int, grad: Tensor) -> Any:
+        found = None if i in self.odd else self.memory.alike(grad, self.arrays[i])
+        return self._fitted(i) if found is None else found
 
     def _fitted(self, i: int) -> Any:
         grad = self.params[i].grad
@@ -231,6 +257,7 @@ class Bound:
                 self.steps += 1
             if self.core._rule.scalars:
                 self._read_scalars()
+            self._note()
             if self.waiting:
                 self._begin()
         self.grads = [None] * len(self.grads)

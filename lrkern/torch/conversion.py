@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -20,7 +21,9 @@ _of = dialects.torch
 def from_torch(scheduler: lr_scheduler.LRScheduler, name: str = "lr", *, group: int = 0, steps: int | None = None) -> Schedule:
     """What a torch scheduler gives to a group: a schedule whose step n is the value after n calls of `step()`.
 
-    Nested schedulers (SequentialLR, ChainedScheduler) are read as well. How far the scheduler has come does not matter.
+    Nested schedulers (SequentialLR, ChainedScheduler) are read as well. How far the scheduler has come does not matter. torch
+    does not step a SequentialLR or ChainedScheduler within a SequentialLR as these are defined, nor a SequentialLR within a
+    ChainedScheduler: there the schedule is the definition, with a warning.
 
     Args:
         scheduler: a scheduler of torch.optim.lr_scheduler, a SWALR, or a `Scheduler` of lrkern.
@@ -57,6 +60,7 @@ def from_torch(scheduler: lr_scheduler.LRScheduler, name: str = "lr", *, group: 
         curve = _MOMENTUM[kind]
     base = _number(scheduler.optimizer.param_groups[group]["initial_lr"])
     if kind in _NESTED:
+        _warn_of_nesting(scheduler)
         parts = [from_torch(one, group=group, steps=steps) for one in scheduler._schedulers]
         return _NESTED[kind](scheduler, parts, base)
     found: Schedule = curve(**_arguments(scheduler, curve, group, base, steps))
@@ -64,8 +68,7 @@ def from_torch(scheduler: lr_scheduler.LRScheduler, name: str = "lr", *, group: 
 
 
 def _own(scheduler: Scheduler, name: str, group: int) -> Schedule:
-    values, own = scheduler._schedules.get(name), scheduler.optimizer.param_groups[group]
-    value = None if values is None else values[group]
+    value, own = scheduler.schedules_of(name)[group], scheduler.optimizer.param_groups[group]
     if value is None:
         if name not in own or name == "params":
             set_by = ", ".join(scheduler._schedules)
@@ -84,6 +87,21 @@ _NESTED: Mapping[str, Callable[[Any, list[Schedule], float], Schedule]] = {
     "SequentialLR": lambda scheduler, parts, base: _of.SequentialLR(parts, [*scheduler._milestones]),
     "ChainedScheduler": lambda scheduler, parts, base: _of.ChainedScheduler(parts, base),
 }
+
+
+_DEVIATES = {"SequentialLR": ("SequentialLR", "ChainedScheduler"), "ChainedScheduler": ("SequentialLR",)}
+"""Schedulers that torch steps early, or cannot begin in time, within another one."""
+
+
+def _warn_of_nesting(scheduler: Any) -> None:
+    outer = type(scheduler).__name__
+    for inner in (type(one).__name__ for one in scheduler._schedulers):
+        if inner in _DEVIATES[outer]:
+            warnings.warn(
+                f"from_torch: torch does not step a {inner} within a {outer} as it is defined; the schedule is the definition",
+                stacklevel=3,
+            )
+            return
 
 
 def _one_cycle(scheduler: Any, group: Mapping[str, Any]) -> dict[str, Any]:

@@ -25,6 +25,9 @@ class Memory(Protocol):
     def rows(self, where: str, name: str, indices: Tensor) -> Any:
         """The indices of a gradient of rows; raises if there are none of these."""
 
+    def alike(self, tensor: Tensor, array: Any) -> Any:
+        """A tensor that lies in memory like an array, as an array; None for others, and if that is not quick to tell."""
+
     def gradients(
         self, params: list[Tensor], known: list[Tensor], arrays: list[Any], grads: list[Any]
     ) -> tuple[list[int], int]:
@@ -124,6 +127,11 @@ class CPUMemory:
         """The indices as an array on the same memory."""
         return indices.numpy()
 
+    def alike(self, tensor: Tensor, array: Any) -> Any:
+        """A tensor that lies in memory like an array, as an array; None for others."""
+        found = None if tensor.is_neg() else self._reader.array(tensor)  # which reads the memory of negated ones as it is
+        return found if found is not None and found.strides == array.strides and found.shape == array.shape else None
+
     def tensor(self, array: Any) -> Tensor:
         """An array as a tensor on the same memory; 16 bits of unsigned integers as bfloat16."""
         if array.dtype == np.uint16:
@@ -154,6 +162,10 @@ class AnyMemory:
     def rows(self, where: str, name: str, indices: Tensor) -> Any:
         """There are no rows: raises."""
         raise TypeError(f"{where}: the {name} must be dense with backend 'torch'; got a sparse one")
+
+    def alike(self, tensor: Tensor, array: Any) -> Any:
+        """None: what is quick on the CPU is not known here."""
+        return None
 
     def gradients(
         self, params: list[Tensor], known: list[Tensor], arrays: list[Any], grads: list[Any]
@@ -208,6 +220,8 @@ def memory_of(where: str, params: Sequence[Tensor], backend: str | None) -> Memo
     kinds = {param.device.type for param in params}
     if len(kinds) > 1:
         raise ValueError(f"{where}: params must all be on one kind of device; got {' and '.join(sorted(kinds))}")
+    if not kinds:
+        raise ValueError(f"{where}: params must have at least one tensor; got empty groups")
     [kind] = kinds
     if kind == "meta":
         raise ValueError(f"{where}: params must have memory; got tensors on meta: materialize them first, as with to_empty")

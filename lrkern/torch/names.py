@@ -59,7 +59,7 @@ class Names:
     def twin(self) -> type[torch.optim.Optimizer] | None:
         """torch's optimizer of the same name."""
         found = getattr(torch.optim, self.core.__name__, None)
-        ours = self.core.__module__.partition(".")[0] == "lrkern"
+        ours = (self.core.__module__ or "").partition(".")[0] == "lrkern"  # None in code that `exec` runs
         return found if ours and isinstance(found, type) and issubclass(found, torch.optim.Optimizer) else None
 
     @cached_property
@@ -93,6 +93,14 @@ class Names:
         return found
 
     @cached_property
+    def fixed(self) -> dict[str, Any]:
+        """Options of torch's optimizer that have one value here: Adam's decay is coupled, AdamW's is not."""
+        known = "decoupled_weight_decay" in inspect.signature(torch.optim.Adam.__init__).parameters  # torch 2.7 or newer
+        if self.twin is None or not known or not issubclass(self.twin, torch.optim.Adam):
+            return {}
+        return {"decoupled_weight_decay": bool(self.core._rule.fixed["decoupled"])}
+
+    @cached_property
     def option_of(self) -> dict[str, Option]:
         """lrkern's name -> the option that it is, or is a part of."""
         return {part: option for option in self.options.values() for part in option.parts}
@@ -117,6 +125,8 @@ class Names:
                 found[name] = inspect.Parameter(name, one.kind, default=self.options[name].default)
             elif name in FLAGS:
                 found[name] = inspect.Parameter(name, one.kind, default=FLAGS[name])
+            elif name in self.fixed:
+                found[name] = inspect.Parameter(name, one.kind, default=self.fixed[name])
         of_lion = {"lr": positional, "betas": positional}  # the order of most optimizers that torch has not
         for name, option in self.options.items():
             kind = inspect.Parameter.KEYWORD_ONLY if self.twin else of_lion.get(name, inspect.Parameter.KEYWORD_ONLY)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -25,6 +26,7 @@ class ParamGroups(torch.optim.Optimizer):
 
     core_class: ClassVar[type[Optimizer]]
     names: ClassVar[Names]
+    state: defaultdict[Tensor, Any]
     shared: dict[str, Any]
     """The options of all groups that were given."""
     _live: list[dict[str, Any]]
@@ -59,7 +61,7 @@ class ParamGroups(torch.optim.Optimizer):
         super().add_param_group(param_group)
         group = self.param_groups[-1]
         try:
-            refuse_differentiable(where, group)
+            refuse(where, group, names)
             given = names.unpacked(where, {key: group[key] for key in names.options}, where)
             live = {part: value for part, value in given.items() if callable(value)} | settle(where, group)
             self._probe(given | given_to(group))
@@ -223,7 +225,11 @@ class ParamGroups(torch.optim.Optimizer):
         )
 
 
-def refuse_differentiable(where: str, options: Mapping[str, Any]) -> None:
-    """Raise if the step is to be differentiated."""
+def refuse(where: str, options: Mapping[str, Any], names: Names) -> None:
+    """Raise if options of torch ask for what is not done here."""
     if options.get("differentiable"):
         raise ValueError(f"{where}: differentiable must be False, because autograd does not see the step; got True")
+    for name, value in names.fixed.items():
+        if bool(options.get(name, value)) != value:
+            other = "AdamW" if names.core.__name__ == "Adam" else "Adam"
+            raise ValueError(f"{where}: {name} must be {value}, that of {other} is {not value}; got {options[name]!r}")

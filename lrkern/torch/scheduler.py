@@ -24,7 +24,8 @@ class Scheduler(LRScheduler):
 
     Args:
         optimizer: any optimizer of torch.
-        lr: a schedule; a number; or a list of these, one for each group, with None for groups that keep what they have.
+        lr: a schedule; a number; or a list of these, one for each group, with None for groups that keep what they have. One
+            schedule is that of groups added later, too.
         last_epoch: the step to continue from, or -1 to begin; `load_state_dict` sets it as well.
         schedules: the same for other keys of `param_groups`, such as momentum, weight_decay, and beta1 and beta2 of `betas`.
 
@@ -54,6 +55,7 @@ class Scheduler(LRScheduler):
         if not isinstance(optimizer, torch.optim.Optimizer):
             raise TypeError(f"Scheduler: optimizer must be an optimizer of torch; got {describe(optimizer)}")
         given = {"lr": lr, **schedules}
+        self._of_all = {name: one for name, one in given.items() if not isinstance(one, list | tuple)}
         self._schedules = {name: _of_groups(optimizer, name, one) for name, one in given.items() if one is not None}
         if not self._schedules:
             raise ValueError("Scheduler: lr or another hyper-parameter must be a schedule; got none")
@@ -62,13 +64,22 @@ class Scheduler(LRScheduler):
     def get_lr(self) -> list[Any]:
         """The learning rates of the step reached. The other hyper-parameters are written to the groups."""
         groups, t = self.optimizer.param_groups, self.last_epoch
-        for name, values in self._schedules.items():
+        for name in self._schedules:
             if name != "lr":
-                for group, one in zip(groups, values, strict=True):
+                for group, one in zip(groups, self.schedules_of(name), strict=True):
                     if one is not None:
                         _write(group, name, _at(one, t))
-        lrs = self._schedules.get("lr", [None] * len(groups))
-        return [group["lr"] if one is None else _at(one, t) for group, one in zip(groups, lrs, strict=True)]
+        return self._lrs(t)
+
+    def _lrs(self, t: int) -> list[Any]:
+        groups = self.optimizer.param_groups
+        return [group["lr"] if one is None else _at(one, t) for group, one in zip(groups, self.schedules_of("lr"), strict=True)]
+
+    def schedules_of(self, name: str) -> list[Any]:
+        """What sets a hyper-parameter of each group: a schedule, a number, or None."""
+        values = self._schedules.get(name, [])
+        later = len(self.optimizer.param_groups) - len(values)
+        return [*values, *[self._of_all.get(name)] * later]
 
     def _get_closed_form_lr(self) -> list[Any]:
         return self.get_lr()
@@ -81,10 +92,7 @@ class Scheduler(LRScheduler):
         """Continue from a step. The optimizer's state has the values in force there; the next `step` writes new ones."""
         self.last_epoch = int(state_dict["last_epoch"])
         self._step_count = self.last_epoch + 1
-        lrs = self._schedules.get("lr", [None] * len(self.optimizer.param_groups))
-        t = max(0, self.last_epoch)
-        groups = self.optimizer.param_groups
-        self._last_lr = [group["lr"] if one is None else _at(one, t) for group, one in zip(groups, lrs, strict=True)]
+        self._last_lr = self._lrs(max(0, self.last_epoch))
 
 
 def _at(schedule: Any, t: int) -> float:

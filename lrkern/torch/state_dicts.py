@@ -11,10 +11,11 @@ from torch import Tensor
 from lrkern.optimizers.options import OF_GROUPS
 from lrkern.torch.group_options import given_to
 from lrkern.torch.names import FLAGS
-from lrkern.torch.param_groups import ParamGroups
+from lrkern.torch.param_groups import ParamGroups, refuse
 from lrkern.torch.schedules import report, schedule_of, texts_of
 from lrkern.torch.shared_options import joined, saved
 from lrkern.torch.shared_options import report as report_options
+from lrkern.torch.watched import plain_states, watched
 
 if TYPE_CHECKING:
     from lrkern.torch.averages import BufferAverages
@@ -54,6 +55,7 @@ class StateDicts(ParamGroups):
         self._averaging, self._idle = False, 0
         self._release = self.__dict__.get("_release")
         super().__setstate__(state)
+        self.state = watched(self.state)
 
     def state_dict(self) -> dict[str, Any]:
         """The state under torch's names, all in plain values and tensors.
@@ -61,11 +63,19 @@ class StateDicts(ParamGroups):
         The first group also has what belongs to the whole optimizer: `skipped`, `recent_norms` (for `skip_sigma`), `options`
         (those outside of groups that were given) and averages of `buffers`; each only if there is something to tell.
         """
-        found: dict[str, Any] = super().state_dict()
-        buffers = self._saved_buffers if self._buffers is None else self._buffers.state()
-        own = {"skipped": self.skipped, "recent_norms": self.recent, "options": saved(self.shared), "buffers": buffers}
-        found["param_groups"][0].update({name: value for name, value in own.items() if value})
-        return found
+
+        def complete(_: torch.optim.Optimizer, found: dict[str, Any]) -> None:
+            found["state"] = plain_states(found["state"])
+            buffers = self._saved_buffers if self._buffers is None else self._buffers.state()
+            own = {"skipped": self.skipped, "recent_norms": self.recent, "options": saved(self.shared), "buffers": buffers}
+            found["param_groups"][0].update({name: value for name, value in own.items() if value})
+
+        handle = self.register_state_dict_post_hook(complete, prepend=True)  # before those of users
+        try:
+            found: dict[str, Any] = super().state_dict()
+            return found
+        finally:
+            handle.remove()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue from a state of this optimizer, or of torch's optimizer of the same name.
@@ -97,6 +107,8 @@ class StateDicts(ParamGroups):
         for g, group in enumerate(given["param_groups"]):
             for part, text in group.get("schedules", {}).items():
                 schedule_of(where, f"{part} of param_groups[{g}]", text)
+            if group.get("weight_decay") and group.get("decoupled_weight_decay"):  # torch's AdamW takes states of its Adam
+                refuse(f"{where}, param_groups[{g}]", group, self.names)
             if len(mask := group.get("decay_mask", group["params"])) != len(group["params"]):
                 wanted = f"must have {len(group['params'])} entries like params"
                 raise ValueError(f"{where}: decay_mask of param_groups[{g}] {wanted}; got {len(mask)}")
@@ -135,6 +147,7 @@ class StateDicts(ParamGroups):
         for g, group in enumerate(self.param_groups):
             for name, value in {**FLAGS, **options[g]}.items():
                 group.setdefault(name, value)
+            group.update(self.names.fixed)
             texts = group.pop("schedules", {})
             own, found = live[g], {}
             for part in {**texts, **own}:

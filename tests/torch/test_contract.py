@@ -55,7 +55,7 @@ def test_signatures_begin_as_those_of_torch(name):
     ours = inspect.signature(getattr(lt, name)).parameters
     _, *theirs = inspect.signature(getattr(torch.optim, name).__init__).parameters.values()
     missing = [one.name for one in theirs if one.name not in ours]
-    assert missing in ([], ["decoupled_weight_decay"])  # Adam's: lrkern's AdamW
+    assert missing == []
     positional = [one.name for one in theirs if one.kind is one.POSITIONAL_OR_KEYWORD]
     assert [one for one in ours if ours[one].kind is inspect.Parameter.POSITIONAL_OR_KEYWORD] == positional
     for one in theirs:
@@ -73,13 +73,39 @@ def test_groups_and_states_have_the_names_of_torch(name):
         opt.step()
         found.append(opt)
     for key, value in found[1].param_groups[0].items():
-        if key not in ("params", "decoupled_weight_decay"):
+        if key != "params":
             assert found[0].param_groups[0][key] == value, key
+    assert {key: found[0].defaults[key] for key in found[1].defaults} == found[1].defaults
     for ours, theirs in zip(found[0].state.values(), found[1].state.values(), strict=True):
         assert {key for key, one in theirs.items() if one is not None} <= set(ours)
         for key, one in theirs.items():
             if one is not None:
                 assert ours[key].shape == one.shape
+
+
+ADAM_KNOWS = "decoupled_weight_decay" in inspect.signature(torch.optim.Adam.__init__).parameters
+
+
+@pytest.mark.skipif(not ADAM_KNOWS, reason="this version of torch has no such option")
+def test_the_decay_of_adam_is_coupled():
+    model = little()
+    message = r": decoupled_weight_decay must be False, that of AdamW is True; got True"
+    lt.Adam(model.parameters(), decoupled_weight_decay=False)
+    with pytest.raises(ValueError, match="^Adam" + message):
+        lt.Adam(model.parameters(), decoupled_weight_decay=True)
+    with pytest.raises(ValueError, match="^Adam.add_param_group" + message):
+        lt.Adam([{"params": model.parameters(), "decoupled_weight_decay": True}])
+    for module in (lt, torch.optim):
+        other = module.AdamW(model.parameters(), weight_decay=0.1)
+        opt = lt.Adam(model.parameters())
+        with pytest.raises(ValueError, match=r"^Adam.load_state_dict, param_groups\[0\]" + message):
+            opt.load_state_dict(other.state_dict())
+        other.param_groups[0]["weight_decay"] = 0.0  # no decay, no difference
+        opt.load_state_dict(other.state_dict())
+        assert opt.param_groups[0]["decoupled_weight_decay"] is False
+    opt = lt.AdamW(model.parameters())  # as torch's, which turns Adam's states into its own
+    opt.load_state_dict(torch.optim.Adam(model.parameters(), weight_decay=0.1).state_dict())
+    assert opt.param_groups[0]["decoupled_weight_decay"] is True
 
 
 def test_names_of_either_library():

@@ -41,6 +41,7 @@ def both(make, grads, steps=3, **options):
     for contiguous in (False, True):
         params = make()
         opt = lt.AdamW(params, lr=0.1, **options)
+        assert opt.backend == options.get("backend", "c")
         for _ in range(steps):
             for param, grad in zip(params, grads, strict=True):
                 if contiguous and grad is not None:
@@ -72,7 +73,10 @@ def test_mixtures_of_dtypes(reader):
     both(make, [torch.ones(5), torch.ones(6, dtype=torch.bfloat16), torch.ones(7, dtype=torch.float64)])
 
 
-def test_strided_expanded_and_negated_gradients(reader):
+@pytest.mark.parametrize("backend", ["c", "numba"])
+def test_strided_expanded_and_negated_gradients(reader, backend):
+    if backend == "numba":
+        pytest.importorskip("numba")
     shapes = [(4, 6), (4, 6), (3,), (5, 2), (1,), ()]
     grads = [
         torch.randn(6, 4).T,
@@ -83,7 +87,7 @@ def test_strided_expanded_and_negated_gradients(reader):
         torch.randn((), dtype=torch.complex64).conj().imag,
     ]
     assert all(one.is_neg() for one in grads[-2:])
-    both(lambda: parameters(shapes), grads)
+    both(lambda: parameters(shapes), grads, **({"backend": backend} if backend != "c" else {}))
 
 
 def test_channels_last(reader):
@@ -194,6 +198,17 @@ def test_several_kinds_of_devices_are_refused():
     opt = lt.SGD([torch.zeros(2, requires_grad=True), torch.zeros(2, device="meta", requires_grad=True)], lr=0.1)
     with pytest.raises(ValueError, match="SGD: params must all be on one kind of device; got cpu and meta"):
         opt.step()
+
+
+def test_groups_may_be_empty_but_not_all_of_them():
+    model = little()
+    opt = lt.SGD([{"params": []}, {"params": model.parameters()}], lr=0.1)
+    give_gradients(model, 0)
+    opt.step()
+    assert opt.count == 1
+    assert not same_bits(model[0].weight, little()[0].weight)
+    with pytest.raises(ValueError, match="SGD: params must have at least one tensor; got empty groups"):
+        lt.SGD([{"params": []}], lr=0.1).step()
 
 
 def test_parameters_in_other_memory_are_followed(reader):

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import ast
-import contextlib
 import doctest
 import importlib
 import importlib.util
-import io
 import pkgutil
 import re
 import sys
@@ -17,6 +14,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+import pages  # noqa: E402
+
 import lrkern.torch  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
@@ -25,18 +24,15 @@ pytestmark = [pytest.mark.peers, pytest.mark.skipif(not PAGE.exists(), reason="n
 
 
 def test_the_page_runs_and_comments_tell_what_is_printed(tmp_path, monkeypatch):
+    pytest.importorskip("numba")
     monkeypatch.chdir(tmp_path)
-    namespace, told = {}, 0
-    for block in re.findall(r"^```{code-block} python\n(.*?)^```", PAGE.read_text(), re.S | re.M):
-        for statement in ast.parse(block).body:
-            printed = io.StringIO()
-            with contextlib.redirect_stdout(printed):
-                exec(compile(ast.Module([statement], []), PAGE.name, "exec"), namespace)
-            comment = block.splitlines()[statement.end_lineno - 1].partition("  # ")[2]
-            if printed.getvalue():
-                assert printed.getvalue().strip() == comment.strip()
-                told += 1
-    assert told > 3
+    assert pages.run(PAGE, "python torch") > 10
+
+
+def test_the_tour_of_the_readme_begins_with_torch():
+    readme = ROOT / "README.md"
+    assert pages.run(readme, "python torch") == 1
+    assert re.search(r"^```(.*)\n", readme.read_text(), re.M)[1] == "python torch"
 
 
 def test_examples_of_docstrings():

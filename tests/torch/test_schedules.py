@@ -141,6 +141,21 @@ def test_scheduler(module):
         scheduler.step()
 
 
+def test_groups_added_to_a_scheduler():
+    decay = lk.linear(0.1, 0.2, 9)
+    for lr, expected in ((lk.linear(1.0, 0.0, 4), 0.5), ([lk.linear(1.0, 0.0, 4)], 0.3)):
+        opt = sgd()
+        scheduler = lt.Scheduler(opt, lr=lr, weight_decay=decay)
+        opt.step()
+        scheduler.step()
+        opt.add_param_group({"params": [torch.zeros(2, requires_grad=True)], "lr": 0.3})
+        opt.step()
+        scheduler.step()
+        assert [one["lr"] for one in opt.param_groups] == scheduler.get_last_lr() == [0.5, expected]
+        assert [one["weight_decay"] for one in opt.param_groups] == [decay(2)] * 2
+        assert lt.from_torch(scheduler, group=1)(2) == expected
+
+
 def test_scheduler_fills_a_tensor():
     opt = sgd(lr=torch.tensor(0.1))
     own = opt.param_groups[0]["lr"]
@@ -262,6 +277,33 @@ def test_from_torch_of_nested_schedulers():
                 scheduler = L.SequentialLR(opt, [L.LinearLR(opt, 0.1, total_iters=5), L.CosineAnnealingLR(opt, 20)], [5])
         found = lt.from_torch(scheduler)
         np.testing.assert_allclose(found.table(25), rates(scheduler, 25), rtol=1e-11, atol=1e-16)
+
+
+def test_from_torch_of_schedulers_nested_twice():
+    opt = sgd()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        inner = L.ChainedScheduler([L.StepLR(opt, 3), L.ExponentialLR(opt, 0.9)])
+        scheduler = L.ChainedScheduler([inner, L.LinearLR(opt)])
+    found = lt.from_torch(scheduler)  # no warning
+    np.testing.assert_allclose(found.table(25), rates(scheduler, 25), rtol=1e-11, atol=1e-16)
+
+
+def test_from_torch_tells_where_torch_deviates():
+    for outer, inner in (("SequentialLR", "SequentialLR"), ("SequentialLR", "ChainedScheduler"), ("Chained", "SequentialLR")):
+        opt = sgd()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            parts = [L.ConstantLR(opt, 0.5, 3), L.ExponentialLR(opt, 0.9)]
+            nested = L.SequentialLR(opt, parts, [3]) if inner == "SequentialLR" else L.ChainedScheduler(parts)
+            both = [nested, L.LinearLR(opt)]
+            scheduler = L.SequentialLR(opt, both, [6]) if outer == "SequentialLR" else L.ChainedScheduler(both)
+        with pytest.warns(UserWarning, match=f"from_torch: torch does not step a {inner} within a {outer}"):
+            found = lt.from_torch(scheduler)
+        first = lt.from_torch(nested)
+        if outer == "SequentialLR":
+            assert found.table(6).tolist() == first.table(6).tolist()
+        assert np.max(np.abs(found.table(12) - rates(scheduler, 12))) > 1e-3
 
 
 def test_from_torch_of_averaging():

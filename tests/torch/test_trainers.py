@@ -46,43 +46,64 @@ def rows():
     return [{"x": one, "labels": (one.sum() > 0).long()} for one in x]
 
 
-def trainer(folder, *, steps, ours=True):
+def own_schedule(model):
+    """The Trainer wants a scheduler: one of another optimizer leaves this one alone."""
+    idle = torch.optim.lr_scheduler.LambdaLR(torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0), lambda _: 1.0)
+    return lt.AdamW(model.parameters(), lr=LR), idle
+
+
+def scheduler(model):
+    opt = lt.AdamW(model.parameters(), lr=1.0)
+    return opt, lt.Scheduler(opt, lr=LR)
+
+
+def with_torch(model):
+    opt = torch.optim.AdamW(model.parameters(), lr=1.0)
+    return opt, torch.optim.lr_scheduler.LambdaLR(opt, LR)
+
+
+def trainer(folder, make, *, steps):
     transformers = pytest.importorskip("transformers")
     pytest.importorskip("accelerate")
     model = Net()
-    if ours:
-        opt = lt.AdamW(model.parameters(), lr=LR)
-        idle = torch.optim.lr_scheduler.LambdaLR(torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0), lambda _: 1.0)
-        pair = opt, idle  # the Trainer wants a scheduler: one of another optimizer leaves this one alone
-    else:
-        opt = torch.optim.AdamW(model.parameters(), lr=1.0)
-        pair = opt, torch.optim.lr_scheduler.LambdaLR(opt, LR)
+    pair = make(model)
     arguments = transformers.TrainingArguments(
         str(folder), max_steps=steps, per_device_train_batch_size=8, save_steps=6, logging_steps=1, report_to=[],
         disable_tqdm=True, use_cpu=True, seed=1, max_grad_norm=0.0,
     )  # fmt: skip
-    return transformers.Trainer(model, arguments, train_dataset=rows(), optimizers=pair), opt
+    return transformers.Trainer(model, arguments, train_dataset=rows(), optimizers=pair), pair[0]
 
 
-def losses(one):
-    return [entry["loss"] for entry in one.state.log_history if "loss" in entry]
+def logged(one, name):
+    return [entry[name] for entry in one.state.log_history if name in entry]
 
 
 @pytest.mark.slow
-def test_hugging_face_trainer_with_a_checkpoint(tmp_path):
+@pytest.mark.parametrize("make", [own_schedule, scheduler])
+def test_hugging_face_trainer_with_a_checkpoint(tmp_path, make):
     logging.disable(logging.WARNING)
-    theirs, _ = trainer(tmp_path / "theirs", steps=12, ours=False)
+    theirs, _ = trainer(tmp_path / "theirs", with_torch, steps=12)
     theirs.train()
-    whole, opt = trainer(tmp_path / "whole", steps=12)
+    whole, opt = trainer(tmp_path / "whole", make, steps=12)
     whole.train()
     assert opt.count == 12
-    assert losses(whole) == pytest.approx(losses(theirs), abs=2e-4)  # logged with four digits
-    again, resumed = trainer(tmp_path / "whole", steps=12)
+    assert logged(whole, "loss") == pytest.approx(logged(theirs, "loss"), abs=2e-4)  # with four digits
+    if make is scheduler:
+        assert logged(whole, "learning_rate") == logged(theirs, "learning_rate") != [LR(0)] * 12
+    again, resumed = trainer(tmp_path / "whole", make, steps=12)
     again.train(resume_from_checkpoint=str(tmp_path / "whole" / "checkpoint-6"))
     assert resumed.count == 12
     assert resumed.param_groups[0]["lr"] == LR(12)
     for a, b in zip(whole.model.parameters(), again.model.parameters(), strict=True):
         assert same_bits(a, b)
+
+
+@pytest.mark.slow
+def test_a_scheduler_that_the_trainer_makes_is_reported(tmp_path):
+    logging.disable(logging.WARNING)
+    made, _ = trainer(tmp_path, lambda model: (lt.AdamW(model.parameters(), lr=LR), None), steps=3)
+    with pytest.warns(UserWarning, match=r"AdamW.step: lr of param_groups\[0\] is a schedule; the value written there holds"):
+        made.train()
 
 
 def test_lightning(tmp_path):
@@ -154,6 +175,31 @@ def test_accelerate():
     assert found[1][1].optimizer.count == found[0][1].count == 3
     for a, b in zip(found[0][0].parameters(), found[1][0].parameters(), strict=True):
         assert same_bits(a, b)
+
+
+def test_accelerate_prepares_a_scheduler():
+    accelerate = pytest.importorskip("accelerate")
+    accelerator = accelerate.Accelerator(cpu=True, gradient_accumulation_steps=2)
+    model = Net()
+    opt = lt.AdamW(model.parameters(), lr=1.0)
+    model, opt, loader, steps = accelerator.prepare(
+        model,
+        opt,
+        torch.utils.data.DataLoader(rows(), batch_size=8),
+        lt.Scheduler(opt, lr=LR, weight_decay=lk.linear(0.1, 0.0, 9)),
+    )
+    rates = []
+    for batch in loader:
+        with accelerator.accumulate(model):
+            accelerator.backward(model(**batch)["loss"])
+            rates.append(opt.param_groups[0]["lr"])
+            opt.step()
+            steps.step()
+            opt.zero_grad()
+    assert rates == [LR(k // 2) for k in range(6)]
+    assert steps.get_last_lr() == [opt.param_groups[0]["lr"]] == [LR(3)]
+    assert opt.param_groups[0]["weight_decay"] == lk.linear(0.1, 0.0, 9)(3)
+    assert steps.state_dict() == {"last_epoch": 3}
 
 
 TWO = """
