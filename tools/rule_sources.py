@@ -43,8 +43,14 @@ HEAD = """\
    LRK_RARE_RULE(rule, states, when, cases, update)
        The same for variants that are used so rarely that kernels for narrow storage would not pay: LRK_RULE by default.
 
+   LRK_SPARE_RULE(rule, states, when, cases, update)
+       The same for rare variants that are not the first of their rule, which get little code: LRK_RARE_RULE by default.
+
    LRK_MEASURE(rule, states, of, measure)
        For rules that need norms or sums of whole tensors: `measure` assigns the element to T m. of: LRK_NORM or LRK_SUM.
+
+   LRK_SPARE_MEASURE(rule, states, of, measure)
+       The same of an LRK_SPARE_RULE: LRK_MEASURE by default.
 */
 #ifndef LRK_FAMILY
 #define LRK_FAMILY(...)
@@ -55,11 +61,17 @@ HEAD = """\
 #ifndef LRK_RARE_RULE
 #define LRK_RARE_RULE(...) LRK_RULE(__VA_ARGS__)
 #endif
+#ifndef LRK_SPARE_RULE
+#define LRK_SPARE_RULE(...) LRK_RARE_RULE(__VA_ARGS__)
+#endif
 #ifndef LRK_SCALAR_STATES
 #define LRK_SCALAR_STATES(...)
 #endif
 #ifndef LRK_MEASURE
 #define LRK_MEASURE(...)
+#endif
+#ifndef LRK_SPARE_MEASURE
+#define LRK_SPARE_MEASURE(...) LRK_MEASURE(__VA_ARGS__)
 #endif
 """
 
@@ -67,8 +79,10 @@ TAIL = """
 #undef LRK_FAMILY
 #undef LRK_RULE
 #undef LRK_RARE_RULE
+#undef LRK_SPARE_RULE
 #undef LRK_SCALAR_STATES
 #undef LRK_MEASURE
+#undef LRK_SPARE_MEASURE
 """
 
 

@@ -324,7 +324,8 @@ def adam_step(
     if max_exp_avg_sq is None:
         update.step(_Adam(*h), update.tensor(count + 1, param), param, grad, exp_avg, exp_avg_sq, None)
     else:
-        update.step(_AMSGrad(*h), update.tensor(count + 1, param), param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq)
+        more = _AMSGrad(*(h + (np.float64(convention == "optax"),)))  # noqa: RUF005 (Numba has no unpacking within tuples)
+        update.step(more, update.tensor(count + 1, param), param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq)
 
 
 @cached
@@ -365,7 +366,8 @@ def adamw_step(
     if max_exp_avg_sq is None:
         update.step(_Adam(*h), update.tensor(count + 1, param), param, grad, exp_avg, exp_avg_sq, None)
     else:
-        update.step(_AMSGrad(*h), update.tensor(count + 1, param), param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq)
+        more = _AMSGrad(*(h + (np.float64(convention == "optax"),)))  # noqa: RUF005 (Numba has no unpacking within tuples)
+        update.step(more, update.tensor(count + 1, param), param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq)
 
 
 @cached
@@ -374,8 +376,8 @@ def _adam_inputs(lr, weight_decay, decoupled, maximize, beta1, beta2, eps, eps_i
         raise ValueError("adam_step, adamw_step: lr, eps and weight_decay must be finite float32 numbers >= 0")
     if not (is_fraction(beta1) and is_fraction(beta2)):
         raise ValueError("adam_step, adamw_step: beta1 and beta2 must be numbers >= 0 and < 1")
-    if not (convention == "torch" or convention == "keras"):
-        raise ValueError("adam_step, adamw_step: convention must be 'torch' or 'keras'")
+    if not (convention == "torch" or convention == "keras" or convention == "optax"):
+        raise ValueError("adam_step, adamw_step: convention must be 'torch', 'keras' or 'optax'")
     if not is_count(count):
         raise ValueError("adam_step, adamw_step: count must be an integer from 0 to 2**53, the number of steps before this one")
     return (
@@ -578,6 +580,7 @@ def lamb_step(
     bias_correction=True,
     adapt=True,
     maximize=False,
+    convention="paper",
 ):
     """`lrkern.lamb_step`, with the same formula and arguments; arrays as in `sgd_step`.
 
@@ -595,13 +598,15 @@ def lamb_step(
         raise ValueError("lamb_step: beta1 and beta2 must be numbers >= 0 and < 1")
     if not is_count(count):
         raise ValueError("lamb_step: count must be an integer from 0 to 2**53, the number of steps before this one")
+    if not (convention == "paper" or convention == "keras"):
+        raise ValueError("lamb_step: convention must be 'paper' or 'keras'")
     _lamb_states(exp_avg, exp_avg_sq)
     if not (same_layout(param, grad) and same_layout(param, exp_avg) and same_layout(param, exp_avg_sq)):
         raise ValueError("lamb_step: grad, exp_avg and exp_avg_sq must have the shape and memory order of param")
     h = _LAMB(
         np.float64(lr),
         0.0,
-        0.0,
+        np.float64(convention == "keras"),
         flag(maximize),
         np.float64(beta1),
         np.float64(beta2),

@@ -5,24 +5,35 @@ from __future__ import annotations
 from typing import Unpack
 
 from lrkern.optimizers.base import Arrays, Hyper, Optimizer, Shared
-from lrkern.optimizers.options import BASICS, SQUARES, RuleOptions, fraction, nonnegative, own_options
-from lrkern.rules.parts import coupled, pull_of, pulled
+from lrkern.optimizers.options import BASICS, CAUTIOUS, SQUARES, RuleOptions, fraction, nonnegative, own_options
+from lrkern.rules.parts import coupled, pull_of, pulled_along
 from lrkern.rules.rule import own_rule
 from lrkern.rules.words import fma, sqrt
 
 __all__ = ["Adadelta"]
 
 
-@own_rule("square_avg", "acc_delta", fast=["decay_is_0 pull_is_0", "decay_is_0"])
+@own_rule("square_avg", "acc_delta", fast=["decay_is_0 pull_is_0", "decay_is_0"], apart=["cautious_decay"])
 def adadelta(  # type: ignore[no-untyped-def]
-    p, g, square_avg, acc_delta, *, lr, weight_decay=0.0, decoupled=False, maximize=False, rho=0.9, eps=1e-6
+    p,
+    g,
+    square_avg,
+    acc_delta,
+    *,
+    lr,
+    weight_decay=0.0,
+    decoupled=False,
+    maximize=False,
+    rho=0.9,
+    eps=1e-6,
+    cautious_decay=False,
 ):
     """Adadelta."""
     d = coupled(p, g, weight_decay, decoupled, maximize)
     v = fma((1 - rho) * d, d, rho * square_avg)
     q = sqrt(acc_delta + eps) / sqrt(v + eps) * d
     a = fma((1 - rho) * q, q, rho * acc_delta)
-    return fma(-lr, pulled(p, q, pull_of(lr, weight_decay, decoupled)), p), v, a
+    return fma(-lr, pulled_along(p, q, pull_of(lr, weight_decay, decoupled), cautious_decay), p), v, a
 
 
 class Adadelta(Optimizer):
@@ -45,6 +56,7 @@ class Adadelta(Optimizer):
         rho: 0 <= rho < 1, or schedules.
         decoupled: decoupled weight decay; False adds weight_decay p to the gradient.
         maximize: ascend the gradient instead of descending it.
+        cautious: False; "decay": decoupled weight decay only where it has the direction's sign (arXiv 2510.12402).
         shared: see `Optimizer`.
 
     Example:
@@ -65,6 +77,7 @@ class Adadelta(Optimizer):
         hypers={**BASICS, "rho": fraction, "eps": nonnegative},
         flags=("decoupled", "maximize"),
         variant=lambda options: "adadelta",
+        cautious=CAUTIOUS[1:],
     )
 
     def __init__(
@@ -77,6 +90,7 @@ class Adadelta(Optimizer):
         weight_decay: Hyper = 0.0,
         decoupled: bool = False,
         maximize: bool = False,
+        cautious: bool | str = False,
         **shared: Unpack[Shared],
     ) -> None:
         super().__init__(params, own_options(locals()), shared)

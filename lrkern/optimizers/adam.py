@@ -6,8 +6,19 @@ from typing import Any, Unpack
 
 from lrkern import _checks
 from lrkern.optimizers.base import Arrays, Hyper, Optimizer, Shared, step_once
-from lrkern.optimizers.options import BASICS, SQUARES, RuleOptions, fraction, nonnegative, own_options
-from lrkern.rules.parts import cautioned, coupled, pull_of, pulled_along
+from lrkern.optimizers.options import (
+    BASICS,
+    CAUTIOUS,
+    GROKFAST,
+    OFF,
+    SQUARES,
+    RuleOptions,
+    fraction,
+    is_on,
+    nonnegative,
+    own_options,
+)
+from lrkern.rules.parts import averaged, cautioned, coupled, pull_of, pulled_along
 from lrkern.rules.rule import own_rule
 from lrkern.rules.words import fma, n, sqrt
 
@@ -18,12 +29,19 @@ __all__ = ["Adam", "AdamW", "adam_step", "adamw_step"]
     "exp_avg",
     "exp_avg_sq",
     "max_exp_avg_sq",
+    "grad_ema",
     variants={
-        "adam": {"amsgrad": False, "cautious": False},
-        "amsgrad": {"amsgrad": True, "cautious": False},
-        "adam_cautious": {"amsgrad": False, "cautious": True},
+        "adam": {"amsgrad": False, "cautious": False, "grokfast": False},
+        "amsgrad": {"amsgrad": True, "cautious": False, "grokfast": False},
+        "adam_cautious": {"amsgrad": False, "cautious": True, "grokfast": False},
+        "amsgrad_cautious": {"amsgrad": True, "cautious": True, "grokfast": False},
+        # These two also for AMSGrad: it is one of their flags.
+        "adam_grokfast": {"cautious": False, "grokfast": True},
+        "adam_grokfast_cautious": {"cautious": True, "grokfast": True},
     },
-    rare=["adam_cautious"],
+    rare=["adam_cautious", "amsgrad_cautious", "adam_grokfast", "adam_grokfast_cautious"],
+    slim=["amsgrad_cautious", "adam_grokfast", "adam_grokfast_cautious"],
+    belonging={"amsgrad": ("of_corrected",), "grokfast": ("grokfast_alpha", "grokfast_lamb")},
     fast=["decay_is_0 joined_is_0", "decay_is_0"],
 )
 def adam(  # type: ignore[no-untyped-def]
@@ -32,6 +50,7 @@ def adam(  # type: ignore[no-untyped-def]
     exp_avg,
     exp_avg_sq,
     max_exp_avg_sq,
+    grad_ema,
     *,
     lr,
     weight_decay=0.0,
@@ -46,36 +65,56 @@ def adam(  # type: ignore[no-untyped-def]
     amsgrad=False,
     cautious=False,
     cautious_decay=False,
+    of_corrected=False,
+    grokfast=False,
+    grokfast_alpha=0.98,
+    grokfast_lamb=0.0,
 ):
-    """Adam, AdamW and AMSGrad; eps_hat: eps is added before the bias correction."""
-    d = coupled(p, g, weight_decay, decoupled, maximize)
+    """Adam, AdamW, AMSGrad; eps_hat: eps is added before the bias correction; of_corrected: the maximum is taken after it."""
+    h = averaged(g, grad_ema, grokfast_alpha, n)
+    d = coupled(p, fma(grokfast_lamb, h, g) if grokfast else g, weight_decay, decoupled, maximize)
     pull = pull_of(lr, weight_decay, decoupled)
     c1, c2 = 1 - beta1**n, 1 - beta2**n
     m = fma(beta1, exp_avg, (1 - beta1) * d)
     v = fma((1 - beta2) * d, d, beta2 * exp_avg_sq)
-    largest = max_exp_avg_sq if v <= max_exp_avg_sq else v
+    before = 1 / c2 if of_corrected else 1
+    w = before * v
+    largest = max_exp_avg_sq if w <= max_exp_avg_sq else w
     y = largest if amsgrad else v
-    inverse, scale = 1 if eps_hat else 1 / c2, 1 if eps_hat else 1 / sqrt(c2)
+    is_largest_corrected = amsgrad and of_corrected
+    is_corrected = is_largest_corrected or eps_hat
+    inverse, scale = 1 if is_corrected else 1 / c2, 1 if is_corrected else 1 / sqrt(c2)
     root = sqrt(fma(y, inverse, eps) if eps_inside else y)
     q = cautioned(m / (root if eps_inside else fma(root, scale, eps)), d, cautious)
     step = lr * sqrt(c2) / c1 if eps_hat else lr / c1
     start = fma(-step, q, p) if decay_after else p
     joined = pull * c1 / sqrt(c2) if eps_hat else pull * c1
     u = pulled_along(start, q, joined, cautious_decay)
-    return fma(-step, u, p), m, v, largest if amsgrad else max_exp_avg_sq
+    return fma(-step, u, p), m, v, largest if amsgrad else max_exp_avg_sq, h if grokfast else grad_ema
 
 
 def _adam(decoupled: float) -> RuleOptions:
     return RuleOptions(
-        states=("exp_avg", "exp_avg_sq", "max_exp_avg_sq"),
+        states=("exp_avg", "exp_avg_sq", "max_exp_avg_sq", "grad_ema"),
         unfit=lambda options: SQUARES,
-        hypers={**BASICS, "beta1": fraction, "beta2": fraction, "eps": nonnegative},
+        hypers={**BASICS, "beta1": fraction, "beta2": fraction, "eps": nonnegative, **GROKFAST},
         flags=("amsgrad", "maximize", "eps_inside", "decay_after"),
-        conventions={"torch": {"eps_hat": 0.0}, "keras": {"eps_hat": 1.0}},
+        conventions={
+            "torch": {"eps_hat": 0.0, "of_corrected": 0.0},
+            "keras": {"eps_hat": 1.0, "of_corrected": 0.0},
+            "optax": {"eps_hat": 0.0, "of_corrected": 1.0},
+        },
         fixed={"decoupled": decoupled},
-        variant=lambda options: "amsgrad" if options["amsgrad"] else "adam",
-        cautious=True,
-        kept=lambda options: ("exp_avg", "exp_avg_sq", *(["max_exp_avg_sq"] if options["amsgrad"] else [])),
+        variant=lambda options: (
+            "adam_grokfast" if is_on(options["grokfast_lamb"]) else "amsgrad" if options["amsgrad"] else "adam"
+        ),
+        cautious=CAUTIOUS,
+        kept=lambda options: (
+            "exp_avg",
+            "exp_avg_sq",
+            *(["max_exp_avg_sq"] if options["amsgrad"] else []),
+            *(["grad_ema"] if is_on(options["grokfast_lamb"]) else []),
+        ),
     )
 
 
@@ -122,7 +161,8 @@ def adam_step(
         beta1, beta2: 0 <= beta < 1.
         maximize: ascend the gradient instead of descending it.
         eps_inside: divide by sqrt(v/(1 - beta2^n) + eps).
-        convention: "torch", or "keras", which adds eps before the bias correction, to sqrt(v).
+        convention: "torch"; "keras", which adds eps before the bias correction, to sqrt(v); or "optax", where
+            `max_exp_avg_sq` is the largest v/(1 - beta2^n) so far, instead of the largest v.
         backend: "c", "numba" or "cuda", all bit-identical; None means "cuda" for arrays on a device, else "c".
 
     Raises:
@@ -204,7 +244,7 @@ def _adam_step(
     options: dict[str, Any],
 ) -> None:
     states = {"exp_avg": m, "exp_avg_sq": v, "max_exp_avg_sq": largest}
-    options |= {"amsgrad": largest is not None, "cautious": False}
+    options |= {"amsgrad": largest is not None, **OFF}
     step_once(where, rule, param, grad, states, _checks.count(where, "count", count), options, backend)
 
 
@@ -222,6 +262,7 @@ class Adam(Optimizer):
         cautious: False; "update": elements whose direction and gradient differ in sign do not move, and the others move further
             by so much (arXiv 2411.16085); "decay": decoupled weight decay only where it has the direction's sign
             (arXiv 2510.12402).
+        grokfast_lamb, grokfast_alpha: an average of gradients is added to each gradient, as in `SGD` (arXiv 2405.20233).
         shared: see `Optimizer`.
 
     Example:
@@ -252,6 +293,8 @@ class Adam(Optimizer):
         eps_inside: bool = False,
         convention: str = "torch",
         cautious: bool | str = False,
+        grokfast_alpha: Hyper = 0.98,
+        grokfast_lamb: Hyper = 0.0,
         **shared: Unpack[Shared],
     ) -> None:
         super().__init__(params, {**own_options(locals()), "decay_after": False}, shared)
@@ -271,6 +314,7 @@ class AdamW(Optimizer):
         cautious: False; "update": elements whose direction and gradient differ in sign do not move, and the others move further
             by so much (arXiv 2411.16085); "decay": decoupled weight decay only where it has the direction's sign
             (arXiv 2510.12402).
+        grokfast_lamb, grokfast_alpha: an average of gradients is added to each gradient, as in `SGD` (arXiv 2405.20233).
         shared: see `Optimizer`.
 
     Example:
@@ -302,6 +346,8 @@ class AdamW(Optimizer):
         decay_after: bool = False,
         convention: str = "torch",
         cautious: bool | str = False,
+        grokfast_alpha: Hyper = 0.98,
+        grokfast_lamb: Hyper = 0.0,
         **shared: Unpack[Shared],
     ) -> None:
         super().__init__(params, own_options(locals()), shared)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Unpack
 
 from lrkern.optimizers.base import Arrays, Hyper, Optimizer, Shared
-from lrkern.optimizers.options import BASICS, SQUARES, RuleOptions, fraction, nonnegative, own_options
+from lrkern.optimizers.options import BASICS, CAUTIOUS, SQUARES, RuleOptions, fraction, nonnegative, own_options
 from lrkern.rules.parts import cautioned, coupled, pull_of, pulled_along
 from lrkern.rules.rule import own_rule
 from lrkern.rules.words import abs, fma, maximum, minimum, n, sqrt
@@ -13,10 +13,10 @@ from lrkern.rules.words import abs, fma, maximum, minimum, n, sqrt
 __all__ = ["ADOPT", "AdaBelief", "Adamax", "LaProp", "RAdam"]
 
 
-@own_rule("exp_avg", "exp_avg_var", fast=["decay_is_0 joined_is_0", "decay_is_0"])
+@own_rule("exp_avg", "exp_avg_var", "max_exp_avg_var", fast=["decay_is_0 joined_is_0", "decay_is_0"])
 def adabelief(  # type: ignore[no-untyped-def]
-    p, g, exp_avg, exp_avg_var, *, lr, weight_decay=0.0, decoupled=True, maximize=False, beta1=0.9, beta2=0.999, eps=1e-16,
-    cautious=False, cautious_decay=False,
+    p, g, exp_avg, exp_avg_var, max_exp_avg_var, *, lr, weight_decay=0.0, decoupled=True, maximize=False, beta1=0.9,
+    beta2=0.999, eps=1e-16, amsgrad=False, cautious=False, cautious_decay=False,
 ):  # fmt: skip
     """AdaBelief."""
     d = coupled(p, g, weight_decay, decoupled, maximize)
@@ -24,11 +24,13 @@ def adabelief(  # type: ignore[no-untyped-def]
     m = fma(beta1, exp_avg, (1 - beta1) * d)
     e = d - m
     s = fma((1 - beta2) * e, e, beta2 * exp_avg_var) + eps
+    largest = max_exp_avg_var if s <= max_exp_avg_var else s
     scale = 1 / sqrt(c2)
-    q = m / fma(sqrt(s), scale, eps)
+    q = m / fma(sqrt(largest if amsgrad else s), scale, eps)
     step = lr / c1
     joined = pull_of(lr, weight_decay, decoupled) * c1
-    return fma(-step, pulled_along(p, cautioned(q, d, cautious), joined, cautious_decay), p), m, s
+    moved = fma(-step, pulled_along(p, cautioned(q, d, cautious), joined, cautious_decay), p)
+    return moved, m, s, largest if amsgrad else max_exp_avg_var
 
 
 @own_rule("exp_avg", "exp_inf", fast=["decay_is_0 joined_is_0", "decay_is_0"])
@@ -67,21 +69,23 @@ def radam(  # type: ignore[no-untyped-def]
     return fma(-step, pulled_along(p, cautioned(q, d, cautious), joined, cautious_decay), p), m, v
 
 
-@own_rule("exp_avg", "exp_avg_sq", fast=["decay_is_0 joined_is_0", "decay_is_0"])
+@own_rule("exp_avg", "exp_avg_sq", "max_exp_avg_sq", fast=["decay_is_0 joined_is_0", "decay_is_0"])
 def laprop(  # type: ignore[no-untyped-def]
-    p, g, exp_avg, exp_avg_sq, *, lr, weight_decay=0.0, decoupled=True, maximize=False, beta1=0.9, beta2=0.999, eps=1e-15,
-    cautious=False, cautious_decay=False,
+    p, g, exp_avg, exp_avg_sq, max_exp_avg_sq, *, lr, weight_decay=0.0, decoupled=True, maximize=False, beta1=0.9, beta2=0.999,
+    eps=1e-15, amsgrad=False, cautious=False, cautious_decay=False,
 ):  # fmt: skip
     """LaProp."""
     d = coupled(p, g, weight_decay, decoupled, maximize)
     c1 = 1 - beta1**n
     scale = 1 / sqrt(1 - beta2**n)
     v = fma((1 - beta2) * d, d, beta2 * exp_avg_sq)
-    q = d / fma(sqrt(v), scale, eps)
+    largest = max_exp_avg_sq if v <= max_exp_avg_sq else v
+    q = d / fma(sqrt(largest if amsgrad else v), scale, eps)
     m = fma(beta1, exp_avg, (1 - beta1) * q)
     step = lr / c1
     joined = pull_of(lr, weight_decay, decoupled) * c1
-    return fma(-step, pulled_along(p, cautioned(m, d, cautious), joined, cautious_decay), p), m, v
+    moved = fma(-step, pulled_along(p, cautioned(m, d, cautious), joined, cautious_decay), p)
+    return moved, m, v, largest if amsgrad else max_exp_avg_sq
 
 
 @own_rule("exp_avg", "exp_avg_sq", fast=["decay_is_0 pull_is_0", "decay_is_0"])
@@ -118,6 +122,7 @@ class AdaBelief(Optimizer):
         params: a list, tuple or dict of arrays, or a list of groups; see `Optimizer`.
         lr, weight_decay, eps: numbers >= 0, or schedules.
         beta1, beta2: 0 <= x < 1, or schedules.
+        amsgrad: divide by the largest average of squares so far, which is a state of its own, `max_exp_avg_var`.
         decoupled: decoupled weight decay; False adds weight_decay p to the gradient.
         maximize: ascend the gradient instead of descending it.
         cautious: False; "update": elements whose direction and gradient differ in sign do not move, and the others move further
@@ -139,12 +144,13 @@ class AdaBelief(Optimizer):
     """
 
     _rule = RuleOptions(
-        states=("exp_avg", "exp_avg_var"),
+        states=("exp_avg", "exp_avg_var", "max_exp_avg_var"),
         unfit=lambda options: SQUARES,
         hypers={**BASICS, "beta1": fraction, "beta2": fraction, "eps": nonnegative},
-        flags=("decoupled", "maximize"),
-        variant=lambda options: "adabelief",
-        cautious=True,
+        flags=("amsgrad", "decoupled", "maximize"),
+        variant=lambda options: "adabelief_amsgrad" if options["amsgrad"] else "adabelief",
+        kept=lambda options: ("exp_avg", "exp_avg_var", *(["max_exp_avg_var"] if options["amsgrad"] else [])),
+        cautious=CAUTIOUS,
     )
 
     def __init__(
@@ -156,6 +162,7 @@ class AdaBelief(Optimizer):
         beta2: Hyper = 0.999,
         eps: Hyper = 1e-16,
         weight_decay: Hyper = 0.0,
+        amsgrad: bool = False,
         decoupled: bool = True,
         maximize: bool = False,
         cautious: bool | str = False,
@@ -206,7 +213,7 @@ class Adamax(Optimizer):
         hypers={**BASICS, "beta1": fraction, "beta2": fraction, "eps": nonnegative},
         flags=("decoupled", "maximize"),
         variant=lambda options: "adamax",
-        cautious=True,
+        cautious=CAUTIOUS,
     )
 
     def __init__(
@@ -272,7 +279,7 @@ class RAdam(Optimizer):
         hypers={**BASICS, "beta1": fraction, "beta2": fraction, "eps": nonnegative},
         flags=("decoupled", "maximize"),
         variant=lambda options: "radam",
-        cautious=True,
+        cautious=CAUTIOUS,
     )
 
     def __init__(
@@ -309,6 +316,7 @@ class LaProp(Optimizer):
         params: a list, tuple or dict of arrays, or a list of groups; see `Optimizer`.
         lr, weight_decay, eps: numbers >= 0, or schedules.
         beta1, beta2: 0 <= x < 1, or schedules.
+        amsgrad: divide by the largest average of squares so far, which is a state of its own, `max_exp_avg_sq`.
         decoupled: decoupled weight decay; False adds weight_decay p to the gradient.
         maximize: ascend the gradient instead of descending it.
         cautious: False; "update": elements whose direction and gradient differ in sign do not move, and the others move further
@@ -330,12 +338,13 @@ class LaProp(Optimizer):
     """
 
     _rule = RuleOptions(
-        states=("exp_avg", "exp_avg_sq"),
+        states=("exp_avg", "exp_avg_sq", "max_exp_avg_sq"),
         unfit=lambda options: SQUARES,
         hypers={**BASICS, "beta1": fraction, "beta2": fraction, "eps": nonnegative},
-        flags=("decoupled", "maximize"),
-        variant=lambda options: "laprop",
-        cautious=True,
+        flags=("amsgrad", "decoupled", "maximize"),
+        variant=lambda options: "laprop_amsgrad" if options["amsgrad"] else "laprop",
+        kept=lambda options: ("exp_avg", "exp_avg_sq", *(["max_exp_avg_sq"] if options["amsgrad"] else [])),
+        cautious=CAUTIOUS,
     )
 
     def __init__(
@@ -347,6 +356,7 @@ class LaProp(Optimizer):
         beta2: Hyper = 0.999,
         eps: Hyper = 1e-15,
         weight_decay: Hyper = 0.0,
+        amsgrad: bool = False,
         decoupled: bool = True,
         maximize: bool = False,
         cautious: bool | str = False,
@@ -398,7 +408,7 @@ class ADOPT(Optimizer):
         hypers={**BASICS, "beta1": fraction, "beta2": fraction, "eps": nonnegative},
         flags=("decoupled", "maximize"),
         variant=lambda options: "adopt",
-        cautious=True,
+        cautious=CAUTIOUS,
     )
 
     def __init__(

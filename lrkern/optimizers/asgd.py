@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Unpack
 
 from lrkern.optimizers.base import Arrays, Hyper, Optimizer, Shared
-from lrkern.optimizers.options import BASICS, NARROW_AVERAGES, RuleOptions, nonnegative, own_options
+from lrkern.optimizers.options import BASICS, CAUTIOUS, NARROW_AVERAGES, RuleOptions, nonnegative, own_options
 from lrkern.rules.parts import coupled, pull_of
 from lrkern.rules.rule import own_rule
 from lrkern.rules.words import fma, maximum, n
@@ -13,15 +13,29 @@ from lrkern.rules.words import fma, maximum, n
 __all__ = ["ASGD"]
 
 
-@own_rule("average", scalars=("eta", "mu"), rare=["asgd"])
+@own_rule("average", scalars=("eta", "mu"), rare=["asgd"], apart=["cautious_decay"])
 def asgd(  # type: ignore[no-untyped-def]
-    p, g, average, eta, mu, *, lr, weight_decay=0.0, decoupled=False, maximize=False, lambd=1e-4, alpha=0.75, t0=1e6
+    p,
+    g,
+    average,
+    eta,
+    mu,
+    *,
+    lr,
+    weight_decay=0.0,
+    decoupled=False,
+    maximize=False,
+    lambd=1e-4,
+    alpha=0.75,
+    t0=1e6,
+    cautious_decay=False,
 ):
     """ASGD."""
     d = coupled(p, g, weight_decay, decoupled, maximize)
     step = lr if n == 1 else eta
     shrinkage = lambd + pull_of(lr, weight_decay, decoupled)
-    moved = fma(-step, fma(shrinkage, p, d), p)
+    x = fma(shrinkage, p, d)
+    moved = fma(-step, (x if d * p >= 0 else fma(lambd, p, d)) if cautious_decay else x, p)
     weight = 1 if n == 1 else mu
     mean = moved if weight == 1 else fma(weight, moved - average, average)
     return moved, mean, lr / (1 + lambd * lr * n) ** alpha, 1 / maximum(1, n - t0)
@@ -46,6 +60,7 @@ class ASGD(Optimizer):
         lr, weight_decay, lambd, alpha, t0: numbers >= 0, or schedules.
         decoupled: decoupled weight decay; False adds weight_decay p to the gradient.
         maximize: ascend the gradient instead of descending it.
+        cautious: False; "decay": decoupled weight decay only where it has the direction's sign (arXiv 2510.12402).
         shared: see `Optimizer`.
 
     Example:
@@ -69,6 +84,7 @@ class ASGD(Optimizer):
         hypers={**BASICS, "lambd": nonnegative, "alpha": nonnegative, "t0": nonnegative},
         flags=("decoupled", "maximize"),
         variant=lambda options: "asgd",
+        cautious=CAUTIOUS[1:],
     )
 
     def __init__(
@@ -82,6 +98,7 @@ class ASGD(Optimizer):
         weight_decay: Hyper = 0.0,
         decoupled: bool = False,
         maximize: bool = False,
+        cautious: bool | str = False,
         **shared: Unpack[Shared],
     ) -> None:
         super().__init__(params, own_options(locals()), shared)

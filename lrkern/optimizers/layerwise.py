@@ -184,7 +184,7 @@ class LARS(Optimizer):
         super().__init__(params, own_options(locals()), shared)
 
 
-@own_rule("exp_avg", "exp_avg_sq", fast=["decay_is_0 pull_is_0", "decay_is_0"])
+@own_rule("exp_avg", "exp_avg_sq", fast=["decay_is_0 inner_is_0 outer_is_0", "decay_is_0 outer_is_0"])
 def lamb(  # type: ignore[no-untyped-def]
     p,
     g,
@@ -202,16 +202,20 @@ def lamb(  # type: ignore[no-untyped-def]
     bias_correction=False,
     unadapted=False,
 ):
-    """LAMB; pull: the weight decay, a part of the direction whose norm is taken; unadapted: the ratio of norms is 1."""
+    """LAMB; pull: the weight decay, a part of the direction whose norm is taken, or, if decoupled, a factor of the parameter
+    before its norm is taken; unadapted: the ratio of norms is 1."""
     d = coupled(p, g, weight_decay, decoupled, maximize)
     m = fma(beta1, exp_avg, (1 - beta1) * d)
     v = fma((1 - beta2) * d, d, beta2 * exp_avg_sq)
     inverse = 1 / (1 - beta1**n) if bias_correction else 1
     scale = 1 / sqrt(1 - beta2**n) if bias_correction else 1
-    u = pulled(p, inverse * (m / fma(sqrt(v), scale, eps)), pull)
-    adapts = not unadapted and norm(p) != 0 and norm(u) != 0
-    step = minimum(lr * norm(p) / norm(u), 3.4028234663852886e38) if adapts else lr
-    return fma(-step, u, p), m, v
+    inner, shrinkage = 0 if decoupled else pull, lr * pull if decoupled else 0
+    u = pulled(p, inverse * (m / fma(sqrt(v), scale, eps)), inner)
+    length = norm(p) * (1 - shrinkage)
+    adapts = not unadapted and length != 0 and norm(u) != 0
+    step = minimum(lr * length / norm(u), 3.4028234663852886e38) if adapts else lr
+    outer = shrinkage / step if step != 0 else 0
+    return fma(-step, pulled(p, u, outer), p), m, v
 
 
 _LAMB = RuleOptions(
@@ -220,7 +224,8 @@ _LAMB = RuleOptions(
     hypers={**BASICS, "beta1": fraction, "beta2": fraction, "eps": nonnegative},
     flags=("maximize", "bias_correction", "adapt"),
     derived=lambda options: {"unadapted": float(not options["adapt"])},
-    fixed={"decoupled": 0.0, "weight_decay": 0.0},
+    fixed={"weight_decay": 0.0},
+    conventions={"paper": {"decoupled": 0.0}, "keras": {"decoupled": 1.0}},
     renamed={"weight_decay": "pull"},
     variant=lambda options: "lamb",
     takes_rows=False,
@@ -242,6 +247,7 @@ def lamb_step(
     bias_correction: bool = True,
     adapt: bool = True,
     maximize: bool = False,
+    convention: str = "paper",
     backend: str | None = None,
 ) -> None:
     """One step of LAMB on one array, in place.
@@ -254,12 +260,14 @@ def lamb_step(
         u = m/(1 - beta1^n) / (sqrt(v/(1 - beta2^n)) + eps) + weight_decay p
         p = p - lr |p|/|u| u
 
-    The ratio |p|/|u| is 1 if either norm is 0.
+    The ratio |p|/|u| is 1 if either norm is 0. With convention "keras" p = (1 - lr weight_decay) p comes first, and u is
+    without weight_decay p.
 
     Args:
         param, grad, exp_avg, exp_avg_sq, count, lr, eps, weight_decay, beta1, beta2, maximize: as in `adam_step`.
         bias_correction: False omits the divisions by 1 - beta1^n and 1 - beta2^n.
         adapt: False ignores the norms: |p|/|u| is 1.
+        convention: "paper" or "keras".
         backend: "c", "numba" or "cuda", all bit-identical; None means "cuda" for arrays on a device, else "c".
 
     Raises:
@@ -288,6 +296,7 @@ def lamb_step(
         "bias_correction": bias_correction,
         "adapt": adapt,
         "maximize": maximize,
+        "convention": convention,
     }
     states = {"exp_avg": exp_avg, "exp_avg_sq": exp_avg_sq}
     step_once(where, _LAMB, param, grad, states, _checks.count(where, "count", count), options, backend)
@@ -302,8 +311,8 @@ class LAMB(Optimizer):
         params: a list, tuple or dict of arrays, or a list of groups; see `Optimizer`.
         lr, eps, weight_decay: numbers >= 0, or schedules.
         beta1, beta2: 0 <= beta < 1, or schedules.
-        bias_correction, adapt, maximize: as in `lamb_step`. A group of biases, and of the scales of normalization layers, is
-            mostly given `adapt=False` (and `weight_decay=0.0`).
+        bias_correction, adapt, maximize, convention: as in `lamb_step`. A group of biases, and of the scales of normalization
+            layers, is mostly given `adapt=False` (and `weight_decay=0.0`).
         shared: see `Optimizer`.
 
     Example:
@@ -331,6 +340,7 @@ class LAMB(Optimizer):
         bias_correction: bool = True,
         adapt: bool = True,
         maximize: bool = False,
+        convention: str = "paper",
         **shared: Unpack[Shared],
     ) -> None:
         super().__init__(params, own_options(locals()), shared)

@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import Unpack
 
 from lrkern.optimizers.base import Arrays, Hyper, Optimizer, Shared
-from lrkern.optimizers.options import BASICS, SQUARES, RuleOptions, fraction, nonnegative, own_options
-from lrkern.rules.parts import coupled, pull_of, pulled
+from lrkern.optimizers.options import BASICS, CAUTIOUS, SQUARES, RuleOptions, fraction, nonnegative, own_options
+from lrkern.rules.parts import coupled, pull_of, pulled_along
 from lrkern.rules.rule import own_rule
 from lrkern.rules.words import fma, n, norm, sqrt
 
 __all__ = ["MARS"]
 
 
-@own_rule("exp_avg", "exp_avg_sq", "last_grad", rare=["mars"])
+@own_rule("exp_avg", "exp_avg_sq", "last_grad", "max_exp_avg_sq", rare=["mars"])
 def mars(  # type: ignore[no-untyped-def]
-    p, g, exp_avg, exp_avg_sq, last_grad, *, lr, weight_decay=0.0, decoupled=True, maximize=False, beta1=0.95, beta2=0.99,
-    eps=1e-8, gamma=0.025,
+    p, g, exp_avg, exp_avg_sq, last_grad, max_exp_avg_sq, *, lr, weight_decay=0.0, decoupled=True, maximize=False, beta1=0.95,
+    beta2=0.99, eps=1e-8, gamma=0.025, amsgrad=False, cautious_decay=False,
 ):  # fmt: skip
     """MARS-AdamW."""
     d = coupled(p, g, weight_decay, decoupled, maximize)
@@ -28,9 +28,10 @@ def mars(  # type: ignore[no-untyped-def]
     v = fma((1 - beta2) * c, c, beta2 * exp_avg_sq)
     c1, scale = 1 - beta1**n, 1 / sqrt(1 - beta2**n)
     step = lr / c1
-    q = m / fma(sqrt(v), scale, eps)
+    largest = max_exp_avg_sq if v <= max_exp_avg_sq else v
+    q = m / fma(sqrt(largest if amsgrad else v), scale, eps)
     joined = pull_of(lr, weight_decay, decoupled) * c1
-    return fma(-step, pulled(p, q, joined), p), m, v, d
+    return fma(-step, pulled_along(p, q, joined, cautious_decay), p), m, v, d, largest if amsgrad else max_exp_avg_sq
 
 
 class MARS(Optimizer):
@@ -51,8 +52,10 @@ class MARS(Optimizer):
         params: a list, tuple or dict of arrays, or a list of groups; see `Optimizer`.
         lr, weight_decay, eps, gamma: numbers >= 0, or schedules.
         beta1, beta2: 0 <= x < 1, or schedules.
+        amsgrad: divide by the largest average of squares so far, which is a state of its own, `max_exp_avg_sq`.
         decoupled: decoupled weight decay; False adds weight_decay p to the gradient.
         maximize: ascend the gradient instead of descending it.
+        cautious: False; "decay": decoupled weight decay only where it has the direction's sign (arXiv 2510.12402).
         shared: see `Optimizer`.
 
     Example:
@@ -68,11 +71,13 @@ class MARS(Optimizer):
     """
 
     _rule = RuleOptions(
-        states=("exp_avg", "exp_avg_sq", "last_grad"),
+        states=("exp_avg", "exp_avg_sq", "last_grad", "max_exp_avg_sq"),
         unfit=lambda options: SQUARES,
         hypers={**BASICS, "beta1": fraction, "beta2": fraction, "eps": nonnegative, "gamma": nonnegative},
-        flags=("decoupled", "maximize"),
-        variant=lambda options: "mars",
+        flags=("amsgrad", "decoupled", "maximize"),
+        variant=lambda options: "mars_amsgrad" if options["amsgrad"] else "mars",
+        cautious=CAUTIOUS[1:],
+        kept=lambda options: ("exp_avg", "exp_avg_sq", "last_grad", *(["max_exp_avg_sq"] if options["amsgrad"] else [])),
         takes_rows=False,
     )
 
@@ -86,8 +91,10 @@ class MARS(Optimizer):
         eps: Hyper = 1e-8,
         gamma: Hyper = 0.025,
         weight_decay: Hyper = 0.0,
+        amsgrad: bool = False,
         decoupled: bool = True,
         maximize: bool = False,
+        cautious: bool | str = False,
         **shared: Unpack[Shared],
     ) -> None:
         super().__init__(params, own_options(locals()), shared)

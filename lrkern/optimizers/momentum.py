@@ -6,23 +6,51 @@ from typing import Any, Unpack
 
 from lrkern import _checks
 from lrkern.optimizers.base import Arrays, Hyper, Optimizer, Shared, step_once
-from lrkern.optimizers.options import BASICS, Options, RuleOptions, fraction, is_on, nonnegative, own_options
-from lrkern.rules.parts import cautioned, coupled, pull_of, pulled, pulled_along
+from lrkern.optimizers.options import (
+    BASICS,
+    CAUTIOUS,
+    GROKFAST,
+    OFF,
+    Options,
+    RuleOptions,
+    check_caution,
+    fraction,
+    is_on,
+    nonnegative,
+    own_options,
+)
+from lrkern.rules.parts import averaged, cautioned, coupled, pull_of, pulled_along
 from lrkern.rules.rule import own_rule
 from lrkern.rules.words import fma, n, sign
 
 __all__ = ["SGD", "Lion", "lion_step", "sgd_step"]
 
 
+_PLAIN = {"cautious": False, "cautious_decay": False, "grokfast": False}
+
+
 @own_rule(
     "momentum_buffer",
-    variants={"sgd": {"with_momentum": False}, "sgd_momentum": {"with_momentum": True}},
+    "grad_ema",
+    variants={
+        "sgd": {"with_momentum": False, **_PLAIN},
+        "sgd_momentum": {"with_momentum": True, **_PLAIN},
+        "sgd_momentum_cautious": {"with_momentum": True, **_PLAIN, "cautious": True},
+        # These also for momentum, which is one of their flags.
+        "sgd_cautious_decay": {**_PLAIN, "cautious_decay": True},
+        "sgd_grokfast": {"cautious": False, "grokfast": True},
+        "sgd_grokfast_cautious": {"with_momentum": True, "cautious": True, "cautious_decay": False, "grokfast": True},
+    },
+    rare=["sgd_momentum_cautious", "sgd_cautious_decay", "sgd_grokfast", "sgd_grokfast_cautious"],
+    slim=["sgd_momentum_cautious", "sgd_cautious_decay", "sgd_grokfast", "sgd_grokfast_cautious"],
+    belonging={"grokfast": ("grokfast_alpha", "grokfast_lamb")},
     fast=["decay_is_0 inner_is_0", "inner_is_0", "decay_is_0 inner_is_0 nesterov", "inner_is_0 nesterov"],
 )
 def sgd(  # type: ignore[no-untyped-def]
     p,
     g,
     buffer,
+    grad_ema,
     *,
     lr,
     weight_decay=0.0,
@@ -34,9 +62,15 @@ def sgd(  # type: ignore[no-untyped-def]
     lr_inside=False,
     zero_start=False,
     with_momentum=True,
+    cautious=False,
+    cautious_decay=False,
+    grokfast=False,
+    grokfast_alpha=0.98,
+    grokfast_lamb=0.0,
 ):
     """SGD; lr_inside: the buffer contains lr; zero_start: it starts at 0, not with the gradient."""
-    d = coupled(p, g, weight_decay, decoupled, maximize)
+    h = averaged(g, grad_ema, grokfast_alpha, n)
+    d = coupled(p, fma(grokfast_lamb, h, g) if grokfast else g, weight_decay, decoupled, maximize)
     pull = pull_of(lr, weight_decay, decoupled)
     fresh = lr if lr_inside else 1 - dampening
     is_first = not zero_start and n == 1
@@ -45,8 +79,8 @@ def sgd(  # type: ignore[no-untyped-def]
     v = fma(momentum, b, x) if nesterov else b
     out = (1 if lr_inside else lr) if with_momentum else lr
     inner = lr * pull if lr_inside and with_momentum else pull
-    u = pulled(p, v if with_momentum else d, inner)
-    return fma(-out, u, p), b if with_momentum else buffer
+    u = pulled_along(p, cautioned(v if with_momentum else d, d, cautious), inner, cautious_decay)
+    return fma(-out, u, p), b if with_momentum else buffer, h if grokfast else grad_ema
 
 
 def _check_sgd(where: str, options: Options) -> None:
@@ -57,20 +91,32 @@ def _check_sgd(where: str, options: Options) -> None:
         )
     if options["convention"] == "keras" and is_on(dampening):
         raise ValueError(f"{where}: convention 'keras' needs dampening = 0; got {dampening}")
+    check_caution(where, options)
+
+
+def _variant_of_sgd(options: Options) -> str:
+    if is_on(options["grokfast_lamb"]):
+        return "sgd_grokfast"
+    return "sgd_momentum" if is_on(options["momentum"]) and options["cautious"] != "decay" else "sgd"
 
 
 _SGD = RuleOptions(
-    states=("momentum_buffer",),
-    hypers={**BASICS, "momentum": nonnegative, "dampening": nonnegative},
+    states=("momentum_buffer", "grad_ema"),
+    hypers={**BASICS, "momentum": nonnegative, "dampening": nonnegative, **GROKFAST},
     flags=("nesterov", "decoupled", "maximize"),
     conventions={
         "torch": {"lr_inside": 0.0, "zero_start": 0.0},
         "zero-init": {"lr_inside": 0.0, "zero_start": 1.0},
         "keras": {"lr_inside": 1.0, "zero_start": 1.0},
     },
-    variant=lambda options: "sgd_momentum" if is_on(options["momentum"]) else "sgd",
-    kept=lambda options: ("momentum_buffer",) if is_on(options["momentum"]) else (),
+    derived=lambda options: {"with_momentum": float(is_on(options["momentum"]))},
+    variant=_variant_of_sgd,
+    kept=lambda options: (
+        *(["momentum_buffer"] if is_on(options["momentum"]) else []),
+        *(["grad_ema"] if is_on(options["grokfast_lamb"]) else []),
+    ),
     check=_check_sgd,
+    cautious=CAUTIOUS,
 )
 
 
@@ -156,6 +202,7 @@ def sgd_step(
         "decoupled": decoupled,
         "maximize": maximize,
         "convention": convention,
+        **OFF,
     }
     step_once(
         where,
@@ -182,6 +229,13 @@ class SGD(Optimizer):
         momentum, dampening, weight_decay: numbers >= 0, or schedules. The number 0 omits the term; a schedule keeps it
             even while its value is 0.
         nesterov, decoupled, maximize, convention: as in `sgd_step`.
+        cautious: False; "update": elements whose direction and gradient differ in sign do not move, and the others move further
+            by so much (arXiv 2411.16085), which needs `momentum`; "decay": decoupled weight decay only where it has the
+            direction's sign (arXiv 2510.12402).
+        grokfast_lamb: a number >= 0, or a schedule: how much of the average of gradients h = `grad_ema` is added to each
+            gradient, g + grokfast_lamb h (Grokfast, arXiv 2405.20233). The number 0 keeps no average.
+        grokfast_alpha: h = grokfast_alpha h + (1 - grokfast_alpha) g, 0 <= grokfast_alpha < 1, or a schedule; h = g at the
+            first update.
         shared: see `Optimizer`.
 
     Raises:
@@ -218,6 +272,9 @@ class SGD(Optimizer):
         decoupled: bool = False,
         maximize: bool = False,
         convention: str = "torch",
+        cautious: bool | str = False,
+        grokfast_alpha: Hyper = 0.98,
+        grokfast_lamb: Hyper = 0.0,
         **shared: Unpack[Shared],
     ) -> None:
         super().__init__(params, own_options(locals()), shared)
@@ -247,7 +304,7 @@ _LION = RuleOptions(
     flags=("maximize",),
     fixed={"decoupled": 1.0},
     variant=lambda options: "lion",
-    cautious=True,
+    cautious=CAUTIOUS,
 )
 
 

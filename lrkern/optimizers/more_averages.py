@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Unpack
 
 from lrkern.optimizers.base import Arrays, Hyper, Optimizer, Shared
-from lrkern.optimizers.options import BASICS, SQUARES, RuleOptions, fraction, nonnegative, own_options
+from lrkern.optimizers.options import BASICS, CAUTIOUS, SQUARES, RuleOptions, fraction, nonnegative, own_options
 from lrkern.rules.parts import cautioned, coupled, pull_of, pulled_along
 from lrkern.rules.rule import own_rule
 from lrkern.rules.words import fma, n, sqrt
@@ -29,10 +29,10 @@ def ademamix(  # type: ignore[no-untyped-def]
     return fma(-lr, pulled_along(p, cautioned(q, d, cautious), pull, cautious_decay), p), m, slow, v
 
 
-@own_rule("exp_avg", "exp_avg_diff", "exp_avg_sq", "previous", fast=["decay_is_0"])
+@own_rule("exp_avg", "exp_avg_diff", "exp_avg_sq", "previous", fast=["decay_is_0"], slim=["adan_cautious"])
 def adan(  # type: ignore[no-untyped-def]
     p, g, exp_avg, exp_avg_diff, exp_avg_sq, previous, *, lr, weight_decay=0.0, decoupled=False, maximize=False, beta1=0.98,
-    beta2=0.92, beta3=0.99, eps=1e-8, proximal=True,
+    beta2=0.92, beta3=0.99, eps=1e-8, proximal=True, cautious=False, cautious_decay=False,
 ):  # fmt: skip
     """Adan."""
     d = coupled(p, g, 0, decoupled, maximize)
@@ -43,10 +43,10 @@ def adan(  # type: ignore[no-untyped-def]
     t = fma(beta2, exp_avg_diff, (1 - beta2) * turn)
     w = fma(beta2, turn, d)
     v = fma((1 - beta3) * w, w, beta3 * exp_avg_sq)
-    q = fma(ahead, t, inverse * m) / fma(sqrt(v), scale, eps)
-    shrunk = fma(-lr, q, p) / (1 + lr * weight_decay)
-    moved = fma(-lr, fma(weight_decay, p, q), p)
-    return shrunk if proximal else moved, m, t, v, d
+    q = cautioned(fma(ahead, t, inverse * m) / fma(sqrt(v), scale, eps), d, cautious)
+    moved = fma(-lr, q, p)
+    smaller = moved / (1 + lr * weight_decay) if proximal else fma(-lr, fma(weight_decay, p, q), p)
+    return (smaller if q * p >= 0 else moved) if cautious_decay else smaller, m, t, v, d
 
 
 class AdEMAMix(Optimizer):
@@ -92,7 +92,7 @@ class AdEMAMix(Optimizer):
         hypers={**BASICS, "beta1": fraction, "beta2": fraction, "beta3": fraction, "alpha": nonnegative, "eps": nonnegative},
         flags=("decoupled", "maximize"),
         variant=lambda options: "ademamix",
-        cautious=True,
+        cautious=CAUTIOUS,
     )
 
     def __init__(
@@ -133,6 +133,9 @@ class Adan(Optimizer):
         beta1, beta2, beta3: 0 <= x < 1, or schedules: 1 minus those of the paper.
         proximal: False for decoupled weight decay as AdamW's, the authors' `no_prox`.
         maximize: ascend the gradient instead of descending it.
+        cautious: False; "update": elements whose direction and gradient differ in sign do not move, and the others move further
+            by so much (arXiv 2411.16085); "decay": decoupled weight decay only where it has the direction's sign
+            (arXiv 2510.12402).
         shared: see `Optimizer`.
 
     Example:
@@ -152,7 +155,9 @@ class Adan(Optimizer):
         unfit=lambda options: SQUARES,
         hypers={**BASICS, "beta1": fraction, "beta2": fraction, "beta3": fraction, "eps": nonnegative},
         flags=("proximal", "maximize"),
+        fixed={"decoupled": 1.0},
         variant=lambda options: "adan",
+        cautious=CAUTIOUS,
     )
 
     def __init__(
@@ -167,6 +172,7 @@ class Adan(Optimizer):
         weight_decay: Hyper = 0.0,
         proximal: bool = True,
         maximize: bool = False,
+        cautious: bool | str = False,
         **shared: Unpack[Shared],
     ) -> None:
         super().__init__(params, own_options(locals()), shared)

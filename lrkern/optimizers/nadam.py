@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Unpack
 
 from lrkern.optimizers.base import Arrays, Hyper, Optimizer, Shared
-from lrkern.optimizers.options import BASICS, SQUARES, RuleOptions, fraction, nonnegative, own_options
+from lrkern.optimizers.options import BASICS, CAUTIOUS, SQUARES, RuleOptions, fraction, nonnegative, own_options
 from lrkern.rules.parts import cautioned, coupled, pull_of, pulled_along
 from lrkern.rules.rule import own_rule
 from lrkern.rules.words import fma, n, sqrt
@@ -76,7 +76,7 @@ class NAdam(Optimizer):
         hypers={**BASICS, "beta1": fraction, "beta2": fraction, "eps": nonnegative, "momentum_decay": nonnegative},
         flags=("decoupled", "maximize"),
         variant=lambda options: "nadam",
-        cautious=True,
+        cautious=CAUTIOUS,
     )
 
     def __init__(

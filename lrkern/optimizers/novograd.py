@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Unpack
 
 from lrkern.optimizers.base import Arrays, Hyper, Optimizer, Shared
-from lrkern.optimizers.options import BASICS, RuleOptions, fraction, nonnegative, own_options
-from lrkern.rules.parts import ascended, pull_of, pulled
+from lrkern.optimizers.options import BASICS, CAUTIOUS, RuleOptions, fraction, nonnegative, own_options
+from lrkern.rules.parts import ascended, pull_of, pulled, pulled_along
 from lrkern.rules.rule import own_rule
 from lrkern.rules.words import fma, n, norm, sqrt
 
@@ -16,7 +16,7 @@ __all__ = ["NovoGrad"]
 @own_rule("exp_avg", scalars=("square",), rare=["novograd"])
 def novograd(  # type: ignore[no-untyped-def]
     p, g, exp_avg, square, *, lr, weight_decay=0.0, decoupled=False, maximize=False, beta1=0.95, beta2=0.98, eps=1e-8,
-    grad_averaging=False,
+    grad_averaging=False, cautious_decay=False,
 ):  # fmt: skip
     """NovoGrad."""
     length = norm(g)
@@ -25,7 +25,7 @@ def novograd(  # type: ignore[no-untyped-def]
     scale = weight / (sqrt(v) + eps)
     pull = 0 if decoupled else weight * weight_decay
     m = fma(beta1, exp_avg, pulled(p, scale * ascended(g, maximize), pull))
-    return fma(-lr, pulled(p, m, pull_of(lr, weight_decay, decoupled)), p), m, v
+    return fma(-lr, pulled_along(p, m, pull_of(lr, weight_decay, decoupled), cautious_decay), p), m, v
 
 
 class NovoGrad(Optimizer):
@@ -46,6 +46,7 @@ class NovoGrad(Optimizer):
         grad_averaging: whether m is an average, not a sum.
         decoupled: decoupled weight decay.
         maximize: ascend the gradient instead of descending it.
+        cautious: False; "decay": decoupled weight decay only where it has the direction's sign (arXiv 2510.12402).
         shared: see `Optimizer`.
 
     Example:
@@ -66,6 +67,7 @@ class NovoGrad(Optimizer):
         hypers={**BASICS, "beta1": fraction, "beta2": fraction, "eps": nonnegative},
         flags=("grad_averaging", "decoupled", "maximize"),
         variant=lambda options: "novograd",
+        cautious=CAUTIOUS[1:],
         takes_rows=False,
     )
 
@@ -81,6 +83,7 @@ class NovoGrad(Optimizer):
         grad_averaging: bool = False,
         decoupled: bool = False,
         maximize: bool = False,
+        cautious: bool | str = False,
         **shared: Unpack[Shared],
     ) -> None:
         super().__init__(params, own_options(locals()), shared)

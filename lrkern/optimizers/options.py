@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lrkern import _checks, _core
 from lrkern.optimizers.decay_relations import RELATIONS, related
+from lrkern.rules.rule import rule_of
 
 if TYPE_CHECKING:
     from lrkern.backends.engine import Engine
@@ -49,6 +50,16 @@ BASICS = {"lr": nonnegative, "weight_decay": nonnegative}
 """Hyper-parameters of every rule."""
 
 
+CAUTIOUS = ("update", "decay")
+"""What the option `cautious` may be, besides False."""
+
+GROKFAST = {"grokfast_alpha": fraction, "grokfast_lamb": nonnegative}
+"""The hyper-parameters of Grokfast's average of gradients."""
+
+OFF: Options = {"cautious": False, "grokfast_alpha": 0.98, "grokfast_lamb": 0.0}
+"""Options of optimizers that functions of one array do not have."""
+
+
 def own_options(scope: Mapping[str, Any]) -> Options:
     """The options of a class among the local variables at the beginning of its `__init__`."""
     return {name: value for name, value in scope.items() if name not in ("self", "params", "shared", "__class__")}
@@ -57,6 +68,12 @@ def own_options(scope: Mapping[str, Any]) -> Options:
 def is_on(value: Any) -> bool:
     """Whether a term is present: a schedule keeps it even while its value is 0."""
     return callable(value) or value != 0
+
+
+def check_caution(where: str, options: Options) -> None:
+    """Raises if no step can be cautious: without momentum each is along the gradient."""
+    if options["cautious"] == "update" and not is_on(options["momentum"]):
+        raise ValueError(f"{where}: cautious must not be 'update' without momentum, because every step is along the gradient")
 
 
 @dataclass(frozen=True)
@@ -100,8 +117,8 @@ class RuleOptions:
     """The state that is an average of the parameters, if there is one."""
     conventions: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """The inputs that each value of the option `convention` sets."""
-    cautious: bool = False
-    """Whether it has the option `cautious`, with a variant `..._cautious` for "update"."""
+    cautious: tuple[str, ...] = ()
+    """The values of the option `cautious`, if it has one: "update" is a variant `..._cautious`, "decay" another one or an input."""
     fixed: Mapping[str, float] = field(default_factory=dict)
     """Constant inputs."""
     renamed: Mapping[str, str] = field(default_factory=dict)
@@ -131,7 +148,7 @@ class RuleOptions:
         if conventions:
             choices["convention"] = lambda where, name, value: _checks.choice(where, name, value, conventions)
         if self.cautious:
-            choices["cautious"] = _cautious
+            choices["cautious"] = partial(_cautious, self.cautious)
         return {**self.hypers, **dict.fromkeys(self.flags, _checks.flag), **choices}
 
     @cached_property
@@ -156,7 +173,10 @@ class RuleOptions:
         return result
 
     def _may_have_rows(self, options: Options) -> bool:
-        return self.row_lrs and self.takes_rows and not self.scalars and options.get("cautious") != "update"
+        if not (self.row_lrs and self.takes_rows) or options.get("cautious") == "update":
+            return False
+        # A tensor has one of each scalar state, for all its rows.
+        return not self.scalars or not rule_of(self.variant(options)).lasts("lr")
 
     def settle(self, where: str, options: Options) -> tuple[Form, Options]:
         """The form of a function's options, and the checked options: numbers, no schedules."""
@@ -173,14 +193,15 @@ class RuleOptions:
         form = self._forms.get(key)
         if form is None:
             self.check(where, options)
-            if options.get("cautious") == "update" and options.get("amsgrad"):
-                raise ValueError(f"{where}: amsgrad must be False where cautious is 'update'; got True")
             form = self._forms[key] = self._make_form(where, options)
         return form
 
     def _make_form(self, where: str, options: Options) -> Form:
         variant, kept, cautious = self.variant(options), self.kept(options), options.get("cautious", False)
-        variant += "_cautious" if cautious == "update" else ""
+        if cautious == "update":
+            variant += "_cautious"
+        elif cautious == "decay" and f"{variant}_cautious_decay" in _core.RULES:
+            variant += "_cautious_decay"
         constants = {"weight_decay": 0.0, "decoupled": 0.0, "maximize": 0.0}
         constants |= {name: float(options[name]) for name in self.flags}
         constants |= self.conventions.get(options.get("convention", ""), {})
@@ -195,12 +216,13 @@ class RuleOptions:
         return Form(variant, kept, inputs, constants["decoupled"] != 0, self.unfit(options), pointwise)
 
 
-def _cautious(where: str, name: str, value: object) -> Any:
+def _cautious(values: tuple[str, ...], where: str, name: str, value: object) -> Any:
     if value is False:
         return value
     if value is True or not isinstance(value, str):
-        raise TypeError(f"{where}: {name} must be False, 'update' or 'decay'; got {_checks.describe(value)}")
-    return _checks.choice(where, name, value, ("update", "decay"))
+        words = " or ".join(["False" + "".join(f", {one!r}" for one in values[:-1]), repr(values[-1])])
+        raise TypeError(f"{where}: {name} must be {words}; got {_checks.describe(value)}")
+    return _checks.choice(where, name, value, values)
 
 
 def averages(where: str, ema: Any) -> tuple[Any, dict[str, Any]]:

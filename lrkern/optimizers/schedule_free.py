@@ -5,8 +5,17 @@ from __future__ import annotations
 from typing import Unpack
 
 from lrkern.optimizers.base import Arrays, Hyper, Optimizer, Shared
-from lrkern.optimizers.options import BASICS, NARROW_AVERAGES, SQUARES, RuleOptions, fraction, nonnegative, own_options
-from lrkern.rules.parts import coupled, pull_of, pulled
+from lrkern.optimizers.options import (
+    BASICS,
+    CAUTIOUS,
+    NARROW_AVERAGES,
+    SQUARES,
+    RuleOptions,
+    fraction,
+    nonnegative,
+    own_options,
+)
+from lrkern.rules.parts import coupled, pull_of, pulled_along
 from lrkern.rules.rule import own_rule, part
 from lrkern.rules.words import fma, maximum, n, sqrt
 
@@ -20,11 +29,16 @@ def weight_of(count, largest, r, lr_power):  # type: ignore[no-untyped-def]
 
 
 @own_rule(
-    "base", "average", scalars=("lr_max", "weight_sum"), fast=["decay_is_0 pull_is_0", "decay_is_0"], rare=["schedule_free_sgd"]
+    "base",
+    "average",
+    scalars=("lr_max", "weight_sum"),
+    fast=["decay_is_0 pull_is_0", "decay_is_0", "pull_is_0"],
+    rare=["schedule_free_sgd"],
+    apart=["cautious_decay"],
 )
 def schedule_free_sgd(  # type: ignore[no-untyped-def]
     p, g, base, average, lr_max, weight_sum, *, lr, weight_decay=0.0, decoupled=False, maximize=False, beta=0.9, r=0.0,
-    lr_power=2.0,
+    lr_power=2.0, cautious_decay=False,
 ):  # fmt: skip
     """Schedule-free SGD."""
     d = coupled(p, g, weight_decay, decoupled, maximize)
@@ -33,7 +47,7 @@ def schedule_free_sgd(  # type: ignore[no-untyped-def]
     weight = weight_of(n, largest, r, lr_power)
     weights = weight_sum + weight
     share = weight / weights if weights != 0 else 0
-    z = fma(-lr, pulled(p, d, pull_of(lr, weight_decay, decoupled)), p if is_first else base)
+    z = fma(-lr, pulled_along(p, d, pull_of(lr, weight_decay, decoupled), cautious_decay), p if is_first else base)
     before = p if is_first else average
     x = fma(share, z - before, before)
     return fma(beta, x - z, z), z, x, largest, weights
@@ -46,10 +60,11 @@ def schedule_free_sgd(  # type: ignore[no-untyped-def]
     scalars=("lr_max", "weight_sum"),
     fast=["decay_is_0 pull_is_0", "decay_is_0"],
     rare=["schedule_free_adamw"],
+    apart=["cautious_decay"],
 )
 def schedule_free_adamw(  # type: ignore[no-untyped-def]
     p, g, base, average, exp_avg_sq, lr_max, weight_sum, *, lr, weight_decay=0.0, decoupled=True, maximize=False, beta1=0.9,
-    beta2=0.999, eps=1e-8, r=0.0, lr_power=2.0,
+    beta2=0.999, eps=1e-8, r=0.0, lr_power=2.0, cautious_decay=False,
 ):  # fmt: skip
     """Schedule-free AdamW."""
     d = coupled(p, g, weight_decay, decoupled, maximize)
@@ -60,7 +75,7 @@ def schedule_free_adamw(  # type: ignore[no-untyped-def]
     share = weight / weights if weights != 0 else 0
     v = fma((1 - beta2) * d, d, beta2 * exp_avg_sq)
     q = d / fma(sqrt(v), 1 / sqrt(1 - beta2**n), eps)
-    z = fma(-lr, pulled(p, q, pull_of(lr, weight_decay, decoupled)), p if is_first else base)
+    z = fma(-lr, pulled_along(p, q, pull_of(lr, weight_decay, decoupled), cautious_decay), p if is_first else base)
     before = p if is_first else average
     x = fma(share, z - before, before)
     return fma(beta1, x - z, z), z, x, v, largest, weights
@@ -73,10 +88,11 @@ def schedule_free_adamw(  # type: ignore[no-untyped-def]
     scalars=("lr_max", "weight_sum"),
     fast=["decay_is_0 is_rectified pull_is_0", "decay_is_0 is_rectified"],
     rare=["schedule_free_radam"],
+    apart=["cautious_decay"],
 )
 def schedule_free_radam(  # type: ignore[no-untyped-def]
     p, g, base, average, exp_avg_sq, lr_max, weight_sum, *, lr, weight_decay=0.0, decoupled=True, maximize=False, beta1=0.9,
-    beta2=0.999, eps=1e-8, r=0.0, lr_power=2.0, silent=True,
+    beta2=0.999, eps=1e-8, r=0.0, lr_power=2.0, silent=True, cautious_decay=False,
 ):  # fmt: skip
     """Schedule-free RAdam."""
     d = coupled(p, g, weight_decay, decoupled, maximize)
@@ -93,7 +109,7 @@ def schedule_free_radam(  # type: ignore[no-untyped-def]
     share = weight / weights if weights != 0 else 0
     v = fma((1 - beta2) * d, d, beta2 * exp_avg_sq)
     q = d / fma(sqrt(v), 1 / sqrt(c2), eps) if is_rectified else d
-    z = fma(-step, pulled(p, q, pull_of(step, weight_decay, decoupled)), p if is_first else base)
+    z = fma(-step, pulled_along(p, q, pull_of(step, weight_decay, decoupled), cautious_decay), p if is_first else base)
     before = p if is_first else average
     x = fma(share, z - before, before)
     return fma(beta1, x - z, z), z, x, v, largest, weights
@@ -124,6 +140,7 @@ class ScheduleFreeSGD(Optimizer):
         beta: 0 <= beta < 1, or a schedule.
         decoupled: False adds weight_decay p to the gradient (which is the same here).
         maximize: ascend the gradient instead of descending it.
+        cautious: False; "decay": decoupled weight decay only where it has the direction's sign (arXiv 2510.12402).
         shared: see `Optimizer`.
 
     Example:
@@ -146,6 +163,7 @@ class ScheduleFreeSGD(Optimizer):
         hypers={**BASICS, "beta": fraction, **_WEIGHTS},
         flags=("decoupled", "maximize"),
         variant=lambda options: "schedule_free_sgd",
+        cautious=CAUTIOUS[1:],
     )
 
     def __init__(
@@ -159,6 +177,7 @@ class ScheduleFreeSGD(Optimizer):
         lr_power: Hyper = 2.0,
         decoupled: bool = False,
         maximize: bool = False,
+        cautious: bool | str = False,
         **shared: Unpack[Shared],
     ) -> None:
         super().__init__(params, own_options(locals()), shared)
@@ -183,6 +202,7 @@ class ScheduleFreeAdamW(Optimizer):
         beta1, beta2: 0 <= x < 1, or schedules.
         decoupled: decoupled weight decay; False adds weight_decay p to the gradient.
         maximize: ascend the gradient instead of descending it.
+        cautious: False; "decay": decoupled weight decay only where it has the direction's sign (arXiv 2510.12402).
         shared: see `Optimizer`.
 
     Example:
@@ -205,6 +225,7 @@ class ScheduleFreeAdamW(Optimizer):
         hypers={**BASICS, "beta1": fraction, "beta2": fraction, "eps": nonnegative, **_WEIGHTS},
         flags=("decoupled", "maximize"),
         variant=lambda options: "schedule_free_adamw",
+        cautious=CAUTIOUS[1:],
     )
 
     def __init__(
@@ -220,6 +241,7 @@ class ScheduleFreeAdamW(Optimizer):
         lr_power: Hyper = 2.0,
         decoupled: bool = True,
         maximize: bool = False,
+        cautious: bool | str = False,
         **shared: Unpack[Shared],
     ) -> None:
         super().__init__(params, own_options(locals()), shared)
@@ -242,6 +264,7 @@ class ScheduleFreeRAdam(Optimizer):
         silent: whether the parameters stay as they are while rho <= 4.
         decoupled: decoupled weight decay; False adds weight_decay p to the gradient.
         maximize: ascend the gradient instead of descending it.
+        cautious: False; "decay": decoupled weight decay only where it has the direction's sign (arXiv 2510.12402).
         shared: see `Optimizer`.
 
     Example:
@@ -264,6 +287,7 @@ class ScheduleFreeRAdam(Optimizer):
         hypers={**BASICS, "beta1": fraction, "beta2": fraction, "eps": nonnegative, **_WEIGHTS},
         flags=("silent", "decoupled", "maximize"),
         variant=lambda options: "schedule_free_radam",
+        cautious=CAUTIOUS[1:],
     )
 
     def __init__(
@@ -280,6 +304,7 @@ class ScheduleFreeRAdam(Optimizer):
         silent: bool = True,
         decoupled: bool = True,
         maximize: bool = False,
+        cautious: bool | str = False,
         **shared: Unpack[Shared],
     ) -> None:
         super().__init__(params, own_options(locals()), shared)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Unpack
 
 from lrkern.optimizers.base import Arrays, Hyper, Optimizer, Shared
-from lrkern.optimizers.options import BASICS, RuleOptions, fraction, nonnegative, own_options
+from lrkern.optimizers.options import BASICS, CAUTIOUS, RuleOptions, fraction, nonnegative, own_options
 from lrkern.rules.parts import cautioned, coupled, pull_of, pulled_along
 from lrkern.rules.rule import own_rule
 from lrkern.rules.words import fma, maximum, minimum, n, sign
@@ -78,7 +78,7 @@ class Signum(Optimizer):
         hypers={**BASICS, "beta": fraction},
         flags=("nesterov", "decoupled", "maximize"),
         variant=lambda options: "signum",
-        cautious=True,
+        cautious=CAUTIOUS,
     )
 
     def __init__(

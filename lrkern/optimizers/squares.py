@@ -6,15 +6,38 @@ from typing import Any, Unpack
 
 from lrkern import _checks
 from lrkern.optimizers.base import Arrays, Hyper, Optimizer, Shared, step_once
-from lrkern.optimizers.options import BASICS, DIFFERENCES, SQUARES, RuleOptions, fraction, is_on, nonnegative, own_options
-from lrkern.rules.parts import coupled, pull_of, pulled
+from lrkern.optimizers.options import (
+    BASICS,
+    CAUTIOUS,
+    DIFFERENCES,
+    SQUARES,
+    RuleOptions,
+    check_caution,
+    fraction,
+    is_on,
+    nonnegative,
+    own_options,
+)
+from lrkern.rules.parts import cautioned, coupled, pull_of, pulled_along
 from lrkern.rules.rule import own_rule
-from lrkern.rules.words import fma, n, sqrt
+from lrkern.rules.words import fma, maximum, n, sqrt
 
 __all__ = ["Adagrad", "RMSprop", "adagrad_step", "rmsprop_step"]
 
 
-@own_rule("square_avg", "grad_avg", "momentum_buffer", fast=["decay_is_0 pull2_is_0", "decay_is_0 pull2_is_0 with_momentum"])
+@own_rule(
+    "square_avg",
+    "grad_avg",
+    "momentum_buffer",
+    variants={
+        "rmsprop": {"cautious": False, "cautious_decay": False},
+        "rmsprop_cautious": {"cautious": True, "cautious_decay": False},
+        "rmsprop_cautious_decay": {"cautious": False, "cautious_decay": True},
+    },
+    rare=["rmsprop_cautious", "rmsprop_cautious_decay"],
+    slim=["rmsprop_cautious", "rmsprop_cautious_decay"],
+    fast=["decay_is_0 pull2_is_0", "decay_is_0 pull2_is_0 with_momentum"],
+)
 def rmsprop(  # type: ignore[no-untyped-def]
     p,
     g,
@@ -33,21 +56,23 @@ def rmsprop(  # type: ignore[no-untyped-def]
     centered=False,
     eps_inside=False,
     lr_inside=False,
+    cautious=False,
+    cautious_decay=False,
 ):
     """RMSprop; lr_inside: the buffer contains lr."""
     d = coupled(p, g, weight_decay, decoupled, maximize)
     pull = pull_of(lr, weight_decay, decoupled)
     v = fma((1 - alpha) * d, d, alpha * square_avg)
     a = fma(alpha, grad_avg, (1 - alpha) * d) if centered else grad_avg
-    spread = fma(-a, a, v)
-    y = (0 if spread < 0 else spread) if centered else v
+    spread = maximum(fma(-a, a, v), 0)
+    y = spread if centered else v
     root = sqrt(y + eps if eps_inside else y)
     q = d / (root if eps_inside else root + eps)
     inside = lr_inside and with_momentum
     fresh, out = lr if inside else 1, 1 if inside else lr
     b = fma(momentum, momentum_buffer, fresh * q) if with_momentum else momentum_buffer
-    u = pulled(p, b if with_momentum else q, lr * pull if inside else pull)
-    return fma(-out, u, p), v, a, b
+    x = cautioned(b if with_momentum else q, d, cautious)
+    return fma(-out, pulled_along(p, x, lr * pull if inside else pull, cautious_decay), p), v, a, b
 
 
 _RMSPROP = RuleOptions(
@@ -58,6 +83,8 @@ _RMSPROP = RuleOptions(
     conventions={"torch": {"lr_inside": 0.0}, "keras": {"lr_inside": 1.0}},
     derived=lambda options: {"with_momentum": float(is_on(options["momentum"]))},
     variant=lambda options: "rmsprop",
+    check=check_caution,
+    cautious=CAUTIOUS,
     kept=lambda options: (
         "square_avg",
         *(["grad_avg"] if options["centered"] else []),
@@ -136,6 +163,7 @@ def rmsprop_step(
         "maximize": maximize,
         "eps_inside": eps_inside,
         "convention": convention,
+        "cautious": False,
     }
     states = {"square_avg": square_avg, "grad_avg": grad_avg, "momentum_buffer": momentum_buffer}
     step_once("rmsprop_step", _RMSPROP, param, grad, states, 0, options, backend, " if momentum > 0")
@@ -152,6 +180,9 @@ class RMSprop(Optimizer):
         alpha: 0 <= alpha < 1, or a schedule.
         centered: divide by the standard deviation instead of the root of the mean square.
         decoupled, maximize, eps_inside, convention: as in `rmsprop_step`.
+        cautious: False; "update": elements whose direction and gradient differ in sign do not move, and the others move further
+            by so much (arXiv 2411.16085), which needs `momentum`; "decay": decoupled weight decay only where it has the
+            direction's sign (arXiv 2510.12402).
         shared: see `Optimizer`.
 
     Example:
@@ -181,15 +212,21 @@ class RMSprop(Optimizer):
         maximize: bool = False,
         eps_inside: bool = False,
         convention: str = "torch",
+        cautious: bool | str = False,
         **shared: Unpack[Shared],
     ) -> None:
         super().__init__(params, own_options(locals()), shared)
 
 
-@own_rule("sum", fast=["decay_is_0 pull_is_0"])
+@own_rule(
+    "sum",
+    fast=["decay_is_0 pull_is_0"],
+    apart=["cautious_decay"],
+)
 def adagrad(  # type: ignore[no-untyped-def]
-    p, g, sum, *, lr, weight_decay=0.0, decoupled=False, maximize=False, eps=1e-10, lr_decay=0.0, eps_inside=False
-):
+    p, g, sum, *, lr, weight_decay=0.0, decoupled=False, maximize=False, eps=1e-10, lr_decay=0.0, eps_inside=False,
+    cautious_decay=False,
+):  # fmt: skip
     """Adagrad."""
     d = coupled(p, g, weight_decay, decoupled, maximize)
     later = 1 + (n - 1) * lr_decay
@@ -197,7 +234,7 @@ def adagrad(  # type: ignore[no-untyped-def]
     root = sqrt(v + eps if eps_inside else v)
     q = d / (root if eps_inside else root + eps)
     rate = lr / later
-    return fma(-rate, pulled(p, q, pull_of(lr, weight_decay, decoupled) * later), p), v
+    return fma(-rate, pulled_along(p, q, pull_of(lr, weight_decay, decoupled) * later, cautious_decay), p), v
 
 
 _ADAGRAD = RuleOptions(
@@ -206,6 +243,7 @@ _ADAGRAD = RuleOptions(
     hypers={**BASICS, "eps": nonnegative, "lr_decay": nonnegative},
     flags=("decoupled", "maximize", "eps_inside"),
     variant=lambda options: "adagrad",
+    cautious=CAUTIOUS[1:],
 )
 
 
@@ -269,6 +307,7 @@ def adagrad_step(
         "decoupled": decoupled,
         "maximize": maximize,
         "eps_inside": eps_inside,
+        "cautious": False,
     }
     step_once(where, _ADAGRAD, param, grad, {"sum": sum}, _checks.count(where, "count", count), options, backend)
 
@@ -283,6 +322,7 @@ class Adagrad(Optimizer):
         lr, lr_decay, eps, weight_decay: numbers >= 0, or schedules.
         initial_accumulator: initial value of the sums of squares, >= 0.
         decoupled, maximize, eps_inside: as in `adagrad_step`.
+        cautious: False; "decay": decoupled weight decay only where it has the direction's sign (arXiv 2510.12402).
         shared: see `Optimizer`.
 
     Example:
@@ -310,6 +350,7 @@ class Adagrad(Optimizer):
         decoupled: bool = False,
         maximize: bool = False,
         eps_inside: bool = False,
+        cautious: bool | str = False,
         **shared: Unpack[Shared],
     ) -> None:
         options = {
@@ -320,6 +361,7 @@ class Adagrad(Optimizer):
             "decoupled": decoupled,
             "maximize": maximize,
             "eps_inside": eps_inside,
+            "cautious": cautious,
         }
         self._initial = {"sum": nonnegative("Adagrad", "initial_accumulator", initial_accumulator)}
         super().__init__(params, options, shared)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Unpack
 
 from lrkern.optimizers.base import Arrays, Hyper, Optimizer, Shared
-from lrkern.optimizers.options import BASICS, SQUARES, RuleOptions, fraction, nonnegative, own_options
-from lrkern.rules.parts import coupled, pull_of, pulled
+from lrkern.optimizers.options import BASICS, CAUTIOUS, SQUARES, RuleOptions, fraction, nonnegative, own_options
+from lrkern.rules.parts import coupled, pull_of, pulled_along
 from lrkern.rules.rule import own_rule
 from lrkern.rules.words import fma, maximum, mean, n, sqrt
 
@@ -15,7 +15,19 @@ __all__ = ["StableAdamW"]
 
 @own_rule("exp_avg", "exp_avg_sq", rare=["stable_adamw"])
 def stable_adamw(  # type: ignore[no-untyped-def]
-    p, g, exp_avg, exp_avg_sq, *, lr, weight_decay=0.0, decoupled=True, maximize=False, beta1=0.9, beta2=0.99, eps=1e-8
+    p,
+    g,
+    exp_avg,
+    exp_avg_sq,
+    *,
+    lr,
+    weight_decay=0.0,
+    decoupled=True,
+    maximize=False,
+    beta1=0.9,
+    beta2=0.99,
+    eps=1e-8,
+    cautious_decay=False,
 ):
     """StableAdamW."""
     d = coupled(p, g, weight_decay, decoupled, maximize)
@@ -27,7 +39,7 @@ def stable_adamw(  # type: ignore[no-untyped-def]
     excess = sqrt(mean(d * d / maximum(v, squares)))
     step = lr / maximum(1, excess)
     q = m / (sqrt(v) + eps)
-    return fma(-step, pulled(p, q, pull_of(lr, weight_decay, decoupled)), p), m, v
+    return fma(-step, pulled_along(p, q, pull_of(lr, weight_decay, decoupled), cautious_decay), p), m, v
 
 
 class StableAdamW(Optimizer):
@@ -48,6 +60,7 @@ class StableAdamW(Optimizer):
         beta1, beta2: 0 <= x < 1, or schedules.
         decoupled: decoupled weight decay; False adds weight_decay p to the gradient.
         maximize: ascend the gradient instead of descending it.
+        cautious: False; "decay": decoupled weight decay only where it has the direction's sign (arXiv 2510.12402).
         shared: see `Optimizer`.
 
     Example:
@@ -68,6 +81,7 @@ class StableAdamW(Optimizer):
         hypers={**BASICS, "beta1": fraction, "beta2": fraction, "eps": nonnegative},
         flags=("decoupled", "maximize"),
         variant=lambda options: "stable_adamw",
+        cautious=CAUTIOUS[1:],
         takes_rows=False,
     )
 
@@ -82,6 +96,7 @@ class StableAdamW(Optimizer):
         weight_decay: Hyper = 1e-2,
         decoupled: bool = True,
         maximize: bool = False,
+        cautious: bool | str = False,
         **shared: Unpack[Shared],
     ) -> None:
         super().__init__(params, own_options(locals()), shared)

@@ -14,7 +14,7 @@ import numpy as np
 
 from lrkern.rules.array_text import text_of
 from lrkern.rules.array_words import LIBRARIES, words_of
-from lrkern.rules.lowering import divided, fixed
+from lrkern.rules.lowering import divided
 from lrkern.rules.rule import Rule
 
 
@@ -62,7 +62,7 @@ class ArrayUpdate:
 
 @cache
 def _made(rule: Rule, library: str, flags: tuple[tuple[str, bool], ...], differs: bool) -> ArrayUpdate:
-    parts = divided(fixed(rule.program(), dict(flags)))
+    parts = divided(rule.fixed(dict(flags)))
     text = text_of(parts, decided=library == "torch", differs=differs)
     file = f"<rule {rule.name} for {library} {' '.join(name for name, on in flags if on)}>"
     linecache.cache[file] = len(text), None, text.splitlines(True), file

@@ -10,9 +10,18 @@ from lrkern.rules.lowering import Parts
 if TYPE_CHECKING:
     from lrkern.rules.rule import Rule
 
+
+def _words(kind: str, of_builtin: str) -> dict[str, str]:
+    """What the words of elements are in C."""
+    names = {"FMA": "fma", "SQRT": "sqrt", "ABS": "fabs"}
+    suffix = "f32" if kind == "float" else "f64"
+    own = {word: f"lrk_{word.lower()}_{suffix}" for word in ("MINIMUM", "MAXIMUM")}
+    return {word: f"__builtin_{name}{of_builtin}" for word, name in names.items()} | own
+
+
 _TYPES = {
-    "float32": ("float", "f32", {"FMA": "__builtin_fmaf", "SQRT": "__builtin_sqrtf", "ABS": "__builtin_fabsf"}),
-    "float64": ("double", "f64", {"FMA": "__builtin_fma", "SQRT": "__builtin_sqrt", "ABS": "__builtin_fabs"}),
+    "float32": ("float", "f32", _words("float", "f")),
+    "float64": ("double", "f64", _words("double", "")),
 }
 
 

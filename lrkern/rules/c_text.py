@@ -175,6 +175,7 @@ def entries(rule: Rule, variant: str) -> str:
     when = " | ".join(f"({text} ? {1 << k}u : 0u)" for k, (_, text) in enumerate(conditions)) or "0u"
     cases = [sum(1 << k for k, (name, _) in enumerate(conditions) if name in case) for case in rule.cases(variant)]
     tests = [f"const bool {name} = (when & {1 << k}u) != 0;" for k, (name, _) in enumerate(conditions)]
+    kind = "SPARE_" if variant in rule.spare else "RARE_" if variant in rule.rare else ""
     inputs, coefs = [f"H({one.name})" for one in parts.hypers], [f"C({name})" for name, _ in parts.coefs]
     head = f"/* ---- {variant}: `{rule.name}` in {rule.function.__module__.replace('.', '/')}.py"
     states = "".join(f", s{k} is {state}" for k, state in enumerate(parts.states))
@@ -187,7 +188,7 @@ LRK_FAMILY({variant},
     {_joined(coefs, "    ")}, {{
 {_block(scalars_text(parts))}}})
 
-{"LRK_RARE_RULE" if variant in rule.rare else "LRK_RULE"}({variant}, {len(parts.states)},
+LRK_{kind}RULE({variant}, {len(parts.states)},
     {when},
     {_joined([f"CASE({variant}, {one}u)" for one in dict.fromkeys(cases)] if conditions else [], "    ")}, {{
 {_block([*tests, *update])}}})
@@ -198,9 +199,9 @@ LRK_SCALAR_STATES({variant}, {len(parts.scalar_states)}, {{
 {_block(scalar_states_text(parts))}}})
 """
     if parts.measured is not None:
-        measure = measure_text(parts)
+        measure, of = measure_text(parts), "LRK_SUM" if parts.measures_sum else "LRK_NORM"
         text += f"""
-LRK_MEASURE({variant}, {len(parts.states)}, {"LRK_SUM" if parts.measures_sum else "LRK_NORM"}, {{
+LRK_{"SPARE_" if variant in rule.spare else ""}MEASURE({variant}, {len(parts.states)}, {of}, {{
 {_block([*conditions_text(parts, measure), *measure])}}})
 """
     return text

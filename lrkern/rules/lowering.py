@@ -7,7 +7,7 @@ all elements, and kernels evaluate it once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from operator import eq, ge, gt, le, lt, ne
 
@@ -66,8 +66,8 @@ class Parts:
         return next(name for name, one in self.conditions if one.key == node.key)
 
 
-def fixed(program: Program, flags: Mapping[str, bool]) -> Program:
-    """The program with some flags set, and without what they exclude."""
+def fixed(program: Program, flags: Mapping[str, bool], without: Collection[str] = ()) -> Program:
+    """The program with some flags set, and without what they exclude, the arguments in `without` included."""
     done: dict[int, Node] = {}
 
     def visit(node: Node) -> Node:
@@ -85,7 +85,7 @@ def fixed(program: Program, flags: Mapping[str, bool]) -> Program:
     return replace(
         program,
         states=tuple(program.states[k] for k in kept),
-        hypers=tuple(one for one in program.hypers if one.name not in flags),
+        hypers=tuple(one for one in program.hypers if one.name not in flags and one.name not in without),
         param=param,
         new_states=tuple(new_states[k] for k in kept),
         new_scalar_states=tuple(new_scalars),
@@ -263,4 +263,9 @@ def _measures_of(program: Program) -> list[Node]:
 
 def uses(program: Program, name: str) -> bool:
     """Whether an input has an effect."""
-    return any(one.op == "input" and one.value == name for one in _reachable_from(program))
+    return depends((program.param, *program.new_states, *program.new_scalar_states), name)
+
+
+def depends(roots: Iterable[Node], name: str) -> bool:
+    """Whether an input has an effect on one of these."""
+    return any(one.op == "input" and one.value == name for root in roots for one in _reachable(root))

@@ -16,6 +16,13 @@ def ascended(g: Any, maximize: Any) -> Any:
 
 
 @part
+def averaged(g: Any, grad_ema: Any, alpha: Any, count: Any) -> Any:
+    """Grokfast's average of gradients, which begins with the first one."""
+    kept = 0 if count == 1 else alpha
+    return fma(kept, grad_ema, (1 - kept) * g)
+
+
+@part
 def decayed(p: Any, g: Any, decay: Any) -> Any:
     """The gradient with L2 weight decay."""
     return g if decay == 0 else fma(decay, p, g)

@@ -60,6 +60,8 @@ class Rule:
         variants: Mapping[str, Mapping[str, bool]] | None = None,
         fast: Sequence[str] = (),
         rare: Sequence[str] = (),
+        slim: Sequence[str] = (),
+        belonging: Mapping[str, tuple[str, ...]] | None = None,
         text: str | None = None,
     ) -> None:
         if isinstance(function, str):
@@ -70,7 +72,11 @@ class Rule:
         self.name, self.__doc__ = function.__name__, function.__doc__
         self.states, self.scalar_states = states, scalars
         self.variants = dict(variants or {self.name: {}})
-        self.fast, self.rare = tuple(fast), tuple(rare)
+        self.fast, self.rare, self.slim = tuple(fast), tuple(rare), tuple(slim)
+        self.spare = tuple(one for one in self.rare if one != next(iter(self.variants)))
+        """Those of the rare variants that are not the first one."""
+        self.belonging = dict(belonging or {})
+        """Arguments that only variants with a flag have, by flags."""
 
     def __repr__(self) -> str:
         return f"<rule {self.name}>"
@@ -103,14 +109,29 @@ class Rule:
     @cache  # noqa: B019
     def parts(self, variant: str) -> Parts:
         """What one of its variants says, divided into scalars and elements."""
-        from lrkern.rules.lowering import divided, fixed
+        from lrkern.rules.lowering import divided
 
-        return divided(fixed(self.program(), self.variants[variant]))
+        return divided(self.fixed(self.variants[variant]))
+
+    def fixed(self, flags: Mapping[str, bool]) -> Program:
+        """What it says where these flags are set."""
+        from lrkern.rules.lowering import fixed
+
+        without = {name for flag, names in self.belonging.items() if flags.get(flag) is False for name in names}
+        return fixed(self.program(), flags, without)
 
     def cases(self, variant: str) -> list[set[str]]:
         """The conditions that hold in each case that has a kernel of its own."""
+        if variant in self.slim:
+            return []
         names = {name for name, _ in self.parts(variant).conditions}
         return [set(one.split()) & names for one in self.fast]
+
+    def lasts(self, name: str) -> bool:
+        """Whether an argument has an effect on the new scalar states, which last until the next update."""
+        from lrkern.rules.lowering import depends
+
+        return depends(self.program().new_scalar_states, name)
 
     def _variant(self, name: str | None) -> str:
         if name is None and len(self.variants) == 1:
@@ -182,16 +203,34 @@ def own_rules() -> dict[str, Rule]:
     return REGISTRY
 
 
+_DIVIDING = ("amsgrad", "cautious")
+"""Flags of which both values have a variant: AMSGrad keeps one more state, cautious updates need a pass of their own."""
+
+
+def _variants(name: str, flags: Sequence[str]) -> dict[str, dict[str, bool]]:
+    """The variants of a rule that has these flags."""
+    found = {name: dict[str, bool]()}
+    for flag in flags:
+        found = {f"{one}_{flag}" if on else one: {**own, flag: on} for on in (False, True) for one, own in found.items()}
+    return found
+
+
 def own_rule(*states: str, **options: Any) -> Callable[[Callable[..., Any]], Rule]:
-    """Decorates a rule of lrkern, which is compiled into the C library."""
+    """Decorates a rule of lrkern, which is compiled into the C library.
+
+    `apart`: flags of which both values have a variant, besides those that always do.
+    """
 
     def decorate(function: Callable[..., Any]) -> Rule:
         name, flags = function.__name__, function.__kwdefaults__ or {}
-        if "cautious" in flags and "variants" not in options:
-            # Cautious updates need a pass of their own, so they are another variant.
-            options["variants"] = {name: {"cautious": False}, f"{name}_cautious": {"cautious": True}}
-            options["rare"] = [*options.get("rare", []), f"{name}_cautious"]
-        made = Rule(function, states, **options)
+        given = dict(options)
+        dividing = [*(one for one in _DIVIDING if one in flags), *given.pop("apart", ())]
+        if dividing and "variants" not in given:
+            given["variants"] = variants = _variants(name, dividing)
+            rare = [one for one in variants if one != name]
+            given["rare"] = [*given.get("rare", []), *rare]
+            given["slim"] = [*given.get("slim", []), *(one for one in rare if one != f"{name}_cautious")]
+        made = Rule(function, states, **given)
         REGISTRY.update(dict.fromkeys(made.variants, made))
         return made
 

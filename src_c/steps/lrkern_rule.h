@@ -217,10 +217,34 @@ static inline bool lrk_isfinite(double x)
     return x - x == 0;
 }
 
-/* The same of elements, for arguments without side effects. */
+/* The same of elements: one comparison selects, another one finds NaNs in b. If a is NaN, or equal to b, neither holds, and the
+   result is a. Functions, not macros: arguments that occur several times would be computed several times, in branches. */
+static inline float lrk_minimum_f32(float a, float b)
+{
+    const float least = a <= b ? a : b;
+    return a != a ? a : least;
+}
+
+static inline double lrk_minimum_f64(double a, double b)
+{
+    const double least = a <= b ? a : b;
+    return a != a ? a : least;
+}
+
+static inline float lrk_maximum_f32(float a, float b)
+{
+    const float most = a >= b ? a : b;
+    return a != a ? a : most;
+}
+
+static inline double lrk_maximum_f64(double a, double b)
+{
+    const double most = a >= b ? a : b;
+    return a != a ? a : most;
+}
+
+/* For arguments without side effects. */
 #define SIGN(x) ((x) > 0 ? (T)1 : (x) < 0 ? (T) - 1 : (x))
-#define MINIMUM(a, b) ((a) <= (b) || (a) != (a) ? (a) : (b))
-#define MAXIMUM(a, b) ((a) >= (b) || (a) != (a) ? (a) : (b))
 #define ISFINITE(x) ((x) - (x) == 0)
 
 #ifdef __cplusplus

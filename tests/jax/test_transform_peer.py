@@ -30,6 +30,7 @@ PAIRS = {
         lambda lr: optax.adamw(lr, 0.8, 0.95, weight_decay=0.1),
         (lk.AdamW, {"beta1": 0.8, "beta2": 0.95, "weight_decay": 0.1}),
     ),
+    "amsgrad": (lambda lr: optax.amsgrad(lr), (lk.Adam, {"amsgrad": True, "convention": "optax"})),
     "lion": (lambda lr: optax.lion(lr, weight_decay=0.1), (lk.Lion, {"weight_decay": 0.1})),
     "rmsprop": (lambda lr: optax.rmsprop(lr), (lk.RMSprop, {"alpha": 0.9, "eps_inside": True})),
     "rmsprop, eps outside": (lambda lr: optax.rmsprop(lr, eps_in_sqrt=False), (lk.RMSprop, {"alpha": 0.9})),
@@ -46,8 +47,8 @@ PAIRS = {
     "lars": (lambda lr: optax.lars(lr, 0.1), (lk.LARS, {"weight_decay": 0.1, "convention": "optax"})),
     "lamb": (lambda lr: optax.lamb(lr, weight_decay=0.1), (lk.LAMB, {"weight_decay": 0.1, "bias_correction": True})),
 }
-"""Those of optax with a twin. Not among them: amsgrad (the maximum of corrected averages), adan (differences of gradients weigh
-1 - b2, not b2), rprop (each update comes one step late)."""
+"""Those of optax with a twin. Not among them: adan (differences of gradients weigh 1 - b2, not b2), rprop (each update comes one
+step late)."""
 
 
 def tree(rng, dtype=np.float64):
@@ -84,13 +85,21 @@ CLASSES = sorted({one.__name__ for one in vars(lk).values() if isinstance(one, t
 CLASSES.remove("Optimizer")
 
 
-@pytest.mark.parametrize("name", CLASSES)
-def test_every_class_against_its_own_steps(name):
-    """With its defaults, and a schedule; traced, in float64."""
+OF_CLASSES = [
+    *((name, {}) for name in CLASSES),
+    ("AdamW", {"grokfast_lamb": lk.linear(0.0, 2.0, 10), "cautious": "update", "amsgrad": True}),
+    ("SGD", {"grokfast_lamb": 2.0, "momentum": 0.9, "cautious": "decay", "weight_decay": 0.1, "decoupled": True}),
+    ("LAMB", {"convention": "keras", "weight_decay": 0.1}),
+]
+
+
+@pytest.mark.parametrize(("name", "options"), OF_CLASSES)
+def test_every_class_against_its_own_steps(name, options):
+    """With a schedule; traced, in float64."""
     cls, rng = getattr(lk, name), np.random.default_rng(6)
     params, grads = rng.standard_normal((4, 3)), rng.standard_normal((20, 4, 3))
     with jax.enable_x64(True):
-        tx = lj.transform(cls, lr=WARM)
+        tx = lj.transform(cls, lr=WARM, **options)
         p = jnp.asarray(params)
         state = tx.init(p)
         step = jax.jit(tx.update)
@@ -100,7 +109,7 @@ def test_every_class_against_its_own_steps(name):
         found = {kind: np.asarray(one) for kind, one in state.states.items()} | {"param": np.asarray(p)}
         count = int(state.count)
     own = [params.copy()]
-    opt = cls(own, lr=WARM)
+    opt = cls(own, lr=WARM, **options)
     for grad in grads:
         opt.step([grad])
     assert count == opt.count == 20

@@ -102,13 +102,192 @@ def lion_cautious_decay(p, grads, lr, beta1, beta2, wd):
     return p
 
 
+def cautious(u, g):
+    agrees = u * g > 0
+    return u * agrees / max(agrees.mean(), 1e-3)
+
+
+def amsgrad_cautious(p, grads, lr, beta1, beta2, eps, wd, corrected=False):
+    m, v, top = np.zeros_like(p), np.zeros_like(p), np.zeros_like(p)
+    for n, g in enumerate(grads, 1):
+        m = beta1 * m + (1 - beta1) * g
+        v = beta2 * v + (1 - beta2) * g**2
+        before, after = (1 - beta2**n, 1) if corrected else (1, 1 - beta2**n)
+        top = np.maximum(top, v / before)
+        p = p - lr * (cautious(m / (1 - beta1**n) / (np.sqrt(top / after) + eps), g) + wd * p)
+    return p
+
+
+def amsgrad_of_optax(p, grads, **options):
+    return amsgrad_cautious(p, grads, **options, corrected=True)
+
+
+def adabelief_amsgrad(p, grads, lr, beta1, beta2, eps, wd):
+    m, s, top = np.zeros_like(p), np.zeros_like(p), np.zeros_like(p)
+    for n, g in enumerate(grads, 1):
+        m = beta1 * m + (1 - beta1) * g
+        s = beta2 * s + (1 - beta2) * (g - m) ** 2 + eps
+        top = np.maximum(top, s)
+        p = p - lr * (cautious(m / (1 - beta1**n) / (np.sqrt(top / (1 - beta2**n)) + eps), g) + wd * p)
+    return p
+
+
+def laprop_amsgrad(p, grads, lr, beta1, beta2, eps, wd):
+    m, v, top = np.zeros_like(p), np.zeros_like(p), np.zeros_like(p)
+    for n, g in enumerate(grads, 1):
+        v = beta2 * v + (1 - beta2) * g**2
+        top = np.maximum(top, v)
+        m = beta1 * m + (1 - beta1) * g / (np.sqrt(top / (1 - beta2**n)) + eps)
+        p = p - lr * (cautious(m / (1 - beta1**n), g) + wd * p)
+    return p
+
+
+def mars_amsgrad(p, grads, lr, beta1, beta2, eps, wd):
+    m, v, top, before = (np.zeros_like(p) for _ in range(4))
+    for n, g in enumerate(grads, 1):
+        c = g + 0.025 * beta1 / (1 - beta1) * (g - before)
+        c = c / max(1, np.linalg.norm(c))
+        m = beta1 * m + (1 - beta1) * c
+        v = beta2 * v + (1 - beta2) * c**2
+        top = np.maximum(top, v)
+        u = m / (1 - beta1**n) / (np.sqrt(top / (1 - beta2**n)) + eps)
+        p = p - lr * (u + wd * p * (u * p >= 0))
+        before = g
+    return p
+
+
+def adan_cautious(p, grads, lr, beta1, beta2, beta3, eps, wd):
+    m, t, v, before = np.zeros_like(p), np.zeros_like(p), np.zeros_like(p), grads[0]
+    for n, g in enumerate(grads, 1):
+        m = beta1 * m + (1 - beta1) * g
+        t = beta2 * t + (1 - beta2) * (g - before)
+        v = beta3 * v + (1 - beta3) * (g + beta2 * (g - before)) ** 2
+        q = (m / (1 - beta1**n) + beta2 * t / (1 - beta2**n)) / (np.sqrt(v / (1 - beta3**n)) + eps)
+        p = (p - lr * cautious(q, g)) / (1 + lr * wd)
+        before = g
+    return p
+
+
+def adan_cautious_decay(p, grads, lr, beta1, beta2, beta3, eps, wd, proximal):
+    m, t, v, before = np.zeros_like(p), np.zeros_like(p), np.zeros_like(p), grads[0]
+    for n, g in enumerate(grads, 1):
+        m = beta1 * m + (1 - beta1) * g
+        t = beta2 * t + (1 - beta2) * (g - before)
+        v = beta3 * v + (1 - beta3) * (g + beta2 * (g - before)) ** 2
+        q = (m / (1 - beta1**n) + beta2 * t / (1 - beta2**n)) / (np.sqrt(v / (1 - beta3**n)) + eps)
+        decays = wd * (q * p >= 0)
+        p = (p - lr * q) / (1 + lr * decays) if proximal else p - lr * (q + decays * p)
+        before = g
+    return p
+
+
+def momentum_cautious(p, grads, lr, momentum, nesterov, wd):
+    b = np.zeros_like(p)
+    for g in grads:
+        b = momentum * b + g
+        p = p - lr * (cautious(momentum * b + g if nesterov else b, g) + wd * p)
+    return p
+
+
+def momentum_cautious_decay(p, grads, lr, momentum, wd):
+    b = np.zeros_like(p)
+    for g in grads:
+        b = momentum * b + g
+        p = p - lr * (b + wd * p * (b * p >= 0))
+    return p
+
+
+def rmsprop_cautious(p, grads, lr, alpha, eps, momentum, wd):
+    v, b = np.zeros_like(p), np.zeros_like(p)
+    for g in grads:
+        v = alpha * v + (1 - alpha) * g**2
+        b = momentum * b + g / (np.sqrt(v) + eps)
+        p = p - lr * (cautious(b, g) + wd * p)
+    return p
+
+
+def rmsprop_cautious_decay(p, grads, lr, alpha, eps, wd):
+    v, a = np.zeros_like(p), np.zeros_like(p)
+    for g in grads:
+        v = alpha * v + (1 - alpha) * g**2
+        a = alpha * a + (1 - alpha) * g
+        u = g / (np.sqrt(v - a**2) + eps)
+        p = p - lr * (u + wd * p * (u * p >= 0))
+    return p
+
+
+def adagrad_cautious_decay(p, grads, lr, eps, wd):
+    v = np.zeros_like(p)
+    for g in grads:
+        v = v + g**2
+        u = g / (np.sqrt(v) + eps)
+        p = p - lr * (u + wd * p * (u * p >= 0))
+    return p
+
+
+def adadelta_cautious_decay(p, grads, lr, rho, eps, wd):
+    v, a = np.zeros_like(p), np.zeros_like(p)
+    for g in grads:
+        v = rho * v + (1 - rho) * g**2
+        u = np.sqrt(a + eps) / np.sqrt(v + eps) * g
+        a = rho * a + (1 - rho) * u**2
+        p = p - lr * (u + wd * p * (u * p >= 0))
+    return p
+
+
+def asgd_cautious_decay(p, grads, lr, lambd, alpha, wd):
+    eta = lr
+    for n, g in enumerate(grads, 1):
+        p = p - eta * (g + (lambd + wd * (g * p >= 0)) * p)
+        eta = lr / (1 + lambd * lr * n) ** alpha
+    return p
+
+
+def lamb_of_keras(p, grads, lr, beta1, beta2, eps, wd):
+    m, v = np.zeros_like(p), np.zeros_like(p)
+    for n, g in enumerate(grads, 1):
+        p = p * (1 - lr * wd)
+        m = beta1 * m + (1 - beta1) * g
+        v = beta2 * v + (1 - beta2) * g**2
+        u = m / (1 - beta1**n) / (np.sqrt(v / (1 - beta2**n)) + eps)
+        p = p - lr * np.linalg.norm(p) / np.linalg.norm(u) * u
+    return p
+
+
 ADAM = {"lr": 1e-2, "beta1": 0.9, "beta2": 0.99, "eps": 1e-8}
+ADAN = {"lr": 1e-2, "beta1": 0.98, "beta2": 0.92, "beta3": 0.99, "eps": 1e-8}
 CASES = [
     (lk.NAdam, nadam, {**ADAM, "momentum_decay": 4e-3}, {"decoupled": True}),
     (lk.NAdam, nadam, {**ADAM, "momentum_decay": 1.0}, {"decoupled": True}),
     (lk.StableAdamW, stable_adamw, ADAM, {}),
     (lk.MARS, mars, {**ADAM, "gamma": 0.025}, {}),
     (lk.AdamW, adam_cautious, ADAM, {"cautious": "update"}),
+    (lk.AdamW, amsgrad_cautious, ADAM, {"cautious": "update", "amsgrad": True}),
+    (lk.AdamW, amsgrad_of_optax, ADAM, {"cautious": "update", "amsgrad": True, "convention": "optax"}),
+    (lk.AdaBelief, adabelief_amsgrad, ADAM, {"cautious": "update", "amsgrad": True}),
+    (lk.LaProp, laprop_amsgrad, ADAM, {"cautious": "update", "amsgrad": True}),
+    (lk.MARS, mars_amsgrad, ADAM, {"cautious": "decay", "amsgrad": True}),
+    (lk.Adan, adan_cautious, ADAN, {"cautious": "update"}),
+    (lk.SGD, momentum_cautious, {"lr": 1e-2, "momentum": 0.9, "nesterov": False}, {"cautious": "update", "decoupled": True}),
+    (lk.SGD, momentum_cautious, {"lr": 1e-2, "momentum": 0.9, "nesterov": True}, {"cautious": "update", "decoupled": True}),
+    (lk.SGD, momentum_cautious_decay, {"lr": 1e-2, "momentum": 0.9}, {"cautious": "decay", "decoupled": True}),
+    (lk.SGD, momentum_cautious_decay, {"lr": 1e-2, "momentum": 0.0}, {"cautious": "decay", "decoupled": True}),
+    (
+        lk.RMSprop,
+        rmsprop_cautious,
+        {"lr": 1e-2, "alpha": 0.9, "eps": 1e-3, "momentum": 0.5},
+        {"cautious": "update", "decoupled": True},
+    ),
+    (
+        lk.RMSprop,
+        rmsprop_cautious_decay,
+        {"lr": 1e-2, "alpha": 0.9, "eps": 1e-2},
+        {"cautious": "decay", "decoupled": True, "centered": True},
+    ),
+    (lk.Adagrad, adagrad_cautious_decay, {"lr": 1e-2, "eps": 1e-8}, {"cautious": "decay", "decoupled": True}),
+    (lk.Adadelta, adadelta_cautious_decay, {"lr": 0.5, "rho": 0.8, "eps": 1e-4}, {"cautious": "decay", "decoupled": True}),
+    (lk.ASGD, asgd_cautious_decay, {"lr": 1e-2, "lambd": 0.1, "alpha": 0.75}, {"cautious": "decay", "decoupled": True}),
+    (lk.LAMB, lamb_of_keras, ADAM, {"convention": "keras"}),
     (lk.Lion, lion_cautious_decay, {"lr": 1e-2, "beta1": 0.9, "beta2": 0.99}, {"cautious": "decay"}),
 ]
 
@@ -117,6 +296,13 @@ CASES = [
 def test_as_the_paper_says(cls, paper, options, more):
     p, grads = data(1)
     assert_near(run(cls, p, grads, weight_decay=0.1, **options, **more), paper(p, grads, wd=0.1, **options))
+
+
+@pytest.mark.parametrize("proximal", [False, True])
+def test_adan_with_cautious_decay(proximal):
+    p, grads = data(1)
+    got = run(lk.Adan, p, grads, weight_decay=0.1, cautious="decay", proximal=proximal, **ADAN)
+    assert_near(got, adan_cautious_decay(p, grads, wd=0.1, proximal=proximal, **ADAN))
 
 
 @pytest.mark.parametrize("averaging", [False, True])
@@ -222,7 +408,6 @@ def test_corrected_decay():
     [
         ({"cautious": "updates"}, "AdamW: cautious must be 'update' or 'decay'; got 'updates'"),
         ({"cautious": True}, "AdamW: cautious must be False, 'update' or 'decay'; got True"),
-        ({"cautious": "update", "amsgrad": True}, "AdamW: amsgrad must be False where cautious is 'update'; got True"),
         ({"decay": "full"}, "AdamW: decay must be 'coupled', 'independent' or 'corrected'; got 'full'"),
         ({"decay": "corrected", "lr": lk.inverse_sqrt(0.1, 10)}, "AdamW: lr must be a schedule with an end"),
         ({"decay": "corrected", "lr": lambda step: 0.1}, "AdamW: lr and weight_decay must be numbers or schedules"),
@@ -241,6 +426,16 @@ def test_coupled_decay_has_no_relation_to_lr():
         lk.Adam([np.ones(2)], 0.1, weight_decay=0.1, decay="independent")
     with pytest.raises(ValueError, match="cautious must not be 'decay', because weight decay is not decoupled here"):
         lk.Adam([np.ones(2)], 0.1, weight_decay=0.1, cautious="decay")
+
+
+def test_steps_along_the_gradient_cannot_be_cautious():
+    for cls in (lk.SGD, lk.RMSprop):
+        with pytest.raises(ValueError, match=f"^{cls.__name__}: cautious must not be 'update' without momentum"):
+            cls([np.ones(2)], 0.1, cautious="update")
+    with pytest.raises(ValueError, match=r"^Adagrad: cautious must be 'decay'; got 'update'"):
+        lk.Adagrad([np.ones(2)], 0.1, cautious="update")
+    with pytest.raises(TypeError, match=r"^Adagrad: cautious must be False or 'decay'; got True \(bool\)$"):
+        lk.Adagrad([np.ones(2)], 0.1, cautious=True)
 
 
 def test_cautious_updates_take_no_rows():

@@ -59,6 +59,28 @@ def test_several_averages():
         ulp.assert_same_bits(state[name].numpy(), average[0], name)
 
 
+def test_grokfast_in_torch():
+    """Bits, state dict and a resumed run."""
+    rng = np.random.default_rng(4)
+    start = rng.standard_normal((5, 3)).astype(np.float32)
+    grads = [rng.standard_normal((5, 3)).astype(np.float32) for _ in range(6)]
+    options = {"lr": 0.01, "grokfast_lamb": 2.0, "grokfast_alpha": 0.9}
+    array, param = start.copy(), torch.nn.Parameter(torch.from_numpy(start.copy()))
+    own, opt = lk.AdamW([array], **options), lt.AdamW([param], **options)
+    for grad in grads[:3]:
+        own.step([grad])
+    stepped(opt, param, grads[:3])
+    ulp.assert_same_bits(param.detach().numpy(), array, "parameters")
+    ulp.assert_same_bits(opt.state_dict()["state"][0]["grad_ema"].numpy(), own.state_dict()["grad_emas"][0], "grad_ema")
+    assert opt.param_groups[0]["grokfast_lamb"] == 2.0
+    again = torch.nn.Parameter(param.detach().clone())
+    resumed = lt.AdamW([again], **options)
+    resumed.load_state_dict(opt.state_dict())
+    stepped(opt, param, grads[3:])
+    stepped(resumed, again, grads[3:])
+    assert torch.equal(param.detach(), again.detach())
+
+
 def test_recent_norms_survive_what_is_skipped_and_rebound():
     for between in ("found_inf", "add_group"):
         param = torch.nn.Parameter(torch.zeros(1))

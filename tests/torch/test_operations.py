@@ -26,7 +26,11 @@ BOUND = {torch.float64: 1e-12, torch.float32: 1e-6}
 FLAGS = {
     "SGD": {"momentum": 0.9, "nesterov": True, "weight_decay": 0.1, "maximize": True},
     "AdamW": {"amsgrad": True, "maximize": True},
-    "Adam": {"weight_decay": 0.1},
+    "Adam": {"weight_decay": 0.1, "grokfast_lamb": 2.0, "cautious": "update"},
+    "AdaBelief": {"amsgrad": True},
+    "LaProp": {"amsgrad": True, "cautious": "update"},
+    "MARS": {"amsgrad": True, "cautious": "decay", "weight_decay": 0.1},
+    "LAMB": {"weight_decay": 0.1, "convention": "keras"},
     "RMSprop": {"centered": True, "momentum": 0.9},
     "Lion": {"weight_decay": 0.1},
     "LARS": {"momentum": 0.9, "weight_decay": 0.01},
