@@ -140,12 +140,13 @@ cdef class Exchange:
     cdef bint reads_along(self, object tensor, cnp.ndarray param, lrk_dl_tensor *read) except -1:
         """Whether a gradient can be read, in the memory order of a dense parameter."""
         cdef int k
+        cdef bint is_empty = cnp.PyArray_SIZE(param) == 0
         if not self.look(tensor, read) or read.ndim != param.ndim:
             return False
         for k in range(read.ndim):
             if read.shape[k] != cnp.PyArray_DIM(param, k):
                 return False
-            if read.shape[k] > 1 and read.strides[k] * cnp.PyArray_ITEMSIZE(param) != cnp.PyArray_STRIDE(param, k):
+            if read.shape[k] > 1 and not is_empty and read.strides[k] * cnp.PyArray_ITEMSIZE(param) != cnp.PyArray_STRIDE(param, k):
                 return False
         # A negative bit comes from the imaginary part of complex numbers, which is dense only as one element.
         return cnp.PyArray_SIZE(param) != 1 or not self.may_be_negated or not tensor.is_neg()

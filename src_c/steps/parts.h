@@ -97,8 +97,20 @@ static inline bool lrk_step_prepares(const lrk_step_job *j, const lrk_step_tenso
 
 /* ---- pipeline.c: scalars, and a block through the pipeline */
 
+/* Whether the scalars in `w` are those of the tensor's group after so many updates. */
+static inline bool lrk_step_has_coefs_of(const lrk_step_workspace *w, const lrk_step_tensor *tensor, int64_t updates)
+{
+    return w->tensor != NULL && w->tensor->group == tensor->group && w->updates == updates;
+}
+/* lrk_step_coefs_of, where they may depend on the tensor. */
+const void *lrk_step_own_coefs_of(const lrk_step_job *j, lrk_step_workspace *w, const lrk_step_tensor *tensor);
 /* The scalars of a tensor at this update, in T; cached in `w`. */
-const void *lrk_step_coefs_of(const lrk_step_job *j, lrk_step_workspace *w, const lrk_step_tensor *tensor);
+static inline const void *lrk_step_coefs_of(const lrk_step_job *j, lrk_step_workspace *w, const lrk_step_tensor *tensor)
+{
+    if (lrk_step_has_coefs_of(w, tensor, j->list->updates[tensor - j->list->tensors]) && w->shares)
+        return lrk_step_computed_in(tensor) == LRK_F64 ? (const void *)w->f64 : w->f32;
+    return lrk_step_own_coefs_of(j, w, tensor);
+}
 /* The scalars of a row with its own learning rate. */
 const void *lrk_step_coefs_of_row(const lrk_step_job *j, lrk_step_workspace *w, const lrk_step_tensor *tensor, int64_t row);
 

@@ -58,8 +58,9 @@ static inline void states_at(const lrk_step_tensor *tensor, int64_t element, voi
         out[s] = element == 0 ? tensor->data[LRK_STATE + s] : lrk_step_at(tensor, LRK_STATE + s, element);
 }
 
-/* Only the rule, directly on the arrays. */
-static void run_bare(const lrk_step_job *j, const lrk_step_tensor *tensor, const void *coefs, int64_t from, int64_t to)
+/* Only the rule, directly on the arrays. Inlined: for small tensors the call would take as long as the rule. */
+static inline __attribute__((always_inline)) void run_bare(const lrk_step_job *j, const lrk_step_tensor *tensor,
+                                                           const void *coefs, int64_t from, int64_t to)
 {
     lrk_step_update *const *const rules = j->kernels->computed[tensor->type[LRK_PARAM]]->update[LRK_IN_T][LRK_IN_T];
     const int64_t ahead = to - from > BLOCK ? BLOCK : 0;

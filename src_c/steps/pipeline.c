@@ -15,12 +15,12 @@ static const void *compute_coefs(lrk_step_workspace *w, const lrk_step_tensor *t
     return lrk_step_computed_in(tensor) == LRK_F64 ? (const void *)w->f64 : w->f32;
 }
 
-const void *lrk_step_coefs_of(const lrk_step_job *j, lrk_step_workspace *w, const lrk_step_tensor *tensor)
+const void *lrk_step_own_coefs_of(const lrk_step_job *j, lrk_step_workspace *w, const lrk_step_tensor *tensor)
 {
     const lrk_step_group *const group = &j->list->groups[tensor->group];
     const int64_t updates = j->list->updates[tensor - j->list->tensors];
-    const bool same = w->tensor != NULL && w->tensor->group == tensor->group && w->updates == updates;
-    if (same && (w->shares || w->tensor == tensor || (!group->measures && lrk_step_has_same_states(w->tensor, tensor))))
+    if (lrk_step_has_coefs_of(w, tensor, updates) &&
+        (w->tensor == tensor || (!group->measures && lrk_step_has_same_states(w->tensor, tensor))))
         return lrk_step_computed_in(tensor) == LRK_F64 ? (const void *)w->f64 : w->f32;
     w->tensor = tensor;
     w->updates = updates;

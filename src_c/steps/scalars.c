@@ -4,27 +4,32 @@
 #include "steps/lrkern_rule.h"
 #include "steps/steps.h"
 
-/* The last values of lrk_one_minus_power in this thread. Where scalars are those of one tensor, as with norms, each tensor of a
-   list needs the same powers. */
-static double remembered_one_minus_power(double base, int64_t n)
-{
-    enum { REMEMBERED = 4 };
-    static _Thread_local struct {
-        double base, value;
-        int64_t n;
-    } seen[REMEMBERED]; /* zeros are right: 1 - 0^0 = 0 */
-    static _Thread_local unsigned oldest;
-    for (int k = 0; k < REMEMBERED; k++)
-        if (seen[k].base == base && seen[k].n == n)
-            return seen[k].value;
-    const double value = lrk_one_minus_power(base, n);
-    const unsigned k = oldest++ % REMEMBERED;
-    seen[k].base = base;
-    seen[k].n = n;
-    seen[k].value = value;
-    return value;
-}
+/* The last values of powers in this thread: each tensor of a list needs the same ones, where scalars are those of one tensor, as
+   with norms; and so do scalars and new scalar states. */
+enum { REMEMBERED = 4 };
+#define REMEMBER(power, type) \
+    static double remembered_##power(double base, type exponent) \
+    { \
+        static _Thread_local struct { \
+            double base, value; \
+            type exponent; \
+            bool known; \
+        } seen[REMEMBERED]; \
+        static _Thread_local unsigned oldest; \
+        for (int k = 0; k < REMEMBERED; k++) \
+            if (seen[k].base == base && seen[k].exponent == exponent && seen[k].known) \
+                return seen[k].value; \
+        const unsigned k = oldest++ % REMEMBERED; \
+        seen[k].base = base; \
+        seen[k].exponent = exponent; \
+        seen[k].known = true; \
+        return seen[k].value = lrk_##power(base, exponent); \
+    }
+REMEMBER(one_minus_power, int64_t)
+REMEMBER(real_power, double)
+#undef REMEMBER
 
+#define lrk_real_power remembered_real_power
 #define lrk_one_minus_power remembered_one_minus_power
 #define H(name) double name;
 #define C(name) double name;
@@ -60,6 +65,7 @@ static double remembered_one_minus_power(double base, int64_t n)
 #include "steps/generated_rules.def"
 
 #undef lrk_one_minus_power
+#undef lrk_real_power
 
 #define H(name) " " #name
 #define LRK_FAMILY(rule, inputs, ...) static const char inputs_of_##rule[] = inputs;
