@@ -6,6 +6,11 @@
 #include <stdint.h>
 #include <string.h>
 
+/* Whether a float64 number is within 2^digits units in its last place of half-way between two float32 numbers, 2^28: then, of
+ * its last 29 digits, none is left under the mask when this is added. */
+#define LRK_HALF_OFFSET(digits) ((INT64_C(1) << (digits)) - (INT64_C(1) << 28))
+#define LRK_HALF_MASK(digits) ((INT64_C(1) << 29) - (INT64_C(2) << (digits)))
+
 /* clang-format off */
 #if defined(LRK_SIMD_AVX512)
 #include <immintrin.h>
@@ -22,6 +27,14 @@ static inline void v_stream(void *p, vd a) { _mm512_stream_pd(p, a); }
 static inline void v_store_f32(void *p, vd a) { _mm256_storeu_ps(p, _mm512_cvtpd_ps(a)); }
 static inline void v_stream_f32(void *p, vd a) { _mm256_stream_ps(p, _mm512_cvtpd_ps(a)); }
 static inline vd v_load(const void *p) { return _mm512_loadu_pd(p); }
+typedef __mmask8 vm;
+static inline vm v_nowhere(void) { return 0; }
+static inline int v_somewhere(vm m) { return m != 0; }
+static inline vm v_or_near_half(vm m, vd a, int digits)
+{
+    const __m512i off = _mm512_add_epi64(_mm512_castpd_si512(a), _mm512_set1_epi64(LRK_HALF_OFFSET(digits)));
+    return m | _mm512_testn_epi64_mask(off, _mm512_set1_epi64(LRK_HALF_MASK(digits)));
+}
 static inline vd v_gather(const double *p, const int64_t *index)
 {
     return _mm512_i64gather_pd(_mm512_loadu_si512(index), p, 8);
@@ -43,6 +56,15 @@ static inline void v_stream(void *p, vd a) { _mm256_stream_pd(p, a); }
 static inline void v_store_f32(void *p, vd a) { _mm_storeu_ps(p, _mm256_cvtpd_ps(a)); }
 static inline void v_stream_f32(void *p, vd a) { _mm_stream_ps(p, _mm256_cvtpd_ps(a)); }
 static inline vd v_load(const void *p) { return _mm256_loadu_pd(p); }
+typedef __m256i vm;
+static inline vm v_nowhere(void) { return _mm256_setzero_si256(); }
+static inline int v_somewhere(vm m) { return !_mm256_testz_si256(m, m); }
+static inline vm v_or_near_half(vm m, vd a, int digits)
+{
+    const __m256i off = _mm256_add_epi64(_mm256_castpd_si256(a), _mm256_set1_epi64x(LRK_HALF_OFFSET(digits)));
+    const __m256i far = _mm256_and_si256(off, _mm256_set1_epi64x(LRK_HALF_MASK(digits)));
+    return _mm256_or_si256(m, _mm256_cmpeq_epi64(far, _mm256_setzero_si256()));
+}
 static inline vd v_gather(const double *p, const int64_t *index)
 {
     return _mm256_i64gather_pd(p, _mm256_loadu_si256((const __m256i *)(const void *)index), 8);
@@ -62,6 +84,15 @@ static inline vd v_mul(vd a, vd b) { return vmulq_f64(a, b); }
 static inline void v_store(void *p, vd a) { vst1q_u8(p, vreinterpretq_u8_f64(a)); }
 static inline void v_store_f32(void *p, vd a) { vst1_u8(p, vreinterpret_u8_f32(vcvt_f32_f64(a))); }
 static inline vd v_load(const void *p) { return vreinterpretq_f64_u8(vld1q_u8(p)); }
+typedef int64x2_t vm;
+static inline vm v_nowhere(void) { return vdupq_n_s64(0); }
+static inline int v_somewhere(vm m) { return (vgetq_lane_s64(m, 0) | vgetq_lane_s64(m, 1)) != 0; }
+static inline vm v_or_near_half(vm m, vd a, int digits)
+{
+    const int64x2_t off = vaddq_s64(vreinterpretq_s64_f64(a), vdupq_n_s64(LRK_HALF_OFFSET(digits)));
+    const int64x2_t far = vandq_s64(off, vdupq_n_s64(LRK_HALF_MASK(digits)));
+    return vorrq_s64(m, vreinterpretq_s64_u64(vceqzq_s64(far)));
+}
 static inline vd v_gather(const double *p, const int64_t *index)
 {
     return vcombine_f64(vld1_f64(p + index[0]), vld1_f64(p + index[1]));
@@ -89,6 +120,15 @@ static inline vd v_load(const void *p)
     return a;
 }
 static inline vd v_gather(const double *p, const int64_t *index) { return p[index[0]]; }
+typedef int vm;
+static inline vm v_nowhere(void) { return 0; }
+static inline int v_somewhere(vm m) { return m; }
+static inline vm v_or_near_half(vm m, vd a, int digits)
+{
+    int64_t bits;
+    memcpy(&bits, &a, sizeof bits);
+    return m | (((bits + LRK_HALF_OFFSET(digits)) & LRK_HALF_MASK(digits)) == 0);
+}
 
 #else
 #error "the file that includes this chooses the vectors: LRK_SIMD_<ISA>"
