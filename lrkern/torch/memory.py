@@ -11,7 +11,6 @@ from torch import Tensor
 
 from lrkern import _core, backends
 
-
 Layout = tuple[tuple[int, ...], tuple[int, ...]]
 """Shape and strides of an array."""
 
