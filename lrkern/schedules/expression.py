@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from fractions import Fraction
 from math import ceil, inf
 from operator import truediv
-from typing import Any, Union, overload
+from typing import TYPE_CHECKING, Any, Union, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,6 +20,9 @@ from lrkern.schedules.plan import Plan, compile_plan
 from lrkern.schedules.sides import SIDES, sides
 from lrkern.schedules.text import write
 from lrkern.schedules.totals import running_total
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 Number = Union[int, float, "np.integer[Any]", "np.floating[Any]"]
 
@@ -287,7 +289,7 @@ class Schedule(_core.Expression):
         array([1.  , 0.25, 0.  ])
         """
         divisor = count("stretch", "divisor", divisor, low=1)
-        if divisor == 1 and not isinstance(factor, Fraction):
+        if divisor == 1 and (isinstance(factor, _NUMBERS) or not hasattr(factor, "denominator")):
             factor = real("stretch", "factor", factor, above=0.0)
         else:
             factor, divisor = ratio(factor, divisor)
@@ -435,7 +437,7 @@ class Schedule(_core.Expression):
         if at >= self.steps:
             raise ValueError(f"extend: at must be before step {self.steps}, at which the schedule has ended; got {at}")
         total = count("extend", "total", total, low=at + 1)
-        rest = self.shift(-at).stretch(Fraction(total - at, self.steps - at))
+        rest = self.shift(-at).stretch(total - at, self.steps - at)
         node = _core.join([self.node, rest.node], [at])
         return Schedule("extend", (self, total, at), node, total)
 

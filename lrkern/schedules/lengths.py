@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
+from typing import TYPE_CHECKING
 
 from lrkern import _core
 from lrkern._checks import MAX_COUNT, describe, real
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 
 def plus(steps: int | None, more: int) -> int | None:
@@ -41,6 +44,8 @@ def stretched(steps: int | None, factor: float, divisor: int) -> int | None:
 
 def ratio(factor: float | Fraction, divisor: int) -> tuple[float, int]:
     """factor/divisor as a float over an odd integer."""
+    from fractions import Fraction  # its import takes longer than that of the schedules
+
     exact = Fraction(factor if isinstance(factor, Fraction) else real("stretch", "factor", factor, above=0.0)) / divisor
     odd = exact.denominator // (exact.denominator & -exact.denominator)
     try:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 from lrkern import _core
 from lrkern._checks import MAX_COUNT, describe
 
@@ -12,6 +10,8 @@ _MOST_LEVELS = 100_000
 
 def running_total(s: _core.Expression) -> tuple[_core.Node, int | None]:
     """The sum of s(0), s(1), ..., s(t - 1), and its length."""
+    from fractions import Fraction
+
     begins, levels = _levels(s)
     total, parts = Fraction(0), []
     for i, level in enumerate(levels):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +54,7 @@ class Bound:
         self._load()
         self.grads: list[Any] = [None] * len(self.params)
         self.missing, self.any_sparse = 0, False
+        self._layouts = [None if i in self.odd else (one.shape, _strides(one)) for i, one in enumerate(self.arrays)]
         self.direct = self.memory.takes(self.core._tensors, _fit_of(weakref.ref(self)))
 
     @property
@@ -173,7 +174,7 @@ class Bound:
             return False
         self.any_sparse = False
         if not self.direct:
-            self.grads = [None if one is None else self._array_of(i, one) for i, one in enumerate(self.grads)]
+            self.grads = self._arrays_of(self.grads, range(len(self.grads)))
         return True
 
     def read_one(self, i: int) -> bool:
@@ -182,8 +183,7 @@ class Bound:
         moved, _ = self.memory.gradients([param], [param], [self.arrays[i]], grads)
         if moved and not self._still_there([i], self.params):
             return False
-        grad = grads[0]
-        self.grads[i] = grad if self.direct or grad is None else self._array_of(i, grad)
+        [self.grads[i]] = grads if self.direct else self._arrays_of(grads, [i])
         return True
 
     def step_one(self, i: int) -> None:
@@ -218,9 +218,12 @@ class Bound:
             return False
         return True
 
-    def _array_of(self, i: int, grad: Tensor) -> Any:
-        found = None if i in self.odd else self.memory.alike(grad, self.arrays[i])
-        return self._fitted(i) if found is None else found
+    def _arrays_of(self, grads: list[Any], indices: Sequence[int]) -> list[Any]:
+        quick = self.memory.alike(grads, [self._layouts[i] for i in indices])
+        return [
+            self._fitted(i) if array is None and grad is not None else array
+            for i, grad, array in zip(indices, grads, quick, strict=True)
+        ]
 
     def _fitted(self, i: int) -> Any:
         grad = self.params[i].grad
@@ -273,6 +276,11 @@ class Bound:
             self._publish(i)
             self.waiting.discard(i)
         self.size = len(self.state)
+
+
+def _strides(array: Any) -> Any:
+    """The strides of an array in bytes; something else for a tensor, which is not read as an array."""
+    return getattr(array, "strides", None)
 
 
 def _fit_of(bound: weakref.ref[Bound]) -> Callable[[int], Any]:

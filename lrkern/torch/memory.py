@@ -11,6 +11,9 @@ from torch import Tensor
 
 from lrkern import _core, backends
 
+Layout = tuple[tuple[int, ...], tuple[int, ...]]
+"""Shape and strides of an array."""
+
 
 class Memory(Protocol):
     """How tensors of one kind of device are handed to an optimizer of lrkern, and its arrays to torch."""
@@ -25,8 +28,8 @@ class Memory(Protocol):
     def rows(self, where: str, name: str, indices: Tensor) -> Any:
         """The indices of a gradient of rows; raises if there are none of these."""
 
-    def alike(self, tensor: Tensor, array: Any) -> Any:
-        """A tensor that lies in memory like an array, as an array; None for others, and if that is not quick to tell."""
+    def alike(self, tensors: list[Any], layouts: list[Layout | None]) -> list[Any]:
+        """Those tensors as arrays that have these layouts; None for others, and where that is not quick to tell."""
 
     def gradients(
         self, params: list[Tensor], known: list[Tensor], arrays: list[Any], grads: list[Any]
@@ -127,10 +130,14 @@ class CPUMemory:
         """The indices as an array on the same memory."""
         return indices.numpy()
 
-    def alike(self, tensor: Tensor, array: Any) -> Any:
-        """A tensor that lies in memory like an array, as an array; None for others."""
-        found = None if tensor.is_neg() else self._reader.array(tensor)  # which reads the memory of negated ones as it is
-        return found if found is not None and found.strides == array.strides and found.shape == array.shape else None
+    def alike(self, tensors: list[Any], layouts: list[Layout | None]) -> list[Any]:
+        """Those tensors as arrays that have these layouts; None for others."""
+        read = self._reader.array  # it reads the memory of negated ones as it is
+        arrays = [None if one is None or one.is_neg() else read(one) for one in tensors]
+        return [
+            one if one is not None and (one.shape, one.strides) == layout else None
+            for one, layout in zip(arrays, layouts, strict=True)
+        ]
 
     def tensor(self, array: Any) -> Tensor:
         """An array as a tensor on the same memory; 16 bits of unsigned integers as bfloat16."""
@@ -163,9 +170,9 @@ class AnyMemory:
         """There are no rows: raises."""
         raise TypeError(f"{where}: the {name} must be dense with backend 'torch'; got a sparse one")
 
-    def alike(self, tensor: Tensor, array: Any) -> Any:
-        """None: what is quick on the CPU is not known here."""
-        return None
+    def alike(self, tensors: list[Any], layouts: list[Layout | None]) -> list[Any]:
+        """None of them: what is quick on the CPU is not known here."""
+        return [None] * len(tensors)
 
     def gradients(
         self, params: list[Tensor], known: list[Tensor], arrays: list[Any], grads: list[Any]

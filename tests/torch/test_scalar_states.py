@@ -59,15 +59,19 @@ def test_like_torch_and_from_its_state(name, options):
     assert near(third, theirs, 1e-12)
 
 
-def test_torch_goes_on_from_our_state():
+@pytest.mark.parametrize(
+    ("name", "options", "numbers"),
+    [("NAdam", {"momentum_decay": 0.01}, {"step", "mu_product"}), ("ASGD", {"t0": 3.0, "lambd": 0.01}, {"step", "eta", "mu"})],
+)
+def test_torch_goes_on_from_our_state(name, options, numbers):
     ours = parameters()
-    opt = lt.NAdam(ours)
+    opt = getattr(lt, name)(ours, **options)
     train(opt, ours, 0, 10)
     theirs = [torch.nn.Parameter(one.detach().clone()) for one in ours]
-    other = torch.optim.NAdam(theirs)
+    other = getattr(torch.optim, name)(theirs)
     state = copy.deepcopy(opt.state_dict())
-    assert {"step", "mu_product", "exp_avg", "exp_avg_sq"} <= set(state["state"][0])
-    other.load_state_dict({"state": state["state"], "param_groups": other.state_dict()["param_groups"]})
+    assert numbers <= set(state["state"][0])
+    other.load_state_dict(state)
     train(opt, ours, 10, 20)
     train(other, theirs, 10, 20)
     assert near(ours, theirs, 1e-12)
