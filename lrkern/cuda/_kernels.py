@@ -35,7 +35,7 @@ from lrkern.cuda._table_layout import (
     writer_of_scalars,
 )
 from lrkern.pointwise.pipeline import averaged, prepared
-from lrkern.rules.compiled import FAMILIES, Tensor
+from lrkern.rules.compiled import FAMILIES, SCALAR_STATES, Tensor
 from lrkern.rules.reader import MAX_STATES
 
 PARAM, GRAD, STATE, EMA, _, _, COPY, REMAINDER = _core.ROLES.values()
@@ -268,7 +268,7 @@ def make_step(layout: Layout) -> Any:
 
 
 def _make_step_of_rows(layout: Layout) -> Any:
-    """The kernel step(tensors, chunks, coefs, control, random, inputs, updates, entries), for tensors with differing rows.
+    """The kernel step(tensors, chunks, coefs, control, random, inputs, updates, states, entries), for rows that differ.
 
     Rows have their own learning rates, or gradients are (indices, values): chunks are then parts of the values in the order of
     `entries`, and only those of the first entry of each row are processed.
@@ -280,7 +280,17 @@ def _make_step_of_rows(layout: Layout) -> Any:
     read_inputs, read_scalars = reader_of_inputs(family.inputs), reader_of_scalars(family.scalars_type)
     zero_grad = layout.zero_grad
 
-    def step(tensors: Any, chunks: Any, coefs: Any, control: Any, random: Any, inputs: Any, updates: Any, entries: Any) -> None:
+    def step(
+        tensors: Any,
+        chunks: Any,
+        coefs: Any,
+        control: Any,
+        random: Any,
+        inputs: Any,
+        updates: Any,
+        states: Any,
+        entries: Any,
+    ) -> None:
         tensor, begin = chunks[cuda.blockIdx.x, 0], chunks[cuda.blockIdx.x, 1]
         end = min(begin + CHUNK, tensors[tensor, SIZE])
         row_size = tensors[tensor, ROW_SIZE]
@@ -293,7 +303,8 @@ def _make_step_of_rows(layout: Layout) -> Any:
                 clear(places[GRAD], begin, middle, end)
             return
         rows = row_size, tensors[tensor, FIRST_ROW], tensors[tensor, FIRST_ENTRY], tensors[tensor, ROW_LRS]
-        scalars = read_scalars(coefs, tensor), read_inputs(inputs, tensors[tensor, GROUP]), updates[tensor]
+        before = states[tensor, SCALAR_STATES], states[tensor, SCALAR_STATES + 1]
+        scalars = read_scalars(coefs, tensor), read_inputs(inputs, tensors[tensor, GROUP]), updates[tensor], before
         around, averages = AROUND(coefs, tensor), control[CONTROL_AVERAGES]
         i = begin + cuda.threadIdx.x * lanes
         while i < middle:
@@ -345,9 +356,9 @@ def make_scalars_at(layout: Layout) -> Any:
     write_scalars, read_scalars = writer_of_scalars(family.scalars_type), reader_of_scalars(family.scalars_type)
 
     def scalars_of_row(scalars: Any, lrs: int, row: int) -> Any:
-        _, h, n = scalars
+        _, h, n, before = scalars
         own = cuda.local.array((1, MAX_SCALARS), t)
-        facts = Tensor(n, 1.0, 1.0, 1.0, 0.0, 0.0)  # rules that need more have one lr for all rows
+        facts = Tensor(n, 1.0, 1.0, 1.0, before[0], before[1])  # rules that need norms have one lr for all rows
         write_scalars(own, 0, scalars_of(with_own(h, load_lr(lrs + row * 8)), facts))
         return read_scalars(own, 0)
 

@@ -81,7 +81,7 @@ def _steps(rules: list[str], table: Table, own: dict[str, Any]) -> list[Launch]:
         found.append(Launch(_norms.take_norms, (2 * count - 1) // THREADS + 1, own["tensor_bins"], own["norms"]))
     found += scalars(1)
     for layout, chunks in table.steps:
-        of_rows = own["inputs"], own["updates"], table.order.entries
+        of_rows = own["inputs"], own["updates"], own["scalar_states"], table.order.entries
         arguments = tensors, chunks, coefs(layout), own["control"], own["random"]
         if layout.norms:
             found.append(Launch(_step_norms.make_step(layout), len(chunks), *arguments, *of_rows, own["norm_bins"]))

@@ -29,7 +29,7 @@ from lrkern.cuda._table_layout import (
     reader_of_scalars,
 )
 from lrkern.pointwise.exact_sum import BINS, total
-from lrkern.rules.compiled import FAMILIES
+from lrkern.rules.compiled import FAMILIES, SCALAR_STATES
 
 NORMS = 3
 
@@ -44,7 +44,7 @@ def _place(block: int, width: int, size: int) -> Any:
 
 @cache
 def make_step(layout: Layout) -> Any:
-    """The kernel step(tensors, chunks, coefs, control, random, inputs, updates, entries, bins).
+    """The kernel step(tensors, chunks, coefs, control, random, inputs, updates, states, entries, bins).
 
     bins[tensor] get the squares of the gradient, of the parameter, and of its change.
     """
@@ -59,7 +59,16 @@ def make_step(layout: Layout) -> Any:
         row_of, source_of = _rows.row_of, _rows.source_of
 
     def step(
-        tensors: Any, chunks: Any, coefs: Any, control: Any, random: Any, inputs: Any, updates: Any, entries: Any, bins: Any
+        tensors: Any,
+        chunks: Any,
+        coefs: Any,
+        control: Any,
+        random: Any,
+        inputs: Any,
+        updates: Any,
+        states: Any,
+        entries: Any,
+        bins: Any,
     ) -> None:
         mine = cuda.shared.array((NORMS, BINS), types.int64)
         sums = cuda.shared.array(SUMS, types.float64)
@@ -96,7 +105,8 @@ def make_step(layout: Layout) -> Any:
                     row, end = 0, begin
             if by_rows and width % LANES != 0:
                 is_wide = 0
-            scalars = read_scalars(coefs, tensor), read_inputs(inputs, tensors[tensor, GROUP]), updates[tensor]
+            before = states[tensor, SCALAR_STATES], states[tensor, SCALAR_STATES + 1]
+            scalars = read_scalars(coefs, tensor), read_inputs(inputs, tensors[tensor, GROUP]), updates[tensor], before
             c = scalars_at(scalars, tensors[tensor, ROW_LRS], row)
             i = begin + lane * LANES
             while i < end:

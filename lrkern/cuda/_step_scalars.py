@@ -48,7 +48,7 @@ from lrkern.pointwise.plan_eval import at_integer
 from lrkern.pointwise.primitives import pointwise
 from lrkern.pointwise.spikes import is_spike
 from lrkern.pointwise.storage import random_seed
-from lrkern.rules.compiled import FAMILIES, Tensor
+from lrkern.rules.compiled import FAMILIES, SCALAR_STATES, Tensor
 from lrkern.schedules.plan import Plan
 
 # Rows of `live`: a scheduled input of a group, and the position of its plan.
@@ -175,8 +175,9 @@ def _same_states(h, t):
 def make_scalars(rule: str) -> Any:
     """The kernel scalars(tensors, inputs, options, control, clips, updates, states, norms, coefs32, coefs64, counts, own).
 
-    One thread per tensor. `counts`: whether this counts as an update of the tensors, whose scalar states then change. `own`:
-    the index of this rule among those of the list; tensors of other rules are left to their kernels.
+    One thread per tensor. `counts`: whether this counts as an update of the tensors, whose scalar states then change; those
+    before it follow them in `states`, for kernels that compute the scalars of rows. `own`: the index of this rule among those
+    of the list; tensors of other rules are left to their kernels.
     """
     family: Any = FAMILIES[rule]
     read_inputs, scalars_of = reader_of_inputs(family.inputs), family.scalars
@@ -219,6 +220,7 @@ def make_scalars(rule: str) -> Any:
             coefs32[tensor, k] = np.float32(coefs64[tensor, k])
         if counts != 0:
             updates[tensor] = n
+            states[tensor, SCALAR_STATES], states[tensor, SCALAR_STATES + 1] = t.z0, t.z1
             states[tensor, 0], states[tensor, 1] = new_states(h, t)
 
     return kernel(scalars, rule, rule=family.scalars_type)

@@ -184,7 +184,7 @@ class StepList:
             "inputs": self._inputs,
             "options": self._options,
             "updates": np.zeros(n, np.int64),
-            "scalar_states": np.zeros((n, SCALAR_STATES)),
+            "scalar_states": np.zeros((n, 2 * SCALAR_STATES)),
             "norms": np.ones((n, 2)),
             "coefs32": np.zeros((n, COEFS), np.float32),
             "coefs64": np.zeros((n, COEFS)),
@@ -408,7 +408,7 @@ class StepList:
 
     def get_scalar_states(self) -> list[tuple[float, ...]]:
         """The scalar states of each tensor."""
-        return [tuple(row) for row in self._read("scalar_states")[: len(self._params)].tolist()]
+        return [tuple(row) for row in self._read("scalar_states")[: len(self._params), :SCALAR_STATES].tolist()]
 
     def restore(
         self,
@@ -432,7 +432,7 @@ class StepList:
         recent: Sequence[float],
         scalar_states: Sequence[Sequence[float]],
     ) -> None:
-        kept = np.zeros((max(1, len(self._params)), SCALAR_STATES))
+        kept = np.zeros((max(1, len(self._params)), 2 * SCALAR_STATES))
         for row, values in zip(kept, scalar_states, strict=False):
             row[: len(values)] = values
         if not self._made:

@@ -118,7 +118,7 @@ class RuleOptions:
     conventions: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """The inputs that each value of the option `convention` sets."""
     cautious: tuple[str, ...] = ()
-    """The values of the option `cautious`, if it has one: "update" is a variant `..._cautious`, "decay" another one or an input."""
+    """The values of the option `cautious`, if it has one: "update" is a variant `..._cautious`, "decay" one or an input."""
     fixed: Mapping[str, float] = field(default_factory=dict)
     """Constant inputs."""
     renamed: Mapping[str, str] = field(default_factory=dict)

@@ -97,16 +97,20 @@ class _Elements(_Python, ElementWriter):
     def constant(self, value: float) -> tuple[str, float]:
         return ("0" if value == 0 else f"number({float(value)!r}, p)"), HIGHEST
 
+    def call(self, node: Node) -> tuple[str, float]:
+        # An integer among arguments would make float64 of float32.
+        return f"{node.op}({', '.join(self.number(one, 0) for one in node.args)})", HIGHEST
+
     def select(self, test: Node, a: Node, b: Node) -> str:
         # Both branches have the type of the elements.
         first, second = (self.number(one) for one in (a, b))
         return f"{first} if {self.write(test, 1)} else {second}"
 
-    def number(self, node: Node) -> str:
-        """A branch of a selection."""
+    def number(self, node: Node, above: float = 1) -> str:
+        """A branch of a selection, or an argument of a word."""
         if not node.of_elements and bare(node).op == "constant":
             return f"number({float(bare(node).value)!r}, p)"
-        return self.write(node, 1)
+        return self.write(node, above)
 
 
 def _function(name: str, states: list[str], parts: Parts, elements: tuple[Node, ...], results: list[str]) -> list[str]:

@@ -78,7 +78,7 @@ def signatures():
     """Name -> (kernel, types of its arguments)."""
     found = {}
     for name, one in LAYOUTS.items():
-        of_rows = (FLOATS2, INTS, INTS2) if one.row_lrs or one.sparse else ()
+        of_rows = (FLOATS2, INTS, FLOATS2, INTS2) if one.row_lrs or one.sparse else ()
         found[f"step-{name}"] = _kernels.make_step(one), (INTS2, INTS2, of_t(one.t), INTS, U64[::1], *of_rows)
     for name in ("lars-float32", "lamb-float32", "lamb-float64"):
         one = LAYOUTS[name]
@@ -100,7 +100,7 @@ def signatures():
     found["take_lengths"] = _step_norms.take_lengths, (INTS2, INTS, FLOATS, INTS3, FLOATS2)
     for name in ("adam-float32", "adam-everything", "sgd_momentum-rows", "adam-sparse", "adam-mixed-float64"):
         one = LAYOUTS[name]._replace(norms=True)
-        arrays = INTS2, INTS2, of_t(one.t), INTS, U64[::1], FLOATS2, INTS, INTS2, INTS3
+        arrays = INTS2, INTS2, of_t(one.t), INTS, U64[::1], FLOATS2, INTS, FLOATS2, INTS2, INTS3
         found[f"normed-{name}"] = _step_norms.make_step(one), arrays
     for carrier in (np.float32, np.float64):
         found[f"table-{carrier.__name__}"] = _plans.make_table(carrier), (*PLANS, I64, I64, I64)

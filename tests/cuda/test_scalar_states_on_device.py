@@ -29,7 +29,7 @@ CASES = [
     ("AdamW", {"cautious": "update", "weight_decay": 0.1}),
     ("AdamW", {"cautious": "update", "amsgrad": True, "convention": "optax", "weight_decay": 0.1}),
     ("AdamW", {"grokfast_lamb": 2.0, "weight_decay": 0.1}),
-    ("SGD", {"grokfast_lamb": lk.linear(0.5, 2.0, 3), "momentum": 0.9, "cautious": "update"}),
+    ("SGD", {"lr": 0.1, "grokfast_lamb": lk.linear(0.5, 2.0, 3), "momentum": 0.9, "cautious": "update"}),
     ("MARS", {"amsgrad": True, "cautious": "decay", "weight_decay": 0.1}),
     ("LAMB", {"convention": "keras", "weight_decay": 0.1}),
     ("Lion", {"cautious": "decay", "weight_decay": 0.1}),
@@ -46,7 +46,9 @@ def test_same_bits(name, options):
 def test_rates_of_rows_share_a_scalar_state():
     rng = np.random.default_rng(3)
     lrs = np.array([0.1, 0.2, 0.3])
-    compare("NAdam", make(rng, [(3, 5)], np.float32), [make(rng, [(3, 5)], np.float32) for _ in range(3)], lr=lrs)
+    for norms in (False, True):
+        params, grads = make(rng, [(3, 5)], np.float32), [make(rng, [(3, 5)], np.float32) for _ in range(3)]
+        compare("NAdam", params, grads, lr=lrs, norms=norms)
 
 
 def test_scalar_states_are_part_of_the_state():

@@ -47,8 +47,8 @@ PAIRS = {
     "lars": (lambda lr: optax.lars(lr, 0.1), (lk.LARS, {"weight_decay": 0.1, "convention": "optax"})),
     "lamb": (lambda lr: optax.lamb(lr, weight_decay=0.1), (lk.LAMB, {"weight_decay": 0.1, "bias_correction": True})),
 }
-"""Those of optax with a twin. Not among them: adan (differences of gradients weigh 1 - b2, not b2), rprop (each update comes one
-step late)."""
+"""Those of optax with a twin. Not among them: adan (differences of gradients weigh 1 - b2, not b2), rprop (each update comes
+one step late)."""
 
 
 def tree(rng, dtype=np.float64):

@@ -86,7 +86,7 @@ def test_every_rule_by_its_own_words(name, dtype):
 
 
 # Each of these has something that no other has; to compile them all takes minutes.
-FEW = {"adopt", "mars", "asgd", "novograd", "stable_adamw", "adam_cautious"}
+FEW = {"adopt", "rmsprop", "mars", "asgd", "novograd", "stable_adamw", "adam_cautious"}
 IN_NUMBA = [pytest.param(one, marks=[] if one in FEW else [pytest.mark.exhaustive]) for one in RULES]
 
 
