@@ -90,7 +90,7 @@ test-all: lint typecheck test test-exhaustive sanitize test-cuda test-peers fuzz
 bench: $(BUILT) $(VENV)/.bench ## measure everything in bench/RESULTS.md, against the peers that are installed
 	$(BIN)/python -m lrkern.bench $(ARGS)
 
-rules: $(VENV) ## write src_c/steps/generated_rules.def from the formulas of the rules; the next build compiles it
+rules: $(VENV) ## write the rules' kernels and interface for C and Cython from their formulas; the next build compiles them
 	$(BIN)/python tools/rule_sources.py
 
 record: $(BUILT) ## update generated files: the list of curves, digests of new expressions
