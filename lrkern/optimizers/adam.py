@@ -47,7 +47,7 @@ def adam(  # type: ignore[no-untyped-def]
     cautious=False,
     cautious_decay=False,
 ):
-    """Adam, AdamW and AMSGrad; eps_hat: eps is added before the bias correction; decay_after: decoupled decay follows the update."""
+    """Adam, AdamW and AMSGrad; eps_hat: eps is added before the bias correction; decay_after: decay comes after it."""
     d = coupled(p, g, weight_decay, decoupled, maximize)
     pull = pull_of(lr, weight_decay, decoupled)
     c1, c2 = 1 - beta1**n, 1 - beta2**n
