@@ -90,7 +90,7 @@ test-all: lint typecheck test test-exhaustive sanitize test-cuda test-peers fuzz
 bench: $(BUILT) $(VENV)/.bench ## measure everything in bench/RESULTS.md, against the peers that are installed
 	$(BIN)/python -m lrkern.bench $(ARGS)
 
-rules: $(VENV) ## write the rules' kernels and interface for C and Cython from their formulas; the next build compiles them
+rules: $(VENV) ## write what C, Cython and Numba have of the rules from their formulas; the next build compiles it
 	$(BIN)/python tools/rule_sources.py
 
 record: $(BUILT) ## update generated files: the list of curves, digests of new expressions

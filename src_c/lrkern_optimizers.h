@@ -38,8 +38,8 @@ LRK_API lrk_status lrk_step_adadelta_f32(int64_t n, float *param, const float *g
 LRK_API lrk_status lrk_step_adadelta_f64(int64_t n, double *param, const double *grad, double *square_avg, double *acc_delta,
                                          int64_t updates, const lrk_adadelta_options *options);
 
-/* adam: Adam, AdamW and AMSGrad; eps_hat: eps is added before the bias correction; decay_after: decoupled decay follows the
- *     update. From lrkern/optimizers/adam.py.
+/* adam: Adam, AdamW and AMSGrad; eps_hat: eps is added before the bias correction; decay_after: decay comes after it. From
+ *     lrkern/optimizers/adam.py.
  * Flags, 0 or 1: decoupled, maximize, eps_inside, eps_hat, decay_after, cautious_decay.
  * lrkern.Adam(params): {.lr = 0.001, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-08}
  * lrkern.AdamW(params): {.lr = 0.001, .weight_decay = 0.01, .decoupled = 1, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-08}

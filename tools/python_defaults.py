@@ -18,7 +18,7 @@ def _needed(optimizer: type[Optimizer]) -> list[str]:
     return [one.name for one in every if one.default is one.empty and one.name not in ("params", "shared")]
 
 
-def _default_options(optimizer: type[Optimizer]) -> dict[str, Any]:
+def default_options(optimizer: type[Optimizer]) -> dict[str, Any]:
     """The options of a rule that an optimizer has without arguments; 0 for those that must be given."""
     noted: dict[str, Any] = {}
 
@@ -30,15 +30,18 @@ def _default_options(optimizer: type[Optimizer]) -> dict[str, Any]:
     return noted
 
 
+def learn_rules() -> None:
+    """Let classes make options for rules as they are written: the extension may be older than the formulas."""
+    _core.RULES.update({name: tuple(one.name for one in rule.parts(name).hypers) for name, rule in own_rules().items()})
+
+
 def examples() -> dict[str, list[str]]:
     """The name of a rule -> a line for each optimizer that has it."""
-    # The extension may be older than the formulas.
-    _core.RULES.update({name: tuple(one.name for one in rule.parts(name).hypers) for name, rule in own_rules().items()})
     found: dict[str, list[str]] = {}
     for name, optimizer in sorted(vars(lrkern.optimizers).items()):
         if not (isinstance(optimizer, type) and issubclass(optimizer, Optimizer) and hasattr(optimizer, "_rule")):
             continue
-        options = _default_options(optimizer)
+        options = default_options(optimizer)
         form = optimizer._rule.form(name, options)
         values = {member: options[hyper] if hyper else constant for member, hyper, constant in form.inputs}
         shown = ", ".join(f".{member} = {value:.12g}" for member, value in values.items() if value != 0)

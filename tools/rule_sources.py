@@ -4,6 +4,7 @@
     src_c/lrkern_optimizers.h                   options and functions of one array: the public header
     src_c/steps/generated_functions.c           these functions
     lrkern/binding/generated_declarations.pxi   these functions for Cython, and so for Numba
+    lrkern/numba/generated_steps.py             lrkern's step functions, for functions that Numba compiles
 
 python tools/rule_sources.py            writes the files
 python tools/rule_sources.py --check    names those that are not what would be written; exits with 1 if there are any
@@ -12,9 +13,11 @@ python tools/rule_sources.py --check    names those that are not what would be w
 from __future__ import annotations
 
 import sys
+import textwrap
 from pathlib import Path
 
-from python_defaults import examples
+import numba_steps
+from python_defaults import examples, learn_rules
 
 from lrkern.rules.c_interface import cython_declarations, declarations, definitions
 from lrkern.rules.c_text import entries
@@ -121,19 +124,20 @@ TAIL_OF_HEADER = """
 """
 
 HEAD_OF_FUNCTIONS = f"""\
+/* clang-format off */
 /* Steps of one array, of every rule: see one.c.
  * {WRITTEN} */
 #include "steps/steps.h"
 
-#define STEP(rule_, type_, ...) \\
+#define STEP(rule_, type_, inputs_, ...) \\
     lrk_step_one(&(lrk_one_array){{.rule = LRK_RULE_##rule_, \\
                                   .type = type_, \\
                                   .size = n, \\
                                   .param = param, \\
                                   .grad = grad, \\
                                   .updates = updates, \\
-                                  .options = options, \\
-                                  .options_size = sizeof *options, \\
+                                  .inputs = (inputs_), \\
+                                  .inputs_size = sizeof *(inputs_), \\
                                   __VA_ARGS__}})
 """
 
@@ -145,6 +149,7 @@ def place(rule: Rule) -> tuple[str, int]:
 
 def texts() -> dict[Path, str]:
     """The files."""
+    learn_rules()
     rules = dict(sorted(own_rules().items(), key=lambda item: place(item[1])))
     functions = all_functions(rules)
     in_c = "".join(entries(rule, variant) for variant, rule in rules.items())
@@ -153,6 +158,7 @@ def texts() -> dict[Path, str]:
         ROOT / "src_c" / HEADER: HEAD_OF_HEADER + declarations(functions, examples()) + TAIL_OF_HEADER,
         ROOT / "src_c/steps/generated_functions.c": HEAD_OF_FUNCTIONS + definitions(functions),
         ROOT / "lrkern/binding/generated_declarations.pxi": f"# {WRITTEN}\n\n" + cython_declarations(functions, HEADER),
+        ROOT / "lrkern/numba/generated_steps.py": numba_steps.text(textwrap.fill(WRITTEN, 128)),
     }
 
 

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from numba import types
 from numba.extending import get_cython_function_address
 
 from lrkern import _checks, _core
+from lrkern.rules.one_array import all_functions
+from lrkern.rules.rule import own_rules
 
 
 def _kernel(name: str, capsule: object) -> Any:
@@ -32,16 +35,23 @@ KERNELS = {
 }
 """Name -> function."""
 
-MEMBERS: dict[str, tuple[str, ...]] = {
-    name: members for name, members in _core.RULES.items() if f"lrk_step_{name}_f32" in KERNELS
-}
-"""Rule, as in the names of functions -> the members of its options, in their order."""
-
 globals().update(KERNELS)
 
 
+@cache
+def members(rule: str) -> tuple[str, ...]:
+    """The names of the options of a rule's functions, in their order: "sgd" for `lrk_step_sgd_f32`.
+
+    >>> import lrkern.numba as ln
+    >>> ln.c.members("adagrad")
+    ('lr', 'weight_decay', 'decoupled', 'maximize', 'eps', 'lr_decay', 'eps_inside')
+    """
+    found = {one.name: one for one in all_functions(own_rules())}
+    return found[_checks.choice("members", "rule", rule, list(found))].options
+
+
 def options(rule: str, **values: float) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """The options of a rule's functions as an array, in the order of `MEMBERS[rule]`; those that are omitted are 0.
+    """The options of a rule's functions as an array, in the order of `members(rule)`; those that are omitted are 0.
 
     Args:
         rule: as in the name of the function: "sgd" for `lrk_step_sgd_f32`.
@@ -54,13 +64,11 @@ def options(rule: str, **values: float) -> np.ndarray[Any, np.dtype[np.float64]]
         >>> import lrkern.numba as ln
         >>> ln.c.options("lion", lr=0.25, beta1=0.5)
         array([0.25, 0.  , 0.  , 0.  , 0.5 , 0.  , 0.  ])
-        >>> ln.c.MEMBERS["lion"][4]
-        'beta1'
     """
-    members = MEMBERS[_checks.choice("options", "rule", rule, list(MEMBERS))]
-    found = np.zeros(len(members))
+    names = members(rule)
+    found = np.zeros(len(names))
     for name, value in values.items():
-        if name not in members:
-            raise TypeError(f"options: options of {rule} must be among {', '.join(members)}; got {name!r}")
-        found[members.index(name)] = float(value) if isinstance(value, bool) else _checks.real("options", name, value)
+        if name not in names:
+            raise TypeError(f"options: options of {rule} must be among {', '.join(names)}; got {name!r}")
+        found[names.index(name)] = float(value) if isinstance(value, bool) else _checks.real("options", name, value)
     return found

@@ -24,6 +24,7 @@ __all__ = ["Adam", "AdamW", "adam_step", "adamw_step"]
         "adam_cautious": {"amsgrad": False, "cautious": True},
     },
     rare=["adam_cautious"],
+    optional=["max_exp_avg_sq"],
     fast=["decay_is_0 joined_is_0", "decay_is_0"],
 )
 def adam(  # type: ignore[no-untyped-def]

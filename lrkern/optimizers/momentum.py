@@ -17,6 +17,7 @@ __all__ = ["SGD", "Lion", "lion_step", "sgd_step"]
 @own_rule(
     "momentum_buffer",
     variants={"sgd": {"with_momentum": False}, "sgd_momentum": {"with_momentum": True}},
+    optional=["momentum_buffer"],
     fast=["decay_is_0 inner_is_0", "inner_is_0", "decay_is_0 inner_is_0 nesterov", "inner_is_0 nesterov"],
 )
 def sgd(  # type: ignore[no-untyped-def]

@@ -14,7 +14,13 @@ from lrkern.rules.words import fma, n, sqrt
 __all__ = ["Adagrad", "RMSprop", "adagrad_step", "rmsprop_step"]
 
 
-@own_rule("square_avg", "grad_avg", "momentum_buffer", fast=["decay_is_0 pull2_is_0", "decay_is_0 pull2_is_0 with_momentum"])
+@own_rule(
+    "square_avg",
+    "grad_avg",
+    "momentum_buffer",
+    fast=["decay_is_0 pull2_is_0", "decay_is_0 pull2_is_0 with_momentum"],
+    optional=["grad_avg", "momentum_buffer"],
+)
 def rmsprop(  # type: ignore[no-untyped-def]
     p,
     g,

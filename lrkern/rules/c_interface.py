@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from lrkern.rules.filled import filled
-from lrkern.rules.one_array import TYPES, OneArray, Switch
+from lrkern.rules.one_array import TYPES, OneArray
 
 WIDTH = 128
 
@@ -51,6 +51,8 @@ def _notes(one: OneArray) -> list[str]:
         if ways:
             where = " or ".join(_on(flag, value) for flag, value in ways)
             notes.append(f"Before the first update {name} may hold anything if {where}.")
+    if one.ignored:
+        notes.append(f"It ignores {', '.join(one.ignored)}.")
     if one.scalar_states:
         notes.append(f"Numbers of the tensor: {', '.join(one.scalar_states)}.")
     if any(one.rule.parts(variant).needs_norms for variant in one.variants):
@@ -105,21 +107,18 @@ def _given(state: str, given: bool) -> str:
     return f"{state} {'!=' if given else '=='} NULL"
 
 
-def _derived(one: OneArray) -> list[str]:
-    """Statements that set the members of the options which follow from states."""
-    if not one.derived:
-        return []
-    name = f"lrk_{one.rule.name}_options"
-    lines = [f"{name} own = *options;"]
-    found: dict[str, tuple[str, Switch]] = one.derived
-    lines += [f"own.{flag} = {_given(state, switch.given)};" for flag, (state, switch) in found.items()]
-    return [*lines, "options = &own;"]
-
-
-def _call(one: OneArray, variant: str, suffix: str) -> str:
+def _call(one: OneArray, variant: str, suffix: str) -> list[str]:
+    """The statements that run a variant."""
     lists = {"states": one.states_of(variant), "scalar_states": one.scalar_states}
-    texts = [f".{name} = {{{', '.join(names)}}}" for name, names in lists.items() if names]
-    return f"STEP({', '.join([variant, f'LRK_{suffix.upper()}', *(texts or ['.states = {NULL}'])])})"
+    texts = [f".{name} = {{{', '.join(names)}}}" for name, names in lists.items() if names] or [".states = {NULL}"]
+    inputs, lines = one.inputs_of(variant), list[str]()
+    given = "options"
+    if inputs != one.options or set(inputs) & set(one.decided):
+        given = "&inputs"
+        values = [_given(*one.decided[name]) if name in one.decided else f"options->{name}" for name in inputs]
+        lines.append(filled("const double inputs[] = {", values, "};", width=WIDTH - 8))
+    words = [variant, f"LRK_{suffix.upper()}", given, *texts]
+    return [*lines, filled("return STEP(", words, ");", width=WIDTH - 8)]
 
 
 def definitions(functions: Sequence[OneArray]) -> str:
@@ -127,12 +126,14 @@ def definitions(functions: Sequence[OneArray]) -> str:
     text = ""
     for one in functions:
         for suffix in TYPES:
-            lines = _derived(one)
+            lines = list[str]()
             *some, (last, _) = one.choices
             for variant, states in some:
-                lines.append(f"if ({' && '.join(_given(state, given) for state, given in states)})")
-                lines.append(f"    return {_call(one, variant, suffix)};")
-            lines.append(f"return {_call(one, last, suffix)};")
+                call = _call(one, variant, suffix)
+                test = f"if ({' && '.join(_given(state, given) for state, given in states)})"
+                block = [f"    {line}" for part in call for line in part.splitlines()]
+                lines += [test, *block] if len(call) == 1 else [f"{test} {{", *block, "}"]
+            lines += [line for part in _call(one, last, suffix) for line in part.splitlines()]
             body = "".join(f"    {line}\n" for line in lines)
             text += f"\n{_signature(one, suffix, 'lrk_status ', ')')}\n{{\n{body}}}\n"
     return text

@@ -66,8 +66,8 @@ class Parts:
         return next(name for name, one in self.conditions if one.key == node.key)
 
 
-def fixed(program: Program, flags: Mapping[str, int]) -> Program:
-    """The program with some flags, and possibly n, set, and without what they exclude."""
+def fixed(program: Program, flags: Mapping[str, bool]) -> Program:
+    """The program with some flags set, and without what they exclude."""
     done: dict[int, Node] = {}
 
     def visit(node: Node) -> Node:
@@ -97,9 +97,10 @@ def _is_input(node: Node, name: str) -> bool:
     return bare(node).op == "input" and bare(node).value == name
 
 
-def _rebuilt(node: Node, visit: Callable[[Node], Node], flags: Mapping[str, int]) -> Node:
+def _rebuilt(node: Node, visit: Callable[[Node], Node], flags: Mapping[str, bool]) -> Node:
     if node.op == "input" and node.value in flags:
-        return Node("constant", node.kind, (), bool(flags[node.value]) if node.kind == FLAG else flags[node.value])
+        value = bool(flags[node.value])
+        return Node("constant", node.kind, (), value if node.kind == FLAG else int(value))  # "n": True is the first update
     args = tuple(visit(one) for one in node.args)
     known = [bare(one).value if bare(one).op == "constant" else None for one in args]
     match node.op:

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from lrkern.rules.errors import RuleError
 from lrkern.rules.lowering import fixed, uses
 
 if TYPE_CHECKING:
+    from lrkern.rules.program import Hyper
     from lrkern.rules.rule import Rule
 
 TYPES = {"f32": "float", "f64": "double"}
@@ -27,7 +29,7 @@ class Switch:
 
 @dataclass(frozen=True)
 class OneArray:
-    """A function, for those variants of a rule that the states which are given tell apart."""
+    """A function, for those variants of a rule that its optional states tell apart."""
 
     rule: Rule
     variants: tuple[str, ...]
@@ -46,7 +48,7 @@ class OneArray:
     def set(self) -> dict[str, bool]:
         """The flags that have the same value in all variants."""
         first, *others = (self.rule.variants[one] for one in self.variants)
-        return {flag: value for flag, value in first.items() if all(one[flag] == value for one in others)}
+        return {flag: value for flag, value in first.items() if all(one.get(flag) == value for one in others)}
 
     @cached_property
     def states(self) -> tuple[str, ...]:
@@ -59,15 +61,28 @@ class OneArray:
         return self.rule.scalar_states
 
     @cached_property
+    def hypers(self) -> tuple[Hyper, ...]:
+        """The members of the options: inputs of all functions of the rule, but not flags by which states choose a variant."""
+        inputs = {name for variant in self.rule.variants for name in self.inputs_of(variant)}
+        of_states = {one.flag for one in _switches(self.rule, {}).values()}
+        inputs -= of_states & {flag for flags in self.rule.variants.values() for flag in flags}
+        return tuple(one for one in self.rule.hypers if one.name in inputs)
+
+    @cached_property
     def options(self) -> tuple[str, ...]:
-        """The members of its struct of options."""
-        return tuple(one.name for one in self.rule.parts(self.variants[0]).hypers)
+        """Their names."""
+        return tuple(one.name for one in self.hypers)
 
     @cached_property
     def flags(self) -> tuple[str, ...]:
         """Those of them that are 0 or 1, except for those that states decide."""
-        decided = {one.flag for one in self.switches.values()}
-        return tuple(one.name for one in self.rule.parts(self.variants[0]).hypers if one.is_flag and one.name not in decided)
+        return tuple(one.name for one in self.hypers if one.is_flag and one.name not in self.decided)
+
+    @cached_property
+    def ignored(self) -> tuple[str, ...]:
+        """Those of them that only other functions of the rule have."""
+        used = {name for variant in self.variants for name in self.inputs_of(variant)}
+        return tuple(name for name in self.options if name not in used)
 
     @cached_property
     def switches(self) -> dict[str, Switch]:
@@ -75,9 +90,9 @@ class OneArray:
         return _switches(self.rule, self.set)
 
     @cached_property
-    def derived(self) -> dict[str, tuple[str, Switch]]:
-        """Members of the options that follow from a state, each with that state."""
-        return {one.flag: (state, one) for state, one in self.switches.items() if one.flag in self.options}
+    def decided(self) -> dict[str, tuple[str, bool]]:
+        """Flags that follow from a state -> the state, and the value of the flag if it is given."""
+        return {one.flag: (state, one.given) for state, one in self.switches.items()}
 
     @cached_property
     def choices(self) -> list[tuple[str, list[tuple[str, bool]]]]:
@@ -85,9 +100,12 @@ class OneArray:
         found: list[tuple[str, list[tuple[str, bool]]]] = []
         for variant in self.variants:
             flags = {flag: value for flag, value in self.rule.variants[variant].items() if flag not in self.set}
-            of = {one.flag: (state, one.given) for state, one in self.switches.items()}
-            found.append((variant, [(of[flag][0], of[flag][1] == value) for flag, value in flags.items()]))
+            found.append((variant, [(self.decided[flag][0], self.decided[flag][1] == value) for flag, value in flags.items()]))
         return found
+
+    def inputs_of(self, variant: str) -> tuple[str, ...]:
+        """The inputs of a variant, in the order of its kernels: members of the options, and flags that follow from states."""
+        return tuple(one.name for one in self.rule.parts(variant).hypers)
 
     def states_of(self, variant: str) -> tuple[str, ...]:
         """The states of a variant, in the order of its kernels."""
@@ -108,27 +126,33 @@ class OneArray:
         return found
 
     def _is_free(self, name: str, flags: Mapping[str, bool]) -> bool:
-        first = fixed(self.rule.program(), {**self.set, **flags, "n": 1})
+        first = fixed(self.rule.program(), {**self.set, **flags, "n": True})
         return name in (*first.states, *first.scalar_states) and not uses(first, name)
 
 
 def _switches(rule: Rule, flags: Mapping[str, bool]) -> dict[str, Switch]:
-    """The states that are not needed if a certain flag is off (or on): where they are missing, it is."""
+    """The optional states, each with the flag that is off (or on) where it is missing: which leaves it unused."""
+    if not rule.optional:
+        return {}
+    found: dict[str, Switch] = {}
+    names = [one.name for one in rule.hypers if one.is_flag and one.name not in flags]
     everything = fixed(rule.program(), flags).states
-    found: dict[str, list[Switch]] = {}
-    for one in rule.hypers:
-        if one.is_flag and one.name not in flags:
-            for value in (False, True):
-                rest = fixed(rule.program(), {**flags, one.name: value}).states
-                for state in everything:
-                    if state not in rest:
-                        found.setdefault(state, []).append(Switch(one.name, not value))
-    # If several flags make a state useless, its absence does not say which of them is meant: then it must be given.
-    return {state: found[state][0] for state in everything if len(found.get(state, ())) == 1}
+    for state in [one for one in everything if one in rule.optional]:
+        ways = [
+            Switch(name, not value)
+            for name in names
+            for value in (False, True)
+            if state not in fixed(rule.program(), {**flags, name: value}).states
+        ]
+        if len(ways) > 1 or not (ways or flags):
+            raise RuleError(f"rule {rule.name}: optional: {state} must be left unused by one flag; got {len(ways)}")
+        if ways:  # else the flag is set
+            found[state] = ways[0]
+    return found
 
 
 def functions(rule: Rule) -> list[OneArray]:
-    """The functions of a rule: variants that states do not tell apart have different ones."""
+    """The functions of a rule: variants that its optional states do not tell apart have different ones."""
     decided = {one.flag for one in _switches(rule, {}).values()}
     groups: dict[tuple[tuple[str, bool], ...], list[str]] = {}
     for variant, flags in rule.variants.items():

@@ -60,6 +60,7 @@ class Rule:
         variants: Mapping[str, Mapping[str, bool]] | None = None,
         fast: Sequence[str] = (),
         rare: Sequence[str] = (),
+        optional: Sequence[str] = (),
         text: str | None = None,
     ) -> None:
         if isinstance(function, str):
@@ -71,6 +72,7 @@ class Rule:
         self.states, self.scalar_states = states, scalars
         self.variants = dict(variants or {self.name: {}})
         self.fast, self.rare = tuple(fast), tuple(rare)
+        self.optional = tuple(optional)  # states whose absence, in C, says that the flag is off which needs them
 
     def __repr__(self) -> str:
         return f"<rule {self.name}>"

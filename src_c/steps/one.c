@@ -45,7 +45,7 @@ lrk_status lrk_step_one(const lrk_one_array *one)
         .clips = clips,
         .written = written,
     };
-    memcpy(group.inputs, one->options, one->options_size);
+    memcpy(group.inputs, one->inputs, one->inputs_size);
     tensor.data[LRK_PARAM] = one->param;
     for (int k = 0; k < LRK_MAX_STATES; k++)
         tensor.data[LRK_STATE + k] = one->states[k];

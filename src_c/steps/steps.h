@@ -63,8 +63,8 @@ typedef struct lrk_one_array {
     void *states[LRK_MAX_STATES]; /* in the order of the rule's kernels */
     double *scalar_states[LRK_MAX_SCALAR_STATES];
     int64_t updates;
-    const void *options; /* the rule's inputs */
-    size_t options_size;
+    const void *inputs; /* the rule's, in its order: doubles */
+    size_t inputs_size;
 } lrk_one_array;
 
 lrk_status lrk_step_one(const lrk_one_array *one);

@@ -41,8 +41,11 @@ def test_every_kernel_has_a_function():
 def test_options_are_the_inputs_of_the_rule(name):
     one = FUNCTIONS[name]
     (body,) = re.findall(rf"typedef struct lrk_{one.rule.name}_options \{{(.*?)\}} lrk_{one.rule.name}_options;", HEADER, re.S)
-    for variant in one.variants:
-        assert tuple(re.findall(r"\w+(?=[,;])", body)) == _core.RULES[variant]
+    members = tuple(re.findall(r"\w+(?=[,;])", body))
+    assert members == one.options
+    for variant in one.variants:  # in the same order; what is no member follows from states
+        inputs = [name for name in _core.RULES[variant] if name in members or name not in one.decided]
+        assert inputs == [name for name in members if name in _core.RULES[variant]]
 
 
 def test_names_that_there_have_always_been():
@@ -59,9 +62,7 @@ def test_names_that_there_have_always_been():
         "sgd": [("sgd", [("momentum_buffer", False)]), ("sgd_momentum", [("momentum_buffer", True)])],
         "adam": [("adam", [("max_exp_avg_sq", False)]), ("amsgrad", [("max_exp_avg_sq", True)])],
     }
-    assert {flag: state for flag, (state, _) in FUNCTIONS["rmsprop"].derived.items()} == {
-        "centered": "grad_avg", "with_momentum": "momentum_buffer",
-    }  # fmt: skip
+    assert FUNCTIONS["rmsprop"].decided == {"centered": ("grad_avg", True), "with_momentum": ("momentum_buffer", True)}
 
 
 @pytest.mark.parametrize("name", DESCENTS)
@@ -145,9 +146,9 @@ def test_bits_are_those_of_the_rule(name, given, suffix):
     used = one.rule.parts(variant).states
     for size, offset in ((1, 0), (37, 1), (1031, 0)):
         inputs = inputs_of(one.rule, variant, rng)
-        inputs |= {flag: float((state in given) == switch.given) for flag, (state, switch) in one.derived.items()}
-        # Members that follow from the states are ignored.
-        options = [1.0 - inputs[member] if member in one.derived else inputs[member] for member in one.options]
+        inputs |= {flag: float((state in given) == on) for flag, (state, on) in one.decided.items() if flag in inputs}
+        # Members that follow from the states are ignored, and so are those of other variants.
+        options = [1.0 - inputs[name] if name in one.decided else inputs.get(name, 0.5) for name in one.options]
         param = rng.standard_normal(size).astype(dtype)
         grads = [rng.standard_normal(size).astype(dtype) for _ in range(3)]
         # What may hold anything before the first update does.
@@ -205,7 +206,7 @@ def test_functions_for_cython_and_numba_are_the_same(name, suffix):
     for how in (None, function):
         memory = Memory(made, 0)
         pointers = [memory.pointer(k) for k in range(len(made))]
-        assert call(name, suffix, 37, pointers, 5, [inputs[member] for member in one.options], how) == 0
+        assert call(name, suffix, 37, pointers, 5, [inputs.get(name, 0.5) for name in one.options], how) == 0
         results.append([array.tobytes() for array in memory.arrays()])
     assert results[0] == results[1] != [array.tobytes() for array in made]
 

@@ -32,8 +32,8 @@ static void run_single(fuzz_step_job *job, int64_t i)
                          .size = tensor->size,
                          .param = job->tensors[i].arrays[LRK_PARAM].data,
                          .grad = job->tensors[i].arrays[LRK_GRAD].data,
-                         .options = group->inputs,
-                         .options_size = sizeof group->inputs};
+                         .inputs = group->inputs,
+                         .inputs_size = sizeof group->inputs};
     double numbers[LRK_MAX_SCALAR_STATES];
     for (int k = 0; k < LRK_MAX_STATES; k++) {
         const fuzz_array *const state = &job->tensors[i].arrays[LRK_STATE + k];
