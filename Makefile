@@ -90,7 +90,7 @@ test-all: lint typecheck test test-exhaustive sanitize test-cuda test-peers fuzz
 bench: $(BUILT) $(VENV)/.bench ## measure everything in bench/RESULTS.md, against the peers that are installed
 	$(BIN)/python -m lrkern.bench $(ARGS)
 
-rules: $(VENV) ## write src_c/steps/generated_rules.def from the formulas of the rules; the next build compiles it
+rules: $(VENV) ## write what C, Cython and Numba have of the rules from their formulas; the next build compiles it
 	$(BIN)/python tools/rule_sources.py
 
 ptx: $(BUILT) $(VENV)/.cuda ## compile the kernels of lrkern/cuda/shipped.zip again, after changes of rules or kernels

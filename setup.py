@@ -47,7 +47,7 @@ def headers() -> list[str]:
 
 def write_c_api() -> None:
     """Write lrkern/binding/c_api.pxi: the functions that _core.pxd declares, which hand their arguments on to those of C."""
-    declared = Path("lrkern/_core.pxd").read_text()
+    declared = "".join(Path(one).read_text() for one in ("lrkern/_core.pxd", "lrkern/binding/generated_declarations.pxi"))
     functions = re.findall(r"^cdef ([\w ]+?\*?)(lrk_\w+)\(([^)]*)\) noexcept nogil$", declared, re.M)
     lines = ["# Written by setup.py from _core.pxd.", "", 'cdef extern from "lrkern_steps.h" nogil:']
     lines += [f'    {kind}c_{name} "{name}"(...)' for kind, name, _ in functions]

@@ -38,22 +38,6 @@ cdef extern from "lrkern_plan.h" nogil:
     double lrk_plan_at(const lrk_plan *plan, int64_t t)
 
 cdef extern from "lrkern_steps.h" nogil:
-    ctypedef struct lrk_sgd_options:
-        double lr, weight_decay, decoupled, maximize, momentum, dampening, nesterov, lr_inside, zero_start
-    ctypedef struct lrk_adam_options:
-        double lr, weight_decay, decoupled, maximize, beta1, beta2, eps, eps_inside, eps_hat, decay_after, cautious_decay
-    ctypedef struct lrk_lion_options:
-        double lr, weight_decay, decoupled, maximize, beta1, beta2, cautious_decay
-    ctypedef struct lrk_rmsprop_options:
-        double lr, weight_decay, decoupled, maximize, alpha, eps, momentum, with_momentum, centered, eps_inside, lr_inside
-    ctypedef struct lrk_adagrad_options:
-        double lr, weight_decay, decoupled, maximize, eps, lr_decay, eps_inside
-    ctypedef struct lrk_lars_options:
-        double lr, weight_decay, decoupled, maximize, momentum, nesterov, trust, eps, joint, lr_inside, trust_clip
-        double unadapted
-    ctypedef struct lrk_lamb_options:
-        double lr, weight_decay, decoupled, maximize, beta1, beta2, eps, pull, bias_correction, unadapted
-
     ctypedef int lrk_rule
     ctypedef enum lrk_storage:
         LRK_F32
@@ -142,54 +126,7 @@ cdef double lrk_plan_value(const lrk_plan *plan, int64_t t) noexcept nogil
 cdef lrk_status lrk_lookup(
     const lrk_expr *e, const lrk_plan *plan, const int64_t *steps, int64_t n, double *out, int64_t *overflow_at
 ) noexcept nogil
-cdef lrk_status lrk_step_sgd_f32(
-    int64_t n, float *param, const float *grad, float *momentum_buffer, int64_t updates, const lrk_sgd_options *options
-) noexcept nogil
-cdef lrk_status lrk_step_sgd_f64(
-    int64_t n, double *param, const double *grad, double *momentum_buffer, int64_t updates, const lrk_sgd_options *options
-) noexcept nogil
-cdef lrk_status lrk_step_adam_f32(
-    int64_t n, float *param, const float *grad, float *exp_avg, float *exp_avg_sq, float *max_exp_avg_sq,
-    int64_t updates, const lrk_adam_options *options
-) noexcept nogil
-cdef lrk_status lrk_step_adam_f64(
-    int64_t n, double *param, const double *grad, double *exp_avg, double *exp_avg_sq, double *max_exp_avg_sq,
-    int64_t updates, const lrk_adam_options *options
-) noexcept nogil
-cdef lrk_status lrk_step_lion_f32(
-    int64_t n, float *param, const float *grad, float *exp_avg, int64_t updates, const lrk_lion_options *options
-) noexcept nogil
-cdef lrk_status lrk_step_lion_f64(
-    int64_t n, double *param, const double *grad, double *exp_avg, int64_t updates, const lrk_lion_options *options
-) noexcept nogil
-cdef lrk_status lrk_step_rmsprop_f32(
-    int64_t n, float *param, const float *grad, float *square_avg, float *grad_avg, float *momentum_buffer,
-    int64_t updates, const lrk_rmsprop_options *options
-) noexcept nogil
-cdef lrk_status lrk_step_rmsprop_f64(
-    int64_t n, double *param, const double *grad, double *square_avg, double *grad_avg, double *momentum_buffer,
-    int64_t updates, const lrk_rmsprop_options *options
-) noexcept nogil
-cdef lrk_status lrk_step_adagrad_f32(
-    int64_t n, float *param, const float *grad, float *sum, int64_t updates, const lrk_adagrad_options *options
-) noexcept nogil
-cdef lrk_status lrk_step_adagrad_f64(
-    int64_t n, double *param, const double *grad, double *sum, int64_t updates, const lrk_adagrad_options *options
-) noexcept nogil
-cdef lrk_status lrk_step_lars_f32(
-    int64_t n, float *param, const float *grad, float *momentum_buffer, int64_t updates, const lrk_lars_options *options
-) noexcept nogil
-cdef lrk_status lrk_step_lars_f64(
-    int64_t n, double *param, const double *grad, double *momentum_buffer, int64_t updates, const lrk_lars_options *options
-) noexcept nogil
-cdef lrk_status lrk_step_lamb_f32(
-    int64_t n, float *param, const float *grad, float *exp_avg, float *exp_avg_sq,
-    int64_t updates, const lrk_lamb_options *options
-) noexcept nogil
-cdef lrk_status lrk_step_lamb_f64(
-    int64_t n, double *param, const double *grad, double *exp_avg, double *exp_avg_sq,
-    int64_t updates, const lrk_lamb_options *options
-) noexcept nogil
+include "binding/generated_declarations.pxi"  # steps of one array
 cdef lrk_rule lrk_rule_find(const char *name) noexcept nogil
 cdef int lrk_rule_input(lrk_rule rule, const char *name) noexcept nogil
 cdef lrk_step_options lrk_step_defaults() noexcept nogil

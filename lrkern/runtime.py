@@ -120,7 +120,7 @@ def register_if_imported() -> None:
 
 
 def get_include() -> str:
-    """The folder of the C headers: lrkern.h, lrkern_plan.h, lrkern_rule.h, lrkern_steps.h.
+    """The folder of the C headers: lrkern.h, lrkern_optimizers.h, lrkern_plan.h, lrkern_rule.h, lrkern_steps.h.
 
     >>> import lrkern as lk
     >>> from pathlib import Path

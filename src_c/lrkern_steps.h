@@ -1,104 +1,20 @@
-/* Optimizer steps: of one array per call, or of a list of tensors with gradient clipping, averages and so on. docs/steps.md
- * defines the arithmetic; lrkern.h describes conventions of the whole interface (errors, ownership, threads, ABI).
+/* Optimizer steps of a list of tensors, with gradient clipping, averages and so on. lrkern_optimizers.h, which this includes, has
+ * those of one array. docs/steps.md defines the arithmetic; lrkern.h describes conventions of the whole interface (errors,
+ * ownership, threads, ABI).
  *
- * Rules have names: sgd, sgd_momentum, adam, amsgrad, lion, rmsprop, adagrad, lars, lamb. Each has inputs
- * (its hyper-parameters, as doubles, flags as 0 or 1) and states (arrays like the parameter). */
+ * Rules have names: those of lrkern_optimizers.h, and sgd_momentum, amsgrad. Each has inputs (its hyper-parameters, as doubles,
+ * flags as 0 or 1: the members of its struct there) and states (arrays like the parameter). */
 #ifndef LRKERN_STEPS_H
 #define LRKERN_STEPS_H
 
 #include <stdbool.h>
 
 #include "lrkern.h"
+#include "lrkern_optimizers.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-/* ---- One array
- *
- * n elements of `param` and of the states are updated, `grad` is read. `updates` is the number of updates before this one.
- * Before the first one, states must be zero; the buffer of SGD without zero_start and that of LARS without lr_inside need not
- * be. A state may be NULL where stated.
- * Returns LRK_OK, LRK_ERROR_OVERLAP, or (LARS and LAMB, which take norms) LRK_ERROR_MEMORY; after an error nothing has been
- * written. */
-
-/* The members of each struct are the rule's inputs, in their order; omitted ones are 0. weight_decay is added to the gradient,
- * or, if `decoupled` is 1, shrinks the parameter. maximize = 1: ascend the gradient. */
-
-typedef struct lrk_sgd_options {
-    double lr, weight_decay, decoupled, maximize;
-    double momentum, dampening, nesterov;
-    double lr_inside; /* 1: the buffer holds steps, not gradients (Keras) */
-    double zero_start; /* 1: the buffer begins at 0, not with the first gradient */
-} lrk_sgd_options;
-
-/* AdamW: decoupled = 1. */
-typedef struct lrk_adam_options {
-    double lr, weight_decay, decoupled, maximize;
-    double beta1, beta2, eps;
-    double eps_inside; /* 1: eps is added to the average of squares, not to its root */
-    double eps_hat; /* 1: eps is added before the bias correction (Keras) */
-    double decay_after; /* 1: decoupled decay comes after the update */
-    double cautious_decay; /* 1: decoupled decay only of elements that it moves in the direction of the step */
-} lrk_adam_options;
-
-typedef struct lrk_lion_options {
-    double lr, weight_decay, decoupled, maximize;
-    double beta1, beta2;
-    double cautious_decay;
-} lrk_lion_options;
-
-typedef struct lrk_rmsprop_options {
-    double lr, weight_decay, decoupled, maximize;
-    double alpha, eps, momentum;
-    double with_momentum; /* set by whether there is a momentum_buffer */
-    double centered; /* set by whether there is a grad_avg */
-    double eps_inside, lr_inside;
-} lrk_rmsprop_options;
-
-typedef struct lrk_adagrad_options {
-    double lr, weight_decay, decoupled, maximize;
-    double eps, lr_decay, eps_inside;
-} lrk_adagrad_options;
-
-typedef struct lrk_lars_options {
-    double lr, weight_decay, decoupled, maximize;
-    double momentum, nesterov, trust, eps;
-    double joint; /* 1: the norm is taken of the gradient with the decay added */
-    double lr_inside;
-    double trust_clip; /* 1: the ratio becomes min(ratio / lr, 1) */
-    double unadapted; /* 1: the ratio is 1, whatever the norms are */
-} lrk_lars_options;
-
-typedef struct lrk_lamb_options {
-    double lr, weight_decay, decoupled, maximize; /* weight_decay is 0: `pull` is the decay */
-    double beta1, beta2, eps;
-    double pull, bias_correction;
-    double unadapted; /* 1: the ratio of norms is 1 */
-} lrk_lamb_options;
-
-/* For T = float (f32) and double (f64). */
-#define LRK_DECLARE_STEPS(T, type) \
-    /* momentum_buffer may be NULL: without momentum. */ \
-    LRK_API lrk_status lrk_step_sgd_##type(int64_t n, T *param, const T *grad, T *momentum_buffer, int64_t updates, \
-                                           const lrk_sgd_options *options); \
-    /* max_exp_avg_sq may be NULL: without AMSGrad. */ \
-    LRK_API lrk_status lrk_step_adam_##type(int64_t n, T *param, const T *grad, T *exp_avg, T *exp_avg_sq, T *max_exp_avg_sq, \
-                                            int64_t updates, const lrk_adam_options *options); \
-    LRK_API lrk_status lrk_step_lion_##type(int64_t n, T *param, const T *grad, T *exp_avg, int64_t updates, \
-                                            const lrk_lion_options *options); \
-    /* grad_avg may be NULL: not centered; momentum_buffer may be NULL: without momentum. */ \
-    LRK_API lrk_status lrk_step_rmsprop_##type(int64_t n, T *param, const T *grad, T *square_avg, T *grad_avg, \
-                                               T *momentum_buffer, int64_t updates, const lrk_rmsprop_options *options); \
-    LRK_API lrk_status lrk_step_adagrad_##type(int64_t n, T *param, const T *grad, T *sum, int64_t updates, \
-                                               const lrk_adagrad_options *options); \
-    LRK_API lrk_status lrk_step_lars_##type(int64_t n, T *param, const T *grad, T *momentum_buffer, int64_t updates, \
-                                            const lrk_lars_options *options); \
-    LRK_API lrk_status lrk_step_lamb_##type(int64_t n, T *param, const T *grad, T *exp_avg, T *exp_avg_sq, int64_t updates, \
-                                            const lrk_lamb_options *options);
-LRK_DECLARE_STEPS(float, f32)
-LRK_DECLARE_STEPS(double, f64)
-#undef LRK_DECLARE_STEPS
 
 /* ---- Rules by name */
 

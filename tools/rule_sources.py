@@ -1,22 +1,36 @@
-"""Writes src_c/steps/generated_rules.def, the rules of the optimizers as C, from their formulas in lrkern/optimizers.
+"""Writes what C and Cython have of the optimizers' rules, from their formulas in lrkern/optimizers.
 
-python tools/rule_sources.py            writes the file
-python tools/rule_sources.py --check    exits with 1 if the file is not what would be written
+    src_c/steps/generated_rules.def             the rules, for the kernels
+    src_c/lrkern_optimizers.h                   options and functions of one array: the public header
+    src_c/steps/generated_functions.c           these functions
+    lrkern/binding/generated_declarations.pxi   these functions for Cython, and so for Numba
+    lrkern/numba/generated_steps.py             lrkern's step functions, for functions that Numba compiles
+
+python tools/rule_sources.py            writes the files
+python tools/rule_sources.py --check    names those that are not what would be written; exits with 1 if there are any
 """
 
 from __future__ import annotations
 
 import sys
+import textwrap
 from pathlib import Path
 
+import numba_steps
+from python_defaults import examples, learn_rules
+
+from lrkern.rules.c_interface import cython_declarations, declarations, definitions
 from lrkern.rules.c_text import entries
+from lrkern.rules.one_array import all_functions
 from lrkern.rules.rule import Rule, own_rules
 
-FILE = Path(__file__).resolve().parents[1] / "src_c" / "steps" / "generated_rules.def"
+ROOT = Path(__file__).resolve().parents[1]
+HEADER = "lrkern_optimizers.h"
+WRITTEN = "Written by tools/rule_sources.py from the formulas in lrkern/optimizers: change those, then run `make rules`."
 
-HEAD = """\
+HEAD_OF_RULES = f"""\
 /* clang-format off */
-/* Written by tools/rule_sources.py from the formulas in lrkern/optimizers: change those, then run `make rules`.
+/* {WRITTEN}
 
    A file that includes this one defines the macros that it needs; the others are empty. All are undefined at the end.
 
@@ -75,7 +89,7 @@ HEAD = """\
 #endif
 """
 
-TAIL = """
+TAIL_OF_RULES = """
 #undef LRK_FAMILY
 #undef LRK_RULE
 #undef LRK_RARE_RULE
@@ -85,24 +99,93 @@ TAIL = """
 #undef LRK_SPARE_MEASURE
 """
 
+HEAD_OF_HEADER = f"""\
+/* Optimizer steps of one array: for each rule a struct of its options, and functions for float and double. lrkern_steps.h has
+ * lists of tensors; docs/steps.md defines the arithmetic; lrkern.h describes conventions of the whole interface.
+ *
+ * n elements of `param` and of the states are updated, `grad` is read. `updates` is the number of updates before this one. Some
+ * rules also have numbers of the tensor, a double each, which are states, too. Before the first update states must be 0, except
+ * as stated. A state may be NULL where stated. Nothing that is written may overlap anything else.
+ * Returns LRK_OK, LRK_ERROR_OVERLAP, or, where stated, LRK_ERROR_MEMORY; after an error nothing has been written.
+ *
+ * The members of a struct are the rule's inputs, in their order; omitted ones are 0. What many rules have:
+ *
+ *     weight_decay     is added to the gradient, or, if decoupled is 1, shrinks the parameter
+ *     maximize         1: ascend the gradient
+ *     eps_inside       1: eps is added to what the root is taken of, not to the root
+ *     lr_inside        1: the momentum buffer holds steps, not gradients
+ *     cautious_decay   1: decoupled weight decay only of elements that it moves in the direction of the step
+ *
+ * A line such as "lrkern.AdamW(params): {{...}}" shows the options of that optimizer of Python without further arguments.
+ *
+ * {WRITTEN} */
+#ifndef LRKERN_OPTIMIZERS_H
+#define LRKERN_OPTIMIZERS_H
+
+#include "lrkern.h"
+
+#ifdef __cplusplus
+extern "C" {{
+#endif
+"""
+
+TAIL_OF_HEADER = """
+#ifdef __cplusplus
+}
+#endif
+
+#endif
+"""
+
+HEAD_OF_FUNCTIONS = f"""\
+/* clang-format off */
+/* Steps of one array, of every rule: see one.c.
+ * {WRITTEN} */
+#include "steps/steps.h"
+
+#define STEP(rule_, type_, inputs_, ...) \\
+    lrk_step_one(&(lrk_one_array){{.rule = LRK_RULE_##rule_, \\
+                                  .type = type_, \\
+                                  .size = n, \\
+                                  .param = param, \\
+                                  .grad = grad, \\
+                                  .updates = updates, \\
+                                  .inputs = (inputs_), \\
+                                  .inputs_size = sizeof *(inputs_), \\
+                                  __VA_ARGS__}})
+"""
+
 
 def place(rule: Rule) -> tuple[str, int]:
     """Where a rule is defined."""
     return rule.function.__module__, rule.function.__code__.co_firstlineno
 
 
-def text() -> str:
-    """The file."""
-    rules = sorted(own_rules().items(), key=lambda item: place(item[1]))
-    return HEAD + "".join(entries(rule, variant) for variant, rule in rules) + TAIL
+def texts() -> dict[Path, str]:
+    """The files."""
+    learn_rules()
+    rules = dict(sorted(own_rules().items(), key=lambda item: place(item[1])))
+    functions = all_functions(rules)
+    in_c = "".join(entries(rule, variant) for variant, rule in rules.items())
+    return {
+        ROOT / "src_c/steps/generated_rules.def": HEAD_OF_RULES + in_c + TAIL_OF_RULES,
+        ROOT / "src_c" / HEADER: HEAD_OF_HEADER + declarations(functions, examples()) + TAIL_OF_HEADER,
+        ROOT / "src_c/steps/generated_functions.c": HEAD_OF_FUNCTIONS + definitions(functions),
+        ROOT / "lrkern/binding/generated_declarations.pxi": f"# {WRITTEN}\n\n" + cython_declarations(functions, HEADER),
+        ROOT / "lrkern/numba/generated_steps.py": numba_steps.text(textwrap.fill(WRITTEN, 128)),
+    }
 
 
 def main(arguments: list[str]) -> int:
-    """Write or check the file."""
-    made = text()
+    """Write or check the files."""
+    outdated = [file for file, text in texts().items() if not file.exists() or file.read_text() != text]
     if "--check" in arguments:
-        return 0 if FILE.read_text() == made else 1
-    FILE.write_text(made)
+        for file in outdated:
+            print(f"{file.relative_to(ROOT)} differs from the formulas: run `make rules`", file=sys.stderr)
+        return int(bool(outdated))
+    for file, text in texts().items():
+        if file in outdated:  # a newer file would be compiled again
+            file.write_text(text)
     return 0
 
 

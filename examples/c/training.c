@@ -1,4 +1,4 @@
-/* A training loop in C: a line fitted by SGD, then by AdamW, the learning rate from a schedule.
+/* A training loop in C: a line fitted by SGD, by schedule-free SGD and by AdamW, the learning rate from a schedule.
  *
  *     cc -I$(python -c "import lrkern; print(lrkern.get_include())") training.c -llrkern -lm -pthread
  */
@@ -73,6 +73,17 @@ int main(void)
         check(lrk_step_sgd_f32(2, p, grad, buffer, t, &sgd), "lrk_step_sgd_f32");
     }
     printf("sgd %a %a\n", p[0], p[1]);
+
+    /* A rule that keeps two more arrays and two numbers; `average` is the result. */
+    float r[2] = {0}, base[2], average[2];
+    double lr_max = 0, weight_sum = 0;
+    const lrk_schedule_free_sgd_options free_sgd = {.lr = 0.5, .beta = 0.9, .lr_power = 2};
+    for (int64_t t = 0; t < STEPS; t++) {
+        gradient(r, grad);
+        check(lrk_step_schedule_free_sgd_f32(2, r, grad, base, average, &lr_max, &weight_sum, t, &free_sgd),
+              "lrk_step_schedule_free_sgd_f32");
+    }
+    printf("schedule-free %a %a\n", average[0], average[1]);
 
     /* AdamW, as a list of two tensors, gradients clipped to a norm of 1. */
     float q[2] = {0}, m[2] = {0}, v[2] = {0};

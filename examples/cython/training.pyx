@@ -18,6 +18,7 @@ from lrkern cimport (
     lrk_rule,
     lrk_rule_find,
     lrk_rule_input,
+    lrk_schedule_free_sgd_options,
     lrk_sgd_options,
     lrk_step_defaults,
     lrk_step_list,
@@ -26,6 +27,7 @@ from lrkern cimport (
     lrk_step_list_finalize,
     lrk_step_options,
     lrk_step_run,
+    lrk_step_schedule_free_sgd_f64,
     lrk_step_sgd_f64,
     lrk_step_tensor,
     plan_of,
@@ -57,6 +59,20 @@ def fit(schedule, const double[:, ::1] x, const double[::1] y, int64_t steps, do
             if lrk_step_sgd_f64(m, &weights[0], &grad[0], &buffer[0], t, &options) != LRK_OK:
                 break  # never: these arrays do not overlap
     return np.asarray(weights)
+
+
+def fit_line(double slope, int64_t steps, double lr=0.5):
+    """The average after so many schedule-free steps of one number down (p - slope)^2 / 2: a rule that keeps two numbers."""
+    cdef double param = 0, grad, base, average, lr_max = 0, weight_sum = 0
+    cdef lrk_schedule_free_sgd_options options
+    cdef int64_t t
+    memset(&options, 0, sizeof(options))
+    options.lr, options.beta, options.lr_power = lr, 0.9, 2
+    with nogil:
+        for t in range(steps):
+            grad = param - slope
+            lrk_step_schedule_free_sgd_f64(1, &param, &grad, &base, &average, &lr_max, &weight_sum, t, &options)
+    return average
 
 
 def learning_rates(schedule, int64_t steps):

@@ -42,6 +42,7 @@ __all__ = ["Adam", "AdamW", "adam_step", "adamw_step"]
     rare=["adam_cautious", "amsgrad_cautious", "adam_grokfast", "adam_grokfast_cautious"],
     slim=["amsgrad_cautious", "adam_grokfast", "adam_grokfast_cautious"],
     belonging={"amsgrad": ("of_corrected",), "grokfast": ("grokfast_alpha", "grokfast_lamb")},
+    optional=["max_exp_avg_sq"],
     fast=["decay_is_0 joined_is_0", "decay_is_0"],
 )
 def adam(  # type: ignore[no-untyped-def]
@@ -70,7 +71,8 @@ def adam(  # type: ignore[no-untyped-def]
     grokfast_alpha=0.98,
     grokfast_lamb=0.0,
 ):
-    """Adam, AdamW, AMSGrad; eps_hat: eps is added before the bias correction; of_corrected: the maximum is taken after it."""
+    """Adam, AdamW and AMSGrad; eps_hat: eps is added before the bias correction; decay_after: decay comes after it;
+    of_corrected: AMSGrad takes the maximum after it."""
     h = averaged(g, grad_ema, grokfast_alpha, n)
     d = coupled(p, fma(grokfast_lamb, h, g) if grokfast else g, weight_decay, decoupled, maximize)
     pull = pull_of(lr, weight_decay, decoupled)

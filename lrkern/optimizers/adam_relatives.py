@@ -13,7 +13,9 @@ from lrkern.rules.words import abs, fma, maximum, minimum, n, sqrt
 __all__ = ["ADOPT", "AdaBelief", "Adamax", "LaProp", "RAdam"]
 
 
-@own_rule("exp_avg", "exp_avg_var", "max_exp_avg_var", fast=["decay_is_0 joined_is_0", "decay_is_0"])
+@own_rule(
+    "exp_avg", "exp_avg_var", "max_exp_avg_var", optional=["max_exp_avg_var"], fast=["decay_is_0 joined_is_0", "decay_is_0"]
+)
 def adabelief(  # type: ignore[no-untyped-def]
     p, g, exp_avg, exp_avg_var, max_exp_avg_var, *, lr, weight_decay=0.0, decoupled=True, maximize=False, beta1=0.9,
     beta2=0.999, eps=1e-16, amsgrad=False, cautious=False, cautious_decay=False,
@@ -69,7 +71,7 @@ def radam(  # type: ignore[no-untyped-def]
     return fma(-step, pulled_along(p, cautioned(q, d, cautious), joined, cautious_decay), p), m, v
 
 
-@own_rule("exp_avg", "exp_avg_sq", "max_exp_avg_sq", fast=["decay_is_0 joined_is_0", "decay_is_0"])
+@own_rule("exp_avg", "exp_avg_sq", "max_exp_avg_sq", optional=["max_exp_avg_sq"], fast=["decay_is_0 joined_is_0", "decay_is_0"])
 def laprop(  # type: ignore[no-untyped-def]
     p, g, exp_avg, exp_avg_sq, max_exp_avg_sq, *, lr, weight_decay=0.0, decoupled=True, maximize=False, beta1=0.9, beta2=0.999,
     eps=1e-15, amsgrad=False, cautious=False, cautious_decay=False,

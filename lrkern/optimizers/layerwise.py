@@ -33,7 +33,9 @@ def lars(  # type: ignore[no-untyped-def]
     trust_clip=False,
     unadapted=False,
 ):
-    """LARS; joint: the norm is of the gradient with weight decay; lr_inside: 0 for LARC; unadapted: the ratio is 1."""
+    """LARS; joint: the norm is of the gradient with weight decay; lr_inside: 0 for LARC; trust_clip: the ratio is
+    min(ratio / lr, 1); unadapted: it is 1.
+    """
     ascending = ascended(g, maximize)
     decay = 0 if decoupled else weight_decay
     whole = norm(decayed(p, ascending, decay) if joint else ascending)

@@ -13,7 +13,7 @@ from lrkern.rules.words import fma, n, norm, sqrt
 __all__ = ["MARS"]
 
 
-@own_rule("exp_avg", "exp_avg_sq", "last_grad", "max_exp_avg_sq", rare=["mars"])
+@own_rule("exp_avg", "exp_avg_sq", "last_grad", "max_exp_avg_sq", optional=["max_exp_avg_sq"], rare=["mars"])
 def mars(  # type: ignore[no-untyped-def]
     p, g, exp_avg, exp_avg_sq, last_grad, max_exp_avg_sq, *, lr, weight_decay=0.0, decoupled=True, maximize=False, beta1=0.95,
     beta2=0.99, eps=1e-8, gamma=0.025, amsgrad=False, cautious_decay=False,

@@ -44,6 +44,7 @@ _PLAIN = {"cautious": False, "cautious_decay": False, "grokfast": False}
     rare=["sgd_momentum_cautious", "sgd_cautious_decay", "sgd_grokfast", "sgd_grokfast_cautious"],
     slim=["sgd_momentum_cautious", "sgd_cautious_decay", "sgd_grokfast", "sgd_grokfast_cautious"],
     belonging={"grokfast": ("grokfast_alpha", "grokfast_lamb")},
+    optional=["momentum_buffer"],
     fast=["decay_is_0 inner_is_0", "inner_is_0", "decay_is_0 inner_is_0 nesterov", "inner_is_0 nesterov"],
 )
 def sgd(  # type: ignore[no-untyped-def]

@@ -37,6 +37,7 @@ __all__ = ["Adagrad", "RMSprop", "adagrad_step", "rmsprop_step"]
     rare=["rmsprop_cautious", "rmsprop_cautious_decay"],
     slim=["rmsprop_cautious", "rmsprop_cautious_decay"],
     fast=["decay_is_0 pull2_is_0", "decay_is_0 pull2_is_0 with_momentum"],
+    optional=["grad_avg", "momentum_buffer"],
 )
 def rmsprop(  # type: ignore[no-untyped-def]
     p,

@@ -99,7 +99,8 @@ def _is_input(node: Node, name: str) -> bool:
 
 def _rebuilt(node: Node, visit: Callable[[Node], Node], flags: Mapping[str, bool]) -> Node:
     if node.op == "input" and node.value in flags:
-        return Node("constant", FLAG, (), bool(flags[node.value]))
+        value = bool(flags[node.value])
+        return Node("constant", node.kind, (), value if node.kind == FLAG else int(value))  # "n": True is the first update
     args = tuple(visit(one) for one in node.args)
     known = [bare(one).value if bare(one).op == "constant" else None for one in args]
     match node.op:

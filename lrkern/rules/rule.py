@@ -62,6 +62,7 @@ class Rule:
         rare: Sequence[str] = (),
         slim: Sequence[str] = (),
         belonging: Mapping[str, tuple[str, ...]] | None = None,
+        optional: Sequence[str] = (),
         text: str | None = None,
     ) -> None:
         if isinstance(function, str):
@@ -77,6 +78,8 @@ class Rule:
         """Those of the rare variants that are not the first one."""
         self.belonging = dict(belonging or {})
         """Arguments that only variants with a flag have, by flags."""
+        self.optional = tuple(optional)
+        """States whose absence, in C, says that the flag is off which needs them."""
 
     def __repr__(self) -> str:
         return f"<rule {self.name}>"

@@ -57,6 +57,22 @@ static inline lrk_storage lrk_step_computed_in(const lrk_step_tensor *tensor)
     return tensor->type[LRK_PARAM] == LRK_F64 ? LRK_F64 : LRK_F32;
 }
 
+/* A step of one array, as the functions of lrkern_optimizers.h are given it. */
+typedef struct lrk_one_array {
+    lrk_rule rule;
+    lrk_storage type; /* of all arrays */
+    int64_t size;
+    void *param;
+    const void *grad;
+    void *states[LRK_MAX_STATES]; /* in the order of the rule's kernels */
+    double *scalar_states[LRK_MAX_SCALAR_STATES];
+    int64_t updates;
+    const void *inputs; /* the rule's, in its order: doubles */
+    size_t inputs_size;
+} lrk_one_array;
+
+lrk_status lrk_step_one(const lrk_one_array *one);
+
 /* Whether a rule with these inputs needs norms. */
 bool lrk_rule_measures(lrk_rule rule, const double *inputs);
 

@@ -228,7 +228,7 @@ def test_errors_of_step_functions():
         ln.sgd_step(p, g, lr=0.1, momentum=0.9)
     with pytest.raises(ValueError, match="must have the shape and memory order of param"):
         ln.sgd_step(p, np.ones(4), lr=0.1, momentum=0.0)  # compiled for the call above, too
-    with pytest.raises(ValueError, match="grad and momentum_buffer must have the shape"):
+    with pytest.raises(ValueError, match="sgd_step: grad must have the shape"):
         ln.sgd_step(p, None, lr=0.1)
     wide = np.ones((2, 3))
     with pytest.raises(ValueError, match="must have the shape and memory order of param"):
@@ -380,12 +380,44 @@ def c_step(param, grad, buffer, options, updates):
 def test_c_kernels_in_compiled_code():
     arrays = [numbers(np.float32, 100, k) for k in range(2)] + [np.zeros(100, np.float32)]
     twins = [array.copy() for array in arrays]
-    options = np.zeros(9)
-    options[0], options[4] = 0.1, 0.9
+    options = ln.c.options("sgd", lr=0.1, momentum=0.9)
     for updates in range(2):
         assert c_step(*arrays, options, updates) == 0
         lk.sgd_step(*twins, lr=0.1, momentum=0.9, first=updates == 0)
     assert all(same(*pair) for pair in zip(arrays, twins, strict=True))
+
+
+@njit
+def c_step_with_numbers(param, grad, base, average, numbers, options, updates):
+    return ln.c.lrk_step_schedule_free_sgd_f64(
+        param.size, param.ctypes, grad.ctypes, base.ctypes, average.ctypes, numbers[:1].ctypes, numbers[1:].ctypes, updates,
+        options.ctypes,
+    )  # fmt: skip
+
+
+def test_a_c_kernel_with_numbers_of_the_tensor():
+    param, base, average, numbers = np.ones(3), np.empty(3), np.empty(3), np.zeros(2)
+    twin = param.copy()
+    optimizer = lk.ScheduleFreeSGD([twin], 0.5, weight_decay=0.1, decoupled=True)
+    options = ln.c.options("schedule_free_sgd", lr=0.5, weight_decay=0.1, decoupled=True, beta=0.9, lr_power=2)
+    for updates in range(3):
+        assert c_step_with_numbers(param, param * 0.5, base, average, numbers, options, updates) == 0
+        optimizer.step([twin * 0.5])
+    assert same(param, twin)
+    assert same(average, optimizer.averaged_params[0])
+    assert c_step_with_numbers(param, param[:], base, average, numbers, options, 3) == -3
+
+
+def test_options_of_c_kernels():
+    for name in {name.removeprefix("lrk_step_")[:-4] for name in ln.c.KERNELS}:
+        assert ln.c.options(name, lr=0.5).tolist() == [0.5] + [0.0] * (len(ln.c.members(name)) - 1)
+    assert ln.c.options("adagrad", eps_inside=True, lr=1).tolist() == [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]
+    with pytest.raises(TypeError, match=r"^options: options of lion must be among lr, .*; got 'beta'$"):
+        ln.c.options("lion", beta=0.9)
+    with pytest.raises(ValueError, match=r"^members: rule must be 'adadelta', .*; got 'lioness' \(str\)$"):
+        ln.c.options("lioness")
+    with pytest.raises(ValueError, match=r"^options: lr must be a finite number; got nan"):
+        ln.c.options("lion", lr=float("nan"))
 
 
 # Prints how often its function was loaded from the cache, and compiled; then its result.

@@ -215,18 +215,26 @@ def test_the_walk_through_for_a_new_optimizer(tmp_path: Path) -> None:
         (tmp_path / path).write_text(source.replace(f"{table}\n", f"{table}\n{text}", 1))
 
     (command,) = commands("rules")
-    assert checkout.run(*command, "--check").returncode == 1, "a test tells that the file is outdated"
+    done = checkout.run(*command, "--check")
+    assert done.returncode == 1
+    assert done.stderr.count("run `make rules`") == 4, "a test tells that the files are outdated"
     done = checkout.run(*command)
     assert done.returncode == 0, done.stderr
     after = (tmp_path / "src_c/steps/generated_rules.def").read_text()
     assert "LRK_FAMILY(qhm," in after
     assert "LRK_RULE(qhm, 1," in after
     assert [one for one in before.splitlines() if one not in set(after.splitlines())] == []
+    header = (tmp_path / "src_c/lrkern_optimizers.h").read_text()
+    assert "lrkern.QHM(params): {.lr = 1, .beta = 0.999, .nu = 0.7}" in header
+    assert "lrk_step_qhm_f64(int64_t n, double *param, const double *grad, double *exp_avg, int64_t updates" in header
+    assert "cdef lrk_status lrk_step_qhm_f32(" in (tmp_path / "lrkern/binding/generated_declarations.pxi").read_text()
     assert checkout.run(*command, "--check").returncode == 0
 
     done = checkout.run("-c", TRIES)
     assert (done.returncode, done.stdout) == (0, "done\n"), done.stdout + done.stderr
     compiler = shutil.which(os.environ.get("CC", "cc")) or shutil.which("gcc")
     assert compiler, "a C compiler is needed to build lrkern"
+    flags = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", f"-I{tmp_path / 'src_c'}"]
+    subprocess.run([compiler, *flags, tmp_path / "src_c/steps/generated_functions.c"], check=True)
     done = checkout.run("-c", BITS, compiler)
     assert (done.returncode, done.stdout) == (0, "done\n"), done.stdout + done.stderr

@@ -163,6 +163,16 @@ def test_the_loop_is_that_of_python(modules):
     assert np.max(np.abs(found - weights)) < 1e-12 < np.max(np.abs(weights))  # sums in another order
 
 
+def test_a_rule_with_numbers_of_the_tensor(modules):
+    training, _ = modules
+    param = np.zeros(1)
+    optimizer = lk.ScheduleFreeSGD([param], 0.5)
+    for _ in range(30):
+        optimizer.step([param - 3.0])
+    assert training.fit_line(3.0, 30) == optimizer.averaged_params[0][0]
+    assert abs(training.fit_line(3.0, 300) - 3.0) < 0.01
+
+
 @pytest.mark.parametrize("sizes", [[7], [3, 0, 1, 40, 131], [0], [90_001, 5]])
 def test_a_list_has_the_bits_of_sgd(modules, sizes):
     training, _ = modules

@@ -11,61 +11,12 @@ enum { TOGETHER = 32 }; /* elements of an array that are compared as one */
 
 /* ---- One array at a time */
 
-#define ARGUMENTS n, p, g
-#define RUN_ONE(T, type) \
-    static lrk_status run_one_##type(lrk_rule rule, const double *inputs, int64_t n, T *p, const T *g, T *s0, T *s1, T *s2, \
-                                     int64_t updates) \
-    { \
-        switch (rule) { \
-        case LRK_RULE_sgd: \
-        case LRK_RULE_sgd_momentum: \
-            return lrk_step_sgd_##type(ARGUMENTS, s0, updates, (const void *)inputs); \
-        case LRK_RULE_adam: \
-        case LRK_RULE_amsgrad: \
-            return lrk_step_adam_##type(ARGUMENTS, s0, s1, s2, updates, (const void *)inputs); \
-        case LRK_RULE_lion: \
-            return lrk_step_lion_##type(ARGUMENTS, s0, updates, (const void *)inputs); \
-        case LRK_RULE_rmsprop: \
-            return lrk_step_rmsprop_##type(ARGUMENTS, s0, s1, s2, updates, (const void *)inputs); \
-        case LRK_RULE_adagrad: \
-            return lrk_step_adagrad_##type(ARGUMENTS, s0, updates, (const void *)inputs); \
-        case LRK_RULE_lars: \
-            return lrk_step_lars_##type(ARGUMENTS, s0, updates, (const void *)inputs); \
-        case LRK_RULE_lamb: \
-            return lrk_step_lamb_##type(ARGUMENTS, s0, s1, updates, (const void *)inputs); \
-        default: \
-            fuzz_fail("no function for rule %d", rule); \
-        } \
-    }
-RUN_ONE(float, f32)
-RUN_ONE(double, f64)
-
-/* Rules that have a function for one array. */
-static bool has_function(lrk_rule rule)
-{
-    switch (rule) {
-    case LRK_RULE_sgd:
-    case LRK_RULE_sgd_momentum:
-    case LRK_RULE_adam:
-    case LRK_RULE_amsgrad:
-    case LRK_RULE_lion:
-    case LRK_RULE_rmsprop:
-    case LRK_RULE_adagrad:
-    case LRK_RULE_lars:
-    case LRK_RULE_lamb:
-        return true;
-    default:
-        return false;
-    }
-}
-
 /* Whether a function for one array can do it. */
 static bool is_single(const fuzz_step_job *job, int64_t i)
 {
     const lrk_step_tensor *const tensor = &job->list.tensors[i];
     const int type = tensor->type[LRK_PARAM];
     bool single = (type == LRK_F32 || type == LRK_F64) && job->tensors[i].has_gradient;
-    single = single && has_function(job->list.groups[tensor->group].rule);
     for (int role = 0; role < LRK_EMA; role++)
         single = single && (job->tensors[i].arrays[role].memory == NULL || job->tensors[i].arrays[role].type == type);
     return job->plain && single;
@@ -76,15 +27,25 @@ static void run_single(fuzz_step_job *job, int64_t i)
 {
     const lrk_step_tensor *const tensor = &job->list.tensors[i];
     const lrk_step_group *const group = &job->list.groups[tensor->group];
-    void *data[LRK_EMA];
-    for (int role = 0; role < LRK_EMA; role++)
-        data[role] = job->tensors[i].arrays[role].memory == NULL ? NULL : job->tensors[i].arrays[role].data;
+    lrk_one_array one = {.rule = group->rule,
+                         .type = (lrk_storage)tensor->type[LRK_PARAM],
+                         .size = tensor->size,
+                         .param = job->tensors[i].arrays[LRK_PARAM].data,
+                         .grad = job->tensors[i].arrays[LRK_GRAD].data,
+                         .inputs = group->inputs,
+                         .inputs_size = sizeof group->inputs};
+    double numbers[LRK_MAX_SCALAR_STATES];
+    for (int k = 0; k < LRK_MAX_STATES; k++) {
+        const fuzz_array *const state = &job->tensors[i].arrays[LRK_STATE + k];
+        one.states[k] = state->memory == NULL ? NULL : state->data;
+    }
+    for (int k = 0; k < lrk_rule_scalar_states(group->rule); k++) {
+        numbers[k] = tensor->scalar_states[k];
+        one.scalar_states[k] = &numbers[k];
+    }
     for (int step = 0; step < job->steps; step++) {
-        const int64_t updates = job->list.updates[i] + step;
-        const lrk_status status =
-            tensor->type[LRK_PARAM] == LRK_F64
-                ? run_one_f64(group->rule, group->inputs, tensor->size, data[0], data[1], data[2], data[3], data[4], updates)
-                : run_one_f32(group->rule, group->inputs, tensor->size, data[0], data[1], data[2], data[3], data[4], updates);
+        one.updates = job->list.updates[i] + step;
+        const lrk_status status = lrk_step_one(&one);
         FUZZ_CHECK(status == LRK_OK, "the function for one array: status %d", (int)status);
     }
 }

@@ -1,0 +1,1 @@
+../../src_c/lrkern_optimizers.h
