@@ -12,7 +12,7 @@ enum {
     LRK_N_RULES
 };
 
-enum { LRK_N_COMPUTED = 2, LRK_MAX_COEFS = 24 };
+enum { LRK_N_COMPUTED = 2 };
 
 /* The index of the learning rate in the inputs of every rule. */
 enum { LRK_INPUT_LR = 0 };
@@ -52,6 +52,17 @@ static inline lrk_storage lrk_step_computed_in(const lrk_step_tensor *tensor)
 {
     return tensor->type[LRK_PARAM] == LRK_F64 ? LRK_F64 : LRK_F32;
 }
+
+/* A registered rule by its number; NULL for a rule of the library. */
+const lrk_own_rule *lrk_own_rule_of(lrk_rule rule);
+
+/* The number of a registered rule; -1 if there is none of that name. */
+lrk_rule lrk_own_rule_find(const char *name);
+
+/* The powers of lrkern_rule.h, for rules that are compiled while the program runs. */
+double lrk_own_power(double base, int64_t n);
+double lrk_own_one_minus_power(double base, int64_t n);
+double lrk_own_real_power(double base, double exponent);
 
 /* Whether a rule with these inputs needs norms. */
 bool lrk_rule_measures(lrk_rule rule, const double *inputs);
