@@ -15,11 +15,19 @@ from lrkern.numba import c, plans, update
 from lrkern.numba import notice as _notice  # noqa: F401
 from lrkern.numba.arrays import cached
 from lrkern.numba.backend import BACKEND
-from lrkern.numba.checks import flag, is_count, is_fraction, is_hyper, same_layout, same_layout_or_none, squares_of
+from lrkern.numba.checks import (
+    flag,
+    inputs_of,
+    is_count,
+    is_fraction,
+    is_hyper,
+    same_layout,
+    same_layout_or_none,
+    squares_of,
+)
 from lrkern.numba.plateau import PlateauState, after, first_state, run
 from lrkern.numba.plateau_arguments import checked, dialect_number
 from lrkern.numba.warming import warm
-from lrkern.rules.compiled import FAMILIES
 
 __all__ = [
     "BACKEND",
@@ -209,7 +217,7 @@ def plateau(
 # ----------------------------------------------------------------------------------------------------------------- steps
 
 _SGD, _SGDMomentum, _Adam, _AMSGrad, _Lion, _RMSprop, _Adagrad, _LARS, _LAMB = (
-    FAMILIES[rule].inputs for rule in ("sgd", "sgd_momentum", "adam", "amsgrad", "lion", "rmsprop", "adagrad", "lars", "lamb")
+    inputs_of(rule) for rule in ("sgd", "sgd_momentum", "adam", "amsgrad", "lion", "rmsprop", "adagrad", "lars", "lamb")
 )
 _adam_states, _adamw_states = (
     squares_of(where, "exp_avg", "exp_avg_sq", "max_exp_avg_sq") for where in ("adam_step", "adamw_step")
@@ -283,9 +291,9 @@ def sgd_step(
         np.float64(convention != "torch"),
     )
     if momentum != 0:
-        update.step(_SGDMomentum(*h), update.tensor(1 if flag(first) else 2, param), param, grad, momentum_buffer, None, None)
+        update.step(_SGDMomentum(h), update.tensor(1 if flag(first) else 2, param), param, grad, momentum_buffer, None, None)
     else:
-        update.step(_SGD(*h), update.tensor(2, param), param, grad, None, None, None)
+        update.step(_SGD(h), update.tensor(2, param), param, grad, None, None, None)
 
 
 @cached
@@ -322,9 +330,9 @@ def adam_step(
     if not same_layout_or_none(param, max_exp_avg_sq):
         raise ValueError("adam_step: max_exp_avg_sq must have the shape and memory order of param")
     if max_exp_avg_sq is None:
-        update.step(_Adam(*h), update.tensor(count + 1, param), param, grad, exp_avg, exp_avg_sq, None)
+        update.step(_Adam(h), update.tensor(count + 1, param), param, grad, exp_avg, exp_avg_sq, None)
     else:
-        update.step(_AMSGrad(*h), update.tensor(count + 1, param), param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq)
+        update.step(_AMSGrad(h), update.tensor(count + 1, param), param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq)
 
 
 @cached
@@ -363,9 +371,9 @@ def adamw_step(
     if not same_layout_or_none(param, max_exp_avg_sq):
         raise ValueError("adamw_step: max_exp_avg_sq must have the shape and memory order of param")
     if max_exp_avg_sq is None:
-        update.step(_Adam(*h), update.tensor(count + 1, param), param, grad, exp_avg, exp_avg_sq, None)
+        update.step(_Adam(h), update.tensor(count + 1, param), param, grad, exp_avg, exp_avg_sq, None)
     else:
-        update.step(_AMSGrad(*h), update.tensor(count + 1, param), param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq)
+        update.step(_AMSGrad(h), update.tensor(count + 1, param), param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq)
 
 
 @cached
@@ -409,8 +417,8 @@ def lion_step(param, grad, exp_avg, lr=1e-4, beta1=0.9, beta2=0.99, weight_decay
         raise ValueError("lion_step: beta1 and beta2 must be numbers >= 0 and < 1")
     if not (same_layout(param, grad) and same_layout(param, exp_avg)):
         raise ValueError("lion_step: grad and exp_avg must have the shape and memory order of param")
-    h = _Lion(np.float64(lr), np.float64(weight_decay), 1.0, flag(maximize), np.float64(beta1), np.float64(beta2), 0.0)
-    update.step(h, update.tensor(1, param), param, grad, exp_avg, None, None)
+    h = np.float64(lr), np.float64(weight_decay), 1.0, flag(maximize), np.float64(beta1), np.float64(beta2), 0.0
+    update.step(_Lion(h), update.tensor(1, param), param, grad, exp_avg, None, None)
 
 
 @cached
@@ -451,7 +459,7 @@ def rmsprop_step(
         raise ValueError("rmsprop_step: grad and square_avg must have the shape and memory order of param")
     if not (same_layout_or_none(param, grad_avg) and same_layout_or_none(param, momentum_buffer)):
         raise ValueError("rmsprop_step: grad_avg and momentum_buffer must have the shape and memory order of param")
-    h = _RMSprop(
+    h = (
         np.float64(lr),
         np.float64(weight_decay),
         flag(decoupled),
@@ -465,9 +473,9 @@ def rmsprop_step(
         np.float64(convention == "keras"),
     )
     if momentum != 0:
-        update.step(h, update.tensor(1, param), param, grad, square_avg, grad_avg, momentum_buffer)
+        update.step(_RMSprop(h), update.tensor(1, param), param, grad, square_avg, grad_avg, momentum_buffer)
     else:
-        update.step(h, update.tensor(1, param), param, grad, square_avg, grad_avg, None)
+        update.step(_RMSprop(h), update.tensor(1, param), param, grad, square_avg, grad_avg, None)
 
 
 @cached
@@ -501,7 +509,7 @@ def adagrad_step(
     _adagrad_states(sum)
     if not (same_layout(param, grad) and same_layout(param, sum)):
         raise ValueError("adagrad_step: grad and sum must have the shape and memory order of param")
-    h = _Adagrad(
+    h = (
         np.float64(lr),
         np.float64(weight_decay),
         flag(decoupled),
@@ -510,7 +518,7 @@ def adagrad_step(
         np.float64(lr_decay),
         flag(eps_inside),
     )
-    update.step(h, update.tensor(count + 1, param), param, grad, sum, None, None)
+    update.step(_Adagrad(h), update.tensor(count + 1, param), param, grad, sum, None, None)
 
 
 @cached
@@ -546,7 +554,7 @@ def lars_step(
         raise ValueError("lars_step: convention must be 'paper', 'optax' or 'apex'")
     if not (same_layout(param, grad) and same_layout(param, momentum_buffer)):
         raise ValueError("lars_step: grad and momentum_buffer must have the shape and memory order of param")
-    h = _LARS(
+    h = (
         np.float64(lr),
         np.float64(weight_decay),
         0.0,
@@ -560,7 +568,7 @@ def lars_step(
         flag(trust_clip),
         1.0 - flag(adapt),
     )
-    update.step_measured(h, update.tensor(1 if flag(first) else 2, param), False, param, grad, momentum_buffer, None)
+    update.step_measured(_LARS(h), update.tensor(1 if flag(first) else 2, param), False, param, grad, momentum_buffer, None)
 
 
 @cached
@@ -598,7 +606,7 @@ def lamb_step(
     _lamb_states(exp_avg, exp_avg_sq)
     if not (same_layout(param, grad) and same_layout(param, exp_avg) and same_layout(param, exp_avg_sq)):
         raise ValueError("lamb_step: grad, exp_avg and exp_avg_sq must have the shape and memory order of param")
-    h = _LAMB(
+    h = (
         np.float64(lr),
         0.0,
         0.0,
@@ -610,4 +618,4 @@ def lamb_step(
         flag(bias_correction),
         1.0 - flag(adapt),
     )
-    update.step_measured(h, update.tensor(count + 1, param), False, param, grad, exp_avg, exp_avg_sq)
+    update.step_measured(_LAMB(h), update.tensor(count + 1, param), False, param, grad, exp_avg, exp_avg_sq)

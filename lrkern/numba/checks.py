@@ -12,6 +12,7 @@ from lrkern._checks import MAX_COUNT
 from lrkern.numba.arrays import MAX, _kind
 from lrkern.optimizers.options import DIFFERENCES, SQUARES
 from lrkern.pointwise.primitives import FLAGS, word
+from lrkern.rules.compiled import FAMILIES
 
 is_hyper = word("is_hyper")  # is_hyper(x): whether 0 <= x <= the largest float32, as for hyper-parameters
 is_fraction = word("is_fraction")  # is_fraction(x): whether 0 <= x < 1
@@ -90,3 +91,15 @@ def squares_of(where: str, *names: str, centered_by: int | None = None) -> Any:
         return lambda first, second=None, third=None: None
 
     return check
+
+
+def inputs_of(rule: str) -> Any:
+    """A function for compiled code: the inputs of a rule, from a tuple. The rule is read when that is compiled, not before."""
+    made = word(f"the inputs of {rule}", "given")
+
+    @overload(made, jit_options=FLAGS)
+    def _made(given):
+        kind = FAMILIES[rule].inputs
+        return lambda given: kind(*given)
+
+    return made
