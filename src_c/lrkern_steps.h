@@ -302,7 +302,7 @@ typedef enum lrk_measured { LRK_MEASURES_NOTHING, LRK_MEASURES_NORM, LRK_MEASURE
 
 typedef struct lrk_own_rule {
     const char *name; /* one that no other rule has */
-    const char *inputs; /* their names, in order, with a space between them; if rows have learning rates, the first is lr */
+    const char *inputs; /* their names, in order, with a space between them; lr is the one that row_lrs replace */
     int states, scalar_states, coefs; /* how many there are */
     lrk_measured measured;
     lrk_own_scalars *scalars; /* may be NULL without coefs */

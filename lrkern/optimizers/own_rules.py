@@ -90,7 +90,7 @@ class OwnRule(Rule):
         """Compile it for the C library, at its first use. `where`: the function named in errors."""
         from lrkern.rules.machine_code import known_to_c
 
-        known_to_c(where, self.key, self.parts(self.key), self.states)
+        known_to_c(where, self.key, self.parts(self.key))
 
     @cached_property
     def Optimizer(self) -> type[Optimizer]:

@@ -364,11 +364,11 @@ def _loop(f: _Function, elements: _Elements, begin: str, end: str, body: Callabl
     f.begin(after)
 
 
-def _of_elements(dialect: Dialect, parts: Parts, states: tuple[str, ...], kind: str, measures: bool) -> tuple[str, set[str]]:
+def _of_elements(dialect: Dialect, parts: Parts, kind: str, measures: bool) -> tuple[str, set[str]]:
     """`lrk_own_update`, or `lrk_own_measure`."""
     f, item = _Function(dialect), BITS[kind] // 8
     coefs = _Coefs(f, parts, kind)
-    kept = [f.load("i64", "%s", 8 * states.index(one)) for one in parts.states]
+    kept = [f.load("i64", "%s", 8 * k) for k in range(len(parts.states))]
     written = ["%o"] if measures else ["%p", *kept]
     read = ["%p", "%g", *kept]
     lanes = LINE // item
@@ -413,18 +413,15 @@ def _of_scalars(dialect: Dialect, parts: Parts, name: str) -> tuple[str, set[str
     return f.text(name, "i64 %h, i64 %t, i64 %o"), f.declared
 
 
-def llvm_text(parts: Parts, states: tuple[str, ...], typed_pointers: bool = False) -> str:
-    """The module with `scalars`, `update_f32`, `update_f64` and, if the rule has them, `new_scalar_states`, `measure_f32`, ...
-
-    `states`: all states of the rule, in the order in which a step hands them over; `parts` may need only some of them.
-    """
+def llvm_text(parts: Parts, typed_pointers: bool = False) -> str:
+    """The module: `scalars`, `update_f32`, `update_f64`; where the rule has them, `new_scalar_states`, `measure_f32`, ..."""
     dialect = Dialect(typed_pointers)
     made = [_of_scalars(dialect, parts, "scalars")] if parts.coefs else []
     if parts.scalar_states:
         made.append(_of_scalars(dialect, parts, "new_scalar_states"))
     for kind in BITS:
-        made.append(_of_elements(dialect, parts, states, kind, measures=False))
+        made.append(_of_elements(dialect, parts, kind, measures=False))
         if parts.measured is not None:
-            made.append(_of_elements(dialect, parts, states, kind, measures=True))
+            made.append(_of_elements(dialect, parts, kind, measures=True))
     declared = sorted(set[str]().union(*(names for _, names in made)))
     return "\n".join([*declared, "", *(text for text, _ in made)])

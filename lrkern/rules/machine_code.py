@@ -21,8 +21,8 @@ _kept: list[Any] = []
 """What owns the code, which the C library uses until the process ends."""
 
 
-def known_to_c(where: str, name: str, parts: Parts, states: tuple[str, ...]) -> None:
-    """Compile a rule and register it under this name, if that has not been done. `states`: all that a step hands over.
+def known_to_c(where: str, name: str, parts: Parts) -> None:
+    """Compile a rule and register it under this name, if that has not been done.
 
     Raises:
         ImportError: LLVM is missing.
@@ -32,20 +32,20 @@ def known_to_c(where: str, name: str, parts: Parts, states: tuple[str, ...]) -> 
     llvm = require("llvmlite.binding", install="'lrkern[numba]'", what=f"{where}: a rule of your own")
     with _lock:
         if not _core.knows_rule(name):
-            _register(llvm, name, parts, states)
+            _register(llvm, name, parts)
 
 
-def _register(llvm: Any, name: str, parts: Parts, states: tuple[str, ...]) -> None:
+def _register(llvm: Any, name: str, parts: Parts) -> None:
     functions = ["update_f32", "update_f64"]
     functions += ["scalars"] if parts.coefs else []
     functions += ["new_scalar_states"] if parts.scalar_states else []
     functions += ["measure_f32", "measure_f64"] if parts.needs_norms else []
-    engine = _compiled(llvm, llvm_text(parts, states, typed_pointers=llvm.llvm_version_info[0] < 17))
+    engine = _compiled(llvm, llvm_text(parts, typed_pointers=llvm.llvm_version_info[0] < 17))
     _kept.append(engine)
     _core.register_rule(
         name,
         [one.name for one in parts.hypers],
-        len(states),
+        len(parts.states),
         len(parts.scalar_states),
         len(parts.coefs),
         ("sum" if parts.measures_sum else "norm") if parts.needs_norms else None,

@@ -32,7 +32,9 @@ const void *lrk_step_coefs_of_row(const lrk_step_job *j, lrk_step_workspace *w, 
     const lrk_step_group *const group = &j->list->groups[tensor->group];
     double inputs[LRK_MAX_INPUTS];
     memcpy(inputs, group->inputs, sizeof inputs);
-    inputs[LRK_INPUT_LR] = tensor->row_lrs[row];
+    const int place = group->rule < LRK_N_RULES ? (int)LRK_INPUT_LR : lrk_rule_input(group->rule, "lr");
+    if (place >= 0)
+        inputs[place] = tensor->row_lrs[row];
     w->tensor = NULL;
     w->updates = j->list->updates[tensor - j->list->tensors];
     return compute_coefs(w, tensor, group->rule, inputs);

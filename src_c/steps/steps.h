@@ -14,7 +14,7 @@ enum {
 
 enum { LRK_N_COMPUTED = 2 };
 
-/* The index of the learning rate in the inputs of every rule. */
+/* The index of the learning rate in the inputs of every rule of the library. */
 enum { LRK_INPUT_LR = 0 };
 
 /* Elements per block of a norm. */

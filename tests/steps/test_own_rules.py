@@ -113,6 +113,14 @@ def test_rows_and_learning_rates_of_rows():
     ulp.assert_same_bits(param, alone, "rows with their own learning rates")
 
 
+def test_the_learning_rates_of_rows_go_by_the_name():
+    rule = lk.rule()("def later(p, g, *, scale=2.0, lr):\n    return p - lr * (scale * g)")
+    for backend in ("c", "numba"):
+        param = np.ones((3, 2))
+        rule.Optimizer([param], lr=np.array([0.0, 0.25, 0.5]), backend=backend).step([np.ones((3, 2))])
+        assert param.tolist() == [[1.0, 1.0], [0.5, 0.5], [0.0, 0.0]]
+
+
 def test_groups_set_masks_and_resume(tmp_path):
     body, head = np.ones(3), np.ones((2, 2))
     opt = user_rules.signum.Optimizer(
