@@ -13,6 +13,7 @@ cdef extern from "lrkern.h" nogil:
         LRK_ERROR_MEMORY
         LRK_ERROR_OVERFLOW
         LRK_ERROR_OVERLAP
+        LRK_ERROR_ARGUMENT
     ctypedef enum lrk_dtype:
         LRK_FLOAT64
         LRK_FLOAT32
@@ -102,6 +103,29 @@ cdef extern from "lrkern_steps.h" nogil:
         bint skipped, refused
         double grad_norm
 
+    struct lrk_rule_tensor:  # its members are in lrkern_rule.h
+        pass
+    ctypedef void lrk_own_scalars(const double *inputs, const lrk_rule_tensor *tensor, double *out) noexcept
+    ctypedef void lrk_own_update(
+        int64_t size, int64_t ahead, void *param, const void *grad, void *const *states, const void *coefs
+    ) noexcept
+    ctypedef void lrk_own_measure(
+        int64_t size, int64_t ahead, const void *param, const void *grad, void *const *states, const void *coefs, void *out
+    ) noexcept
+    ctypedef enum lrk_measured:
+        LRK_MEASURES_NOTHING
+        LRK_MEASURES_NORM
+        LRK_MEASURES_SUM
+    ctypedef struct lrk_own_rule:
+        const char *name
+        const char *inputs
+        int states, scalar_states, coefs
+        lrk_measured measured
+        lrk_own_scalars *scalars
+        lrk_own_scalars *new_scalar_states
+        lrk_own_update *update[2]
+        lrk_own_measure *measure[2]
+
 
 @cython.final
 cdef class CompiledPlan:
@@ -128,6 +152,7 @@ cdef lrk_status lrk_lookup(
 ) noexcept nogil
 include "binding/generated_declarations.pxi"  # steps of one array
 cdef lrk_rule lrk_rule_find(const char *name) noexcept nogil
+cdef lrk_rule lrk_rule_register(const lrk_own_rule *rule) noexcept nogil
 cdef int lrk_rule_input(lrk_rule rule, const char *name) noexcept nogil
 cdef lrk_step_options lrk_step_defaults() noexcept nogil
 cdef lrk_status lrk_step_list_init(lrk_step_list *list, int64_t count, int64_t n_groups) noexcept nogil

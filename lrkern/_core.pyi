@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -84,6 +84,19 @@ class Expression:
     def _plan_arrays(self, horizon: int, start: int = ...) -> tuple[Any, ...]: ...
 
 RULES: dict[str, tuple[str, ...]]
+RULE_WORDS: dict[str, int]
+
+def knows_rule(name: str) -> bool: ...
+def register_rule(
+    name: str,
+    inputs: Sequence[str],
+    states: int,
+    scalar_states: int,
+    coefs: int,
+    measured: str | None,
+    functions: Mapping[str, int],
+) -> None: ...
+
 ROLES: dict[str, int]
 STORAGES: dict[str, int]
 

@@ -190,6 +190,48 @@ LRK_API lrk_step_result lrk_step_run(lrk_step_list *list, const lrk_step_options
  * the same index summed), and its *value; -1 if there is none. For gradients that a step has refused. */
 LRK_API int64_t lrk_step_nonfinite(const lrk_step_list *list, int64_t tensor, double *value);
 
+/* ---- Rules of one's own
+ *
+ * A rule that has been registered is like any other: groups of lists use it by its number, with clipping, averages, narrow
+ * types and so on. Its functions are called from any thread, and write nothing but their results. T is float or double; arrays
+ * of T need not be aligned to their elements, and do not overlap. With the words of lrkern_rule.h and its flags, results are the
+ * same on every machine. */
+
+struct lrk_rule_tensor; /* what scalars depend on besides the inputs: see lrkern_rule.h */
+
+/* Computes scalars in float64 from the inputs of a group: the coefs, once for each update of a tensor, or the scalar states after
+ * that update. */
+typedef void lrk_own_scalars(const double *inputs, const struct lrk_rule_tensor *tensor, double *out);
+
+/* Updates `size` elements. coefs: the scalars of the update, each rounded to T. The next elements to be updated are `ahead` of
+ * these, for kernels that prefetch. */
+typedef void lrk_own_update(int64_t size, int64_t ahead, void *param, const void *grad, void *const *states, const void *coefs);
+
+/* Writes what the rule measures of `size` elements to `out`, in T. */
+typedef void lrk_own_measure(int64_t size, int64_t ahead, const void *param, const void *grad, void *const *states,
+                             const void *coefs, void *out);
+
+/* What tensor->measured is of the elements that `measure` has written: see lrk_rule_tensor. */
+typedef enum lrk_measured { LRK_MEASURES_NOTHING, LRK_MEASURES_NORM, LRK_MEASURES_SUM } lrk_measured;
+
+#define LRK_MAX_COEFS 24
+
+typedef struct lrk_own_rule {
+    const char *name; /* one that no other rule has */
+    const char *inputs; /* their names, in order, with a space between them; lr is the one that row_lrs replace */
+    int states, scalar_states, coefs; /* how many there are */
+    lrk_measured measured;
+    lrk_own_scalars *scalars; /* may be NULL without coefs */
+    lrk_own_scalars *new_scalar_states; /* may be NULL without scalar states */
+    lrk_own_update *update[2]; /* for T = float at LRK_F32, double at LRK_F64 */
+    lrk_own_measure *measure[2]; /* may be NULL for a rule that measures nothing */
+} lrk_own_rule;
+
+/* Registers a rule for the rest of the process, from any thread. The struct and its texts are copied. Returns its number, or
+ * LRK_ERROR_ARGUMENT: a name is missing, known or not a word, a count is beyond the limits above, a function is NULL; or
+ * LRK_ERROR_MEMORY: also if there are 16384 rules. */
+LRK_API lrk_rule lrk_rule_register(const lrk_own_rule *rule);
+
 #ifdef __cplusplus
 }
 #endif

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from lrkern.schedules.expression import Schedule
 
 _MODULES = {"c": "lrkern.backends.c", "numba": "lrkern.numba", "cuda": "lrkern.cuda"}
-_DEFAULT, _COMPILING, _DEVICE = "c", "numba", "cuda"
+_DEFAULT, _DEVICE = "c", "cuda"
 
 NAMES = tuple(_MODULES)
 
@@ -62,11 +62,10 @@ class Status(NamedTuple):
 _loaded: dict[str, Backend] = {}
 
 
-def choose(where: str, backend: object, *arrays: object, among: tuple[str, ...] = NAMES, compiled: bool = False) -> Backend:
+def choose(where: str, backend: object, *arrays: object, among: tuple[str, ...] = NAMES) -> Backend:
     """The backend asked for, one of `among`; for None, CUDA if an array is on a device, else the C kernels.
 
     A `Backend` is returned as it is: packages above this one may have their own.
-    `compiled`: for what C does not have and other backends compile; without a device, Numba does.
 
     Raises:
         ValueError, TypeError: there is no such backend.
@@ -81,10 +80,7 @@ def choose(where: str, backend: object, *arrays: object, among: tuple[str, ...] 
     """
     if isinstance(backend, Backend):
         return backend
-    name = _COMPILING if compiled else _DEFAULT
-    if compiled and backend == _DEFAULT:
-        wanted = f"must be {_COMPILING!r}, {_DEVICE!r} or None, because C has only lrkern's own rules"
-        raise ValueError(f"{where}: backend {wanted}; got {_DEFAULT!r}")
+    name = _DEFAULT
     if backend is not None:
         name = _checks.choice(where, "backend", backend, among)
     else:
@@ -94,8 +90,7 @@ def choose(where: str, backend: object, *arrays: object, among: tuple[str, ...] 
     loaded = _loaded.get(name)
     if loaded is not None:
         return loaded
-    by_default = f", which {'rules of your own' if name == _COMPILING else 'arrays on a device'} need,"
-    why = "" if backend is not None else by_default
+    why = "" if backend is not None else ", which arrays on a device need,"
     try:
         return _load(name)
     except ImportError as error:

@@ -20,6 +20,9 @@ cdef class StepList:
     cdef const char *isa
 
     def __init__(self, tensors):
+        for name in tensors.groups:
+            if name not in RULE_NUMBERS:
+                raise ValueError(f"{tensors.where}: the C library must know the rule; got {name}")
         self._begin(TensorList(*tensors))
 
     cdef _begin(self, TensorList tensors):

@@ -263,10 +263,9 @@ class StepList:
         """Whether the rule of each group needs norms."""
         found = []
         for g, rule in enumerate(self._groups):
-            family = FAMILIES[rule]
-            fields = family.inputs._fields
+            fields = _core.RULES.get(rule, ())
             unadapted = "unadapted" in fields and self._inputs[g, fields.index("unadapted")] != 0
-            found.append(family.measured is not None and not unadapted)
+            found.append(FAMILIES[rule].measured is not None and not unadapted)
         return found
 
     def _make_program(self, table: Table) -> Program:

@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import carray, njit, types
+from numba import njit, types
 from numba.core import cgutils
 from numba.core.errors import TypingError
+from numba.core.runtime import rtsys
 from numba.extending import intrinsic, overload
 
 from lrkern._checks import is_array
@@ -62,6 +63,7 @@ def cached(function: Any = None, *, parallel: bool = False) -> Any:
         compiled._cache._cache_file._source_stamp = _SOURCES  # by default, the stamp of the function's own file only
         compiled._cache.save_overload = _where_there_is_room(compiled._cache.save_overload)
         compiled._cache._cache_file._load_index = _if_readable(compiled._cache._cache_file._load_index)
+        compiled._cache.load_overload = _without_registries(compiled._cache)
     return _typed_by_memory(compiled)
 
 
@@ -84,6 +86,17 @@ def _where_there_is_room(save: Callable[..., None]) -> Callable[..., None]:
             save(*arguments)
 
     return save_or_not
+
+
+def _without_registries(cache: Any) -> Callable[[Any, Any], Any]:
+    """Load code without what only compiling needs: all of Numba's implementations, and SciPy, take longer than the rest."""
+
+    def load(signature: Any, target: Any) -> Any:
+        rtsys.initialize(target)  # memory, which compiled code allocates for arrays
+        with cache._guard_against_spurious_io_errors():
+            return cache._load_overload(signature, target)
+
+    return load
 
 
 def _if_readable(load: Callable[..., Any]) -> Callable[..., Any]:
@@ -158,7 +171,7 @@ def _flat(array):
 def _part(array, begin, size):
     if _kind(array) == "":
         return lambda array, begin, size: None
-    return lambda array, begin, size: array[begin : begin + size]
+    return lambda array, begin, size: _part_of(array, begin, size)
 
 
 @overload(narrowed, jit_options=FLAGS)
@@ -220,20 +233,52 @@ def _store_random(array, i, x, key, element):
     return {"uint16": bf16, "int16": f16}.get(kind, as_ever)
 
 
-@intrinsic
-def _pointer(typing_context, address):
-    def code(context, builder, signature, arguments):
-        return builder.inttoptr(arguments[0], context.get_value_type(types.voidptr))
+def _emit_array(context, builder, kind, data, size):
+    """A contiguous array of so many elements at a pointer. Somebody else keeps its memory."""
+    from numba.np.arrayobj import populate_array  # takes time, which programs that find compiled code need not spend
 
-    return types.voidptr(types.intp), code
+    made, item = context.make_array(kind)(context, builder), context.get_constant(types.intp, kind.dtype.bitwidth // 8)
+    populate_array(made, data=data, shape=[size], strides=[item], itemsize=item, meminfo=None)
+    return made._getvalue()
+
+
+@intrinsic
+def _part_of(typing_context, array, begin, size):
+    def code(context, builder, signature, arguments):
+        data = context.make_array(array)(context, builder, arguments[0]).data
+        return _emit_array(context, builder, array, builder.gep(data, [arguments[1]]), arguments[2])
+
+    return array(array, types.intp, types.intp), code
+
+
+@intrinsic
+def _array_of(typing_context, address, begin, size, like):
+    kind = types.Array(like, 1, "C")
+
+    def code(context, builder, signature, arguments):
+        data = builder.inttoptr(arguments[0], context.get_data_type(like).as_pointer())
+        return _emit_array(context, builder, kind, builder.gep(data, [arguments[1]]), arguments[2])
+
+    return kind(types.intp, types.intp, types.intp, like), code
 
 
 @overload(array_at, jit_options=FLAGS)
 def _array_at(address, begin, size, like):
     if isinstance(like, types.NoneType):
         return lambda address, begin, size, like: None
-    dtype, item = like, like.bitwidth // 8
-    return lambda address, begin, size, like: carray(_pointer(address + begin * item), (size,), dtype)
+    return lambda address, begin, size, like: _array_of(address, begin, size, like)
+
+
+def written(arguments: str, lines: list[str], **scope: Any) -> Any:
+    """A function that an overload returns, from its text: for each combination of arrays, only what that needs."""
+    text = "\n    ".join([f"def impl({arguments}):", *lines])
+    exec(text, scope)
+    return scope["impl"]
+
+
+def present(a: Any) -> dict[str, Any]:
+    """The types of the fields of a NamedTuple that are not None."""
+    return {name: kind for name, kind in zip(a.fields, a, strict=True) if not isinstance(kind, types.NoneType)}
 
 
 CACHE_LINE = 64  # bytes

@@ -11,7 +11,7 @@ from numba.extending import overload
 
 from lrkern import _core
 from lrkern.numba import norms
-from lrkern.numba.arrays import array_at, cached, load, part, zero_of
+from lrkern.numba.arrays import _array_of, array_at, cached, load, part, present, written, zero_of
 from lrkern.numba.modes import enter, hidden, leave
 from lrkern.numba.update import Arrays, Pipeline, inlined, measure_block, run_range, run_with_norms
 from lrkern.pointwise import spikes, storage
@@ -65,29 +65,22 @@ def _inputs_at(like, inputs, group, lrs, k):
     fields = [f"inputs[group, {i}]" for i in range(len(like))]
     if isinstance(lrs, types.Array):
         fields[like.fields.index("lr")] = "lrs[k]"
-    scope: dict[str, Any] = {"made": like.instance_class}
-    exec(f"def impl(like, inputs, group, lrs, k): return made({', '.join(fields)})", scope)
-    return scope["impl"]
+    return written("like, inputs, group, lrs, k", [f"return made({', '.join(fields)})"], made=like.instance_class)
 
 
-@inlined
-def arrays_at(addresses, i, begin, size, shifted, stored):
-    """The elements of tensor i from `begin` on, those of its gradient from `shifted` on."""
-    return Arrays(
-        array_at(addresses[i, PARAM], begin, size, stored.param),
-        array_at(addresses[i, GRAD], shifted, size, stored.grad),
-        array_at(addresses[i, STATE], begin, size, stored.s0),
-        array_at(addresses[i, STATE + 1], begin, size, stored.s1),
-        array_at(addresses[i, STATE + 2], begin, size, stored.s2),
-        array_at(addresses[i, STATE + 3], begin, size, stored.s3),
-        array_at(addresses[i, STATE + 4], begin, size, stored.s4),
-        array_at(addresses[i, AVERAGE], begin, size, stored.average),
-        array_at(addresses[i, AVERAGE + 1], begin, size, stored.average1),
-        array_at(addresses[i, AVERAGE + 2], begin, size, stored.average2),
-        array_at(addresses[i, COPY], begin, size, stored.copy),
-        array_at(addresses[i, REMAINDER], begin, size, stored.remainder),
-        None,
-    )
+# arrays_at(addresses, i, begin, size, shifted, stored): the elements of tensor i from `begin` on, those of its gradient from
+# `shifted` on
+arrays_at = word("arrays_at")
+
+
+@overload(arrays_at, jit_options=FLAGS)
+def _arrays_at(addresses, i, begin, size, shifted, stored):
+    fields = []
+    for name, role in zip(stored.fields, (*range(ROLES), None), strict=True):  # the last one is `after`
+        first = "shifted" if role == GRAD else "begin"
+        fields.append(f"_array_of(addresses[i, {role}], {first}, size, stored.{name})" if name in present(stored) else "None")
+    arguments = "addresses, i, begin, size, shifted, stored"
+    return written(arguments, [f"return Arrays({', '.join(fields)})"], Arrays=Arrays, _array_of=_array_of)
 
 
 # ---------------------------------------------------------------------------------------------------------------- steps
@@ -111,39 +104,59 @@ def run_chunks(chunks, lrs, tensors, kind, around, sums):
     # Once: unpacking counts references.
     addresses, group_of, updates, sizes, scalar_states, norms_of, factors, inputs, weights = tensors
     like, stored = kind.like, kind.stored
-    group, n, tensor, z0, z1 = np.int64(-1), np.int64(-1), np.int64(-1), 0.0, 0.0
-    c = rounded(rules.scalars(inputs_at(kind.inputs, inputs, 0, None, 0), rules.Tensor(1, 1.0, 1.0, 1.0, 0.0, 0.0)), like)
-    for k in range(chunks.shape[0]):
-        i, begin, end = chunks[k, 0], chunks[k, 1], chunks[k, 2]
-        own0, own1 = scalar_states[i, 0], scalar_states[i, 1]
-        same = group == group_of[i] and n == updates[i] and z0 == own0 and z1 == own1
-        if lrs is not None or not same or (kind.measures and tensor != i):
-            group, n, tensor, z0, z1 = group_of[i], updates[i], i, own0, own1
-            h = inputs_at(kind.inputs, inputs, group, lrs, k)
-            c = rounded(rules.scalars(h, rules.Tensor(n + 1, norms_of[i, 0], norms_of[i, 1], sizes[i], z0, z1)), like)
-        own = weights[group]
-        pipeline = with_own(around, factors[i], around.limit, own[0], own[1], own[2])
-        arrays = arrays_at(addresses, i, begin, end - begin, chunks[k, 3], stored)
-        if sums is None:
-            run_range(c, like, begin, pipeline, arrays)
-        else:
-            run_with_norms(c, like, begin, pipeline, arrays, sums, chunks[k, 4])
+    k = 0
+    while k < chunks.shape[0]:
+        tensor = chunks[k, 0]
+        group, n, z0, z1 = group_of[tensor], updates[tensor], scalar_states[tensor, 0], scalar_states[tensor, 1]
+        h = inputs_at(kind.inputs, inputs, group, lrs, k)
+        c = rounded(
+            rules.scalars(h, rules.Tensor(n + 1, norms_of[tensor, 0], norms_of[tensor, 1], sizes[tensor], z0, z1)), like
+        )
+        own, same = weights[group], True
+        while same:  # all chunks with these scalars
+            i, begin, end = chunks[k, 0], chunks[k, 1], chunks[k, 2]
+            pipeline = with_own(around, factors[i], around.limit, own[0], own[1], own[2])
+            arrays = arrays_at(addresses, i, begin, end - begin, chunks[k, 3], stored)
+            if sums is None:
+                run_range(c, like, begin, pipeline, arrays)
+            else:
+                run_with_norms(c, like, begin, pipeline, arrays, sums, chunks[k, 4])
+            k += 1
+            if k == chunks.shape[0] or lrs is not None:
+                same = False
+            elif chunks[k, 0] != tensor:
+                i = chunks[k, 0]
+                same = not kind.measures and group == group_of[i] and n == updates[i]
+                same = same and z0 == scalar_states[i, 0] and z1 == scalar_states[i, 1]
 
 
 run_chunks_apart = pointwise(run_chunks.py_func)
 """`run_chunks` as a function of its own: Numba types and compiles the body of a parallel loop twice."""
 
 
-@pointwise
-def count(counts, members, tensors, like):
-    """Count a step. It is counted here, not by the caller: Ctrl-C could come before the caller's next line."""
-    _, group_of, updates, sizes, states, norms_of, _, inputs, _ = tensors
-    for i in members:
-        h = inputs_at(like, inputs, group_of[i], None, 0)
-        t = rules.Tensor(updates[i] + 1, norms_of[i, 0], norms_of[i, 1], sizes[i], states[i, 0], states[i, 1])
-        states[i, 0], states[i, 1] = rules.scalar_states(h, t)
-        updates[i] += 1
-    counts[0] += 1
+# count(counts, members, tensors, like): count a step. It is counted here, not by the caller: Ctrl-C could come before the
+# caller's next line.
+count = word("count")
+
+
+@overload(count, jit_options=FLAGS)
+def _count(counts, members, tensors, like):
+    def without_states(counts, members, tensors, like):
+        updates = tensors.updates
+        for i in members:
+            updates[i] += 1
+        counts[0] += 1
+
+    def with_states(counts, members, tensors, like):
+        _, group_of, updates, sizes, states, norms_of, _, inputs, _ = tensors
+        for i in members:
+            h = inputs_at(like, inputs, group_of[i], None, 0)
+            t = rules.Tensor(updates[i] + 1, norms_of[i, 0], norms_of[i, 1], sizes[i], states[i, 0], states[i, 1])
+            states[i, 0], states[i, 1] = rules.scalar_states(h, t)
+            updates[i] += 1
+        counts[0] += 1
+
+    return with_states if rules.has_scalar_states(like.instance_class) else without_states
 
 
 @cached

@@ -11,7 +11,20 @@ import numpy as np
 from numba import njit, types
 from numba.extending import overload
 
-from lrkern.numba.arrays import STRIDE, ask, cached, flat, load, part, store, store_random, zero_of
+from lrkern.numba.arrays import (
+    STRIDE,
+    _ask_of_array,
+    _part_of,
+    cached,
+    flat,
+    load,
+    only_writable,
+    present,
+    store,
+    store_random,
+    written,
+    zero_of,
+)
 from lrkern.numba.norms import BLOCK, LANES, add_square, folded, square_of
 from lrkern.pointwise import storage
 from lrkern.pointwise.exact_sum import BINS, add, total
@@ -69,6 +82,12 @@ load_param = word("load_param")  # load_param(param, remainder, i, like)
 store_param = word("store_param")  # store_param(param, remainder, i, x, key, element)
 store_state = word("store_state")  # store_state(state, i, x, key, element)
 key_of = word("key_of")  # key_of(mixed, stream, element)
+parts = word("parts")  # parts(a, begin, size): a part of these elements
+ask_for = word("ask_for")  # ask_for(a, i): prefetch the elements from i on
+# run_one(c, like, first, around, keys, a, i): update element i, whose index in the tensor is first + i. `around`: factor, limit
+# and weights in T; `keys`: random keys of the parameter and of the states.
+run_one = word("run_one")
+measured_at = word("measured_at")  # measured_at(c, like, around, a, i): (the parameter, what its rule measures) of element i
 room_for = word("room_for")  # room_for(like): memory for a block of norms in T
 
 
@@ -110,74 +129,89 @@ def _key_of(mixed, stream, element):
     return lambda mixed, stream, element: storage.random_key(mixed, np.uint64(stream), np.uint64(element))
 
 
-@inlined
-def parts(a, begin, size):
-    """A part of these elements."""
-    return Arrays(
-        part(a.param, begin, size),
-        part(a.grad, begin, size),
-        part(a.s0, begin, size),
-        part(a.s1, begin, size),
-        part(a.s2, begin, size),
-        part(a.s3, begin, size),
-        part(a.s4, begin, size),
-        part(a.average, begin, size),
-        part(a.average1, begin, size),
-        part(a.average2, begin, size),
-        part(a.copy, begin, size),
-        part(a.remainder, begin, size),
-        None,
+@overload(parts, jit_options=FLAGS)
+def _parts(a, begin, size):
+    given = present(a)
+    fields = [f"_part_of(a.{name}, begin, size)" if name in given and name != "after" else "None" for name in a.fields]
+    return written("a, begin, size", [f"return Arrays({', '.join(fields)})"], Arrays=Arrays, _part_of=_part_of)
+
+
+@overload(ask_for, jit_options=FLAGS)
+def _ask_for(a, i):
+    asked = [f"_ask_of_array(a.{name}, i)" for name in present(a) if name != "after"]
+    return written("a, i", asked, _ask_of_array=_ask_of_array)
+
+
+class _Elements:
+    """Expressions on element i of the arrays that are present. Those in T need no function that converts."""
+
+    def __init__(self, a: Any, like: Any) -> None:
+        self.given, self.like = present(a), like
+
+    def read(self, name: str) -> str:
+        """An element in T; 0 without an array."""
+        if name not in self.given:
+            return "like"
+        if name == "param" and "remainder" in self.given:
+            return "load_param(a.param, a.remainder, i, like)"
+        return f"a.{name}[i]" if self.given[name].dtype == self.like else f"load(a.{name}, i, like)"
+
+    def store(self, name: str, value: str) -> list[str]:
+        """Statements that write a number in T, rounded to nearest."""
+        if name not in self.given:
+            return []
+        only_writable(self.given[name])
+        return [f"a.{name}[i] = {value}" if self.given[name].dtype == self.like else f"store(a.{name}, i, {value})"]
+
+
+STATES = ("s0", "s1", "s2", "s3", "s4")
+AVERAGES = {"average": "weight", "average1": "weight1", "average2": "weight2"}
+
+
+@overload(run_one, jit_options=FLAGS)
+def _run_one(c, like, first, around, keys, a, i):
+    e = _Elements(a, like)
+    random = [not isinstance(one, types.NoneType) for one in keys]
+    lines = ["factor, limit, weight, weight1, weight2 = around", f"y = prepared({e.read('grad')}, factor, limit)"]
+    lines += ["element = np.uint64(first + i)"] if any(random) else ["element = np.uint64(0)"]
+    lines.append(f"x, t0, t1, t2, t3, t4 = update(c, {e.read('param')}, y, {', '.join(map(e.read, STATES))})")
+    for name, weight in AVERAGES.items():
+        lines += e.store(name, f"averaged({e.read(name)}, x, {weight})")
+    lines += e.store("copy", "x") + e.store("after", "x")
+    if random[0] or "remainder" in e.given:
+        lines.append("store_param(a.param, a.remainder, i, x, keys[0], element)")
+    else:
+        lines += e.store("param", "x")
+    for k, name in enumerate(STATES):
+        if random[1 + k] and name in e.given:
+            lines.append(f"store_state(a.{name}, i, t{k}, keys[{1 + k}], element)")
+        else:
+            lines += e.store(name, f"t{k}")
+    return written(
+        "c, like, first, around, keys, a, i",
+        lines,
+        np=np,
+        averaged=averaged,
+        load=load,
+        load_param=load_param,
+        prepared=prepared,
+        store=store,
+        store_param=store_param,
+        store_state=store_state,
+        update=rules.functions_of(c.instance_class).update,
     )
 
 
-@inlined
-def ask_for(a, i):
-    """Prefetch the elements from i on."""
-    ask(a.param, i)
-    ask(a.grad, i)
-    ask(a.s0, i)
-    ask(a.s1, i)
-    ask(a.s2, i)
-    ask(a.s3, i)
-    ask(a.s4, i)
-    ask(a.average, i)
-    ask(a.average1, i)
-    ask(a.average2, i)
-    ask(a.copy, i)
-    ask(a.remainder, i)
-
-
-@inlined
-def loaded(a, i, like):
-    """The states of element i."""
-    return (
-        load(a.s0, i, like),
-        load(a.s1, i, like),
-        load(a.s2, i, like),
-        load(a.s3, i, like),
-        load(a.s4, i, like),
-    )
-
-
-@pointwise
-def run_one(c, like, first, around, keys, a, i):
-    """Update element i. `around`: factor, limit and weights in T; `keys`: random keys of the parameter and of the states."""
-    factor, limit, weight, weight1, weight2 = around
-    element = np.uint64(first + i)
-    x = load_param(a.param, a.remainder, i, like)
-    y = prepared(load(a.grad, i, like), factor, limit)
-    x, t0, t1, t2, t3, t4 = rules.update(c, x, y, *loaded(a, i, like))
-    store(a.average, i, averaged(load(a.average, i, like), x, weight))
-    store(a.average1, i, averaged(load(a.average1, i, like), x, weight1))
-    store(a.average2, i, averaged(load(a.average2, i, like), x, weight2))
-    store(a.copy, i, x)
-    store(a.after, i, x)
-    store_param(a.param, a.remainder, i, x, keys[0], element)
-    store_state(a.s0, i, t0, keys[1], element)
-    store_state(a.s1, i, t1, keys[2], element)
-    store_state(a.s2, i, t2, keys[3], element)
-    store_state(a.s3, i, t3, keys[4], element)
-    store_state(a.s4, i, t4, keys[5], element)
+@overload(measured_at, jit_options=FLAGS)
+def _measured_at(c, like, around, a, i):
+    e, functions = _Elements(a, like), rules.functions_of(c.instance_class)
+    lines = [
+        "factor, limit = around",
+        f"x, y = {e.read('param')}, prepared({e.read('grad')}, factor, limit)",
+        f"return x, measured(c, x, y, {', '.join(map(e.read, STATES))})",
+    ]
+    scope = {"load": load, "load_param": load_param, "prepared": prepared, "measured": functions.measured}
+    return written("c, like, around, a, i", lines, **scope)
 
 
 @inlined
@@ -214,9 +248,13 @@ def run_range(c, like, first, pipeline, a):
     """The same in blocks; zeroes gradients if requested."""
     begin = 0
     while begin < a.param.size:
-        size = min(ELEMENTS, a.param.size - begin)
+        size, left = ELEMENTS, a.param.size - begin
         # The key of random bits depends on the upper half of an element's index.
-        size = min(size, (1 << 32) - ((first + begin) & 0xFFFFFFFF))
+        half = (1 << 32) - ((first + begin) & 0xFFFFFFFF)
+        if left < size:
+            size = left
+        if half < size:
+            size = half
         block = parts(a, begin, size)
         run_block(c, like, first + begin, pipeline, block)
         if pipeline.zero:
@@ -258,13 +296,11 @@ def run_with_norms(c, like, first, pipeline, a, sums, number):
 @pointwise
 def measure_block(c, like, pipeline, a, lanes, others):
     """(sum of squares of a block's parameters, sum of the terms of what the rule measures); the last two: scratch memory."""
-    factor, limit = number(pipeline.factor, like), number(pipeline.limit, like)
+    around = number(pipeline.factor, like), number(pipeline.limit, like)
     lanes[:] = 0.0
     others[:] = 0.0
     for i in range(a.param.size):
-        x = load_param(a.param, a.remainder, i, like)
-        y = prepared(load(a.grad, i, like), factor, limit)
-        m = rules.measured(c, x, y, *loaded(a, i, like))
+        x, m = measured_at(c, like, around, a, i)
         add_square(lanes, i % LANES, np.float64(x))
         others[i % LANES] = others[i % LANES] + rules.term(c, m)
     return folded(lanes), folded(others)

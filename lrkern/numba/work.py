@@ -90,10 +90,10 @@ def laid_out(lists: Lists, storages: NDArray[np.uint8], averages: bool, grads: l
 
 def _measures(lists: Lists, group: int) -> bool:
     """Whether the rule of a group needs norms."""
-    family = FAMILIES[lists.checked.groups[group]]
-    if family.measured is None:
+    rule = lists.checked.groups[group]
+    if FAMILIES[rule].measured is None:
         return False
-    fields = family.inputs._fields
+    fields = _core.RULES.get(rule, ())
     return "unadapted" not in fields or not lists.inputs[group, fields.index("unadapted")]
 
 

@@ -114,7 +114,7 @@ class Optimizer(Averaging, Resumable):
         self._limits = Limits(name, self._shared)
         self._frozen: frozenset[int] = frozenset()
         structure, of, own = arrange(name, params)
-        self._backend = backends.choose(name, shared.get("backend"), *structure.arrays, compiled=self._rule.inputs is not None)
+        self._backend = backends.choose(name, shared.get("backend"), *structure.arrays)
         self._maker = Maker(name, self._backend, self._rule, self._initial, options, checked)
         found = self._maker.as_arrays(name, "param", structure.label, structure.arrays)
         decays = decaying(name, structure, of, own, shared.get("decay_mask"))

@@ -60,6 +60,8 @@ class Maker:
 
     def engine(self, arranged: Arranged, kept: Mapping[str, list[Any]]) -> tuple[dict[str, list[Any]], Engine]:
         """The arrays kept for each parameter, those in `kept` reused, and the engine that steps them."""
+        if self.rule.prepare_c is not None and self.backend.StepList is _core.StepList:
+            self.rule.prepare_c(self.name)
         arrays, label, params = self.backend.arrays, arranged.structure.label, arranged.params
         variants, halves = [group.form.variant for group in arranged.groups], self.shared.halves
         # Before arrays are made like invalid ones.

@@ -52,9 +52,11 @@ def step_once(
         form.check_shrinkage(where, options["lr"], options["weight_decay"])
     if form.unfit:
         _refuse_unfit(where, form, states)
-    chosen = backends.choose(where, backend, param, compiled=rule.inputs is not None)
-    in_c = chosen.StepList is _core.StepList and not scalars
-    once = _core.step_once if in_c else partial(_step_once_in, chosen, scalars)
+    chosen = backends.choose(where, backend, param)
+    in_c = chosen.StepList is _core.StepList
+    if in_c and rule.prepare_c is not None:
+        rule.prepare_c(where)
+    once = _core.step_once if in_c and not scalars else partial(_step_once_in, chosen, scalars)
     once(where, form, options, param, grad, states, update, needed, chosen.arrays)
     if in_c:
         rule.quick.learn(options, form)

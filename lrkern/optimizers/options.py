@@ -138,7 +138,9 @@ class RuleOptions:
     row_lrs: bool = True
     """Whether lr may be an array, if gradients may be sparse."""
     inputs: tuple[str, ...] | None = None
-    """The names of the inputs of a rule that C does not have, which other backends compile; None for C's own rules."""
+    """The names of the inputs of a rule of the user's own; None for the rules of the C library."""
+    prepare_c: Callable[[str], None] | None = None
+    """prepare_c(where) makes such a rule known to the C library, before an engine there uses it."""
     _forms: dict[tuple[bool | str, ...] | None, Form] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property

@@ -81,9 +81,16 @@ class OwnRule(Rule):
             scalars=self.scalar_states,
             variant=lambda options: self.key,
             inputs=tuple(one.name for one in parts.hypers),
+            prepare_c=self.prepare_c,
             takes_rows=pointwise,
             row_lrs=pointwise and "lr" in numbers and not self.scalar_states,
         )
+
+    def prepare_c(self, where: str) -> None:
+        """Compile it for the C library, at its first use. `where`: the function named in errors."""
+        from lrkern.rules.machine_code import known_to_c
+
+        known_to_c(where, self.key, self.parts(self.key))
 
     @cached_property
     def Optimizer(self) -> type[Optimizer]:
@@ -99,7 +106,7 @@ class OwnRule(Rule):
             param, grad, states: arrays as for `lrkern.adam_step`, the states in the order of the rule; all but `grad` are
                 written. For each scalar state, after the others, a float64 array of one element in CPU memory.
             count: the number of steps before this one, 0 at the first; needed if the rule uses n.
-            backend: "numba" or "cuda", with the same bits; None means "cuda" for arrays on a device, else "numba".
+            backend: "c", "numba" or "cuda", all bit-identical; None means "cuda" for arrays on a device, else "c".
             hypers: the keyword-only arguments of the rule.
 
         Raises:
@@ -159,7 +166,8 @@ def rule(
     Returns:
         A decorator, which also takes the text of a function. It returns an `OwnRule`, with `Optimizer`, a class of optimizers
         that has all options of `lrkern.Optimizer`; `step`, for one array, also within functions that Numba compiles;
-        `formula()`; and `c_source()`. On the CPU, Numba compiles the rule at its first step, and must be installed.
+        `formula()`; and `c_source()`. On the CPU, LLVM compiles the rule at its first use; it comes with
+        `pip install 'lrkern[numba]'`.
 
     Raises:
         RuleError: the formula contains something else; the error names the line.

@@ -57,6 +57,7 @@ def check(rule: OwnRule, seed: int = 0, quiet: bool = False) -> Report:
 
     - formula: each operation on elements exact and then rounded once, float32 and float64 (not for rules with norms);
     - sizes, threads, storage: arrays of 0 to 70,001 elements, 1 and 2 threads, parameters in bfloat16 and float16;
+    - Numba: the same steps by that backend, which compiles the rule by itself;
     - C: the code of `rule.c_source()`, if a C compiler is found (the environment's CC, or cc, gcc, clang);
     - CUDA: the same steps on a GPU, if there is one;
     - state: an optimizer that continues from `state_dict`, and from a file, as if it had not stopped;
@@ -72,11 +73,11 @@ def check(rule: OwnRule, seed: int = 0, quiet: bool = False) -> Report:
 
     Raises:
         TypeError: `rule` is not from `lrkern.rule`.
-        ImportError: Numba is missing.
+        ImportError: llvmlite is missing.
     """
     if not isinstance(rule, OwnRule):
         raise TypeError(f"check: rule must be from lrkern.rule; got {rule!r}")
-    backends.choose("check", None, compiled=True)
+    rule.prepare_c("check")
     report = Report(rule.name)
     for name, run in _CHECKS.items():
         try:
@@ -136,7 +137,7 @@ class _Run:
         found = {"the parameter": self.param, **{f"state {k}": one for k, one in enumerate(self.states)}}
         return found | ({"the scalar states": np.array(self.scalars)} if self.scalars else {})
 
-    def by_engine(self, rule: OwnRule, backend: str = "numba") -> _Run:
+    def by_engine(self, rule: OwnRule, backend: str = "c") -> _Run:
         """The steps by a backend."""
         chosen = backends.choose("check", backend)
         given = [chosen.arrays.as_array("check", "array", one, written=True) for one in (self.param, *self.states)]
@@ -220,6 +221,15 @@ def _storage(rule: OwnRule, rng: np.random.Generator) -> str:
         wide.param = wide.param.astype(np.float16)
     _same("rounded from float32", narrow, wide, rule.states)
     return "a float16 parameter is computed in float32 and rounded once"
+
+
+def _in_numba(rule: OwnRule, rng: np.random.Generator) -> str:
+    if not backends.status("numba").usable:
+        return "no Numba can be used here"
+    for dtype in (np.float32, np.float64):
+        run = _Run.random(rule, rng, 1031, dtype, special=True)
+        _same("by Numba", run.copy().by_engine(rule), run.copy().by_engine(rule, "numba"), rule.states)
+    return "the backend has the same bits, float32 and float64"
 
 
 def _compiler() -> str | None:
@@ -367,6 +377,7 @@ _CHECKS: dict[str, Callable[[OwnRule, np.random.Generator], str]] = {
     "sizes": _sizes,
     "threads": _threads,
     "storage": _storage,
+    "Numba": _in_numba,
     "C": _in_c,
     "CUDA": _on_device,
     "state": _state,

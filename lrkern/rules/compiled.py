@@ -9,7 +9,7 @@ A variant of a rule becomes a `Family`:
   numbers in T: the parameter, the gradient (scaled and clipped), the states, and any number for a state that is not used;
 - `measured(c, p, g, s0, s1, ...)`: the element whose norm or sum is taken, or None.
 
-In compiled code, `scalars`, `scalar_states`, `update`, `measured` and `term` of this module dispatch on the type of their first
+In compiled code, `scalars`, `scalar_states` and `term` of this module dispatch on the type of their first
 argument.
 """
 
@@ -312,29 +312,34 @@ class _Families(Mapping[str, Family]):
 FAMILIES = _Families()
 
 
+def functions_of(scalars: type[Any]) -> Family:
+    """The functions of the rule with these scalars."""
+    return _BY_SCALARS[scalars]
+
+
+def has_scalar_states(inputs: type[Any]) -> bool:
+    """Whether the rule with these inputs keeps scalar states."""
+    return _BY_INPUTS[inputs].scalar_states is not None
+
+
 scalars = word("scalars", "h, t")
 scalar_states = word("scalar_states", "h, t")
-update = word("update", "c, p, g, s0, s1, s2, s3, s4")
-measured = word("measured", "c, p, g, s0, s1, s2, s3, s4")
 term = word("term", "c, m")  # what a measured element contributes, in float64
+
+
+# The functions themselves: one that only calls them would have to be compiled, too.
 
 
 @overload(scalars, target="cpu", jit_options=FLAGS)
 def _scalars(h, t):
-    function = _BY_INPUTS[h.instance_class].scalars
-    return lambda h, t: function(h, t)
+    function: Any = _BY_INPUTS[h.instance_class].scalars
+    return function.py_func
 
 
 @overload(scalar_states, target="cpu", jit_options=FLAGS)
 def _scalar_states(h, t):
-    function = _BY_INPUTS[h.instance_class].scalar_states
-    return (lambda h, t: (t.z0, t.z1)) if function is None else (lambda h, t: function(h, t))
-
-
-@overload(update, target="cpu", jit_options=FLAGS)
-def _update(c, p, g, s0, s1, s2, s3, s4):
-    function = _BY_SCALARS[c.instance_class].update
-    return lambda c, p, g, s0, s1, s2, s3, s4: function(c, p, g, s0, s1, s2, s3, s4)
+    function: Any = _BY_INPUTS[h.instance_class].scalar_states
+    return (lambda h, t: (t.z0, t.z1)) if function is None else function.py_func
 
 
 @overload(term, target="cpu", jit_options=FLAGS)
@@ -342,9 +347,3 @@ def _term(c, m):
     if _BY_SCALARS[c.instance_class].sums:
         return lambda c, m: np.float64(m)
     return lambda c, m: primitives.product(np.float64(m), np.float64(m))
-
-
-@overload(measured, target="cpu", jit_options=FLAGS)
-def _measured(c, p, g, s0, s1, s2, s3, s4):
-    function = _BY_SCALARS[c.instance_class].measured
-    return None if function is None else lambda c, p, g, s0, s1, s2, s3, s4: function(c, p, g, s0, s1, s2, s3, s4)

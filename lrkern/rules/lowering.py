@@ -81,7 +81,8 @@ def fixed(program: Program, flags: Mapping[str, bool], without: Collection[str] 
     kept = [k for k, one in enumerate(new_states) if not _is_input(one, program.states[k])]
     roots = (param, *(new_states[k] for k in kept), *new_scalars)
     used = {one.value for root in roots for one in _reachable(root) if one.op == "input"}
-    kept = [k for k, state in enumerate(program.states) if k in kept or state in used]
+    # Without flags to fix there is one variant, and a step hands over all its states.
+    kept = [k for k, state in enumerate(program.states) if not flags or k in kept or state in used]
     return replace(
         program,
         states=tuple(program.states[k] for k in kept),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 WHOLE, SCALAR, FLAG, ELEMENT, MASK = "whole", "scalar", "flag", "element", "mask"
@@ -22,7 +23,7 @@ class Node:
     value: Any = None
     """Of a constant its value, of an input its name, of a name the name: its only argument is what it names."""
 
-    @property
+    @cached_property
     def key(self) -> Any:
         """Equal for nodes that compute the same from the same inputs."""
         if self.op == "name":

@@ -24,7 +24,7 @@ class Part:
         """Only rules and parts call it, and they are never executed."""
         raise TypeError(f"{self.__name__} is a part of rules: it can be called only within one")
 
-    @property
+    @cached_property
     def definition(self) -> ast.FunctionDef:
         """Its source."""
         from lrkern.rules.reader import source_of

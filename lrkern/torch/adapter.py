@@ -196,9 +196,7 @@ class Adapter(StateDicts):
         bound = self._bind()
         if bound.memory.backend is not None:
             return "torch"
-        if bound.core._backend.on_device:
-            return "cuda"
-        return "c" if self.core_class._rule.inputs is None else "numba"
+        return "cuda" if bound.core._backend.on_device else "c"
 
     # --------------------------------------------------------------------------------------------------- gradient release
 

@@ -19,6 +19,8 @@ const char *lrk_status_text(lrk_status status)
         return "a value is beyond the range of float64";
     case LRK_ERROR_OVERLAP:
         return "an array that is written overlaps another";
+    case LRK_ERROR_ARGUMENT:
+        return "an argument is invalid";
     }
     return "unknown status";
 }

@@ -79,12 +79,16 @@ static void sum_measured(const lrk_step_job *j, lrk_step_workspace *w, const lrk
     const lrk_step_group *const group = &j->list->groups[tensor->group];
     if (!group->measures)
         return;
-    lrk_step_measure *const measure = b->kernels->measure[group->rule];
     const void *const grad = lrk_step_gradient(j, b, w), *const param = lrk_step_parameter(j, b, w),
                       *const coefs = lrk_step_coefs_of(j, w, tensor);
     void *states[LRK_MAX_STATES];
     lrk_step_load_states(j, b, w, states);
-    measure(b->size, b->ahead, param, grad, states[0], states[1], states[2], states[3], states[4], coefs, w->term.bytes);
+    const lrk_own_rule *const own = lrk_own_rule_of(group->rule);
+    if (own != NULL)
+        own->measure[b->type](b->size, b->ahead, param, grad, states, coefs, w->term.bytes);
+    else
+        b->kernels->measure[group->rule](b->size, b->ahead, param, grad, states[0], states[1], states[2], states[3], states[4],
+                                         coefs, w->term.bytes);
     j->list->sums[2 * k] = b->kernels->norm(b->size, 0, param, 1);
     j->list->sums[2 * k + 1] =
         lrk_rule_sums(group->rule) ? b->kernels->sum(b->size, w->term.bytes) : b->kernels->norm(b->size, 0, w->term.bytes, 1);

@@ -95,6 +95,21 @@ static inline bool lrk_step_prepares(const lrk_step_job *j, const lrk_step_tenso
     return j->options->clip_value < HUGE_VAL || lrk_step_factor_of(j, tensor) != 1;
 }
 
+/* Updates elements by a rule's kernel for this storage, or by the function of a registered rule. */
+static inline void lrk_step_update_by(lrk_rule rule, const lrk_step_block *b, void *param, void *remainder, const void *grad,
+                                      void *const *states, const void *coefs, const lrk_step_random *random)
+{
+    const lrk_own_rule *const own = lrk_own_rule_of(rule);
+    if (own != NULL) {
+        own->update[b->type](b->size, b->ahead, param, grad, states, coefs);
+        return;
+    }
+    const lrk_step_kept in = b->param == LRK_STAGED ? LRK_IN_T : b->param;
+    const lrk_step_kept kept = b->states == LRK_STAGED ? LRK_IN_T : b->states;
+    b->kernels->update[in][kept][rule](b->size, b->ahead, param, remainder, grad, states[0], states[1], states[2], states[3],
+                                       states[4], coefs, random);
+}
+
 /* ---- pipeline.c: scalars, and a block through the pipeline */
 
 /* Whether the scalars in `w` are those of the tensor's group after so many updates. */

@@ -62,13 +62,16 @@ static inline void states_at(const lrk_step_tensor *tensor, int64_t element, voi
 static inline __attribute__((always_inline)) void run_bare(const lrk_step_job *j, const lrk_step_tensor *tensor,
                                                            const void *coefs, int64_t from, int64_t to)
 {
-    lrk_step_update *const *const rules = j->kernels->computed[tensor->type[LRK_PARAM]]->update[LRK_IN_T][LRK_IN_T];
-    const int64_t ahead = to - from > BLOCK ? BLOCK : 0;
+    const lrk_step_block b = {
+        .kernels = j->kernels->computed[tensor->type[LRK_PARAM]],
+        .type = (lrk_storage)tensor->type[LRK_PARAM],
+        .size = to - from,
+        .ahead = to - from > BLOCK ? BLOCK : 0,
+    };
     void *states[LRK_MAX_STATES];
     states_at(tensor, from, states);
-    rules[j->list->groups[tensor->group].rule](to - from, ahead, lrk_step_at(tensor, LRK_PARAM, from), NULL,
-                                               lrk_step_at(tensor, LRK_GRAD, from), states[0], states[1], states[2], states[3],
-                                               states[4], coefs, NULL);
+    lrk_step_update_by(j->list->groups[tensor->group].rule, &b, lrk_step_at(tensor, LRK_PARAM, from), NULL,
+                       lrk_step_at(tensor, LRK_GRAD, from), states, coefs, NULL);
 }
 
 /* Elements [from, to) of all that the step updates. */

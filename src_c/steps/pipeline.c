@@ -33,7 +33,9 @@ const void *lrk_step_coefs_of_row(const lrk_step_job *j, lrk_step_workspace *w, 
     const lrk_step_group *const group = &j->list->groups[tensor->group];
     double inputs[LRK_MAX_INPUTS];
     memcpy(inputs, group->inputs, sizeof inputs);
-    inputs[LRK_INPUT_LR] = tensor->row_lrs[row];
+    const int place = group->rule < LRK_N_RULES ? (int)LRK_INPUT_LR : lrk_rule_input(group->rule, "lr");
+    if (place >= 0)
+        inputs[place] = tensor->row_lrs[row];
     w->tensor = NULL;
     w->updates = j->list->updates[tensor - j->list->tensors];
     return compute_coefs(w, tensor, group->rule, inputs);
@@ -41,17 +43,12 @@ const void *lrk_step_coefs_of_row(const lrk_step_job *j, lrk_step_workspace *w, 
 
 /* ---- A block */
 
-/* How a kernel accesses this storage type. */
-static lrk_step_kept as_found(lrk_step_kept kept)
-{
-    return kept == LRK_STAGED ? LRK_IN_T : kept;
-}
-
-/* Whether a tensor's rule has a kernel for this storage: rare rules do not. */
+/* Whether a tensor's rule has a kernel for this storage: rare rules and registered ones do not. */
 static bool has_kernel(const lrk_step_job *j, const lrk_step_tensor *tensor, lrk_storage computed, lrk_step_kept param,
                        lrk_step_kept states)
 {
-    return j->kernels->computed[computed]->update[param][states][j->list->groups[tensor->group].rule] != NULL;
+    const lrk_rule rule = j->list->groups[tensor->group].rule;
+    return rule < LRK_N_RULES && j->kernels->computed[computed]->update[param][states][rule] != NULL;
 }
 
 lrk_step_kept lrk_step_kept_param(const lrk_step_job *j, const lrk_step_tensor *tensor, lrk_storage computed)
@@ -219,8 +216,7 @@ void lrk_step_run_block(const lrk_step_job *j, lrk_step_workspace *w, const lrk_
     lrk_step_random random[LRK_MAX_STATES] = {0};
     for (int s = 0; b->states == LRK_IN_BF16 && s < LRK_MAX_STATES; s++)
         random[s] = random_of(j, b->begin, STATE_STREAM + (uint64_t)s);
-    lrk_step_update *const update = b->kernels->update[as_found(b->param)][as_found(b->states)][group->rule];
-    update(b->size, b->ahead, param, remainder, grad, states[0], states[1], states[2], states[3], states[4], coefs, random);
+    lrk_step_update_by(group->rule, b, param, remainder, grad, states, coefs, random);
     if (j->options->norms)
         measure_after(j, b, w, param);
     for (int k = 0; j->averages && k < LRK_MAX_AVERAGES && tensor->data[LRK_EMA + k] != NULL; k++)

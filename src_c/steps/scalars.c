@@ -108,14 +108,14 @@ lrk_rule lrk_rule_find(const char *name)
     for (int rule = 0; rule < LRK_N_RULES; rule++)
         if (strcmp(entries[rule].name, name) == 0)
             return rule;
-    return -1;
+    return lrk_own_rule_find(name);
 }
 
 int lrk_rule_input(lrk_rule rule, const char *name)
 {
     const size_t length = strlen(name);
     int place = 0;
-    for (const char *word = entries[rule].inputs; *word != '\0'; place++) {
+    for (const char *word = lrk_rule_inputs(rule); *word != '\0'; place++) {
         const size_t size = strcspn(word, " ");
         if (size == length && memcmp(word, name, size) == 0)
             return place;
@@ -126,21 +126,27 @@ int lrk_rule_input(lrk_rule rule, const char *name)
 
 const char *lrk_rule_name(lrk_rule rule)
 {
-    return entries[rule].name;
+    const lrk_own_rule *const own = lrk_own_rule_of(rule);
+    return own != NULL ? own->name : entries[rule].name;
 }
 
 const char *lrk_rule_inputs(lrk_rule rule)
 {
-    return entries[rule].inputs;
+    const lrk_own_rule *const own = lrk_own_rule_of(rule);
+    return own != NULL ? own->inputs : entries[rule].inputs;
 }
 
 int lrk_rule_states(lrk_rule rule)
 {
-    return entries[rule].states;
+    const lrk_own_rule *const own = lrk_own_rule_of(rule);
+    return own != NULL ? own->states : entries[rule].states;
 }
 
 bool lrk_rule_measures(lrk_rule rule, const double *inputs)
 {
+    const lrk_own_rule *const own = lrk_own_rule_of(rule);
+    if (own != NULL)
+        return own->measured != LRK_MEASURES_NOTHING;
     if (measures[rule] == 0)
         return false;
     const int unadapted = lrk_rule_input(rule, "unadapted");
@@ -149,20 +155,31 @@ bool lrk_rule_measures(lrk_rule rule, const double *inputs)
 
 bool lrk_rule_sums(lrk_rule rule)
 {
-    return measures[rule] == LRK_SUM;
+    const lrk_own_rule *const own = lrk_own_rule_of(rule);
+    return own != NULL ? own->measured == LRK_MEASURES_SUM : measures[rule] == LRK_SUM;
 }
 
 int lrk_rule_scalars(lrk_rule rule, const double *inputs, const lrk_rule_tensor *tensor, double *coefs)
 {
-    return entries[rule].scalars(inputs, tensor, coefs);
+    const lrk_own_rule *const own = lrk_own_rule_of(rule);
+    if (own == NULL)
+        return entries[rule].scalars(inputs, tensor, coefs);
+    if (own->coefs > 0)
+        own->scalars(inputs, tensor, coefs);
+    return own->coefs;
 }
 
 int lrk_rule_scalar_states(lrk_rule rule)
 {
-    return kept[rule].count;
+    const lrk_own_rule *const own = lrk_own_rule_of(rule);
+    return own != NULL ? own->scalar_states : kept[rule].count;
 }
 
 void lrk_rule_new_scalar_states(lrk_rule rule, const double *inputs, const lrk_rule_tensor *tensor, double *states)
 {
-    kept[rule].compute(inputs, tensor, states);
+    const lrk_own_rule *const own = lrk_own_rule_of(rule);
+    if (own != NULL)
+        own->new_scalar_states(inputs, tensor, states);
+    else
+        kept[rule].compute(inputs, tensor, states);
 }

@@ -12,9 +12,9 @@ enum {
     LRK_N_RULES
 };
 
-enum { LRK_N_COMPUTED = 2, LRK_MAX_COEFS = 24 };
+enum { LRK_N_COMPUTED = 2 };
 
-/* The index of the learning rate in the inputs of every rule. */
+/* The index of the learning rate in the inputs of every rule of the library. */
 enum { LRK_INPUT_LR = 0 };
 
 /* Elements per block of a norm. */
@@ -72,6 +72,23 @@ typedef struct lrk_one_array {
 } lrk_one_array;
 
 lrk_status lrk_step_one(const lrk_one_array *one);
+
+/* A registered rule by its number. */
+const lrk_own_rule *lrk_registered_rule(lrk_rule rule);
+
+/* The same; NULL for a rule of the library. */
+static inline const lrk_own_rule *lrk_own_rule_of(lrk_rule rule)
+{
+    return rule < LRK_N_RULES ? NULL : lrk_registered_rule(rule);
+}
+
+/* The number of a registered rule; -1 if there is none of that name. */
+lrk_rule lrk_own_rule_find(const char *name);
+
+/* The powers of lrkern_rule.h, for rules that are compiled while the program runs. */
+double lrk_own_power(double base, int64_t n);
+double lrk_own_one_minus_power(double base, int64_t n);
+double lrk_own_real_power(double base, double exponent);
 
 /* Whether a rule with these inputs needs norms. */
 bool lrk_rule_measures(lrk_rule rule, const double *inputs);

@@ -8,6 +8,7 @@ import platform
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -223,6 +224,36 @@ def test_the_example_gives_the_bits_of_python(link, library, tmp_path):
     found = hexes(run(program).splitlines())
     assert found == hexes(training())
     assert found[-1][1] != 0
+
+
+def own_rule():
+    """What examples/c/own_rule.c prints."""
+    from lrkern.rules.words import fma, sign  # noqa: F401  (words of the rule)
+
+    signum = lk.rule("momentum")("""
+def signum(p, g, momentum, *, lr, beta=0.9):
+    m = fma(beta, momentum, (1 - beta) * g)
+    return fma(-lr, sign(m), p), m
+""")
+    param = np.array([1, -2, 0.5, 0], np.float32)
+    opt = signum.Optimizer([param], lr=0.125, clip_norm=1.0)
+    for _ in range(10):
+        opt.step([np.float32(2) * param - np.float32(0.5)])
+    (momentum,) = opt.state_dict()["momentums"]
+    return [f"{float(p).hex()} {float(m).hex()}" for p, m in zip(param, momentum, strict=True)]
+
+
+@compiler
+@checkout
+def test_the_example_of_a_rule_gives_the_bits_of_python(tmp_path):
+    pytest.importorskip("llvmlite")
+    program = tmp_path / "own_rule.so"  # linked with the extension module, which exports the library
+    flags = ["-std=c11", "-O2", "-ffp-contract=off", *STRICT, f"-I{lk.get_include()}", "-shared", "-fPIC"]
+    run("cc", *flags, ROOT / "examples" / "c" / "own_rule.c", _core.__file__, "-lm", "-o", program)
+    script = "import sys, ctypes, lrkern; sys.exit(ctypes.CDLL(sys.argv[1]).main())"
+    found = hexes(run(sys.executable, "-c", script, program).splitlines())
+    assert found == hexes(own_rule())
+    assert found[0][1] != 0
 
 
 @compiler

@@ -21,6 +21,7 @@ SOURCES = [
         "src_c/steps/pieces.c",
         "src_c/steps/norms.c",
         "src_c/steps/list.c",
+        "src_c/steps/own_rules.c",
         "src_c/steps/scalars.c",
         "src_c/arithmetic/exact_sum.c",
     )

@@ -62,22 +62,28 @@ def test_bad_arguments(arguments, error):
 
 
 SLOW = """
+import sys
 import numpy as np
 import lrkern as lk
 from lrkern.numba import notice
 notice.LONG = {limit}
 opt = lk.SGD([np.ones(3, np.float16)], 0.5, backend="numba")
 opt.step([np.ones(3, np.float16)])
+print(opt.count, *[name for name in ("numba.np.linalg", "numba.np.arrayobj", "scipy.linalg") if name in sys.modules])
 """
 
 
 @pytest.mark.parametrize(("limit", "lines"), [(0.0, 1), (1e9, 0)])
 def test_one_line_tells_of_a_long_compilation(tmp_path, monkeypatch, limit, lines):
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
-    done = subprocess.run([sys.executable, "-c", SLOW.format(limit=limit)], capture_output=True, text=True, check=True)
+    command = [sys.executable, "-c", SLOW.format(limit=limit)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     found = [line for line in done.stderr.splitlines() if line.startswith("lrkern: Numba compiled run_serial in ")]
     assert len(found) == lines, done.stderr
     assert all(line.endswith(" s; later programs load it") for line in found)
+    assert {"1", "numba.np.linalg", "numba.np.arrayobj"} <= set(done.stdout.split())
+    later = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert (later.stdout, later.stderr) == ("1\n", "")  # it loads nothing that only compiling needs
 
 
 def test_the_limit_is_a_second():

@@ -49,6 +49,9 @@ def versions():
 def text(status):
     return lrk_status_text(status)
 
+def find_rule(bytes rule):
+    return lrk_rule_find(rule)
+
 def find(bytes rule, bytes name):
     return lrk_rule_input(lrk_rule_find(rule), name)
 
@@ -65,6 +68,43 @@ def hits(size_t param, size_t other):
     hit = lrk_step_list_find_overlap(&one, <const void *>other, 8) if hit < 0 else -2
     lrk_step_list_free(&one)
     return hit
+
+cdef void own_scalars(const double *inputs, const lrk_rule_tensor *tensor, double *out) noexcept nogil:
+    out[0] = inputs[0]
+
+cdef void own_f32(
+    int64_t size, int64_t ahead, void *param, const void *grad, void *const *states, const void *coefs
+) noexcept nogil:
+    for i in range(size):
+        (<float *>param)[i] -= (<const float *>coefs)[0] * (<const float *>grad)[i]
+
+cdef void own_f64(
+    int64_t size, int64_t ahead, void *param, const void *grad, void *const *states, const void *coefs
+) noexcept nogil:
+    for i in range(size):
+        (<double *>param)[i] -= (<const double *>coefs)[0] * (<const double *>grad)[i]
+
+def register(bytes name):
+    cdef lrk_own_rule rule
+    rule.name, rule.inputs, rule.states, rule.scalar_states, rule.coefs = name, "lr", 0, 0, 1
+    rule.measured, rule.scalars = LRK_MEASURES_NOTHING, own_scalars
+    rule.update[0], rule.update[1] = own_f32, own_f64
+    return lrk_rule_register(&rule)
+
+def step_by(int rule, int type, int64_t n, size_t param, size_t grad, double lr, double scale):
+    cdef lrk_step_list one
+    cdef lrk_step_options options = lrk_step_defaults()
+    cdef int64_t other = 0
+    options.grad_scale = scale
+    lrk_step_list_init(&one, 1, 1)
+    one.groups[0].rule, one.groups[0].inputs[0] = rule, lr
+    one.tensors[0].data[<int>LRK_PARAM], one.tensors[0].data[<int>LRK_GRAD] = <void *>param, <void *>grad
+    one.tensors[0].type[<int>LRK_PARAM] = one.tensors[0].type[<int>LRK_GRAD] = type
+    one.tensors[0].size = n
+    lrk_step_list_finalize(&one, &other)
+    done = lrk_step_run(&one, &options).isa != NULL
+    lrk_step_list_free(&one)
+    return done
 
 def plan(schedule, int64_t horizon, int64_t t):
     cdef CompiledPlan held = plan_of(schedule, horizon)
@@ -147,6 +187,17 @@ def test_values(modules, schedule):
     steps = np.array([5, 0, 10**9], np.int64)
     assert more.lookup(schedule, 3, steps.ctypes.data, out.ctypes.data) == 0
     assert out[:3].tobytes() == schedule(steps).tobytes()
+
+
+def test_a_rule_of_its_own(modules):
+    _, more = modules
+    rule = more.register(b"of_cython")
+    assert rule > more.find_rule(b"adam")
+    assert more.register(b"of_cython") == -4
+    for number, dtype in enumerate((np.float32, np.float64)):
+        param, grad = np.ones(700, dtype), np.full(700, 4, dtype)
+        assert more.step_by(rule, number, 700, param.ctypes.data, grad.ctypes.data, 0.25, 2.0)
+        assert (param == 0.5).all()
 
 
 def test_the_loop_is_that_of_python(modules):

@@ -128,6 +128,7 @@ LISTS = [
 NUMBA = [
     *against("numba-table", "Numba: fill 10^8 float64, cosine", "step", {"C kernels": 0.9}),
     *against("numba-step", f"Numba: a step of {LARGE}", "element", {"C kernels": 0.9}),
+    Line("first-call", "a rule of your own: first step", "s", cases=only("own rule"), at_most=0.1),
     Line("first-call", "Numba: first step, empty cache", "s", cases=first_step("empty cache"), at_most=2),
     Line("first-call", "Numba: first step, from the cache", "s", cases=first_step("filled cache"), at_most=0.1),
     Line("first-call", "Numba: first table, empty cache", "s", cases=only("table, empty cache")),

@@ -35,7 +35,10 @@ import numpy as np
 import lrkern as lk
 param, grad, what = np.ones(64, np.float32), np.ones(64, np.float32), sys.argv[1]
 begin = time.perf_counter()
-if what == "table":
+if what == "own rule":
+    own = lk.rule("m")("def own(p, g, m, *, lr, beta=0.9):\\n    a = beta * m + g\\n    return p - lr * a, a")
+    own.Optimizer([param], 1e-3).step([grad])
+elif what == "table":
     lk.cosine(0.1, 0.0, 1000).table(1000, backend="numba")
 else:
     getattr(lk, what)([param], 1e-3, backend="numba").step([grad])
@@ -79,7 +82,8 @@ def import_time(case: str, sizes: Sizes) -> float:
 
 
 def first_call(case: str, sizes: Sizes) -> float:
-    """Seconds of a first call of Numba's backend in a new process that has imported Numba, with an empty or filled cache."""
+    """Seconds of a first call in a new process that has imported Numba: of its backend, with an empty or filled cache, or of a
+    rule of one's own."""
     what, _, cache = case.partition(", ")
     with tempfile.TemporaryDirectory() as folder:
         environment = {**os.environ, "NUMBA_CACHE_DIR": folder}
@@ -88,7 +92,8 @@ def first_call(case: str, sizes: Sizes) -> float:
     return times[0] if cache == EMPTY else statistics.median(times[1:])
 
 
-FIRST_CALLS = tuple(f"{what}, {cache}" for cache in (FILLED, EMPTY) for what in ("AdamW", "SGD", "table"))
+OWN = "own rule"
+FIRST_CALLS = (OWN, *(f"{what}, {cache}" for cache in (FILLED, EMPTY) for what in ("AdamW", "SGD", "table")))
 FACTS = [
     Fact("error", EVERY if exact.available() else (), max_error),
     Fact("float32", EVERY, float32_differences),
