@@ -161,12 +161,12 @@ def test_fill_in_a_parallel_loop():
 FUNCTIONS = {
     "sgd_step": (1, {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.01}, False),
     "adam_step": (2, {"lr": 0.01, "eps": 1e-3, "convention": "keras"}, True),
-    "adamw_step": (3, {"lr": 0.01, "weight_decay": 0.1}, True),
+    "adamw_step": (3, {"lr": 0.01, "weight_decay": 0.1, "convention": "optax"}, True),
     "lion_step": (1, {"lr": 0.01, "weight_decay": 0.1}, False),
     "rmsprop_step": (3, {"lr": 0.01, "momentum": 0.9}, False),
     "adagrad_step": (1, {"lr": 0.1, "lr_decay": 0.1}, True),
     "lars_step": (1, {"lr": 0.5, "weight_decay": 0.1, "nesterov": True}, False),
-    "lamb_step": (2, {"lr": 0.01, "weight_decay": 0.1}, True),
+    "lamb_step": (2, {"lr": 0.01, "weight_decay": 0.1, "convention": "keras"}, True),
 }
 
 

@@ -67,7 +67,7 @@ _weight_decays: list[dict[str, Any]] = [{"weight_decay": 0.0}, {"weight_decay": 
 _decays: list[dict[str, Any]] = [*_weight_decays, {"weight_decay": 0.03, "decoupled": True}]
 _adam: dict[str, list[Any]] = {
     "lr": [0.01],
-    "convention": ["torch", "keras"],
+    "convention": ["torch", "keras", "optax"],
     "amsgrad": [False, True],
     "eps_inside": [False, True],
     "eps": [1e-3],
@@ -113,7 +113,14 @@ COMBINATIONS: dict[str, dict[str, list[Any]]] = {
         "trust": [0.1],
         "": _weight_decays,
     },
-    "LAMB": {"lr": [0.01], "bias_correction": [False, True], "adapt": [True, False], "eps": [1e-3], "": _weight_decays},
+    "LAMB": {
+        "lr": [0.01],
+        "convention": ["paper", "keras"],
+        "bias_correction": [False, True],
+        "adapt": [True, False],
+        "eps": [1e-3],
+        "": _weight_decays,
+    },
 }
 
 

@@ -275,8 +275,10 @@ def adam(o: Update, p: Array, d: Array, states: States) -> Array:
     v = states["exp_avg_sq"] = fma(w2 * d, d, beta2 * states["exp_avg_sq"])
     y = v
     if o.amsgrad:
-        z = states["max_exp_avg_sq"]
-        y = states["max_exp_avg_sq"] = np.where(v <= z, z, v)
+        z, w = states["max_exp_avg_sq"], v
+        if o.convention == "optax":
+            w, r, i = o.rounded(1 / c2) * v, o.rounded(1.0), o.rounded(1.0)
+        y = states["max_exp_avg_sq"] = np.where(w <= z, z, w)
     q = np.sqrt(fma(y, i, eps)) if o.eps_inside else fma(np.sqrt(y), r, eps)
     x = m / q
     decays = fma(-step, x, p) if o.options.get("decay_after") else p
@@ -363,10 +365,13 @@ def lamb(o: Update, p: Array, d: Array, states: States) -> Array:
     m = states["exp_avg"] = fma(beta1, states["exp_avg"], w1 * d)
     v = states["exp_avg_sq"] = fma(w2 * d, d, beta2 * states["exp_avg_sq"])
     u = i * (m / fma(np.sqrt(v), r, o.rounded(o.eps)))
-    u = fma(decay, p, u) if decay != 0 else u
-    P, U = norm(p), norm(u)
+    keras = o.convention == "keras"
+    u = fma(decay, p, u) if decay != 0 and not keras else u
+    shrinkage = o.lr * o.weight_decay if keras else np.float64(0.0)
+    P, U = norm(p) * (1 - shrinkage), norm(u)
     step = quotient_of_norms(o.lr * P, U) if o.adapt and P != 0 and U != 0 else o.lr
-    return fma(-o.rounded(step), u, p)
+    pull = o.rounded(shrinkage / step if step != 0 else 0.0)
+    return fma(-o.rounded(step), fma(pull, p, u) if pull != 0 else u, p)
 
 
 # Class -> the rule and its states, in the order of their streams.
