@@ -137,6 +137,8 @@ static void run_norms(lrk_step_job *j, void (*task)(void *ctx, int64_t piece))
 static double total_of(const double *sums, int64_t first, int64_t count, int64_t stride)
 {
     lrk_exact_sum total = {0};
+    if (count == 1 && sums[first] - sums[first] == 0) /* of small tensors: it is the number itself, 0 without its sign */
+        return sums[first] + 0.0;
     for (int64_t k = 0; k < count; k++)
         lrk_sum_add(&total, sums[first + k * stride]);
     return lrk_sum_round(&total);
