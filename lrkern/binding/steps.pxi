@@ -170,7 +170,7 @@ cdef class StepList:
             self.options.step = <uint64_t>self.count
             tensors.hold_all()
             # A thread that waits for the GIL would take it for longer than a small step.
-            if tensors.bytes <= SMALL_STEP:
+            if tensors.bytes <= SMALL_STEP and not tensors.any_sparse:
                 result = lrk_step_run(self.list, &self.options)
             else:
                 with nogil:
