@@ -123,12 +123,19 @@ def _cyclic(scheduler: Any, group: Mapping[str, Any]) -> dict[str, Any]:
     return {"step_size_up": up, "step_size_down": scheduler.total_size - up, "scale_fn": scheduler._scale_fn_custom}
 
 
+def _averaging(scheduler: Any, group: Mapping[str, Any]) -> dict[str, Any]:
+    strategy = getattr(scheduler, "_anneal_strategy", None)
+    if strategy is None:  # torch 2.4 keeps the function only
+        strategy = "linear" if "linear" in scheduler.anneal_func.__name__ else "cos"
+    return {"swa_lr": group["swa_lr"], "anneal_strategy": strategy}
+
+
 # Arguments that the scheduler keeps in another form.
 _KEPT: Mapping[str, Callable[[Any, Mapping[str, Any]], dict[str, Any]]] = {
     "MultiStepLR": lambda scheduler, group: {"milestones": [*scheduler.milestones.elements()]},
     "OneCycleLR": _one_cycle,
     "CyclicLR": _cyclic,
-    "SWALR": lambda scheduler, group: {"swa_lr": group["swa_lr"], "anneal_strategy": scheduler._anneal_strategy},
+    "SWALR": _averaging,
 }
 
 

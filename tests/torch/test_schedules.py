@@ -307,10 +307,10 @@ def test_from_torch_tells_where_torch_deviates():
 
 
 def test_from_torch_of_averaging():
-    opt = sgd()
-    scheduler = torch.optim.swa_utils.SWALR(opt, swa_lr=0.02, anneal_epochs=6)
-    found = lt.from_torch(scheduler)
-    np.testing.assert_allclose(found.table(9), rates(scheduler, 9), rtol=1e-11)
+    for strategy in ("cos", "linear"):
+        scheduler = torch.optim.swa_utils.SWALR(sgd(), swa_lr=0.02, anneal_epochs=6, anneal_strategy=strategy)
+        found = lt.from_torch(scheduler)
+        np.testing.assert_allclose(found.table(9), rates(scheduler, 9), rtol=1e-11)
 
 
 def test_from_torch_refuses_what_has_no_schedule():
