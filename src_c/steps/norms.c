@@ -140,8 +140,6 @@ static double total_of(const double *sums, int64_t first, int64_t count, int64_t
     if (count <= 2)
         return (count > 0 ? sums[first] : 0.0) + (count > 1 ? sums[first + stride] : 0.0) + 0.0;
     lrk_exact_sum total = {0};
-    if (count == 1 && sums[first] - sums[first] == 0) /* of small tensors: it is the number itself, 0 without its sign */
-        return sums[first] + 0.0;
     for (int64_t k = 0; k < count; k++)
         lrk_sum_add(&total, sums[first + k * stride]);
     return lrk_sum_round(&total);
