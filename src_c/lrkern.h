@@ -37,7 +37,7 @@ extern "C" {
 #define LRK_API
 #endif
 
-#define LRK_ABI_VERSION 5
+#define LRK_ABI_VERSION 6
 
 /* The LRK_ABI_VERSION that the library was built with. */
 LRK_API int lrk_abi_version(void);

@@ -26,7 +26,7 @@ const char *lrk_status_text(lrk_status status)
 }
 
 /* A change to one of these requires a new LRK_ABI_VERSION. */
-_Static_assert(LRK_ABI_VERSION == 5, "the sizes below are those of version 5");
+_Static_assert(LRK_ABI_VERSION == 6, "the sizes below are those of version 6");
 _Static_assert(sizeof(lrk_status) == 4 && sizeof(lrk_shape) == 4 && sizeof(lrk_dtype) == 4, "enums");
 _Static_assert(LRK_SHAPE_GEOMETRIC == 5 && LRK_FLOAT32 == 1 && LRK_N_STORAGES == 4 && LRK_SPLIT == 2 && LRK_CLIP_TENSOR == 2,
                "constants");

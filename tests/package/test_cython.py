@@ -15,6 +15,10 @@ import pytest
 
 import lrkern as lk
 from lrkern import _core
+from lrkern.rules.one_array import all_functions
+from lrkern.rules.rule import own_rules
+
+FUNCTIONS = {one.name: one for one in all_functions(own_rules())}
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "cython"
@@ -259,8 +263,9 @@ def test_steps_have_the_bits_of_python(modules, rule, states, options, function,
     param, grad, *kept = arrays(dtype, len(states))
     mine = [param.copy(), *(one.copy() if state is not None else None for one, state in zip(kept, states, strict=True))]
     step = getattr(more, f"{rule}_{'f32' if dtype == 'float32' else 'f64'}")
-    inputs = [float(options.get(name, 0.0)) for name in _core.RULES[rule]]
-    assert set(options) <= set(_core.RULES[rule])
+    members = FUNCTIONS[rule].options
+    inputs = [float(options.get(name, 0.0)) for name in members]
+    assert set(options) <= set(members)
     addresses = [0 if one is None else one.ctypes.data for one in (mine[0], grad, *mine[1:])]
     assert step(inputs, only.get("count", 1), param.size, *addresses) == 0
     named = {renamed.get(name, name): value for name, value in options.items() if renamed.get(name, name) is not None}
@@ -292,7 +297,8 @@ def test_rules_by_name_and_what_a_list_writes(modules):
 def test_errors(modules):
     _, more = modules
     memory = np.ones(5)
-    assert more.sgd_f64([1.0] + [0.0] * 8, 0, 4, memory.ctypes.data, memory.ctypes.data + 8, 0) == -3  # LRK_ERROR_OVERLAP
+    options = [1.0] + [0.0] * (len(FUNCTIONS["sgd"].options) - 1)
+    assert more.sgd_f64(options, 0, 4, memory.ctypes.data, memory.ctypes.data + 8, 0) == -3  # LRK_ERROR_OVERLAP
     assert memory.tolist() == [1.0] * 5
     growing, out = lk.exponential(1.0, 10.0), np.zeros(400)
     assert more.table(growing, 0, 400, out.ctypes.data) == (-2, 309)  # LRK_ERROR_OVERFLOW

@@ -12,7 +12,7 @@ from lrkern.rules import exactly
 from lrkern.rules.rule import own_rules
 
 RULES = own_rules()
-RANGES = {"lr": (1e-4, 0.5), "weight_decay": (0.0, 0.3), "eps": (1e-9, 1e-3), "alpha": (0.5, 5.0), "rho": (0.5, 0.99)}
+RANGES = {"lr": (1e-4, 0.5), "weight_decay": (0.0, 0.3), "eps": (1e-9, 1e-3), "rho": (0.5, 0.99)}
 
 
 def inputs_of(rule, name, rng):

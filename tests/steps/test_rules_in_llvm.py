@@ -214,7 +214,7 @@ LIBRARY = CDLL(_core.__file__)
         {"scalar_states": 3}, {"scalar_states": 1}, {"coefs": 25}, {"coefs": -1}, {"measured": 3}, {"measured": 1},
         {"scalars": None}, {"update": (c_void_p * 2)(cast(update, c_void_p).value, None)},
     ],
-    ids=str,
+    ids=lambda change: "update" if "update" in change else str(change),  # an address would differ between processes
 )  # fmt: skip
 def test_registering_refuses(change):
     wrong = own_rule(**{"name": b"refused", **change})
