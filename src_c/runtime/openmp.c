@@ -266,22 +266,33 @@ static void take_part(void *ctx)
 }
 
 /* A region ends when all threads of its team have come, also those that were asleep or had to wait for a CPU: it can take
-   longer than the job on one thread, by 0.1 ms, or by 10 ms on a busy machine. After such a region, the next jobs go to the
-   library's own threads: the more, the longer it took, so that such regions cost little on the whole, and twice as many for
-   each one without a better one in between. What a job takes on one thread is the CPU time of its tasks. Only the owner uses
-   these. */
-enum { JOBS_PER_LOSS = 4, LONGEST_REST = 1024 };
+   longer than the job on one thread, by 0.1 ms, or by 10 ms on a busy machine. What a job takes on one thread is the CPU time
+   of its tasks. Once the last regions together have taken half as long again as that, the next jobs go to the library's own
+   threads: the more, the longer the last region took, and twice as many for each time without a good region in between. (Half
+   as long again: own threads, which share their CPUs with those of the runtime, are often no faster than one thread either.)
+   Only the owner uses these. */
+enum { JOBS_PER_LOSS = 4, LONGEST_REST = 1024, REGIONS = 16, AT_FIRST = 4 };
 static int rest, next_rest = JOBS_PER_LOSS;
+static bool back; /* from a rest: the next region decides alone */
+static int64_t took, would_take; /* of the last regions, about REGIONS of them; nanoseconds */
 
 static void judge(int64_t work, int64_t nanoseconds)
 {
-    if (nanoseconds < work) {
+    if (back || would_take == 0) /* as after some good regions, unless the last ones were not */
+        would_take = back ? 0 : AT_FIRST * work, took = would_take / 2;
+    took += nanoseconds - took / REGIONS;
+    would_take += work - would_take / REGIONS;
+    if (took <= would_take + would_take / 2) {
+        if (back)
+            would_take = 0;
+        back = false;
         next_rest = JOBS_PER_LOSS;
         return;
     }
-    const int64_t times = work > 0 ? nanoseconds / work : 1;
+    const int64_t times = work > 0 ? nanoseconds / work + 1 : 1;
     rest = times < LONGEST_REST / next_rest ? (int)times * next_rest : LONGEST_REST;
     next_rest = next_rest < LONGEST_REST ? 2 * next_rest : LONGEST_REST;
+    back = true;
 }
 
 bool lrk_openmp_ready(void)
