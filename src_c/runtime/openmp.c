@@ -16,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "runtime/clock.h"
 #include "runtime/fpenv.h"
@@ -241,58 +240,61 @@ static bool has_stack(void)
 typedef struct {
     const runtime *by;
     int threads;
-    _Atomic int64_t work; /* the CPU time that the tasks took, on all threads, in nanoseconds */
 } team;
-
-/* The CPU time of the calling thread. */
-static int64_t cpu_time(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
-}
 
 /* What each thread of a team does. */
 static void take_part(void *ctx)
 {
-    team *const mine = ctx;
+    const team *const mine = ctx;
     const int self = mine->by->thread_number();
     if (self >= mine->threads || (self > 0 && !has_stack()))
         return;
     LRK_FP_DEFAULT_HERE;
-    const int64_t begin = cpu_time();
     lrk_take_tasks(self);
-    atomic_fetch_add(&mine->work, cpu_time() - begin);
+}
+
+/* What the last jobs took, and what they would take on one thread, in nanoseconds. */
+typedef struct {
+    double took, alone;
+} record;
+
+static void note(record *of, int64_t took, int64_t alone)
+{
+    enum { JOBS = 16 };
+    of->took += (double)took - of->took / JOBS;
+    of->alone += (double)alone - of->alone / JOBS;
 }
 
 /* A region ends when all threads of its team have come, also those that were asleep or had to wait for a CPU: it can take
-   longer than the job on one thread, by 0.1 ms, or by 10 ms on a busy machine. What a job takes on one thread is the CPU time
-   of its tasks. Once the last regions together have taken half as long again as that, the next jobs go to the library's own
-   threads: the more, the longer the last region took, and twice as many for each time without a good region in between. (Half
-   as long again: own threads, which share their CPUs with those of the runtime, are often no faster than one thread either.)
-   Only the owner uses these. */
-enum { JOBS_PER_LOSS = 4, LONGEST_REST = 1024, REGIONS = 16, AT_FIRST = 4 };
+   longer than the job on one thread, by 0.1 ms, or by 10 ms on a busy machine. Once the last regions, four at least, have
+   together taken longer than jobs of the library's own threads do, in proportion, and by a half, the next jobs go to those:
+   the more, the longer the last region took, and twice as many each time, until four regions are good again. (By a half: own
+   threads, too, share their CPUs with those of the runtime, and most regions are much faster than their mean.) Until own
+   threads have had a job, they are thought to take two thirds of the time of one thread. Only the owner uses these. */
+enum { JOBS_PER_LOSS = 4, LONGEST_REST = 1024, TRIAL = 4 };
 static int rest, next_rest = JOBS_PER_LOSS;
-static bool back; /* from a rest: the next region decides alone */
-static int64_t took, would_take; /* of the last regions, about REGIONS of them; nanoseconds */
+static int trial = TRIAL; /* regions still to come before the next judgement */
+static record regions, own = {2, 3};
 
-static void judge(int64_t work, int64_t nanoseconds)
+bool lrk_openmp_judges(void)
 {
-    if (back || would_take == 0) /* as after some good regions, unless the last ones were not */
-        would_take = back ? 0 : AT_FIRST * work, took = would_take / 2;
-    took += nanoseconds - took / REGIONS;
-    would_take += work - would_take / REGIONS;
-    if (took <= would_take + would_take / 2) {
-        if (back)
-            would_take = 0;
-        back = false;
+    return lrk_pool_wanted() == LRK_POOL_AUTO && serving() != NULL;
+}
+
+void lrk_openmp_judge(bool region, int64_t took, int64_t alone)
+{
+    note(region ? &regions : &own, took, alone);
+    if (!region || (trial > 0 && --trial > 0))
+        return;
+    if (regions.took * own.alone <= 1.5 * regions.alone * own.took) {
         next_rest = JOBS_PER_LOSS;
         return;
     }
-    const int64_t times = work > 0 ? nanoseconds / work + 1 : 1;
+    const int64_t times = alone > 0 ? took / alone + 1 : 1;
     rest = times < LONGEST_REST / next_rest ? (int)times * next_rest : LONGEST_REST;
     next_rest = next_rest < LONGEST_REST ? 2 * next_rest : LONGEST_REST;
-    back = true;
+    regions = (record){0};
+    trial = TRIAL;
 }
 
 bool lrk_openmp_ready(void)
@@ -309,11 +311,8 @@ bool lrk_openmp_run(int threads)
     team mine = {.by = serving(), .threads = threads};
     if (mine.by == NULL || rest > 0)
         return false;
-    const int64_t begin = lrk_clock();
     /* Always the usual number of threads: with a smaller one, GCC's runtime ends the others and starts them again later. */
     mine.by->parallel(take_part, &mine, 0, 0);
-    if (lrk_pool_wanted() == LRK_POOL_AUTO)
-        judge(atomic_load(&mine.work), lrk_clock() - begin);
     return true;
 }
 
@@ -336,6 +335,16 @@ bool lrk_openmp_ready(void)
 const char *lrk_openmp_file(void)
 {
     return NULL;
+}
+
+bool lrk_openmp_judges(void)
+{
+    return false;
+}
+
+void lrk_openmp_judge(bool region, int64_t took, int64_t alone)
+{
+    (void)region, (void)took, (void)alone;
 }
 
 bool lrk_openmp_run(int threads)

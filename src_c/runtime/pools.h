@@ -3,6 +3,7 @@
 #define LRK_POOLS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* Works on the current job as participant `self` (0: the caller) until all of its tasks have been started. A participant that
    never comes is no loss: the others take its share. */
@@ -24,6 +25,13 @@ bool lrk_openmp_ready(void);
 /* Runs the current job on the calling thread and up to `threads` - 1 threads of the OpenMP runtime; returns
    false, and does nothing, if it does not serve the calling thread at present. */
 bool lrk_openmp_run(int threads);
+
+/* Whether what the current job takes decides where later ones run. */
+bool lrk_openmp_judges(void);
+
+/* Notes such a job, in nanoseconds: what it took, in a parallel region or on own threads, and the CPU time of its tasks, which is
+   what it would take on one thread. */
+void lrk_openmp_judge(bool region, int64_t took, int64_t alone);
 
 /* The file of the OpenMP runtime that serves the calling thread; NULL: none does. */
 const char *lrk_openmp_file(void);

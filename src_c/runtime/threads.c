@@ -1,8 +1,11 @@
+#define _GNU_SOURCE
 #include "runtime/threads.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <time.h>
 
+#include "runtime/clock.h"
 #include "runtime/fpenv.h"
 #include "runtime/pools.h"
 
@@ -19,11 +22,22 @@ static struct job {
     void (*task)(void *ctx, int64_t index);
     void *ctx;
     int n_shares;
+    bool timed; /* the CPU time that the tasks take, on all threads, in nanoseconds, is added up in `alone` */
+    _Atomic int64_t alone;
     share shares[LRK_MAX_THREADS]; /* share 0 is the caller's */
 } job;
 
+/* The CPU time of the calling thread. */
+static int64_t cpu_time(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
 void lrk_take_tasks(int self)
 {
+    const int64_t begin = job.timed ? cpu_time() : 0;
     for (int turn = 0; turn < job.n_shares; turn++) {
         share *const from = &job.shares[(self + turn) % job.n_shares];
         /* Reading first keeps the counters of finished shares from being written, and from overflowing. */
@@ -33,6 +47,8 @@ void lrk_take_tasks(int self)
                 job.task(job.ctx, index);
         }
     }
+    if (job.timed)
+        atomic_fetch_add_explicit(&job.alone, cpu_time() - begin, memory_order_relaxed);
 }
 
 /* After a fork only the forking thread exists: the child starts without pools, whatever the state of the parent's. */
@@ -90,7 +106,13 @@ void lrk_parallel(int threads, int64_t n_tasks, void (*task)(void *ctx, int64_t 
         next += each + (i < more);
         job.shares[i].end = next;
     }
-    if (!lrk_openmp_run(job.n_shares))
+    job.timed = lrk_openmp_judges();
+    job.alone = 0;
+    const int64_t begin = job.timed ? lrk_clock() : 0;
+    const bool region = lrk_openmp_run(job.n_shares);
+    if (!region)
         lrk_workers_run(threads);
+    if (job.timed)
+        lrk_openmp_judge(region, lrk_clock() - begin, job.alone);
     atomic_store_explicit(&job.busy, false, memory_order_release);
 }
