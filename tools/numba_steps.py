@@ -208,15 +208,19 @@ class Step:
 
     # --------------------------------------------------------------------------------------------------------------- text
 
+    def _inputs_name(self, changes: dict[str, Any]) -> str:
+        """The variable that holds the inputs: of one type."""
+        return "h" if self._has_same_inputs else f"h_{self._form(changes).variant}"
+
     def _call(self, changes: dict[str, Any]) -> str:
         """The update for options such as these."""
-        form = self._form(changes)
+        form, h = self._form(changes), self._inputs_name(changes)
         parts = REGISTRY[form.variant].parts(form.variant)
         given = {*form.states, *self.by_state.values()}
         arrays = [state if state in given else "None" for state in parts.states or ("None",)]
         if parts.needs_norms:
-            return f"update.step_measured(_{form.variant}(h), t, {parts.measures_sum}, param, grad, {', '.join(arrays)})"
-        return f"update.step(_{form.variant}(h), t, param, grad, {', '.join(arrays)})"
+            return f"update.step_measured(_{form.variant}({h}), t, {parts.measures_sum}, param, grad, {', '.join(arrays)})"
+        return f"update.step(_{form.variant}({h}), t, param, grad, {', '.join(arrays)})"
 
     def variants(self) -> list[str]:
         """The kernels that it may run."""
@@ -233,7 +237,8 @@ class Step:
         return [dict(one) for one in itertools.product(*both)]
 
     def _inputs(self, changes: dict[str, Any], indent: str) -> list[str]:
-        return [f"{indent}h = (", *(f"{indent}    {one}," for one in self.inputs(changes)), f"{indent})"]
+        first, given = f"{indent}{self._inputs_name(changes)} = (", self.inputs(changes)
+        return [first, *(f"{indent}    {one}," for one in given), f"{indent})"]
 
     def _update(self, branches: list[tuple[str, tuple[str, Any, Any]]], changes: dict[str, Any], indent: str) -> list[str]:
         if not branches:

@@ -99,7 +99,7 @@ def adam_step(
         raise ValueError("adam_step: max_exp_avg_sq must have the shape and memory order of param")
     t = update.tensor(count + 1, param)
     if max_exp_avg_sq is not None:
-        h = (
+        h_amsgrad = (
             np.float64(lr),
             np.float64(weight_decay),
             0.0,
@@ -113,9 +113,9 @@ def adam_step(
             0.0,
             np.float64(convention == "optax"),
         )
-        update.step(_amsgrad(h), t, param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq)
+        update.step(_amsgrad(h_amsgrad), t, param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq)
     else:
-        h = (
+        h_adam = (
             np.float64(lr),
             np.float64(weight_decay),
             0.0,
@@ -128,7 +128,7 @@ def adam_step(
             0.0,
             0.0,
         )
-        update.step(_adam(h), t, param, grad, exp_avg, exp_avg_sq)
+        update.step(_adam(h_adam), t, param, grad, exp_avg, exp_avg_sq)
 
 
 @cached
@@ -184,7 +184,7 @@ def adamw_step(
         raise ValueError("adamw_step: max_exp_avg_sq must have the shape and memory order of param")
     t = update.tensor(count + 1, param)
     if max_exp_avg_sq is not None:
-        h = (
+        h_amsgrad = (
             np.float64(lr),
             np.float64(weight_decay),
             1.0,
@@ -198,9 +198,9 @@ def adamw_step(
             0.0,
             np.float64(convention == "optax"),
         )
-        update.step(_amsgrad(h), t, param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq)
+        update.step(_amsgrad(h_amsgrad), t, param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq)
     else:
-        h = (
+        h_adam = (
             np.float64(lr),
             np.float64(weight_decay),
             1.0,
@@ -213,7 +213,7 @@ def adamw_step(
             flag(decay_after),
             0.0,
         )
-        update.step(_adam(h), t, param, grad, exp_avg, exp_avg_sq)
+        update.step(_adam(h_adam), t, param, grad, exp_avg, exp_avg_sq)
 
 
 @cached

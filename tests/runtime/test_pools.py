@@ -310,7 +310,7 @@ print(counted(5), bits() == wanted)
 
 
 def test_regions_that_do_not_pay(counting: Path) -> None:
-    """After four the library's own threads work for at least 3 jobs, then for twice as many, ...; not if OpenMP is asked for."""
+    """After four, own threads work for at least 3 jobs, then for twice as many, ...; not if OpenMP is asked for."""
     code = """
 param, grad = param[:300_000], grad[:300_000]
 late.value = 10_000
