@@ -47,7 +47,7 @@ typedef enum {
     LRK_ERROR_MEMORY = -1,
     LRK_ERROR_OVERFLOW = -2, /* a value is beyond the range of float64 */
     LRK_ERROR_OVERLAP = -3, /* an array that is written overlaps another; nothing has been written */
-    LRK_ERROR_ARGUMENT = -4 /* an argument is invalid: of lrk_rule_register */
+    LRK_ERROR_ARGUMENT = -4 /* lrk_rule_register: the rule is invalid, or its name is taken */
 } lrk_status;
 
 /* A short description of the status. */

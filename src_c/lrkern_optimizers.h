@@ -12,7 +12,10 @@
  *     maximize         1: ascend the gradient
  *     eps_inside       1: eps is added to what the root is taken of, not to the root
  *     lr_inside        1: the momentum buffer holds steps, not gradients
- *     cautious_decay   1: decoupled weight decay only of elements that it moves in the direction of the step
+ *     cautious_decay   1: decoupled weight decay only of elements that it moves in the direction of the step; some rules have a
+ *                      function ..._cautious_decay instead
+ *     cautious         1: elements do not move where direction and gradient differ in sign: functions ..._cautious
+ *     grokfast         1: grokfast_lamb times an average of gradients, grad_ema, is added to each gradient: ..._grokfast
  *
  * A line such as "lrkern.AdamW(params): {...}" shows the options of that optimizer of Python without further arguments.
  *

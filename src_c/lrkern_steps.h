@@ -2,8 +2,9 @@
  * those of one array. docs/steps.md defines the arithmetic; lrkern.h describes conventions of the whole interface (errors,
  * ownership, threads, ABI).
  *
- * Rules have names: those of lrkern_optimizers.h, and sgd_momentum, amsgrad. Each has inputs (its hyper-parameters, as doubles,
- * flags as 0 or 1: the members of its struct there) and states (arrays like the parameter). */
+ * Rules have names: those of the functions in lrkern_optimizers.h, and of the variants that a function chooses by a missing
+ * state (sgd_momentum, amsgrad, amsgrad_cautious, adabelief_amsgrad, ...). Each has inputs (its hyper-parameters, as doubles,
+ * flags as 0 or 1), which lrk_rule_inputs names, and states (arrays like the parameter). */
 #ifndef LRKERN_STEPS_H
 #define LRKERN_STEPS_H
 

@@ -1,4 +1,4 @@
-"""Writes what C and Cython have of the optimizers' rules, from their formulas in lrkern/optimizers.
+"""Writes what C, Cython and Numba have of the optimizers' rules, from their formulas in lrkern/optimizers.
 
     src_c/steps/generated_rules.def             the rules, for the kernels
     src_c/lrkern_optimizers.h                   options and functions of one array: the public header
@@ -114,7 +114,10 @@ HEAD_OF_HEADER = f"""\
  *     maximize         1: ascend the gradient
  *     eps_inside       1: eps is added to what the root is taken of, not to the root
  *     lr_inside        1: the momentum buffer holds steps, not gradients
- *     cautious_decay   1: decoupled weight decay only of elements that it moves in the direction of the step
+ *     cautious_decay   1: decoupled weight decay only of elements that it moves in the direction of the step; some rules have a
+ *                      function ..._cautious_decay instead
+ *     cautious         1: elements do not move where direction and gradient differ in sign: functions ..._cautious
+ *     grokfast         1: grokfast_lamb times an average of gradients, grad_ema, is added to each gradient: ..._grokfast
  *
  * A line such as "lrkern.AdamW(params): {{...}}" shows the options of that optimizer of Python without further arguments.
  *

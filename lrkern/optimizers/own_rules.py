@@ -83,7 +83,7 @@ class OwnRule(Rule):
             inputs=tuple(one.name for one in parts.hypers),
             prepare_c=self.prepare_c,
             takes_rows=pointwise,
-            row_lrs=pointwise and "lr" in numbers and not self.scalar_states,
+            row_lrs=pointwise and "lr" in numbers,
         )
 
     def prepare_c(self, where: str) -> None:

@@ -217,8 +217,8 @@ static inline bool lrk_isfinite(double x)
     return x - x == 0;
 }
 
-/* The same of elements: one comparison selects, another one finds NaNs in b. If a is NaN, or equal to b, neither holds, and the
-   result is a. Functions, not macros: arguments that occur several times would be computed several times, in branches. */
+/* The same of elements. If b is NaN, the comparison fails and b is the result; if a is NaN, the second test selects a. Functions,
+   not macros: arguments that occur several times would be computed several times, in branches. */
 static inline float lrk_minimum_f32(float a, float b)
 {
     const float least = a <= b ? a : b;

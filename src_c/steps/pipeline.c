@@ -144,7 +144,7 @@ void lrk_step_load_states(const lrk_step_job *j, const lrk_step_block *b, lrk_st
             continue;
         else if (!(w->cleared >> s & 1)) {
             memset(w->states[s].bytes, 0, sizeof w->states[s].bytes);
-            w->cleared |= 1u << s; /* what is there later is as good */
+            w->cleared |= 1u << s; /* once: the rule may write there, but does not depend on it */
         }
         out[s] = w->states[s].bytes;
     }

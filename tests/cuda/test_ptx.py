@@ -18,6 +18,7 @@ FLOAT64_STEPS = [f"step-{name}" for name, layout in ptx.LAYOUTS.items() if layou
 
 MOST_REGISTERS = {
     "scalars-schedule_free_radam": 96,
+    "scalars-schedule_free_radam_cautious_decay": 96,
     "step-sgd-float32": 40,
     "step-sgd_momentum-float32": 40,
     "step-adam-float32": 64,

@@ -81,6 +81,33 @@ def test_rates_of_rows_and_scalar_states(backend: str) -> None:
         lk.NAdam([np.ones(())], np.array([0.1]))
 
 
+COUNTED = """
+def counted(p, g, z, *, lr):
+    total = z + 1
+    return p - lr * g / total, total
+"""
+SUMMED = COUNTED.replace("z + 1", "z + lr").replace("counted", "summed")
+
+
+@pytest.mark.parametrize("backend", ["c", "numba"])
+def test_rates_of_rows_and_scalar_states_of_own_rules(backend: str) -> None:
+    """Where these do not depend on lr."""
+    start, grads = data((3, 5))
+    lrs, params = np.array([0.1, 0.2, 0.0]), [start.copy()]
+    rule = lk.rule(scalars="z")(COUNTED)
+    opt = rule.Optimizer(params, lr=lrs, backend=backend)
+    rows = [[one.copy()] for one in start]
+    alone = [rule.Optimizer(row, lr=lr, backend=backend) for row, lr in zip(rows, lrs.tolist(), strict=True)]
+    for g in grads:
+        opt.step([g])
+        for one, row in zip(alone, g, strict=True):
+            one.step([row])
+    ulp.assert_same_bits(params[0], np.array([row for (row,) in rows]), backend)
+    assert not np.array_equal(params[0][0], start[0])
+    with pytest.raises((TypeError, ValueError), match="^summed: lr must be a finite number"):
+        lk.rule(scalars="z")(SUMMED).Optimizer(params, lr=lrs)
+
+
 @pytest.mark.parametrize("cls", CLASSES)
 def test_cautious_decay(cls: type[lk.Optimizer]) -> None:
     """It has no effect where every element moves in the direction in which it decays, and is without decay where none does."""
