@@ -121,12 +121,15 @@ class Resumable:
         own, optional = [kind for kind in self._kept if kind not in _MORE], [kind for kind in _MORE if f"{kind}s" in state]
         needed = {"optimizer", "count", "skipped", "updates", *(f"{kind}s" for kind in own)}
         needed |= {_SCALARS} if self._rule.scalars else set()
-        if not isinstance(state, Mapping) or set(state) - {_RECENT, *(f"{kind}s" for kind in _MORE)} != needed:
+        # A state from before a rule had this one: no harm where it is not used.
+        unused = {f"{kind}s" for kind in own if not any(one is not None for one in self._kept[kind])}
+        given = set(state) - {_RECENT, *(f"{kind}s" for kind in _MORE)} if isinstance(state, Mapping) else set()
+        if not needed - unused <= given <= needed:
             raise ValueError(f"{where}: state must be what state_dict returned; got {_checks.describe(state)}")
         arrays = {
             kind: {place: one for place, one in by_place(where, f"{kind}s", found).items() if one is not None}
             for kind in own + optional
-            if (found := state[f"{kind}s"]) is not None
+            if (found := state.get(f"{kind}s")) is not None
         }
         count, skipped = (self._count_of(where, state, key) for key in ("count", "skipped"))
         scalars = state.get(_SCALARS, {})

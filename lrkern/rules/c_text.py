@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 _TAKEN = frozenset({
     "p", "g", "c", "h", "i", "m", "n", "t", "z", "T", "s0", "s1", "s2", "s3", "s4", "size", "ahead", "group", "param",
     "remainder", "grad", "coefs", "random", "norms", "ps", "gs", "rs", "ms", "out", "scalars", "halves", "int",
-    "double", "float",
+    "double", "float", "bool", "inline", "signed", "unix", "linux", "restrict", "static", "void", "volatile", "unsigned",
+    "auto", "char", "const", "default", "do", "enum", "extern", "goto", "long", "register", "short", "sizeof", "struct",
+    "switch", "typedef", "union", "case", "FMA", "SQRT", "ABS", "MINIMUM", "MAXIMUM", "SIGN", "ISFINITE",
 })  # fmt: skip
 
 

@@ -56,8 +56,10 @@ assert SCALAR_STATES == MAX_SCALAR_STATES
 
 @pointwise
 def power_and_rest(base, n):
-    """base^n in double-double arithmetic, by squaring: a relative error of about 2^-90."""
-    power, power_low, square, square_low = 1.0, 0.0, base, 0.0
+    """base^n in double-double arithmetic, by squaring: a relative error of about 2^-90. Negative powers are reciprocals."""
+    power, power_low, square, square_low, negative = 1.0, 0.0, base, 0.0, n < 0
+    if negative:
+        n = -n
     while True:
         if n & 1:
             high = primitives.product(power, square)
@@ -73,6 +75,12 @@ def power_and_rest(base, n):
         low = primitives.fma(square, square, -high) + primitives.product(2.0, primitives.product(square, square_low))
         square = high + low
         square_low = low - (square - high)
+    if negative:
+        inverse, rest = 1.0 / power, 0.0
+        if inverse - inverse == 0.0 and inverse != 0.0:
+            rest = (primitives.fma(-inverse, power, 1.0) - primitives.product(inverse, power_low)) / power
+        power = inverse + rest
+        power_low = rest - (power - inverse)
     return power, power_low
 
 

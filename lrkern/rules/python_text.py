@@ -64,7 +64,10 @@ class _Scalars(_Python):
                 return "t.norm" if is_norm_of_param(node) else "t.measured", HIGHEST
             case "size":
                 return "t.size", HIGHEST
-        if node.op not in ("power", "one_minus_power", "float"):
+        if node.op in ("power", "one_minus_power"):  # the base becomes float64, the exponent remains an integer
+            base, exponent = node.args
+            node = Node(node.op, node.kind, (_as_real(base), exponent))
+        elif node.op != "float":
             node = Node(node.op, node.kind, tuple(_as_real(one) for one in node.args))
         return self.call(node)
 

@@ -20,6 +20,9 @@ from lrkern.rules.program import ELEMENT, FLAG, MASK, SCALAR, WHOLE, Hyper, Node
 MAX_STATES, MAX_SCALAR_STATES, MAX_HYPERS, MAX_SCALARS = 5, 2, 16, 24
 """The most states of a rule, arrays and scalars, its most numbers and flags, and the most scalars that its elements use."""
 
+MAX_WHOLE = 2**53
+"""Whole numbers of rules are smaller, so that float64 and the integers of all languages have them."""
+
 WORDS = {
     "fma": 3, "sqrt": 1, "abs": 1, "sign": 1, "minimum": 2, "maximum": 2, "isfinite": 1, "norm": 1, "mean": 1, "count": 1,
 }  # fmt: skip
@@ -168,6 +171,8 @@ class Reader:
             case ast.Constant(value=bool(flag)):
                 return Node("constant", FLAG, (), flag)
             case ast.Constant(value=int(whole)):
+                if whole >= MAX_WHOLE:
+                    raise self.fail(node, "must be below 2**53, as whole numbers are; write 1e16 for 10**16")
                 return Node("constant", WHOLE, (), whole)
             case ast.Constant(value=float(real)):
                 return Node("constant", SCALAR, (), real)

@@ -32,10 +32,13 @@ typedef struct lrk_double_double {
     double high, low;
 } lrk_double_double;
 
-/* base^n in double-double arithmetic, by squaring: a relative error of ~2^-90. */
+/* base^n in double-double arithmetic, by squaring: a relative error of ~2^-90. Negative powers are reciprocals. */
 static inline lrk_double_double lrk_power_of(double base, int64_t n)
 {
+    const bool negative = n < 0;
     double power = 1, power_low = 0, square = base, square_low = 0;
+    if (negative)
+        n = -n;
     for (;;) {
         if (n & 1) {
             const double high = power * square;
@@ -50,6 +53,13 @@ static inline lrk_double_double lrk_power_of(double base, int64_t n)
         const double low = __builtin_fma(square, square, -high) + 2 * (square * square_low);
         square = high + low;
         square_low = low - (square - high);
+    }
+    if (negative) {
+        const double inverse = 1 / power;
+        const bool is_plain = inverse - inverse == 0 && inverse != 0;
+        const double rest = is_plain ? (__builtin_fma(-inverse, power, 1) - inverse * power_low) / power : 0;
+        power = inverse + rest;
+        power_low = rest - (power - inverse);
     }
     lrk_double_double result;
     result.high = power;

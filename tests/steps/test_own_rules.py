@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -139,6 +141,29 @@ def test_groups_set_masks_and_resume(tmp_path):
     other.load(tmp_path / "state")
     assert other.count == 2
     assert repr(opt).startswith("<signum: 2 steps, 2 arrays of 7 elements in 2 groups")
+
+
+POWERS = ("n**-1", "0.5 ** (n - 3)", "0.9 ** (2 - n)", "1 - 0.5 ** (1 - n)", "lr**-2", "(-0.7) ** (n - 3)", "2**n", "1 - 3**n")
+
+
+@pytest.mark.parametrize("power", POWERS)
+def test_powers_with_negative_exponents_and_whole_bases(power):
+    """Rounded once: the exact values, of which the first five updates take a different one each."""
+    rule = lk.rule()(f"def f(p, g, *, lr):\n    return p - ({power}) * g")
+    for backend in ("c", *(["numba"] if importlib.util.find_spec("numba") else [])):
+        optimizer = rule.Optimizer([param := np.zeros(1)], lr=0.1, backend=backend)
+        for count in range(1, 6):
+            param[0] = 0.0
+            optimizer.step([np.ones(1)])
+            assert param[0] == -of_power(power, count), (backend, count)
+
+
+def of_power(text, count):
+    """The value of one of POWERS, rounded once."""
+    scope = {"n": count, "lr": Fraction(0.1), "x": Fraction(0.5), "y": Fraction(0.9), "z": Fraction(-0.7)}
+    for number, name in (("(-0.7)", "z"), ("0.5", "x"), ("0.9", "y")):
+        text = text.replace(number, name)
+    return float(eval(text.replace("n**-1", "Fraction(1, n)").replace("2**n", "Fraction(2)**n"), {"Fraction": Fraction}, scope))
 
 
 def test_a_rule_without_lr():

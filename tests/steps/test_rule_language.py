@@ -147,6 +147,7 @@ def test_words_of_arrays_take_numbers_where_python_raises():
         ("def f(p, g, *, lr):\n    for i in p:\n        pass\n    return p", (), "line 2: `for i in p:"),
         ("def f(p, g, *, lr):\n    return p - lr * q", (), "line 2: `q` is not known; known names are p, g, lr, n"),
         ("def f(p, g, *, lr):\n    return p.sum()", (), "line 2: `p.sum()` is not allowed: calls are those of fma"),
+        ("def f(p, g, *, lr):\n    return p - 9007199254740992 * g", (), "line 2: `9007199254740992` must be below 2**53"),
         ("def f(p, g, *, lr):\n    return exp(p)", (), "line 2: `exp(p)` calls exp: a rule may call fma, sqrt"),
         ("def f(p, g, *, lr):\n    return fma(p, g)", (), "line 2: `fma(p, g)` has 2 arguments; fma takes 3"),
         ("def f(p, g, b, *, lr):\n    return p - lr * g", ("b",), "must return 2 values, the new parameter, b; it returns 1"),

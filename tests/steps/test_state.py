@@ -77,6 +77,17 @@ def test_a_state_of_other_dtypes_is_not_cast() -> None:
         opt.load_state_dict(state | {"optimizer": "Adam"})
 
 
+def test_a_state_from_before_a_rule_had_one_more() -> None:
+    """Without those that are not used, a state can be loaded; without others it cannot."""
+    optimizer = lk.AdamW([np.ones(2)])
+    state = optimizer.state_dict()
+    del state["grad_emas"], state["max_exp_avg_sqs"]
+    assert not any(optimizer.load_state_dict(state))
+    del state["exp_avgs"]
+    with pytest.raises(ValueError, match=r"^AdamW\.load_state_dict: state must be what state_dict returned"):
+        optimizer.load_state_dict(state)
+
+
 def test_no_norm_is_known_of_a_loaded_state() -> None:
     opt, other = (lk.SGD([np.ones(2)], 0.1, clip_norm=1.0) for _ in range(2))
     opt.step([np.array([3.0, 4.0])])

@@ -104,7 +104,7 @@ def test_rates_of_rows_and_scalar_states_of_own_rules(backend: str) -> None:
             one.step([row])
     ulp.assert_same_bits(params[0], np.array([row for (row,) in rows]), backend)
     assert not np.array_equal(params[0][0], start[0])
-    with pytest.raises((TypeError, ValueError), match="^summed: lr must be a finite number"):
+    with pytest.raises((TypeError, ValueError), match=r"^summed: lr must be a finite number"):
         lk.rule(scalars="z")(SUMMED).Optimizer(params, lr=lrs)
 
 
