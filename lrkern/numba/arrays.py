@@ -91,10 +91,12 @@ def _where_there_is_room(save: Callable[..., None]) -> Callable[..., None]:
 def _without_registries(cache: Any) -> Callable[[Any, Any], Any]:
     """Load code without what only compiling needs: all of Numba's implementations, and SciPy, take longer than the rest."""
 
+    guard, load_overload = cache._guard_against_spurious_io_errors, cache._load_overload  # here: a Numba without them is left
+
     def load(signature: Any, target: Any) -> Any:
         rtsys.initialize(target)  # memory, which compiled code allocates for arrays
-        with cache._guard_against_spurious_io_errors():
-            return cache._load_overload(signature, target)
+        with guard():
+            return load_overload(signature, target)
 
     return load
 

@@ -15,7 +15,7 @@ def _words(kind: str, of_builtin: str) -> dict[str, str]:
     """What the words of elements are in C."""
     names = {"FMA": "fma", "SQRT": "sqrt", "ABS": "fabs"}
     suffix = "f32" if kind == "float" else "f64"
-    own = {word: f"lrk_{word.lower()}_{suffix}" for word in ("MINIMUM", "MAXIMUM")}
+    own = {word: f"lrk_{word.lower()}{'' if suffix == 'f64' else '_f32'}" for word in ("MINIMUM", "MAXIMUM")}
     return {word: f"__builtin_{name}{of_builtin}" for word, name in names.items()} | own
 
 

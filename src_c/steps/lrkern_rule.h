@@ -206,15 +206,31 @@ static inline double lrk_real_power(double base, double exponent)
     return lrk_dd_exp(lrk_dd_product(lrk_dd_log(base), y));
 }
 
-/* The smaller, or the larger one; NaN if one of them is. */
+/* The smaller, or the larger one; NaN if one of them is: if b is NaN, the comparison fails and b is the result; if a is NaN, the
+   second test selects a. Functions, not macros: arguments that occur several times would be computed several times, in
+   branches. */
 static inline double lrk_minimum(double a, double b)
 {
-    return a <= b || a != a ? a : b;
+    const double least = a <= b ? a : b;
+    return a != a ? a : least;
+}
+
+static inline float lrk_minimum_f32(float a, float b)
+{
+    const float least = a <= b ? a : b;
+    return a != a ? a : least;
 }
 
 static inline double lrk_maximum(double a, double b)
 {
-    return a >= b || a != a ? a : b;
+    const double most = a >= b ? a : b;
+    return a != a ? a : most;
+}
+
+static inline float lrk_maximum_f32(float a, float b)
+{
+    const float most = a >= b ? a : b;
+    return a != a ? a : most;
 }
 
 static inline double lrk_sign(double x)
@@ -225,32 +241,6 @@ static inline double lrk_sign(double x)
 static inline bool lrk_isfinite(double x)
 {
     return x - x == 0;
-}
-
-/* The same of elements. If b is NaN, the comparison fails and b is the result; if a is NaN, the second test selects a. Functions,
-   not macros: arguments that occur several times would be computed several times, in branches. */
-static inline float lrk_minimum_f32(float a, float b)
-{
-    const float least = a <= b ? a : b;
-    return a != a ? a : least;
-}
-
-static inline double lrk_minimum_f64(double a, double b)
-{
-    const double least = a <= b ? a : b;
-    return a != a ? a : least;
-}
-
-static inline float lrk_maximum_f32(float a, float b)
-{
-    const float most = a >= b ? a : b;
-    return a != a ? a : most;
-}
-
-static inline double lrk_maximum_f64(double a, double b)
-{
-    const double most = a >= b ? a : b;
-    return a != a ? a : most;
 }
 
 /* For arguments without side effects. */

@@ -80,13 +80,3 @@ double lrk_own_power(double base, int64_t n)
 {
     return lrk_whole_power(base, n);
 }
-
-double lrk_own_one_minus_power(double base, int64_t n)
-{
-    return lrk_one_minus_power(base, n);
-}
-
-double lrk_own_real_power(double base, double exponent)
-{
-    return lrk_real_power(base, exponent);
-}

@@ -29,6 +29,16 @@ REMEMBER(one_minus_power, int64_t)
 REMEMBER(real_power, double)
 #undef REMEMBER
 
+double lrk_own_one_minus_power(double base, int64_t n)
+{
+    return remembered_one_minus_power(base, n);
+}
+
+double lrk_own_real_power(double base, double exponent)
+{
+    return remembered_real_power(base, exponent);
+}
+
 #define lrk_real_power remembered_real_power
 #define lrk_one_minus_power remembered_one_minus_power
 #define H(name) double name;

@@ -237,7 +237,7 @@ def test_overlaps_are_refused(name):
 
 
 def test_empty_arrays():
-    """They may be NULL. Numbers of the tensor change all the same."""
+    """Arrays may be NULL. The numbers of the tensor still change."""
     one = FUNCTIONS["nadam"]
     number = ctypes.c_double(0)
     options = [0.1] * len(one.options)
