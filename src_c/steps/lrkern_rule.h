@@ -32,39 +32,57 @@ typedef struct lrk_double_double {
     double high, low;
 } lrk_double_double;
 
+/* One step of a power: the product with a square, and the next square. */
+static inline lrk_double_double lrk_power_times(lrk_double_double power, lrk_double_double square)
+{
+    const double high = power.high * square.high;
+    const double low = __builtin_fma(power.high, square.high, -high) + (power.high * square.low + power.low * square.high);
+    lrk_double_double result;
+    result.high = high + low;
+    result.low = low - (result.high - high);
+    return result;
+}
+
+static inline lrk_double_double lrk_power_square(lrk_double_double x)
+{
+    const double high = x.high * x.high;
+    const double low = __builtin_fma(x.high, x.high, -high) + 2 * (x.high * x.low);
+    lrk_double_double result;
+    result.high = high + low;
+    result.low = low - (result.high - high);
+    return result;
+}
+
+/* 1 / power. */
+static inline lrk_double_double lrk_power_inverse(lrk_double_double power)
+{
+    const double inverse = 1 / power.high;
+    const bool is_plain = inverse - inverse == 0 && inverse != 0;
+    const double rest = is_plain ? (__builtin_fma(-inverse, power.high, 1) - inverse * power.low) / power.high : 0;
+    lrk_double_double result;
+    result.high = inverse + rest;
+    result.low = rest - (result.high - inverse);
+    return result;
+}
+
 /* base^n in double-double arithmetic, by squaring: a relative error of ~2^-90. Negative powers are reciprocals. */
 static inline lrk_double_double lrk_power_of(double base, int64_t n)
 {
     const bool negative = n < 0;
-    double power = 1, power_low = 0, square = base, square_low = 0;
+    lrk_double_double power, square;
+    power.high = 1, power.low = 0;
+    square.high = base, square.low = 0;
     if (negative)
         n = -n;
     for (;;) {
-        if (n & 1) {
-            const double high = power * square;
-            const double low = __builtin_fma(power, square, -high) + (power * square_low + power_low * square);
-            power = high + low;
-            power_low = low - (power - high);
-        }
+        if (n & 1)
+            power = lrk_power_times(power, square);
         n >>= 1;
         if (n == 0)
             break;
-        const double high = square * square;
-        const double low = __builtin_fma(square, square, -high) + 2 * (square * square_low);
-        square = high + low;
-        square_low = low - (square - high);
+        square = lrk_power_square(square);
     }
-    if (negative) {
-        const double inverse = 1 / power;
-        const bool is_plain = inverse - inverse == 0 && inverse != 0;
-        const double rest = is_plain ? (__builtin_fma(-inverse, power, 1) - inverse * power_low) / power : 0;
-        power = inverse + rest;
-        power_low = rest - (power - inverse);
-    }
-    lrk_double_double result;
-    result.high = power;
-    result.low = power_low;
-    return result;
+    return negative ? lrk_power_inverse(power) : power;
 }
 
 /* base^n, rounded once. */
@@ -73,12 +91,17 @@ static inline double lrk_whole_power(double base, int64_t n)
     return lrk_power_of(base, n).high;
 }
 
-/* 1 - base^n without cancellation. */
-static inline double lrk_one_minus_power(double base, int64_t n)
+/* 1 - x without cancellation, rounded once. */
+static inline double lrk_one_minus(lrk_double_double x)
 {
-    const lrk_double_double x = lrk_power_of(base, n);
     const double gap = 1 - x.high;
     return gap + (((1 - gap) - x.high) - x.low);
+}
+
+/* 1 - base^n. */
+static inline double lrk_one_minus_power(double base, int64_t n)
+{
+    return lrk_one_minus(lrk_power_of(base, n));
 }
 
 /* High and low part of a sum, a product, and of the quotient by a small integer. */

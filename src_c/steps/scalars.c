@@ -4,30 +4,63 @@
 #include "steps/lrkern_rule.h"
 #include "steps/steps.h"
 
-/* The last values of powers in this thread: each tensor of a list needs the same ones, where scalars are those of one tensor, as
-   with norms; and so do scalars and new scalar states. */
-enum { REMEMBERED = 4 };
-#define REMEMBER(power, type) \
-    static double remembered_##power(double base, type exponent) \
-    { \
-        static _Thread_local struct { \
-            double base, value; \
-            type exponent; \
-            bool known; \
-        } seen[REMEMBERED]; \
-        static _Thread_local unsigned oldest; \
-        for (int k = 0; k < REMEMBERED; k++) \
-            if (seen[k].base == base && seen[k].exponent == exponent && seen[k].known) \
-                return seen[k].value; \
-        const unsigned k = oldest++ % REMEMBERED; \
-        seen[k].base = base; \
-        seen[k].exponent = exponent; \
-        seen[k].known = true; \
-        return seen[k].value = lrk_##power(base, exponent); \
-    }
-REMEMBER(one_minus_power, int64_t)
-REMEMBER(real_power, double)
-#undef REMEMBER
+/* Powers in this thread: each tensor of a list needs the same ones, where scalars are those of one tensor, as with norms; and so
+   do scalars and new scalar states. The next step needs the next power, for which the squares of a base are kept. */
+enum { REMEMBERED = 8, SQUARES = 40 };
+
+static bool same(double a, double b)
+{
+    return memcmp(&a, &b, sizeof a) == 0;
+}
+
+static double remembered_one_minus_power(double base, int64_t n)
+{
+    static _Thread_local struct {
+        double base, value;
+        int64_t n; /* 0: nothing is known */
+        int count;
+        lrk_double_double squares[SQUARES]; /* base^(2^k) */
+    } seen[REMEMBERED];
+    static _Thread_local unsigned oldest;
+    unsigned k = 0;
+    if (n <= 0 || n >> SQUARES != 0)
+        return lrk_one_minus_power(base, n);
+    while (k < REMEMBERED && !(same(seen[k].base, base) && seen[k].n > 0))
+        k++;
+    if (k == REMEMBERED) {
+        k = oldest++ % REMEMBERED;
+        seen[k].base = seen[k].squares[0].high = base;
+        seen[k].squares[0].low = 0;
+        seen[k].count = 1;
+    } else if (seen[k].n == n)
+        return seen[k].value;
+    /* The operations of lrk_power_of, in its order. */
+    for (; n >> seen[k].count != 0; seen[k].count++)
+        seen[k].squares[seen[k].count] = lrk_power_square(seen[k].squares[seen[k].count - 1]);
+    lrk_double_double power;
+    power.high = 1, power.low = 0;
+    for (uint64_t bits = (uint64_t)n; bits != 0; bits &= bits - 1)
+        power = lrk_power_times(power, seen[k].squares[__builtin_ctzll(bits)]);
+    seen[k].n = n;
+    return seen[k].value = lrk_one_minus(power);
+}
+
+static double remembered_real_power(double base, double exponent)
+{
+    static _Thread_local struct {
+        double base, exponent, value;
+        bool known;
+    } seen[REMEMBERED];
+    static _Thread_local unsigned oldest;
+    for (int k = 0; k < REMEMBERED; k++)
+        if (seen[k].known && same(seen[k].base, base) && same(seen[k].exponent, exponent))
+            return seen[k].value;
+    const unsigned k = oldest++ % REMEMBERED;
+    seen[k].base = base;
+    seen[k].exponent = exponent;
+    seen[k].known = true;
+    return seen[k].value = lrk_real_power(base, exponent);
+}
 
 double lrk_own_one_minus_power(double base, int64_t n)
 {
