@@ -169,6 +169,37 @@ cdef class Exchange:
         return True
 
 
+class Moved(Exception):
+    """Parameters are others now, or no longer where they were: `args` has the list of their indices."""
+
+
+@cython.final
+cdef class Gradients:
+    """The gradients of tensors, which a step reads anew. `arrays` are those that the exchange made of the tensors `known`."""
+
+    cdef Exchange exchange
+    cdef list known, arrays
+    cdef readonly list grads  # of the step that runs
+    cdef readonly Py_ssize_t missing  # how many of the last ones were None
+    cdef public list params  # the tensors as they are now
+
+    def __init__(self, Exchange exchange not None, list known not None, list arrays not None):
+        if len(arrays) != len(known):
+            raise ValueError("known and arrays must have the same length")
+        self.exchange, self.known, self.arrays, self.params = exchange, known, arrays, known
+        self.grads, self.missing = [None] * len(known), 0
+
+    def with_gradients(self):
+        """The parameters that have gradients."""
+        return self.known if self.missing == 0 else [own for own, grad in zip(self.known, self.grads) if grad is not None]
+
+    def forget(self):
+        """Drop the gradients: without them, memory that is freed in each step would be kept until the next one."""
+        cdef Py_ssize_t i
+        for i in range(len(self.grads)):
+            self.grads[i] = None
+
+
 # Classes of tensors -> their exchanges; and the class that was last found to have none. A class is never forgotten, so only
 # those with an exchange are kept.
 cdef dict EXCHANGES = {}

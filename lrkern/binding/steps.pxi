@@ -149,8 +149,8 @@ cdef class StepList:
         finally:
             self.tensors.release()
 
-    def run(self, list grads, double grad_scale):
-        """One step with these gradients (None: the bound ones) and the current values of schedules.
+    def run(self, grads, double grad_scale):
+        """One step with these gradients (a list, or `Gradients`; None: the bound ones) and the current values of schedules.
 
         It is counted here, not by the caller: Ctrl-C could come before the caller's next line.
 
@@ -162,7 +162,9 @@ cdef class StepList:
         try:
             if self.live is not None:
                 self._refresh()
-            if grads is not None:
+            if type(grads) is Gradients:
+                kept = tensors.take_of(<Gradients>grads)
+            elif grads is not None:
                 kept = tensors.take(grads)
             elif tensors.bound is None:
                 raise ValueError(f"{tensors.where}: grads are needed: pass them to step(), or bind() them first")

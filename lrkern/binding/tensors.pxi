@@ -299,6 +299,32 @@ cdef class TensorList:
         self.bound, self.bound_places = None, None
         return kept
 
+    cdef list take_of(self, Gradients source):
+        """The same for the gradients of tensors, while each is in the caches. Raises Moved if the tensors are not in place."""
+        cdef lrk_dl_tensor read
+        cdef Exchange exchange = source.exchange
+        cdef int64_t i, n = self.list.count
+        cdef list moved = [], params = source.params, known = source.known, arrays = source.arrays, grads = source.grads
+        if len(known) != n:
+            raise ValueError("gradients must be as many as params")
+        if len(params) != n:
+            raise Moved([])
+        source.missing = 0
+        for i in range(n):
+            param = params[i]
+            if param is not known[i] or not exchange.look(param, &read) or not exchange.is_on(<cnp.ndarray?>arrays[i], &read):
+                moved.append(i)
+                continue
+            grad = exchange.grad_of(param)
+            grads[i] = grad
+            source.missing += grad is None
+            self.staged[i].is_checked = grad is not None and exchange.is_plain(grad) and self._read_along(i, grad, exchange)
+        if moved:
+            raise Moved(moved)
+        kept = self.take_all(grads, self.passing_places, True)
+        self.bound, self.bound_places = None, None
+        return kept
+
     def fit_by(self, fit):
         """Have fit(i) give gradient i, as an array or rows, if it is neither an array nor a tensor that an exchange can read."""
         assert self.reads_tensors
@@ -338,8 +364,9 @@ cdef class TensorList:
         lrs = self.row_lrs_of.get(group)
         return None if lrs is None else max(float(np.max(one, initial=0.0)) for one in lrs)
 
-    cdef list take_all(self, list grads, Places places):
-        """Check all gradients, then set them in the C list. Returns what must stay alive."""
+    cdef list take_all(self, list grads, Places places, bint are_staged=False):
+        """Check all gradients, then set them in the C list. Returns what must stay alive. `are_staged`: those that an exchange
+        can read have been read."""
         cdef int64_t i, other, n = self.list.count, n_spans = 0, bytes
         cdef lrk_step_tensor *tensor
         cdef gradient *staged
@@ -348,7 +375,7 @@ cdef class TensorList:
         cdef list kept
         if len(grads) != n:
             raise ValueError("grads must be as many as params")
-        kept = self._as_arrays(grads, places)
+        kept = self._as_arrays(grads, places, are_staged)
         for i in range(n):  # runs no Python code, so that C reads what is checked here
             tensor = &self.list.tensors[i]
             staged = &self.staged[i]
@@ -403,7 +430,7 @@ cdef class TensorList:
             self.any_sparse = sparse
         return kept
 
-    cdef list _as_arrays(self, list grads, Places places):
+    cdef list _as_arrays(self, list grads, Places places, bint are_staged):
         """The gradients as plain numpy.ndarrays, or tuples of these; borrowed memory is held."""
         cdef list kept = grads
         cdef cnp.ndarray array
@@ -413,11 +440,15 @@ cdef class TensorList:
         places.clear()
         for i in range(len(grads)):
             grad = grads[i]
-            self.staged[i].is_checked = False
+            if not are_staged:
+                self.staged[i].is_checked = False
             if grad is None:
                 continue
+            if are_staged and self.staged[i].is_checked:
+                any_checked = True
+                continue
             if not cnp.PyArray_CheckExact(grad):
-                if passing and self.reads_tensors and self._read_along(i, grad):
+                if not are_staged and passing and self.reads_tensors and self._read_along(i, grad, exchange_of(grad)):
                     any_checked = True
                     continue
                 if kept is grads:
@@ -438,15 +469,14 @@ cdef class TensorList:
                 self._refuse_gone(i)
         if any_checked and kept is not grads:  # user code that has run may have given tensors other memory
             for i in range(len(grads)):
-                if self.staged[i].is_checked and not self._read_along(i, grads[i]):
+                if self.staged[i].is_checked and not self._read_along(i, grads[i], exchange_of(grads[i])):
                     self._refuse_gone(i)
         return kept
 
-    cdef bint _read_along(self, int64_t index, grad) except -1:
+    cdef bint _read_along(self, int64_t index, grad, Exchange exchange) except -1:
         """Check a gradient that an exchange reads and that lies like its parameter; False if it is none."""
         cdef lrk_dl_tensor read
         cdef gradient *staged = &self.staged[index]
-        cdef Exchange exchange = exchange_of(grad)
         if exchange is None or (self.zero_grad and not exchange.is_mutable):
             return False
         if not exchange.reads_along(grad, <cnp.ndarray>self.params[index], &read):

@@ -201,8 +201,11 @@ class Optimizer(Averaging, Resumable):
             found = self._without_frozen(given)
         self._step_flat(found, given, grad_scale)
 
-    def _step_flat(self, found: list[Any] | None, given: list[Any] | None, grad_scale: Any) -> None:
-        """`step` with the gradients of all groups in one list: `given`, and `found` without those of frozen groups."""
+    def _step_flat(self, found: Any, given: list[Any] | None, grad_scale: Any) -> None:
+        """`step` with the gradients of all groups in one list: `given`, and `found` without those of frozen groups.
+
+        `found` may also be what the engine reads gradients from.
+        """
         if (type(grad_scale) is not float or grad_scale != 1.0) and not backends.on_device(grad_scale):
             grad_scale = _checks.single(grad_scale)
             grad_scale = _checks.real(self._where_step, "grad_scale", grad_scale, low=_SMALLEST_SCALE, high=MAX)

@@ -52,6 +52,7 @@ class Adapter(StateDicts):
         if self.shared.get("backend") is not None:
             _checks.choice(name, "backend", self.shared["backend"], (*backends.NAMES, "torch"))
         self._live: list[dict[str, Any]] = []
+        self._written: dict[int, dict[str, Any]] = {}
         self._count, self._skipped = 0, 0
         self._recent: list[float] = []
         self._bound: Bound | None = None
@@ -84,23 +85,36 @@ class Adapter(StateDicts):
         if found_inf is not None and float(found_inf) != 0.0:
             self._skip()
             return loss
-        bound = self._ready()
-        released = None if self._release is None else self._release.finish()
-        temporary = self._take_changes(bound) if released is None else released
-        bound = self._bound or bound
-        scale = getattr(self, "grad_scale", None)
+        bound = self._bind()
+        released = self._release is not None and self._release.finish()
+        try:
+            if not released:
+                self._take_changes(bound)
+            bound, stepped = self._step()
+        finally:
+            self._put_schedules_back()
+        if stepped:
+            increment_version(stepped)
+        self._idle = 0 if stepped or released else self._idle + 1
+        if self._idle == _IDLE:
+            self._warn_of_no_gradients(bound)
+        self._after(bound)
+        return loss
+
+    def _step(self) -> tuple[Bound, list[Tensor]]:
+        """The step; returns the optimizer that did it, and the parameters that had gradients."""
+        bound, scale = self._bound or self._bind(), getattr(self, "grad_scale", None)
         if scale is None:
             scale = 1.0
         elif not bound.core._backend.on_device:
             scale = float(scale)
         stepped = bound.step(scale)
-        if stepped:
-            increment_version(stepped)
-        self._idle = 0 if stepped or released is not None else self._idle + 1
-        if self._idle == _IDLE:
-            self._warn_of_no_gradients(bound)
-        self._after(bound, temporary)
-        return loss
+        if stepped is None:
+            self._remember()
+            bound = self._bind()
+            stepped = bound.step(scale, is_new=True)
+            assert stepped is not None
+        return bound, stepped
 
     def refuse_averaged(self) -> None:
         """Raise within `averaged`."""
@@ -115,16 +129,8 @@ class Adapter(StateDicts):
             stacklevel=5,
         )
 
-    def _ready(self) -> Bound:
-        """The bound optimizer, with all gradients read."""
-        bound = self._bound
-        if bound is None or not bound.is_current() or not bound.read():
-            self._remember()
-            bound = self._bound = Bound(self)
-            bound.read()
-        return bound
-
     def _bind(self) -> Bound:
+        """The bound optimizer, another one if that is needed."""
         if self._bound is None or not self._bound.is_current():
             self._remember()
             self._bound = Bound(self)
@@ -146,9 +152,7 @@ class Adapter(StateDicts):
         engine = core._tensors
         engine.restore(engine.get_updates(), core.count, core.skipped + 1, [], engine.get_recent())
 
-    def _after(self, bound: Bound, temporary: dict[int, dict[str, Any]]) -> None:
-        if temporary:
-            bound.change(temporary)
+    def _after(self, bound: Bound) -> None:
         count = bound.core.count
         self._update_buffers(bound, count)
         for g, group in enumerate(self.param_groups):
@@ -222,17 +226,17 @@ class Adapter(StateDicts):
         self._release = Release(self, params)
         return self._release
 
-    def begin_one(self, i: int, *, first: bool) -> tuple[Bound, dict[int, dict[str, Any]]]:
-        """The bound optimizer with the gradient of one parameter read; what `_take_changes` returns, before the first one."""
-        bound, temporary = self._bind(), {}
-        if first:
-            temporary = self._take_changes(bound)
+    def begin_one(self, i: int, *, first: bool) -> Bound:
+        """The bound optimizer with the gradient of one parameter read. `first`: of this step."""
         bound = self._bind()
+        if first:
+            self._take_changes(bound)
+            bound = self._bind()
         if not bound.read_one(i):
             self._remember()
             bound = self._bind()
             bound.read_one(i)
-        return bound, temporary
+        return bound
 
     # ---------------------------------------------------------------------------------------------------------- averages
 

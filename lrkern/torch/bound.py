@@ -47,15 +47,19 @@ class Bound:
         for kind, arrays in self.core._kept.items():
             self.states[names[kind]] = [None if one is None else self.memory.tensor(self._given(one)) for one in arrays]
         self.writes = Writes()
-        self.steps = np.zeros(len(self.params))
-        self._steps = torch.from_numpy(self.steps)
-        self.scalars = np.zeros((len(self.params), len(self.core._rule.scalars)))
-        self._scalars = torch.from_numpy(self.scalars)
+        # The numbers in `state`: of each parameter, its updates and its scalar states.
+        self._shown = np.zeros((len(self.params), 1 + len(self.core._rule.scalars)))
+        self._bits, self._noted = self._shown.view(np.int64), np.zeros(self._shown.shape, np.int64)
+        self._same = np.empty(self._shown.shape, bool)
+        self.steps, self.scalars = self._shown[:, 0], self._shown[:, 1:]
+        self._steps, self._scalars = torch.from_numpy(self.steps), torch.from_numpy(self.scalars)
         self._load()
         self.grads: list[Any] = [None] * len(self.params)
         self.missing, self.any_sparse = 0, False
         self._layouts = [None if i in self.odd else (one.shape, _strides(one)) for i, one in enumerate(self.arrays)]
         self.direct = self.memory.takes(self.core._tensors, _fit_of(weakref.ref(self)))
+        # Reads parameters and gradients within the step: only C is between a look at their memory and its use.
+        self.source = self.memory.source(self.params, self.arrays) if self.direct and not self.odd else None
 
     @property
     def owner(self) -> Adapter:
@@ -144,8 +148,12 @@ class Bound:
         publish(self.owner.state, self.params[i], shown, self.writes)
 
     def _note(self) -> None:
-        """Remember the numbers in `state`, to find those that users write there."""
-        self._noted = self.steps.copy(), self.scalars.view(np.int64).copy()
+        """Remember the numbers in `state`, to find those that users write there.
+
+        In memory that is there: after a backward pass, the first request for a large piece of new memory makes the C library
+        tidy up everything that was freed, which takes as long as a hundred small tensors.
+        """
+        np.copyto(self._noted, self._bits)
 
     def is_current(self) -> bool:
         """Whether nobody has written to the adapter's state, or changed the number of its parameters.
@@ -153,32 +161,33 @@ class Bound:
         What is written into the tensors of states, in place, needs no notice: they are the optimizer's own memory.
         """
         owner = self.owner
-        steps, scalars = self._noted
         return (
             self.state is owner.state
             and not self.writes.any
-            and bool((self.steps == steps).all())
-            and (not scalars.size or bool((self.scalars.view(np.int64) == scalars).all()))
+            and bool(np.equal(self._bits, self._noted, out=self._same).all())
             and self.size == len(owner.state)
             and len(self.params) == sum([len(group["params"]) for group in owner.param_groups])
         )
 
     # -------------------------------------------------------------------------------------------------------------- steps
 
-    def read(self) -> bool:
-        """Read all gradients; False if parameters have been moved or replaced, so that another `Bound` is needed."""
+    def _params_now(self) -> list[Tensor]:
         groups = self.owner.param_groups
-        params = groups[0]["params"] if len(groups) == 1 else [param for group in groups for param in group["params"]]
+        found: list[Tensor] = groups[0]["params"]
+        return found if len(groups) == 1 else [param for group in groups for param in group["params"]]
+
+    def _read(self, is_new: bool) -> bool:
+        """Read all gradients; False if parameters have been moved or replaced."""
+        params = self._params_now()
         moved, self.missing = self.memory.gradients(params, self.params, self.arrays, self.grads)
-        if moved and not self._still_there(moved, params):
+        if moved and not is_new and not self._still_there(moved, params):
             return False
-        self.any_sparse = False
         if not self.direct:
             self.grads = self._arrays_of(self.grads, range(len(self.grads)))
         return True
 
     def read_one(self, i: int) -> bool:
-        """The same for one parameter."""
+        """Read the gradient of one parameter; False if it has been moved or replaced, so that another `Bound` is needed."""
         param, grads = self.params[i], [None]
         moved, _ = self.memory.gradients([param], [param], [self.arrays[i]], grads)
         if moved and not self._still_there([i], self.params):
@@ -194,8 +203,7 @@ class Bound:
         self.steps[i] += 1
         if self.core._rule.scalars:
             self._read_scalars()
-            self._noted[1][i] = self.scalars[i].view(np.int64)
-        self._noted[0][i] = self.steps[i]
+        self._noted[i] = self._bits[i]
         if i in self.waiting:
             self._begin()
 
@@ -207,7 +215,7 @@ class Bound:
             was, now = self.arrays[i], plain(param)
             own = self.memory.tensor(was)
             same = own.dtype == now.dtype and own.shape == now.shape and own.device == now.device
-            if same and own.data_ptr() == now.data_ptr() and own.stride() == now.stride():
+            if same and (not now.numel() or own.data_ptr() == now.data_ptr()) and own.stride() == now.stride():
                 continue
             if not same and self.steps[i]:
                 got = [f"{str(one.dtype).removeprefix('torch.')} {tuple(one.shape)} on {one.device}" for one in (own, now)]
@@ -246,13 +254,19 @@ class Bound:
                 found.append((one, options))
         self.core._tensors.alone(partial(self.core._change, found))
 
-    def step(self, scale: Any) -> list[Tensor]:
-        """One step with the gradients that were read; returns the parameters that have some."""
+    def step(self, scale: Any, *, is_new: bool = False) -> list[Tensor] | None:
+        """One step with the gradients as they are now; returns the parameters that have some.
+
+        None if parameters have been moved or replaced: nothing has been done, and another `Bound` is needed; never if this one
+        `is_new`.
+        """
         core, before = self.core, self.core.skipped
-        core._step_flat(self.grads, self.grads, scale)
-        stepped = self.params
-        if self.missing:
-            stepped = [param for param, one in zip(self.params, self.grads, strict=True) if one is not None]
+        self.any_sparse = False
+        stepped = None if self.source is None else self._step_source(self.source, scale)
+        if stepped is None:
+            stepped = self._step_list(scale, is_new)
+        if stepped is None:
+            return None
         if core.skipped == before:
             if self.missing or self.any_sparse:  # rows may be none
                 self.steps[:] = core._tensors.get_updates()
@@ -263,6 +277,28 @@ class Bound:
             self._note()
             if self.waiting:
                 self._begin()
+        return stepped
+
+    def _step_source(self, source: _core.Gradients, scale: Any) -> list[Tensor] | None:
+        """A step that reads all tensors itself; None if it has found other parameters, or the same ones elsewhere."""
+        source.params = self._params_now()
+        try:
+            self.core._step_flat(source, None, scale)
+            self.missing = source.missing
+            return source.with_gradients()
+        except _core.Moved:
+            return None
+        finally:
+            source.forget()
+
+    def _step_list(self, scale: Any, is_new: bool) -> list[Tensor] | None:
+        """A step with a list of gradients; None if parameters have been moved or replaced."""
+        if not self._read(is_new):
+            return None
+        self.core._step_flat(self.grads, self.grads, scale)
+        stepped = self.params
+        if self.missing:
+            stepped = [param for param, one in zip(self.params, self.grads, strict=True) if one is not None]
         self.grads = [None] * len(self.grads)
         return stepped
 

@@ -41,6 +41,10 @@ class Memory(Protocol):
         """Whether an engine takes gradients as they are, and fit(i) where it cannot; else all of them must be arrays."""
         ...
 
+    def source(self, params: list[Tensor], arrays: list[Any]) -> _core.Gradients:
+        """What such an engine reads: the gradients of `params`, of which `arrays` are arrays."""
+        ...
+
     def tensor(self, array: Any) -> Tensor:
         """An array as a tensor on the same memory; 16 bits of unsigned integers as bfloat16."""
         ...
@@ -119,6 +123,10 @@ class CPUMemory:
             engine.tensors.fit_by(fit)
         return found
 
+    def source(self, params: list[Tensor], arrays: list[Any]) -> _core.Gradients:
+        """What such an engine reads."""
+        return _core.Gradients(cast(_core.Exchange, self._reader), params, arrays)
+
     def array(self, where: str, name: str, tensor: Tensor) -> Any:
         """A tensor as an array on the same memory; bfloat16 as 16 bits of unsigned integers."""
         array = self._reader.array(tensor)
@@ -188,6 +196,10 @@ class AnyMemory:
     def takes(self, engine: Any, fit: Callable[[int], Any]) -> bool:
         """It takes tensors; but their layout has to be checked."""
         return False
+
+    def source(self, params: list[Tensor], arrays: list[Any]) -> _core.Gradients:
+        """No engine takes them unchecked."""
+        raise NotImplementedError
 
     def tensor(self, array: Any) -> Tensor:
         """The tensor itself."""

@@ -31,6 +31,8 @@ class ParamGroups(torch.optim.Optimizer):
     """The options of all groups that were given."""
     _live: list[dict[str, Any]]
     """Of each group, the schedules."""
+    _written: dict[int, dict[str, Any]]
+    """During a step, by group: numbers that were written in place of schedules."""
     _bound: Bound | None
 
     if TYPE_CHECKING:
@@ -97,7 +99,8 @@ class ParamGroups(torch.optim.Optimizer):
         """A group's options for lrkern: numbers and schedules."""
         group = self.param_groups[g]
         given = self.names.unpacked(type(self).__name__, {name: group[name] for name in self.names.options}, "a group")
-        return {part: number(value) for part, value in given.items()} | given_to(group) | self._live[g]
+        numbers = {part: number(value) for part, value in given.items()}
+        return numbers | given_to(group) | self._live[g] | self._written.get(g, {})
 
     def core_params(self) -> list[Tensor]:
         """All parameters, in order."""
@@ -126,10 +129,10 @@ class ParamGroups(torch.optim.Optimizer):
             old[part] = live_value(schedule, count, 0.0 if callable(old[part]) else old[part])
             group[option.name] = option.of_parts(old)
 
-    def _take_changes(self, bound: Bound) -> dict[int, dict[str, Any]]:
+    def _take_changes(self, bound: Bound) -> None:
         """Hand over the values that were written to `param_groups` since the last step.
 
-        Returns those of schedules, which hold for one step.
+        A number in place of a schedule holds for one step: `_put_schedules_back` ends it.
         """
         changes: dict[int, dict[str, Any]] = {}
         is_other = False  # options of groups that no optimizer can change
@@ -149,20 +152,23 @@ class ParamGroups(torch.optim.Optimizer):
                     changes.setdefault(g, {}).update(parts)
                     self._take_schedules(g, parts)
                 seen[name] = value
+        for g, parts in changes.items():
+            numbers = {part: value for part, value in parts.items() if part in self._live[g] and not callable(value)}
+            if numbers:
+                self._written[g] = numbers
         if is_other:
-            self._rebind()
+            self._remember()
         elif changes:
             self._hand_over(bound, changes)
-        if not changes:
-            return {}
-        temporary = {
-            g: {part: self._live[g][part] for part, value in parts.items() if part in self._live[g] and not callable(value)}
-            for g, parts in changes.items()
-        }
-        temporary = {g: parts for g, parts in temporary.items() if parts}
-        if temporary:
-            self._warn_of_schedules(temporary)
-        return temporary
+        if self._written:
+            self._warn_of_schedules()
+
+    def _put_schedules_back(self) -> None:
+        """End the step for which numbers were written in place of schedules."""
+        if self._written:
+            written, self._written = self._written, {}
+            if self._bound is not None:
+                self._bound.change({g: {part: self._live[g][part] for part in parts} for g, parts in written.items()})
 
     def _take_group_option(self, where: str, g: int, name: str) -> None:
         """Take `ema` or `decay_mask` as written to a group."""
@@ -207,16 +213,10 @@ class ParamGroups(torch.optim.Optimizer):
         try:
             bound.change(changes)
         except (TypeError, ValueError):  # a flag, or a term that is switched on, needs another optimizer; or raises again
-            self._rebind()
+            self._remember()
 
-    def _rebind(self) -> None:
-        """Make another optimizer with the options as they are now."""
-        self._remember()
-        self._bound = Bound(self)
-        self._bound.read()
-
-    def _warn_of_schedules(self, temporary: dict[int, dict[str, Any]]) -> None:
-        [(g, parts), *_] = temporary.items()
+    def _warn_of_schedules(self) -> None:
+        [(g, parts), *_] = self._written.items()
         part = next(iter(parts))
         warnings.warn(
             f"{type(self).__name__}.step: {part} of param_groups[{g}] is a schedule; the value written there holds for "

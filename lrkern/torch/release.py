@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -25,7 +25,6 @@ class Release:
         if not chosen:
             raise ValueError(f"{self.where}: model must have parameters of this optimizer; got none")
         self.done: set[int] = set()
-        self.temporary: dict[int, dict[str, Any]] = {}
         self._hooks = [param.register_post_accumulate_grad_hook(self.one) for param in chosen if param.requires_grad]
 
     def _refuse(self) -> None:
@@ -58,19 +57,17 @@ class Release:
                 f"{self.where}: {type(owner).__name__}.step must be called after each backward; a gradient came twice, and "
                 "gradients cannot be accumulated with attach"
             )
-        bound, temporary = owner.begin_one(i, first=not self.done)
-        self.temporary |= temporary
+        bound = owner.begin_one(i, first=not self.done)
         self.done.add(i)
         bound.step_one(i)
         increment_version([param])
         param.grad = None
 
-    def finish(self) -> dict[int, dict[str, Any]] | None:
-        """End the step; None if no parameter was stepped, else the values that held for it."""
-        if not self.done:
-            return None
-        self.done, temporary, self.temporary = set(), self.temporary, {}
-        return temporary
+    def finish(self) -> bool:
+        """End the step; returns whether any parameter was stepped."""
+        any_done = bool(self.done)
+        self.done = set()
+        return any_done
 
     def remove(self) -> None:
         """Remove the hooks: from the next step on, all parameters are stepped together."""

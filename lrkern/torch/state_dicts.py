@@ -52,7 +52,7 @@ class StateDicts(ParamGroups):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._bound = None
-        self._averaging, self._idle = False, 0
+        self._averaging, self._idle, self._written = False, 0, {}
         self._release = self.__dict__.get("_release")
         super().__setstate__(state)
         self.state = watched(self.state)

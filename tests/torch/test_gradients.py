@@ -63,6 +63,18 @@ def test_dtypes_empty_scalar_and_large_tensors(reader, dtype):
     both(lambda: parameters(shapes, dtype), grads)
 
 
+def test_tensors_without_elements_are_found_in_place(reader):
+    params = parameters([(0,), (3,), ()])
+    opt = lt.SGD(params, lr=0.1)
+    bound = set()
+    for _ in range(3):
+        for param in params:
+            param.grad = torch.ones_like(param)
+        opt.step()
+        bound.add(opt._bound)
+    assert len(bound) == 1
+
+
 def test_mixtures_of_dtypes(reader):
     shapes = [(5,), (6,), (7,)]
 

@@ -80,6 +80,29 @@ def test_a_value_written_over_a_schedule_holds_for_one_step():
     assert all(same_bits(a, b) for a, b in zip(model.parameters(), other.parameters(), strict=True))
 
 
+@pytest.mark.parametrize("when", ["the step is refused", "parameters have moved"])
+def test_such_a_value_holds_for_that_step_alone_whatever_happens(when):
+    param = torch.nn.Parameter(torch.ones(3))
+    opt = lt.SGD([param], lr=lk.constant(0.5), error_if_nonfinite=True)
+    param.grad = torch.ones(3)
+    opt.step()
+    opt.param_groups[0]["lr"] = 0.125
+    if when == "the step is refused":
+        param.grad = torch.full((3,), float("inf"))
+        with pytest.warns(UserWarning, match="one step"), pytest.raises(ValueError, match="finite"):
+            opt.step()
+        expected = 0.5
+    else:
+        param.data = param.data.clone()
+        with pytest.warns(UserWarning, match="one step"):
+            opt.step()
+        expected = 0.375
+    assert param.tolist() == [expected] * 3
+    param.grad = torch.ones(3)
+    opt.step()
+    assert param.tolist() == [expected - 0.5] * 3
+
+
 @pytest.mark.parametrize("how", ["set", "written"])
 def test_schedules_can_be_given_later_and_taken_away(how):
     model, other = little(), little()
