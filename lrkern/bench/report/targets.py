@@ -6,7 +6,7 @@ import lrkern as lk
 from lrkern.bench.report.line import Cases, Line, against, both, of, only
 from lrkern.bench.rivals.limits import STREAMING, STREAMS
 from lrkern.bench.rivals.torch_steps import FOREACH, FUSED
-from lrkern.bench.rows import own, rules
+from lrkern.bench.rows import own, rules, toll
 from lrkern.bench.timing.result import Result
 from lrkern.bench.timing.row import ALONE, BESIDE
 
@@ -35,7 +35,26 @@ def of_lists(rule: str) -> list[Line]:
     return [
         *both("step-list", f"{rule} step, 1000 tensors of 64", "step", {FUSED: (100, 60), FOREACH: (None, None)}, small),
         *both("step-list", f"{rule} step, 161 tensors, 0.93 M in all", "step", {FUSED: (5, 5), FOREACH: (None, None)}, network),
+        *both("step-list", f"{rule} step, 1000 tensors of 64", "step", {STREAMS: (None, None)}, small),
+        *both("step-list", f"{rule} step, 161 tensors, 0.93 M in all", "step", {STREAMS: (None, None)}, network),
     ]
+
+
+def of_adapter(name: str, label: str, target: float) -> list[Line]:
+    """Steps of lrkern.torch over one list of tensors."""
+    lines = [
+        line
+        for rule in ("SGD", "AdamW")
+        for line in both("adapter", f"lrkern.torch, {rule} step, {label}", "step", {FUSED: (target, target)}, of(rule, name))
+    ]
+    if name != "1000 x 64":
+        return lines
+    times = [
+        Line("adapter", f"lrkern.torch, {rule} step, {label}", "step", "", of(rule, name), at_most=300e-6, how=how)
+        for rule in ("SGD", "AdamW")
+        for how in (ALONE, BESIDE)
+    ]
+    return [*times, *lines]
 
 
 SCHEDULES = [
@@ -78,7 +97,7 @@ SCHEDULES = [
     *against("plateau", "plateau, 10^4 runs x 10^4 metrics", "metric", {"torch loop": 100, "copy": None}, only("torch")),
     *against("plateau", "plateau, any dialect", "metric", {"copy": None}),
     *against("loss-driven", "loss_driven, 10^4 runs x 10^4 losses", "loss", {"copy": None}),
-    Line("import", "import lrkern, beyond NumPy", "ms", at_most=40),
+    Line("import", "import lrkern, beyond NumPy", "ms", cases=only("lrkern"), at_most=40),
 ]
 
 STEPS = [
@@ -125,6 +144,17 @@ LISTS = [
     Line("call", "the same with a schedule", "call", cases=lambda case: case.endswith("schedule"), at_most=0.55e-6),
 ]
 
+ADAPTER = [
+    *of_adapter("1000 x 64", "1000 new gradients of 64", 8),
+    *of_adapter("161 tensors", "161 new gradients, 0.93 M in all", 3),
+    *of_adapter("64 M", "a new gradient of 64 M", 1),
+    *both("training", "lrkern.torch, training a transformer of 10 M", "training step", {FUSED: (1, 1)}),
+    Line("import", "import lrkern.torch, beyond torch", "ms", cases=only("lrkern.torch"), at_most=20),
+    Line("toll", "reading a tensor by the exchange API", "us", cases=only(toll.EXCHANGE), at_most=0.15),
+    Line("toll", "reading a tensor by DLPack in Python", "us", cases=only(toll.OF_NUMPY), at_most=2),
+    Line("toll", "the same where torch exports it", "us", cases=only(toll.OF_TORCH)),
+]
+
 NUMBA = [
     *against("numba-table", "Numba: fill 10^8 float64, cosine", "step", {"C kernels": 0.9}),
     *against("numba-step", f"Numba: a step of {LARGE}", "element", {"C kernels": 0.9}),
@@ -140,7 +170,7 @@ MACHINE = [
     *against("machine-copy", "limit: copy", "8 bytes", dict.fromkeys(("numpy.copyto",))),
 ]
 
-LINES = [*SCHEDULES, *STEPS, *LISTS, *NUMBA, *MACHINE]
+LINES = [*SCHEDULES, *STEPS, *LISTS, *ADAPTER, *NUMBA, *MACHINE]
 
 
 def own_lines(results: list[Result]) -> list[Line]:

@@ -4,20 +4,36 @@ from __future__ import annotations
 
 import functools
 
-from lrkern.bench.rows import calls, facts, gradients, lists, machine, numba, own, rules, scan, schedules, sizes, steps
+from lrkern.bench.rows import (
+    adapter,
+    calls,
+    facts,
+    gradients,
+    lists,
+    machine,
+    numba,
+    own,
+    rules,
+    scan,
+    schedules,
+    sizes,
+    steps,
+    toll,
+    training,
+)
 from lrkern.bench.settings import current
 from lrkern.bench.timing.row import Contest, Fact, Row
 
 
 def all_rows() -> list[Row | Contest]:
     """Every race of the benchmark, in the order of the table, without the user's own."""
-    modules = (machine, schedules, scan, sizes, lists, gradients, calls, steps, rules, numba)
+    modules = (machine, schedules, scan, sizes, lists, gradients, adapter, training, calls, steps, rules, numba)
     return [row for module in modules for row in module.ROWS]
 
 
 def all_facts() -> list[Fact]:
     """Everything else that the table shows."""
-    return facts.FACTS
+    return [*facts.FACTS, *toll.FACTS]
 
 
 def own_rows() -> list[Row | Contest]:

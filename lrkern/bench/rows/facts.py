@@ -20,7 +20,7 @@ EVERY = tuple(curve.name for curve in CURVES)
 
 IMPORT = """
 import importlib, sys, time
-import numpy
+import {before}
 begin = time.perf_counter()
 importlib.import_module(sys.argv[1])
 print(time.perf_counter() - begin)
@@ -73,11 +73,12 @@ def seconds_of(code: str, argument: str, environment: dict[str, str]) -> float:
 
 
 def import_time(case: str, sizes: Sizes) -> float:
-    """Milliseconds for `import lrkern` in a new process that has already imported NumPy."""
+    """Milliseconds for an import in a new process that has already imported NumPy, or torch."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     with tempfile.TemporaryDirectory() as folder:
         environment["PYTHONPYCACHEPREFIX"] = folder
-        times = [seconds_of(IMPORT, case, environment) for _ in range(sizes.imports + 1)]
+        code = IMPORT.format(before=IMPORTS[case])
+        times = [seconds_of(code, case, environment) for _ in range(sizes.imports + 1)]
     return 1e3 * statistics.median(times[1:])  # the first one compiles byte code
 
 
@@ -92,11 +93,14 @@ def first_call(case: str, sizes: Sizes) -> float:
     return times[0] if cache == EMPTY else statistics.median(times[1:])
 
 
+IMPORTS = {"lrkern": "numpy"} | ({"lrkern.torch": "torch"} if find_spec("torch") is not None else {})
+"""Modules -> what a program has imported before."""
+
 OWN = "own rule"
 FIRST_CALLS = (OWN, *(f"{what}, {cache}" for cache in (FILLED, EMPTY) for what in ("AdamW", "SGD", "table")))
 FACTS = [
     Fact("error", EVERY if exact.available() else (), max_error),
     Fact("float32", EVERY, float32_differences),
-    Fact("import", ("lrkern",), import_time),
+    Fact("import", tuple(IMPORTS), import_time),
     Fact("first-call", FIRST_CALLS if find_spec("numba") is not None else (), first_call),
 ]

@@ -9,7 +9,7 @@ import numpy as np
 
 from lrkern.bench.rivals import torch_steps
 from lrkern.bench.rows.arrays import OPTIONS, Floats, tensors, turns
-from lrkern.bench.rows.optimizers import against_torch
+from lrkern.bench.rows.optimizers import against_torch, bare
 from lrkern.bench.timing import step_checks
 from lrkern.bench.timing.race import Contestant
 from lrkern.bench.timing.row import Contest
@@ -67,10 +67,11 @@ def of_numpy(sizes: list[int], units: float, repeats: int) -> Contestant:
 
 
 def entries(case: str, sizes: Sizes) -> dict[str, Callable[[], Contestant]]:
-    """lrkern, NumPy for SGD, torch fused and foreach."""
+    """lrkern, NumPy for SGD, torch fused and foreach; the bare streams of one tensor with as many elements."""
     rule, list_of = case.partition(", ")[0], shapes(case, sizes)
     repeats = turns(sum(list_of) + 1000 * len(list_of), sizes.repeats)
     found = against_torch(rule, list_of, 1, repeats, (torch_steps.FUSED, torch_steps.FOREACH))
+    found |= bare(rule, sum(list_of), 1, repeats)
     if rule == "SGD":
         found["NumPy"] = partial(of_numpy, list_of, 1, repeats)
     return found

@@ -12,7 +12,7 @@ from lrkern.bench.timing import step_checks
 from lrkern.bench.timing.race import Contestant
 from lrkern.bench.timing.result import SUBJECT
 
-STREAMS_ALONE = 1 << 20  # below so many elements, starting a thread costs more than it saves
+STREAMS_ALONE = 1 << 19  # below so many elements, starting a thread costs more than it saves
 
 
 def our_step(rule: str, params: list[Floats], grads: list[Floats]) -> Callable[[], object]:
