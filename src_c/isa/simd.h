@@ -26,6 +26,11 @@ static inline void v_store(void *p, vd a) { _mm512_storeu_pd(p, a); }
 static inline void v_stream(void *p, vd a) { _mm512_stream_pd(p, a); }
 static inline void v_store_f32(void *p, vd a) { _mm256_storeu_ps(p, _mm512_cvtpd_ps(a)); }
 static inline void v_stream_f32(void *p, vd a) { _mm256_stream_ps(p, _mm512_cvtpd_ps(a)); }
+static inline void v_stream_two_f32(void *p, vd a, vd b)
+{
+    const __m512d low = _mm512_castpd256_pd512(_mm256_castps_pd(_mm512_cvtpd_ps(a)));
+    _mm512_stream_pd(p, _mm512_insertf64x4(low, _mm256_castps_pd(_mm512_cvtpd_ps(b)), 1));
+}
 static inline vd v_load(const void *p) { return _mm512_loadu_pd(p); }
 typedef __mmask8 vm;
 static inline vm v_nowhere(void) { return 0; }
@@ -55,6 +60,10 @@ static inline void v_store(void *p, vd a) { _mm256_storeu_pd(p, a); }
 static inline void v_stream(void *p, vd a) { _mm256_stream_pd(p, a); }
 static inline void v_store_f32(void *p, vd a) { _mm_storeu_ps(p, _mm256_cvtpd_ps(a)); }
 static inline void v_stream_f32(void *p, vd a) { _mm_stream_ps(p, _mm256_cvtpd_ps(a)); }
+static inline void v_stream_two_f32(void *p, vd a, vd b)
+{
+    _mm256_stream_ps(p, _mm256_set_m128(_mm256_cvtpd_ps(b), _mm256_cvtpd_ps(a)));
+}
 static inline vd v_load(const void *p) { return _mm256_loadu_pd(p); }
 typedef __m256i vm;
 static inline vm v_nowhere(void) { return _mm256_setzero_si256(); }
@@ -138,6 +147,11 @@ static inline vm v_or_near_half(vm m, vd a, int digits)
 #define LRK_STREAMS 0
 static inline void v_stream(void *p, vd a) { v_store(p, a); }
 static inline void v_stream_f32(void *p, vd a) { v_store_f32(p, a); }
+static inline void v_stream_two_f32(void *p, vd a, vd b)
+{
+    v_store_f32(p, a);
+    v_store_f32((char *)p + LRK_LANES * sizeof(float), b);
+}
 #endif
 
 /* clang-format on */
