@@ -37,6 +37,12 @@ cdef extern from "steps/steps.h" nogil:
     const double LRK_NORM_TINY_SUM, LRK_NORM_SCALE
 
 
+cdef extern from "runtime/stores.h" nogil:
+    ctypedef enum lrk_stores:
+        LRK_STORES_PLAIN
+    lrk_stores lrk_stores_for(int threads, int64_t bytes)
+
+
 cdef extern from "runtime/threads.h" nogil:
     ctypedef struct lrk_bad_variable:
         const char *name
@@ -116,6 +122,11 @@ def step_in_parallel(int64_t size, int64_t states):
 def fill_in_parallel(int64_t size):
     """Whether a table of this size is worth several threads."""
     return lrk_get_threads() > 1 and lrk_worth_waking(LRK_WORK_FILL, size)
+
+
+def streams(int threads, int64_t size):
+    """Whether an output of so many bytes should be written with streaming stores."""
+    return lrk_stores_for(threads, size) != LRK_STORES_PLAIN
 
 
 def scan_in_parallel(int64_t size):

@@ -9,12 +9,14 @@ from numba import prange, types
 from numba.core.errors import TypingError
 from numba.extending import overload
 
+from lrkern.numba import machine
 from lrkern.numba.arrays import STRIDE, cached, only_writable
 from lrkern.numba.modes import enter, leave
 from lrkern.pointwise import plan_eval
 from lrkern.pointwise.primitives import FLAGS, pointwise, word
 
 COPIED = 4096  # cycles up to this many elements are filled once and copied
+STAGED = 16 << 10  # bytes in the innermost cache that are filled, then streamed
 
 value_at = word("value_at")  # value_at(plan, step): at an integer or a float
 fill_from = word("fill_from")  # fill_from(plan, out, start): `fill_run` from an integer, or from a float
@@ -43,6 +45,7 @@ def fill_0(c, ahead, out):
 @pointwise
 def fill_degree(high, c, ahead, out):
     """A piece of the degree whose higher terms `high` computes."""
+    machine.wide()
     whole = out.size // STRIDE * STRIDE
     for group in range(0, whole, STRIDE):
         first = (ahead + np.float64(group)) * c[12]
@@ -103,6 +106,7 @@ def repeat(out, period, begin):
 @cached
 def fill_run(plan, out, start):
     """Fill a 1-D array with values at steps start, start + 1, ...; NaN where the plan does not cover a step."""
+    machine.wide()
     last = plan.breaks[plan.center.size]
     cycle_end = plan.tail_start + plan.period if plan.period > 0 else last
     covered = plan_eval.MAX_STEP + 1 if plan.period > 0 else last
@@ -120,6 +124,24 @@ def fill_run(plan, out, start):
             repeat(rest, plan.period, fill_covered(plan, t, cycle_end, rest))
             return
         done += fill_covered(plan, t, cycle_end, out[done:stop])
+
+
+@pointwise
+def fill_streaming(plan, out, start):
+    """`fill_run` with streaming stores to `out`, for outputs that do not fit in the caches."""
+    address, size = machine.address_of(out), out.itemsize
+    piece = np.empty(STAGED // size, out.dtype)
+    done = min((-address % machine.LINE) // size, out.size)  # up to the first cache line
+    fill_run(plan, out[:done], start)
+    while done < out.size:
+        many = min(piece.size, out.size - done)
+        fill_run(plan, piece[:many], start + done)
+        lines = many * size // machine.LINE
+        machine.stream(address + done * size, machine.address_of(piece), lines)
+        for i in range(lines * machine.LINE // size, many):
+            out[done + i] = piece[i]
+        done += many
+    machine.publish()
 
 
 @overload(fill_from, jit_options=FLAGS)
@@ -148,10 +170,14 @@ def _fill_from(plan, out, start):
 
 
 @cached(parallel=True)
-def fill_parallel(plan, out, start, share):
-    """The same in chunks of `share` elements, on all threads."""
+def fill_parallel(plan, out, start, share, streams):
+    """`fill_run` in chunks of `share` elements, on all threads. `streams`: with streaming stores."""
     for k in prange((out.size + share - 1) // share):
         begin = k * share
-        found = enter()
-        fill_run(plan, out[begin : min(out.size, begin + share)], start + begin)
+        machine.wide()
+        found, mine = enter(), out[begin : min(out.size, begin + share)]
+        if streams:
+            fill_streaming(plan, mine, start + begin)
+        else:
+            fill_run(plan, mine, start + begin)
         leave(found)

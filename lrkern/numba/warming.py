@@ -47,3 +47,4 @@ def warm(optimizers: Iterable[Any] = (), dtypes: Iterable[str] = ("float32",), *
         functions.at(plan, 0)
         for kind in (np.float64, np.float32):
             functions.fill(plan, np.empty(2, kind))
+            constant(1.0).table(_LARGE, dtype=kind, backend="numba")

@@ -107,6 +107,17 @@ def test_large_tables_by_threads(text):
         assert same(schedule.table(300_001, start, backend="numba"), schedule.table(300_001, start))
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("offset", [0, 1, 5])
+def test_tables_beyond_the_caches(dtype, offset):
+    n = 2_200_003  # 8 MB and more are streamed; the array does not begin at a cache line
+    for schedule in (lk.cosine(0.1, 1e-3, n), lk.step_decay(0.1, 0.5, 1000), lk.cyclic(0.001, 0.1, 37), lk.constant(0.3)):
+        mine, theirs = (np.full(n + 16, 7, dtype) for _ in range(2))
+        schedule.table(n, out=mine[offset : n + offset], backend="numba")
+        schedule.table(n, out=theirs[offset : n + offset])
+        assert mine.tobytes() == theirs.tobytes()
+
+
 def test_tables_of_many_schedules():
     schedules = [lk.cosine(0.1, 0.0, 100 * k + 1).warmup(k) for k in range(5)]
     assert same(lk.tables(schedules, 333, 5, np.float32, backend="numba"), lk.tables(schedules, 333, 5, np.float32))
