@@ -8,7 +8,7 @@ from lrkern.bench.rivals.limits import STREAMS
 from lrkern.bench.timing.result import Result
 
 HEAD = ["what", "how", "worst of", "lrkern", "against", "theirs", "ratio", "target", "met"]
-VALUES = ("ULP", "values", "ms", "s")
+VALUES = ("ULP", "values", "us", "ms", "s")
 """Units of lines that are not times of calls."""
 MET = {True: "yes", False: "NO", None: ""}
 

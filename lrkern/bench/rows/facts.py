@@ -72,11 +72,15 @@ def seconds_of(code: str, argument: str, environment: dict[str, str]) -> float:
     return float(done.stdout)
 
 
+def as_of_users(**more: str) -> dict[str, str]:
+    """The environment of a process that keeps byte code, as Python does unless it is told otherwise."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | more
+
+
 def import_time(case: str, sizes: Sizes) -> float:
     """Milliseconds for an import in a new process that has already imported NumPy, or torch."""
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     with tempfile.TemporaryDirectory() as folder:
-        environment["PYTHONPYCACHEPREFIX"] = folder
+        environment = as_of_users(PYTHONPYCACHEPREFIX=folder)
         code = IMPORT.format(before=IMPORTS[case])
         times = [seconds_of(code, case, environment) for _ in range(sizes.imports + 1)]
     return 1e3 * statistics.median(times[1:])  # the first one compiles byte code
@@ -87,7 +91,7 @@ def first_call(case: str, sizes: Sizes) -> float:
     rule of one's own."""
     what, _, cache = case.partition(", ")
     with tempfile.TemporaryDirectory() as folder:
-        environment = {**os.environ, "NUMBA_CACHE_DIR": folder}
+        environment = as_of_users(NUMBA_CACHE_DIR=folder)
         runs = 1 if cache == EMPTY else 1 + sizes.first_calls
         times = [seconds_of(FIRST, what, environment) for _ in range(runs)]
     return times[0] if cache == EMPTY else statistics.median(times[1:])
