@@ -6,11 +6,12 @@ The formula is that of the kernels, the bits are not: fma(a, b, c) is a * b + c,
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from lrkern.rules.lowering import MEASURES, Parts, is_norm_of_param
-from lrkern.rules.program import ELEMENT, FLAG, WHOLE, Node, bare
+from lrkern.rules.lowering import Parts, is_norm_of_param, needs_measure, reachable
+from lrkern.rules.program import ELEMENT, FLAG, WHOLE, Node
+from lrkern.rules.reader import named
 from lrkern.rules.text import HIGHEST, LOWEST, SELECT, SYMBOLS, UNARY, ElementWriter, Writer
 
 # Operators for numbers and arrays alike; they bind more strongly than comparisons.
@@ -25,10 +26,6 @@ def _local(name: str) -> str:
     return f"{name}_" if name in _TAKEN else name
 
 
-def _needs_norm(node: Node) -> bool:
-    return node.op in MEASURES or any(_needs_norm(one) for one in node.args)
-
-
 class _Arrays(Writer):
     symbols = _SYMBOLS
     decided = False
@@ -38,7 +35,7 @@ class _Arrays(Writer):
         match node.op:
             case "select" if self.is_written(node):
                 test, yes, no = self.branches(node)
-                if self.decided and node.args[0].kind == FLAG and not _needs_norm(node.args[0]):
+                if self.decided and node.args[0].kind == FLAG and not needs_measure(node.args[0]):
                     return f"{yes} if {test} else {no}", SELECT
                 return f"where({test}, {yes}, {no})", HIGHEST
             case "not" if self.is_written(node):
@@ -158,21 +155,47 @@ class _Body:
 _ZERO = Node("constant", WHOLE, (), 0)
 
 
-def difference(node: Node) -> Node:
-    """An expression minus the parameter, which is not added in the first place where it is the last term of a sum."""
-    inner = bare(node)
-    match inner.op, inner.args:
-        case "input", () if inner.value == "p":
+def with_difference(parts: Parts) -> Parts:
+    """The rule with the difference of the new parameter and the old one instead of the new one.
+
+    The old one is not added in the first place where it is the last term of a sum.
+    """
+    known: dict[int, Node] = {}
+    all_names = (*parts.scalars, *parts.scalars_of_states, *parts.measured_elements, *parts.elements)
+    names = {str(one.value): one for one in all_names}
+    for one in parts.elements:  # in order, and each is written once, however often it is used
+        made = _difference(one.args[0], known)
+        if made.op == "sub" and made.args[0] is one.args[0]:
+            made = _minus_param(one)
+        elif made.args:
+            made = named(names, f"{one.value}_less_p", made)
+        known[id(one)] = made
+    param = _difference(parts.param, known)
+    used = {id(one) for one in reachable(param)}
+    made_names = [one for one in known.values() if one.op == "name" and id(one) in used]
+    return replace(parts, param=param, elements=(*parts.elements, *made_names))
+
+
+def _minus_param(node: Node) -> Node:
+    return Node("sub", ELEMENT, (node, Node("input", ELEMENT, (), "p")))
+
+
+def _difference(node: Node, known: Mapping[int, Node]) -> Node:
+    """An expression minus the parameter."""
+    match node.op, node.args:
+        case "name", _ if id(node) in known:  # not one of scalars
+            return known[id(node)]
+        case "input", () if node.value == "p":
             return _ZERO
         case "select", (test, a, b):
-            return Node("select", inner.kind, (test, difference(a), difference(b)))
+            return Node("select", node.kind, (test, _difference(a, known), _difference(b, known)))
         case "fma", (a, b, c):
-            product, rest = Node("mul", inner.kind, (a, b)), difference(c)
-            return product if rest is _ZERO else Node("add", inner.kind, (product, rest))
+            product, rest = Node("mul", node.kind, (a, b)), _difference(c, known)
+            return product if rest is _ZERO else Node("add", node.kind, (product, rest))
         case "sub", (a, b):
-            rest = difference(a)
-            return Node("neg", inner.kind, (b,)) if rest is _ZERO else Node("sub", inner.kind, (rest, b))
-    return Node("sub", ELEMENT, (node, Node("input", ELEMENT, (), "p")))
+            rest = _difference(a, known)
+            return Node("neg", node.kind, (b,)) if rest is _ZERO else Node("sub", node.kind, (rest, b))
+    return _minus_param(node)
 
 
 def text_of(parts: Parts, *, decided: bool, differs: bool = False) -> str:
@@ -182,7 +205,7 @@ def text_of(parts: Parts, *, decided: bool, differs: bool = False) -> str:
     `differs`: instead of the new parameter, its difference from the old one.
     """
     if differs:
-        parts = replace(parts, param=difference(parts.param))
+        parts = with_difference(parts)
     body = _Body(parts, decided)
     of_scalars = [*(value for _, value in [*body.scalars, *body.coefs]), *body.scalar_states]
     if any("norm_p" in _words(value) for value in of_scalars):

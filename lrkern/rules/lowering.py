@@ -75,12 +75,12 @@ def fixed(program: Program, flags: Mapping[str, bool], without: Collection[str] 
             done[id(node)] = _rebuilt(node, visit, flags)
         return done[id(node)]
 
+    names = [visit(one) for one in program.names]  # in order, so that no chain of them is too long for a recursive function
     param, new_states = visit(program.param), [visit(one) for one in program.new_states]
     new_scalars = [visit(one) for one in program.new_scalar_states]
-    names = [visit(one) for one in program.names]
     kept = [k for k, one in enumerate(new_states) if not _is_input(one, program.states[k])]
     roots = (param, *(new_states[k] for k in kept), *new_scalars)
-    used = {one.value for root in roots for one in _reachable(root) if one.op == "input"}
+    used = {one.value for one in reachable(*roots) if one.op == "input"}
     # Without flags to fix there is one variant, and a step hands over all its states.
     kept = [k for k, state in enumerate(program.states) if not flags or k in kept or state in used]
     return replace(
@@ -122,18 +122,20 @@ def _rebuilt(node: Node, visit: Callable[[Node], Node], flags: Mapping[str, bool
     return node if all(a is b for a, b in zip(args, node.args, strict=True)) else replace(node, args=args)
 
 
-def _reachable(node: Node, found: dict[int, Node] | None = None) -> Iterable[Node]:
-    found = {} if found is None else found
-    if id(node) not in found:
-        found[id(node)] = node
-        for one in node.args:
-            _reachable(one, found)
+def reachable(*roots: Node) -> Iterable[Node]:
+    """Nodes and what they are made of, each once, before its arguments."""
+    found: dict[int, Node] = {}
+    left = [*reversed(roots)]
+    while left:
+        node = left.pop()
+        if id(node) not in found:
+            found[id(node)] = node
+            left.extend(reversed(node.args))
     return found.values()
 
 
-def _reachable_from(program: Program) -> Iterable[Node]:
-    roots = (program.param, *program.new_states, *program.new_scalar_states)
-    return [one for root in roots for one in _reachable(root)]
+def _all_of(program: Program) -> Iterable[Node]:
+    return reachable(program.param, *program.new_states, *program.new_scalar_states)
 
 
 class _Names:
@@ -172,7 +174,7 @@ def divided(program: Program) -> Parts:
     measured = norms[0].args[0] if norms else None
     if measured is None:
         # A pass that measures computes the norm of the parameter, too.
-        measured = next((one.args[0] for one in _reachable_from(program) if is_norm_of_param(one)), None)
+        measured = next((one.args[0] for one in _all_of(program) if is_norm_of_param(one)), None)
     roots = [program.param, *program.new_states]
     names = _Names(str(one.value) for one in program.names if not one.of_elements)
     coefs: dict[object, tuple[str, Node]] = {}
@@ -203,27 +205,20 @@ def divided(program: Program) -> Parts:
         for one in node.args:
             note_leaves(one)
 
-    def visit(node: Node) -> None:
-        if id(node) in seen:
-            return
-        seen.add(id(node))
-        for one in node.args:
-            if one.of_elements:
-                visit(one)
-            elif one.kind == FLAG:
-                note_condition(one)
-            else:
-                note_scalar(one)
-
-    for root in [*roots, *([measured] if measured is not None else [])]:
-        if root.of_elements:
-            visit(root)
-        else:
-            note_scalar(root)
-    needed = {id(one) for _, node in coefs.values() for one in _reachable(node)}
-    lasting = {id(one) for node in program.new_scalar_states for one in _reachable(node)}
-    in_update = {id(one) for root in roots for one in _reachable(root)}
-    in_measure = {id(one) for one in _reachable(measured)} if measured is not None else set()
+    left = [*reversed([*roots, *([measured] if measured is not None else [])])]
+    while left:  # each node before its arguments
+        node = left.pop()
+        if node.kind == FLAG:
+            note_condition(node)
+        elif not node.of_elements:
+            note_scalar(node)
+        elif id(node) not in seen:
+            seen.add(id(node))
+            left.extend(reversed(node.args))
+    needed = {id(one) for one in reachable(*(node for _, node in coefs.values()))}
+    lasting = {id(one) for one in reachable(*program.new_scalar_states)}
+    in_update = {id(one) for one in reachable(*roots)}
+    in_measure = {id(one) for one in reachable(measured)} if measured is not None else set()
     return Parts(
         program.name,
         program.states,
@@ -251,14 +246,14 @@ def is_norm_of_param(node: Node) -> bool:
 def _measures_of(program: Program) -> list[Node]:
     """The norms and sums other than the norm of the parameter: at most one."""
     found: dict[object, Node] = {}
-    for one in _reachable_from(program):
+    for one in _all_of(program):
         if one.op in MEASURES and not is_norm_of_param(one):
             found[one.key] = one
     if len(found) > 1:
         wanted = "at most one norm, mean or count is possible besides the norm of the parameter"
         raise RuleError(f"rule {program.name}: {wanted}; got {len(found)}")
     for one in found.values():
-        if any(inner.op in MEASURES for inner in _reachable(one.args[0])):
+        if any(inner.op in MEASURES for inner in reachable(one.args[0])):
             raise RuleError(f"rule {program.name}: takes a norm, mean or count of something that depends on another one")
     return list(found.values())
 
@@ -270,4 +265,9 @@ def uses(program: Program, name: str) -> bool:
 
 def depends(roots: Iterable[Node], name: str) -> bool:
     """Whether an input has an effect on one of these."""
-    return any(one.op == "input" and one.value == name for root in roots for one in _reachable(root))
+    return any(one.op == "input" and one.value == name for one in reachable(*roots))
+
+
+def needs_measure(node: Node) -> bool:
+    """Whether a value depends on a norm, mean or count."""
+    return any(one.op in MEASURES for one in reachable(node))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
+from hashlib import blake2b
 from typing import Any
 
 WHOLE, SCALAR, FLAG, ELEMENT, MASK = "whole", "scalar", "flag", "element", "mask"
@@ -23,12 +23,22 @@ class Node:
     value: Any = None
     """Of a constant its value, of an input its name, of a name the name: its only argument is what it names."""
 
-    @cached_property
-    def key(self) -> Any:
-        """Equal for nodes that compute the same from the same inputs."""
+    key: bytes = field(init=False)
+    """Equal for nodes that compute the same from the same inputs."""
+    depth: int = field(init=False)
+    """How many operations are nested in it; what has a name is none."""
+
+    def __post_init__(self) -> None:
+        # A digest of those of the arguments: names may share so much that what they stand for cannot be written out.
         if self.op == "name":
-            return self.args[0].key
-        return self.op, self.value, tuple(one.key for one in self.args)
+            key, depth = self.args[0].key, 0
+        else:
+            value = float(self.value) if self.op == "constant" else self.value  # 0.0 is not -0.0
+            text = f"{self.op} {value!r} ".encode()
+            key = blake2b(b"".join((text, *(one.key for one in self.args))), digest_size=16).digest()
+            depth = 1 + max((one.depth for one in self.args), default=-1)
+        object.__setattr__(self, "key", key)
+        object.__setattr__(self, "depth", depth)
 
     @property
     def of_elements(self) -> bool:

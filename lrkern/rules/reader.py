@@ -23,6 +23,9 @@ MAX_STATES, MAX_SCALAR_STATES, MAX_HYPERS, MAX_SCALARS = 5, 2, 16, 24
 MAX_WHOLE = 2**53
 """Whole numbers of rules are smaller, so that float64 and the integers of all languages have them."""
 
+MAX_NESTING = 64
+"""The most operations within operations, as the terms of a long sum are: within the limits of recursion and of compilers."""
+
 WORDS = {
     "fma": 3, "sqrt": 1, "abs": 1, "sign": 1, "minimum": 2, "maximum": 2, "isfinite": 1, "norm": 1, "mean": 1, "count": 1,
 }  # fmt: skip
@@ -52,9 +55,29 @@ def definition_in(name: str, text: str) -> ast.FunctionDef:
         tree = ast.parse(textwrap.dedent(text))
     except SyntaxError as error:
         raise RuleError(f"rule {name}, line {error.lineno}: {error.msg}") from None
+    except (RecursionError, MemoryError):  # of Python, beyond some thousands of terms
+        raise RuleError(f"rule {name}: an expression {_TOO_DEEP}") from None
     if len(tree.body) != 1 or not isinstance(tree.body[0], ast.FunctionDef):
         raise RuleError(f"rule {name}: expected the text of one function")
-    return tree.body[0]
+    definition = tree.body[0]
+    _check_nesting(definition.name, definition)
+    return definition
+
+
+_TOO_DEEP = f"nests more than {MAX_NESTING} operations, of which each term of a sum is one: give names to parts of it"
+
+
+def _check_nesting(name: str, definition: ast.FunctionDef) -> None:
+    """Raise for expressions that are too deep for functions that call themselves for each operation within another one."""
+    left: list[tuple[ast.AST, int, int]] = [(definition, 0, definition.lineno)]
+    while left:
+        node, depth, line = left.pop()
+        line = getattr(node, "lineno", line)
+        if depth > MAX_NESTING + 1:  # names and numbers are expressions, too
+            raise RuleError(f"rule {name}, line {line - definition.lineno + 1}: an expression {_TOO_DEEP}")
+        # `a and b and c` is one node, and two operations.
+        depth += len(node.values) - 1 if isinstance(node, ast.BoolOp) else isinstance(node, ast.expr)
+        left.extend((one, depth, line) for one in ast.iter_child_nodes(node))
 
 
 def function_of(text: str) -> Callable[..., Any]:
@@ -78,16 +101,21 @@ def function_of(text: str) -> Callable[..., Any]:
     return made
 
 
-def named(names: list[Node], name: str, value: Node) -> Node:
+def named(names: dict[str, Node], name: str, value: Node) -> Node:
     """The value under a name, which gets a number if there is another value of that name."""
-    taken = {str(one.value) for one in names}
     unique, k = name, 1
-    while unique in taken:
+    while unique in names:
         k += 1
         unique = f"{name}{k}"
-    made = Node("name", value.kind, (value,), unique)
-    names.append(made)
+    made = names[unique] = Node("name", value.kind, (value,), unique)
     return made
+
+
+def _has_square(node: Node) -> bool:
+    """Whether a square is written out in an expression."""
+    if node.op == "mul" and node.args[0] is node.args[1] and node.args[0].args:
+        return node.args[0].op != "name"
+    return node.op != "name" and any(map(_has_square, node.args))
 
 
 class Callee(Protocol):
@@ -107,7 +135,7 @@ class Callee(Protocol):
 class Reader:
     """Reads one function: a rule, or a part that a rule calls."""
 
-    def __init__(self, rule: str, definition: ast.FunctionDef, parts: Mapping[str, Callee], names: list[Node]) -> None:
+    def __init__(self, rule: str, definition: ast.FunctionDef, parts: Mapping[str, Callee], names: dict[str, Node]) -> None:
         self.rule, self.definition, self.parts, self.names = rule, definition, parts, names
         self.values: dict[str, Node] = {}
         self.fixed: set[str] = set()
@@ -128,7 +156,7 @@ class Reader:
         if not isinstance(last, ast.Return) or last.value is None:
             raise self.fail(last, "must be a return of values: a rule ends with one")
         returned = last.value.elts if isinstance(last.value, ast.Tuple) else [last.value]
-        return tuple(self.read(one) for one in returned)
+        return tuple(self._whole(one) for one in returned)
 
     def _statements(self) -> list[ast.stmt]:
         body = self.definition.body
@@ -154,9 +182,16 @@ class Reader:
                 raise self.fail(statement, "must assign to names")
             if one.id in self.fixed:
                 raise self.fail(statement, f"overwrites {one.id}: give the new value another name")
-        for one, value in zip(targets, [self.read(value) for value in given], strict=True):
+        for one, value in zip(targets, [self._whole(value) for value in given], strict=True):
             assert isinstance(one, ast.Name)
             self.values[one.id] = self._named(one.id, value)
+
+    def _whole(self, node: ast.expr) -> Node:
+        """The value of an expression that is not within another one."""
+        value = self.read(node)
+        if value.depth > MAX_NESTING:
+            raise self.fail(node, f"with the parts that it calls {_TOO_DEEP}")
+        return value
 
     def _named(self, name: str, value: Node) -> Node:
         if bare(value).op in ("constant", "input"):
@@ -239,6 +274,8 @@ class Reader:
     def _power(self, node: ast.BinOp, base: Node, right: ast.expr) -> Node:
         exponent = self.number(right)
         if bare(exponent).op == "constant" and bare(exponent).value == 2:
+            # Squares are written as products: one within another one gets a name, or each would double the text.
+            base = named(self.names, "square", base) if _has_square(base) else base
             return Node("mul", base.kind, (base, base))
         if bare(exponent).op == "constant" and bare(exponent).value == 0.5:
             return Node("sqrt", SCALAR if base.kind == WHOLE else base.kind, (base,))
@@ -297,6 +334,9 @@ class Reader:
         if len(node.args) != len(names):
             raise self.fail(node, f"has {len(node.args)} arguments; {name} takes {len(names)}")
         inner = Reader(f"{self.rule} ({name})", callee.definition, callee.parts, self.names)
+        if inner.rule.count(" (") > MAX_NESTING:
+            rule = self.rule.partition(" ")[0]
+            raise RuleError(f"rule {rule}: {name} calls itself, or parts nest more than {MAX_NESTING} deep")
         values = inner.run({name: self._argument(name, self.read(one)) for name, one in zip(names, node.args, strict=True)})
         if len(values) != 1:
             raise self.fail(node, f"{name} must return one value")
@@ -312,7 +352,7 @@ def read_rule(
     hypers: tuple[Hyper, ...],
 ) -> Program:
     """The program of a rule."""
-    names: list[Node] = []
+    names: dict[str, Node] = {}
     reader = Reader(name, definition, parts, names)
     arguments = [one.arg for one in definition.args.args]
     for what, most, given in (("states", MAX_STATES, states), ("scalars", MAX_SCALAR_STATES, scalar_states)):
@@ -340,5 +380,5 @@ def read_rule(
             raise RuleError(f"rule {name}: returns a condition as {what}; a number is needed")
         if what in scalar_states and one.of_elements:
             raise RuleError(f"rule {name}: returns elements as {what}, which is a scalar of the tensor")
-    arrays = 1 + len(states)
-    return Program(name, states, hypers, returned[0], returned[1:arrays], scalar_states, returned[arrays:], tuple(names))
+    new_states, new_scalars = returned[1 : 1 + len(states)], returned[1 + len(states) :]
+    return Program(name, states, hypers, returned[0], new_states, scalar_states, new_scalars, tuple(names.values()))
