@@ -24,6 +24,10 @@ __all__ = ["rule"]
 _any_number = _core.Range(-MAX, MAX)
 
 
+_ARGUMENTS = ("self", "params", "shared", "param", "grad", "count", "backend")
+"""Arguments of optimizers and of `OwnRule.step` that hyper-parameters stand beside."""
+
+
 class OwnRule(Rule):
     """A rule of the user's own, made by `lrkern.rule`.
 
@@ -57,7 +61,7 @@ class OwnRule(Rule):
             if count > most:
                 raise RuleError(f"rule {self.name}: at most {most} {what}; got {count}")
         for one in self.hypers:
-            if one.name in DEFAULTS or one.name in ("params", "self", "count", *states, *scalars):
+            if one.name in DEFAULTS or one.name in (*_ARGUMENTS, *states, *scalars):
                 raise RuleError(f"rule {self.name}: {one.name} must have another name, which optimizers use for something else")
         USERS[self.key] = self
 

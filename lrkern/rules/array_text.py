@@ -12,18 +12,19 @@ from dataclasses import replace
 from lrkern.rules.lowering import Parts, is_norm_of_param, needs_measure, reachable
 from lrkern.rules.program import ELEMENT, FLAG, WHOLE, Node
 from lrkern.rules.reader import named
-from lrkern.rules.text import HIGHEST, LOWEST, SELECT, SYMBOLS, UNARY, ElementWriter, Writer
+from lrkern.rules.text import HIGHEST, LOWEST, SELECT, SYMBOLS, UNARY, ElementWriter, Writer, local_name
 
 # Operators for numbers and arrays alike; they bind more strongly than comparisons.
 _SYMBOLS = {**SYMBOLS, "or": ("|", 4.6), "and": ("&", 4.8)}
 _TAKEN = frozenset({
-    "p", "g", "c", "h", "n", "s0", "s1", "s2", "s3", "s4", "norm_p", "norm_m", "sqrt", "abs", "sign", "minimum", "maximum",
-    "isfinite", "norm", "total", "size_of", "power", "one_minus_power", "divide", "where", "opposite", "number", "rounded",
+    "p", "g", "c", "h", "n", "s0", "s1", "s2", "s3", "s4", "z0", "z1", "norm_p", "norm_m", "sqrt", "abs", "sign", "minimum",
+    "maximum", "isfinite", "norm", "total", "size_of", "power", "one_minus_power", "divide", "where", "opposite", "number",
+    "rounded",
 })  # fmt: skip
 
 
 def _local(name: str) -> str:
-    return f"{name}_" if name in _TAKEN else name
+    return local_name(name, _TAKEN)
 
 
 class _Arrays(Writer):
@@ -93,12 +94,14 @@ class _Elements(_Arrays, ElementWriter):
     coefs, taken = "c.", _TAKEN
 
     def is_written(self, node: Node) -> bool:
-        return node.of_elements
+        return node.of_elements or self.is_defined(node)
 
     def constant(self, value: float) -> tuple[str, float]:
         return repr(value), UNARY if value < 0 else HIGHEST
 
     def branches(self, node: Node) -> list[str]:
+        if node.kind != ELEMENT:  # conditions
+            return super().branches(node)
         test, *values = node.args
         return [self.write(test, 1), *(self.array(one, 1) for one in values)]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lrkern.rules.c_text import conditions_text, measure_text, scalar_states_text, scalars_text, update_text
+from lrkern.rules.c_text import conditions_text, field, measure_text, scalar_states_text, scalars_text, update_text
 from lrkern.rules.lowering import Parts
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def _element(parts: Parts, rule: str, suffix: str, name: str, body: list[str]) -
         f"    {rule}_coefs in_double;",
         f"    {rule}_scalars(h, t, &in_double);",
         f"    {rule}_coefs_{suffix} coefs, *const c = &coefs;",
-        *(f"    coefs.{one} = (T)in_double.{one};" for one, _ in parts.coefs),
+        *(f"    coefs.{field(one)} = (T)in_double.{field(one)};" for one, _ in parts.coefs),
         "    (void)c;",
         *(f"    {one}" for one in conditions_text(parts, body)),
         "    for (int64_t i = 0; i < size; i++) {",
@@ -80,14 +80,14 @@ def c_source(rule: Rule, variant: str, dtype: str) -> str:
     """The text: structs of inputs and scalars, and functions over arrays of `dtype`, "float32" or "float64"."""
     parts, name = rule.parts(variant), variant if len(rule.variants) > 1 else rule.name
     kind, suffix, words = _TYPES[dtype]
-    coefs = [name for name, _ in parts.coefs]
+    coefs = [field(name) for name, _ in parts.coefs]
     states = "".join(f", state{k}: {state}" for k, state in enumerate(parts.states))
     lines = [
         f"/* The rule {name}{states}. Written by lrkern.",
         "   Compile with -ffp-contract=off and the folder of lrkern.get_include(). Flags are 0 or 1. */",
         '#include "lrkern_rule.h"',
         "",
-        *_struct(f"{name}_inputs", [one.name for one in parts.hypers]),
+        *_struct(f"{name}_inputs", [field(one.name) for one in parts.hypers]),
         "",
         *_struct(f"{name}_coefs", coefs),
         "",

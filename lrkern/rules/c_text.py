@@ -2,34 +2,49 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from lrkern.rules.lowering import Parts, is_norm_of_param
 from lrkern.rules.program import FLAG, SCALAR, WHOLE, Node, bare
-from lrkern.rules.text import HIGHEST, SELECT, SYMBOLS, UNARY, ElementWriter, Writer
+from lrkern.rules.text import HIGHEST, SELECT, SYMBOLS, UNARY, ElementWriter, Writer, local_name
 
 if TYPE_CHECKING:
     from lrkern.rules.rule import Rule
 
-_TAKEN = frozenset({
-    "p", "g", "c", "h", "i", "m", "n", "t", "z", "T", "s0", "s1", "s2", "s3", "s4", "size", "ahead", "group", "param",
-    "remainder", "grad", "coefs", "random", "norms", "ps", "gs", "rs", "ms", "out", "scalars", "halves", "int",
-    "double", "float", "bool", "inline", "signed", "unix", "linux", "restrict", "static", "void", "volatile", "unsigned",
-    "auto", "char", "const", "default", "do", "enum", "extern", "goto", "long", "register", "short", "sizeof", "struct",
-    "switch", "typedef", "union", "case", "FMA", "SQRT", "ABS", "MINIMUM", "MAXIMUM", "SIGN", "ISFINITE",
+_KEYWORDS = frozenset({
+    "alignas", "alignof", "asm", "auto", "bool", "break", "case", "char", "const", "constexpr", "continue", "default", "do",
+    "double", "else", "enum", "extern", "false", "float", "for", "goto", "if", "inline", "int", "long", "nullptr", "register",
+    "restrict", "return", "short", "signed", "sizeof", "static", "static_assert", "struct", "switch", "thread_local", "true",
+    "typedef", "typeof", "typeof_unqual", "union", "unsigned", "void", "volatile", "while", "unix", "linux", "T", "FMA", "SQRT",
+    "ABS", "MINIMUM", "MAXIMUM", "SIGN", "ISFINITE",
 })  # fmt: skip
+"""Words of C, and macros of compilers and of lrkern_rule.h."""
+_RESERVED = re.compile(r"lrk_|LRK_|__|(U?INT|SIZE|PTRDIFF|WCHAR|WINT|SIG_ATOMIC).*_(MAX|MIN|WIDTH|C)$|.*_t$")
+"""Names of lrkern_rule.h, of compilers and of <stdint.h>."""
+_TAKEN = _KEYWORDS | {
+    "p", "g", "c", "h", "i", "m", "n", "t", "z", "s0", "s1", "s2", "s3", "s4", "size", "ahead", "group", "param",
+    "remainder", "grad", "coefs", "random", "norms", "ps", "gs", "rs", "ms", "out", "scalars", "halves",
+}  # fmt: skip
 
 
 WIDTH = 124  # of lines
 
 
 def _local(name: str) -> str:
-    return f"{name}_" if name in _TAKEN else name
+    return f"{name}_" if _RESERVED.match(name) else local_name(name, _TAKEN)
+
+
+def field(name: str) -> str:
+    """The name of a number or coef in structs: with _ after it if C has another meaning for it."""
+    return f"{name}_" if _RESERVED.match(name) else local_name(name, _KEYWORDS)
 
 
 class _Scalars(Writer):
     """Expressions on scalars, in float64."""
+
+    truth = "false", "true"
 
     def __init__(self, scalar_states: tuple[str, ...]) -> None:
         self.scalar_states = scalar_states
@@ -43,9 +58,9 @@ class _Scalars(Writer):
             case "input" if node.value in self.scalar_states:
                 return f"t->states[{self.scalar_states.index(node.value)}]", HIGHEST
             case "input" if node.kind == FLAG:
-                return f"h->{node.value} != 0", 4
+                return f"h->{field(node.value)} != 0", 4
             case "input":
-                return f"h->{node.value}", HIGHEST
+                return f"h->{field(node.value)}", HIGHEST
             case "name":
                 return _local(node.value), HIGHEST
             case "not":
@@ -79,7 +94,13 @@ class _Scalars(Writer):
 class _Elements(ElementWriter):
     """Expressions on elements, in T."""
 
-    coefs, negation, taken = "c->", ("!", UNARY), _TAKEN
+    truth, coefs, negation = ("false", "true"), "c->", ("!", UNARY)
+
+    def local(self, name: str) -> str:
+        return _local(name)
+
+    def coef(self, node: Node) -> str:
+        return f"{self.coefs}{field(self.parts.coef_of(node))}"
 
     def constant(self, value: float) -> tuple[str, float]:
         return f"(T){value!r}", UNARY
@@ -104,7 +125,7 @@ def scalars_text(parts: Parts) -> list[str]:
     writer = _Scalars(parts.scalar_states)
     lines = _named_scalars(writer, parts.scalars)
     for name, node in parts.coefs:
-        lines.append(f"c->{name} = {writer.real(node, 0) if node.kind != FLAG else writer.write(node)};")
+        lines.append(f"c->{field(name)} = {writer.real(node, 0) if node.kind != FLAG else writer.write(node)};")
     return lines
 
 

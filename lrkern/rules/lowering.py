@@ -145,7 +145,8 @@ class _Names:
         self.taken = set(taken)
 
     def of(self, node: Node, stem: str) -> str:
-        words = _in_words(node)
+        words = _in_words(node).strip("_")
+        words = words if words.isidentifier() else stem
         name = words if len(words) <= LONGEST else stem
         k = 1
         while name in self.taken:
@@ -176,23 +177,25 @@ def divided(program: Program) -> Parts:
         # A pass that measures computes the norm of the parameter, too.
         measured = next((one.args[0] for one in _all_of(program) if is_norm_of_param(one)), None)
     roots = [program.param, *program.new_states]
-    names = _Names(str(one.value) for one in program.names if not one.of_elements)
+    of_elements = {str(one.value) for one in program.names if one.of_elements}
+    names = _Names([*(str(one.value) for one in program.names), *(one.name for one in program.hypers), *program.scalar_states])
     coefs: dict[object, tuple[str, Node]] = {}
     conditions: dict[object, tuple[str, Node]] = {}
     seen: set[int] = set()
 
+    def name_of(node: Node, stem: str, taken: Collection[str]) -> str:
+        own = str(node.value) if node.op in ("name", "input") else "_"
+        # Names of fields begin with no _; a name within a part may be that of a number of the rule.
+        return names.of(node, stem) if own.startswith("_") or own in taken else own
+
     def note_scalar(node: Node) -> None:
         inner = bare(node)
         if inner.op != "constant" and node.key not in coefs:
-            named = node.op in ("name", "input")
-            coefs[node.key] = (str(node.value) if named else names.of(node, f"coef{len(coefs) + 1}"), node)
+            coefs[node.key] = name_of(node, f"coef{len(coefs) + 1}", [name for name, _ in coefs.values()]), node
 
     def note_condition(node: Node) -> None:
         if node.key not in conditions:
-            conditions[node.key] = (
-                str(node.value) if node.op in ("name", "input") else names.of(node, f"condition{len(conditions) + 1}"),
-                node,
-            )
+            conditions[node.key] = name_of(node, f"condition{len(conditions) + 1}", of_elements), node
         if node.op in ("name", "input"):  # decided in float64
             note_scalar(node)
         else:
@@ -208,6 +211,8 @@ def divided(program: Program) -> Parts:
     left = [*reversed([*roots, *([measured] if measured is not None else [])])]
     while left:  # each node before its arguments
         node = left.pop()
+        if node.kind == FLAG and node.op == "constant":
+            continue
         if node.kind == FLAG:
             note_condition(node)
         elif not node.of_elements:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from lrkern.rules.lowering import Parts, is_norm_of_param
-from lrkern.rules.program import FLAG, WHOLE, Node, bare
-from lrkern.rules.reader import MAX_SCALAR_STATES
-from lrkern.rules.text import HIGHEST, NOT, SELECT, SYMBOLS, UNARY, ElementWriter, Writer
+from collections.abc import Iterable, Sequence
+
+from lrkern.rules.lowering import Parts, is_norm_of_param, reachable
+from lrkern.rules.program import ELEMENT, FLAG, MASK, SCALAR, WHOLE, Node, bare
+from lrkern.rules.reader import MAX_SCALAR_STATES, WORDS
+from lrkern.rules.text import HIGHEST, NOT, SELECT, SYMBOLS, UNARY, ElementWriter, Writer, local_name
 
 _SYMBOLS = {**SYMBOLS, "or": ("or", 1), "and": ("and", 2)}
 _TAKEN = frozenset({"p", "g", "c", "h", "t", "s0", "s1", "s2", "s3", "s4", "fma", "sqrt", "number", "product"})
+_FUNCTIONS = frozenset({*WORDS, "power", "one_minus_power", "real_power"})
+_OF_SCALARS = frozenset({"float", "Scalars"})
 
 
-def _local(name: str) -> str:
-    return f"{name}_" if name in _TAKEN else name
+def _called(nodes: Iterable[Node], kinds: Sequence[str]) -> set[str]:
+    """The functions that values of some kinds call, so that no variable may have their names."""
+    return {one.op for one in reachable(*nodes) if one.kind in kinds} & _FUNCTIONS
 
 
 class _Python(Writer):
@@ -41,8 +46,17 @@ class _Python(Writer):
 
 
 class _Scalars(_Python):
-    def __init__(self, scalar_states: tuple[str, ...]) -> None:
-        self.scalar_states = scalar_states
+    def __init__(self, parts: Parts) -> None:
+        self.scalar_states = parts.scalar_states
+        self.taken = (
+            _TAKEN
+            | _OF_SCALARS
+            | _called([*(node for _, node in parts.coefs), *parts.new_scalar_states], (WHOLE, SCALAR, FLAG))
+        )
+
+    def local(self, name: str) -> str:
+        """The name of a local variable."""
+        return local_name(name, self.taken)
 
     def leaf(self, node: Node) -> tuple[str, float]:
         match node.op:
@@ -57,7 +71,7 @@ class _Scalars(_Python):
             case "input":
                 return f"h.{node.value}", HIGHEST
             case "name":
-                return _local(node.value), HIGHEST
+                return self.local(node.value), HIGHEST
             case "not":
                 return f"not {self.write(node.args[0], HIGHEST)}", NOT
             case "norm" | "sum":
@@ -92,7 +106,12 @@ def _as_real(node: Node) -> Node:
 
 
 class _Elements(_Python, ElementWriter):
-    coefs, negation, taken = "c.", ("not ", NOT), _TAKEN
+    coefs, negation = "c.", ("not ", NOT)
+
+    def __init__(self, parts: Parts, defining: bool = False) -> None:
+        super().__init__(parts, defining)
+        measured = [] if parts.measured is None else [parts.measured]
+        self.taken = _TAKEN | _called([parts.param, *parts.new_states, *measured], (ELEMENT, MASK, FLAG))
 
     def is_written(self, node: Node) -> bool:
         return node.of_elements
@@ -105,6 +124,8 @@ class _Elements(_Python, ElementWriter):
         return f"{node.op}({', '.join(self.number(one, 0) for one in node.args)})", HIGHEST
 
     def select(self, test: Node, a: Node, b: Node) -> str:
+        if MASK in (a.kind, b.kind) or a.kind == FLAG:
+            return super().select(test, a, b)
         # Both branches have the type of the elements.
         first, second = (self.number(one) for one in (a, b))
         return f"{first} if {self.write(test, 1)} else {second}"
@@ -119,7 +140,7 @@ class _Elements(_Python, ElementWriter):
 def _function(name: str, states: list[str], parts: Parts, elements: tuple[Node, ...], results: list[str]) -> list[str]:
     """The lines of a function of elements."""
     writer = _Elements(parts)
-    body = [f"    {_local(one.value)} = {writer.write(one.args[0])}" for one in elements]
+    body = [f"    {writer.local(one.value)} = {writer.write(one.args[0])}" for one in elements]
     body.append(f"    return {', '.join(results)}")
     conditions = [f"    {one} = {value}" for one, value in writer.conditions_in(body)]
     return ["", "", f"def {name}(c, p, g, {', '.join(states)}):", *conditions, *body]
@@ -127,12 +148,12 @@ def _function(name: str, states: list[str], parts: Parts, elements: tuple[Node, 
 
 def _of_scalars(name: str, scalars: _Scalars, names: tuple[Node, ...]) -> list[str]:
     """The beginning of a function of scalars."""
-    return [f"def {name}(h, t):", *(f"    {_local(one.value)} = {scalars.write(one.args[0])}" for one in names)]
+    return [f"def {name}(h, t):", *(f"    {scalars.local(one.value)} = {scalars.write(one.args[0])}" for one in names)]
 
 
 def text_of(parts: Parts, max_states: int) -> str:
     """The source of `scalars`, `update` and, if the rule has them, `scalar_states` and `measured`: see `compiled.Family`."""
-    scalars, elements = _Scalars(parts.scalar_states), _Elements(parts)
+    scalars, elements = _Scalars(parts), _Elements(parts)
     lines = _of_scalars("scalars", scalars, parts.scalars)
     values = []
     for _, node in parts.coefs:

@@ -96,7 +96,11 @@ def function_of(text: str) -> Callable[..., Any]:
         argument.annotation = None
     definition.returns = None
     scope: dict[str, Any] = {}
-    exec(compile(ast.Module([definition], []), f"<rule {definition.name}>", "exec"), scope)
+    try:
+        code = compile(ast.Module([definition], []), f"<rule {definition.name}>", "exec")
+    except SyntaxError as error:  # two arguments of one name
+        raise RuleError(f"rule {definition.name}: {error.msg}") from None
+    exec(code, scope)
     made: Callable[..., Any] = scope[definition.name]
     return made
 
@@ -116,6 +120,9 @@ def _has_square(node: Node) -> bool:
     if node.op == "mul" and node.args[0] is node.args[1] and node.args[0].args:
         return node.args[0].op != "name"
     return node.op != "name" and any(map(_has_square, node.args))
+
+
+_RENAME = "give the value another name"
 
 
 class Callee(Protocol):
@@ -150,6 +157,7 @@ class Reader:
     def run(self, arguments: Mapping[str, Node]) -> tuple[Node, ...]:
         """The values that the function returns for these arguments."""
         self.values = dict(arguments)
+        self._check_words()
         *body, last = self._statements()
         for statement in body:
             self._assign(statement)
@@ -157,6 +165,16 @@ class Reader:
             raise self.fail(last, "must be a return of values: a rule ends with one")
         returned = last.value.elts if isinstance(last.value, ast.Tuple) else [last.value]
         return tuple(self._whole(one) for one in returned)
+
+    def _check_words(self) -> None:
+        """Python, which runs the function for `lrkern.rules.check`, has one meaning for a name."""
+        nodes = [*ast.walk(self.definition)]
+        called = {one.func.id for one in nodes if isinstance(one, ast.Call) and isinstance(one.func, ast.Name)}
+        for one in nodes:
+            if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store) and one.id in called:
+                raise self.fail(one, f"is the name of a value and of a word that the rule calls: {_RENAME}")
+            if isinstance(one, ast.arg) and one.arg in called:
+                raise RuleError(f"rule {self.rule}: {one.arg} is an argument and a word that the rule calls: {_RENAME}")
 
     def _statements(self) -> list[ast.stmt]:
         body = self.definition.body
@@ -343,6 +361,9 @@ class Reader:
         return values[0]
 
 
+_ROLES = {"p": "the parameter", "g": "the gradient", "n": "the number of the update"}
+
+
 def read_rule(
     name: str,
     states: tuple[str, ...],
@@ -364,6 +385,16 @@ def read_rule(
             f"rule {name}: the arguments before * must be a parameter, a gradient and {len(kept)} states"
             f" ({', '.join(kept) or 'none'}); got {', '.join(arguments)}"
         )
+    if "n" in arguments:
+        raise RuleError(f"rule {name}: n is {_ROLES['n']}, not an argument: {_RENAME}")
+    for given_name in (*kept, *(hyper.name for hyper in hypers)):
+        if given_name in _ROLES:
+            raise RuleError(f"rule {name}: {given_name} is {_ROLES[given_name]}, which has this name in formulas: {_RENAME}")
+    for hyper in hypers:
+        if hyper.name.startswith("_"):  # fields of tuples cannot
+            raise RuleError(f"rule {name}: {hyper.name} must have a name that does not begin with _")
+    if len({*kept}) < len(kept):
+        raise RuleError(f"rule {name}: states must have different names; got {', '.join(kept)}")
     roles = zip(arguments, ("p", "g", *kept), strict=True)
     values = {argument: Node("input", SCALAR if role in scalar_states else ELEMENT, (), role) for argument, role in roles}
     values |= {one.name: Node("input", FLAG if one.is_flag else SCALAR, (), one.name) for one in hypers}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from lrkern.rules.lowering import Parts
 from lrkern.rules.program import FLAG, Node, bare
@@ -16,10 +16,17 @@ SYMBOLS: dict[str, tuple[str, float]] = {
 LOWEST, SELECT, NOT, UNARY, HIGHEST = 0, 0.5, 3, 7, 9
 
 
+def local_name(name: str, taken: Collection[str]) -> str:
+    """The name of a local variable where these names mean something else: with _ after it, as those that already end so."""
+    return f"{name}_" if name.rstrip("_") in taken else name
+
+
 class Writer:
     """Writes expressions. Subclasses say how leaves, calls and selections are spelled."""
 
     symbols = SYMBOLS
+    truth = "False", "True"
+    """What the constants are called."""
 
     def write(self, node: Node, above: float = LOWEST) -> str:
         """The text of a node inside an operation that binds as strongly as `above`."""
@@ -33,6 +40,8 @@ class Writer:
             # Operations of equal rank associate to the left; comparisons do not associate.
             left = strength + (strength == 4)
             return f"{self.write(node.args[0], left)} {symbol} {self.write(node.args[1], strength + 0.5)}", strength
+        if node.op == "constant" and node.kind == FLAG:
+            return self.truth[bool(node.value)], HIGHEST
         if node.op == "neg":
             return f"-{self.write(node.args[0], UNARY + 0.5)}", UNARY
         if node.op == "select":
@@ -54,15 +63,23 @@ class ElementWriter(Writer):
     coefs: str
     """What stands before the name of a coef."""
     negation: tuple[str, float]
-    taken: frozenset[str]
+    taken: Collection[str]
     """Names that mean something else in the generated code."""
 
     def __init__(self, parts: Parts, defining: bool = False) -> None:
         self.parts, self.defining = parts, defining
 
+    def is_defined(self, node: Node) -> bool:
+        """Whether a condition on scalars is written out here: it has no name of the rule's own."""
+        return self.defining and node.kind == FLAG and node.op not in ("name", "input")
+
     def local(self, name: str) -> str:
         """The name of a local variable."""
-        return f"{name}_" if name in self.taken else name
+        return local_name(name, self.taken)
+
+    def coef(self, node: Node) -> str:
+        """A scalar: one of the coefs."""
+        return f"{self.coefs}{self.parts.coef_of(node)}"
 
     def constant(self, value: float) -> tuple[str, float]:
         """A number next to elements."""
@@ -73,15 +90,15 @@ class ElementWriter(Writer):
         raise NotImplementedError
 
     def spell(self, node: Node) -> tuple[str, float]:
-        if node.of_elements or (node.kind == FLAG and self.defining and node.op not in ("name", "input")):
+        if node.of_elements or self.is_defined(node) or (node.kind == FLAG and node.op == "constant"):
             return super().spell(node)
         if node.kind == FLAG and self.defining:
-            return f"{self.coefs}{self.parts.coef_of(node)} != 0", SYMBOLS["ne"][1]
+            return f"{self.coef(node)} != 0", SYMBOLS["ne"][1]
         if node.kind == FLAG:
             return self.local(self.parts.condition_of(node)), HIGHEST
         if bare(node).op == "constant":
             return self.constant(bare(node).value)
-        return f"{self.coefs}{self.parts.coef_of(node)}", HIGHEST
+        return self.coef(node), HIGHEST
 
     def leaf(self, node: Node) -> tuple[str, float]:
         match node.op:
