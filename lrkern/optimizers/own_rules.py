@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from importlib import import_module
+from math import isinf
 from typing import Any
 
 import numpy as np
@@ -45,10 +46,12 @@ class OwnRule(Rule):
     ) -> None:
         super().__init__(function, states, scalars=scalars)
         self.initial = dict(initial)
-        for state in self.initial:
+        for state, value in self.initial.items():
             if state not in states:
                 known = f"one of {', '.join(states)}" if states else "empty, because the rule has no states"
                 raise RuleError(f"rule {self.name}: initial must be {known}; got {state}")
+            if not (isinstance(value, float) and isinf(value)):  # where a state is a minimum
+                self.initial[state] = _checks.real(f"rule {self.name}", f"initial[{state!r}]", value, low=-MAX, high=MAX)
         self.__module__, self.__qualname__ = self.function.__module__, self.function.__qualname__
         parts = self.parts(self.name)  # raises at the definition, not at the first step
         self.key = f"{self.name}-{digest_of(f'{states} {scalars} {self.hypers} {self.formula()}')}"
@@ -165,7 +168,7 @@ def rule(
         states: the names of up to five states, arrays like the parameter.
         scalars: the names of up to two scalar states: numbers that each tensor keeps from one update to the next, in float64.
             They are 0 before the first update, which a rule knows by `n == 1`.
-        initial: initial values of states that do not begin at 0.
+        initial: initial values of states that do not begin at 0: numbers that float32 can hold, or infinities.
 
     Returns:
         A decorator, which also takes the text of a function. It returns an `OwnRule`, with `Optimizer`, a class of optimizers

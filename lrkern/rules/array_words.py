@@ -23,8 +23,17 @@ def divide(a: Any, b: Any) -> Any:
 
 
 def power(base: Any, n: Any) -> Any:
-    """base^n."""
-    return base**n
+    """base^n, of numbers, too, as kernels have it, where Python raises an error or leaves the real numbers."""
+    if not _is_number(base, n):
+        return base**n
+    if base < 0 and n % 1 != 0:
+        return math.nan
+    try:
+        return base**n
+    except ZeroDivisionError:
+        return math.inf
+    except OverflowError:
+        return -math.inf if base < 0 and n % 2 else math.inf
 
 
 def opposite(condition: Any) -> Any:
@@ -38,6 +47,13 @@ def _root(x: float) -> float:
 
 def _log1p(x: float) -> float:
     return math.log1p(x) if x > -1 else -math.inf
+
+
+def _expm1(x: float) -> float:
+    try:
+        return math.expm1(x)
+    except OverflowError:
+        return math.inf
 
 
 def _sign(x: float) -> float:
@@ -74,7 +90,11 @@ class _Jax:
 
     def full(self, x: Any, p: Any) -> Any:
         """A scalar as an array like p."""
-        return self.xp.full_like(p, x)
+        return self.xp.full_like(p, self.within(x, p.dtype))
+
+    def within(self, x: Any, dtype: Any) -> Any:
+        """A scalar; infinite if it is a number beyond those of a type."""
+        return x if not _is_number(x) or abs(x) <= float(self.xp.finfo(dtype).max) else math.copysign(math.inf, x)
 
     def sign(self, x: Any) -> Any:
         """The sign of an array."""
@@ -89,6 +109,8 @@ class _Torch(_Jax):
     def like(self, x: Any, other: Any) -> Any:
         if not _is_number(x):
             return x
+        if isinstance(x, bool):  # next to conditions
+            return self.xp.as_tensor(x, device=other.device)
         # Next to a condition, as exact as the device can.
         exact = self.xp.float64 if other.device.type in ("cpu", "cuda") else self.xp.float32
         return self.xp.as_tensor(x, dtype=other.dtype if other.is_floating_point() else exact, device=other.device)
@@ -100,7 +122,7 @@ class _Torch(_Jax):
         return bool(x.dtype == self.xp.bool)
 
     def full(self, x: Any, p: Any) -> Any:
-        return self.xp.full_like(p, x) if _is_number(x) else x.to(p.dtype).expand_as(p)
+        return super().full(x, p) if _is_number(x) else x.to(p.dtype).expand_as(p)
 
     def sign(self, x: Any) -> Any:
         return self.xp.where(x == x, self.xp.sign(x), x)  # torch's sign of NaN is 0
@@ -139,10 +161,12 @@ def words_of(library: str) -> dict[str, Callable[..., Any]]:
         return float(math.prod(x.shape))
 
     def one_minus_power(base: Any, n: Any) -> Any:
-        log1p, expm1 = (_log1p if _is_number(base) else xp.log1p), (math.expm1 if _is_number(base, n) else xp.expm1)
+        if _is_number(base) and base <= 0:  # without logarithm
+            return 1 - power(base, n)
+        log1p, expm1 = (_log1p if _is_number(base) else xp.log1p), (_expm1 if _is_number(base, n) else xp.expm1)
         return -expm1(n * log1p(base - 1))
 
-    def rounded(p: Any, **values: Any) -> SimpleNamespace:
+    def rounded(p: Any, /, **values: Any) -> SimpleNamespace:
         for name, one in values.items():
             if not _is_number(one) and not own.is_condition(one):
                 values[name] = own.cast(one, p.dtype)

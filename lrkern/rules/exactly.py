@@ -144,11 +144,16 @@ class Power(Number):
     """base^n, exact until it is used."""
 
     def __init__(self, base: Any, n: int) -> None:
-        self.exact = Fraction(float(base)) ** n
-        super().__init__(rounded(self.exact, np.float64))
+        self.exact: Fraction | None = None
+        if math.isfinite(base) and (base != 0 or n >= 0):
+            self.exact = Fraction(float(base)) ** n
+            super().__init__(rounded(self.exact, np.float64))
+        else:
+            with np.errstate(all="ignore"):
+                super().__init__(np.float64(base) ** n)
 
     def __rsub__(self, other: Any) -> Any:
-        if not isinstance(other, Number) and other == 1:
+        if self.exact is not None and not isinstance(other, Number) and other == 1:
             return Number(rounded(1 - self.exact, np.float64))
         return super().__rsub__(other)
 

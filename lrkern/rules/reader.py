@@ -12,6 +12,7 @@ import ast
 import inspect
 import textwrap
 from collections.abc import Callable, Mapping
+from math import isfinite
 from typing import Any, Protocol
 
 from lrkern.rules.errors import RuleError
@@ -228,6 +229,8 @@ class Reader:
                     raise self.fail(node, "must be below 2**53, as whole numbers are; write 1e16 for 10**16")
                 return Node("constant", WHOLE, (), whole)
             case ast.Constant(value=float(real)):
+                if not isfinite(real):
+                    raise self.fail(node, "is beyond the largest float64: constants of rules are finite")
                 return Node("constant", SCALAR, (), real)
             case ast.Name(id=name):
                 if name not in self.values:

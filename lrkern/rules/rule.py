@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, cached_property
 from importlib import import_module
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -176,6 +177,8 @@ def _hypers(name: str, function: Callable[..., Any]) -> tuple[Hyper, ...]:
             if not (one.default is one.empty or isinstance(one.default, bool | int | float)):
                 wanted = "its default must be a number, or True or False for a flag"
                 raise RuleError(f"rule {name}: {one.name}: {wanted}; got {one.default!r}")
+            if isinstance(one.default, float) and not isfinite(one.default):
+                raise RuleError(f"rule {name}: {one.name}: its default must be finite; got {one.default!r}")
             found.append(Hyper(one.name, one.default, isinstance(one.default, bool)))
         elif one.kind is not one.POSITIONAL_OR_KEYWORD:
             raise RuleError(f"rule {name}: *{one.name} is not allowed: arguments have names")
