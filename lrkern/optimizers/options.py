@@ -135,8 +135,6 @@ class RuleOptions:
     """Dtypes that its states must not have, and why."""
     takes_rows: bool = True
     """Whether gradients may be sparse: not if the rule looks at whole tensors."""
-    row_lrs: bool = True
-    """Whether lr may be an array, if gradients may be sparse."""
     inputs: tuple[str, ...] | None = None
     """The names of the inputs of a rule of the user's own; None for the rules of the C library."""
     prepare_c: Callable[[str], None] | None = None
@@ -168,17 +166,24 @@ class RuleOptions:
                 raise unknown_option(where, name, "a group", [*self.checks, *OF_GROUPS])
             if name in self.hypers and callable(value):
                 result[name] = value
-            elif name == "lr" and self._may_have_rows(options) and _checks.is_array(value) and _checks.plain(value).ndim == 1:
-                result[name] = _floats(where, value)
+            elif name == "lr" and name in self.hypers and _checks.is_array(value) and _checks.plain(value).ndim == 1:
+                result[name] = self._lrs_of_rows(where, options, value)
             else:
                 result[name] = self.checks[name](where, name, value)
         return result
 
-    def _may_have_rows(self, options: Options) -> bool:
-        if not (self.row_lrs and self.takes_rows) or options.get("cautious") == "update":
-            return False
-        # A tensor has one of each scalar state, for all its rows.
-        return not self.scalars or not rule_of(self.variant(options)).lasts("lr")
+    def _lrs_of_rows(self, where: str, options: Options, lrs: Any) -> Any:
+        """Learning rates per row, checked. Raises if rows cannot have their own."""
+        why = ""
+        if not self.takes_rows:
+            why = "the rule looks at whole tensors"
+        elif options.get("cautious") == "update" and "update" in self.cautious:
+            why = "cautious='update' looks at whole tensors"
+        elif self.scalars and rule_of(self.variant(options)).lasts("lr"):
+            why = f"it decides {' and '.join(self.scalars)}, which a tensor has once for all its rows"
+        if why:
+            raise TypeError(f"{where}: lr must be one number, not one per row, because {why}; got {_checks.describe(lrs)}")
+        return _floats(where, lrs)
 
     def settle(self, where: str, options: Options) -> tuple[Form, Options]:
         """The form of a function's options, and the checked options: numbers, no schedules."""

@@ -80,7 +80,6 @@ class OwnRule(Rule):
         """Its options."""
         numbers = {one.name: BASICS.get(one.name, _any_number) for one in self.hypers if not one.is_flag}
         parts = self.parts(self.key)
-        pointwise = not parts.needs_norms
         return RuleOptions(
             states=self.states,
             hypers=numbers,
@@ -89,8 +88,7 @@ class OwnRule(Rule):
             variant=lambda options: self.key,
             inputs=tuple(one.name for one in parts.hypers),
             prepare_c=self.prepare_c,
-            takes_rows=pointwise,
-            row_lrs=pointwise and "lr" in numbers,
+            takes_rows=not parts.needs_norms,
         )
 
     def prepare_c(self, where: str) -> None:

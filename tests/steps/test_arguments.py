@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -346,3 +347,30 @@ def test_sparse_tensors(backend: str) -> None:
     with pytest.raises(TypeError, match=r"^sgd_step: grad must be an array of .*, torch.sparse_coo$"):
         lk.sgd_step(p, Sparse(), lr=0.1, backend=backend)
     assert (p == 1).all()
+
+
+WHOLE = "the rule looks at whole tensors"
+NO_ROWS = [
+    *((name, {}, WHOLE) for name in ("LAMB", "LARS", "MARS", "NovoGrad", "StableAdamW")),
+    *((name, {"cautious": "update"}, "cautious='update' looks at whole tensors") for name in ("AdamW", "NAdam", "Lion")),
+    ("ASGD", {}, "it decides eta and mu, which a tensor has once for all its rows"),
+]
+
+
+@pytest.mark.parametrize(("name", "options", "why"), NO_ROWS, ids=lambda one: one if isinstance(one, str) else None)
+def test_why_rows_cannot_have_learning_rates_of_their_own(name, options, why):
+    param, lrs = np.ones((2, 3)), np.array([0.1, 0.2])
+    wanted = f"^{name}: lr must be one number, not one per row, because {re.escape(why)}; got float64 \\(2,\\)$"
+    with pytest.raises(TypeError, match=wanted):
+        getattr(lk, name)([param], lr=lrs, **options)
+    np.testing.assert_array_equal(param, 1.0)
+
+
+def test_the_reason_is_that_of_the_option_that_is_wrong():
+    with pytest.raises(TypeError, match=r"lr must be a finite number"):
+        lk.AdamW([np.ones((2, 3))], lr=np.ones((2, 3)))
+    with pytest.raises(ValueError, match=r"cautious"):  # Adagrad has no cautious updates
+        lk.Adagrad([np.ones((2, 3))], lr=np.array([0.1, 0.2]), cautious="update")
+    rule = lk.rule()("def f(p, g, *, lr):\n    return p - lr * g / norm(g)\n")
+    with pytest.raises(TypeError, match=f"f: lr must be one number, not one per row, because {WHOLE}"):
+        rule.Optimizer([np.ones((2, 3))], lr=np.array([0.1, 0.2]))
