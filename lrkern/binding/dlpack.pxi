@@ -180,7 +180,10 @@ def as_array(where, name, value, *, bint written):
     if cnp.PyArray_Check(value) or not hasattr(value, "__dlpack__"):
         return plain(value)
     exporter = value if hasattr(value, "data_ptr") else None  # torch's: a tensor's memory can be replaced
-    shape = getattr(value, "shape", None)
+    try:
+        shape = getattr(value, "shape", None)
+    except Exception as error:  # of a nested tensor
+        raise HOOKS["dlpack_error"](where, name, value, f": {error}") from None
     value = exportable(where, name, value, written=written)
     layout = sparse_layout(value)
     if layout:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -114,13 +115,29 @@ def fill(array: Array, value: float, halves: bool) -> None:
 def dlpack_error(where: str, name: str, value: Any, why: str = "") -> Exception:
     """The error for an array of another library that `_core` has refused."""
     found = [_checks.cut(str(getattr(value, one, f"unknown {one}"))) for one in ("dtype", "device")]
+    if found[1] == "cpu" and _has_no_memory(value):
+        why = ", without memory: it only stands for values, as in tracing"
     got = f"{type(value).__name__} of {found[0]} on {found[1]}{why}"
     return TypeError(f"{where}: {name} must be an array of {_words(DTYPES)} in CPU memory; got {got}")
+
+
+def _has_no_memory(value: Any) -> bool:
+    """Whether a tensor of torch says so."""
+    if all(one.__module__.partition(".")[0] != "torch" for one in type(value).__mro__) or _core.sparse_layout(value):
+        return False
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # asking a fake tensor is deprecated
+            return bool(value.numel() > 0 and value.data_ptr() == 0)
+    except Exception:
+        return True
 
 
 def check_rows_are_taken(takes_rows: bool, where: str, name: str, grad: Any) -> None:
     """Raise for sparse gradients that are not supported here."""
     layout = _core.sparse_layout(grad)
+    if layout and not layout.startswith("torch.sparse"):
+        raise dlpack_error(where, name, grad, f", {layout}")
     if not takes_rows and (layout or isinstance(grad, tuple)):
         got = f"a tensor of {layout}" if layout else "a tuple"
         rule = where.partition(".")[0]

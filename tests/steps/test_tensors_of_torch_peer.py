@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -77,6 +78,14 @@ def test_calls() -> None:
 
 
 ONE = (4, 6)
+
+
+def nested() -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a prototype
+        return torch.nested.nested_tensor([torch.ones(6)] * 4)
+
+
 KIND = r"must be float64, float32, bfloat16 or float16 of shape \(4, 6\) like params\[0\]; got"
 CPU = "must be an array of float64, float32, bfloat16 or float16 in CPU memory; got Tensor of torch"
 REFUSED: dict[str, tuple[Any, type[Exception], str]] = {
@@ -89,7 +98,9 @@ REFUSED: dict[str, tuple[Any, type[Exception], str]] = {
     "every other": (lambda: torch.ones(4, 12)[:, ::2], ValueError, r"must be contiguous; got float32 \(4, 6\) with strides"),
     "expanded": (lambda: torch.ones(()).expand(ONE), ValueError, r"must be contiguous; got float32 \(4, 6\) with strides"),
     "sparse": (lambda: torch.ones(ONE).to_sparse(), TypeError, r"must be an array or a pair .* got a tensor of torch.sparse"),
-    "zeros without memory": (lambda: torch._efficientzerotensor(ONE), TypeError, rf"{CPU}.float32 on cpu"),
+    "zeros without memory": (lambda: torch._efficientzerotensor(ONE), TypeError, rf"{CPU}.float32 on cpu, without memory"),
+    "nested": (nested, TypeError, rf"{CPU}.float32 on cpu"),
+    "another layout": (lambda: torch.ones(ONE).to_mkldnn(), TypeError, rf"{CPU}.float32 on cpu, torch._mkldnn"),
     "negated": (
         lambda: torch.ones(ONE, dtype=torch.complex64).conj().imag, TypeError, "must not have its negative bit set; got such a",
     ),
@@ -192,3 +203,52 @@ def test_zeros_without_memory_in_lrkern_torch() -> None:
     with pytest.raises(TypeError, match=r"gradient of params\[0\] must be a dense tensor"):
         lt.SGD([param], lr=0.1).step()
     assert np.array_equal(param.detach().numpy(), np.ones(8))
+
+
+def fake() -> Any:
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    with FakeTensorMode():
+        return torch.ones(ONE)
+
+
+class Described(torch.Tensor):
+    """A tensor that has a shape and nothing else."""
+
+    @staticmethod
+    def __new__(cls) -> Any:
+        return torch.Tensor._make_wrapper_subclass(cls, ONE, dtype=torch.float32)
+
+    @classmethod
+    def __torch_dispatch__(cls, function: Any, *rest: Any) -> Any:
+        raise NotImplementedError(function)
+
+
+@pytest.mark.filterwarnings("ignore:.*[Dd]ata pointer:Warning")
+@pytest.mark.parametrize("make", [fake, Described, lambda: torch._efficientzerotensor(ONE)], ids=["fake", "described", "zeros"])
+def test_tensors_without_memory(make: Any) -> None:
+    reason = r"must be an array of .* in CPU memory; got \w+ of torch.float32 on cpu, without memory: it only stands for values"
+    good = torch.ones(ONE)
+    opt = lk.AdamW([good])
+    with pytest.raises(TypeError, match=rf"^AdamW: grads\[0\] {reason}"):
+        opt.step([make()])
+    with pytest.raises(TypeError, match=rf"^AdamW: params\[0\] {reason}"):
+        lk.AdamW([make()])
+    with pytest.raises(TypeError, match=rf"^sgd_step: grad {reason}"):
+        lk.sgd_step(good, make(), lr=0.1)
+    with pytest.raises(TypeError, match=rf"^sgd_step: param {reason}"):
+        lk.sgd_step(make(), good, lr=0.1)
+    assert opt.count == 0
+    assert torch.equal(good, torch.ones(ONE))
+
+
+def test_tensors_within_transformations() -> None:
+    param = torch.ones(3)
+
+    def stepped(grad: Any) -> Any:
+        lk.sgd_step(param, grad, lr=0.1)
+        return grad
+
+    with pytest.raises(TypeError, match=r"^sgd_step: grad must be an array of .* on cpu, without memory"):
+        torch.func.vmap(stepped)(torch.ones(2, 3))
+    assert torch.equal(param, torch.ones(3))
