@@ -103,8 +103,10 @@ cdef extern from "lrkern_steps.h" nogil:
         bint skipped, refused
         double grad_norm
 
-    struct lrk_rule_tensor:  # its members are in lrkern_rule.h
-        pass
+    struct lrk_rule_tensor:
+        int64_t n
+        double norm, measured, size
+        double states[1]  # as many as the C header says
     ctypedef void lrk_own_scalars(const double *inputs, const lrk_rule_tensor *tensor, double *out) noexcept
     ctypedef void lrk_own_update(
         int64_t size, int64_t ahead, void *param, const void *grad, void *const *states, const void *coefs

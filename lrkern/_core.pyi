@@ -86,6 +86,7 @@ class Expression:
 
 RULES: dict[str, tuple[str, ...]]
 RULE_WORDS: dict[str, int]
+RULE_TENSOR: dict[str, int]
 
 def knows_rule(name: str) -> bool: ...
 def register_rule(

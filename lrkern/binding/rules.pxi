@@ -17,6 +17,18 @@ RULE_WORDS = {
 }
 
 
+cdef lrk_rule_tensor *no_tensor = NULL
+
+# Where the members of an lrk_rule_tensor lie in it: bytes
+RULE_TENSOR = {
+    "n": <uintptr_t>&no_tensor.n,
+    "norm": <uintptr_t>&no_tensor.norm,
+    "measured": <uintptr_t>&no_tensor.measured,
+    "size": <uintptr_t>&no_tensor.size,
+    "states": <uintptr_t>&no_tensor.states[0],
+}
+
+
 def register_rule(str name, inputs, int states, int scalar_states, int coefs, measured, functions):
     """Make a rule known to `StepList`, if it is not yet. `measured`: None, "norm" or "sum".
 

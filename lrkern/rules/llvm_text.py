@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lrkern import _core
 from lrkern.rules.lowering import Parts, is_norm_of_param
 from lrkern.rules.program import FLAG, WHOLE, Node, bare
 
@@ -219,9 +220,9 @@ class _Scalars(_Values):
             case "input":
                 return self.input(node)
             case "norm" | "sum":
-                return self.f.load("double", "%t", 8 if is_norm_of_param(node) else 16)
+                return self.member("double", "norm" if is_norm_of_param(node) else "measured")
             case "size":
-                return self.f.load("double", "%t", 24)
+                return self.member("double", "size")
             case "not":
                 return self.f.put(f"xor i1 {self.value(node.args[0])}, true")
             case "select":
@@ -252,12 +253,16 @@ class _Scalars(_Values):
         found = self.word(node.op, [self.real(one) for one in node.args])
         return self.f.put(f"fptosi double {found} to i64") if whole else found
 
+    def member(self, kind: str, name: str, index: int = 0) -> str:
+        """A member of the lrk_rule_tensor; an element of one that is an array."""
+        return self.f.load(kind, "%t", _core.RULE_TENSOR[name] + 8 * index)
+
     def input(self, node: Node) -> str:
         """n, a scalar state, a number or a flag."""
         if node.value == "n":
-            return self.f.load("i64", "%t")
+            return self.member("i64", "n")
         if node.value in self.parts.scalar_states:
-            return self.f.load("double", "%t", 32 + 8 * self.parts.scalar_states.index(node.value))
+            return self.member("double", "states", self.parts.scalar_states.index(node.value))
         place = [one.name for one in self.parts.hypers].index(node.value)
         found = self.f.load("double", "%h", 8 * place)
         return self.compare("ne", found, self.constant(0.0)) if node.kind == FLAG else found

@@ -98,6 +98,20 @@ def test_every_word_has_the_bits_of_the_formula(dtype, turn):
             ulp.assert_same_bits(one, other, f"{inputs}")
 
 
+def test_members_lie_where_c_has_them(monkeypatch):
+    assert _core.RULE_TENSOR == {"n": 0, "norm": 8, "measured": 16, "size": 24, "states": 32}
+    for member in ("measured", "size", "states"):
+        monkeypatch.setitem(_core.RULE_TENSOR, member, 4000 + _core.RULE_TENSOR[member])
+    own = lk.rule("m", scalars=("a", "b"))(OF_MEMBERS)
+    text = llvm_text(own.parts(own.key))
+    assert {f"add i64 %t, {4000 + k}" in text for k in (16, 24, 32, 40)} == {True}
+
+
+OF_MEMBERS = """def scalars(p, g, m, a, b, *, lr):
+    return p - lr * mean(g) * (a + b), m, a + 1, b + 2
+"""
+
+
 def test_older_versions_of_llvm_get_typed_pointers():
     parts = RULES["adam"].parts("adam")
     typed, untyped = (llvm_text(parts, typed_pointers=one) for one in (True, False))
