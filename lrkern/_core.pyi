@@ -215,7 +215,6 @@ def step_once(
     grad: Any,
     states: dict[str, Any],
     update: int,
-    needed: str,
     arrays: Any,
 ) -> None: ...
 

@@ -218,10 +218,10 @@ def own_name(kind, index):
     return kind
 
 
-def step_once(where, form, dict options, param, grad, dict states, int64_t update, needed, arrays):
+def step_once(where, form, dict options, param, grad, dict states, int64_t update, arrays):
     """One step of one tensor, after `update` updates. `form` is an `options.Form`, `options` those it was made from.
 
-    `needed`: for the error about a missing state, when it is needed. `arrays`: the array library of the backend.
+    The states that the form needs must be there. `arrays`: the array library of the backend.
     """
     cdef dict kept = {}
     cdef StepList tensors = StepList.__new__(StepList)
@@ -229,8 +229,6 @@ def step_once(where, form, dict options, param, grad, dict states, int64_t updat
     for name, state in states.items():
         if name not in form.states:
             state = None
-        elif state is None:
-            raise ValueError(f"{where}: {name} is needed{needed}; got None")
         elif not cnp.PyArray_CheckExact(state):
             state = arrays.as_array(where, name, state, written=True)
         kept[name] = [state]

@@ -57,7 +57,10 @@ def step_once(
     if in_c and rule.prepare_c is not None:
         rule.prepare_c(where)
     once = _core.step_once if in_c and not scalars else partial(_step_once_in, chosen, scalars)
-    once(where, form, options, param, grad, states, update, needed, chosen.arrays)
+    for name in form.states:
+        if states[name] is None:
+            raise ValueError(f"{where}: {name} is needed{needed}; got None")
+    once(where, form, options, param, grad, states, update, chosen.arrays)
     if in_c:
         rule.quick.learn(options, form)
 
@@ -72,13 +75,9 @@ def _step_once_in(
     grad: Any,
     states: dict[str, Any],
     update: int,
-    needed: str,
     arrays: Any,
 ) -> None:
     """`_core.step_once` for another backend."""
-    for name in form.states:
-        if states[name] is None:
-            raise ValueError(f"{where}: {name} is needed{needed}; got None")
     kept = {
         name: [arrays.as_array(where, name, state, written=True) if name in form.states else None]
         for name, state in states.items()
