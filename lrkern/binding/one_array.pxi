@@ -3,7 +3,6 @@
 from libc.string cimport memset
 
 cdef enum:
-    HELD = 1 << 12  # up to so many elements the GIL is kept: another thread would take it for longer than the step
     ROOM = 8
 
 
@@ -164,7 +163,7 @@ cdef class QuickSteps:
         if lrk_step_list_find_overlap(&one_tensor.list, g.data, p.size * lrk_storage_bytes(p.type)) >= 0:
             return False
         tensor.data[LRK_GRAD] = g.data
-        if p.size <= HELD:
+        if p.size * lrk_storage_bytes(p.type) <= SMALL_STEP:
             result = lrk_step_run(&one_tensor.list, &one_tensor.options)
         else:
             one_tensor.is_busy = True

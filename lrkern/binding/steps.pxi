@@ -2,7 +2,7 @@
 
 cdef dict CLIPS_PER = {"list": LRK_CLIP_LIST, "group": LRK_CLIP_GROUP, "tensor": LRK_CLIP_TENSOR}
 cdef enum:
-    SMALL_STEP = 8 << 10  # bytes of parameters
+    SMALL_STEP = 16 << 10  # bytes of parameters, up to which a step keeps the GIL: another thread would take it for longer
 
 cdef dict ROUNDINGS = {"nearest": LRK_NEAREST, "stochastic": LRK_STOCHASTIC, "split": LRK_SPLIT}
 
@@ -171,7 +171,6 @@ cdef class StepList:
             self.options.grad_scale = grad_scale
             self.options.step = <uint64_t>self.count
             tensors.hold_all()
-            # A thread that waits for the GIL would take it for longer than a small step.
             if tensors.bytes <= SMALL_STEP and not tensors.any_sparse:
                 result = lrk_step_run(self.list, &self.options)
             else:
