@@ -131,7 +131,7 @@ class Adapter(StateDicts):
 
     def _bind(self) -> Bound:
         """The bound optimizer, another one if that is needed."""
-        if self._bound is None or not self._bound.is_current():
+        if self._bound is None or not self._bound.is_current() or not self._bound.copies_are_there():
             self._remember()
             self._bound = Bound(self)
         return self._bound

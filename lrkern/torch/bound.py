@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from lrkern import _core
-from lrkern.torch.construction import core_of
+from lrkern.torch.construction import core_of, places_of_copies
 from lrkern.torch.gradients import fitted
 from lrkern.torch.memory import Memory, memory_of
 from lrkern.torch.tensors import is_plain, plain
@@ -42,6 +42,7 @@ class Bound:
         # The values in `param_groups` that the optimizer has, to find those that were changed.
         self.seen = [owner.values(g) for g in range(len(groups))]
         self.core = core_of(owner, self.params, self.arrays, self.memory)
+        self._copies = places_of_copies(owner)
         self.states: dict[str, list[Any]] = {}
         names = {**owner.names.states, **_OF_OTHERS}
         for kind, arrays in self.core._kept.items():
@@ -168,6 +169,10 @@ class Bound:
             and self.size == len(owner.state)
             and len(self.params) == sum([len(group["params"]) for group in owner.param_groups])
         )
+
+    def copies_are_there(self) -> bool:
+        """Whether the tensors of `copy_to` are where they were. The optimizer does not keep their memory."""
+        return not self._copies or self._copies == places_of_copies(self.owner)
 
     # -------------------------------------------------------------------------------------------------------------- steps
 

@@ -32,7 +32,7 @@ def core_of(owner: Adapter, params: Sequence[Tensor], arrays: Sequence[Any], mem
     if shared.get("decay_mask") is not None:
         shared["decay_mask"] = _decay_mask(owner, params, shared["decay_mask"])
     if shared.get("copy_to") is not None:
-        shared["copy_to"] = _nested(owner, _copies(where, shared["copy_to"], len(params), memory))
+        shared["copy_to"] = _nested(owner, _copies(where, shared["copy_to"], params, memory))
     for group in groups:
         if "decay_mask" in group and isinstance(group["params"], dict):
             group["decay_mask"] = dict(zip(group["params"], group["decay_mask"], strict=True))
@@ -81,10 +81,27 @@ def _decay_mask(owner: Adapter, params: Sequence[Tensor], mask: Any) -> Any:
     return _nested(owner, [bool(mask(name, param)) for name, param in zip(names, params, strict=True)])
 
 
-def _copies(where: str, copies: Any, count: int, memory: Memory) -> list[Any]:
+def places_of_copies(owner: Adapter) -> list[Any]:
+    """Where the tensors of `copy_to` lie now. Users may move them, as by `copy.data = ...`, which frees the memory."""
+    copies = owner.shared.get("copy_to")
+    return [] if copies is None else [None if one is None else _place(plain(one)) for one in _flat(copies)]
+
+
+def _place(tensor: Tensor) -> Any:
+    return tensor.data_ptr(), tensor.dtype, tensor.device, tensor.shape, tensor.stride()
+
+
+def _flat(copies: Any) -> list[Any]:
     flat = list(copies.values() if hasattr(copies, "values") else copies)
-    if flat and isinstance(flat[0], list | tuple):
-        flat = [one for part in flat for one in part]
+    return [one for part in flat for one in part] if flat and isinstance(flat[0], list | tuple) else flat
+
+
+def _copies(where: str, copies: Any, params: Sequence[Tensor], memory: Memory) -> list[Any]:
+    flat, count = _flat(copies), len(params)
     if len(flat) != count:
         raise ValueError(f"{where}: copy_to must have {count} tensors like params; got {len(flat)}")
-    return [None if one is None else memory.array(where, f"copy_to[{i}]", plain(one)) for i, one in enumerate(flat)]
+    found = [None if one is None else plain(one) for one in flat]
+    for i, (one, param) in enumerate(zip(found, params, strict=True)):
+        if one is not None and one.shape != (shape := plain(param).shape):
+            raise ValueError(f"{where}: copy_to[{i}] must have shape {tuple(shape)} like params[{i}]; got {tuple(one.shape)}")
+    return [None if one is None else memory.array(where, f"copy_to[{i}]", one) for i, one in enumerate(found)]

@@ -354,6 +354,23 @@ def test_copies_in_low_precision():
     assert all(same_bits(one.to(torch.bfloat16), to) for one, to in zip(model.parameters(), copies, strict=True))
 
 
+@pytest.mark.parametrize("backend", [None, "torch"])
+def test_copies_may_move(backend):
+    model = little()
+    copies = [torch.zeros_like(one, dtype=torch.bfloat16) for one in model.parameters()]
+    opt = lt.SGD(model.parameters(), lr=0.1, copy_to=copies, backend=backend)
+    for step in range(3):
+        give_gradients(model, step)
+        opt.step()
+        assert all(same_bits(one.to(torch.bfloat16), to) for one, to in zip(model.parameters(), copies, strict=True))
+        for one in copies:
+            one.data = torch.zeros_like(one)  # the memory of before is freed
+    copies[0].data = torch.zeros(1, dtype=torch.bfloat16)
+    with pytest.raises(ValueError, match=r"^SGD: copy_to\[0\] must have shape \(6, 4\)"):
+        opt.step()
+    assert opt.count == 3
+
+
 def test_averaged_swaps_parameters_and_leaves_buffers():
     torch.manual_seed(0)
     model, data = training.convolutional(), training.images()
