@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch.optim import lr_scheduler
+from torch.optim.swa_utils import SWALR
 
 from lrkern import dialects
 from lrkern._checks import cut, describe
@@ -21,9 +22,13 @@ _of = dialects.torch
 def from_torch(scheduler: lr_scheduler.LRScheduler, name: str = "lr", *, group: int = 0, steps: int | None = None) -> Schedule:
     """What a torch scheduler gives to a group: a schedule whose step n is the value after n calls of `step()`.
 
-    Nested schedulers (SequentialLR, ChainedScheduler) are read as well. How far the scheduler has come does not matter. torch
-    does not step a SequentialLR or ChainedScheduler within a SequentialLR as these are defined, nor a SequentialLR within a
-    ChainedScheduler: there the schedule is the definition, with a warning.
+    Nested schedulers (SequentialLR, ChainedScheduler) are read as well. How far the scheduler has come does not matter.
+
+    By definition each scheduler of a SequentialLR begins with the base rate, and those of a ChainedScheduler are factors. torch
+    does not step all of them so: not a SequentialLR or ChainedScheduler within a SequentialLR, nor a MultiplicativeLR or SWALR
+    there that comes later and goes on from the rate that it finds; in a ChainedScheduler not a SequentialLR, nor those that set
+    rates whatever the others have made of them, such as LambdaLR and OneCycleLR, or a CosineAnnealingLR with `eta_min`. For
+    these the schedule is the definition, with a warning. A CosineAnnealingLR in a ChainedScheduler follows it up to T_max.
 
     Args:
         scheduler: a scheduler of torch.optim.lr_scheduler, a SWALR, or a `Scheduler` of lrkern.
@@ -49,8 +54,8 @@ def from_torch(scheduler: lr_scheduler.LRScheduler, name: str = "lr", *, group: 
     if isinstance(scheduler, Scheduler):
         return _own(scheduler, name, group)
     kind = type(scheduler).__name__
-    curve = getattr(_of, kind, None) if isinstance(scheduler, lr_scheduler.LRScheduler) else None
-    if curve is None:
+    curve = getattr(_of, kind, None)
+    if curve is None or type(scheduler) is not getattr(lr_scheduler, kind, SWALR):
         hint = ": its rate depends on losses, see lrkern.Plateau" if "Plateau" in kind else ""
         raise TypeError(f"from_torch: scheduler must be one of torch's; got {describe(scheduler)}{hint}")
     if name != "lr":
@@ -60,9 +65,10 @@ def from_torch(scheduler: lr_scheduler.LRScheduler, name: str = "lr", *, group: 
         curve = _MOMENTUM[kind]
     base = _number(scheduler.optimizer.param_groups[group]["initial_lr"])
     if kind in _NESTED:
-        _warn_of_nesting(scheduler)
-        parts = [from_torch(one, group=group, steps=steps) for one in scheduler._schedulers]
-        return _NESTED[kind](scheduler, parts, base)
+        _warn_of_nesting(scheduler, group)
+        made = [one for one in scheduler._schedulers if kind != "ChainedScheduler" or _sets_rate(one, group)]
+        parts = [from_torch(one, group=group, steps=steps) for one in made]
+        return _NESTED[kind](scheduler, parts, base) if parts else constant(base)
     found: Schedule = curve(**_arguments(scheduler, curve, group, base, steps))
     return found
 
@@ -89,14 +95,36 @@ _NESTED: Mapping[str, Callable[[Any, list[Schedule], float], Schedule]] = {
 }
 
 
-_DEVIATES = {"SequentialLR": ("SequentialLR", "ChainedScheduler"), "ChainedScheduler": ("SequentialLR",)}
+_EARLY = {"SequentialLR": ("SequentialLR", "ChainedScheduler"), "ChainedScheduler": ("SequentialLR",)}
 """Schedulers that torch steps early, or cannot begin in time, within another one."""
 
+_GO_ON = ("MultiplicativeLR", "SWALR")
+"""Those that begin with the rate that they find."""
 
-def _warn_of_nesting(scheduler: Any) -> None:
-    outer = type(scheduler).__name__
-    for inner in (type(one).__name__ for one in scheduler._schedulers):
-        if inner in _DEVIATES[outer]:
+_SET = ("LambdaLR", "OneCycleLR", "CyclicLR", "CosineAnnealingWarmRestarts", "SWALR", "Scheduler")
+"""Those whose rates are no factor of what the others of a chain have made of the rate."""
+
+
+def _sets_rate(scheduler: Any, group: int) -> bool:
+    return not isinstance(scheduler, Scheduler) or scheduler.schedules_of("lr")[group] is not None
+
+
+def _deviates(outer: str, members: list[Any], place: int, group: int) -> bool:
+    """Whether torch steps a member of a SequentialLR or ChainedScheduler in another way than these are defined."""
+    one = members[place]
+    inner, sets = type(one).__name__, _sets_rate(one, group)
+    if inner in _EARLY[outer]:
+        return True
+    if outer == "SequentialLR":
+        return not sets or (place > 0 and inner in _GO_ON)
+    others = [other for other in members if other is not one and _sets_rate(other, group)]
+    return bool(others) and sets and (inner in _SET or (inner == "CosineAnnealingLR" and one.eta_min != 0))
+
+
+def _warn_of_nesting(scheduler: Any, group: int) -> None:
+    outer, members = type(scheduler).__name__, scheduler._schedulers
+    for place, inner in enumerate(type(one).__name__ for one in members):
+        if _deviates(outer, members, place, group):
             warnings.warn(
                 f"from_torch: torch does not step a {inner} within a {outer} as it is defined; the schedule is the definition",
                 stacklevel=3,
@@ -153,6 +181,10 @@ def _arguments(scheduler: Any, curve: Any, index: int, base: float, steps: int |
             found[name] = getattr(scheduler, f"{name}s")[index]
         elif hasattr(scheduler, name):
             found[name] = getattr(scheduler, name)
-    if type(scheduler).__name__ == "CyclicLR":
+    if type(scheduler).__name__ in (
+        "CyclicLR",
+        "CosineAnnealingWarmRestarts",
+        "LambdaLR",
+    ):  # another may have changed the group's
         found["base_lr"] = scheduler.base_lrs[index]
     return {name: value for name, value in found.items() if name in needed}

@@ -329,6 +329,72 @@ def test_from_torch_tells_where_torch_deviates():
         assert np.max(np.abs(found.table(12) - rates(scheduler, 12))) > 1e-3
 
 
+def made(kind, opt):
+    """A scheduler of a kind whose rates are no factor of others, or which goes on from the rate that it finds."""
+    return {
+        "LambdaLR": lambda: L.LambdaLR(opt, lambda t: 0.8**t),
+        "MultiplicativeLR": lambda: L.MultiplicativeLR(opt, lambda t: 0.95),
+        "OneCycleLR": lambda: L.OneCycleLR(opt, 0.4, total_steps=40, cycle_momentum=False),
+        "CyclicLR": lambda: L.CyclicLR(opt, 0.02, 0.3, 4, cycle_momentum=False),
+        "CosineAnnealingWarmRestarts": lambda: L.CosineAnnealingWarmRestarts(opt, 5),
+        "CosineAnnealingLR": lambda: L.CosineAnnealingLR(opt, 17, 0.01),
+        "SWALR": lambda: torch.optim.swa_utils.SWALR(opt, 0.02, anneal_epochs=6),
+        "Scheduler": lambda: lt.Scheduler(opt, lr=lk.linear(0.3, 0.0, 20)),
+    }[kind]()
+
+
+KINDS = ["LambdaLR", "OneCycleLR", "CyclicLR", "CosineAnnealingWarmRestarts", "CosineAnnealingLR", "SWALR", "Scheduler"]
+
+
+@pytest.mark.parametrize("outer", ["SequentialLR", "ChainedScheduler"])
+@pytest.mark.parametrize("kind", [*KINDS, "MultiplicativeLR"])
+@pytest.mark.parametrize("place", [0, 1])
+def test_from_torch_is_right_or_tells(outer, kind, place):
+    opt = sgd()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        other = L.ExponentialLR(opt, 0.9) if place else None
+        inner = made(kind, opt)
+        both = [other, inner] if place else [inner, L.ExponentialLR(opt, 0.9)]
+        scheduler = L.SequentialLR(opt, both, [6]) if outer == "SequentialLR" else L.ChainedScheduler(both)
+    told = (kind in KINDS) if outer == "ChainedScheduler" else (place == 1 and kind in ("MultiplicativeLR", "SWALR"))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found = lt.from_torch(scheduler, steps=40)
+    match = f"from_torch: torch does not step a {kind} within a {outer} as it is defined; the schedule is the definition"
+    assert [str(one.message) for one in caught] == ([match] if told else [])
+    difference = np.max(np.abs(found.table(16) - rates(scheduler, 16)))
+    assert difference > 1e-6 if told else difference < 1e-15
+
+
+def test_from_torch_of_base_rates_that_another_has_changed():
+    for begin in (lambda opt: L.LambdaLR(opt, lambda t: 0.9**t), lambda opt: L.CosineAnnealingWarmRestarts(opt, 3)):
+        opt = sgd()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            both = [begin(opt), L.OneCycleLR(opt, 0.4, total_steps=30, cycle_momentum=False)]
+            scheduler = L.SequentialLR(opt, both, [6])
+        np.testing.assert_allclose(lt.from_torch(scheduler, steps=9).table(20), rates(scheduler, 20), rtol=1e-11, atol=1e-16)
+
+
+def test_from_torch_of_a_scheduler_of_momentum_in_a_chain():
+    opt = sgd()
+    scheduler = L.ChainedScheduler([lt.Scheduler(opt, momentum=lk.linear(0.5, 0.9, 9)), L.ExponentialLR(opt, 0.9)])
+    rates(scheduler, 3)
+    found = lt.from_torch(scheduler)
+    assert str(found) == str(lt.from_torch(L.ExponentialLR(sgd(), 0.9)))
+    opt = sgd()
+    alone = L.ChainedScheduler([lt.Scheduler(opt, momentum=0.5)])
+    assert lt.from_torch(alone)(7) == opt.param_groups[0]["lr"]
+
+
+def test_from_torch_refuses_schedulers_that_only_have_a_name_of_torch():
+    for base in (L.LRScheduler, L.StepLR):
+        other = type("StepLR", (base,), {"get_lr": lambda self: [42.0]})
+        with pytest.raises(TypeError, match=r"^from_torch: scheduler must be one of torch's; got .*\(StepLR\)$"):
+            lt.from_torch(other(sgd(), -1))
+
+
 def test_from_torch_of_averaging():
     for strategy in ("cos", "linear"):
         scheduler = torch.optim.swa_utils.SWALR(sgd(), swa_lr=0.02, anneal_epochs=6, anneal_strategy=strategy)
