@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -95,11 +96,16 @@ class StateDicts(ParamGroups):
             self._live,
             [{name: group[name] for name in self.names.options} | given_to(group) for group in self.param_groups],
         )
+        # Those of users wait until the state is there.
+        hooks, self._optimizer_load_state_dict_post_hooks = self._optimizer_load_state_dict_post_hooks, OrderedDict()
         try:
             super().load_state_dict(state_dict)
         finally:
             handle.remove()
+            self._optimizer_load_state_dict_post_hooks = hooks
         self._restore(taken[-1], *remembered)
+        for hook in [*hooks.values()]:
+            hook(self)
 
     def _check(self, given: Mapping[str, Any]) -> None:
         """Raise if a state does not fit, before anything changes."""

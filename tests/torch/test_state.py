@@ -204,6 +204,41 @@ def test_hooks_of_states_run():
     assert again.count == 2
 
 
+def test_hooks_after_loading_see_the_state_and_may_change_it():
+    """As with torch's optimizer: what a hook writes counts."""
+    states = []
+    for module in (lt, torch.optim):
+        model = little(torch.float64)
+        opt = module.Adam(model.parameters())
+        for step in range(3):
+            give_gradients(model, step)
+            opt.step()
+        weight = model[0].weight
+        seen = []
+
+        def halve(loaded, weight=weight, seen=seen):
+            own = loaded.state[weight]
+            seen.append(int(own["step"]))
+            own["exp_avg"] = own["exp_avg"] * 0.5
+
+        handle = opt.register_load_state_dict_post_hook(halve)
+        before = opt.state[weight]["exp_avg"].clone()
+        opt.load_state_dict(opt.state_dict())
+        assert seen == [3]
+        assert same_bits(opt.state[weight]["exp_avg"], before * 0.5)
+        handle.remove()
+        opt.load_state_dict(opt.state_dict())
+        assert seen == [3]
+        if module is lt:
+            opt.register_load_state_dict_post_hook(lambda loaded, seen=seen: seen.append(loaded.count))
+            opt.load_state_dict(opt.state_dict())
+            assert seen == [3, 3]
+        give_gradients(model, 3)
+        opt.step()
+        states.append(weight.detach())
+    torch.testing.assert_close(*states, rtol=1e-13, atol=1e-15)
+
+
 def test_a_cleared_state_begins_again():
     model, other = little(), little()
     opt, fresh = lt.AdamW(model.parameters()), lt.AdamW(other.parameters())
