@@ -15,7 +15,7 @@ from lrkern import _core
 from lrkern.torch.construction import core_of, places_of_copies
 from lrkern.torch.gradients import fitted
 from lrkern.torch.memory import Memory, memory_of
-from lrkern.torch.tensors import is_plain, plain
+from lrkern.torch.tensors import as_complex, is_plain, plain
 from lrkern.torch.watched import WatchedStates, Writes, publish
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ class Bound:
         for name, tensors in self.states.items():
             one = tensors[i]
             if one is not None:
-                shown[name] = torch.view_as_complex(one) if is_complex and one.is_floating_point() else one
+                shown[name] = as_complex(one) if is_complex else one
         shown |= {name: self._scalars[i, k] for k, name in enumerate(self.core._rule.scalars)}
         publish(self.owner.state, self.params[i], shown, self.writes)
 

@@ -16,6 +16,7 @@ from lrkern.torch.param_groups import ParamGroups, refuse
 from lrkern.torch.schedules import report, schedule_of, texts_of
 from lrkern.torch.shared_options import joined, saved
 from lrkern.torch.shared_options import report as report_options
+from lrkern.torch.tensors import plain
 from lrkern.torch.watched import plain_states, watched
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ class StateDicts(ParamGroups):
         for i, (one, param) in enumerate(zip(indices, self.core_params(), strict=False)):
             values = given["state"].get(one)
             for name, value in values.items() if isinstance(values, Mapping) else ():
-                if name in known and isinstance(value, Tensor) and value.shape != param.shape:
+                if name in known and isinstance(value, Tensor) and plain(value).shape != plain(param).shape:
                     wanted = f"must have shape {tuple(param.shape)} like its parameter"
                     raise ValueError(f"{where}: state {name!r} of params[{i}] {wanted}; got {tuple(value.shape)}")
 

@@ -28,3 +28,15 @@ def plain(tensor: Tensor) -> Tensor:
     if tensor.is_complex():
         tensor = torch.view_as_real(tensor.detach())
     return tensor
+
+
+def as_complex(tensor: Tensor) -> Tensor:
+    """Pairs of real numbers as complex ones on the same memory; as they are if torch has no complex numbers of their dtype."""
+    if tensor.dtype not in (torch.float64, torch.float32, torch.float16):
+        return tensor
+    # torch looks at the strides also where there is nothing to step over, and NumPy has no rules for these.
+    return (
+        torch.view_as_complex(tensor)
+        if tensor.numel()
+        else tensor.new_empty(tensor.shape[:-1], dtype=tensor.dtype.to_complex())
+    )

@@ -188,6 +188,27 @@ def test_complex_parameters(reader):
     again.step()
 
 
+@pytest.mark.parametrize("shape", [(0,), (2, 0), (), (3,)])
+@pytest.mark.parametrize("options", [{}, {"state_dtype": "bfloat16"}], ids=["complex", "pairs"])
+def test_states_of_complex_parameters(shape, options):
+    """Also of empty ones, and in bfloat16, in which torch has no complex numbers: there they are pairs of real ones."""
+    one, other = [torch.nn.Parameter(torch.ones(shape, dtype=torch.complex64)) for _ in range(2)]
+    went, resumed = lt.Adam([one], lr=0.1, **options), lt.Adam([other], lr=0.1, **options)
+    for step in range(3):
+        for param in (one, other):
+            param.grad = torch.full(shape, 1.0 - step * 1j, dtype=torch.complex64)
+        went.step()
+        resumed.step()
+        state = resumed.state[other]["exp_avg"]
+        assert state.shape == (other.shape if state.is_complex() else (*other.shape, 2))
+        assert state.is_complex() == (not options)
+        again = lt.Adam([other], lr=0.1)
+        again.load_state_dict(resumed.state_dict())
+        resumed = again
+    assert one.equal(other)
+    assert resumed.count == 3
+
+
 @pytest.mark.parametrize(
     ("param", "message"),
     [
