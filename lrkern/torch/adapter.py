@@ -136,6 +136,17 @@ class Adapter(StateDicts):
             self._bound = Bound(self)
         return self._bound
 
+    def _look(self) -> Bound:
+        """The bound optimizer for a look.
+
+        Before the first step it is not kept: parameters may still get other values, as by `load_state_dict` of the model, and
+        their averages begin with those that they have at the first step.
+        """
+        bound = self._bind()
+        if not bound.core.count and not self.state:
+            self._remember()
+        return bound
+
     def _remember(self) -> None:
         """Keep the counts of a bound optimizer that is about to be replaced."""
         if self._bound is not None:
@@ -197,7 +208,7 @@ class Adapter(StateDicts):
         chosen = self.shared.get("backend")
         if chosen is not None:
             return str(chosen)
-        bound = self._bind()
+        bound = self._look()
         if bound.memory.backend is not None:
             return "torch"
         return "cuda" if bound.core._backend.on_device else "c"
@@ -250,7 +261,7 @@ class Adapter(StateDicts):
             ValueError: the optimizer keeps no averages; or a state that was loaded has averages of other buffers.
         """
         where = f"{type(self).__name__}.average_buffers"
-        decays = self._decays(self._bind())
+        decays = self._decays(self._look())
         if not decays:
             raise ValueError(f"{where}: the optimizer must be made with ema; got one without")
         made = BufferAverages(model, len(decays), self.count)
@@ -291,7 +302,7 @@ class Adapter(StateDicts):
         where = f"{type(self).__name__}.averaged"
         if self._averaging:
             raise RuntimeError(f"{where}: parameters must not be their averages already; got averaged() within averaged()")
-        bound = self._bind()
+        bound = self._look()
         kinds = [name for name in AVERAGES if any(one is not None for one in bound.states.get(name, ()))]
         if not kinds and self.names.averages and self.count:
             kinds = [self.names.averages]

@@ -395,6 +395,25 @@ def test_averaged_swaps_parameters_and_leaves_buffers():
         pass
 
 
+@pytest.mark.parametrize("look", ["backend", "attach", "average_buffers", "averaged", "nothing"])
+def test_averages_begin_with_the_parameters_of_the_first_step(look):
+    """Whatever was asked of the optimizer before, such as before a model is loaded."""
+    model = little()
+    opt = lt.SGD(model.parameters(), lr=0.0, ema=0.5)
+    if look == "backend":
+        assert opt.backend == "c"
+    elif look == "averaged":
+        with opt.averaged():
+            pass
+    elif look != "nothing":
+        getattr(opt, look)(model)
+    model.load_state_dict({name: torch.full_like(one, 2.0) for name, one in model.state_dict().items()})
+    model(torch.ones(1, 4)).sum().backward()
+    opt.step()
+    with opt.averaged():
+        assert all(one.eq(2.0).all() for one in model.parameters())
+
+
 def test_rule_optimizer_takes_any_class():
     class Own(lk.SGD):
         """One's own."""
