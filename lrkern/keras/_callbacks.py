@@ -95,7 +95,8 @@ class Plateau(_Following):
             `lrkern.plateau`, which lists them.
         start: the learning rate of the first epoch; None: the one that the optimizer has when the fit begins.
         schedule: a Schedule over the updates, which the value of the plateau multiplies (`start` is 1.0 then): a warm-up by
-            updates and reductions by epochs, for example.
+            updates and reductions by epochs, for example. With `steps_per_execution`, all updates of an execution have the
+            rate of its first one; with `gradient_accumulation_steps`, batches are counted, as Keras does for its schedules.
         reset: start again with each `fit`; False continues where the last one ended.
         options: those of `lrkern.plateau` for one run: factor, patience, threshold, mode, cooldown, min_lr, ...
 
@@ -130,7 +131,30 @@ class Plateau(_Following):
     def make(self, start: float) -> Any:
         return plateau.Plateau(start, **self.options)
 
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Begin, or, without `reset`, continue where the last fit ended."""
+        super().on_train_begin(logs)
+        if self.schedule is not None:
+            self._before = self._updates() - self.rate.steps
+
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Begin an update of the schedule."""
         if self.schedule is not None:
-            self.assign(self.rate.step())
+            self._follow(self._updates() + 1)
+            self.assign(self.rate.lr)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Follow the updates that Keras has done, and take the metric."""
+        if self.schedule is not None:
+            self._follow(self._updates())
+        super().on_epoch_end(epoch, logs)
+
+    def _updates(self) -> int:
+        """What Keras counts for schedules: an execution may be several updates, and one that is skipped is none."""
+        optimizer = self.model.optimizer
+        optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # of a LossScaleOptimizer
+        return int(keras.ops.convert_to_numpy(optimizer._iterations))
+
+    def _follow(self, updates: int) -> None:
+        while self.rate.steps < updates - self._before:
+            self.rate.step()

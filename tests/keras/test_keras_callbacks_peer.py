@@ -73,6 +73,22 @@ def test_a_plateau_times_a_schedule():
     assert rates == expected == [0.0, 0.125, 0.25, 0.375, 0.25, 0.25, 0.125, 0.125]
 
 
+@pytest.mark.skipif(keras.backend.backend() == "torch", reason="steps_per_execution must be 1 on torch")
+def test_a_schedule_follows_several_updates_per_execution():
+    class Noted(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            rates.append(float(numbers(self.model.optimizer.learning_rate)))
+
+    rates = []
+    model = small_model(keras.optimizers.SGD(0.125))
+    model.compile(model.optimizer, "mse", steps_per_execution=2)
+    callback = lkk.Plateau("loss", schedule=lk.linear(1.0, 0.0, 16), patience=99)
+    x, y = data(np.random.default_rng(6), 40)
+    model.fit(x, y, epochs=2, batch_size=8, verbose=0, callbacks=[callback, Noted()])  # 5 updates per epoch
+    assert callback.rate.steps == 10
+    assert rates == [1 - t / 16 for t in (0, 2, 4, 5, 7, 9)]
+
+
 def test_reset_across_fits():
     for reset in (True, False):
         callback = lkk.Plateau("loss", dialect="torch", factor=0.5, patience=0, start=0.25, reset=reset)
