@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import keras
@@ -16,6 +17,7 @@ class _Following(keras.callbacks.Callback):
 
     rate: Any = None
     """The online object of the current or last fit: its `lr`, `count`, `state_dict`."""
+    _is_told = False
 
     def __init__(self, start: float | None, monitor: str, reset: bool) -> None:
         super().__init__()
@@ -42,13 +44,28 @@ class _Following(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Begin, or, without `reset`, continue where the last fit ended."""
+        self._is_told = False
         if self.rate is None or self.reset:
             self.rate = self.make(self.begins_at())  # type: ignore[arg-type]
         self.assign(self.rate.lr)
 
+    def _pass_over(self, epoch: int) -> None:
+        """An epoch without validation, as those between with `validation_freq`."""
+        if not self._is_told:
+            self._is_told = True
+            warnings.warn(
+                f"{type(self).__name__}: epoch {epoch} had no validation, so there is no {self.monitor!r}; the learning rate "
+                "stays as it is for epochs without",
+                stacklevel=4,
+            )
+
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Take the metric; the history gets the learning rate of the epoch that ends."""
         logs = {} if logs is None else logs
+        if self.monitor not in logs and self.monitor.startswith("val_") and not any(one.startswith("val_") for one in logs):
+            self._pass_over(epoch)
+            logs["learning_rate"] = self.rate.lr
+            return
         if self.monitor not in logs:
             raise ValueError(f"{type(self).__name__}: monitor must be one of {', '.join(logs)}; got {self.monitor!r}")
         metric = float(logs[self.monitor])
@@ -64,7 +81,8 @@ class LossDriven(_Following):
     Args:
         decay: > 0.
         start: >= 0; None: the learning rate that the optimizer has when the fit begins.
-        monitor: the key of the loss in the logs.
+        monitor: the key of the loss in the logs. Epochs without validation have no "val_...": they change nothing, and a
+            warning tells.
         reset: start again with each `fit`; False continues where the last one ended.
 
     Raises:
@@ -90,7 +108,8 @@ class Plateau(_Following):
     """`lrkern.Plateau` as a callback, in any of its dialects: the learning rate falls when a metric stops improving.
 
     Args:
-        monitor: the key of the metric in the logs.
+        monitor: the key of the metric in the logs. Epochs without validation have no "val_...": they change nothing, and a
+            warning tells.
         dialect: whose rules and defaults apply: by default those of `keras.callbacks.ReduceLROnPlateau`; see
             `lrkern.plateau`, which lists them.
         start: the learning rate of the first epoch; None: the one that the optimizer has when the fit begins.

@@ -106,9 +106,34 @@ def test_reset_across_fits():
     assert fit(callback, "loss", [1.0], model)[0][0] == at_the_end
 
 
+@pytest.mark.parametrize("kind", [lkk.LossDriven, lkk.Plateau])
+def test_epochs_without_validation_change_nothing(kind):
+    x, y = data(np.random.default_rng(6), 16)
+    rates = []
+    for keywords in ({"epochs": 3}, {"epochs": 6, "validation_freq": 2}):
+        callback = kind(0.5, monitor="val_loss") if kind is lkk.LossDriven else kind(factor=0.5, patience=0, threshold=1e9)
+        model = small_model(keras.optimizers.SGD(0.125))
+        options = {"batch_size": 8, "verbose": 0, "validation_data": (x, y), "callbacks": [callback], **keywords}
+        if "validation_freq" in keywords:
+            with pytest.warns(UserWarning, match=rf"^{kind.__name__}: epoch 0 had no validation, so there is no 'val_loss'"):
+                rates.append(model.fit(x, y, **options).history["learning_rate"])
+        else:
+            rates.append(model.fit(x, y, **options).history["learning_rate"])
+        assert callback.rate.count == 3
+    assert len(rates[1]) == 6
+    assert rates[1][::2] == rates[1][1::2]
+    assert rates[1][::2] == rates[0] or kind is lkk.LossDriven  # which depends on the losses themselves
+    assert len(set(rates[1])) > 1
+
+
 def test_misuse():
-    with pytest.raises(ValueError, match=r"^LossDriven: monitor must be one of loss; got 'val_loss'$"):
-        fit(lkk.LossDriven(0.5, monitor="val_loss"), "loss", [1.0])
+    with pytest.raises(ValueError, match=r"^LossDriven: monitor must be one of loss; got 'los'$"):
+        fit(lkk.LossDriven(0.5, monitor="los"), "loss", [1.0])
+    x, y = data(np.random.default_rng(6), 16)
+    with pytest.raises(ValueError, match=r"^LossDriven: monitor must be one of .*val_loss.*; got 'val_los'$"):
+        small_model(keras.optimizers.SGD(0.125)).fit(
+            x, y, verbose=0, validation_data=(x, y), callbacks=[lkk.LossDriven(0.5, monitor="val_los")]
+        )
     model = small_model(keras.optimizers.SGD(lkk.Schedule(lk.constant(0.1))))
     for callback in (lkk.LossDriven(0.5), lkk.Plateau("loss")):
         with pytest.raises(TypeError, match=r"must have an optimizer whose learning rate is a number, .*; got a schedule$"):
