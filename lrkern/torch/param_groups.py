@@ -59,12 +59,17 @@ class ParamGroups(torch.optim.Optimizer):
                     raise TypeError(f"{where}: {key} must be the same for all groups; got a group with its own")
             parts = {key: value for key, value in param_group.items() if key in names.option_of and key not in names.options}
             group = {key: value for key, value in param_group.items() if key not in parts}
-            param_group = self._with_parts(where, {**self.defaults, **group}, parts)
+            first = self.param_groups[0] if self.param_groups else {}
+            of_all = {name: first[name] for name in self._of_all() if name in first}  # may be from a state
+            param_group = self._with_parts(where, {**self.defaults, **of_all, **group}, parts)
         super().add_param_group(param_group)
         group = self.param_groups[-1]
         try:
             refuse(where, group, names)
             given = names.unpacked(where, {key: group[key] for key in names.options}, where)
+            for name in self._of_all():
+                if group[name] != (wanted := self.param_groups[0][name]):
+                    raise ValueError(f"{where}: {name} must be {wanted!r}, that of the other groups; got {group[name]!r}")
             live = {part: value for part, value in given.items() if callable(value)} | settle(where, group)
             self._probe(given | given_to(group))
         except BaseException:
@@ -76,6 +81,10 @@ class ParamGroups(torch.optim.Optimizer):
             group["schedules"] = texts_of(live)
             self._show(len(self.param_groups) - 1, self.count)
         self._remember()
+
+    def _of_all(self) -> list[str]:
+        """The options that only whole optimizers have, such as initial values."""
+        return [option.name for part, option in self.names.option_of.items() if part not in self.core_class._rule.checks]
 
     def _probe(self, given: Mapping[str, Any], of_all: Mapping[str, Any] | None = None) -> None:
         """Raise if options are invalid, by an optimizer of one element."""

@@ -171,6 +171,28 @@ def test_groups_added_later_continue_the_others():
     assert opts[0].param_groups[1]["name"] == "head"
 
 
+def test_initial_values_of_groups_added_later():
+    """They are one number for all groups: also after a state with another one has been loaded."""
+    model, more = little(), little()
+    opt = lt.Adagrad(model.parameters(), initial_accumulator_value=0.5)
+    give_gradients(model, 0)
+    opt.step()
+    loaded = lt.Adagrad(model.parameters())
+    loaded.load_state_dict(opt.state_dict())
+    loaded.add_param_group({"params": [more[0].weight]})
+    assert [group["initial_accumulator_value"] for group in loaded.param_groups] == [0.5, 0.5]
+    more[0].weight.grad = torch.zeros_like(more[0].weight)
+    loaded.step()
+    assert loaded.state[more[0].weight]["sum"].eq(0.5).all()
+    wrong = {"params": [more[0].bias], "initial_accumulator_value": 0.25}
+    with pytest.raises(ValueError, match=r"initial_accumulator_value must be 0.5, that of the other groups; got 0.25$"):
+        loaded.add_param_group(wrong)
+    with pytest.raises(ValueError, match=r"initial_accumulator_value must be 0.0, that of the other groups; got 0.25$"):
+        lt.Adagrad([{"params": [more[0].weight]}, wrong])
+    loaded.step()
+    assert len(loaded.param_groups) == 2
+
+
 def test_values_written_to_groups_count():
     models = [little(torch.float64), little(torch.float64)]
     opts = [
