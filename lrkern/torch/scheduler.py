@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch.optim.lr_scheduler import LRScheduler
 
-from lrkern._checks import cut, describe
+from lrkern._checks import count, cut, describe
 from lrkern.optimizers.option_names import hint
 from lrkern.torch.adapter import Adapter
 from lrkern.torch.names import PACKED
@@ -26,7 +26,8 @@ class Scheduler(LRScheduler):
         optimizer: any optimizer of torch.
         lr: a schedule; a number; or a list of these, one for each group, with None for groups that keep what they have. One
             schedule is that of groups added later, too.
-        last_epoch: the step to continue from, or -1 to begin; `load_state_dict` sets it as well.
+        last_epoch: the step before the one to continue from, as with torch's schedulers: -1 begins at step 0. `load_state_dict`
+            sets it as well.
         schedules: the same for other keys of `param_groups`, such as momentum, weight_decay, and beta1 and beta2 of `betas`.
 
     Raises:
@@ -59,6 +60,9 @@ class Scheduler(LRScheduler):
         self._schedules = {name: _of_groups(optimizer, name, one) for name, one in given.items() if one is not None}
         if not self._schedules:
             raise ValueError("Scheduler: lr or another hyper-parameter must be a schedule; got none")
+        if count("Scheduler", "last_epoch", last_epoch, low=-1) >= 0:
+            for group in optimizer.param_groups:  # torch asks for it; schedules give values, and do not need it
+                group.setdefault("initial_lr", group["lr"])
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[Any]:

@@ -247,6 +247,20 @@ def test_two_schedules_for_one_value_are_refused():
         lt.Scheduler(opt, lr=lk.constant(0.2))
 
 
+def test_scheduler_continues_after_a_step():
+    """Also over an optimizer that had no scheduler before, which has no initial_lr."""
+    opt = sgd()
+    scheduler = lt.Scheduler(opt, lr=lk.linear(1.0, 0.0, 8), momentum=lk.linear(0.0, 0.5, 8), last_epoch=2)
+    assert (opt.param_groups[0]["lr"], opt.param_groups[0]["momentum"]) == (0.625, 0.1875)
+    opt.step()
+    scheduler.step()
+    assert opt.param_groups[0]["lr"] == 0.5
+    with pytest.raises(ValueError, match=r"^Scheduler: last_epoch must be .*; got -2"):
+        lt.Scheduler(opt, lr=0.1, last_epoch=-2)
+    with pytest.raises(TypeError, match=r"^Scheduler: last_epoch must be .*; got 'three'"):
+        lt.Scheduler(opt, lr=0.1, last_epoch="three")
+
+
 # ---------------------------------------------------------------------------------------------------------------- from_torch
 
 CURVES = [
