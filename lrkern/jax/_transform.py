@@ -82,6 +82,10 @@ def _reader(name: str, value: Any) -> Callable[[Any], Any]:
         return value  # type: ignore[no-any-return]
     if not _is_traced(value):
         value = _checks.real("transform", name, _checks.single(value))
+    elif value.size != 1:
+        raise TypeError(f"transform: {name} must be one number; got an array of shape {value.shape}")
+    else:
+        value = value.reshape(())  # else parameters of no dimension would get one
     return lambda count: value
 
 

@@ -167,6 +167,16 @@ def test_hyper_parameters_may_be_schedules_and_traced_numbers():
     assert trained(lj.transform(lk.SGD, lr=jnp.asarray(0.5)), rng, 1, np.float32).shape == (17,)
 
 
+def test_arrays_of_one_number_leave_shapes_as_they_are():
+    for value in (jnp.array([0.5]), jnp.array(0.5), np.array([0.5])):
+        tx = lj.transform(lk.SGD, lr=value)
+        updates, _ = tx.update(jnp.float32(1.0), tx.init(jnp.float32(1.0)), jnp.float32(1.0))
+        assert updates.shape == ()
+        assert float(updates) == -0.5
+    with pytest.raises(TypeError, match=r"^transform: lr must be one number; got an array of shape \(3,\)$"):
+        lj.transform(lk.SGD, lr=jnp.ones(3))
+
+
 def test_with_transformations_of_optax():
     masked = optax.masked(lj.transform(lk.SGD, lr=1.0), {"w": True, "b": [False]})
     chain = optax.chain(optax.clip_by_global_norm(1.0), masked)
