@@ -14,6 +14,7 @@ from lrkern import _checks, backends
 from lrkern.optimizers.base import DEFAULTS, Optimizer
 from lrkern.torch.averages import BufferAverages, exchanged
 from lrkern.torch.bound import AVERAGES, Bound
+from lrkern.torch.construction import copies_of
 from lrkern.torch.names import FLAGS, Names
 from lrkern.torch.param_groups import refuse
 from lrkern.torch.release import Release
@@ -165,6 +166,8 @@ class Adapter(StateDicts):
 
     def _after(self, bound: Bound) -> None:
         count = bound.core.count
+        if "copy_to" in self.shared:
+            increment_version([one for one in copies_of(self) if not one.is_inference()])
         self._update_buffers(bound, count)
         for g, group in enumerate(self.param_groups):
             group["count"] = count

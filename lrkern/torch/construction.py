@@ -81,10 +81,15 @@ def _decay_mask(owner: Adapter, params: Sequence[Tensor], mask: Any) -> Any:
     return _nested(owner, [bool(mask(name, param)) for name, param in zip(names, params, strict=True)])
 
 
+def copies_of(owner: Adapter) -> list[Tensor]:
+    """The tensors of `copy_to`."""
+    copies = owner.shared.get("copy_to")
+    return [] if copies is None else [one for one in _flat(copies) if one is not None]
+
+
 def places_of_copies(owner: Adapter) -> list[Any]:
     """Where the tensors of `copy_to` lie now. Users may move them, as by `copy.data = ...`, which frees the memory."""
-    copies = owner.shared.get("copy_to")
-    return [] if copies is None else [None if one is None else _place(plain(one)) for one in _flat(copies)]
+    return [_place(plain(one)) for one in copies_of(owner)]
 
 
 def _place(tensor: Tensor) -> Any:

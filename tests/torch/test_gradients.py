@@ -299,6 +299,17 @@ def test_a_backward_through_changed_parameters_raises():
         loss.backward()
 
 
+def test_a_backward_through_changed_copies_raises():
+    """The weights that a forward pass used are those of copy_to, as in training with masters of float32."""
+    model, narrow = little(), little(torch.bfloat16)
+    opt = lt.SGD(model.parameters(), lr=0.1, copy_to=[*narrow.parameters()])
+    loss = narrow(torch.ones(1, 4, dtype=torch.bfloat16, requires_grad=True)).sum()
+    give_gradients(model, 0)
+    opt.step()
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
+
+
 def test_parameters_of_one_memory_are_refused():
     base = torch.zeros(6)
     opt = lt.SGD([base[:4].requires_grad_(), base[2:].detach().requires_grad_()], lr=0.1)
