@@ -39,6 +39,7 @@ class StateDicts(ParamGroups):
     _averaging: bool
     _idle: int
     _release: Release | None
+    _optimizer_load_state_dict_post_hooks: OrderedDict[int, Any]
 
     if TYPE_CHECKING:
 
