@@ -55,6 +55,15 @@ assert SCALAR_STATES == MAX_SCALAR_STATES
 
 
 @pointwise
+def power_pair(high, low):
+    """high + low as a double-double; without `low` where that is not a number, as `high` is infinite."""
+    if high - high != 0.0:
+        return high, 0.0
+    total = high + low
+    return total, low - (total - high)
+
+
+@pointwise
 def power_and_rest(base, n):
     """base^n in double-double arithmetic, by squaring: a relative error of about 2^-90. Negative powers are reciprocals."""
     power, power_low, square, square_low, negative = 1.0, 0.0, base, 0.0, n < 0
@@ -66,21 +75,18 @@ def power_and_rest(base, n):
             low = primitives.fma(power, square, -high) + (
                 primitives.product(power, square_low) + primitives.product(power_low, square)
             )
-            power = high + low
-            power_low = low - (power - high)
+            power, power_low = power_pair(high, low)
         n >>= 1
         if n == 0:
             break
         high = primitives.product(square, square)
         low = primitives.fma(square, square, -high) + primitives.product(2.0, primitives.product(square, square_low))
-        square = high + low
-        square_low = low - (square - high)
+        square, square_low = power_pair(high, low)
     if negative:
         inverse, rest = 1.0 / power, 0.0
         if inverse - inverse == 0.0 and inverse != 0.0:
             rest = (primitives.fma(-inverse, power, 1.0) - primitives.product(inverse, power_low)) / power
-        power = inverse + rest
-        power_low = rest - (power - inverse)
+        power, power_low = power_pair(inverse, rest)
     return power, power_low
 
 
@@ -96,6 +102,8 @@ def one_minus_power(base, n):
     """1 - base^n without cancellation."""
     high, low = power_and_rest(base, n)
     gap = 1.0 - high
+    if gap - gap != 0.0:
+        return gap
     return gap + (((1.0 - gap) - high) - low)
 
 

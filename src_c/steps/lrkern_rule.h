@@ -32,25 +32,29 @@ typedef struct lrk_double_double {
     double high, low;
 } lrk_double_double;
 
+/* high + low as a double-double; without `low` where that is not a number, as high is infinite. */
+static inline lrk_double_double lrk_power_pair(double high, double low)
+{
+    const double rest = high - high == 0 ? low : 0;
+    lrk_double_double result;
+    result.high = high + rest;
+    result.low = high - high == 0 ? rest - (result.high - high) : 0;
+    return result;
+}
+
 /* One step of a power: the product with a square, and the next square. */
 static inline lrk_double_double lrk_power_times(lrk_double_double power, lrk_double_double square)
 {
     const double high = power.high * square.high;
     const double low = __builtin_fma(power.high, square.high, -high) + (power.high * square.low + power.low * square.high);
-    lrk_double_double result;
-    result.high = high + low;
-    result.low = low - (result.high - high);
-    return result;
+    return lrk_power_pair(high, low);
 }
 
 static inline lrk_double_double lrk_power_square(lrk_double_double x)
 {
     const double high = x.high * x.high;
     const double low = __builtin_fma(x.high, x.high, -high) + 2 * (x.high * x.low);
-    lrk_double_double result;
-    result.high = high + low;
-    result.low = low - (result.high - high);
-    return result;
+    return lrk_power_pair(high, low);
 }
 
 /* 1 / power. */
@@ -58,11 +62,7 @@ static inline lrk_double_double lrk_power_inverse(lrk_double_double power)
 {
     const double inverse = 1 / power.high;
     const bool is_plain = inverse - inverse == 0 && inverse != 0;
-    const double rest = is_plain ? (__builtin_fma(-inverse, power.high, 1) - inverse * power.low) / power.high : 0;
-    lrk_double_double result;
-    result.high = inverse + rest;
-    result.low = rest - (result.high - inverse);
-    return result;
+    return lrk_power_pair(inverse, is_plain ? (__builtin_fma(-inverse, power.high, 1) - inverse * power.low) / power.high : 0);
 }
 
 /* base^n in double-double arithmetic, by squaring: a relative error of ~2^-90. Negative powers are reciprocals. */
@@ -95,7 +95,7 @@ static inline double lrk_whole_power(double base, int64_t n)
 static inline double lrk_one_minus(lrk_double_double x)
 {
     const double gap = 1 - x.high;
-    return gap + (((1 - gap) - x.high) - x.low);
+    return gap - gap == 0 ? gap + (((1 - gap) - x.high) - x.low) : gap;
 }
 
 /* 1 - base^n. */

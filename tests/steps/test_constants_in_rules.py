@@ -76,6 +76,11 @@ VALUES = {
     "1 minus a power of a negative number": "p - g * (1 - (-lr) ** n)",
     "1 minus a power of -2": "p - g * (1 - (lr - lr - 2) ** n)",
     "1 minus a power of 0": "p - g * (1 - (lr - lr) ** n)",
+    "a whole power that overflows": "p - g / (lr * 1e200) ** 3",
+    "a whole power that overflows below 0": "p - (-lr * 1e200) ** 3 * lr",
+    "the inverse of such a power": "p - g * (lr * 1e200) ** (-3)",
+    "an infinite number to a whole power": "p - g / (1 / (lr - lr)) ** 3",
+    "1 minus a power that overflows": "p - g / (1 - (lr * 1e200) ** (n + 2))",
     "1 minus a large power": "p - g / (1 - (lr * 1e200) ** n)",
 }
 PARAM, GRAD = np.linspace(-1.0, 1.0, 5), np.array([1.0, -1.0, 1.0, 0.25, 1.0])
