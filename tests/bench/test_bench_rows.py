@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import timeit
 from fractions import Fraction
 
@@ -16,6 +17,7 @@ from lrkern.bench import curves, settings
 from lrkern.bench.rivals import limits, peers
 from lrkern.bench.rows import arrays, every, rules
 from lrkern.bench.timing import checks, memory, step_checks
+from lrkern.bench.timing import race as race_module
 from lrkern.bench.timing.race import Contestant, Race
 from lrkern.bench.timing.result import Result
 from lrkern.bench.timing.row import Contest, Row
@@ -232,7 +234,17 @@ def test_turns():
     assert {name: len(times) for name, times in race.times.items()} == {"NumPy": 2, "lrkern": 2}
 
 
-def test_beside_something_precedes_every_run():
+def test_a_turn_of_short_jobs_takes_as_long_as_others(monkeypatch):
+    monkeypatch.setattr(race_module, "LEAST_TURN", 0.02)
+    short, single = (Contestant("lrkern", lambda: time.sleep(1e-3), 10, repeats=repeats) for repeats in (2, 1))
+    for one in (short, single):
+        one.warm_up()
+    assert 10 < short.repeats <= 21
+    assert single.repeats == 1
+
+
+def test_beside_something_precedes_every_run(monkeypatch):
+    monkeypatch.setattr(race_module, "LEAST_TURN", 0.0)
     order = []
     race = Race(
         Contestant("lrkern", lambda: order.append("s"), 1, repeats=2),
@@ -250,7 +262,7 @@ def test_missing_peers_are_named(monkeypatch):
 
 def test_rivals_that_are_not_wanted_do_not_take_part():
     contest = every.named("step-list")
-    assert list(contest.makers("SGD, 1 x 1000", QUICK)) == ["lrkern", "NumPy"]
+    assert list(contest.makers("SGD, 1 x 1000", QUICK)) == ["lrkern", "bare streams", "NumPy"]
     settings.use(settings.Settings(rivals=()))
-    assert list(contest.makers("SGD, 1 x 1000", QUICK)) == ["lrkern"]
+    assert list(contest.makers("SGD, 1 x 1000", QUICK)) == ["lrkern", "bare streams"]
     assert "bare streams" in every.named("sgd-peers").makers("float32, momentum", QUICK)

@@ -253,6 +253,7 @@ def test_the_compiler_of_cuda_kernels(variables, there, expected, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.delitem(sys.modules, "lrkern.cuda._platform", raising=False)  # loaded by another test
     for module in (cuda_compiler, backends):
         monkeypatch.setattr(module, "installed", lambda package: VERSIONS[package] if package in (*there, "numba") else None)
     if expected not in cuda_compiler.EXTRAS:

@@ -45,7 +45,7 @@ class Training:
         loss = self.loss_of(self.model(self.words).flatten(0, 1), self.words.flatten())
         loss.backward()
         self.optimizer.step()
-        return loss
+        return loss.detach()
 
 
 def contestant(name: str, module: str, sizes: Sizes, **options: Any) -> Contestant:
