@@ -50,8 +50,8 @@ def jobs(rows: Iterable[Row | Contest | Fact], words: str, limit: int | None = N
     found: list[Job] = []
     for row in rows:
         ways: tuple[str, ...] = (ALONE, BESIDE) if isinstance(row, Contest) else ("",)
-        if isinstance(row, Contest) and limit is not None and not row.quickly_beside:
-            ways = (ALONE,)
+        if isinstance(row, Contest) and limit is not None:
+            ways = row.quickly
         for how in ways:
             cases = [case for case in row.cases if not isinstance(row, Contest) or how in row.ways(case)]
             wanted = [job for job in (Job(row, case, how) for case in cases) if matches(words, job.name)]

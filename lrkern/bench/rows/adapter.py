@@ -14,7 +14,7 @@ from lrkern.bench.rows.lists import SMALL, network
 from lrkern.bench.timing import step_checks
 from lrkern.bench.timing.race import Contestant
 from lrkern.bench.timing.result import SUBJECT
-from lrkern.bench.timing.row import Contest
+from lrkern.bench.timing.row import BESIDE, Contest
 from lrkern.bench.timing.sizes import Sizes
 
 LISTS: dict[str, Callable[[Sizes], list[int]]] = {
@@ -62,4 +62,4 @@ def entries(case: str, sizes: Sizes) -> dict[str, Callable[[], Contestant]]:
     }
 
 
-ROWS = [Contest("adapter", CASES if peers.available("torch") else (), entries)]
+ROWS = [Contest("adapter", CASES if peers.available("torch") else (), entries, quickly=(BESIDE,))]

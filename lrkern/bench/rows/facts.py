@@ -97,7 +97,7 @@ def first_call(case: str, sizes: Sizes) -> float:
     return times[0] if cache == EMPTY else statistics.median(times[1:])
 
 
-IMPORTS = {"lrkern": "numpy"} | ({"lrkern.torch": "torch"} if find_spec("torch") is not None else {})
+IMPORTS = ({"lrkern.torch": "torch"} if find_spec("torch") is not None else {}) | {"lrkern": "numpy"}
 """Modules -> what a program has imported before."""
 
 OWN = "own rule"

@@ -13,7 +13,7 @@ from lrkern.bench.rows.arrays import OPTIONS, Floats, tensors
 from lrkern.bench.timing import step_checks
 from lrkern.bench.timing.race import Contestant
 from lrkern.bench.timing.result import SUBJECT
-from lrkern.bench.timing.row import Contest
+from lrkern.bench.timing.row import BESIDE, Contest
 from lrkern.bench.timing.sizes import Sizes
 
 RULE = "AdamW"
@@ -69,4 +69,4 @@ def entries(case: str, sizes: Sizes) -> dict[str, Callable[[], Contestant]]:
     return {SUBJECT: partial(ours, list_of, sizes.repeats), torch_steps.FUSED: partial(of_torch, list_of, sizes.repeats)}
 
 
-ROWS = [Contest("torch-gradients", CASES if peers.available("torch") else (), entries)]
+ROWS = [Contest("torch-gradients", CASES if peers.available("torch") else (), entries, quickly=(BESIDE,))]

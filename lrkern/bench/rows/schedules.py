@@ -17,7 +17,7 @@ from lrkern.bench.rivals.limits import STREAMING
 from lrkern.bench.timing import buffers, checks
 from lrkern.bench.timing.race import Contestant, Race
 from lrkern.bench.timing.result import SUBJECT
-from lrkern.bench.timing.row import Contest, Row
+from lrkern.bench.timing.row import ALONE, Contest, Row
 from lrkern.bench.timing.sizes import Sizes
 
 EVERY = tuple(curve.name for curve in CURVES)
@@ -296,7 +296,7 @@ def race_noise(case: str, sizes: Sizes) -> Race:
 ROWS = [
     Row("fill", EVERY, race_fill),
     Row("fill-float32", EVERY, partial(race_fill, dtype=np.float32)),
-    Contest("peers", WITH_TWINS, peers_entries, beside="cosine".__eq__, slow=True, quickly_beside=False),
+    Contest("peers", WITH_TWINS, peers_entries, beside="cosine".__eq__, slow=True, quickly=(ALONE,)),
     Row("cached", EVERY, race_cached),
     Row("scalar", EVERY, race_scalar),
     Row("lookup", ("warmup", "warm_restarts"), race_lookup),

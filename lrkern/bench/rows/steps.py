@@ -17,7 +17,7 @@ from lrkern.bench.rows.optimizers import bare, of_torch, our_step
 from lrkern.bench.timing import step_checks
 from lrkern.bench.timing.race import Contestant, Race
 from lrkern.bench.timing.result import SUBJECT
-from lrkern.bench.timing.row import Contest, Row
+from lrkern.bench.timing.row import ALONE, Contest, Row
 from lrkern.bench.timing.sizes import Sizes
 
 LR, MOMENTUM = OPTIONS["SGD"]["lr"], OPTIONS["SGD"]["momentum"]
@@ -150,7 +150,7 @@ def race_one_thread(case: str, sizes: Sizes) -> Race:
 
 ROWS = [
     Row("sgd", ("float32, momentum",), race_large),
-    Contest("sgd-peers", ("float32, momentum",), peers_entries, slow=True, quickly_beside=False),
+    Contest("sgd-peers", ("float32, momentum",), peers_entries, slow=True, quickly=(ALONE,)),
     Contest("pipeline", ("float32",), pipeline_entries, slow=True),
     Row("split", ("bfloat16",), race_split),
     Row("one-thread", ("SGD", "AdamW"), race_one_thread),

@@ -13,7 +13,7 @@ from lrkern.bench.rows.arrays import OPTIONS
 from lrkern.bench.timing import checks
 from lrkern.bench.timing.race import Contestant
 from lrkern.bench.timing.result import SUBJECT
-from lrkern.bench.timing.row import Contest
+from lrkern.bench.timing.row import BESIDE, Contest
 from lrkern.bench.timing.sizes import Sizes
 
 CASE = "transformer of 10 M"
@@ -68,4 +68,4 @@ def entries(case: str, sizes: Sizes) -> dict[str, Callable[[], Contestant]]:
     }
 
 
-ROWS = [Contest("training", (CASE,) if peers.available("torch") else (), entries)]
+ROWS = [Contest("training", (CASE,) if peers.available("torch") else (), entries, quickly=(BESIDE,))]

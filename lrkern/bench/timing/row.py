@@ -35,7 +35,7 @@ class Contest:
     entries: Callable[[str, Sizes], dict[str, Callable[[], Contestant]]]
     beside: Callable[[str], bool] = lambda case: True  # which cases are also measured beside
     slow: bool = False  # fewer rounds, where rivals take long
-    quickly_beside: bool = True  # whether also in a quick run: importing many libraries once more takes seconds
+    quickly: tuple[str, ...] = (ALONE, BESIDE)  # how in a quick run: another process that imports torch takes seconds
 
     def ways(self, case: str) -> tuple[str, ...]:
         """How a case is measured."""
