@@ -143,8 +143,8 @@ class ParamGroups(torch.optim.Optimizer):
 
         A number in place of a schedule holds for one step: `_put_schedules_back` ends it.
         """
-        changes: dict[int, dict[str, Any]] = {}
-        is_other = False  # options of groups that no optimizer can change
+        found: list[tuple[int, str, Any, dict[str, Any]]] = []
+        of_groups: list[tuple[int, str]] = []  # options that no optimizer can change
         for g, (group, seen) in enumerate(zip(self.param_groups, bound.seen, strict=True)):
             for name, old in seen.items():
                 value = group[name]
@@ -152,22 +152,29 @@ class ParamGroups(torch.optim.Optimizer):
                     continue
                 value = number(value)
                 if value != old and name in OF_GROUPS:
-                    self._take_group_option(bound.where, g, name)
-                    value, is_other = group.get(name), True
+                    of_groups.append((g, name))
                 elif value != old:
                     option = self.names.options[name]
                     now, before = (self.names.unpacked(bound.where, {name: one}, "a group") for one in (value, old))
                     parts = {part: number(now[part]) for part in option.parts if now[part] != before[part]}
-                    changes.setdefault(g, {}).update(parts)
-                    self._take_schedules(g, parts)
-                seen[name] = value
+                    found.append((g, name, value, parts))
+                else:
+                    seen[name] = value
+        # Nothing has been taken so far: after an error, the next step finds the same changes.
+        if of_groups:
+            self._remember()
+        for g, name in of_groups:
+            self._take_group_option(bound.where, g, name)
+        changes: dict[int, dict[str, Any]] = {}
+        for g, name, value, parts in found:
+            changes.setdefault(g, {}).update(parts)
+            self._take_schedules(g, parts)
+            bound.seen[g][name] = value
         for g, parts in changes.items():
             numbers = {part: value for part, value in parts.items() if part in self._live[g] and not callable(value)}
             if numbers:
                 self._written[g] = numbers
-        if is_other:
-            self._remember()
-        elif changes:
+        if changes and not of_groups:
             self._hand_over(bound, changes)
         if self._written:
             self._warn_of_schedules()

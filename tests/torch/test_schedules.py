@@ -131,6 +131,23 @@ def test_schedules_can_be_given_later_and_taken_away(how):
     assert opt.param_groups[0]["lr"] == 0.05
 
 
+def test_changes_beside_an_invalid_one_are_not_lost():
+    models = [little(), little()]
+    optimizers = [lt.AdamW(model.parameters(), lr=0.1) for model in models]
+    for step in range(3):
+        for k, (model, opt) in enumerate(zip(models, optimizers, strict=True)):
+            give_gradients(model, step)
+            [group] = opt.param_groups
+            group["lr"] = 0.1 / (step + 1)
+            if k == 1 and step == 1:
+                group["betas"] = (0.9,)
+                with pytest.raises(ValueError, match="betas must be a tuple of 2"):
+                    opt.step()
+            group["betas"] = (0.9, 0.999)
+            opt.step()
+    assert all(map(same_bits, *(model.parameters() for model in models)))
+
+
 def test_skipped_steps_do_not_move_the_schedule():
     model = little()
     opt = lt.SGD(model.parameters(), lr=lk.linear(0.1, 0.2, 10), skip_nonfinite=True)
