@@ -1,6 +1,7 @@
 # Tensors of a library that has DLPack's C exchange API (DLPack 1.3): read without a call into Python for each.
 
 from cpython.exc cimport PyErr_Clear
+from cpython.list cimport PyList_GET_SIZE
 from cpython.object cimport Py_TYPE
 from types import GetSetDescriptorType
 
@@ -22,6 +23,7 @@ cdef extern from *:
         int (*look)(void *object, lrk_dl_tensor *out)
 
 cdef extern from *:
+    PyObject *PyList_GET_ITEM(list items, Py_ssize_t i)  # borrowed
     ctypedef object (*lrk_getter "getter")(PyObject *, void *)
     ctypedef struct lrk_getset "PyGetSetDef":
         lrk_getter get
@@ -124,6 +126,8 @@ cdef class Exchange:
         if len(known) != n or len(arrays) != n or len(grads) != n:
             raise ValueError("params, known, arrays and grads must have the same length")
         for i in range(n):
+            if len(params) != n:  # Python code that has run within `grad` has changed it
+                raise ValueError("params, known, arrays and grads must have the same length")
             param = params[i]
             if param is not known[i] or not self.look(param, &read) or not self.is_on(<cnp.ndarray?>arrays[i], &read):
                 moved.append(i)
@@ -169,8 +173,20 @@ cdef class Exchange:
         return True
 
 
+cdef inline bint is_in_place(Exchange exchange, list params, list known, list arrays, Py_ssize_t i) noexcept:
+    """Whether a tensor is the one known, where its array is."""
+    cdef lrk_dl_tensor read
+    cdef PyObject *param
+    if PyList_GET_SIZE(params) != PyList_GET_SIZE(known):  # Python code that has run may have changed it
+        return False
+    param = PyList_GET_ITEM(params, i)
+    if param != PyList_GET_ITEM(known, i) or not exchange.look(<object>param, &read):
+        return False
+    return exchange.is_on(<cnp.ndarray>PyList_GET_ITEM(arrays, i), &read)
+
+
 class Moved(Exception):
-    """Parameters are others now, or no longer where they were: `args` has the list of their indices."""
+    """Parameters are others now, or no longer where they were."""
 
 
 @cython.final
@@ -180,21 +196,21 @@ cdef class Gradients:
     cdef Exchange exchange
     cdef list known, arrays
     cdef readonly list grads  # of the step that runs
-    cdef readonly Py_ssize_t missing  # how many of the last ones were None
+    cdef readonly list stepped  # the tensors that had gradients at the last step
+    cdef readonly Py_ssize_t missing  # how many had none
     cdef public list params  # the tensors as they are now
 
     def __init__(self, Exchange exchange not None, list known not None, list arrays not None):
         if len(arrays) != len(known):
             raise ValueError("known and arrays must have the same length")
+        for one in arrays:
+            if not cnp.PyArray_Check(one):
+                raise TypeError("arrays must be NumPy arrays")
         self.exchange, self.known, self.arrays, self.params = exchange, known, arrays, known
-        self.grads, self.missing = [None] * len(known), 0
+        self.grads, self.stepped, self.missing = [None] * len(known), [], 0
 
-    def with_gradients(self):
-        """The parameters that have gradients."""
-        return self.known if self.missing == 0 else [own for own, grad in zip(self.known, self.grads) if grad is not None]
-
-    def forget(self):
-        """Drop the gradients: without them, memory that is freed in each step would be kept until the next one."""
+    cdef forget(self):
+        """Drop the gradients: else memory that is freed in each step would be kept until the next one."""
         cdef Py_ssize_t i
         for i in range(len(self.grads)):
             self.grads[i] = None

@@ -187,6 +187,8 @@ cdef class StepList:
             else:
                 self.count += 1
         finally:
+            if type(grads) is Gradients:  # before another thread can read its own
+                (<Gradients>grads).forget()
             tensors.release()
 
     def rewind(self):

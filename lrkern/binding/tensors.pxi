@@ -301,28 +301,28 @@ cdef class TensorList:
 
     cdef list take_of(self, Gradients source):
         """The same for the gradients of tensors, while each is in the caches. Raises Moved if the tensors are not in place."""
-        cdef lrk_dl_tensor read
         cdef Exchange exchange = source.exchange
-        cdef int64_t i, n = self.list.count
-        cdef list moved = [], params = source.params, known = source.known, arrays = source.arrays, grads = source.grads
+        cdef int64_t i, missing = 0, n = self.list.count
+        cdef list params = source.params, known = source.known, arrays = source.arrays, grads = source.grads
+        if params is None:
+            raise ValueError("gradients must have params")
         if len(known) != n:
             raise ValueError("gradients must be as many as params")
-        if len(params) != n:
-            raise Moved([])
-        source.missing = 0
         for i in range(n):
-            param = params[i]
-            if param is not known[i] or not exchange.look(param, &read) or not exchange.is_on(<cnp.ndarray?>arrays[i], &read):
-                moved.append(i)
-                continue
-            grad = exchange.grad_of(param)
+            if not is_in_place(exchange, params, known, arrays, i):
+                raise Moved
+            grad = exchange.grad_of(known[i])
             grads[i] = grad
-            source.missing += grad is None
+            missing += grad is None
             self.staged[i].is_checked = grad is not None and exchange.is_plain(grad) and self._read_along(i, grad, exchange)
-        if moved:
-            raise Moved(moved)
         kept = self.take_all(grads, self.passing_places, True)
         self.bound, self.bound_places = None, None
+        if kept is not grads:  # user code that has run may have given parameters other memory
+            for i in range(n):
+                if not is_in_place(exchange, params, known, arrays, i):
+                    raise Moved
+        source.missing = missing
+        source.stepped = known if missing == 0 else [own for own, grad in zip(known, grads) if grad is not None]
         return kept
 
     def fit_by(self, fit):

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 # Arrays that are no states of a rule -> names in `state`.
 _OF_OTHERS = {kind: kind.removesuffix("_param") for kind in _core.AVERAGES} | {"remainder": "remainder"}
 
+_modes: Callable[[], int] = torch._C._len_torch_function_stack
+"""How many function modes of torch are active, such as `with torch.device(...)`."""
+
 AVERAGES = [_OF_OTHERS[kind] for kind in _core.AVERAGES]
 """The names of averages in `state`."""
 
@@ -288,13 +291,15 @@ class Bound:
         """A step that reads all tensors itself; None if it has found other parameters, or the same ones elsewhere."""
         source.params = self._params_now()
         try:
-            self.core._step_flat(source, None, scale)
-            self.missing = source.missing
-            return source.with_gradients()
+            if _modes():
+                with torch._C.DisableTorchFunction():  # a mode's code would run while gradients are read
+                    self.core._step_flat(source, None, scale)
+            else:
+                self.core._step_flat(source, None, scale)
         except _core.Moved:
             return None
-        finally:
-            source.forget()
+        self.missing = source.missing
+        return source.stepped
 
     def _step_list(self, scale: Any, is_new: bool) -> list[Tensor] | None:
         """A step with a list of gradients; None if parameters have been moved or replaced."""

@@ -275,6 +275,67 @@ def test_converted_parameters_are_named(reader, convert):
     assert all(same_bits(a, b) for a, b in zip(model.parameters(), before, strict=True))
 
 
+def three_with_gradients():
+    params = [torch.nn.Parameter(torch.ones(4)) for _ in range(3)]
+    for param in params:
+        param.grad = torch.ones(4)
+    opt = lt.SGD(params, lr=0.5)
+    opt.step()
+    return params, opt
+
+
+@pytest.mark.parametrize("change", ["move", "remove"])
+def test_code_of_a_mode_cannot_change_parameters_that_have_been_read(change):
+    params, opt = three_with_gradients()
+    old = params[0].data  # kept, so that a step there is no crash
+
+    class Changing(torch.overrides.TorchFunctionMode):
+        read = 0
+
+        def __torch_function__(self, function, types, args=(), kwargs=None):
+            self.read += getattr(function, "__name__", "") == "__get__"
+            if self.read == 3 and change == "move":
+                params[0].data = params[0].data.clone()
+            elif self.read == 1 and change == "remove":
+                opt.param_groups[0]["params"].clear()
+            return function(*args, **(kwargs or {}))
+
+    with Changing():
+        opt.step()
+    assert old.tolist() == [0.0] * 4
+    assert [param.tolist() for param in params] == [[0.0] * 4] * 3
+
+
+@pytest.mark.parametrize("does", ["move a parameter", "step"])
+def test_code_of_a_gradient_runs_before_parameters_are_used(does):
+    params, opt = three_with_gradients()
+    errors, old = [], params[0].data
+
+    class Running(torch.Tensor):
+        is_quiet = True
+
+        @classmethod
+        def __torch_function__(cls, function, types, args=(), kwargs=None):
+            if cls.is_quiet:
+                pass
+            elif does == "step":
+                with pytest.raises(RuntimeError, match="code called by a step") as error:
+                    opt.step()
+                errors.append(error)
+            elif params[0].data_ptr() == old.data_ptr():
+                params[0].data = params[0].data.clone()
+            return super().__torch_function__(function, types, args, kwargs or {})
+
+    for param in params[1:]:
+        param.grad = torch.ones(4).as_subclass(Running)
+    Running.is_quiet = False
+    opt.step()
+    Running.is_quiet = True
+    assert [param.tolist() for param in params] == [[0.0] * 4] * 3
+    assert old.tolist() == [0.5 if does == "move a parameter" else 0.0] * 4
+    assert bool(errors) == (does == "step")
+
+
 def test_replaced_parameters_are_noticed():
     model = little()
     opt = lt.SGD(model.named_parameters(), lr=0.1)
