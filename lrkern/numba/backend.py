@@ -49,7 +49,8 @@ def _fill_by_default(schedule: Schedule, out: NDArray[Any], start: int) -> None:
         else:
             with all_threads() as threads:
                 share = -(-max(wanted.size // (threads * _core.PIECES_PER_THREAD), _core.FILL_MIN_TASK) // 64) * 64
-                plans.fill_parallel(plan, wanted, begin, share, _core.streams(threads, wanted.nbytes))
+                streams = wanted.flags.aligned and _core.streams(threads, wanted.nbytes)
+                plans.fill_parallel(plan, wanted, begin, share, streams)
 
 
 def table(schedule: Schedule, n: int, start: int, dtype: Any, out: Any) -> NDArray[Any]:

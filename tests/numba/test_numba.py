@@ -118,6 +118,13 @@ def test_tables_beyond_the_caches(dtype, offset):
         assert mine.tobytes() == theirs.tobytes()
 
 
+def test_a_large_table_into_memory_that_is_not_aligned():
+    n = 2_200_003
+    out = np.frombuffer(bytearray(4 * n + 64), np.float32, n, 3)
+    schedule = lk.cosine(0.1, 1e-3, n)
+    assert same(schedule.table(out=out, n=n, backend="numba"), schedule.table(n, dtype=np.float32))
+
+
 def test_tables_of_many_schedules():
     schedules = [lk.cosine(0.1, 0.0, 100 * k + 1).warmup(k) for k in range(5)]
     assert same(lk.tables(schedules, 333, 5, np.float32, backend="numba"), lk.tables(schedules, 333, 5, np.float32))
