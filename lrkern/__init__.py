@@ -1,7 +1,13 @@
 """Learning-rate schedules and optimizer steps as kernels: whole schedules in one call, whole steps in one pass."""
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
+
+if find_spec("lrkern._core") is None:
+    raise ImportError(
+        "lrkern: this folder has the sources only: run Python in another folder, or build them with pip install -e ."
+    )
 
 from lrkern import optimizers, recipes, schedules
 from lrkern import pictures as _pictures  # noqa: F401  # fills in the hooks of schedules

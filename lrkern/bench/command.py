@@ -110,7 +110,7 @@ def measured(found: list[Job], settings: Settings) -> store.Run:
 
 def show(found: store.Run, full: bool) -> None:
     """Print a run: the answer, the table, the machine, what is missing."""
-    for text in headline.headline(found.results):
+    for text in [] if found.quick else headline.headline(found.results):
         print(text)
     forms.show("lrkern against its targets; the worst case of each row", table.HEAD, table.lines(found.results))
     if full:
@@ -154,9 +154,10 @@ def main(words: list[str]) -> int:
             store.write(found, options.json)
     show(found, options.details)
     if not options.source:
-        missing = [*peers.missing(), *([] if exact.available() else ["the tests' exact values (errors in ULP)"])]
-        if missing:
+        if missing := peers.missing():
             print(f"Not installed, so omitted: {', '.join(missing)}.")
+        if not exact.available():
+            print("Errors in ULP are left out: they need a source checkout and mpmath.")
         if found.seconds:
             minutes, seconds = divmod(round(sum(found.seconds.values())), 60)
             print(f"It took {minutes} min {seconds} s.")

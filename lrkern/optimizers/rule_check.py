@@ -84,6 +84,8 @@ def check(rule: OwnRule, seed: int = 0, quiet: bool = False) -> Report:
             told = run(rule, np.random.default_rng([seed, *name.encode()]))
         except _Failure as failure:
             report.failed.append(f"{name}: {failure}")
+        except ImportError as error:  # of an extra
+            report.skipped.append(f"{name}: {error}")
         else:
             (report.skipped if told.startswith("no ") else report.passed).append(f"{name}: {told}")
     if not quiet:

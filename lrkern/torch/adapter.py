@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +15,7 @@ from lrkern.torch.averages import BufferAverages, exchanged
 from lrkern.torch.bound import AVERAGES, Bound
 from lrkern.torch.construction import copies_of
 from lrkern.torch.names import FLAGS, Names
+from lrkern.torch.notices import warn
 from lrkern.torch.param_groups import refuse
 from lrkern.torch.release import Release
 from lrkern.torch.state_dicts import StateDicts
@@ -87,6 +87,7 @@ class Adapter(StateDicts):
             self._skip()
             return loss
         bound = self._bind()
+        before = bound.core.count
         released = self._release is not None and self._release.finish()
         try:
             if not released:
@@ -99,7 +100,7 @@ class Adapter(StateDicts):
         self._idle = 0 if stepped or released else self._idle + 1
         if self._idle == _IDLE:
             self._warn_of_no_gradients(bound)
-        self._after(bound)
+        self._after(bound, before)
         return loss
 
     def _step(self) -> tuple[Bound, list[Tensor]]:
@@ -124,10 +125,9 @@ class Adapter(StateDicts):
             raise RuntimeError(f"{where}: parameters must not be their averages; got a step within averaged()")
 
     def _warn_of_no_gradients(self, bound: Bound) -> None:
-        warnings.warn(
+        warn(
             f"{bound.where}: no parameter had a gradient in {_IDLE} steps, {bound.name(0)} for example: has a backward pass "
-            "been run, and does the model still have these parameters? load_state_dict(assign=True) replaces them",
-            stacklevel=5,
+            "been run, and does the model still have these parameters? load_state_dict(assign=True) replaces them"
         )
 
     def _bind(self) -> Bound:
@@ -164,9 +164,9 @@ class Adapter(StateDicts):
         engine = core._tensors
         engine.restore(engine.get_updates(), core.count, core.skipped + 1, [], engine.get_recent())
 
-    def _after(self, bound: Bound) -> None:
+    def _after(self, bound: Bound, before: int) -> None:
         count = bound.core.count
-        if "copy_to" in self.shared:
+        if "copy_to" in self.shared and count != before:
             increment_version([one for one in copies_of(self) if not one.is_inference()])
         self._update_buffers(bound, count)
         for g, group in enumerate(self.param_groups):

@@ -105,6 +105,10 @@ _SET = ("LambdaLR", "OneCycleLR", "CyclicLR", "CosineAnnealingWarmRestarts", "SW
 """Those whose rates are no factor of what the others of a chain have made of the rate."""
 
 
+_OWN_BASE = ("CyclicLR", "CosineAnnealingWarmRestarts", "LambdaLR")
+"""Those that compute with base rates of their own, also where another has changed those of groups."""
+
+
 def _sets_rate(scheduler: Any, group: int) -> bool:
     return not isinstance(scheduler, Scheduler) or scheduler.schedules_of("lr")[group] is not None
 
@@ -181,10 +185,6 @@ def _arguments(scheduler: Any, curve: Any, index: int, base: float, steps: int |
             found[name] = getattr(scheduler, f"{name}s")[index]
         elif hasattr(scheduler, name):
             found[name] = getattr(scheduler, name)
-    if type(scheduler).__name__ in (
-        "CyclicLR",
-        "CosineAnnealingWarmRestarts",
-        "LambdaLR",
-    ):  # another may have changed the group's
+    if type(scheduler).__name__ in _OWN_BASE:
         found["base_lr"] = scheduler.base_lrs[index]
     return {name: value for name, value in found.items() if name in needed}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import defaultdict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -17,6 +16,7 @@ from lrkern.torch.bound import Bound
 from lrkern.torch.group_options import given_to, settle
 from lrkern.torch.memory import AnyMemory
 from lrkern.torch.names import Names
+from lrkern.torch.notices import warn
 from lrkern.torch.schedules import live_value, texts_of
 from lrkern.torch.tensors import number
 
@@ -234,10 +234,9 @@ class ParamGroups(torch.optim.Optimizer):
     def _warn_of_schedules(self) -> None:
         [(g, parts), *_] = self._written.items()
         part = next(iter(parts))
-        warnings.warn(
+        warn(
             f"{type(self).__name__}.step: {part} of param_groups[{g}] is a schedule; the value written there holds for "
-            "one step. A scheduler of torch needs an optimizer with a number",
-            stacklevel=4,
+            "one step. A scheduler of torch needs an optimizer with a number"
         )
 
 

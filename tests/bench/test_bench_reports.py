@@ -196,7 +196,7 @@ def test_details_and_plain_tables(capsys, monkeypatch):
     forms.show("a title", *sizes[1:])
     assert "4.1" in capsys.readouterr().out
     assert forms.plain(["a", "b"], [["x", "1"]]).splitlines()[2] == "x  1"
-    assert noise.sentence([step, OLD[0]]).endswith("at most 2% (fill, cosine).")
+    assert noise.sentence([step, OLD[0]]).endswith("at most 2.0% (fill, cosine).")
 
 
 def test_progress_is_drawn_on_terminals_only():

@@ -56,6 +56,13 @@ def test_a_check_finds_a_wrong_backend(monkeypatch):
     assert report.failed[0].startswith("C: element 0 of the parameter is ")
 
 
+def test_checks_that_need_an_extra_are_skipped_without_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "safetensors", None)
+    report = lk.rules.check(user_rules.signum, quiet=True)
+    assert report
+    assert any(text.startswith("state: ") and "pip install 'lrkern[save]'" in text for text in report.skipped)
+
+
 def test_check_is_for_rules():
     with pytest.raises(TypeError, match=r"check: rule must be from lrkern\.rule; got "):
         lk.rules.check(lk.AdamW)

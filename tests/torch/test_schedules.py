@@ -89,8 +89,9 @@ def test_such_a_value_holds_for_that_step_alone_whatever_happens(when):
     opt.param_groups[0]["lr"] = 0.125
     if when == "the step is refused":
         param.grad = torch.full((3,), float("inf"))
-        with pytest.warns(UserWarning, match="one step"), pytest.raises(ValueError, match="finite"):
+        with pytest.warns(UserWarning, match="one step") as caught, pytest.raises(ValueError, match="finite"):
             opt.step()
+        assert caught[0].filename == __file__
         expected = 0.5
     else:
         param.data = param.data.clone()

@@ -14,5 +14,5 @@ def sentence(results: list[Result]) -> str:
     where = ", ".join(word for word in (largest.row, largest.case, largest.how) if word)
     return (
         f"The interquartile range of lrkern's times was {middle.spread:.1%} of the median (median of all rows), "
-        f"at most {largest.spread:.0%} ({where})."
+        f"at most {largest.spread:.1%} ({where})."
     )

@@ -141,7 +141,13 @@ LISTS = [
     *both("torch-gradients", "AdamW step, a new gradient of 1 M of torch", "step", {FUSED: (None, None)}, only("1 x 1 M")),
     Line("call", "sgd_step, one tensor of 64", "call", cases=only("sgd_step"), at_most=1.5e-6),
     Line("call", "bound step, one tensor of 64", "call", cases=lambda case: case.endswith("bound"), at_most=0.4e-6),
-    Line("call", "the same with a schedule", "call", cases=lambda case: case.endswith("schedule"), at_most=0.55e-6),
+    Line(
+        "call",
+        "bound step with a schedule, one tensor of 64",
+        "call",
+        cases=lambda case: case.endswith("schedule"),
+        at_most=0.55e-6,
+    ),
 ]
 
 ADAPTER = [
@@ -152,7 +158,7 @@ ADAPTER = [
     Line("import", "import lrkern.torch, beyond torch", "ms", cases=only("lrkern.torch"), at_most=20),
     Line("toll", "reading a tensor by the exchange API", "us", cases=only(toll.EXCHANGE), at_most=0.15),
     Line("toll", "reading a tensor by DLPack in Python", "us", cases=only(toll.OF_NUMPY), at_most=2),
-    Line("toll", "the same where torch exports it", "us", cases=only(toll.OF_TORCH)),
+    Line("toll", "reading a tensor by DLPack in Python, torch's", "us", cases=only(toll.OF_TORCH)),
 ]
 
 NUMBA = [

@@ -19,7 +19,7 @@ from lrkern.bench.timing.sizes import Sizes
 
 RULE = "SGD"
 EXCHANGE, OF_NUMPY, OF_TORCH = "exchange API", "DLPack of NumPy", "DLPack of torch"
-TURNS = 3  # of them, the first one is not counted
+TURNS = 3  # the first one only warms up
 
 
 class Lent:
