@@ -55,10 +55,32 @@ static pthread_once_t prepared = PTHREAD_ONCE_INIT;
 /* A forked child has none of the runtime's threads, which GCC's does not notice: it would wait for them forever. */
 static atomic_bool forked;
 
+/* Held while the list of loaded libraries is walked, and by forks: the walk holds a lock of the C library, which does not free it
+   in a forked child if another thread held it. */
+static pthread_mutex_t walking = PTHREAD_MUTEX_INITIALIZER;
+
+void lrk_openmp_before_fork(void)
+{
+    pthread_mutex_lock(&walking);
+}
+
+void lrk_openmp_after_fork(void)
+{
+    pthread_mutex_unlock(&walking);
+}
+
 void lrk_openmp_forget(void)
 {
+    pthread_mutex_unlock(&walking);
     atomic_store(&forked, true);
     atomic_store(&searching, false);
+}
+
+static void walk_libraries(int (*note)(struct dl_phdr_info *info, size_t size, void *ctx), void *ctx)
+{
+    pthread_mutex_lock(&walking);
+    dl_iterate_phdr(note, ctx);
+    pthread_mutex_unlock(&walking);
 }
 
 /* Whether this process is a forked one that has not executed another program, by the kernel's flags of it: the fork may have
@@ -165,7 +187,7 @@ static void search(void)
     if (visible != NULL && dladdr(visible, &where) != 0 && adopt(where.dli_fname))
         return;
     candidates found = {0};
-    dl_iterate_phdr(note_candidate, &found);
+    walk_libraries(note_candidate, &found);
     bool done = false;
     for (int i = 0; i < found.count; i++) {
         done = done || adopt(found.files[i]);
@@ -186,7 +208,11 @@ static const runtime *look(void)
     unsigned long long loads = 0;
     if (lrk_pool_wanted() == LRK_POOL_OWN || dlsym == NULL || dladdr == NULL)
         return NULL;
-    dl_iterate_phdr(note_loads, &loads);
+    const runtime *const known = atomic_load_explicit(&current, memory_order_acquire);
+    if (known != NULL && atomic_load_explicit(&forked, memory_order_relaxed))
+        return known; /* which only limits the number of threads; other libraries' walks may have been interrupted */
+    lrk_handle_forks();
+    walk_libraries(note_loads, &loads);
     if (loads != atomic_load_explicit(&loads_seen, memory_order_relaxed) && !atomic_exchange(&searching, true)) {
         search();
         atomic_store(&loads_seen, loads);
@@ -317,6 +343,14 @@ bool lrk_openmp_run(int threads)
 }
 
 #else
+
+void lrk_openmp_before_fork(void)
+{
+}
+
+void lrk_openmp_after_fork(void)
+{
+}
 
 void lrk_openmp_forget(void)
 {

@@ -36,8 +36,12 @@ void lrk_openmp_judge(bool region, int64_t took, int64_t alone);
 /* The file of the OpenMP runtime that serves the calling thread; NULL: none does. */
 const char *lrk_openmp_file(void);
 
-/* Makes sure that forked children call the functions below. */
+/* Makes sure that forks call the functions below. */
 void lrk_handle_forks(void);
+
+/* Before a fork, and after it in the parent. */
+void lrk_openmp_before_fork(void);
+void lrk_openmp_after_fork(void);
 
 /* In a forked child: the pools as they are before the first job. No OpenMP runtime serves a child. */
 void lrk_workers_forget(void);

@@ -61,7 +61,7 @@ static void forget(void)
 
 static void install_fork_handler(void)
 {
-    pthread_atfork(NULL, NULL, forget);
+    pthread_atfork(lrk_openmp_before_fork, lrk_openmp_after_fork, forget);
 }
 
 void lrk_handle_forks(void)

@@ -189,7 +189,7 @@ static void forks_while_busy(void)
 {
     pthread_t thread;
     CHECK(pthread_create(&thread, NULL, busy, NULL) == 0);
-    for (int i = 0; i < 30; i++) {
+    for (int i = 0; i < 300; i++) {
         const pid_t child = fork();
         if (child == 0) {
             alarm(20);
