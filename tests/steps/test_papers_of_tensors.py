@@ -412,7 +412,7 @@ def test_corrected_decay():
         ({"decay": "corrected", "lr": lk.inverse_sqrt(0.1, 10)}, "AdamW: lr must be a schedule with an end"),
         ({"decay": "corrected", "lr": lambda step: 0.1}, "AdamW: lr and weight_decay must be numbers or schedules"),
         ({"decay": "independent", "lr": np.array([0.1, 0.2])}, "AdamW: decay must be 'coupled', because each row"),
-        ({"cautious": "update", "lr": np.array([0.1, 0.2])}, "AdamW: lr must be a finite number"),
+        ({"cautious": "update", "lr": np.array([0.1, 0.2])}, "AdamW: lr must be one number, not one per row"),
     ],
 )
 def test_what_does_not_fit_is_refused(options, error):

@@ -155,10 +155,10 @@ ADAPTER = [
     *of_adapter("161 tensors", "161 new gradients, 0.93 M in all", 3),
     *of_adapter("64 M", "a new gradient of 64 M", 1),
     *both("training", "lrkern.torch, training a transformer of 10 M", "training step", {FUSED: (1, 1)}),
-    Line("import", "import lrkern.torch, beyond torch", "ms", cases=only("lrkern.torch"), at_most=20),
-    Line("toll", "reading a tensor by the exchange API", "us", cases=only(toll.EXCHANGE), at_most=0.15),
+    Line("import-torch", "import lrkern.torch, beyond torch", "ms", cases=only("lrkern.torch"), at_most=20),
+    Line("toll-torch", "reading a tensor by the exchange API", "us", cases=only(toll.EXCHANGE), at_most=0.15),
     Line("toll", "reading a tensor by DLPack in Python", "us", cases=only(toll.OF_NUMPY), at_most=2),
-    Line("toll", "reading a tensor by DLPack in Python, torch's", "us", cases=only(toll.OF_TORCH)),
+    Line("toll-torch", "reading a tensor by DLPack in Python, torch's", "us", cases=only(toll.OF_TORCH)),
 ]
 
 NUMBA = [

@@ -97,7 +97,7 @@ def first_call(case: str, sizes: Sizes) -> float:
     return times[0] if cache == EMPTY else statistics.median(times[1:])
 
 
-IMPORTS = ({"lrkern.torch": "torch"} if find_spec("torch") is not None else {}) | {"lrkern": "numpy"}
+IMPORTS = {"lrkern": "numpy", "lrkern.torch": "torch"}
 """Modules -> what a program has imported before."""
 
 OWN = "own rule"
@@ -105,6 +105,7 @@ FIRST_CALLS = (OWN, *(f"{what}, {cache}" for cache in (FILLED, EMPTY) for what i
 FACTS = [
     Fact("error", EVERY if exact.available() else (), max_error),
     Fact("float32", EVERY, float32_differences),
-    Fact("import", tuple(IMPORTS), import_time),
+    Fact("import", ("lrkern",), import_time),
+    Fact("import-torch", ("lrkern.torch",) if find_spec("torch") is not None else (), import_time),
     Fact("first-call", FIRST_CALLS if find_spec("numba") is not None else (), first_call),
 ]
