@@ -191,7 +191,7 @@ class Moved(Exception):
 
 @cython.final
 cdef class Gradients:
-    """The gradients of tensors, which a step reads anew. `arrays` are those that the exchange made of the tensors `known`."""
+    """The gradients of the tensors `known`, which each step reads again. `arrays`: what the exchange made of these tensors."""
 
     cdef Exchange exchange
     cdef list known, arrays

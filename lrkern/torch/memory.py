@@ -41,8 +41,8 @@ class Memory(Protocol):
         """Whether an engine takes gradients as they are, and fit(i) where it cannot; else all of them must be arrays."""
         ...
 
-    def source(self, params: list[Tensor], arrays: list[Any]) -> _core.Gradients:
-        """What such an engine reads: the gradients of `params`, of which `arrays` are arrays."""
+    def source(self, params: list[Tensor], arrays: list[Any]) -> _core.Gradients | None:
+        """What an engine that takes gradients reads: those of `params`, which `arrays` show; None if no engine takes them."""
         ...
 
     def tensor(self, array: Any) -> Tensor:
@@ -123,8 +123,8 @@ class CPUMemory:
             engine.tensors.fit_by(fit)
         return found
 
-    def source(self, params: list[Tensor], arrays: list[Any]) -> _core.Gradients:
-        """What such an engine reads."""
+    def source(self, params: list[Tensor], arrays: list[Any]) -> _core.Gradients | None:
+        """What an engine reads that takes gradients as they are."""
         return _core.Gradients(cast(_core.Exchange, self._reader), params, arrays)
 
     def array(self, where: str, name: str, tensor: Tensor) -> Any:
@@ -197,9 +197,9 @@ class AnyMemory:
         """It takes tensors; but their layout has to be checked."""
         return False
 
-    def source(self, params: list[Tensor], arrays: list[Any]) -> _core.Gradients:
-        """No engine takes them unchecked."""
-        raise NotImplementedError
+    def source(self, params: list[Tensor], arrays: list[Any]) -> _core.Gradients | None:
+        """None: no engine takes them unchecked."""
+        return None
 
     def tensor(self, array: Any) -> Tensor:
         """The tensor itself."""

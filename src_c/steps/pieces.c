@@ -7,7 +7,7 @@
    separate call. */
 enum { ALIGN_FROM = 512 };
 
-/* How many tensors before a small one is updated its arrays are prefetched: the processor sees no further than the next two. */
+/* The arrays of a small tensor are prefetched so many tensors before it is updated. 2, 4 and 8 were measured to be alike. */
 enum { AHEAD = 4 };
 
 /* Elements from `from` to the next start of a cache line. */

@@ -21,7 +21,7 @@ from lrkern.rules.reader import MAX_NESTING, MAX_STATES
 from lrkern.rules.rule import Rule, part
 
 MOST_SECONDS = 5.0
-"""Of what takes some hundredths if each name is looked at once, and for ever if each use of it is."""
+"""Reading each name once takes some hundredths of a second; reading it again at each use would not end."""
 
 
 def text_of(statements, result, states=""):

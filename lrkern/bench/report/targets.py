@@ -40,21 +40,15 @@ def of_lists(rule: str) -> list[Line]:
     ]
 
 
-def of_adapter(name: str, label: str, target: float) -> list[Line]:
-    """Steps of lrkern.torch over one list of tensors."""
-    lines = [
-        line
-        for rule in ("SGD", "AdamW")
-        for line in both("adapter", f"lrkern.torch, {rule} step, {label}", "step", {FUSED: (target, target)}, of(rule, name))
-    ]
-    if name != "1000 x 64":
-        return lines
-    times = [
-        Line("adapter", f"lrkern.torch, {rule} step, {label}", "step", "", of(rule, name), at_most=300e-6, how=how)
-        for rule in ("SGD", "AdamW")
-        for how in (ALONE, BESIDE)
-    ]
-    return [*times, *lines]
+def of_adapter(name: str, label: str, target: float, at_most: float | None = None) -> list[Line]:
+    """Steps of lrkern.torch over one list of tensors: the times if there is a target for them, and the ratios."""
+    lines = []
+    for rule in ("SGD", "AdamW"):
+        step, cases = f"lrkern.torch, {rule} step, {label}", of(rule, name)
+        if at_most is not None:
+            lines += [Line("adapter", step, "step", "", cases, at_most=at_most, how=how) for how in (ALONE, BESIDE)]
+        lines += both("adapter", step, "step", {FUSED: (target, target)}, cases)
+    return lines
 
 
 SCHEDULES = [
@@ -97,7 +91,7 @@ SCHEDULES = [
     *against("plateau", "plateau, 10^4 runs x 10^4 metrics", "metric", {"torch loop": 100, "copy": None}, only("torch")),
     *against("plateau", "plateau, any dialect", "metric", {"copy": None}),
     *against("loss-driven", "loss_driven, 10^4 runs x 10^4 losses", "loss", {"copy": None}),
-    Line("import", "import lrkern, beyond NumPy", "ms", cases=only("lrkern"), at_most=40),
+    Line("import", "import lrkern, beyond NumPy", "ms", at_most=40),
 ]
 
 STEPS = [
@@ -151,11 +145,11 @@ LISTS = [
 ]
 
 ADAPTER = [
-    *of_adapter("1000 x 64", "1000 new gradients of 64", 8),
+    *of_adapter("1000 x 64", "1000 new gradients of 64", 8, at_most=300e-6),
     *of_adapter("161 tensors", "161 new gradients, 0.93 M in all", 3),
     *of_adapter("64 M", "a new gradient of 64 M", 1),
     *both("training", "lrkern.torch, training a transformer of 10 M", "training step", {FUSED: (1, 1)}),
-    Line("import-torch", "import lrkern.torch, beyond torch", "ms", cases=only("lrkern.torch"), at_most=20),
+    Line("import-torch", "import lrkern.torch, beyond torch", "ms", at_most=20),
     Line("toll-torch", "reading a tensor by the exchange API", "us", cases=only(toll.EXCHANGE), at_most=0.15),
     Line("toll", "reading a tensor by DLPack in Python", "us", cases=only(toll.OF_NUMPY), at_most=2),
     Line("toll-torch", "reading a tensor by DLPack in Python, torch's", "us", cases=only(toll.OF_TORCH)),

@@ -16,8 +16,8 @@ SAMPLES = 15
 """Runs in a turn, if each is timed on its own."""
 LEAST_ROUNDS = 3
 LEAST_TURN = 0.01
-"""Seconds that a turn takes if it has several runs: the first run finds the caches filled by the contestant before, and would
-count for a twentieth in a turn of twenty runs, but for much more if they take as long as filling the caches."""
+"""The least seconds of a turn of several runs. The first run of a turn finds other data in the caches. If runs are short and
+few, loading the caches again would be a large part of the turn."""
 
 
 @dataclass
