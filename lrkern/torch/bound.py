@@ -62,7 +62,7 @@ class Bound:
         self.missing, self.any_sparse = 0, False
         self._layouts = [None if i in self.odd else (one.shape, _strides(one)) for i, one in enumerate(self.arrays)]
         self.direct = self.memory.takes(self.core._tensors, _fit_of(weakref.ref(self)))
-        # Reads parameters and gradients within the step: only C is between a look at their memory and its use.
+        # Reads parameters and gradients within the step: no code of users runs between a look at their memory and its use.
         self.source = self.memory.source(self.params, self.arrays) if self.direct and not self.odd else None
 
     @property
