@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import socket
-import subprocess
 import sys
 from pathlib import Path
 
@@ -17,6 +15,7 @@ import lrkern as lk  # noqa: E402
 import lrkern.torch as lt  # noqa: E402
 
 sys.path.insert(0, str(Path(__file__).parent))
+import two_processes  # noqa: E402
 from training import little, same_bits  # noqa: E402
 
 pytestmark = pytest.mark.peers
@@ -24,9 +23,8 @@ pytestmark = pytest.mark.peers
 PROGRAM = """
 import sys, warnings
 sys.modules["deepspeed"] = None  # installed for the dialects without what it needs
-sys.path.insert(0, {folder!r})
 warnings.simplefilter("ignore")
-import accelerate, torch, training, lrkern as lk, lrkern.torch as lt
+import accelerate, torch, training, two_processes, lrkern as lk, lrkern.torch as lt
 path = sys.argv[1]
 accelerator = accelerate.Accelerator(cpu=True, gradient_accumulation_steps=2)
 assert accelerator.num_processes == 2
@@ -49,14 +47,14 @@ model, opt = prepared()
 train(model, opt, 0, 8)
 accelerator.save_state(path + "/state")
 train(model, opt, 8, 12)
-whole = {{name: one.clone() for name, one in accelerator.unwrap_model(model).state_dict().items()}}
+whole = {name: one.clone() for name, one in accelerator.unwrap_model(model).state_dict().items()}
 accelerator.load_state(path + "/state")
 train(model, opt, 8, 12)
 again = accelerator.unwrap_model(model).state_dict()
 assert opt.optimizer.count == 6
-torch.save({{"whole": whole, "again": again, "recent": opt.optimizer.recent}}, f"{{path}}/{{rank}}.pt")
+torch.save({"whole": whole, "again": again, "recent": opt.optimizer.recent}, f"{path}/{rank}.pt")
 accelerator.wait_for_everyone()
-torch.distributed.destroy_process_group()
+two_processes.leave()
 """
 
 
@@ -66,30 +64,10 @@ def free_port() -> int:
         return one.getsockname()[1]
 
 
-def run_both(path: Path) -> None:
-    program = PROGRAM.format(folder=str(Path(__file__).parent))
-    common = {
-        **os.environ,
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(free_port()),
-        "WORLD_SIZE": "2",
-        "OMP_NUM_THREADS": "1",
-    }
-    running = [
-        subprocess.Popen([sys.executable, "-c", program, str(path)], env={**common, "RANK": str(rank), "LOCAL_RANK": str(rank)})
-        for rank in (0, 1)
-    ]
-    try:
-        assert [one.wait(timeout=240) for one in running] == [0, 0]
-    finally:
-        for one in running:
-            one.kill()
-
-
 def test_two_processes_are_one_with_the_mean_of_gradients(tmp_path):
     if not torch.distributed.is_available() or not torch.distributed.is_gloo_available():
         pytest.skip("torch without gloo")
-    run_both(tmp_path)
+    two_processes.run(PROGRAM, str(tmp_path), environment={"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())})
     found = [torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1)]
     model = little()
     opt = lt.AdamW(model.parameters(), lr=lk.cosine(0.05, 0.0, 20), clip_norm=0.5, skip_sigma=9.0, skip_window=2)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import subprocess
 import sys
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import lrkern as lk  # noqa: E402
 import lrkern.torch as lt  # noqa: E402
 
 sys.path.insert(0, str(Path(__file__).parent))
+import two_processes  # noqa: E402
 from training import little, same_bits  # noqa: E402
 
 pytestmark = [pytest.mark.peers, pytest.mark.filterwarnings("ignore")]
@@ -203,11 +203,10 @@ def test_accelerate_prepares_a_scheduler():
 
 
 TWO = """
-import sys
-sys.path.insert(0, {folder!r})
-import torch, torch.distributed as dist, training, lrkern as lk, lrkern.torch as lt
-rank = int(sys.argv[1])
-dist.init_process_group("gloo", init_method="file://" + sys.argv[2], rank=rank, world_size=2)
+import os, sys
+import torch, training, two_processes, lrkern as lk, lrkern.torch as lt
+rank = int(os.environ["RANK"])
+torch.distributed.init_process_group("gloo", init_method="file://" + sys.argv[1], rank=rank, world_size=2)
 model = training.little()
 wrapped = torch.nn.parallel.DistributedDataParallel(model, gradient_as_bucket_view=True)
 opt = lt.AdamW(model.parameters(), lr=lk.cosine(0.05, 0.0, 20), clip_norm=1.0)
@@ -217,18 +216,15 @@ for step in range(8):
     (wrapped(x[rank]) ** 2).mean().backward()
     opt.step()
 if rank == 0:
-    torch.save(model.state_dict(), sys.argv[3])
-dist.destroy_process_group()
+    torch.save(model.state_dict(), sys.argv[2])
+two_processes.leave()
 """
 
 
 def test_two_processes_are_one_with_the_mean_of_gradients(tmp_path):
     if not torch.distributed.is_available():
         pytest.skip("torch without distributed")
-    program = TWO.format(folder=str(Path(__file__).parent))
-    arguments = [str(tmp_path / "store"), str(tmp_path / "model.pt")]
-    running = [subprocess.Popen([sys.executable, "-c", program, str(rank), *arguments]) for rank in (0, 1)]
-    assert [one.wait(timeout=300) for one in running] == [0, 0]
+    two_processes.run(TWO, str(tmp_path / "store"), str(tmp_path / "model.pt"))
     model = little()
     opt = lt.AdamW(model.parameters(), lr=lk.cosine(0.05, 0.0, 20), clip_norm=1.0)
     for step in range(8):
@@ -241,5 +237,5 @@ def test_two_processes_are_one_with_the_mean_of_gradients(tmp_path):
         for param, a, b in zip(model.parameters(), *parts, strict=True):
             param.grad = a / 2 + b / 2  # as DDP does
         opt.step()
-    for a, b in zip(model.state_dict().values(), torch.load(arguments[1]).values(), strict=True):
+    for a, b in zip(model.state_dict().values(), torch.load(tmp_path / "model.pt").values(), strict=True):
         assert same_bits(a, b)
