@@ -39,7 +39,7 @@ def from_torch(scheduler: lr_scheduler.LRScheduler, name: str = "lr", *, group: 
 
     Raises:
         TypeError: another kind of scheduler; ReduceLROnPlateau depends on losses (`lrkern.Plateau`).
-        ValueError: `steps` is needed; the scheduler does not set `name`; or it has values that `lrkern.dialects.torch` refuses.
+        ValueError: `steps` is needed and None; the scheduler does not set `name`; or it has values that `lrkern.dialects.torch` refuses.
 
     Example:
         >>> import torch
@@ -69,6 +69,9 @@ def from_torch(scheduler: lr_scheduler.LRScheduler, name: str = "lr", *, group: 
         made = [one for one in scheduler._schedulers if kind != "ChainedScheduler" or _sets_rate(one, group)]
         parts = [from_torch(one, group=group, steps=steps) for one in made]
         return _NESTED[kind](scheduler, parts, base) if parts else constant(base)
+    if steps is None and _calls_a_function(scheduler, group):
+        wanted = "must be the number of steps to ask its function for"
+        raise ValueError(f"from_torch: steps {wanted}; got None for {kind}")
     found: Schedule = curve(**_arguments(scheduler, curve, group, base, steps))
     return found
 
@@ -81,6 +84,10 @@ def _own(scheduler: Scheduler, name: str, group: int) -> Schedule:
             raise ValueError(f"from_torch: name must be one that the Scheduler sets, {set_by}; got {cut(repr(name))}")
         value = own[name]
     return schedule("from_torch", name, value) if callable(value) else constant(_number(value))
+
+
+def _calls_a_function(scheduler: Any, group: int) -> bool:
+    return hasattr(scheduler, "lr_lambdas") and not isinstance(scheduler.lr_lambdas[group], Schedule)
 
 
 def _number(value: Any) -> float:

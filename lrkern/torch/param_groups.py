@@ -18,6 +18,7 @@ from lrkern.torch.memory import AnyMemory
 from lrkern.torch.names import Names
 from lrkern.torch.notices import warn
 from lrkern.torch.schedules import live_value, texts_of
+from lrkern.torch.shared_options import saved
 from lrkern.torch.tensors import number
 
 
@@ -40,6 +41,14 @@ class ParamGroups(torch.optim.Optimizer):
         @property
         def count(self) -> int: ...
         def _remember(self) -> None: ...
+
+    def __repr__(self) -> str:
+        """torch's, and the options of all groups that were given."""
+        text, given = super().__repr__(), saved(self.shared)
+        if not given:
+            return text
+        lines = [f"    {name}: {given[name]}\n" for name in sorted(given)]
+        return f"{text.removesuffix(')')}\nAll Parameter Groups\n{''.join(lines)})"
 
     def _with_parts(self, where: str, options: Mapping[str, Any], parts: Mapping[str, Any]) -> dict[str, Any]:
         """Options in which single parts of tuples are replaced."""

@@ -355,6 +355,15 @@ def test_options_of_the_pipeline():
         refusing.step()
 
 
+def test_repr_shows_the_options_of_all_groups():
+    shown = repr(lt.SGD(little().parameters(), lr=0.1, clip_norm=lk.linear(1.0, 0.0, 9), ema=0.99))
+    assert shown.startswith("SGD (\nParameter Group 0\n")
+    assert shown.endswith(
+        "weight_decay: 0.0\n\nAll Parameter Groups\n    clip_norm: linear(1.0, 0.0, 9)\n    ema: 0.99\n)"
+    )
+    assert "All Parameter Groups" not in repr(lt.SGD(little().parameters(), lr=0.1))
+
+
 def test_the_same_bits_as_the_optimizer_of_lrkern():
     for options in ({"clip_norm": 1.0, "ema": 0.9}, {"clip_value": 0.1}, {"decay_mask": lambda name, one: one.ndim > 1}):
         model = little()

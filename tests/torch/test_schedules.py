@@ -434,6 +434,22 @@ def test_from_torch_of_averaging():
         np.testing.assert_allclose(found.table(9), rates(scheduler, 9), rtol=1e-11)
 
 
+@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize("kind", ["LambdaLR", "MultiplicativeLR"])
+def test_from_torch_asks_for_steps_of_functions(kind, nested):
+    scheduler = getattr(L, kind)(torch.optim.SGD([*little().parameters()], lr=0.1), lambda step: 0.9)
+    if nested:
+        scheduler = L.ChainedScheduler([scheduler])
+    message = f"^from_torch: steps must be the number of steps to ask its function for; got None for {kind}$"
+    with pytest.raises(ValueError, match=message):
+        lt.from_torch(scheduler)
+
+
+def test_from_torch_needs_no_steps_of_a_schedule():
+    scheduler = L.LambdaLR(torch.optim.SGD([*little().parameters()], lr=0.5), lk.cosine(1.0, 0.0, 9))
+    assert lt.from_torch(scheduler).table(12).tolist() == (0.5 * lk.cosine(1.0, 0.0, 9)).table(12).tolist()
+
+
 def test_from_torch_refuses_what_has_no_schedule():
     with pytest.raises(
         TypeError, match=r"from_torch: scheduler must be one of torch's; got .*ReduceLROnPlateau.*: its rate depends on losses"
