@@ -332,9 +332,9 @@ def table_output(where: str, shape: tuple[int, ...], dtype: Any, out: Any) -> ND
             wanted = np.dtype(dtype)
         except Exception:  # NumPy raises several types for an invalid dtype
             wanted = np.dtype(object)
-        if wanted.name not in names or not wanted.isnative:
+        names = [one for one in names if _CHARS[one] == wanted.char and wanted.isnative]
+        if not names:
             raise TypeError(f"{where}: dtype must be float64 or float32; got {describe(dtype)}")
-        names = [wanted.name]
     if out is not None:
         return output(where, "out", out, shape, names)
     try:
