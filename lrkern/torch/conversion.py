@@ -39,7 +39,7 @@ def from_torch(scheduler: lr_scheduler.LRScheduler, name: str = "lr", *, group: 
 
     Raises:
         TypeError: another kind of scheduler; ReduceLROnPlateau depends on losses (`lrkern.Plateau`).
-        ValueError: `steps` is needed and None; the scheduler does not set `name`; or it has values that `lrkern.dialects.torch` refuses.
+        ValueError: `steps` is needed; the scheduler does not set `name`; or it has values that `lrkern.dialects.torch` refuses.
 
     Example:
         >>> import torch

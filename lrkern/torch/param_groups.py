@@ -44,7 +44,8 @@ class ParamGroups(torch.optim.Optimizer):
 
     def __repr__(self) -> str:
         """torch's, and the options of all groups that were given."""
-        text, given = super().__repr__(), saved(self.shared)
+        text: str = super().__repr__()
+        given = saved(self.shared)
         if not given:
             return text
         lines = [f"    {name}: {given[name]}\n" for name in sorted(given)]

@@ -66,6 +66,47 @@ def test_the_second_step_of_a_function_takes_the_short_way(name: str, dtype: str
         assert (one == start).all() == (one is given[1])
 
 
+NUMBERS: list[tuple[Any, bool]] = [
+    (2, True),
+    (np.float64(0.1), True),
+    (np.float32(0.1), True),
+    (np.float16(0.1), False),
+    (np.int64(2), False),
+    (2**70, False),
+    (type("Other", (float,), {})(0.1), False),
+    (np.array(0.1), False),
+]
+"""Numbers as learning rates, and whether they take the short way."""
+
+
+@pytest.mark.parametrize(("lr", "is_short"), NUMBERS)
+@pytest.mark.parametrize("backend", [None, "c"])
+def test_other_numbers_are_floats(lr: Any, is_short: bool, backend: str | None) -> None:
+    given, expected = arrays(3, "f4"), arrays(3, "f4")
+    for made, options in ((given, {"lr": lr, "momentum": 1}), (expected, {"lr": float(lr), "momentum": 1.0})):
+        lk.sgd_step(*arrays(3, "f4"), **options)  # so that the options are known
+        seen = calls(lambda made=made, options=options: lk.sgd_step(*made, **options, backend=backend))
+        assert ("settle" not in seen) == (backend is None and (is_short or made is expected))
+    assert [one.tobytes() for one in given] == [one.tobytes() for one in expected]
+
+
+@pytest.mark.parametrize("lr", [-1, 2**2000, True, np.float64("nan"), np.float64(-1.0), np.float32("inf"), np.bool_(True)])
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("sgd_step", lambda made, lr: lk.sgd_step(*made[:2], lr=lr)),
+        ("SGD", lambda made, lr: lk.SGD(made[:1], lr=lr)),
+        ("SGD.set", lambda made, lr: lk.SGD(made[:1], lr=0.1).set("lr", lr)),
+    ],
+)
+def test_other_numbers_are_checked(name: str, call: Any, lr: Any) -> None:
+    made, before = arrays(3, "f4"), arrays(3, "f4")
+    lk.sgd_step(*arrays(3, "f4"), lr=0.1)
+    with pytest.raises((TypeError, ValueError), match=f"^{name}: lr must be a finite number >= 0 and <= 3.40282e"):
+        call(made, lr)
+    assert [one.tobytes() for one in made] == [one.tobytes() for one in before]
+
+
 @pytest.mark.parametrize(
     ("what", "is_short"),
     [
