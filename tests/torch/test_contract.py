@@ -358,9 +358,7 @@ def test_options_of_the_pipeline():
 def test_repr_shows_the_options_of_all_groups():
     shown = repr(lt.SGD(little().parameters(), lr=0.1, clip_norm=lk.linear(1.0, 0.0, 9), ema=0.99))
     assert shown.startswith("SGD (\nParameter Group 0\n")
-    assert shown.endswith(
-        "weight_decay: 0.0\n\nAll Parameter Groups\n    clip_norm: linear(1.0, 0.0, 9)\n    ema: 0.99\n)"
-    )
+    assert shown.endswith("weight_decay: 0.0\n\nAll Parameter Groups\n    clip_norm: linear(1.0, 0.0, 9)\n    ema: 0.99\n)")
     assert "All Parameter Groups" not in repr(lt.SGD(little().parameters(), lr=0.1))
 
 
