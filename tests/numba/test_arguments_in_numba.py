@@ -126,7 +126,7 @@ def test_caches_know_all_sources():
     assert of_constants <= known
 
 
-AT = "import lrkern as lk, lrkern.numba as ln; print(ln.at(lk.linear(1.0, 0.0, 4).plan(), 3))"
+AT = "import lrkern as lk, lrkern.numba as ln; ln.notice.LONG = 1e9; print(ln.at(lk.linear(1.0, 0.0, 4).plan(), 3))"
 
 
 def run(program, **environment):
