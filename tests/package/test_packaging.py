@@ -13,7 +13,7 @@ import pytest
 import lrkern as lk
 
 ROOT = Path(__file__).parents[2]
-IMPORT_BUDGET = 0.040  # seconds beyond NumPy
+IMPORT_BUDGET = 0.040  # seconds beyond NumPy, of processor time: others on the machine count less than by the clock
 
 checkout = pytest.mark.skipif(not (ROOT / "pyproject.toml").exists(), reason="needs the source checkout")
 
@@ -28,7 +28,7 @@ def test_import_is_quick(tmp_path):
     # With byte code, as installed by pip; not every environment lets Python write it next to the sources.
     env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     env["PYTHONPYCACHEPREFIX"] = str(tmp_path)
-    code = "import time, numpy; t = time.perf_counter(); import lrkern; print(time.perf_counter() - t)"
+    code = "import time, numpy; t = time.process_time(); import lrkern; print(time.process_time() - t)"
     python(code, env=env)
     times = []
     for _ in range(15):
