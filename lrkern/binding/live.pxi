@@ -21,7 +21,7 @@ MAX_FLOAT32 = float(np.finfo(np.float32).max)
 cdef double MAX_SHRINKAGE = MAX_FLOAT32
 
 
-def check_shrinkage(where, lr, decay):
+def check_shrinkage(where, double lr, double decay):
     """Raise if lr weight_decay, which is rounded to the type of a tensor, is too large for float32."""
     if lr * decay > MAX_FLOAT32:
         wanted = f"lr * weight_decay must be at most {MAX_FLOAT32:g}"

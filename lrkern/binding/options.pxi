@@ -1,6 +1,5 @@
 # Options of optimizer steps, with fast paths for floats, booleans and strings.
 
-from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_AsDouble
 from cpython.long cimport PyLong_AsLongAndOverflow
 from libc.math cimport INFINITY
 
@@ -14,11 +13,8 @@ cdef inline bint read_number(value, double *number) noexcept:
     """Whether this is a float, a float64 or float32 of NumPy, or an int, and not of a subclass; then also its value."""
     cdef long whole
     cdef int overflow = 0
-    if type(value) is float or type(value) is FLOAT64:
-        number[0] = PyFloat_AS_DOUBLE(value)
-        return True
-    if type(value) is FLOAT32:
-        number[0] = PyFloat_AsDouble(value)
+    if type(value) is float or type(value) is FLOAT64 or type(value) is FLOAT32:
+        number[0] = <double>value
         return True
     if type(value) is int:
         whole = PyLong_AsLongAndOverflow(value, &overflow)

@@ -56,9 +56,6 @@ CAUTIOUS = ("update", "decay")
 GROKFAST = {"grokfast_alpha": fraction, "grokfast_lamb": nonnegative}
 """The hyper-parameters of Grokfast's average of gradients."""
 
-_NUMBERS = (int, np.float64, np.float32)
-"""Numbers other than floats that `_core.kinds_of` takes."""
-
 OFF: Options = {"cautious": False, "grokfast_alpha": 0.98, "grokfast_lamb": 0.0}
 """Options of optimizers that functions of one array do not have."""
 
@@ -193,7 +190,7 @@ class RuleOptions:
         # The key contains flags and words, so those of a cached form have been checked.
         form = self._forms.get(_core.kinds_of(self.checks, options, False))
         if form is not None:
-            return form, {name: float(value) if type(value) in _NUMBERS else value for name, value in options.items()}
+            return form, options
         checked = {name: check(where, name, options[name]) for name, check in self.checks.items()}
         return self.form(where, checked), checked
 

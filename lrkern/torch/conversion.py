@@ -69,7 +69,7 @@ def from_torch(scheduler: lr_scheduler.LRScheduler, name: str = "lr", *, group: 
         made = [one for one in scheduler._schedulers if kind != "ChainedScheduler" or _sets_rate(one, group)]
         parts = [from_torch(one, group=group, steps=steps) for one in made]
         return _NESTED[kind](scheduler, parts, base) if parts else constant(base)
-    if steps is None and _calls_a_function(scheduler, group):
+    if steps is None and _needs_steps(scheduler, group):
         wanted = "must be the number of steps to ask its function for"
         raise ValueError(f"from_torch: steps {wanted}; got None for {kind}")
     found: Schedule = curve(**_arguments(scheduler, curve, group, base, steps))
@@ -86,8 +86,12 @@ def _own(scheduler: Scheduler, name: str, group: int) -> Schedule:
     return schedule("from_torch", name, value) if callable(value) else constant(_number(value))
 
 
-def _calls_a_function(scheduler: Any, group: int) -> bool:
-    return hasattr(scheduler, "lr_lambdas") and not isinstance(scheduler.lr_lambdas[group], Schedule)
+def _needs_steps(scheduler: Any, group: int) -> bool:
+    """Whether it calls a function; a LambdaLR may have a Schedule instead."""
+    functions = getattr(scheduler, "lr_lambdas", None)
+    if functions is None:
+        return False
+    return type(scheduler) is not lr_scheduler.LambdaLR or not isinstance(functions[group], Schedule)
 
 
 def _number(value: Any) -> float:

@@ -90,6 +90,18 @@ def test_other_numbers_are_floats(lr: Any, is_short: bool, backend: str | None) 
     assert [one.tobytes() for one in given] == [one.tobytes() for one in expected]
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("number", [np.float32, np.float64, lambda x: int(x)])
+@pytest.mark.parametrize("backend", [None, "c"])
+def test_products_of_other_numbers_are_those_of_floats(number: Any, backend: str | None) -> None:
+    """A product of float32 numbers would be infinite, with a warning."""
+    lk.sgd_step(*arrays(3, "f4"), lr=3e38, weight_decay=0.5, decoupled=True, backend=backend)
+    with pytest.raises(
+        ValueError, match=r"^sgd_step: lr \* weight_decay must be at most .*; got lr=3[.\de]*\+38, weight_decay=3.0$"
+    ):
+        lk.sgd_step(*arrays(3, "f4"), lr=number(3e38), weight_decay=np.float32(3.0), decoupled=True, backend=backend)
+
+
 @pytest.mark.parametrize("lr", [-1, 2**2000, True, np.float64("nan"), np.float64(-1.0), np.float32("inf"), np.bool_(True)])
 @pytest.mark.parametrize(
     ("name", "call"),

@@ -435,9 +435,12 @@ def test_from_torch_of_averaging():
 
 
 @pytest.mark.parametrize("nested", [False, True])
-@pytest.mark.parametrize("kind", ["LambdaLR", "MultiplicativeLR"])
-def test_from_torch_asks_for_steps_of_functions(kind, nested):
-    scheduler = getattr(L, kind)(torch.optim.SGD([*little().parameters()], lr=0.1), lambda step: 0.9)
+@pytest.mark.parametrize(
+    ("kind", "function"),
+    [("LambdaLR", lambda step: 0.9), ("MultiplicativeLR", lambda step: 0.9), ("MultiplicativeLR", lk.linear(1.0, 0.5, 9))],
+)
+def test_from_torch_asks_for_steps_of_functions(kind, function, nested):
+    scheduler = getattr(L, kind)(torch.optim.SGD([*little().parameters()], lr=0.1), function)
     if nested:
         scheduler = L.ChainedScheduler([scheduler])
     message = f"^from_torch: steps must be the number of steps to ask its function for; got None for {kind}$"

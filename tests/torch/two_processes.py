@@ -13,7 +13,8 @@ FOLDER = Path(__file__).parent
 
 def run(program: str, *arguments: str, environment: dict[str, str] | None = None) -> None:
     """Runs `program` as ranks 0 and 1 (RANK in its environment), this folder importable, and expects both to succeed."""
-    common = {**os.environ, "PYTHONPATH": str(FOLDER), "WORLD_SIZE": "2", "OMP_NUM_THREADS": "1", **(environment or {})}
+    path = os.pathsep.join([str(FOLDER), *filter(None, [os.environ.get("PYTHONPATH")])])
+    common = {**os.environ, "PYTHONPATH": path, "WORLD_SIZE": "2", "OMP_NUM_THREADS": "1", **(environment or {})}
     running = [
         subprocess.Popen(
             [sys.executable, "-c", program, *arguments], env={**common, "RANK": str(rank), "LOCAL_RANK": str(rank)}
