@@ -56,7 +56,7 @@ test-exhaustive: $(BUILT) ## test all other combinations of the same
 test-big: $(BUILT) ## test arrays of more than 2^31 elements (needs 12 GB of free memory)
 	$(BIN)/python -m pytest tests/steps/test_big.py $(ARGS)
 
-sanitize: $(BUILT) ## run the C code under sanitizers: addresses, undefined behaviour, data races
+sanitize: $(BUILT) ## run the C code under sanitizers (addresses, undefined behaviour, data races) and by other compilers
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile tests/c/test_native_steps.py tests/runtime/test_threads.py tests/c/test_fuzz.py -m sanitizers $(ARGS)
 	$(BIN)/python tests/c/compare.py --quick --sanitize address,undefined
 	$(BIN)/python tests/c/compare.py --quick --sanitize thread

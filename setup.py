@@ -8,6 +8,7 @@ import re
 import sysconfig
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy
 from Cython.Build import cythonize
@@ -61,35 +62,53 @@ def write_c_api() -> None:
         target.write_text(text)
 
 
+class Source(NamedTuple):
+    """A C file of the extension, what it is compiled with, and the files it depends on."""
+
+    path: str
+    include_dirs: list[str]
+    macros: list[tuple[str, str | None]]
+    flags: list[str]
+    depends: list[str]
+
+
 class BuildExt(build_ext):
     """Compiles src_c file by file, each with its own flags, and only files that are out of date."""
 
     def build_extension(self, ext: Extension) -> None:
-        """Compile src_c to objects, then let setuptools compile the binding and link everything."""
+        """Compile src_c and the binding to objects, as many at a time as there are processors; let setuptools link them."""
         if ext.name != "lrkern._core":
             super().build_extension(ext)
             return
-        newest_header = max(os.path.getmtime(name) for name in [*headers(), __file__])
-        stale, ext.extra_objects = [], []
-        for source, flags in c_sources().items():
-            (target,) = self.compiler.object_filenames([source], output_dir=self.build_temp)
-            newest = max(newest_header, os.path.getmtime(source))
+        common = [*FLAGS["C_FLAGS"], *SYMBOLS, *WARNING_FLAGS]
+        # The binding first: it and each file of an ISA take longer than all others together.
+        sources = [Source(one, ext.include_dirs, ext.define_macros, ext.extra_compile_args, ext.depends) for one in ext.sources]
+        sources += [Source(path, ["src_c"], [], [*common, *flags], headers()) for path, flags in reversed(c_sources().items())]
+        stale, objects = [], []
+        for one in sources:
+            (target,) = self.compiler.object_filenames([one.path], output_dir=self.build_temp)
+            newest = max(map(os.path.getmtime, [one.path, *one.depends, __file__]))
             if self.force or not os.path.exists(target) or os.path.getmtime(target) < newest:
-                stale.append((source, flags))
-            ext.extra_objects.append(target)
+                stale.append(one)
+            objects.append(target)
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             list(pool.map(self.compile_c, stale))
-        forced, self.force = self.force, self.force or bool(stale)
+        before = ext.sources, ext.extra_objects, self.force
+        ext.sources, ext.extra_objects, self.force = [], objects, self.force or bool(stale)
         try:
             super().build_extension(ext)
         finally:
-            self.force = forced
+            ext.sources, ext.extra_objects, self.force = before
 
-    def compile_c(self, source_and_flags: tuple[str, list[str]]) -> None:
-        """Compile one file of src_c, with its own flags after the common ones."""
-        source, flags = source_and_flags
-        postargs = [*FLAGS["C_FLAGS"], *SYMBOLS, *WARNING_FLAGS, *flags]
-        self.compiler.compile([source], output_dir=self.build_temp, include_dirs=["src_c"], extra_postargs=postargs)
+    def compile_c(self, one: Source) -> None:
+        """Compile a file to an object."""
+        self.compiler.compile(
+            [one.path],
+            output_dir=self.build_temp,
+            macros=one.macros,
+            include_dirs=one.include_dirs,
+            extra_postargs=one.flags,
+        )
 
 
 write_c_api()
