@@ -14,6 +14,7 @@ from lrkern.optimizers.base import DEFAULTS, Optimizer
 from lrkern.torch.averages import BufferAverages, exchanged
 from lrkern.torch.bound import AVERAGES, Bound
 from lrkern.torch.construction import copies_of
+from lrkern.torch.hooks import steps_with_hooks
 from lrkern.torch.names import FLAGS, Names
 from lrkern.torch.notices import warn
 from lrkern.torch.param_groups import refuse
@@ -67,7 +68,7 @@ class Adapter(StateDicts):
 
     # ------------------------------------------------------------------------------------------------------------- steps
 
-    @torch._disable_dynamo
+    @steps_with_hooks
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One step over all parameters that have gradients.
 
