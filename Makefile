@@ -13,6 +13,9 @@ SECONDS ?= 600
 APART := peers or sanitizers or big or cuda
 # The files of the former. Importing all others for nothing would take as long as dozens of tests.
 PEERS = $(sort $(shell grep -rl 'mark\.peers' tests --include='test_*.py'))
+# Of exhaustive tests, a share such as 2/4 only; all if it is empty.
+SHARE ?=
+export LRKERN_SHARE = $(SHARE)
 # Hundreds of processes that tests start import the package, each faster if it finds it compiled to bytecode.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -141,11 +144,12 @@ $(BUILT): $(SOURCES) | $(VENV_MADE)
 	fi
 	@touch $@
 
+# Without compiling to bytecode, which takes minutes: most files are never imported.
 $(VENV)/.peers: Makefile $(wildcard tests/*/test_*_peer.py) | $(VENV_MADE)
 	@echo "installing torch, JAX, optax, keras, transformers and the peers of the dialects"
-	$(PIP) '$(TORCH)' setuptools
-	$(PIP) jax optax keras transformers accelerate lightning
-	$(PIP) --no-deps --no-build-isolation $(NO_DEPS)
+	$(PIP) --no-compile '$(TORCH)' setuptools
+	$(PIP) --no-compile jax optax keras transformers accelerate lightning
+	$(PIP) --no-compile --no-deps --no-build-isolation $(NO_DEPS)
 	@touch $@
 
 $(VENV)/.cuda: pyproject.toml | $(VENV_MADE)

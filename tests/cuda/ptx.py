@@ -6,8 +6,13 @@ The PTX is what runs: the compiler in use makes it for launches on the device of
 from __future__ import annotations
 
 import collections
+import fcntl
+import hashlib
+import platform
 import re
 from functools import cache
+from importlib.metadata import version
+from pathlib import Path
 
 import fake_device  # before a compiler looks for a driver
 import numpy as np
@@ -15,11 +20,14 @@ import numpy as np
 # isort: split
 from cuda.bindings import nvjitlink
 
+from lrkern.backends.cuda_compiler import chosen, module_of
 from lrkern.cuda import _arrays, _elements, _kernels, _norms, _plans, _rows, _step_norms, _step_scalars
 from lrkern.cuda._platform import types
 from lrkern.rules.compiled import FAMILIES
 from lrkern.rules.reader import MAX_STATES
 from lrkern.rules.rule import own_rules
+
+ROOT = Path(__file__).parents[2]
 
 CAPABILITIES = (8, 0), (9, 0, "a")
 """Compute capabilities; the last one is the device's."""
@@ -120,9 +128,30 @@ def _library(name):
 
 
 @cache
+def _folder():
+    """The folder of the PTX that this compiler makes of these sources."""
+    compiler = module_of(chosen())
+    digest = hashlib.sha256(f"{compiler} {version(compiler.replace('_', '-'))} {platform.python_version()}".encode())
+    for file in (Path(__file__), *sorted((ROOT / "lrkern").rglob("*.py"))):
+        digest.update(file.read_bytes())
+    folder = ROOT / "build" / "ptx" / digest.hexdigest()[:16]
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@cache
 def ptx(name, capability):
-    """The PTX text of a kernel."""
-    return fake_device.COMPILER.ptx(_library(name), capability, arch(capability))
+    """The PTX text of a kernel. It takes seconds to make, so that the processes of a test run share what one has made."""
+    file = _folder() / f"{name}.{arch(capability)}"
+    with open(_folder() / f"{name}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not file.exists():
+            for one in CAPABILITIES:
+                text = fake_device.COMPILER.ptx(_library(name), one, arch(one))
+                new = _folder() / f"{name}.new"
+                new.write_text(text)
+                new.replace(_folder() / f"{name}.{arch(one)}")
+    return file.read_text()
 
 
 def arch(capability):

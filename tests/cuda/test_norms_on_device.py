@@ -220,7 +220,11 @@ def test_spikes_are_skipped():
     assert [bits(x) for x in here] == [bits(y.array) for y in there]
 
 
-@pytest.mark.parametrize("storage", ["bfloat16", "split", "wide gradients", "narrow gradients"])
+# Norms are taken of elements in T, whatever they are stored as.
+MORE = [pytest.param(one, marks=pytest.mark.exhaustive) for one in ("bfloat16", "wide gradients")]
+
+
+@pytest.mark.parametrize("storage", ["split", "narrow gradients", *MORE])
 def test_norms_of_steps(storage):
     """Of every array, in the pass of the step: at odd addresses, without a gradient, after a skipped step."""
     param, grad, options = STORAGES[storage]

@@ -45,7 +45,27 @@ def capability(request):
     return request.param
 
 
-@pytest.mark.parametrize("name", ptx.SIGNATURES)
+# Variants of rules consist of parts that others have.
+VARIANT, SOME = (
+    re.compile("cautious|grokfast|amsgrad"),
+    ("amsgrad", "adam_cautious", "adagrad_cautious_decay", "sgd_grokfast"),
+)
+
+
+def each(names):
+    """Kernels as parameters. In some tests the order is reversed, so that the processes of a run make different ones first."""
+    return [
+        pytest.param(
+            one,
+            marks=[pytest.mark.exhaustive]
+            if VARIANT.search(one) and not any(f"-{some}-" in f"-{one}-" for some in SOME)
+            else [],
+        )
+        for one in names
+    ]
+
+
+@pytest.mark.parametrize("name", each(ptx.SIGNATURES))
 def test_every_kernel_compiles_without_local_memory_and_calls(name, capability):
     text = ptx.ptx(name, capability)
     assert f".target {ptx.arch(capability)}\n" in text
@@ -54,7 +74,7 @@ def test_every_kernel_compiles_without_local_memory_and_calls(name, capability):
     assert "call" not in ptx.instructions(text), "a function has not been inlined"
 
 
-@pytest.mark.parametrize("name", ptx.SIGNATURES)
+@pytest.mark.parametrize("name", each(ptx.SIGNATURES))
 def test_the_assembler_has_registers_enough(name):
     """A multiprocessor has 65,536 registers: with at most 64 each, 1024 threads are resident and hide latency."""
     registers, stack, spilled = ptx.assembled(name, ptx.CAPABILITIES[-1])
@@ -63,7 +83,7 @@ def test_the_assembler_has_registers_enough(name):
     assert registers <= MOST_REGISTERS.get(name, 84)
 
 
-@pytest.mark.parametrize("name", ptx.SIGNATURES)
+@pytest.mark.parametrize("name", each(reversed(ptx.SIGNATURES)))
 def test_nothing_is_left_to_fuse(name, capability):
     """ptxas may fuse a product and a sum that have no rounding modifier: bits would depend on the compiler."""
     products = set()
@@ -77,13 +97,13 @@ def test_nothing_is_left_to_fuse(name, capability):
     assert not [line for line in sums if set(re.findall(r"%\w+", line[2])) & products]
 
 
-@pytest.mark.parametrize("name", [name for name in FLOAT32_STEPS if "-rows" not in name])
+@pytest.mark.parametrize("name", each(name for name in reversed(FLOAT32_STEPS) if "-rows" not in name))
 def test_no_double_arithmetic_in_float32_steps(name, capability):
     doubles = [word for word in ptx.instructions(ptx.ptx(name, capability)) if ".f64" in word]
     assert not doubles
 
 
-@pytest.mark.parametrize("name", FLOAT32_STEPS + FLOAT64_STEPS)
+@pytest.mark.parametrize("name", each(reversed(FLOAT32_STEPS + FLOAT64_STEPS)))
 def test_memory_is_read_and_written_16_bytes_at_a_time(name, capability):
     """The expected number of wide accesses; elements per access are those of the narrowest array in 16 bytes."""
     layout = ptx.LAYOUTS[name.removeprefix("step-")]
@@ -109,7 +129,7 @@ def test_memory_is_read_and_written_16_bytes_at_a_time(name, capability):
     assert set(narrow) == {word[0] for word in wide if word}, "a vector that is no 16 bytes"
 
 
-@pytest.mark.parametrize("name", FLOAT32_STEPS + FLOAT64_STEPS)
+@pytest.mark.parametrize("name", each(reversed(FLOAT32_STEPS + FLOAT64_STEPS)))
 def test_multiply_adds_are_fused(name, capability):
     found = ptx.instructions(ptx.ptx(name, capability))
     assert found["fma.rn.f64" if name in FLOAT64_STEPS else "fma.rn.f32"] > 0

@@ -121,7 +121,7 @@ def test_arguments_are_those_of_plateau():
 
 
 # Whatever the dialect, the code is the same: what is compiled for each is the set of arguments that it has.
-COMPILED = ("torch", "optax", "transformers")
+COMPILED = ("torch", "optax")
 AT_FIRST = [pytest.param(one, marks=[] if one in COMPILED else [pytest.mark.exhaustive]) for one in DIALECTS]
 
 

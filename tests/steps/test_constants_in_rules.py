@@ -105,7 +105,9 @@ def test_constants_are_the_same_on_every_backend(kind, turn):
 KINDS = [*VALUES]
 
 
-@pytest.mark.parametrize("group", range(0, len(KINDS), 6))
+@pytest.mark.parametrize(
+    "group", [pytest.param(k, marks=[pytest.mark.exhaustive] if k % 12 else []) for k in range(0, len(KINDS), 6)]
+)
 def test_constants_in_numba(group):
     values = [VALUES[kind] for kind in KINDS[group : group + 6]]  # in one rule, because each takes seconds
     names = tuple(f"m{k}" for k in range(1, len(values)))

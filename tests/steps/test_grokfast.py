@@ -48,10 +48,12 @@ CASES: list[tuple[str, dict[str, Any]]] = [
 FEW = [CASES[1], CASES[8]]
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+IN_NUMBA = [(*FEW[0], "numba", "float32"), pytest.param(*FEW[1], "numba", "float64", marks=pytest.mark.exhaustive)]
+
+
 @pytest.mark.parametrize(
-    ("name", "options", "backend"),
-    [(*case, "c") for case in CASES] + [(*case, "numba") for case in FEW],
+    ("name", "options", "backend", "dtype"),
+    [(*case, "c", dtype) for case in CASES for dtype in ("float32", "float64")] + IN_NUMBA,
 )
 def test_like_the_function_of_the_authors(name: str, options: dict[str, Any], backend: str, dtype: str) -> None:
     p, grads = data(dtype)
