@@ -160,6 +160,23 @@ KL_DIALECTS = {
 """The dialects of `kl_adaptive`."""
 
 
+# Names that peers have for arguments, and what to do here.
+_HINTS = {
+    "min_delta": "use threshold",
+    "epsilon": "use threshold",
+    "rtol": "use threshold",
+    "improvement_threshold": "use threshold",
+    "accumulation_size": "use accumulate",
+    "decay_rate": "use factor",
+    "patience_t": "use patience",
+    "cooldown_t": "use cooldown",
+    "lr_min": "use min_lr",
+    "warmup_t": "use warmup",
+    "warmup_lr_init": "use warmup_lr",
+    "verbose": "omit it",
+}
+
+
 def check_arguments(
     where: str, dialects: Mapping[str, Dialect], dialect: str, start: object, options: Mapping[str, object]
 ) -> dict[str, Any]:
@@ -168,8 +185,9 @@ def check_arguments(
     arguments = dialects[dialect].arguments
     for name, value in options.items():
         if name not in arguments and value is not None:
-            known = ", ".join(arguments)
-            raise TypeError(f"{where}: dialect {dialect!r} has no argument {name}; it has {known}")
+            known, hint = ", ".join(arguments), _HINTS.get(name, "")
+            hint = f": {hint}" if hint == "omit it" or hint.removeprefix("use ") in arguments else ""
+            raise TypeError(f"{where}: dialect {dialect!r} has no argument {name}{hint}; it has {known}")
     given: dict[str, Any] = {"start": LR.check(where, "start", start)}
     for name, (check, default) in arguments.items():
         value = options.get(name)

@@ -132,6 +132,8 @@ def transform(rule: type[Optimizer] | Rule, **hyper: Any) -> Any:
         >>> optax.apply_updates(params, updates)
         {'w': Array([0.75, 2.5 ], dtype=float32)}
     """
+    if isinstance(hyper.get("hyper"), dict):  # so `optax.inject_hyperparams` reads the signature
+        raise TypeError("transform: options must be given by their names; got hyper: inject_hyperparams takes factory(rule)")
     if isinstance(rule, type) and issubclass(rule, Optimizer) and rule is not Optimizer:
         step, values, initial = _of_class(rule, hyper)
     elif isinstance(rule, Rule):

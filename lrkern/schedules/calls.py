@@ -23,6 +23,11 @@ def call_any(s: _core.Expression, step: Any) -> Any:
         steps = np.asarray(_checks.unmasked("schedule", "step", step))
     except ValueError:  # rows of different lengths
         steps = np.empty(1, object)
+    except TypeError as error:
+        if type(error).__name__ != "TracerArrayConversionError":  # of jax.errors
+            raise
+        wanted = "known when it is called; for a step that JAX traces, as under jit and in optax, use lrkern.jax.schedule(s)"
+        raise TypeError(f"schedule: step must be {wanted}; got {describe(step)}") from None
     if steps.dtype.kind not in "iuf" or steps.dtype.itemsize > 8:
         if steps.size == 0 and not _checks.is_array(step):
             return np.empty(steps.shape)

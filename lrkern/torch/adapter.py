@@ -16,15 +16,13 @@ from lrkern.torch.bound import AVERAGES, Bound
 from lrkern.torch.construction import copies_of
 from lrkern.torch.hooks import steps_with_hooks
 from lrkern.torch.names import FLAGS, Names
-from lrkern.torch.notices import warn
 from lrkern.torch.param_groups import refuse
 from lrkern.torch.release import Release
+from lrkern.torch.replaced import Replaced
 from lrkern.torch.state_dicts import StateDicts
 from lrkern.torch.tensors import plain
 from lrkern.torch.versions import increment_version
 from lrkern.torch.watched import watched
-
-_IDLE = 3  # steps without any gradient before a warning
 
 
 class Adapter(StateDicts):
@@ -59,7 +57,7 @@ class Adapter(StateDicts):
         self._recent: list[float] = []
         self._bound: Bound | None = None
         self._release: Release | None = None
-        self._averaging, self._idle = False, 0
+        self._averaging, self._replaced = False, Replaced()
         self._buffers: BufferAverages | None = None
         self._saved_buffers: dict[str, list[Tensor]] | None = None
         defaults = {key: given.arguments[key] for key in names.options}
@@ -83,13 +81,15 @@ class Adapter(StateDicts):
             with torch.enable_grad():
                 loss = closure()
         self.refuse_averaged()
+        if self._release is not None:
+            self._release.refuse_scaler()
         found_inf = getattr(self, "found_inf", None)
         if found_inf is not None and float(found_inf) != 0.0:
             self._skip()
             return loss
         bound = self._bind()
         before = bound.core.count
-        released = self._release is not None and self._release.finish()
+        released = set() if self._release is None else self._release.finish()
         try:
             if not released:
                 self._take_changes(bound)
@@ -98,9 +98,7 @@ class Adapter(StateDicts):
             self._put_schedules_back()
         if stepped:
             increment_version(stepped)
-        self._idle = 0 if stepped or released else self._idle + 1
-        if self._idle == _IDLE:
-            self._warn_of_no_gradients(bound)
+        self._replaced.after(bound, released)
         self._after(bound, before)
         return loss
 
@@ -113,8 +111,7 @@ class Adapter(StateDicts):
             scale = float(scale)
         stepped = bound.step(scale)
         if stepped is None:
-            self._remember()
-            bound = self._bind()
+            bound = self.bind_again()
             stepped = bound.step(scale, is_new=True)
             assert stepped is not None
         return bound, stepped
@@ -124,12 +121,6 @@ class Adapter(StateDicts):
         if self._averaging:
             where = f"{type(self).__name__}.step"
             raise RuntimeError(f"{where}: parameters must not be their averages; got a step within averaged()")
-
-    def _warn_of_no_gradients(self, bound: Bound) -> None:
-        warn(
-            f"{bound.where}: no parameter had a gradient in {_IDLE} steps, {bound.name(0)} for example: has a backward pass "
-            "been run, and does the model still have these parameters? load_state_dict(assign=True) replaces them"
-        )
 
     def _bind(self) -> Bound:
         """The bound optimizer, another one if that is needed."""
@@ -224,7 +215,8 @@ class Adapter(StateDicts):
 
         `step` must still be called after each backward pass: it steps what is left, and counts. States and bits are those
         without `attach`. Gradients cannot be accumulated over several backward passes, and the norm of all of them is not
-        known: `clip_norm` needs `clip_per="tensor"`.
+        known: `clip_norm` needs `clip_per="tensor"`. A `GradScaler` and `DistributedDataParallel`, which change gradients after
+        the backward pass has made them, are refused.
 
         Args:
             model: the module whose parameters to step so; None for all parameters of the optimizer.
@@ -234,6 +226,7 @@ class Adapter(StateDicts):
 
         Raises:
             ValueError: options need all gradients at once; or the module has no parameters of this optimizer.
+            RuntimeError: the parameters are attached already; or DistributedDataParallel has them (also in a backward pass).
         """
         if self._release is not None:
             raise RuntimeError(f"{type(self).__name__}.attach: call remove() on what attach returned before")
@@ -241,17 +234,18 @@ class Adapter(StateDicts):
         self._release = Release(self, params)
         return self._release
 
-    def begin_one(self, i: int, *, first: bool) -> Bound:
-        """The bound optimizer with the gradient of one parameter read. `first`: of this step."""
+    def begin_one(self, *, first: bool) -> Bound:
+        """The bound optimizer for a step of one parameter, the `first` of a step or not."""
         bound = self._bind()
         if first:
             self._take_changes(bound)
             bound = self._bind()
-        if not bound.read_one(i):
-            self._remember()
-            bound = self._bind()
-            bound.read_one(i)
         return bound
+
+    def bind_again(self) -> Bound:
+        """Another bound optimizer, because a parameter has been moved."""
+        self._remember()
+        return self._bind()
 
     # ---------------------------------------------------------------------------------------------------------- averages
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from lrkern.torch.alive import alive
 from lrkern.torch.versions import increment_version
 
 if TYPE_CHECKING:
     from lrkern.torch.adapter import Adapter
+    from lrkern.torch.bound import Bound
 
 
 class Release:
@@ -19,13 +23,16 @@ class Release:
     def __init__(self, owner: Adapter, params: list[Tensor]) -> None:
         self.owner, self.where = owner, f"{type(owner).__name__}.attach"
         self._refuse()
-        own = owner.core_params()
-        self.index = {param: i for i, param in enumerate(own)}
-        chosen = [param for param in params if param in self.index]
-        if not chosen:
+        own = set(owner.core_params())
+        self.params = [param for param in params if param in own]
+        if not self.params:
             raise ValueError(f"{self.where}: model must have parameters of this optimizer; got none")
-        self.done: set[int] = set()
-        self._hooks = [param.register_post_accumulate_grad_hook(self.one) for param in chosen if param.requires_grad]
+        self._refuse_means()
+        self.done: set[Tensor] = set()
+        self._bound: weakref.ref[Bound] | None = None
+        self._places: dict[Tensor, int] = {}
+        self._has_begun = False
+        self._hooks = [param.register_post_accumulate_grad_hook(self.one) for param in self.params if param.requires_grad]
 
     def _refuse(self) -> None:
         shared = self.owner.shared
@@ -42,32 +49,64 @@ class Release:
         if self.owner.backend != "c":
             raise ValueError(f"{self.where}: parameters must be stepped in C; got backend {self.owner.backend!r}")
 
+    def _refuse_means(self) -> None:
+        """Raise if gradients become means over processes, after they have been used here."""
+        if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+            return
+        own = set(self.params)
+        gc.collect()  # a wrapper that has been dropped is no obstacle
+        for one in alive(torch.nn.parallel.DistributedDataParallel):
+            if one.process_group.size() > 1 and not own.isdisjoint(one.parameters()):
+                raise RuntimeError(
+                    f"{self.where}: DistributedDataParallel cannot be used with it, because it takes means of gradients after "
+                    "they have been used: each process would have another model"
+                )
+
+    def refuse_scaler(self) -> None:
+        """Raise if a GradScaler has called the step: it says so only after the backward pass."""
+        found = [self.owner.__dict__.pop(name, None) for name in ("grad_scale", "found_inf")]  # it leaves them after an error
+        if any(one is not None for one in found):
+            raise RuntimeError(
+                f"{self.where}: GradScaler cannot be used with it, because it looks at gradients after they have been used; "
+                f"{len(self.done)} parameters have been stepped with gradients times its scale: make model and optimizer again"
+            )
+
     @torch._disable_dynamo
     def one(self, param: Tensor) -> None:
         """Step one parameter and free its gradient."""
         owner = self.owner
         owner.refuse_averaged()
-        if getattr(owner, "grad_scale", None) is not None:
-            raise RuntimeError(
-                f"{self.where}: GradScaler cannot be used with it, because gradients are used before it has seen all"
-            )
-        i = self.index[param]
-        if i in self.done:
+        self.refuse_scaler()
+        if not self._has_begun:
+            self._refuse_means()  # the model may have been wrapped after `attach`
+            self._has_begun = True
+        if param in self.done:
             raise RuntimeError(
                 f"{self.where}: {type(owner).__name__}.step must be called after each backward; a gradient came twice, and "
                 "gradients cannot be accumulated with attach"
             )
-        bound = owner.begin_one(i, first=not self.done)
-        self.done.add(i)
+        bound = owner.begin_one(first=not self.done)
+        i = self._place(bound, param)
+        if i is None:  # its group has been removed
+            return
+        if not bound.read_one(i):
+            bound = owner.bind_again()
+            bound.read_one(i)
+        self.done.add(param)
         bound.step_one(i)
         increment_version([param])
         param.grad = None
 
-    def finish(self) -> bool:
-        """End the step; returns whether any parameter was stepped."""
-        any_done = bool(self.done)
-        self.done = set()
-        return any_done
+    def _place(self, bound: Bound, param: Tensor) -> int | None:
+        if self._bound is None or self._bound() is not bound:
+            self._bound = weakref.ref(bound)
+            self._places = {one: i for i, one in enumerate(bound.params)}
+        return self._places.get(param)
+
+    def finish(self) -> set[Tensor]:
+        """End the step; returns the parameters that were stepped."""
+        done, self.done = self.done, set()
+        return done
 
     def remove(self) -> None:
         """Remove the hooks: from the next step on, all parameters are stepped together."""

@@ -13,6 +13,7 @@ from lrkern.optimizers.options import OF_GROUPS
 from lrkern.torch.group_options import given_to
 from lrkern.torch.names import FLAGS
 from lrkern.torch.param_groups import ParamGroups, refuse
+from lrkern.torch.replaced import Replaced
 from lrkern.torch.schedules import report, schedule_of, texts_of
 from lrkern.torch.shared_options import joined, saved
 from lrkern.torch.shared_options import report as report_options
@@ -37,7 +38,7 @@ class StateDicts(ParamGroups):
     _saved_buffers: dict[str, list[Tensor]] | None
     """Averages of buffers from a state, until `average_buffers` is called."""
     _averaging: bool
-    _idle: int
+    _replaced: Replaced
     _release: Release | None
     _optimizer_load_state_dict_post_hooks: OrderedDict[int, Any]
 
@@ -55,7 +56,7 @@ class StateDicts(ParamGroups):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self._bound = None
-        self._averaging, self._idle, self._written = False, 0, {}
+        self._averaging, self._replaced, self._written = False, Replaced(), {}
         self._release = self.__dict__.get("_release")
         super().__setstate__(state)
         self.state = watched(self.state)

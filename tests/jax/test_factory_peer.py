@@ -85,3 +85,16 @@ def test_what_is_no_rule_is_refused():
             lj.factory(wrong)
     with pytest.raises(TypeError, match="beta7"):
         lj.factory(lk.SGD)(lr=0.1, beta7=3.0)
+
+
+def test_what_optax_cannot_use_names_what_it_can():
+    with pytest.raises(TypeError, match=r"^transform: options must be given by their names; .* takes factory\(rule\)$"):
+        optax.inject_hyperparams(lj.transform, static_args=("rule",))(lk.AdamW, lr=0.1).init(jnp.ones(2))
+    s, match = lk.cosine(0.1, 0.0, 10), r"^schedule: step must be known .* use lrkern.jax.schedule\(s\); got "
+    for tx in (optax.sgd(s), optax.inject_hyperparams(lj.factory(lk.AdamW))(lr=s)):
+        state = tx.init(jnp.ones(2))
+        with pytest.raises(TypeError, match=match):
+            jax.jit(tx.update)(jnp.ones(2), state, jnp.ones(2))
+    with pytest.raises(TypeError, match="must be known"):
+        jax.vmap(s)(jnp.arange(3))
+    assert s(jnp.asarray(3)) == s(3)

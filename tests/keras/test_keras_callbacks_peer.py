@@ -144,5 +144,8 @@ def test_misuse():
         lkk.LossDriven(0.5, reset="yes")
     with pytest.raises(ValueError, match=r"^Plateau: factor must be"):
         lkk.Plateau(factor=2.0)
-    with pytest.raises(TypeError, match=r"min_delta"):
-        lkk.Plateau(min_delta=0.1)
+    for name, hint in (("min_delta", "use threshold"), ("epsilon", "use threshold"), ("verbose", "omit it")):
+        with pytest.raises(TypeError, match=rf"^Plateau: dialect 'keras' has no argument {name}: {hint}; it has factor, "):
+            lkk.Plateau(**{name: 1})
+    with pytest.raises(ValueError, match=r"^Plateau: mode must be 'min' or 'max'; got 'auto'"):
+        lkk.Plateau(mode="auto")

@@ -40,13 +40,23 @@ def test_the_classifier(tmp_path, capsys):
     spec.loader.exec_module(example)
     samples, digits = example.tasks()
     assert (len(samples.x) + len(samples.test_x), samples.x.shape[1], digits.x.shape[1]) == (1000, 20, 64)
-    runs = {}
-    for kind in example.KINDS:
-        theirs, ours = (example.train(samples, way, kind, epochs=4) for way in example.WAYS)
-        assert ours.losses == pytest.approx(theirs.losses, rel=1e-4)
-        assert ours.rates == pytest.approx(theirs.rates, rel=1e-5)
-        assert min(theirs.accuracies[-1], ours.accuracies[-1]) > 0.85
-        assert (kind == "fixed") == (len(set(ours.rates)) == 1)
-        runs |= {("samples", "Keras", kind): theirs, ("samples", "lrkern", kind): ours}
-    example.draw(runs).savefig(tmp_path / "picture.png")
-    assert (tmp_path / "picture.png").stat().st_size > 20_000
+    picture = tmp_path / "picture.png"
+    runs = example.main(4, str(picture))
+    for task in (samples, digits):
+        for kind in example.KINDS:
+            theirs, ours = (runs[task.name, way, kind] for way in example.WAYS)
+            assert ours.losses == pytest.approx(theirs.losses, rel=1e-4)
+            assert ours.rates == pytest.approx(theirs.rates, rel=1e-5)
+            assert min(theirs.accuracies[-1], ours.accuracies[-1]) > 0.85
+            assert (kind == "fixed") == (len(set(ours.rates)) == 1)
+    *lines, last = capsys.readouterr().out.splitlines()
+    shown = [(*line[:40].split(), *map(int, line[40:].split())) for line in lines]
+    assert shown == [
+        (task.name, kind, way, *(round(100 * one) for one in runs[task.name, way, kind].accuracies))
+        for task in (samples, digits)
+        for kind in example.KINDS
+        for way in example.WAYS
+    ]
+    assert last.startswith("largest difference of a loss: ")
+    assert picture.read_bytes()[:4] == b"\x89PNG"
+    assert picture.stat().st_size > 20_000

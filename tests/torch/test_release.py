@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import lrkern.torch as lt  # noqa: E402
 
 sys.path.insert(0, str(Path(__file__).parent))
 import training  # noqa: E402
+import two_processes  # noqa: E402
 from training import little, same_bits  # noqa: E402
 
 pytestmark = pytest.mark.peers
@@ -92,3 +94,115 @@ def test_misuse_is_refused():
     model(torch.ones(1, 4)).sum().backward()
     with pytest.raises(RuntimeError, match=r"SGD.step must be called after each backward"):
         model(torch.ones(1, 4)).sum().backward()
+
+
+@pytest.mark.parametrize("way", ["step", "unscale", "closure"])
+def test_a_scaler_is_refused(way):
+    model = little()
+    opt = lt.SGD(model.parameters(), lr=0.1)
+    handle = opt.attach(model)
+    scaler = torch.amp.GradScaler("cpu", init_scale=8.0)
+
+    def backward():
+        scaler.scale(model(torch.ones(1, 4)).sum()).backward()
+
+    if way == "closure":
+        scaler.scale(torch.ones(()))
+    else:
+        backward()
+    if way == "unscale":
+        scaler.unscale_(opt)
+    stepped = 0 if way == "closure" else 4
+    before = [one.detach().clone() for one in model.parameters()]
+    match = f"SGD.attach: GradScaler cannot be used with it.*; {stepped} parameters have been stepped with gradients times its"
+    with pytest.raises(RuntimeError, match=match):
+        scaler.step(opt, *([backward] if way == "closure" else []))
+    if way != "closure":
+        with pytest.raises(RuntimeError, match="must be called after each backward"):
+            backward()
+    assert all(same_bits(a, b) for a, b in zip(model.parameters(), before, strict=True))
+    handle.remove()
+    assert not hasattr(opt, "grad_scale")  # else the next step would divide by the square of the scale
+    assert not hasattr(opt, "found_inf")
+    opt.zero_grad()
+    scaler = torch.amp.GradScaler("cpu", init_scale=8.0)
+    backward()
+    scaler.step(opt)
+    other = copy.deepcopy(model)
+    other.load_state_dict(dict(zip(model.state_dict(), before, strict=True)))
+    plain = torch.optim.SGD(other.parameters(), lr=0.1)
+    other(torch.ones(1, 4)).sum().backward()
+    plain.step()
+    assert all(same_bits(a, b) for a, b in zip(model.parameters(), other.parameters(), strict=True))
+
+
+def test_groups_may_be_removed_and_parameters_moved():
+    found = []
+    for release in (False, True):
+        a, b, c = (torch.nn.Parameter(torch.full((3,), float(k))) for k in range(3))
+        opt = lt.SGD([{"params": [a]}, {"params": [b], "lr": 0.5}, {"params": [c]}], lr=0.1, momentum=0.9)
+        if release:
+            opt.attach()
+        for step in range(4):
+            if step == 2:
+                opt.param_groups.pop(0)
+                c.data = c.data.clone()
+            for one in (a, b, c)[step > 2 :]:
+                one.grad = None
+            (a.sum() + 2.0 * b.sum() + 3.0 * c.sum()).backward()
+            opt.step()
+        assert a.grad.tolist() == [2.0] * 3
+        found.append([a, b, c])
+    assert all(same_bits(p, q) for p, q in zip(*found, strict=True))
+
+
+PROCESSES = """
+import os, sys
+import torch, torch.distributed.fsdp, training, two_processes, lrkern.torch as lt
+rank = int(os.environ["RANK"])
+torch.distributed.init_process_group("gloo", init_method="file://" + sys.argv[1], rank=rank, world_size=2)
+x = torch.randn(2, 6, 4, generator=torch.Generator().manual_seed(0))[rank]
+alone = training.little()
+lt.SGD(alone.parameters(), lr=0.1).attach(alone)  # no gradients that others need
+(alone(x) ** 2).mean().backward()
+for when in ("before", "after"):
+    model = training.little()
+    before = [one.detach().clone() for one in model.parameters()]
+    opt = lt.SGD(model.parameters(), lr=0.1)
+    try:
+        if when == "after":
+            opt.attach(model)
+        wrapped = torch.nn.parallel.DistributedDataParallel(model)
+        if when == "before":
+            opt.attach(model)
+        (wrapped(x) ** 2).mean().backward()
+    except RuntimeError as error:
+        assert str(error).startswith("SGD.attach: DistributedDataParallel cannot be used with it"), error
+    else:
+        raise AssertionError(when)
+    assert all(map(torch.equal, model.parameters(), before))
+torch.distributed.barrier()
+if hasattr(torch.distributed.fsdp, "fully_shard"):
+    found = []
+    for release in (False, True):
+        model = training.little()
+        torch.distributed.fsdp.fully_shard(model, mesh=torch.distributed.device_mesh.init_device_mesh("cpu", (2,)))
+        opt = lt.AdamW(model.parameters(), lr=0.1)
+        if release:
+            opt.attach()
+        for step in range(3):
+            opt.zero_grad()
+            (model(x) ** 2).mean().backward()
+            assert all((one.grad is None) == release for one in model.parameters())
+            opt.step()
+        found.append([one.to_local().detach() for one in model.parameters()])
+    assert all(map(torch.equal, *found))
+two_processes.leave()
+"""
+
+
+def test_means_over_processes(tmp_path):
+    """DistributedDataParallel takes them after its parameters' hooks, `fully_shard` before."""
+    if not torch.distributed.is_available():
+        pytest.skip("torch without distributed")
+    two_processes.run(PROCESSES, str(tmp_path / "store"))
