@@ -95,11 +95,18 @@ class Adapter(StateDicts):
             bound, stepped = self._step()
         finally:
             self._put_schedules_back()
-        if stepped:
-            increment_version(stepped)
+        self._note_writes(stepped, is_skipped=bound.core.count == before)
         self._replaced.after(bound, released)
         self._after(bound, before)
         return loss
+
+    def _note_writes(self, stepped: list[Tensor], *, is_skipped: bool) -> None:
+        """Tell autograd what a step has written to: a skipped one only to gradients, with `zero_grad`."""
+        written = [] if is_skipped else stepped
+        if self.shared.get("zero_grad"):
+            written = [*written, *[param.grad for param in stepped if param.grad is not None]]
+        if written:
+            increment_version(written)
 
     def _step(self) -> tuple[Bound, list[Tensor]]:
         """The step; returns the optimizer that did it, and the parameters that had gradients."""
