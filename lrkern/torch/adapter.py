@@ -14,6 +14,7 @@ from lrkern.optimizers.base import DEFAULTS, Optimizer
 from lrkern.torch.averages import BufferAverages, exchanged
 from lrkern.torch.bound import AVERAGES, Bound
 from lrkern.torch.construction import copies_of
+from lrkern.torch.known_groups import Known
 from lrkern.torch.names import FLAGS, Names
 from lrkern.torch.param_groups import refuse
 from lrkern.torch.release import Release
@@ -50,7 +51,7 @@ class Adapter(StateDicts):
         self.shared = {key: given.arguments[key] for key, default in DEFAULTS.items() if given.arguments[key] is not default}
         if self.shared.get("backend") is not None:
             _checks.choice(name, "backend", self.shared["backend"], (*backends.NAMES, "torch"))
-        self._live: list[dict[str, Any]] = []
+        self._known: list[Known] = []
         self._written: dict[int, dict[str, Any]] = {}
         self._count, self._skipped = 0, 0
         self._recent: list[float] = []
@@ -131,7 +132,10 @@ class Adapter(StateDicts):
     def _bind(self) -> Bound:
         """The bound optimizer, another one if that is needed."""
         if self._bound is None or not self._bound.is_current() or not self._bound.copies_are_there():
+            self._align()
             self._remember()
+            if not self.param_groups:
+                raise ValueError(f"{type(self).__name__}: param_groups must have at least one group; got none")
             self._bound = Bound(self)
         return self._bound
 
@@ -167,14 +171,10 @@ class Adapter(StateDicts):
         if "copy_to" in self.shared and count != before:
             increment_version([one for one in copies_of(self) if not one.is_inference()])
         self._update_buffers(bound, count)
-        for g, group in enumerate(self.param_groups):
-            group["count"] = count
-            if self._live[g]:
-                self._show(g, count)
-                seen = bound.seen[g]
-                for part in self._live[g]:
-                    name = self.key_of(part)
-                    seen[name] = group[name]
+        for known in self._known:
+            known.group["count"] = count
+            if known.schedules:
+                self._show(known, count)
 
     # ----------------------------------------------------------------------------------------------------------- numbers
 
