@@ -15,6 +15,7 @@ from lrkern.torch.averages import BufferAverages, exchanged
 from lrkern.torch.bound import AVERAGES, Bound
 from lrkern.torch.construction import copies_of
 from lrkern.torch.hooks import steps_with_hooks
+from lrkern.torch.known_groups import Known
 from lrkern.torch.names import FLAGS, Names
 from lrkern.torch.param_groups import refuse
 from lrkern.torch.release import Release
@@ -51,7 +52,7 @@ class Adapter(StateDicts):
         self.shared = {key: given.arguments[key] for key, default in DEFAULTS.items() if given.arguments[key] is not default}
         if self.shared.get("backend") is not None:
             _checks.choice(name, "backend", self.shared["backend"], (*backends.NAMES, "torch"))
-        self._live: list[dict[str, Any]] = []
+        self._known: list[Known] = []
         self._written: dict[int, dict[str, Any]] = {}
         self._count, self._skipped = 0, 0
         self._recent: list[float] = []
@@ -96,11 +97,18 @@ class Adapter(StateDicts):
             bound, stepped = self._step()
         finally:
             self._put_schedules_back()
-        if stepped:
-            increment_version(stepped)
+        self._note_writes(stepped, is_skipped=bound.core.count == before)
         self._replaced.after(bound, released)
         self._after(bound, before)
         return loss
+
+    def _note_writes(self, stepped: list[Tensor], *, is_skipped: bool) -> None:
+        """Tell autograd what a step has written to: a skipped one only to gradients, with `zero_grad`."""
+        written = [] if is_skipped else stepped
+        if self.shared.get("zero_grad"):
+            written = [*written, *[param.grad for param in stepped if param.grad is not None]]
+        if written:
+            increment_version(written)
 
     def _step(self) -> tuple[Bound, list[Tensor]]:
         """The step; returns the optimizer that did it, and the parameters that had gradients."""
@@ -125,7 +133,10 @@ class Adapter(StateDicts):
     def _bind(self) -> Bound:
         """The bound optimizer, another one if that is needed."""
         if self._bound is None or not self._bound.is_current() or not self._bound.copies_are_there():
+            self._align()
             self._remember()
+            if not self.param_groups:
+                raise ValueError(f"{type(self).__name__}: param_groups must have at least one group; got none")
             self._bound = Bound(self)
         return self._bound
 
@@ -161,14 +172,10 @@ class Adapter(StateDicts):
         if "copy_to" in self.shared and count != before:
             increment_version([one for one in copies_of(self) if not one.is_inference()])
         self._update_buffers(bound, count)
-        for g, group in enumerate(self.param_groups):
-            group["count"] = count
-            if self._live[g]:
-                self._show(g, count)
-                seen = bound.seen[g]
-                for part in self._live[g]:
-                    name = self.key_of(part)
-                    seen[name] = group[name]
+        for known in self._known:
+            known.group["count"] = count
+            if known.schedules:
+                self._show(known, count)
 
     # ----------------------------------------------------------------------------------------------------------- numbers
 

@@ -42,8 +42,6 @@ class Bound:
         self.memory: Memory = memory_of(type(owner).__name__, self.params, owner.shared.get("backend"))
         self.odd = {i for i, one in enumerate(self.params) if not is_plain(one)}
         self.arrays = [self._array(i) for i in range(len(self.params))]
-        # The values in `param_groups` that the optimizer has, to find those that were changed.
-        self.seen = [owner.values(g) for g in range(len(groups))]
         self.core = core_of(owner, self.params, self.arrays, self.memory)
         self._copies = places_of_copies(owner)
         self.states: dict[str, list[Any]] = {}
@@ -160,7 +158,7 @@ class Bound:
         np.copyto(self._noted, self._bits)
 
     def is_current(self) -> bool:
-        """Whether nobody has written to the adapter's state, or changed the number of its parameters.
+        """Whether nobody has written to the adapter's state, or changed its groups or the number of their parameters.
 
         What is written into the tensors of states, in place, needs no notice: they are the optimizer's own memory.
         """
@@ -170,6 +168,7 @@ class Bound:
             and not self.writes.any
             and bool(np.equal(self._bits, self._noted, out=self._same).all())
             and self.size == len(owner.state)
+            and owner.is_aligned()
             and len(self.params) == sum([len(group["params"]) for group in owner.param_groups])
         )
 

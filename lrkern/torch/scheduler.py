@@ -22,6 +22,9 @@ class Scheduler(LRScheduler):
     The values are the schedules' own, not factors of the optimizer's. With an optimizer of `lrkern.torch` it is not needed: its
     hyper-parameters may be schedules.
 
+    A later member of a SequentialLR writes momentum and the like already when it is made, as torch's OneCycleLR does, since
+    torch puts only `lr` back: let the first member set them as well.
+
     Args:
         optimizer: any optimizer of torch.
         lr: a schedule; a number; or a list of these, one for each group, with None for groups that keep what they have. One

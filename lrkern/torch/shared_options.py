@@ -23,14 +23,19 @@ def saved(shared: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in found.items() if not _has_function(value)}
 
 
+def plain_numbers(value: Any) -> Any:
+    """A value with numbers of Python in place of NumPy's, which `torch.load` refuses."""
+    if isinstance(value, tuple | list):
+        return type(value)([plain_numbers(one) for one in value])
+    return value.tolist() if isinstance(value, np.generic | np.ndarray) else value
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, tuple):
         return tuple([_plain(one) for one in value])
     if isinstance(value, Schedule):
         return repr(value)
-    if isinstance(value, np.generic):
-        return value.item()
-    return np.dtype(value).name if isinstance(value, type | np.dtype) else value
+    return np.dtype(value).name if isinstance(value, type | np.dtype) else plain_numbers(value)
 
 
 def _has_function(value: Any) -> bool:

@@ -14,8 +14,8 @@ from lrkern.torch.group_options import given_to
 from lrkern.torch.names import FLAGS
 from lrkern.torch.param_groups import ParamGroups, refuse
 from lrkern.torch.replaced import Replaced
-from lrkern.torch.schedules import report, schedule_of, texts_of
-from lrkern.torch.shared_options import joined, saved
+from lrkern.torch.schedules import report, schedule_of
+from lrkern.torch.shared_options import joined, plain_numbers, saved
 from lrkern.torch.shared_options import report as report_options
 from lrkern.torch.tensors import plain
 from lrkern.torch.watched import plain_states, watched
@@ -50,7 +50,8 @@ class StateDicts(ParamGroups):
         def recent(self) -> list[float]: ...
 
     def __getstate__(self) -> dict[str, Any]:
-        own: dict[str, Any] = {"shared": self.shared, "_live": self._live, "_count": self.count, "_skipped": self.skipped}
+        self._look_over()
+        own: dict[str, Any] = {"shared": self.shared, "_known": self._known, "_count": self.count, "_skipped": self.skipped}
         own |= {"_recent": self.recent, "given": self.given, "_buffers": self._buffers, "_saved_buffers": self._saved_buffers}
         return {**super().__getstate__(), **own}
 
@@ -70,10 +71,14 @@ class StateDicts(ParamGroups):
 
         def complete(_: torch.optim.Optimizer, found: dict[str, Any]) -> None:
             found["state"] = plain_states(found["state"])
+            for group in found["param_groups"]:
+                group.update({name: plain_numbers(value) for name, value in group.items() if name != "params"})
             buffers = self._saved_buffers if self._buffers is None else self._buffers.state()
             own = {"skipped": self.skipped, "recent_norms": self.recent, "options": saved(self.shared), "buffers": buffers}
-            found["param_groups"][0].update({name: value for name, value in own.items() if value})
+            for first in found["param_groups"][:1]:
+                first.update({name: value for name, value in own.items() if value})
 
+        self._look_over()
         handle = self.register_state_dict_post_hook(complete, prepend=True)  # before those of users
         try:
             found: dict[str, Any] = super().state_dict()
@@ -94,9 +99,10 @@ class StateDicts(ParamGroups):
             self._check(given)
             taken.append(given)
 
+        self._look_over()
         handle = self.register_load_state_dict_pre_hook(look)  # runs last
         remembered = (
-            self._live,
+            [one.schedules for one in self._known],
             [{name: group[name] for name in self.names.options} | given_to(group) for group in self.param_groups],
         )
         # Those of users wait until the state is there.
@@ -121,7 +127,7 @@ class StateDicts(ParamGroups):
             if len(mask := group.get("decay_mask", group["params"])) != len(group["params"]):
                 wanted = f"must have {len(group['params'])} entries like params"
                 raise ValueError(f"{where}: decay_mask of param_groups[{g}] {wanted}; got {len(mask)}")
-        if given["param_groups"]:
+        if given["param_groups"] and self.param_groups:
             state = given["param_groups"][0].get("options", {})
             if self._buffers is not None and "buffers" in given["param_groups"][0]:
                 self._buffers.check(where, given["param_groups"][0]["buffers"])
@@ -141,7 +147,7 @@ class StateDicts(ParamGroups):
         steps = [int(own["step"]) for own in self.state.values() if isinstance(own, dict) and own.get("step") is not None]
         counts = [int(group.get("count", 0)) for group in self.param_groups]
         self._count, self._bound = max([0, *steps, *counts]), None
-        first = self.param_groups[0]
+        first = self.param_groups[0] if self.param_groups else {}
         self._skipped, self._recent = int(first.pop("skipped", 0)), [*map(float, first.pop("recent_norms", []))]
         state = first.pop("options", {})
         self._saved_buffers = first.pop("buffers", None)
@@ -152,7 +158,7 @@ class StateDicts(ParamGroups):
                 self._saved_buffers = None
         report_options(where, self.shared, self.given, state)
         self.shared = joined(where, self.shared, self.given, state)
-        self._live = []
+        self._known = []
         for g, group in enumerate(self.param_groups):
             for name, value in {**FLAGS, **options[g]}.items():
                 group.setdefault(name, value)
@@ -168,11 +174,7 @@ class StateDicts(ParamGroups):
                     report(where, f"{part} of param_groups[{g}]", text, own[part], self._count)
                 elif text is not None:
                     found[part] = schedule_of(where, f"{part} of param_groups[{g}]", text)
-            self._live.append(found)
-            group["count"] = self._count
-            if found:
-                group["schedules"] = texts_of(found)
-                self._show(g, self._count)
+            self._known.append(self._know(group, found))
 
     def _take_states(self, given: Mapping[str, Any]) -> None:
         """Take the state's tensors with the dtypes that they have: torch casts them to those of parameters."""

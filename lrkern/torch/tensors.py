@@ -1,9 +1,11 @@
-"""Tensors of other classes as tensors of torch's own, and tensors of one element as numbers."""
+"""Tensors of other classes as tensors of torch's own; and tensors of one element, and numbers of NumPy, as numbers."""
 
 from __future__ import annotations
 
+from operator import is_
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -11,8 +13,18 @@ _PLAIN = (Tensor, torch.nn.Parameter)
 
 
 def number(value: Any) -> Any:
-    """A hyper-parameter as lrkern takes it: a tensor of one element as its number."""
-    return value.item() if isinstance(value, Tensor) else value
+    """A hyper-parameter in plain values: a tensor of one element, or a number of NumPy, as a number, a list as a tuple.
+
+    What is plain already is returned itself.
+    """
+    if isinstance(value, Tensor):
+        return value.item()
+    if isinstance(value, np.generic | np.ndarray):
+        return number(value.tolist())
+    if isinstance(value, tuple | list):
+        made = tuple([number(one) for one in value])
+        return value if type(value) is tuple and all(map(is_, value, made)) else made
+    return value
 
 
 def is_plain(tensor: Tensor) -> bool:

@@ -9,6 +9,7 @@ import sys
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -253,3 +254,23 @@ def test_what_cannot_be_saved_is_left_out():
     )  # fmt: skip
     steps(model, opt, 0, 2)
     assert through_a_file(opt.state_dict())["param_groups"][0]["options"] == {"state_dtype": "float64"}
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_numbers_of_numpy_are_plain_in_states(count):
+    models = little(), little()
+    lr = float(np.float32(0.1))
+    options = {"lr": np.float32(0.1), "betas": (np.float64(0.5), np.array(0.75)), "amsgrad": np.bool_(True)}
+    opt = lt.AdamW(models[0].parameters(), **options)
+    plain = lt.AdamW(models[1].parameters(), lr=lr, betas=(0.5, 0.75), amsgrad=True)
+    for model, one in zip(models, (opt, plain), strict=True):
+        steps(model, one, 0, count)
+    opt.param_groups[0]["weight_decay"] = np.float64(0.25)
+    plain.param_groups[0]["weight_decay"] = 0.25
+    torch.optim.lr_scheduler.StepLR(opt, 10)  # keeps the rate as initial_lr
+    [own] = through_a_file(opt.state_dict())["param_groups"]
+    assert {type(own[key]) for key in ("lr", "initial_lr", "weight_decay", "amsgrad")} == {float, bool}
+    assert [own["lr"], own["betas"], own["amsgrad"]] == [lr, (0.5, 0.75), True]
+    for model, one in zip(models, (opt, plain), strict=True):
+        steps(model, one, count, 2)
+    assert_same_bits(*models)

@@ -238,6 +238,22 @@ def test_scheduler_within_sequential():
     assert lt.from_torch(whole).table(10).tolist() == lk.join([a, b], [4]).table(10).tolist()
 
 
+@pytest.mark.parametrize("own", [True, False])
+def test_a_later_member_of_a_sequence_writes_momentum_when_it_is_made(own):
+    """As torch's OneCycleLR does."""
+    opt = sgd()
+    first = L.ConstantLR(opt, 0.5, 3)
+    later = (
+        lt.Scheduler(opt, lr=0.1, momentum=lk.linear(0.5, 0.9, 9))
+        if own
+        else L.OneCycleLR(opt, 0.1, total_steps=9, base_momentum=0.25, max_momentum=0.5)
+    )
+    L.SequentialLR(opt, [first, later], [3])
+    assert opt.param_groups[0]["momentum"] == 0.5
+    L.SequentialLR(opt, [lt.Scheduler(opt, momentum=0.75), later], [3])
+    assert opt.param_groups[0]["momentum"] == 0.75
+
+
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
