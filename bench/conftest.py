@@ -21,8 +21,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Prepare the list of results."""
+    """Prepare the list of results; set the options of pytest-benchmark, which would be errors in addopts without it."""
     config.stash[RESULTS] = []
+    config.option.benchmark_disable_gc = True
+    config.option.benchmark_quiet = True
 
 
 @pytest.fixture(scope="session")
