@@ -16,7 +16,6 @@ from lrkern.bench.rivals import peers
 from lrkern.bench.rows.every import all_facts, all_rows, own_rows
 from lrkern.bench.settings import CHECKOUT, LIBRARIES, Settings, use
 from lrkern.bench.timing import exact
-from lrkern.bench.timing.sizes import of
 
 FAILED, WRONG_USE = 1, 2
 MANY = 10  # schedules, of which --list shows the first and last
@@ -76,7 +75,7 @@ def chosen(options: argparse.Namespace, settings: Settings) -> list[Job]:
     """What to measure: the user's own rows alone if there are any and no words."""
     own = own_rows()
     rows = own if own and not options.k else [*all_facts(), *all_rows(), *own]
-    found = jobs(rows, options.k, of(settings).cases)
+    found = jobs(rows, options.k, settings.quick)
     if not found:
         raise ValueError(f"bench: -k: no row matches {options.k!r}; --list shows them")
     return found
