@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import lrkern as lk
+from lrkern.bench.report import store
 
 ROOT = Path(__file__).parents[2]
 WORDS = "(float32-cumulative and not fill) or call-sgd_step"
@@ -62,6 +62,7 @@ def test_results_are_in_the_file_of_pytest_benchmark(tmp_path):
     pytest.importorskip("pytest_benchmark")
     file = tmp_path / "run.json"
     assert "2 passed" in rows_in_pytest("-p", "pytest_benchmark.plugin", f"--benchmark-json={file}", folder=tmp_path)
-    content = json.loads(file.read_text())
-    assert {result["row"] for result in content["results"]} == {"float32", "call"}
-    assert content["machine_info"]["versions"]["lrkern"] == lk.__version__
+    run = store.read(file, "--from")
+    assert {result.row for result in run.results} == {"float32", "call"}
+    assert all(result.version for result in run.results)
+    assert run.machine["versions"]["lrkern"] == lk.__version__
