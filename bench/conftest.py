@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from lrkern.bench.report import machine
+from lrkern.bench.report import machine, versions
 from lrkern.bench.settings import Settings
 from lrkern.bench.timing import buffers
 from lrkern.bench.timing.result import Result
@@ -21,8 +22,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Prepare the list of results."""
+    """Prepare the list of results; set the options of pytest-benchmark, which would be errors in addopts without it."""
     config.stash[RESULTS] = []
+    config.option.benchmark_disable_gc = True
+    config.option.benchmark_quiet = True
 
 
 @pytest.fixture(scope="session")
@@ -55,4 +58,5 @@ def pytest_benchmark_update_machine_info(config: pytest.Config, machine_info: di
 def pytest_benchmark_update_json(config: pytest.Config, benchmarks: Any, output_json: dict[str, Any]) -> None:
     """Add the results, so that `lrkern bench --from` and `--compare` read the file."""
     output_json["quick"] = config.getoption("quick")
-    output_json["results"] = [result.json() for result in config.stash[RESULTS]]
+    version = versions.current()
+    output_json["results"] = [replace(result, version=version).json() for result in config.stash[RESULTS]]

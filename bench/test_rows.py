@@ -12,7 +12,7 @@ import pytest
 from lrkern.bench.rows.every import all_facts, all_rows
 from lrkern.bench.timing.result import Result
 from lrkern.bench.timing.row import Contest, Fact, Row
-from lrkern.bench.timing.sizes import Sizes
+from lrkern.bench.timing.sizes import QUICK, Sizes
 
 
 def each(rows: list[Any]) -> list[Any]:
@@ -23,6 +23,8 @@ def each(rows: list[Any]) -> list[Any]:
 @pytest.mark.parametrize(("fact", "case"), each(all_facts()))
 def test_fact(fact: Fact, case: str, sizes: Sizes, results: list[Result]) -> None:
     """Measure and note."""
+    if sizes is QUICK and not fact.quickly:
+        pytest.skip("not in a quick run")
     results.append(Result(fact.name, case, value=fact.measure(case, sizes)))
 
 

@@ -77,8 +77,9 @@ _controlled = False  # by threadpoolctl
 def register_with_threadpoolctl() -> None:
     """Let threadpoolctl control the number of threads: `threadpool_limits(1)` then limits this library to one as well.
 
-    Not needed if threadpoolctl, or what imports it (scikit-learn), is imported before lrkern is, or before its first table or
-    optimizer. Further calls do nothing. In `threadpool_info()` the library is "lrkern", as `user_api` and `internal_api`.
+    Not needed if threadpoolctl, or what imports it (scikit-learn), is imported before lrkern is. If it is imported before the
+    first table or optimizer, these register it, for blocks that are entered later. Further calls do nothing. In
+    `threadpool_info()` the library is "lrkern", as `user_api` and `internal_api`.
 
     >>> import lrkern as lk
     >>> import threadpoolctl  # doctest: +SKIP

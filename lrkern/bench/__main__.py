@@ -7,6 +7,6 @@ from lrkern.bench.command import WRONG_USE, main
 if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1:]))
-    except ValueError as error:
-        print(f"lrkern: {error}", file=sys.stderr)
+    except (ValueError, TypeError, OverflowError, MemoryError, ImportError, OSError) as error:
+        print(f"lrkern: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(WRONG_USE)

@@ -4,81 +4,35 @@ from __future__ import annotations
 
 import argparse
 import textwrap
+from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn
 
+from lrkern.bench.arguments import arguments, settings_of
 from lrkern.bench.curves import CURVES
+from lrkern.bench.processes import interrupts
 from lrkern.bench.processes.measure import Job, jobs, run
-from lrkern.bench.report import compare, details, forms, headline, noise, page, store, table
-from lrkern.bench.report.machine import describe, sentence
+from lrkern.bench.report import compare, details, forms, headline, noise, page, store, table, versions
+from lrkern.bench.report.machine import describe, file_name, sentence
 from lrkern.bench.report.progress import Progress
 from lrkern.bench.rivals import peers
 from lrkern.bench.rows.every import all_facts, all_rows, own_rows
-from lrkern.bench.settings import CHECKOUT, LIBRARIES, Settings, use
+from lrkern.bench.rows.own import ROWS as OWN
+from lrkern.bench.settings import Settings, use
 from lrkern.bench.timing import exact
-from lrkern.bench.timing.sizes import of
+from lrkern.bench.timing.result import name_of
 
 FAILED, WRONG_USE = 1, 2
 MANY = 10  # schedules, of which --list shows the first and last
 
 
-class Parser(argparse.ArgumentParser):
-    """Reports wrong arguments as one sentence."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raise a ValueError."""
-        raise ValueError(f"bench: {message}")
-
-
-def arguments(words: list[str]) -> argparse.Namespace:
-    """The parsed command line."""
-    parser = Parser(
-        prog="lrkern bench",
-        description="Measure lrkern against its rivals and the limits of the machine: some ten minutes, 2 cores, 8 GiB.",
-        epilog="Exit codes: 0 success, 1 a row failed or --compare found something slower, 2 wrong arguments or files.",
-    )
-    add = parser.add_argument
-    add("--quick", action="store_true", help="small sizes, half a minute: does everything run?")
-    add("-k", metavar="WORDS", default="", help="only rows that match: 'fill and cosine', 'step and not beside'")
-    add("--list", action="store_true", help="list the rows and their cases; run nothing")
-    add("--rivals", metavar="NAMES", help=f"only these of {','.join(LIBRARIES)}; limits of the machine always take part")
-    add("--schedule", metavar="EXPR", action="append", default=[], help="measure a schedule of your own; again for more")
-    add("--rule", metavar="FILE.py:NAME", action="append", default=[], help="measure a rule of your own; again for more")
-    add("--json", metavar="FILE", type=Path, default=store.LATEST, help="where results go")
-    add("--from", dest="source", metavar="FILE", type=Path, help="show an earlier run; run nothing")
-    add(
-        "--compare", metavar="FILE", type=Path, nargs="+", help="OLD [NEW]: changes beyond the noise; without NEW, of a new run"
-    )
-    add("--details", action="store_true", help="also show tables with one line per schedule, size and rule")
-    add("--save", action="store_true", help="in a checkout: keep the results as bench/results/<cpu>-<isa>-<date>.json")
-    add("--write", action="store_true", help="in a checkout: keep them and write bench/RESULTS.md from all that are kept")
-    return parser.parse_args(words)
-
-
-def settings_of(options: argparse.Namespace) -> Settings:
-    """What the workers have to know; wrong combinations are errors."""
-    rivals = None
-    if options.rivals is not None:
-        rivals = tuple(word.strip() for word in options.rivals.split(",") if word.strip())
-        if unknown := [name for name in rivals if name not in LIBRARIES]:
-            raise ValueError(f"bench: --rivals must be of {', '.join(LIBRARIES)}; got {', '.join(unknown)}")
-    if options.compare and len(options.compare) > 2:
-        raise ValueError(f"bench: --compare must be OLD or OLD NEW; got {len(options.compare)} files")
-    if options.save or options.write:
-        if not CHECKOUT:
-            raise ValueError("bench: --save and --write need the source checkout")
-        if options.quick or options.rivals or options.schedule or options.rule:
-            raise ValueError("bench: --save and --write exclude --quick, --rivals, --schedule and --rule")
-    return Settings(options.quick, rivals, tuple(options.schedule), tuple(str(Path(p).resolve()) for p in options.rule))
-
-
 def chosen(options: argparse.Namespace, settings: Settings) -> list[Job]:
     """What to measure: the user's own rows alone if there are any and no words."""
     own = own_rows()
-    rows = own if own and not options.k else [*all_facts(), *all_rows(), *own]
-    found = jobs(rows, options.k, of(settings).cases)
+    words = options.k or ""
+    rows = own if own and not words else [*all_facts(), *all_rows(), *own]
+    found = jobs(rows, words, settings.quick)
     if not found:
-        raise ValueError(f"bench: -k: no row matches {options.k!r}; --list shows them")
+        raise ValueError(f"bench: -k: no row matches {words!r}; --list shows them")
     return found
 
 
@@ -105,34 +59,64 @@ def measured(found: list[Job], settings: Settings) -> store.Run:
     results, failures, seconds = run(found, settings, lambda index, job: progress(index, job.name))
     progress.wipe()
     reasons = [{"row": failure.job, "reason": failure.reason} for failure in failures]
-    return store.Run(results, describe(), settings.quick, reasons, seconds)
+    version = versions.current()
+    return store.Run([replace(result, version=version) for result in results], describe(), settings.quick, reasons, seconds)
 
 
 def show(found: store.Run, full: bool) -> None:
     """Print a run: the answer, the table, the machine, what is missing."""
     for text in [] if found.quick else headline.headline(found.results):
         print(text)
-    forms.show("lrkern against its targets; the worst case of each row", table.HEAD, table.lines(found.results))
+    lines = table.lines(found.results, found.quick)
+    forms.show("lrkern against its targets; the worst case of each row", table.HEAD, lines)
     if full:
         for title, head, lines in details.tables(found.results):
             forms.show(title, head, lines)
-    print(sentence(found.machine), noise.sentence(found.results))
+    print(sentence(found.machine), noise.sentence(found.results), versions.sentence(found.results))
     if found.quick:
         print("Small sizes: these are not measurements.")
     for failure in found.failures or []:
         print(f"Failed: {failure['row']}: {failure['reason']}")
 
 
+def show_circumstances(found: store.Run) -> None:
+    """Print what a new run did without, and how long it took."""
+    if missing := peers.missing():
+        print(f"Not installed, so omitted: {', '.join(missing)}.")
+    if not exact.available():
+        print("Errors in ULP are left out: they need a source checkout and mpmath.")
+    if found.seconds:
+        minutes, seconds = divmod(round(sum(found.seconds.values())), 60)
+        print(f"It took {minutes} min {seconds} s.")
+
+
 def show_changes(old: store.Run, new: store.Run) -> bool:
-    """Print what has changed beyond the noise; returns whether something is slower."""
-    if old.quick != new.quick:
-        raise ValueError("bench: --compare: both runs must be quick or neither; their sizes differ")
+    """Print what has changed beyond the noise; returns whether all is well: compared, and nothing slower or failed."""
     found = compare.changes(old.results, new.results)
     beyond = [change for change in found if change.beyond_noise]
     if beyond:
         forms.show("changes beyond the noise", compare.HEAD, [change.cells() for change in beyond])
     print("\n".join(compare.summary(found, old.machine, new.machine)))
-    return any(change.slower for change in beyond)
+    if missing := compare.missing(old.results, new.results):
+        print(missing)
+    return bool(found) and not new.failures and not any(change.slower for change in beyond)
+
+
+def check_comparable(old_is_quick: bool, new_is_quick: bool) -> None:
+    """Raise if the sizes differ."""
+    if old_is_quick != new_is_quick:
+        raise ValueError("bench: --compare: both runs must be quick or neither; their sizes differ")
+
+
+def check_keeping(options: argparse.Namespace, found: store.Run | None) -> None:
+    """Raise, before anything is measured, if results that are to be kept cannot be, or should not."""
+    if found and found.quick:
+        raise ValueError("bench: --save and --write keep no quick runs: their figures mean nothing")
+    if found and any(result.row in OWN for result in found.results):
+        raise ValueError("bench: --save and --write keep no rows of your own")
+    store.check_writable(store.KEPT / file_name(found.machine if found else describe()), "--save")
+    if options.write:
+        page.check(page.PAGE)
 
 
 def main(words: list[str]) -> int:
@@ -141,31 +125,51 @@ def main(words: list[str]) -> int:
     settings = settings_of(options)
     use(settings)
     if options.list:
-        print(listing(chosen(options, Settings())))
+        print(listing(chosen(options, settings)))
         return 0
     files = [store.read(path, "--compare") for path in options.compare or []]
     if len(files) == 2:
-        return FAILED if show_changes(*files) else 0
-    if options.source:
-        found = store.read(options.source, "--from")
-    else:
-        found = measured(chosen(options, settings), settings)
-        if options.json:
-            store.write(found, options.json)
+        check_comparable(files[0].quick, files[1].quick)
+        for failure in files[1].failures or []:
+            print(f"Failed in {options.compare[1]}: {failure['row']}: {failure['reason']}")
+        return 0 if show_changes(*files) else FAILED
+    found = store.read(options.source, "--from") if options.source else None
+    if files:
+        check_comparable(files[0].quick, found.quick if found else settings.quick)
+    if options.save or options.write:
+        check_keeping(options, found)
+    return report(options, found, files) if found else new_run(options, settings, files)
+
+
+def new_run(options: argparse.Namespace, settings: Settings, files: list[store.Run]) -> int:
+    """Measure, write, show. What was measured is shown even if it cannot be written, or after Ctrl-C."""
+    path: Path | None = options.json or store.LATEST
+    todo = chosen(options, settings)
+    if path:
+        store.check_writable(path, "--json")
+    names = {job.name for job in todo}
+    if files:  # what is not measured is not missing
+        files = [replace(old, results=[one for one in old.results if name_of(*one.key) in names]) for old in files]
+    with interrupts.noted():
+        found = measured(todo, settings)
+        try:
+            if path:
+                store.write(found, path)
+        finally:  # shown even if it could not be written
+            code = report(options, found, files)
+        if path:
+            print(f"Results: {path}")
+    return code
+
+
+def report(options: argparse.Namespace, found: store.Run, files: list[store.Run]) -> int:
+    """Show a run, compare it, keep it."""
     show(found, options.details)
     if not options.source:
-        if missing := peers.missing():
-            print(f"Not installed, so omitted: {', '.join(missing)}.")
-        if not exact.available():
-            print("Errors in ULP are left out: they need a source checkout and mpmath.")
-        if found.seconds:
-            minutes, seconds = divmod(round(sum(found.seconds.values())), 60)
-            print(f"It took {minutes} min {seconds} s.")
-        if options.json:
-            print(f"Results: {options.json}")
-    slower = bool(files) and show_changes(files[0], found)
+        show_circumstances(found)
+    well = show_changes(files[0], found) if files else not found.failures
     if options.save or options.write:
         store.keep(found)
     if options.write:
         page.write(store.kept())
-    return FAILED if slower or found.failures else 0
+    return 0 if well else FAILED

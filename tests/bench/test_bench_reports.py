@@ -7,7 +7,8 @@ import json
 
 import pytest
 
-from lrkern.bench.report import compare, details, forms, headline, noise, page, store, table, targets
+import lrkern as lk
+from lrkern.bench.report import compare, details, forms, headline, noise, page, store, table, targets, versions
 from lrkern.bench.report.line import Line, both
 from lrkern.bench.report.machine import describe, file_name
 from lrkern.bench.report.progress import Progress
@@ -162,18 +163,104 @@ def test_a_second_run_of_the_day_replaces_the_rows_that_it_has(tmp_path):
     assert {r.case: r.time for r in store.read(first, "").results} == {"cosine": 1.0, "rex": 3.0}
 
 
+def test_a_second_run_of_the_day_keeps_times_and_failures(tmp_path):
+    """What failed this time is gone, what was measured again did not fail; an interrupted row keeps its figure."""
+
+    def run(cases, failures, seconds):
+        results = [Result("fill", case, time=1.0, version=version) for case, version in cases.items()]
+        reasons = [{"row": row, "reason": reason} for row, reason in failures.items()]
+        return store.Run(results, describe(), failures=reasons, seconds=seconds)
+
+    first = {"a": "1", "b": "1", "c": "1"}
+    failed = {"fill-d": "dead", "fill-b, NumPy": "wrong", "fill-e": "dead"}
+    path = store.keep(run(first, failed, {"fill": 9.0, "call": 5.0}), tmp_path)
+    again = {"fill-a": "worse", "fill-c": "interrupted; 3 more were not begun"}
+    assert store.keep(run({"b": "2", "d": "2"}, again, {"fill": 2.0}), tmp_path) == path
+    found = store.read(path, "")
+    assert {result.case: result.version for result in found.results} == {"b": "2", "c": "1", "d": "2"}
+    assert {one["row"]: one["reason"] for one in found.failures} == {"fill-e": "dead", **again}
+    assert found.seconds == {"fill": 2.0, "call": 5.0}
+    assert versions.sentence(found.results) == "Rows by version of lrkern: 2 of 2, 1 of 1."
+
+
+def test_a_line_says_where_it_was_measured():
+    line = Line("fill", "", "step", STREAMING, at_least=0.85)
+    fast, slow = ([Result("fill", "x", time=t, rivals={STREAMING: 1.0})] for t in (1.0, 2.0))
+
+    def met(*runs, line=line):
+        return page.line_cells(line, [store.Run(results, describe()) for results in runs])[-1]
+
+    assert met(fast, fast) == "yes"
+    assert met(fast, [], fast) == "yes (A, C)"
+    assert met([], slow, fast) == "NO (B)"
+    assert met(fast, [], line=Line("fill", "", "step", STREAMING)) == ""
+    assert page.line_cells(line, [store.Run([], describe())]) is None
+
+
+def test_every_row_has_the_version(monkeypatch):
+    assert versions.sentence([Result("a", "x", version="1"), Result("b", "x", version="1")]) == ""
+    assert versions.sentence([Result("a", "x", version="1"), Result("b", "x")]).endswith("1 of 1, 1 of unknown.")
+    assert versions.current()
+    monkeypatch.setattr(versions, "CHECKOUT", False)
+    assert versions.current() == lk.__version__
+
+
+def test_sizes_of_own_rows():
+    assert [targets.count(n) for n in (10**8, 2**22, 2**14, 200_000, 1)] == ["10^8", "2^22", "2^14", "200,000", "10^0"]
+    mine = [Result("own-schedule", "s", time=1.0, rivals={STREAMING: 1.0})]
+    assert [table.lines(mine, quick)[0][0] for quick in (False, True)] == ["s: fill 10^8 float64", "s: fill 200,000 float64"]
+
+
 def test_results_survive_json(tmp_path):
     run = store.Run([*STEPS, *OLD], describe(), True, [{"row": "x", "reason": "y"}], {"x": 1.0})
+    assert store.holds({"results": [GOOD], "machine_info": describe()})
     store.write(run, tmp_path / "new" / "run.json")
     again = store.read(tmp_path / "new" / "run.json", "--from")
     assert (again.results, again.machine, again.quick, again.failures) == (run.results, run.machine, True, run.failures)
     assert file_name(run.machine).endswith(f"-{run.machine['date']}.json")
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"results": [{"row": 1}], "machine_info": {}}', '{"results": 3}'])
-def test_files_that_are_something_else(tmp_path, text):
+GOOD = {"row": "call", "case": "x", "time": 1.0}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        [],
+        {},
+        {"results": 3},
+        {"results": [{"row": 1}], "machine_info": {}},
+        {"results": [], "machine_info": {}},
+        {"results": [], "machine_info": None},
+        {"results": [GOOD], "machine_info": describe() | {"caches": 3}},
+        {"results": [GOOD], "quick": "yes"},
+        {"results": [GOOD], "failures": ["x"]},
+        {"results": [GOOD], "failures": [{"row": "x"}]},
+        {"results": [GOOD], "seconds": {"call": "1"}},
+        *(
+            {"results": [GOOD | wrong]}
+            for wrong in (
+                {"time": "1.0"},
+                {"time": 0.0},
+                {"time": True},
+                {"time": None},
+                {"time": None, "value": "x"},
+                {"row": 1},
+                {"rivals": {"NumPy": "1"}},
+                {"rivals": [1.0]},
+                {"rounds": {"lrkern": 1.0}},
+                {"rounds": {"lrkern": ["1"]}},
+                {"spread": None},
+                {"version": 3},
+                {"no_such_field": 1},
+            )
+        ),
+    ],
+)
+def test_files_that_are_something_else(tmp_path, content):
     file = tmp_path / "x.json"
-    file.write_text(text)
+    file.write_text(json.dumps({"machine_info": describe()} | content if isinstance(content, dict) and content else content))
     with pytest.raises(ValueError, match=r"^bench: --from: .*x\.json does not hold results of the benchmark$"):
         store.read(file, "--from")
 

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,14 @@ def test_contestants_have_processes_of_their_own():
     assert {name: len(times) for name, times in result.rounds.items()} == {"lrkern": 2, "bare streams": 2, "NumPy": 2}
 
 
+def test_rivals_share_a_process_in_quick_runs():
+    assert measure.seats(["lrkern", "torch fused", "NumPy"], quick=True) == {
+        "lrkern": "lrkern 1",
+        "torch fused": measure.ROWS,
+        "NumPy": measure.ROWS,
+    }
+
+
 def test_nothing_calms_the_thread_pools():
     """A user's program does not either."""
     sources = [path.read_text() for path in Path(command.__file__).parent.rglob("*.py")]
@@ -144,19 +153,45 @@ def test_words_select_rows():
     assert measure.matches("FILL and (cosine or rex) and not float32", "fill-cosine")
     assert not measure.matches("fill and not cosine", "fill-cosine")
     assert measure.matches("64", "step-list-AdamW, 1000 x 64-alone")
-    for words in ("fill and", "(fill", "fill cosine"):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(ValueError, match="-k must be words"):
+            measure.matches("fill (cosine)", "x")  # Python takes it for a call
+    for words in ("fill and", "(fill", "fill cosine", "()", "fill, cosine"):
         with pytest.raises(ValueError, match=f"^bench: -k must be words .*; got {re.escape(repr(words))}$"):
             measure.matches(words, "x")
 
 
-def test_quick_takes_few_cases():
-    rows = [every.named(name) for name in ("fill", "step", "error")]
-    found = measure.jobs(rows, "", 2)
-    assert [job.name for job in found if job.row.name == "fill"] == ["fill-constant", "fill-cumulative"]
-    assert [job.name for job in found if job.row.name == "step"] == ["step-AdamW, 64 M-alone", "step-AdamW, 64 M-beside"]
-    assert [job.case for job in measure.jobs(rows, "step and 16 and beside", 2)] == ["AdamW, 16 K"]
-    assert [job.case for job in measure.jobs(rows, "fill-co", 2)] == ["constant", "cooldown"]
+def test_quick_takes_one_case():
+    rows = [every.named(name) for name in ("error", "quick-run", "fill", "step", "step-list")]
+    assert [job.name for job in measure.jobs(rows, "", quick=True)] == [
+        "error-cumulative",
+        "fill-cumulative",
+        "step-AdamW, 64 M-alone",
+        "step-AdamW, 64 M-beside",
+        "step-list-AdamW, 1000 x 64-beside",
+    ]
+    found = measure.jobs(rows, "step and 16 and not list", quick=True)
+    assert [job.name for job in found] == ["step-AdamW, 16 K-alone", "step-AdamW, 16 K-beside"]
+    assert [job.name for job in measure.jobs(rows, "list and 1 and alone", quick=True)] == ["step-list-AdamW, 1000 x 64-alone"]
     assert len(measure.jobs(rows, "")) > 80
+
+
+def test_all_quick_rows_run_in_few_processes(tmp_path, monkeypatch, capsys):
+    """What each import of torch costs is what decides how long it takes."""
+    started = []
+
+    def start(child, chosen, begin=Child.__init__):
+        started.append(child)
+        begin(child, chosen)
+
+    monkeypatch.setattr(Child, "__init__", start)
+    file = tmp_path / "quick.json"
+    assert command.main(["--quick", "--rivals", "numpy,python", "--json", str(file)]) == 0
+    results = store.read(file, "--from").results
+    wanted = {row.name for row in (*every.all_rows(), *every.all_facts()) if row.cases and row.quickly}
+    assert {result.row for result in results} == wanted
+    assert len(started) == 2  # all rows, and lrkern in the contest that is measured alone
 
 
 def test_list(capsys):
@@ -177,10 +212,25 @@ def test_list(capsys):
         (["--compare", "a", "b", "c"], "bench: --compare must be OLD or OLD NEW; got 3 files"),
         (["-k", "no_such_row"], "bench: -k: no row matches 'no_such_row'; --list shows them"),
         (["--rivals", "numpy,jax"], "bench: --rivals must be of numpy, torch, numba, optax, python; got jax"),
-        (["--quick", "--write"], "bench: --save and --write exclude --quick, --rivals, --schedule and --rule"),
+        (["--quick", "--write"], "bench: --write excludes --quick"),
+        (["--rivals", "numpy", "--rule", "a.py:b", "--save"], "bench: --save excludes --rivals, --rule"),
+        (["--list", "--from", "gone"], "bench: --list excludes --from"),
+        (["--list", "--rivals", "numpy", "--details"], "bench: --list excludes --rivals, --details"),
+        (["--from", "x", "-k", "zzz", "--schedule", "1"], "bench: --from excludes -k, --schedule"),
+        (["--from", "x", "--json", "y"], "bench: --from excludes --json"),
+        (["--compare", "a", "b", "-k", "zzz", "--rule", "no.py:x"], "bench: --compare OLD NEW excludes -k, --rule"),
+        (["--json", "/dev/null/x.json"], "bench: --json: /dev/null/x.json cannot be written: /dev/null is not a folder"),
+        (["--json", ".", "-k", "float32"], "bench: --json: . cannot be written: Is a directory"),
         (["--schedule", "cosin(1)"], "cosin"),
-        (["--rule", "mine"], "bench: --rule must be FILE.py:name; got "),
-        (["--rule", "no.py:mine"], "No such file or directory"),
+        (["--rule", "mine"], "bench: --rule must be FILE.py:name; got 'mine'"),
+        (["--rule", ""], "bench: --rule must be FILE.py:name; got ''"),
+        (["--rule", "no.py:mine"], "no.py cannot be read: No such file or directory"),
+        (["--rule", "dir.py:f"], "dir.py cannot be read: Is a directory"),
+        (["--rule", "syntax.py:f"], "syntax.py cannot be run: SyntaxError: "),
+        (["--rule", "raises.py:f"], "raises.py cannot be run: KeyError: 'x'"),
+        (["--rule", "leaves.py:f"], "leaves.py cannot be run: SystemExit: 5"),
+        (["--rule", "binary.py:f"], "binary.py cannot be run: "),
+        (["--rule", "archive.py:f"], "archive.py cannot be run: "),
         (["--frm"], "bench: unrecognized arguments: --frm"),
         (["--json"], "bench: argument --json: expected one argument"),
     ],
@@ -188,6 +238,14 @@ def test_list(capsys):
 def test_wrong_use_is_one_sentence(words, message, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     every.by_name.cache_clear()
+    Path("dir.py").mkdir()
+    Path("syntax.py").write_text("def f(:\n")
+    Path("raises.py").write_text("{}['x']\n")
+    Path("leaves.py").write_text("import sys\nsys.exit(5)\n")
+    Path("binary.py").write_bytes(bytes(range(256)))
+    shutil.make_archive("archive", "zip", "dir.py")
+    Path("archive.zip").rename("archive.py")
+    monkeypatch.setattr(command, "run", lambda *arguments: pytest.fail("something was measured"))
     with pytest.raises(ValueError, match=re.escape(message)) as error:
         command.main(words)
     assert "\n" not in str(error.value)
@@ -216,8 +274,8 @@ def test_rows_of_ones_own(tmp_path, capsys, monkeypatch):
     assert set(results) == {"own-schedule", "own-call", "own-compile", "own-rule"}
     assert results["own-rule"].ratio("bare streams") > 0
     out = capsys.readouterr().out
-    assert f"{expression}: fill 10^8 float64" in out
-    assert " rules.py:Mine: a step of 2^22 float32" in out
+    assert f"{expression}: fill 200,000 float64" in out
+    assert " rules.py:Mine: a step of 2^14 float32" in out
     from lrkern.bench.rows import own
 
     assert issubclass(own.optimizer_of(f"{file}:mine"), lk.Optimizer)
@@ -253,7 +311,7 @@ def test_without_a_checkout(tmp_path):
     assert "Errors in ULP are left out" in out
     assert "Failed" not in out
     assert {r["row"] for r in json.loads((tmp_path / "run.json").read_text())["results"]} >= {"fill", "cached", "step-list"}
-    assert run("--write") == (2, "", "lrkern: bench: --save and --write need the source checkout\n")
+    assert run("--write") == (2, "", "lrkern: bench: --write needs the source checkout\n")
     assert run("--from", "x.json")[0] == 2
     assert not (tmp_path / "build").exists()
 

@@ -373,6 +373,22 @@ def test_threadpoolctl(when: str) -> None:
     assert run(code + CONTROL, begin="").splitlines() == ["1", "3", "2", "3 True True"]
 
 
+def test_threadpoolctl_imported_after_this_library() -> None:
+    """What docs/runtime.md says: from the first table or optimizer on, or from the call on."""
+    pytest.importorskip("threadpoolctl")
+    blocks = """
+import threadpoolctl
+CALL
+with threadpoolctl.threadpool_limits(1):
+    lk.cosine(0.1, 0.0, 100).table(100)
+    print(lk.get_threads())
+with threadpoolctl.threadpool_limits(1):
+    print(lk.get_threads())
+"""
+    assert run(blocks.replace("CALL", "")).splitlines() == ["3", "1"]
+    assert run(blocks.replace("CALL", "lk.runtime.register_with_threadpoolctl()")).splitlines() == ["1", "1"]
+
+
 def test_threadpoolctl_is_not_imported() -> None:
     assert run("lk.SGD([grad], 0.1); print('threadpoolctl' in sys.modules)") == "False"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -9,6 +11,7 @@ from multiprocessing import Pipe
 from pathlib import Path
 from typing import Any
 
+from lrkern.bench.processes import interrupts
 from lrkern.bench.settings import Settings
 
 PROC = Path("/proc")
@@ -20,7 +23,10 @@ class WorkerError(Exception):
 
 
 class Child:
-    """A worker process. Its environment is that of the user: nothing is set that would calm thread pools."""
+    """A worker process. Its environment is that of the user: nothing is set that would calm thread pools.
+
+    It leads a process group, with the processes that it starts: Ctrl-C does not reach them, and they end with it.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.pipe, theirs = Pipe()
@@ -29,7 +35,7 @@ class Child:
         command = [sys.executable, "-c", code]
         descriptors = [theirs.fileno()]
         self.process = subprocess.Popen(
-            command, pass_fds=descriptors, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log
+            command, pass_fds=descriptors, process_group=0, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log
         )
         theirs.close()
         self.pipe.send(settings)
@@ -43,7 +49,7 @@ class Child:
         """The worker's answer. A worker that does not answer in time is ended."""
         try:
             self.pipe.send((method, arguments))
-            if not self.pipe.poll(timeout):
+            if not interrupts.wait(self.pipe, timeout):
                 self.close()
                 raise WorkerError(f"no answer within {timeout:.0f} s")
             done, reply = self.pipe.recv()
@@ -71,11 +77,11 @@ class Child:
         return False
 
     def close(self) -> None:
-        """End the process."""
+        """End the process, and those that it has started."""
         self.pipe.close()
         try:
             self.process.wait(2)
         except subprocess.TimeoutExpired:
-            self.process.kill()
+            os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
         self.log.close()

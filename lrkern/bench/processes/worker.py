@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import signal
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
@@ -18,31 +17,32 @@ from lrkern.bench.timing.sizes import of
 
 
 class Worker:
-    """What one process holds: a contestant of its own, or whole races."""
+    """What one process holds: contestants of a contest, as a rule one, or whole races."""
 
     def __init__(self, chosen: settings.Settings) -> None:
         self.settings = chosen
         settings.use(chosen)
         self.sizes = of(chosen)
-        self.contestant: Contestant | None = None
+        self.contestants: dict[str, Contestant] = {}
         self.before: Callable[[], None] | None = None
 
     def build(self, row: str, case: str, name: str) -> None:
         """Make a contestant of a contest, check it, and run it once."""
-        self.drop()
         found = named(row)
         assert isinstance(found, Contest)
-        self.contestant = found.makers(case, self.sizes)[name]()
-        self.contestant.warm_up()
+        if not self.contestants:
+            keep_modules()
+        made = found.makers(case, self.sizes)[name]()
+        made.warm_up()
+        self.contestants[name] = made
 
-    def turn(self) -> float:
-        """The contestant's turn: seconds per unit."""
-        assert self.contestant is not None
-        return self.contestant.turn()
+    def turn(self, name: str) -> float:
+        """A contestant's turn: seconds per unit."""
+        return self.contestants[name].turn()
 
     def drop(self) -> None:
         """Give the memory back."""
-        self.contestant = None
+        self.contestants.clear()
         buffers.release()
         gc.collect()
 
@@ -53,7 +53,9 @@ class Worker:
         assert how != ALONE
         if how == BESIDE and self.before is None:
             self.before = disturbance()
+        keep_modules()
         race: Race = found.race(case, self.sizes)
+        race.samples = self.sizes.samples
         race.rivals = [rival for rival in race.rivals if self.settings.allows(rival.name)]
         try:
             race.run(self.before if how == BESIDE else None, patience)
@@ -69,9 +71,13 @@ class Worker:
         return found.measure(case, self.sizes)
 
 
+def keep_modules() -> None:
+    """Leave out of further collections what is there before a row: with torch, a collection takes a quarter of a second."""
+    gc.freeze()
+
+
 def serve(descriptor: int) -> None:
     """Answer orders (method, arguments) with (True, result) or (False, text of the error) until the parent closes the pipe."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process
     parent: Connection[Any, Any] = Connection(descriptor)
     worker = Worker(parent.recv())
     while True:
@@ -82,6 +88,5 @@ def serve(descriptor: int) -> None:
         try:
             reply = True, getattr(worker, method)(*arguments)
         except Exception as error:
-            worker.drop()
             reply = False, f"{type(error).__name__}: {error}"
         parent.send(reply)

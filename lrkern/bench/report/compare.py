@@ -7,10 +7,11 @@ from statistics import median, quantiles
 from typing import Any
 
 from lrkern.bench.report.table import number, seconds
-from lrkern.bench.timing.result import SUBJECT, Result
+from lrkern.bench.timing.result import SUBJECT, Result, name_of
 
 HEAD = ["row", "case", "how", "old", "new", "change", "spread", "rivals", ""]
 LEAST = 0.02  # smaller changes are not reported, however small the noise
+NAMED = 5  # missing rows that are named
 FACT_NOISE = 0.1  # of values that are not measured round by round
 
 
@@ -87,9 +88,17 @@ def quartiles(result: Result) -> tuple[float, float]:
 
 def changes(old: list[Result], new: list[Result]) -> list[Change]:
     """The rows that both runs have."""
-    before = {(result.row, result.case, result.how): result for result in old}
-    pairs = [(before.get((result.row, result.case, result.how)), result) for result in new]
+    before = {result.key: result for result in old}
+    pairs = [(before.get(result.key), result) for result in new]
     return [Change(a, b) for a, b in pairs if a is not None and (a.time is None) == (b.time is None)]
+
+
+def missing(old: list[Result], new: list[Result]) -> str:
+    """A sentence about the rows that only the old run has; empty without any."""
+    there = {result.key for result in new}
+    names = [name_of(*result.key) for result in old if result.key not in there]
+    named = ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")
+    return f"Rows of the old run that the new one does not have: {len(names)} ({named})." if names else ""
 
 
 def summary(found: list[Change], old: dict[str, Any], new: dict[str, Any]) -> list[str]:

@@ -32,7 +32,7 @@ class Numbers:
     """The cells of results, empty where there is none."""
 
     def __init__(self, results: list[Result]) -> None:
-        self.results = {(result.row, result.case, result.how): result for result in results}
+        self.results = {result.key: result for result in results}
 
     def time(self, row: str, case: str, scale: float, how: str = "") -> str:
         """A time, divided by `scale`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from pathlib import Path
 
-from lrkern.bench.report import details, headline, machine, noise
+from lrkern.bench.report import details, headline, machine, noise, versions
 from lrkern.bench.report.forms import markdown
 from lrkern.bench.report.line import Line
 from lrkern.bench.report.store import Run
@@ -43,7 +43,9 @@ def line_cells(line: Line, runs: list[Run]) -> list[str] | None:
     if not verdicts:
         return None
     missed = [letter for letter, met in verdicts.items() if met is False]
-    met = f"NO ({', '.join(missed)})" if missed else MET[next(iter(verdicts.values()))]
+    met = MET[False if missed else next(iter(verdicts.values()))]
+    if met and (missed or len(verdicts) < len(runs)):  # where it is missed; else where it was measured, if not everywhere
+        met += f" ({', '.join(missed or verdicts)})"
     return [line.label, line.how, line.rival, target(line), *cells, met]
 
 
@@ -66,7 +68,7 @@ def section(letter: str, run: Run) -> str:
     answer = [filled(text if text.endswith("...") else f"{text}.", "- ", "  ") for text in headline.headline(run.results)]
     parts = [
         f"### {letter}: {name_of(run)}",
-        filled(f"{machine.sentence(run.machine)} {noise.sentence(run.results)}"),
+        filled(f"{machine.sentence(run.machine)} {noise.sentence(run.results)} {versions.sentence(run.results)}"),
         "\n".join(answer),
     ]
     for title, head, lines in details.tables(run.results):
@@ -82,10 +84,16 @@ def text_of(runs: list[Run]) -> str:
     return "\n\n".join([intro, comparison(runs), *sections])
 
 
-def write(runs: list[Run], path: Path = PAGE) -> None:
-    """Put the tables between the marks."""
+def check(path: Path) -> str:
+    """The page as it is; raises if it has no place for the tables."""
     text = path.read_text()
     if text.count(BEGIN) != 1 or text.count(END) != 1:
         raise ValueError(f"bench: {path.name} must contain {BEGIN} and {END} once each")
+    return text
+
+
+def write(runs: list[Run], path: Path = PAGE) -> None:
+    """Put the tables between the marks."""
+    text = check(path)
     before, rest = text.split(BEGIN)
     path.write_text(f"{before}{BEGIN}\n{text_of(runs)}\n{END}{rest.split(END)[1]}")

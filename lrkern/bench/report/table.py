@@ -6,9 +6,10 @@ from lrkern.bench.report.line import Line
 from lrkern.bench.report.targets import LINES, own_lines
 from lrkern.bench.rivals.limits import STREAMS
 from lrkern.bench.timing.result import Result
+from lrkern.bench.timing.sizes import FULL, QUICK
 
 HEAD = ["what", "how", "worst of", "lrkern", "against", "theirs", "ratio", "target", "met"]
-VALUES = ("ULP", "values", "us", "ms", "s")
+VALUES = ("ULP", "values", "us", "ms", "s", "MiB")
 """Units of lines that are not times of calls."""
 MET = {True: "yes", False: "NO", None: ""}
 
@@ -54,10 +55,10 @@ def target(line: Line) -> str:
     return ""
 
 
-def lines(results: list[Result]) -> list[list[str]]:
+def lines(results: list[Result], quick: bool = False) -> list[list[str]]:
     """The cells of the table, one list per line; lines without results are omitted."""
     table = []
-    for line in (*own_lines(results), *LINES):
+    for line in (*own_lines(results, QUICK if quick else FULL), *LINES):
         result, count = line.worst(results)
         if result is None:
             continue

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import log
+
 import lrkern as lk
 from lrkern.bench.report.line import Cases, Line, against, both, of, only
 from lrkern.bench.rivals.limits import STREAMING, STREAMS
@@ -9,6 +11,7 @@ from lrkern.bench.rivals.torch_steps import FOREACH, FUSED
 from lrkern.bench.rows import own, rules, toll
 from lrkern.bench.timing.result import Result
 from lrkern.bench.timing.row import ALONE, BESIDE
+from lrkern.bench.timing.sizes import Sizes
 
 LARGE = "2^26 float32"
 GRADIENTS = "AdamW step, 1000 new gradients of torch"
@@ -17,6 +20,21 @@ GRADIENTS = "AdamW step, 1000 new gradients of torch"
 def named(case: str) -> bool:
     """Named curves of the package, as opposed to composites; without from_table, which has a piece per value."""
     return case in lk.__all__ and case != "from_table"
+
+
+def short_cycles(steps: str, gain: str, target: float | None) -> list[Line]:
+    """Warm restarts of 100 steps, in both precisions."""
+    return [
+        line
+        for dtype in ("float64", "float32")
+        for line in against(
+            "short-cycles",
+            f"fill {steps} {dtype}, cycles of 100, {gain}",
+            "step",
+            {STREAMING: target},
+            only(f"{dtype}, {gain}"),
+        )
+    ]
 
 
 def pointwise(size: str) -> Cases:
@@ -56,6 +74,8 @@ SCHEDULES = [
     Line("float32", "float32 values not float64's rounded once", "values", at_most=0),
     *against("fill", "fill 10^8 float64", "step", {STREAMING: 0.85}),
     *against("fill-float32", "fill 10^8 float32", "step", {STREAMING: 0.85}),
+    *short_cycles("10^8", "gain 1", 0.85),
+    *short_cycles("10^7", "gain 0.999", None),
     *both(
         "peers",
         "fill 10^8 float64, cosine",
@@ -76,7 +96,7 @@ SCHEDULES = [
         {"NumPy": None, "Python loop": None, "torch scheduler": None, "optax jit": None, "Numba loop": None},
         how=ALONE,
     ),
-    Line("cached", "10^5 steps, in cache", "step", at_most=0.3e-9),
+    Line("cached", "10^5 steps, in cache, one thread", "step", at_most=0.3e-9),
     Line("scalar", "s(t), one number", "call", at_most=150e-9),
     *against("scalar", "s(t), one number", "call", {"Python function": None}),
     *against("lookup", "s(steps), 10^6 steps in random order", "step", {"NumPy": None}),
@@ -92,6 +112,8 @@ SCHEDULES = [
     *against("plateau", "plateau, any dialect", "metric", {"copy": None}),
     *against("loss-driven", "loss_driven, 10^4 runs x 10^4 losses", "loss", {"copy": None}),
     Line("import", "import lrkern, beyond NumPy", "ms", at_most=40),
+    Line("extension-size", "the extension module, as built", "MiB", at_most=4),
+    Line("quick-run", "lrkern bench --quick", "s", at_most=30),
 ]
 
 STEPS = [
@@ -148,6 +170,17 @@ ADAPTER = [
     *of_adapter("1000 x 64", "1000 new gradients of 64", 8, at_most=300e-6),
     *of_adapter("161 tensors", "161 new gradients, 0.93 M in all", 3),
     *of_adapter("64 M", "a new gradient of 64 M", 1),
+    *(
+        line
+        for rule in ("SGD", "Adam", "AdamW")
+        for line in both(
+            "adapter-sizes",
+            f"lrkern.torch, {rule} step, a gradient of backward, 4 K to 4 M",
+            "element",
+            {FUSED: (None, None)},
+            of(rule),
+        )
+    ),
     *both("training", "lrkern.torch, training a transformer of 10 M", "training step", {FUSED: (1, 1)}),
     Line("import-torch", "import lrkern.torch, beyond torch", "ms", at_most=20),
     Line("toll-torch", "reading a tensor by the exchange API", "us", cases=only(toll.EXCHANGE), at_most=0.15),
@@ -161,8 +194,8 @@ NUMBA = [
     Line("first-call", "a rule of your own: first step", "s", cases=only("own rule"), at_most=0.1),
     Line("first-call", "Numba: first step, empty cache", "s", cases=first_step("empty cache"), at_most=2),
     Line("first-call", "Numba: first step, from the cache", "s", cases=first_step("filled cache"), at_most=0.1),
-    Line("first-call", "Numba: first table, empty cache", "s", cases=only("table, empty cache")),
-    Line("first-call", "Numba: first table, from the cache", "s", cases=only("table, filled cache")),
+    Line("first-call", "Numba: first table, empty cache", "s", cases=only("table, empty cache"), at_most=2),
+    Line("first-call", "Numba: first table, from the cache", "s", cases=only("table, filled cache"), at_most=0.1),
 ]
 
 MACHINE = [
@@ -173,13 +206,22 @@ MACHINE = [
 LINES = [*SCHEDULES, *STEPS, *LISTS, *ADAPTER, *NUMBA, *MACHINE]
 
 
-def own_lines(results: list[Result]) -> list[Line]:
+def count(n: int) -> str:
+    """A number of steps or elements: 10^8, 2^22, or all of its digits."""
+    for base in (10, 2):
+        power = round(log(n, base))
+        if base**power == n:
+            return f"{base}^{power}"
+    return f"{n:,}"
+
+
+def own_lines(results: list[Result], sizes: Sizes) -> list[Line]:
     """A line for each result of the user's own schedules and rules."""
     labels = {
-        own.SCHEDULE: ("fill 10^8 float64", "step", STREAMING),
+        own.SCHEDULE: (f"fill {count(sizes.fill)} float64", "step", STREAMING),
         own.CALL: ("s(t), one number", "call", ""),
         own.COMPILE: ("read and compile", "schedule", ""),
-        own.RULE: ("a step of 2^22 float32", "element", STREAMS),
+        own.RULE: (f"a step of {count(sizes.rule_elements)} float32", "element", STREAMS),
     }
     found = []
     for result in results:

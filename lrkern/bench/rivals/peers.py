@@ -90,8 +90,8 @@ class TorchSteps:
         """Make a new optimizer and scheduler."""
         torch = module("torch")
         self.optimizer = torch.optim.SGD([torch.zeros(1)], lr=self.a)
-        self.optimizer.step()  # torch warns if the scheduler steps first
         self.scheduler = TORCH[self.curve](self.optimizer, self.n, self.a)
+        self.optimizer.step()  # torch warns if the scheduler steps first
 
     def run(self) -> list[float]:
         """Visit all steps."""

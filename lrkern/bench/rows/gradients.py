@@ -13,7 +13,7 @@ from lrkern.bench.rows.arrays import OPTIONS, Floats, tensors
 from lrkern.bench.timing import step_checks
 from lrkern.bench.timing.race import Contestant
 from lrkern.bench.timing.result import SUBJECT
-from lrkern.bench.timing.row import BESIDE, Contest
+from lrkern.bench.timing.row import Contest
 from lrkern.bench.timing.sizes import Sizes
 
 RULE = "AdamW"
@@ -34,6 +34,21 @@ class Loop:
         """New gradients in new memory: the old ones live until all new ones are there, as in a loop that overlaps."""
         for param, fresh in zip(self.params, [one.clone() for one in self.templates], strict=True):
             param.grad = fresh
+
+
+class OnePass(Loop):
+    """The same by a pass of `backward`: of the sum of products of the parameters and constants, which become the gradients."""
+
+    def __init__(self, sizes: list[int]) -> None:
+        super().__init__(sizes)
+        for one in self.params:
+            one.requires_grad_()
+
+    def backward(self) -> None:
+        """New gradients, made by torch's engine."""
+        for param, factors in zip(self.params, self.templates, strict=True):
+            param.grad = None
+            param.dot(factors).backward()
 
 
 def ours(sizes: list[int], repeats: int) -> Contestant:
@@ -69,4 +84,4 @@ def entries(case: str, sizes: Sizes) -> dict[str, Callable[[], Contestant]]:
     return {SUBJECT: partial(ours, list_of, sizes.repeats), torch_steps.FUSED: partial(of_torch, list_of, sizes.repeats)}
 
 
-ROWS = [Contest("torch-gradients", CASES if peers.available("torch") else (), entries, quickly=(BESIDE,))]
+ROWS = [Contest("torch-gradients", CASES if peers.available("torch") else (), entries)]

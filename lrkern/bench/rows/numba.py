@@ -62,6 +62,6 @@ def race_step(case: str, sizes: Sizes) -> Race:
 _FOUND = peers.available("numba")
 
 ROWS = [
-    Row("numba-table", ("cosine",) if _FOUND else (), race_table),
+    Row("numba-table", ("cosine",) if _FOUND else (), race_table, quickly=()),  # compiles for ten seconds the first time
     Row("numba-step", ("SGD", "AdamW") if _FOUND else (), race_step),
 ]

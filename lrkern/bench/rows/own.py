@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import runpy
+from pathlib import Path
 from typing import Any
 
 import lrkern as lk
@@ -17,6 +18,7 @@ from lrkern.bench.timing.row import Row
 from lrkern.bench.timing.sizes import Sizes
 
 SCHEDULE, CALL, COMPILE, RULE = "own-schedule", "own-call", "own-compile", "own-rule"
+ROWS = (SCHEDULE, CALL, COMPILE, RULE)
 PARSES = 20  # in a turn
 
 
@@ -69,16 +71,26 @@ def race_compile(text: str, sizes: Sizes) -> Race:
     return Race(Contestant(SUBJECT, lambda: lk.parse(text).plan(n), 1, repeats=PARSES), [], sizes.rounds)
 
 
+def located(text: str) -> str:
+    """A rule `FILE.py:name` with its whole path, as other processes need it."""
+    path, _, name = text.rpartition(":")
+    if not path.endswith(".py") or not name:
+        raise ValueError(f"bench: --rule must be FILE.py:name; got {text!r}")
+    return f"{Path(path).resolve()}:{name}"
+
+
 @functools.cache
 def optimizer_of(text: str) -> Any:
     """The optimizer class of a rule `FILE.py:name`: what `lrkern.rule` has made, or an optimizer."""
     path, _, name = text.rpartition(":")
-    if not path.endswith(".py") or not name:
-        raise ValueError(f"bench: --rule must be FILE.py:name; got {text}")
     try:
+        Path(path).open("rb").close()  # run_path would look for a module in a folder
         found = runpy.run_path(path, run_name="<rule>")
     except OSError as error:
         raise ValueError(f"bench: --rule: {path} cannot be read: {error.strerror}") from None
+    except (Exception, SystemExit) as error:
+        why = " ".join(f"{type(error).__name__}: {error}".split())
+        raise ValueError(f"bench: --rule: {path} cannot be run: {why}") from None
     if name not in found:
         raise ValueError(f"bench: --rule: {path} has no {name}")
     made = getattr(found[name], "Optimizer", found[name])

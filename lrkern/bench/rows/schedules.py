@@ -17,8 +17,9 @@ from lrkern.bench.rivals.limits import STREAMING
 from lrkern.bench.timing import buffers, checks
 from lrkern.bench.timing.race import Contestant, Race
 from lrkern.bench.timing.result import SUBJECT
-from lrkern.bench.timing.row import ALONE, Contest, Row
+from lrkern.bench.timing.row import Contest, Row
 from lrkern.bench.timing.sizes import Sizes
+from lrkern.bench.timing.threads import one_thread
 
 EVERY = tuple(curve.name for curve in CURVES)
 WITH_TWINS = tuple(sorted((curve.name for curve in CURVES if curve.loop and curve.array), key="cosine".__eq__))
@@ -28,8 +29,13 @@ WITH_TWINS = tuple(sorted((curve.name for curve in CURVES if curve.loop and curv
 
 
 def race_fill(case: str, sizes: Sizes, dtype: type = np.float64) -> Race:
+    """A curve, in one of two precisions."""
+    return fill_race(BY_NAME[case], sizes.fill, sizes, dtype)
+
+
+def fill_race(curve: Curve, n: int, sizes: Sizes, dtype: type) -> Race:
     """Build, compile and fill, against the bare stores."""
-    n, threads, curve = sizes.fill, lk.get_threads(), BY_NAME[case]
+    threads = lk.get_threads()
     out = buffers.output(n, dtype)
 
     def fill() -> None:
@@ -42,6 +48,17 @@ def race_fill(case: str, sizes: Sizes, dtype: type = np.float64) -> Race:
     rival = Contestant(STREAMING, lambda: limits.fill_streaming(out, PEAK, threads), n)
     rounds = sizes.rounds if dtype is np.float64 else sizes.slow_rounds
     return Race(Contestant(SUBJECT, fill, n), [rival], rounds, check)
+
+
+CYCLE = 100  # steps
+SHORT = tuple(f"{dtype}, gain {gain:g}" for gain in (0.999, 1.0) for dtype in ("float32", "float64"))
+
+
+def race_short_cycles(case: str, sizes: Sizes) -> Race:
+    """Short warm restarts: all the same; or each lower than the one before, which needs pieces of its own and far more time."""
+    dtype, _, gain = case.partition(", gain ")
+    curve = Curve(case, lambda n, a: lk.warm_restarts(a, END, CYCLE, growth=1.0, gain=float(gain)))
+    return fill_race(curve, sizes.fill if gain == "1" else sizes.numpy, sizes, getattr(np, dtype))
 
 
 def peers_entries(case: str, sizes: Sizes) -> dict[str, Callable[[], Contestant]]:
@@ -128,7 +145,7 @@ def torch_rival(curve: Curve, n: int) -> Contestant:
 
 
 def race_cached(case: str, sizes: Sizes) -> Race:
-    """One schedule's table, repeatedly, so that neither memory nor compilation matters."""
+    """One schedule's table, repeatedly and on one thread, so that neither memory nor compilation nor waking matters."""
     n, schedule = sizes.cached, BY_NAME[case].build(sizes.cached, PEAK)
     out = np.full(n, PEAK)
 
@@ -141,7 +158,7 @@ def race_cached(case: str, sizes: Sizes) -> Race:
 
     rival = Contestant("ndarray.fill", lambda: out.fill(PEAK), n, repeats=sizes.repeats)
     subject = Contestant(SUBJECT, fill, n, repeats=sizes.repeats)
-    return Race(subject, [rival], sizes.rounds, check)
+    return Race(subject, [rival], sizes.rounds, check, after=one_thread())
 
 
 # --------------------------------------------------------------------------------------------------------- single steps
@@ -296,7 +313,8 @@ def race_noise(case: str, sizes: Sizes) -> Race:
 ROWS = [
     Row("fill", EVERY, race_fill),
     Row("fill-float32", EVERY, partial(race_fill, dtype=np.float32)),
-    Contest("peers", WITH_TWINS, peers_entries, beside="cosine".__eq__, slow=True, quickly=(ALONE,)),
+    Contest("peers", WITH_TWINS, peers_entries, beside="cosine".__eq__, slow=True),
+    Row("short-cycles", SHORT, race_short_cycles),
     Row("cached", EVERY, race_cached),
     Row("scalar", EVERY, race_scalar),
     Row("lookup", ("warmup", "warm_restarts"), race_lookup),

@@ -8,7 +8,7 @@ from lrkern.bench.rivals import torch_steps
 from lrkern.bench.rows.arrays import OPTIONS, turns
 from lrkern.bench.rows.optimizers import against_torch, bare
 from lrkern.bench.timing.race import Contestant
-from lrkern.bench.timing.row import Contest
+from lrkern.bench.timing.row import ALONE, BESIDE, Contest
 from lrkern.bench.timing.sizes import Sizes
 
 ELEMENTS = {
@@ -31,4 +31,4 @@ def entries(case: str, sizes: Sizes) -> dict[str, Callable[[], Contestant]]:
     return against_torch(rule, [n], n, repeats, (torch_steps.FUSED,)) | bare(rule, n, n, repeats)
 
 
-ROWS = [Contest("step", CASES, entries)]
+ROWS = [Contest("step", CASES, entries, quickly=(ALONE, BESIDE))]

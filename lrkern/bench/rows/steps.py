@@ -17,8 +17,9 @@ from lrkern.bench.rows.optimizers import bare, of_torch, our_step
 from lrkern.bench.timing import step_checks
 from lrkern.bench.timing.race import Contestant, Race
 from lrkern.bench.timing.result import SUBJECT
-from lrkern.bench.timing.row import ALONE, Contest, Row
+from lrkern.bench.timing.row import Contest, Row
 from lrkern.bench.timing.sizes import Sizes
+from lrkern.bench.timing.threads import one_thread
 
 LR, MOMENTUM = OPTIONS["SGD"]["lr"], OPTIONS["SGD"]["momentum"]
 PIPELINE: dict[str, Any] = {"clip_norm": 1.0, "skip_nonfinite": True, "ema": 0.999, "zero_grad": True}
@@ -135,22 +136,21 @@ def race_split(case: str, sizes: Sizes) -> Race:
 
 def race_one_thread(case: str, sizes: Sizes) -> Race:
     """A step that fits in the caches of one core, on one thread, against its streams there."""
-    n, before = TEMPERATE // sizes.shrink, lk.get_threads()
+    n = TEMPERATE // sizes.shrink
     repeats = turns(n, 10 * sizes.repeats)
     arrays = [values(n, seed) for seed in range(WRITTEN[case] + 1)]
     bare_streams = limits.step_streams(arrays[:-1], arrays[-1], 1)
-    lk.set_threads(1)
     return Race(
         Contestant(SUBJECT, our_step(case, [values(n, 1)], [values(n, 2)]), n, repeats=repeats),
         [Contestant(limits.STREAMS, bare_streams, n, repeats=repeats)],
         sizes.rounds,
-        after=lambda: lk.set_threads(before),
+        after=one_thread(),
     )
 
 
 ROWS = [
     Row("sgd", ("float32, momentum",), race_large),
-    Contest("sgd-peers", ("float32, momentum",), peers_entries, slow=True, quickly=(ALONE,)),
+    Contest("sgd-peers", ("float32, momentum",), peers_entries, slow=True),
     Contest("pipeline", ("float32",), pipeline_entries, slow=True),
     Row("split", ("bfloat16",), race_split),
     Row("one-thread", ("SGD", "AdamW"), race_one_thread),

@@ -13,7 +13,7 @@ from lrkern.bench.rows.arrays import OPTIONS
 from lrkern.bench.timing import checks
 from lrkern.bench.timing.race import Contestant
 from lrkern.bench.timing.result import SUBJECT
-from lrkern.bench.timing.row import BESIDE, Contest
+from lrkern.bench.timing.row import Contest
 from lrkern.bench.timing.sizes import Sizes
 
 CASE = "transformer of 10 M"
@@ -31,9 +31,9 @@ class Training:
         torch: Any = import_module("torch")
         torch.set_num_threads(lk.get_threads())
         torch.manual_seed(1)
-        width = WIDTH if sizes.shrink == 1 else WIDTH // SHRUNK
+        width, layers = (WIDTH, LAYERS) if sizes.shrink == 1 else (WIDTH // SHRUNK, 1)
         layer = torch.nn.TransformerEncoderLayer(width, HEADS, 4 * width, dropout=0.0, batch_first=True)
-        encoder = torch.nn.TransformerEncoder(layer, LAYERS, enable_nested_tensor=False)
+        encoder = torch.nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
         self.model = torch.nn.Sequential(torch.nn.Embedding(WORDS, width), encoder, torch.nn.Linear(width, WORDS))
         self.words = torch.randint(WORDS, (BATCH, LENGTH))
         self.loss_of = torch.nn.CrossEntropyLoss()
@@ -68,4 +68,4 @@ def entries(case: str, sizes: Sizes) -> dict[str, Callable[[], Contestant]]:
     }
 
 
-ROWS = [Contest("training", (CASE,) if peers.available("torch") else (), entries, quickly=(BESIDE,))]
+ROWS = [Contest("training", (CASE,) if peers.available("torch") else (), entries)]

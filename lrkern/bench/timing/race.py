@@ -13,7 +13,7 @@ from statistics import median
 from time import perf_counter
 
 SAMPLES = 15
-"""Runs in a turn, if each is timed on its own."""
+"""Runs in a turn, if each is timed on its own. In quick runs fewer: what precedes each takes long on a busy machine."""
 LEAST_ROUNDS = 3
 LEAST_TURN = 0.01
 """The least seconds of a turn of several runs. The first run of a turn finds other data in the caches. If runs are short and
@@ -45,7 +45,7 @@ class Contestant:
             self.repeats = int(self.repeats * LEAST_TURN / max(seconds, 1e-9)) + 1
         gc.collect()
 
-    def turn(self, before: Callable[[], object] | None = None) -> float:
+    def turn(self, before: Callable[[], object] | None = None, samples: int = SAMPLES) -> float:
         """Seconds per unit, in a turn: of all runs together, or the median of single runs if something precedes each."""
         run = self.run
         if self.prepare is None and before is None:
@@ -54,7 +54,7 @@ class Contestant:
                 run()
             return (perf_counter() - begin) / self.repeats / self.units
         times = []
-        for _ in range(min(self.repeats, SAMPLES)):
+        for _ in range(min(self.repeats, samples)):
             self.ready()
             if before is not None:
                 before()
@@ -74,6 +74,7 @@ class Race:
     check: Callable[[], object] | None = None
     after: Callable[[], object] | None = None  # when the race is over: puts back what it has set
     times: dict[str, list[float]] = field(default_factory=dict)  # seconds per unit, by round
+    samples: int = SAMPLES
 
     def warm_up(self) -> None:
         """Check the results, then run every contestant once."""
@@ -84,7 +85,7 @@ class Race:
 
     def note(self, contestant: Contestant, before: Callable[[], object] | None = None) -> None:
         """A turn of a contestant."""
-        self.times.setdefault(contestant.name, []).append(contestant.turn(before))
+        self.times.setdefault(contestant.name, []).append(contestant.turn(before, self.samples))
 
     def rivals_turn(self, before: Callable[[], object] | None = None) -> None:
         """The rivals' part of a round."""

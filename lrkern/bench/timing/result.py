@@ -9,6 +9,11 @@ from typing import Any, Self
 SUBJECT = "lrkern"
 
 
+def name_of(row: str, case: str, how: str = "") -> str:
+    """What -k compares with, and what failures are called."""
+    return "-".join(word for word in (row, case, how) if word)
+
+
 def spread(times: list[float]) -> float:
     """The interquartile range divided by the median: a measure of noise."""
     if len(times) < 2 or not median(times):
@@ -30,6 +35,12 @@ class Result:
     value: float | None = None  # for rows that are not timed
     how: str = ""  # "alone": each contestant in its own process; "beside": in one, after others' thread pools have worked
     rounds: dict[str, list[float]] = field(default_factory=dict)  # the times of every round
+    version: str = ""  # of lrkern; files may hold rows of several
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What identifies it in a run."""
+        return self.row, self.case, self.how
 
     @classmethod
     def of(cls, row: str, case: str, times: dict[str, list[float]], subject: str = SUBJECT, how: str = "") -> Self:

@@ -20,6 +20,7 @@ class Row:
     name: str
     cases: tuple[str, ...]
     race: Callable[[str, Sizes], Race]
+    quickly: tuple[str, ...] = ("",)  # how in a quick run: as always
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Contest:
     entries: Callable[[str, Sizes], dict[str, Callable[[], Contestant]]]
     beside: Callable[[str], bool] = lambda case: True  # which cases are also measured beside
     slow: bool = False  # fewer rounds, where rivals take long
-    quickly: tuple[str, ...] = (ALONE, BESIDE)  # how in a quick run: another process that imports torch takes seconds
+    quickly: tuple[str, ...] = (BESIDE,)  # how in a quick run
 
     def ways(self, case: str) -> tuple[str, ...]:
         """How a case is measured."""
@@ -63,3 +64,4 @@ class Fact:
     name: str
     cases: tuple[str, ...]
     measure: Callable[[str, Sizes], float]
+    quickly: tuple[str, ...] = ("",)  # how in a quick run; empty: not at all

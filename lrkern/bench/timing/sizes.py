@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lrkern.bench.settings import Settings
+from lrkern.bench.timing.race import SAMPLES
 
 
 @dataclass(frozen=True)
@@ -28,13 +29,13 @@ class Sizes:
     tensors: int  # small tensors in one step
     loop_elements: int  # parameters for the naive Python loop
     repeats: int  # runs of a short job in one round
-    imports: int  # processes that import the package
+    samples: int  # runs in a turn, if each is timed on its own
+    imports: int  # processes that import the package, after one that compiles it
     first_calls: int  # processes whose first call finds compiled code in the cache
     points: int  # steps at which one case is compared with the oracle
     rounds: int
     slow_rounds: int  # rounds with slow rivals
     patience: float  # seconds after which a race ends early, but with at least three rounds
-    cases: int | None  # of rows with many cases, so many are measured
 
 
 FULL = Sizes(
@@ -55,13 +56,13 @@ FULL = Sizes(
     tensors=1000,
     loop_elements=10**5,
     repeats=100,
+    samples=SAMPLES,
     imports=11,
     first_calls=3,
     points=200,
     rounds=9,
     slow_rounds=5,
     patience=6.0,
-    cases=None,
 )
 
 QUICK = Sizes(
@@ -82,13 +83,13 @@ QUICK = Sizes(
     tensors=50,
     loop_elements=10**3,
     repeats=3,
-    imports=1,
+    samples=2,
+    imports=0,
     first_calls=1,
     points=20,
     rounds=2,
     slow_rounds=2,
     patience=1.0,
-    cases=2,
 )
 
 
