@@ -20,7 +20,8 @@ export LRKERN_SHARE = $(SHARE)
 unexport PYTHONDONTWRITEBYTECODE
 
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+# Bytecode is made by imports: most files of the packages are never imported, and compiling all takes minutes.
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --no-compile
 install = $(BIN)/python tools/requires.py $(1) > $(VENV)/requirements.txt && $(PIP) -r $(VENV)/requirements.txt
 C_FOLDERS := src_c $(patsubst %/,%,$(wildcard src_c/*/)) lrkern/bench/rivals examples/c tests/c/fuzz
 C_FILES := $(filter-out %/ddtables.inc, $(wildcard $(foreach kind,c h inc,$(addsuffix /*.$(kind),$(C_FOLDERS)))))
@@ -144,12 +145,11 @@ $(BUILT): $(SOURCES) | $(VENV_MADE)
 	fi
 	@touch $@
 
-# Without compiling to bytecode, which takes minutes: most files are never imported.
 $(VENV)/.peers: Makefile $(wildcard tests/*/test_*_peer.py) | $(VENV_MADE)
 	@echo "installing torch, JAX, optax, keras, transformers and the peers of the dialects"
-	$(PIP) --no-compile '$(TORCH)' setuptools
-	$(PIP) --no-compile jax optax keras transformers accelerate lightning
-	$(PIP) --no-compile --no-deps --no-build-isolation $(NO_DEPS)
+	$(PIP) '$(TORCH)' setuptools
+	$(PIP) jax optax keras transformers accelerate lightning
+	$(PIP) --no-deps --no-build-isolation $(NO_DEPS)
 	@touch $@
 
 $(VENV)/.cuda: pyproject.toml | $(VENV_MADE)

@@ -69,6 +69,14 @@ def test_the_shared_library_exports_the_interface_and_nothing_else(library):
 @compiler
 @checkout
 @linux
+@pytest.mark.skipif(os.environ.get("LRKERN_SYMBOLS") == "1", reason="symbols were asked for")
+def test_the_extension_is_stripped():
+    assert symbols(_core.__file__) == set()
+
+
+@compiler
+@checkout
+@linux
 @pytest.mark.exhaustive
 def test_the_extension_exports_the_same(library):
     assert symbols("-D", _core.__file__) == declared() | {"PyInit__core"}
