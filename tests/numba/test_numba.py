@@ -222,7 +222,7 @@ VECTORS = [((0,), "C"), ((97,), "C")]  # compiled once; other numbers of axes an
     [
         (F64, F32, F64, [((40, 5), "F")]),
         (BF16, BF16, BF16, VECTORS),
-        (F16, F16, F32, [((), "C")]),
+        pytest.param(F16, F16, F32, [((), "C")], marks=pytest.mark.exhaustive),
         pytest.param(F64, F32, F64, [((), "C"), *VECTORS], marks=pytest.mark.exhaustive),
         pytest.param(F16, F16, F32, VECTORS, marks=pytest.mark.exhaustive),
     ],

@@ -37,7 +37,15 @@ def metrics_for(options, runs, steps):
     return metrics
 
 
-@pytest.mark.parametrize(("dialect", "options"), CASES, ids=IDS)
+# Whatever the dialect, the code is the same: what is compiled for each is the set of arguments that it has.
+COMPILED = ("torch", "optax")
+OF_DIALECTS = [
+    pytest.param(*case, id=label, marks=[] if case[0] in COMPILED else [pytest.mark.exhaustive])
+    for case, label in zip(CASES, IDS, strict=True)
+]
+
+
+@pytest.mark.parametrize(("dialect", "options"), OF_DIALECTS)
 def test_every_dialect(dialect, options):
     metrics = metrics_for(options, LANES + 3, 100)
     expected = lk.plateau(metrics, 0.1, dialect=dialect, **options, backend="c")
@@ -120,8 +128,6 @@ def test_arguments_are_those_of_plateau():
     assert [*names[:9], "dialect"] == own
 
 
-# Whatever the dialect, the code is the same: what is compiled for each is the set of arguments that it has.
-COMPILED = ("torch", "optax")
 AT_FIRST = [pytest.param(one, marks=[] if one in COMPILED else [pytest.mark.exhaustive]) for one in DIALECTS]
 
 

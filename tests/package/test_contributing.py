@@ -191,6 +191,7 @@ print("done")
 """
 
 
+@pytest.mark.exhaustive
 def test_the_walk_through_for_a_new_optimizer(tmp_path: Path) -> None:
     checkout = Checkout(tmp_path, copies_c=True)
     shutil.copytree(ROOT / "bench", tmp_path / "bench", ignore=shutil.ignore_patterns("__pycache__"))

@@ -131,6 +131,7 @@ def test_numba(case: tuple[str, dict[str, Any]], kind: int) -> None:
         assert found == (expected, lk.cosine(0.1, 3e-310, 100).table(101).tobytes()), name
 
 
+@pytest.mark.exhaustive
 def test_threads_of_numba() -> None:
     """Worker threads inherit the mode of the thread that starts them."""
     pytest.importorskip("numba")

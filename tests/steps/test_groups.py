@@ -15,7 +15,7 @@ import lrkern as lk
 
 BACKENDS = pytest.mark.parametrize("backend", ["c", "numba"])
 NAMES = ["SGD", "Adam", "AdamW", "Lion", "RMSprop", "Adagrad", "LARS", "LAMB"]
-COMPILED = ["AdamW", "LARS"]  # LAMB is compiled in test_clipping.py, all others in test_rules_exactly.py
+COMPILED = ["AdamW"]
 
 
 def copies(params: Any) -> Any:

@@ -99,7 +99,7 @@ def test_arrays_that_threads_share(threads: int, zero: bool) -> None:
 
 
 # On two threads, sparse gradients and small arrays are the work of one of them: code for either is compiled.
-@pytest.mark.parametrize("threads", [pytest.param(1, marks=pytest.mark.exhaustive), 2])
+@pytest.mark.parametrize("threads", [pytest.param(one, marks=pytest.mark.exhaustive) for one in (1, 2)])
 def test_numba_has_the_bits_of_c(threads: int) -> None:
     found = []
     for backend in ("c", "numba"):

@@ -66,7 +66,7 @@ def test_rates_of_rows(cls: type[lk.Optimizer], backend: str) -> None:
         ulp.assert_same_bits(got[r], alone, f"{cls.__name__}, row {r}")
 
 
-@pytest.mark.parametrize("backend", ["c", "numba"])
+@pytest.mark.parametrize("backend", ["c", pytest.param("numba", marks=pytest.mark.exhaustive)])
 def test_rates_of_rows_and_scalar_states(backend: str) -> None:
     """NAdam's product of momenta is the same for all rows, and counts once for each step."""
     start, grads = data((4, 5))
