@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -50,10 +49,8 @@ class Bound:
             self.states[names[kind]] = [None if one is None else self.memory.tensor(self._given(one)) for one in arrays]
         self.writes = Writes()
         # The numbers in `state`: of each parameter, its updates and its scalar states.
-        self._shown = np.zeros((len(self.params), 1 + len(self.core._rule.scalars)))
-        self._bits, self._noted = self._shown.view(np.int64), np.zeros(self._shown.shape, np.int64)
-        self._same = np.empty(self._shown.shape, bool)
-        self.steps, self.scalars = self._shown[:, 0], self._shown[:, 1:]
+        self._shown = _core.Shown(len(self.params), len(self.core._rule.scalars))
+        self.steps, self.scalars = self._shown.rows[:, 0], self._shown.rows[:, 1:]
         self._steps, self._scalars = torch.from_numpy(self.steps), torch.from_numpy(self.scalars)
         self._load()
         self.grads: list[Any] = [None] * len(self.params)
@@ -116,7 +113,7 @@ class Bound:
                     self.scalars[i, k] = float(saved.get(name, 0.0))
         self.core._tensors.restore(updates, owner.count, owner.skipped, [], owner.recent, self.scalars.tolist())
         self.steps[:] = updates
-        self._note()
+        self._shown.note()
         for i, n in enumerate(updates):
             if n or i in given:
                 self._publish(i)
@@ -149,14 +146,6 @@ class Bound:
         shown |= {name: self._scalars[i, k] for k, name in enumerate(self.core._rule.scalars)}
         publish(self.owner.state, self.params[i], shown, self.writes)
 
-    def _note(self) -> None:
-        """Remember the numbers in `state`, to find those that users write there.
-
-        In memory that is there: after a backward pass, the first request for a large piece of new memory makes the C library
-        tidy up everything that was freed, which takes as long as a hundred small tensors.
-        """
-        np.copyto(self._noted, self._bits)
-
     def is_current(self) -> bool:
         """Whether nobody has written to the adapter's state, or changed its groups or the number of their parameters.
 
@@ -166,7 +155,7 @@ class Bound:
         return (
             self.state is owner.state
             and not self.writes.any
-            and bool(np.equal(self._bits, self._noted, out=self._same).all())
+            and self._shown.are_as_noted()
             and self.size == len(owner.state)
             and owner.is_aligned()
             and len(self.params) == sum([len(group["params"]) for group in owner.param_groups])
@@ -210,7 +199,7 @@ class Bound:
         self.steps[i] += 1
         if self.core._rule.scalars:
             self._read_scalars()
-        self._noted[i] = self._bits[i]
+        self._shown.note_one(i)
         if i in self.waiting:
             self._begin()
 
@@ -278,10 +267,10 @@ class Bound:
             if self.missing or self.any_sparse:  # rows may be none
                 self.steps[:] = core._tensors.get_updates()
             else:
-                self.steps += 1
+                self._shown.count()
             if self.core._rule.scalars:
                 self._read_scalars()
-            self._note()
+            self._shown.note()
             if self.waiting:
                 self._begin()
         return stepped
