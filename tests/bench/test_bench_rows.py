@@ -243,7 +243,7 @@ def test_a_turn_of_short_jobs_takes_as_long_as_others(monkeypatch):
     short, single = (Contestant("lrkern", lambda: time.sleep(1e-3), 10, repeats=repeats) for repeats in (2, 1))
     for one in (short, single):
         one.warm_up()
-    assert 10 < short.repeats <= 21
+    assert 2 < short.repeats <= 21  # a sleep takes a millisecond, or several on a busy machine
     assert single.repeats == 1
 
 
