@@ -11,7 +11,7 @@ import hashlib
 import platform
 import re
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import distributions
 from pathlib import Path
 
 import fake_device  # before a compiler looks for a driver
@@ -20,7 +20,7 @@ import numpy as np
 # isort: split
 from cuda.bindings import nvjitlink
 
-from lrkern.backends.cuda_compiler import chosen, module_of
+from lrkern.backends.cuda_compiler import chosen
 from lrkern.cuda import _arrays, _elements, _kernels, _norms, _plans, _rows, _step_norms, _step_scalars
 from lrkern.cuda._platform import types
 from lrkern.rules.compiled import FAMILIES
@@ -130,8 +130,8 @@ def _library(name):
 @cache
 def _folder():
     """The folder of the PTX that this compiler makes of these sources."""
-    compiler = module_of(chosen())
-    digest = hashlib.sha256(f"{compiler} {version(compiler.replace('_', '-'))} {platform.python_version()}".encode())
+    installed = sorted(f"{one.name} {one.version}" for one in distributions())
+    digest = hashlib.sha256(f"{chosen()} {platform.python_version()} {installed}".encode())
     for file in (Path(__file__), *sorted((ROOT / "lrkern").rglob("*.py"))):
         digest.update(file.read_bytes())
     folder = ROOT / "build" / "ptx" / digest.hexdigest()[:16]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import io
 import pickle
 import sys
 import warnings
@@ -18,7 +17,7 @@ import lrkern as lk  # noqa: E402
 import lrkern.torch as lt  # noqa: E402
 
 sys.path.insert(0, str(Path(__file__).parent))
-from training import give_gradients, little, same_bits  # noqa: E402
+from training import give_gradients, little, same_bits, through_a_file  # noqa: E402
 
 pytestmark = pytest.mark.peers
 
@@ -28,13 +27,6 @@ def steps(model, opt, begin, count, change=lambda step, model: None):
         give_gradients(model, step)
         change(step, model)
         opt.step()
-
-
-def through_a_file(state):
-    file = io.BytesIO()
-    torch.save(state, file)
-    file.seek(0)
-    return torch.load(file, weights_only=True)
 
 
 def arrays_of(model):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import gc
-import io
 import pickle
 import subprocess
 import sys
@@ -20,7 +19,7 @@ import lrkern.torch as lt  # noqa: E402
 
 sys.path.insert(0, str(Path(__file__).parent))
 import training  # noqa: E402
-from training import give_gradients, little, same_bits  # noqa: E402
+from training import give_gradients, little, same_bits, through_a_file  # noqa: E402
 
 pytestmark = pytest.mark.peers
 
@@ -50,13 +49,6 @@ def steps(model, opt, begin, count):
     for step in range(begin, begin + count):
         give_gradients(model, step)
         opt.step()
-
-
-def through_a_file(state):
-    file = io.BytesIO()
-    torch.save(state, file)
-    file.seek(0)
-    return torch.load(file, weights_only=True)
 
 
 def close(a, b):

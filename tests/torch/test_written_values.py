@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import io
 import pickle
 import sys
 import warnings
@@ -17,7 +16,7 @@ import lrkern as lk  # noqa: E402
 import lrkern.torch as lt  # noqa: E402
 
 sys.path.insert(0, str(Path(__file__).parent))
-from training import same_bits  # noqa: E402
+from training import same_bits, through_a_file  # noqa: E402
 
 pytestmark = pytest.mark.peers
 
@@ -33,13 +32,6 @@ def step(opt, times=1):
             for param in group["params"]:
                 param.grad = torch.ones_like(param)
         opt.step()
-
-
-def through_a_file(state):
-    file = io.BytesIO()
-    torch.save(state, file)
-    file.seek(0)
-    return torch.load(file, weights_only=True)
 
 
 BEFORE = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import torch
 from torch import nn
 
@@ -73,3 +75,11 @@ def same_bits(a, b) -> bool:
     if a.dtype != b.dtype or a.shape != b.shape:
         return False
     return a.contiguous().reshape(-1).view(torch.uint8).equal(b.contiguous().reshape(-1).view(torch.uint8))
+
+
+def through_a_file(state):
+    """A state as `torch.load` gives it back."""
+    file = io.BytesIO()
+    torch.save(state, file)
+    file.seek(0)
+    return torch.load(file, weights_only=True)

@@ -55,7 +55,7 @@ SHORT = tuple(f"{dtype}, gain {gain:g}" for gain in (0.999, 1.0) for dtype in ("
 
 
 def race_short_cycles(case: str, sizes: Sizes) -> Race:
-    """Short warm restarts: all the same; or each lower than the one before, which needs pieces of its own and far more time."""
+    """Short warm restarts. With gain 1, all cycles are alike; else each is compiled by itself, which takes far longer."""
     dtype, _, gain = case.partition(", gain ")
     curve = Curve(case, lambda n, a: lk.warm_restarts(a, END, CYCLE, growth=1.0, gain=float(gain)))
     return fill_race(curve, sizes.fill if gain == "1" else sizes.numpy, sizes, getattr(np, dtype))
@@ -315,7 +315,7 @@ ROWS = [
     Row("fill-float32", EVERY, partial(race_fill, dtype=np.float32)),
     Contest("peers", WITH_TWINS, peers_entries, beside="cosine".__eq__, slow=True),
     Row("short-cycles", SHORT, race_short_cycles),
-    Row("cached", EVERY, race_cached),
+    Row("cached-one-thread", EVERY, race_cached),
     Row("scalar", EVERY, race_scalar),
     Row("lookup", ("warmup", "warm_restarts"), race_lookup),
     Row("compile", EVERY, race_compile),
