@@ -132,7 +132,7 @@ def test_a_curve_without_an_entry_is_timed_all_the_same(monkeypatch):
     assert "rex(" in repr(entry.build(10, 0.2))
     monkeypatch.setitem(curves.BY_NAME, "rex", entry)
     for row in every.all_rows():
-        if row.name in ("fill", "cached-one-thread", "scalar", "compile"):
+        if row.name in ("fill", "cached-serial", "scalar", "compile"):
             assert measured(row, "rex").time > 0
     with pytest.raises(LookupError, match="no case of quadratic"):
         curves.as_tested("quadratic")
@@ -206,7 +206,7 @@ def test_rows_that_need_too_much_memory_say_so(monkeypatch):
         memory.need(2**30)
 
 
-@pytest.mark.parametrize(("row", "case"), [("one-thread", "AdamW"), ("cached-one-thread", "cosine")])
+@pytest.mark.parametrize(("row", "case"), [("one-thread", "AdamW"), ("cached-serial", "cosine")])
 def test_one_thread_is_put_back(row, case):
     before = lk.get_threads()
     race = every.named(row).race(case, QUICK)

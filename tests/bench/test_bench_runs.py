@@ -304,7 +304,7 @@ def test_without_a_checkout(tmp_path):
         )
         return done.returncode, done.stdout, done.stderr
 
-    words = "fill-constant or cached-constant or (step-list and 64 and alone)"
+    words = "fill-constant or cached-serial-constant or (step-list and 64 and alone)"
     code, out, err = run("--quick", "-k", words, "--rivals", "numpy", "--json", "run.json")
     assert (code, err) == (0, "")
     assert "fill 10^8 float64" in out
@@ -312,7 +312,7 @@ def test_without_a_checkout(tmp_path):
     assert "Failed" not in out
     assert {r["row"] for r in json.loads((tmp_path / "run.json").read_text())["results"]} >= {
         "fill",
-        "cached-one-thread",
+        "cached-serial",
         "step-list",
     }
     assert run("--write") == (2, "", "lrkern: bench: --write needs the source checkout\n")

@@ -64,7 +64,7 @@ def curve_lines(results: list[Result]) -> list[list[str]]:
             found.time("fill", case, 1e-9),
             found.ratio("fill", case, STREAMING),
             *(found.ratio("peers", case, rival, ALONE) for rival in ("NumPy", "Numba loop", "Python loop")),
-            found.time("cached-one-thread", case, 1e-9),
+            found.time("cached-serial", case, 1e-9),
             found.time("scalar", case, 1e-9),
             found.time("compile", case, 1e-6),
             found.value("error", case),

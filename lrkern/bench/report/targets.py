@@ -96,7 +96,7 @@ SCHEDULES = [
         {"NumPy": None, "Python loop": None, "torch scheduler": None, "optax jit": None, "Numba loop": None},
         how=ALONE,
     ),
-    Line("cached-one-thread", "10^5 steps, in cache, one thread", "step", at_most=0.3e-9),
+    Line("cached-serial", "10^5 steps, in cache, one thread", "step", at_most=0.3e-9),
     Line("scalar", "s(t), one number", "call", at_most=150e-9),
     *against("scalar", "s(t), one number", "call", {"Python function": None}),
     *against("lookup", "s(steps), 10^6 steps in random order", "step", {"NumPy": None}),

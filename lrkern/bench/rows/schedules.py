@@ -315,7 +315,7 @@ ROWS = [
     Row("fill-float32", EVERY, partial(race_fill, dtype=np.float32)),
     Contest("peers", WITH_TWINS, peers_entries, beside="cosine".__eq__, slow=True),
     Row("short-cycles", SHORT, race_short_cycles),
-    Row("cached-one-thread", EVERY, race_cached),
+    Row("cached-serial", EVERY, race_cached),
     Row("scalar", EVERY, race_scalar),
     Row("lookup", ("warmup", "warm_restarts"), race_lookup),
     Row("compile", EVERY, race_compile),
