@@ -152,8 +152,8 @@ cdef class Exchange:
                 return False
             if read.shape[k] > 1 and not is_empty and read.strides[k] * cnp.PyArray_ITEMSIZE(param) != cnp.PyArray_STRIDE(param, k):
                 return False
-        # A negative bit comes from the imaginary part of complex numbers, which is dense only as one element, except by
-        # private functions of torch. Asking each tensor would take as long as all the rest.
+        # A negative bit comes from the imaginary part of complex numbers, which is dense only as one element, unless
+        # `as_strided` or a private function of torch makes it so. Asking each tensor would take as long as all the rest.
         return cnp.PyArray_SIZE(param) != 1 or not self.may_be_negated or not tensor.is_neg()
 
     cdef bint is_on(self, cnp.ndarray array, const lrk_dl_tensor *read) noexcept:

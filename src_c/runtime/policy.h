@@ -22,10 +22,24 @@ static inline int64_t lrk_step_traffic(int64_t bytes, int64_t states)
     return bytes * (3 + 2 * states);
 }
 
-/* The number of threads that a job of the calling thread should use. */
-int lrk_threads_for(lrk_work work, int64_t amount);
+/* How a job is shared. How long jobs take is measured while the program runs. */
+typedef struct lrk_estimate lrk_estimate;
+typedef struct {
+    int threads; /* the number of threads that it should use */
+    lrk_work work;
+    int64_t amount;
+    lrk_estimate *measured; /* NULL: how long this job takes is of no interest */
+} lrk_sharing;
 
-/* Whether a job is worth waking threads for, if more than one may be used. For pools other than those of runtime/. */
+/* For a job of the calling thread. `kind`: any number that is equal for jobs of this work whose time for an amount is about the
+   same. */
+lrk_sharing lrk_sharing_for(lrk_work work, uint32_t kind, int64_t amount);
+
+/* Notes the CPU time that a measured job took on all its threads, in nanoseconds. */
+void lrk_sharing_took(const lrk_sharing *how, int64_t alone);
+
+/* Whether a job is worth waking threads for, if more than one may be used: by a first estimate. For pools other than those of
+   runtime/. */
 bool lrk_worth_waking(lrk_work work, int64_t amount);
 
 enum {

@@ -85,14 +85,23 @@ const char *lrk_active_pool(void)
     return file == NULL ? "own" : file;
 }
 
-void lrk_parallel(int threads, int64_t n_tasks, void (*task)(void *ctx, int64_t index), void *ctx)
+static void run_serially(const lrk_sharing *how, int64_t n_tasks, void (*task)(void *ctx, int64_t index), void *ctx)
+{
+    const int64_t begin = how->measured != NULL ? cpu_time() : 0;
+    for (int64_t index = 0; index < n_tasks; index++)
+        task(ctx, index);
+    if (how->measured != NULL)
+        lrk_sharing_took(how, cpu_time() - begin);
+}
+
+void lrk_parallel(const lrk_sharing *how, int64_t n_tasks, void (*task)(void *ctx, int64_t index), void *ctx)
 {
     if (n_tasks <= 0)
         return;
     LRK_FP_DEFAULT_HERE;
+    const int threads = how->threads;
     if (threads == 1 || n_tasks == 1 || atomic_exchange_explicit(&job.busy, true, memory_order_acquire)) {
-        for (int64_t index = 0; index < n_tasks; index++)
-            task(ctx, index);
+        run_serially(how, n_tasks, task, ctx);
         return;
     }
     lrk_handle_forks();
@@ -106,13 +115,16 @@ void lrk_parallel(int threads, int64_t n_tasks, void (*task)(void *ctx, int64_t 
         next += each + (i < more);
         job.shares[i].end = next;
     }
-    job.timed = lrk_openmp_judges();
+    const bool judged = lrk_openmp_judges();
+    job.timed = judged || how->measured != NULL;
     job.alone = 0;
-    const int64_t begin = job.timed ? lrk_clock() : 0;
+    const int64_t begin = judged ? lrk_clock() : 0;
     const bool region = lrk_openmp_run(job.n_shares);
     if (!region)
         lrk_workers_run(threads);
-    if (job.timed)
+    if (judged)
         lrk_openmp_judge(region, lrk_clock() - begin, job.alone);
+    if (how->measured != NULL)
+        lrk_sharing_took(how, job.alone);
     atomic_store_explicit(&job.busy, false, memory_order_release);
 }

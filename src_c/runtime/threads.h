@@ -5,12 +5,13 @@
 #include <stdbool.h>
 
 #include "lrkern.h"
+#include "runtime/policy.h"
 
-/* Runs task(ctx, 0 .. n_tasks-1), each index once, on up to `threads` threads, as lrk_threads_for says (policy.h), and returns
-   when all are done. The caller works too. Tasks may run in any order and concurrently; they must not block. Runs serially in
-   the caller if `threads` is 1, inside a task, and while another thread's job is running. Tasks see the default floating-point
+/* Runs task(ctx, 0 .. n_tasks-1), each index once, on up to how->threads threads, as lrk_sharing_for says (policy.h), and
+   returns when all are done. The caller works too. Tasks may run in any order and concurrently; they must not block. Runs
+   serially in the caller if that is 1, inside a task, and while another thread's job is running. Tasks see the default floating-point
    mode. */
-void lrk_parallel(int threads, int64_t n_tasks, void (*task)(void *ctx, int64_t index), void *ctx);
+void lrk_parallel(const lrk_sharing *how, int64_t n_tasks, void (*task)(void *ctx, int64_t index), void *ctx);
 
 /* The number of threads that a job of the calling thread may use: lrk_get_threads(), unless the OpenMP runtime in use grants
    fewer to this thread. */

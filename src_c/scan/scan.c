@@ -141,8 +141,8 @@ const char *lrk_scan_run(const lrk_scan *scan)
         .groups = (scan->runs - 1) / LANES + 1,
         .groups_per_task = LRK_SCAN_MIN_TASK / LANES / scan->steps + 1,
     };
-    lrk_parallel(lrk_threads_for(LRK_WORK_SCAN, scan->runs * scan->steps), (j.groups - 1) / j.groups_per_task + 1, advance_task,
-                 &j);
+    const lrk_sharing how = lrk_sharing_for(LRK_WORK_SCAN, 1 + (uint32_t)scan->rule, scan->runs * scan->steps);
+    lrk_parallel(&how, (j.groups - 1) / j.groups_per_task + 1, advance_task, &j);
     return kernels->isa;
 }
 
@@ -186,6 +186,7 @@ const char *lrk_loss_driven_run(int64_t runs, int64_t steps, lrk_scan_rows losse
         .lr_pitch = lr_pitch,
         .kernel = kernels->scan->loss_driven[losses.dtype],
     };
-    lrk_parallel(lrk_threads_for(LRK_WORK_SCAN, runs * steps), (runs - 1) / j.runs_per_task + 1, loss_driven_task, &j);
+    const lrk_sharing how = lrk_sharing_for(LRK_WORK_SCAN, 0, runs * steps);
+    lrk_parallel(&how, (runs - 1) / j.runs_per_task + 1, loss_driven_task, &j);
     return kernels->isa;
 }

@@ -333,13 +333,21 @@ static void fill_task(void *context, int64_t index)
     }
 }
 
+/* A number for schedules whose values take about the same time each: of the same curve, and alike in `way`, 0 to 3. */
+static uint32_t kind_of(const lrk_expr *e, uint32_t way)
+{
+    return ((uint32_t)e->kind * 64 + (uint32_t)e->shape) * 4 + way;
+}
+
 static lrk_status run_fill(fill_job *job)
 {
     const int64_t total = job->n_rows * job->n;
     if (total == 0)
         return LRK_OK;
     atomic_init(&job->overflow, INT64_MAX);
-    const int threads = lrk_threads_for(LRK_WORK_FILL, total);
+    const uint32_t way = 2 * (uint32_t)(job->n_rows > 1) + (job->dtype == LRK_FLOAT32);
+    const lrk_sharing how = lrk_sharing_for(LRK_WORK_FILL, kind_of(job->rows[0], way), total);
+    const int threads = how.threads;
     job->stores = lrk_stores_for(threads, total * (int64_t)size_of(job->dtype));
     if (job->stores == LRK_STORES_UNKNOWN && job->n_rows > 1)
         job->stores = LRK_STORES_STREAM; /* rows of different cost say nothing */
@@ -358,7 +366,7 @@ static lrk_status run_fill(fill_job *job)
     job->tasks_per_row = (job->n + job->columns_per_task - 1) / job->columns_per_task;
     const int64_t row_groups = (job->n_rows + job->rows_per_task - 1) / job->rows_per_task;
     const int64_t faults = job->stores == LRK_STORES_UNKNOWN ? lrk_page_faults() : 0;
-    lrk_parallel(threads, row_groups * job->tasks_per_row, fill_task, job);
+    lrk_parallel(&how, row_groups * job->tasks_per_row, fill_task, job);
     if (job->stores == LRK_STORES_UNKNOWN) {
         job->trial.page_faults = lrk_page_faults() - faults;
         lrk_stores_decide(threads, &job->trial);
@@ -432,10 +440,10 @@ lrk_status lrk_lookup(const lrk_expr *e, const lrk_plan *plan, const int64_t *st
 {
     lookup_job job = {.e = e, .plan = plan, .steps = steps, .n = n, .out = out};
     atomic_init(&job.overflow, INT64_MAX);
-    const int threads = lrk_threads_for(LRK_WORK_LOOKUP, n);
-    job.share = threads == 1 ? n : LRK_LOOKUP_TASK;
+    const lrk_sharing how = lrk_sharing_for(LRK_WORK_LOOKUP, kind_of(e, plan != NULL), n);
+    job.share = how.threads == 1 ? n : LRK_LOOKUP_TASK;
     if (n > 0)
-        lrk_parallel(threads, (n + job.share - 1) / job.share, lookup_task, &job);
+        lrk_parallel(&how, (n + job.share - 1) / job.share, lookup_task, &job);
     *overflow_at = atomic_load(&job.overflow);
     return *overflow_at == INT64_MAX ? LRK_OK : LRK_ERROR_OVERFLOW;
 }

@@ -128,8 +128,8 @@ bool lrk_step_make_blocks(lrk_step_list *list, bool in_step)
 static void run_norms(lrk_step_job *j, void (*task)(void *ctx, int64_t piece))
 {
     const int64_t blocks = j->list->blocks[j->list->count];
-    const int threads = lrk_threads_for(LRK_WORK_NORM, blocks * LRK_NORM_BLOCK);
-    lrk_parallel(threads, (blocks + LRK_NORM_BLOCKS_PER_PIECE - 1) / LRK_NORM_BLOCKS_PER_PIECE, task, j);
+    const lrk_sharing how = lrk_sharing_for(LRK_WORK_NORM, lrk_step_kind(j->list, 0), blocks * LRK_NORM_BLOCK);
+    lrk_parallel(&how, (blocks + LRK_NORM_BLOCKS_PER_PIECE - 1) / LRK_NORM_BLOCKS_PER_PIECE, task, j);
 }
 
 /* The exact sum of `count` elements from sums[first] on, every `stride`-th one, rounded once. Without elements, there need

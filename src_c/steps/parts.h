@@ -24,6 +24,17 @@ typedef struct lrk_step_job {
     bool bare; /* whether the step is only the rule, on gradients as they are */
 } lrk_step_job;
 
+/* A number for jobs on a list whose bytes take about the same time each: of the same `work`, on tensors of the same type and, on
+   average, of the same size within a factor of two. */
+static inline uint32_t lrk_step_kind(const lrk_step_list *list, uint32_t work)
+{
+    if (list->count == 0)
+        return 0;
+    const uint64_t bytes = (uint64_t)(list->starts[list->count] / list->count) | 1;
+    const uint32_t size = 63 - (uint32_t)__builtin_clzll((unsigned long long)bytes);
+    return (work * LRK_N_STORAGES + (uint32_t)list->tensors[0].type[LRK_PARAM]) * 64 + size;
+}
+
 /* An element of staging memory has the largest size. The padding keeps buffers from mapping to the same cache sets. */
 typedef struct lrk_step_buffer {
     _Alignas(64) char bytes[LRK_NORM_BLOCK * sizeof(double) + 3 * LRK_CACHE_LINE];

@@ -186,15 +186,17 @@ static int64_t most_states(const lrk_step_list *list)
 void lrk_step_run_pieces(lrk_step_job *j)
 {
     const int64_t total = j->list->starts[j->list->count];
-    const int threads = lrk_threads_for(LRK_WORK_STEP, lrk_step_traffic(total, most_states(j->list)));
     if (total == 0)
         return;
+    const uint32_t work = 1 + 2 * (uint32_t)j->list->groups[0].rule + j->bare;
+    const int64_t traffic = lrk_step_traffic(total, most_states(j->list));
+    const lrk_sharing how = lrk_sharing_for(LRK_WORK_STEP, lrk_step_kind(j->list, work), traffic);
     j->piece = total;
-    if (threads > 1) {
-        j->piece = total / ((int64_t)threads * LRK_PIECES_PER_THREAD);
+    if (how.threads > 1) {
+        j->piece = total / ((int64_t)how.threads * LRK_PIECES_PER_THREAD);
         j->piece = j->piece < LRK_STEP_MIN_PIECE   ? LRK_STEP_MIN_PIECE
                    : j->piece > LRK_STEP_MAX_PIECE ? LRK_STEP_MAX_PIECE
                                                    : j->piece;
     }
-    lrk_parallel(threads, (total - 1) / j->piece + 1, run_piece, j);
+    lrk_parallel(&how, (total - 1) / j->piece + 1, run_piece, j);
 }

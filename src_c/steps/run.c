@@ -53,8 +53,9 @@ static void copy_tensor(void *ctx, int64_t index)
 void lrk_step_copy(lrk_step_list *list)
 {
     lrk_step_job j = {.list = list, .kernels = lrk_active()->steps};
-    const int threads = lrk_threads_for(LRK_WORK_STEP, lrk_step_traffic(list->starts[list->count], 0));
-    lrk_parallel(threads, list->count, copy_tensor, &j);
+    const int64_t bytes = list->starts[list->count];
+    const lrk_sharing how = lrk_sharing_for(LRK_WORK_STEP, lrk_step_kind(list, 0), lrk_step_traffic(bytes, 0));
+    lrk_parallel(&how, list->count, copy_tensor, &j);
 }
 
 /* The factors of gradients. */

@@ -57,7 +57,7 @@ static void tick(void *ctx, int64_t index)
 static void run_and_check(int64_t n)
 {
     sheet *s = calloc(1, sizeof *s);
-    lrk_parallel(lrk_job_threads(), n, tick, s);
+    lrk_parallel(&(lrk_sharing){.threads = lrk_job_threads()}, n, tick, s);
     for (int64_t i = 0; i < MAX_TASKS; i++)
         CHECK(s->done[i] == (i < n));
     free(s);
@@ -93,7 +93,7 @@ static void nest(void *ctx, int64_t index)
 static void nested(void)
 {
     _Atomic int count = 0;
-    lrk_parallel(lrk_job_threads(), 100, nest, &count);
+    lrk_parallel(&(lrk_sharing){.threads = lrk_job_threads()}, 100, nest, &count);
     CHECK(count == 100);
 }
 
@@ -143,7 +143,7 @@ static void together(void)
     for (int i = 0; i < 20; i++) {
         lrk_set_threads(3);
         atomic_store(&s.workers, 0);
-        lrk_parallel(lrk_job_threads(), 3, meet, &s);
+        lrk_parallel(&(lrk_sharing){.threads = lrk_job_threads()}, 3, meet, &s);
         usleep(i % 2 ? 1000 : 0); /* the workers are asleep, or still awake */
     }
 }
@@ -241,7 +241,7 @@ static void modes(void)
 #pragma omp parallel num_threads(3)
     lrk_fp_restore(OTHER_MODE);
     const int before = in_other_mode();
-    lrk_parallel(lrk_job_threads(), 3, in_default_mode, &s);
+    lrk_parallel(&(lrk_sharing){.threads = lrk_job_threads()}, 3, in_default_mode, &s);
     CHECK(in_other_mode() == before);
 #pragma omp parallel num_threads(3)
     lrk_fp_default();
