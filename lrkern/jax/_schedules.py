@@ -10,6 +10,7 @@ import numpy as np
 
 from lrkern import _checks
 from lrkern.schedules import expression, traced
+from lrkern.schedules.calls import call_where_defined
 
 
 class _Ops:
@@ -18,6 +19,10 @@ class _Ops:
     @staticmethod
     def cast(x: Any, dtype: Any) -> Any:
         return jnp.asarray(x, dtype)
+
+    @staticmethod
+    def floor(x: Any) -> Any:
+        return jnp.floor(x)
 
     @staticmethod
     def where(condition: Any, a: Any, b: Any) -> Any:
@@ -43,18 +48,20 @@ class TraceableSchedule:
     def __call__(self, count: Any) -> jax.Array:
         """The value at a count of earlier updates, or at an array of counts."""
         dtype = _floating("schedule", self.dtype)
-        if isinstance(count, int | float | np.number):
-            return jnp.asarray(self.schedule(count), dtype)
+        if not _is_of_jax(count):
+            return jnp.asarray(call_where_defined(self.schedule, count), dtype)
         count = jnp.asarray(count)
+        real = jnp.issubdtype(count.dtype, jnp.floating)
+        if not real and not jnp.issubdtype(count.dtype, jnp.integer):
+            raise TypeError(f"schedule: count must be integers or floats; got {count.dtype} {count.shape}")
         integer = jax.dtypes.canonicalize_dtype(np.int64)
         key = integer, dtype
         if key not in self._made:
             self._made[key] = traced.TracedPlan(self._plan, integer, dtype)
         plan = self._made[key]
-        if jnp.issubdtype(count.dtype, jnp.floating):
-            whole = jnp.floor(count)
-            return plan.at(_Ops, whole.astype(integer), (count - whole).astype(dtype))
-        return plan.at(_Ops, count.astype(integer))
+        if real:
+            return plan.at_reals(_Ops, count if count.dtype.itemsize >= 4 else count.astype(np.float32))
+        return plan.at(_Ops, count)
 
     def __repr__(self) -> str:
         return f"lrkern.jax.schedule({self.schedule!r})"
@@ -67,6 +74,11 @@ class TraceableSchedule:
 
     def __hash__(self) -> int:
         return hash(self._key())
+
+
+def _is_of_jax(count: Any) -> bool:
+    """Whether this is an array of JAX, traced or not, or a list of such; numbers, arrays and lists of NumPy's are known."""
+    return any(isinstance(one, jax.Array) or hasattr(one, "__jax_array__") for one in jax.tree.leaves(count))
 
 
 def _floating(where: str, dtype: Any) -> Any:
@@ -91,10 +103,11 @@ def schedule(s: expression.Schedule, *, dtype: Any = None, horizon: int | None =
             pieces. Values after that are NaN.
 
     Returns:
-        A function of a count: an integer or an array of integers of any type and shape, or of floats, which between integers
-        extend the piece of the lower one, as `lrkern.numba.at` does. Its result is an array of the same shape. Negative counts
-        give NaN. Numbers of Python are evaluated by `s` itself, whose errors they raise. Functions of equal schedules are
-        equal, and hash alike.
+        A function of a count: an integer or an array of integers of any type and shape, or of floats. Its result is an array
+        of the same shape. Counts that cannot be give NaN: negative ones, and floats that JAX's integers do not reach. A count
+        between integers takes the piece of the lower one, as in `lrkern.numba.at`; in a piece one step wide, as in a warm-up,
+        that is the value at the lower integer, and its derivative is 0. Numbers and arrays of Python and NumPy are evaluated
+        by `s` itself, also between integers and beyond int32. Functions of equal schedules are equal, and hash alike.
 
     Raises:
         TypeError, ValueError: `s` is no Schedule, or its plan would have more than 131,072 pieces: give a smaller `horizon`.

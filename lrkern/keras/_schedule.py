@@ -8,7 +8,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from lrkern._checks import MAX_COUNT
 from lrkern.schedules import expression, traced
+from lrkern.schedules.calls import call_where_defined
 from lrkern.schedules.text import parse
 
 
@@ -18,6 +20,10 @@ class _Ops:
     @staticmethod
     def cast(x: Any, dtype: Any) -> Any:
         return ops.cast(x, np.dtype(dtype).name)
+
+    @staticmethod
+    def floor(x: Any) -> Any:
+        return ops.floor(x)
 
     @staticmethod
     def where(condition: Any, a: Any, b: Any) -> Any:
@@ -42,13 +48,24 @@ def _is_narrow() -> bool:
     return not jax.config.jax_enable_x64
 
 
-def _is_at_hand(step: Any) -> bool:
-    """Whether a tensor's number can be read at once: torch's on the CPU, where dozens of small operations would take longer."""
+def _is_known(step: Any) -> bool:
+    """Whether this is a number, an array of NumPy or a list of such: nothing of the backend."""
+    return all(isinstance(one, int | float | np.number | np.ndarray) for one in keras.tree.flatten(step))
+
+
+def _is_at_hand(step: Any, end: int | None) -> bool:
+    """Whether a tensor's number can be read at once: torch's on the CPU, where dozens of small operations would take longer.
+
+    Only a step at which the plan has the same value, up to rounding: an integer before its end.
+    """
     if keras.backend.backend() != "torch":
         return False
     import torch
 
-    return step.ndim == 0 and step.device.type == "cpu" and not torch.compiler.is_compiling() and bool(step >= 0)
+    if step.ndim > 0 or step.device.type != "cpu" or torch.compiler.is_compiling():
+        return False
+    t = step.item()
+    return bool(0 <= t < (MAX_COUNT if end is None else end) and t % 1 == 0)
 
 
 class Schedule(keras.optimizers.schedules.LearningRateSchedule):
@@ -66,7 +83,10 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         Within 1.5 ULP of the real-valued schedule (if the terms of a sum cancel: of the larger term), computed in
         `keras.config.floatx()`, at least float32. Steps are exact as far as the backend's integers are (to 2^31 - 1 on JAX
         without `jax_enable_x64`): the centre of a polynomial piece is subtracted as an integer, where Keras' own schedules
-        round steps beyond 2^24 to float32. Numbers of Python are evaluated by the schedule itself.
+        round steps beyond 2^24 to float32. Steps that cannot be give NaN: negative ones, and floats beyond the backend's
+        integers. A tensor's step between integers takes the piece of the lower one; in a piece one step wide, as in a warm-up,
+        that is the value at the lower integer, and its derivative is 0. Numbers and arrays of Python and NumPy are evaluated
+        by the schedule itself, also between integers and beyond int32.
 
     Example:
         >>> import keras, lrkern as lk, lrkern.keras
@@ -89,19 +109,22 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         """The value at a step: a tensor of the backend, of the shape of `step`."""
         narrow = _is_narrow()
         floating = np.float64 if keras.config.floatx() == "float64" and not narrow else np.float32
-        if isinstance(step, int | float | np.number):
-            return _Ops.cast(self.schedule(step), floating)
+        if _is_known(step):
+            return _Ops.cast(call_where_defined(self.schedule, step), floating)
         integer = np.int32 if narrow else np.int64
         key = integer, floating
         if key not in self._made:
             self._made[key] = traced.TracedPlan(self._plan, integer, floating)
-        step = ops.convert_to_tensor(step)
-        if _is_at_hand(step):
+        plan, step = self._made[key], ops.convert_to_tensor(step)
+        dtype = keras.backend.standardize_dtype(step.dtype)
+        real = keras.backend.is_float_dtype(dtype)
+        if not real and not keras.backend.is_int_dtype(dtype):
+            raise TypeError(f"Schedule: step must be integers or floats; got {dtype} {tuple(step.shape)}")
+        if _is_at_hand(step, plan.end):
             return _Ops.cast(self.schedule(step.item()), floating)
-        if keras.backend.is_float_dtype(keras.backend.standardize_dtype(step.dtype)):
-            whole = ops.floor(step)
-            return self._made[key].at(_Ops, _Ops.cast(whole, integer), _Ops.cast(step - whole, floating))
-        return self._made[key].at(_Ops, _Ops.cast(step, integer))
+        if real:
+            return plan.at_reals(_Ops, step if dtype in ("float32", "float64") else _Ops.cast(step, np.float32))
+        return plan.at(_Ops, step)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments, with the schedule as text."""

@@ -37,6 +37,9 @@ class Library(Protocol):
     def cast(self, x: Any, dtype: Any) -> Any:
         """An array in another type."""
 
+    def floor(self, x: Any) -> Any:
+        """The largest integers <= x, as floats."""
+
     def where(self, condition: Any, a: Any, b: Any) -> Any:
         """`a` where the condition holds, else `b`."""
 
@@ -115,8 +118,17 @@ class TracedPlan:
         self.anchor = anchor.astype(integer)
         self.numbers = np.stack([one.astype(floating) for one in columns], axis=-1)
 
+    def at_reals(self, ops: Library, t: Any) -> Any:
+        """The values at an array of floats, at least float32: between integers, what the piece of the lower one extends to."""
+        whole = ops.floor(t)
+        # Beyond the integers of the library a conversion wraps or stops at the last one. False for NaN.
+        counted = (whole >= 0) & (whole < 2.0 ** (8 * self.integer.itemsize - 1))
+        whole = ops.where(counted, whole, -1.0)
+        return self.at(ops, ops.cast(whole, self.integer), ops.cast(t - whole, self.floating))
+
     def at(self, ops: Library, t: Any, part: Any = None) -> Any:
-        """The values at an array of whole steps, plus `part` of a step each; NaN where the plan has none."""
+        """The values at an array of integers, plus `part` of a step each; NaN where the plan has none."""
+        t = ops.cast(t, self.integer)
         valid = t >= 0 if self.end is None else (t >= 0) & (t < self.end)
         if self.period:
             later = t - self.tail_start
@@ -137,4 +149,5 @@ class TracedPlan:
                 q = q * u + c[..., k]
             q = q * u + c[..., 5]
         value = c[..., 2] + (c[..., 3] * u + (q * u + c[..., 4]))
-        return ops.where(valid, value, ops.cast(np.nan, self.floating))
+        # A number of NumPy: making a NaN of the library is an error where it looks for them, as with `jax_debug_nans`.
+        return ops.where(valid, value, self.floating.type(np.nan))

@@ -86,8 +86,84 @@ def test_scalars_arrays_and_counts_of_every_type():
     assert float(lr(500)) == float(lr(np.int64(500))) == np.float32(s(500))
     assert abs(float(lr(jnp.asarray(500.5))) - s(500.5)) <= 1e-8
     assert np.isnan(lr(jnp.asarray(-1)))
-    with pytest.raises(ValueError, match="must be >= 0"):
-        lr(-1)
+
+
+def test_known_counts_are_those_of_the_schedule():
+    """With x64 off; a schedule that repeats shows counts that wrap around."""
+    s = lk.cosine(0.1, 0.0, 1000).repeat(1000)
+    lr, far = lj.schedule(s), 2**32 + 5
+    for count in (
+        far,
+        np.int64(far),
+        np.array(far),
+        np.array([far, 7]),
+        [far, 7],
+        [[far], [7]],
+        2.0**40 + 0.5,
+        np.float16(3),
+        [],
+    ):
+        found = lr(count)
+        assert isinstance(found, jax.Array)
+        assert np.array_equal(found, np.asarray(s(count), "f4"))
+    assert np.array_equal(lr([jnp.asarray(5), 7]), lr(jnp.asarray([5, 7])))
+    with pytest.raises(TypeError, match=r"^schedule: step must be a number or an array of numbers; got True"):
+        lr(True)
+
+
+def test_counts_that_cannot_be_give_nan():
+    lr = lj.schedule(lk.cosine(0.1, 0.0, 1000).repeat(1000))
+    for count in (-1, -0.5, np.int8(-1), 2**53 + 1, 2**80, np.nan, np.array(-1), np.array([-1, -2.0])):
+        assert np.isnan(lr(count)).all()
+    mixed = lr(np.array([-1, 5, 2**60]))
+    assert np.isnan(mixed).tolist() == [True, False, True]
+    assert mixed[1] == lr(5)
+    floats = jnp.asarray([3e9, 2.0**31, 1e12, np.inf, np.nan, -0.5, -1e12, -np.inf])
+    for evaluate in (lr, jax.jit(lr)):
+        assert np.isnan(evaluate(floats)).all()
+        assert np.isnan(evaluate(jnp.uint32(3_000_000_000)))
+        assert evaluate(jnp.float32(2**31 - 128)) == evaluate(jnp.int32(2**31 - 128))
+    with jax.enable_x64(True):
+        wide = lj.schedule(lk.cosine(0.1, 0.0, 1000).repeat(1000))
+        assert abs(wide(jnp.asarray(3e9 + 5)) - wide(3_000_000_005)) <= 1e-16
+        assert np.isnan(wide(jnp.asarray([1e19, 2.0**63]))).all()
+
+
+def test_counts_that_are_no_numbers_are_refused():
+    lr = lj.schedule(lk.constant(0.1))
+    for wrong in (jnp.complex64(1), jnp.asarray(True)):
+        for evaluate in (lr, jax.jit(lr)):
+            with pytest.raises(TypeError, match=rf"^schedule: count must be integers or floats; got {wrong.dtype} \(\)"):
+                evaluate(wrong)
+
+
+def test_counts_between_integers():
+    s = lk.cosine(0.125, 0.0, 90).warmup(10)
+    lr = lj.schedule(s)
+    for evaluate in (lr, jax.jit(lr)):
+        assert evaluate(jnp.asarray(5.5)) == s(5)  # a piece one step wide
+        assert evaluate(jnp.asarray([5.5])).tolist() == [s(5)]
+    assert jax.grad(lr)(5.5) == 0.0
+    assert lr(5.5) == lr(np.array(5.5)) == np.float32(s(5.5)) == np.float32(0.06875)
+    assert abs(lr(jnp.asarray(50.5)) - s(50.5)) <= 1e-8
+    assert jax.grad(lr)(50.5) == pytest.approx(s(51) - s(50), rel=1e-4)
+
+
+def test_strict_promotion():
+    with jax.numpy_dtype_promotion("strict"):
+        lr = lj.schedule(lk.cosine(0.1, 0.0, 100).repeat(100))
+        for dtype in ("int8", "uint32", "float16", "bfloat16", "float32"):
+            assert lr(jnp.asarray(5, dtype)) == lr(jnp.asarray(5))
+
+
+def test_valid_counts_make_no_nan():
+    s = lk.cosine(0.1, 0.0, 100)
+    with jax.debug_nans(True):
+        for one in (s, s.repeat(50)):
+            for count in (jnp.asarray(5), jnp.asarray(5.0), jnp.arange(5)):
+                assert np.isfinite(lj.schedule(one)(count)).all()
+        with pytest.raises(FloatingPointError):
+            lj.schedule(s)(jnp.asarray(-1))
 
 
 def test_transformations():
@@ -122,6 +198,28 @@ def test_in_optax():
             updates, state = step(jnp.ones(2), state, params)
             params = optax.apply_updates(params, updates)
         assert params.tolist() == [1 - 0.5 - 0.375] * 2
+
+
+def test_joined_by_optax():
+    """All members are evaluated, at counts from their own beginning."""
+    optax = pytest.importorskip("optax")
+    joined = optax.join_schedules([optax.constant_schedule(0.25), lj.schedule(lk.linear(0.5, 0.0, 4))], [10])
+    for evaluate in (
+        joined,
+        jax.jit(joined),
+        lambda count: joined(jnp.asarray(count)),
+        lambda count: joined(np.asarray(count)),
+    ):
+        assert [float(evaluate(count)) for count in (5, 9, 10, 11)] == [0.25, 0.25, 0.5, 0.375]
+
+
+def test_eager_updates_make_no_nan():
+    optax = pytest.importorskip("optax")
+    s, p = lk.cosine(0.1, 0.0, 100), jnp.ones(2)
+    for tx in (optax.adamw(lj.schedule(s)), lj.transform(lk.AdamW, lr=s), optax.inject_hyperparams(optax.sgd)(lj.schedule(s))):
+        with jax.debug_nans(True):
+            updates, _ = tx.update(p, tx.init(p), p)
+        assert np.all(updates < -0.05)
 
 
 def test_schedules_without_an_end():

@@ -91,6 +91,50 @@ def test_numbers_and_steps_between_integers():
     assert np.isnan(numbers(lr(tensor(-1, "int32"))))
 
 
+def test_known_steps_are_those_of_the_schedule():
+    """A schedule that repeats shows steps that wrap around."""
+    s = lk.cosine(0.1, 0.0, 1000).repeat(1000)
+    lr, far = lkk.Schedule(s), 2**32 + 5
+    for step in (far, np.int64(far), np.array(far), np.array([far, 7]), [far, 7], 2.0**40 + 0.5, np.float16(3)):
+        found = numbers(lr(step))
+        assert (found.dtype, found.tolist()) == (np.float32, np.asarray(s(step), "f4").tolist())
+    for wrong in (tensor([True]), tensor([1j], "complex64")):
+        with pytest.raises(TypeError, match=r"^Schedule: step must be integers or floats; got (bool|complex64) \(1,\)$"):
+            lr(wrong)
+
+
+def test_steps_that_cannot_be_give_nan():
+    lr = lkk.Schedule(lk.cosine(0.1, 0.0, 1000).repeat(1000))
+    for step in (-1, -0.5, 2**53 + 1, 2**80, np.nan, np.array([-1, -2.0])):
+        assert np.isnan(numbers(lr(step))).all()
+    floats = [1e20, np.inf, np.nan, -0.5, -1e12, -np.inf]
+    if keras.backend.backend() == "jax":  # whose integers end at 2^31 - 1
+        floats += [3e9, 2.0**31]
+    for step in (floats, *floats):
+        assert np.isnan(numbers(lr(tensor(step, "float32")))).all()
+
+
+def test_steps_between_integers_are_the_same_on_all_paths():
+    s = lk.cosine(0.125, 0.0, 90).warmup(10)
+    lr = lkk.Schedule(s)
+    for dtype in ("float16", "float32"):
+        one, several = (numbers(lr(tensor(step, dtype))) for step in (5.5, [5.5, 5.0, 50.5]))
+        assert (one.dtype, float(one)) == (np.float32, s(5))  # a piece one step wide
+        assert several[:2].tolist() == [s(5), s(5)]
+        assert abs(several[2] - s(50.5)) <= 1e-8
+        assert abs(numbers(lr(tensor(50.5, dtype))) - several[2]) <= 1e-8
+    assert float(numbers(lr(5.5))) == float(numbers(lr(np.array(5.5)))) == np.float32(s(5.5))
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="has no check for NaN")
+def test_valid_steps_make_no_nan():
+    import jax
+
+    with jax.debug_nans(True):
+        for step in (tensor(5), tensor([5.0, 7.0])):
+            assert np.isfinite(numbers(lkk.Schedule(lk.cosine(0.1, 0.0, 100))(step))).all()
+
+
 def test_a_model_follows_it_and_is_saved_with_it(tmp_path):
     s = lk.linear(0.125, 0.0, 100).warmup(4)
     rng = np.random.default_rng(5)
