@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -16,11 +17,15 @@ class _Following(keras.callbacks.Callback):
     """Sets the learning rate by an online object, which gets a metric at the end of each epoch."""
 
     rate: Any = None
-    """The online object of the current or last fit: its `lr`, `count`, `state_dict`."""
+    """The online object of the current or last fit: its `lr`, `count`; None before the first one."""
     _is_told = False
+    _is_loaded = False
 
     def __init__(self, start: float | None, monitor: str, reset: bool) -> None:
         super().__init__()
+        if not isinstance(monitor, str):
+            wanted = "a string, the key of a metric in the logs"
+            raise TypeError(f"{type(self).__name__}: monitor must be {wanted}; got {_checks.describe(monitor)}")
         self.start, self.monitor = start, monitor
         self.reset = _checks.flag(type(self).__name__, "reset", reset)
 
@@ -38,15 +43,43 @@ class _Following(keras.callbacks.Callback):
         """Set the learning rate of the model's optimizer."""
         try:
             self.model.optimizer.learning_rate = lr
-        except TypeError:
+        except (TypeError, AttributeError):  # of a schedule, of a function
             wanted = "an optimizer whose learning rate is a number, which the callback sets"
-            raise TypeError(f"{type(self).__name__}: the model must have {wanted}; got a schedule") from None
+            raise TypeError(f"{type(self).__name__}: the model must have {wanted}; got a schedule or a function") from None
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state needed to resume, as plain data: that of the online object, as of `lrkern.Plateau.state_dict`.
+
+        Raises:
+            ValueError: no fit has begun.
+        """
+        if self.rate is None:
+            name = type(self).__name__
+            raise ValueError(f"{name}.state_dict: the {name} must have begun a fit, or loaded a state; got none")
+        return self.rate.state_dict()  # type: ignore[no-any-return]
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Resume from what `state_dict` returned, in a callback made with the same arguments.
+
+        The next fit continues from there, also with `reset`; fits after that do as `reset` says.
+
+        Raises:
+            TypeError, ValueError: it is not such a state, or it has other arguments; nothing has changed.
+        """
+        start = self.start
+        if start is None:  # then it was the rate of the optimizer, which is in the state
+            arguments = state.get("arguments") if isinstance(state, Mapping) else None
+            start = _checks.single(arguments.get("start", 0.0)) if isinstance(arguments, Mapping) else 0.0
+        rate = self.make(start)
+        rate.load_state_dict(state)
+        self.rate, self._is_loaded = rate, True
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Begin, or, without `reset`, continue where the last fit ended."""
+        """Begin, or continue: from a state that was loaded, or, without `reset`, where the last fit ended."""
         self._is_told = False
-        if self.rate is None or self.reset:
+        if self.rate is None or (self.reset and not self._is_loaded):
             self.rate = self.make(self.begins_at())  # type: ignore[arg-type]
+        self._is_loaded = False
         self.assign(self.rate.lr)
 
     def _pass_over(self, epoch: int) -> None:
@@ -83,11 +116,11 @@ class LossDriven(_Following):
         start: >= 0; None: the learning rate that the optimizer has when the fit begins.
         monitor: the key of the loss in the logs. Epochs without validation have no "val_...": they change nothing, and a
             warning tells.
-        reset: start again with each `fit`; False continues where the last one ended.
+        reset: start again with each `fit`; False continues where the last one ended. A state that was loaded is continued.
 
     Raises:
         TypeError, ValueError: an argument is invalid (at the beginning of the first fit, for numbers); the learning rate of
-            the optimizer is a schedule; the logs have no `monitor`.
+            the optimizer is a schedule or a function; the logs have no `monitor`.
 
     Example:
         >>> import lrkern.keras
@@ -116,12 +149,12 @@ class Plateau(_Following):
         schedule: a Schedule over the updates, which the value of the plateau multiplies (`start` is 1.0 then): a warm-up by
             updates and reductions by epochs, for example. With `steps_per_execution`, all updates of an execution have the
             rate of its first one; with `gradient_accumulation_steps`, batches are counted, as Keras does for its schedules.
-        reset: start again with each `fit`; False continues where the last one ended.
+        reset: start again with each `fit`; False continues where the last one ended. A state that was loaded is continued.
         options: those of `lrkern.plateau` for one run: factor, patience, threshold, mode, cooldown, min_lr, ...
 
     Raises:
-        TypeError, ValueError: an argument is invalid; the learning rate of the optimizer is a schedule; the logs have no
-            `monitor`.
+        TypeError, ValueError: an argument is invalid; the learning rate of the optimizer is a schedule or a function; the logs
+            have no `monitor`.
 
     Example:
         >>> import lrkern.keras
@@ -151,7 +184,7 @@ class Plateau(_Following):
         return plateau.Plateau(start, **self.options)
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Begin, or, without `reset`, continue where the last fit ended."""
+        """Begin, or continue: from a state that was loaded, or, without `reset`, where the last fit ended."""
         super().on_train_begin(logs)
         if self.schedule is not None:
             self._before = self._updates() - self.rate.steps

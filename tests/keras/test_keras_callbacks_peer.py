@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from test_keras_schedule_peer import data, keras, lkk, numbers, small_model
@@ -106,6 +108,54 @@ def test_reset_across_fits():
     assert fit(callback, "loss", [1.0], model)[0][0] == at_the_end
 
 
+@pytest.mark.parametrize("reset", [True, False])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda reset: lkk.LossDriven(0.5, reset=reset),
+        lambda reset: lkk.Plateau("loss", factor=0.5, patience=1, reset=reset),
+        lambda reset: lkk.Plateau("loss", factor=0.5, patience=1, start=0.25, dialect="torch", reset=reset),
+        lambda reset: lkk.Plateau("loss", factor=0.5, patience=1, schedule=lk.constant(0.5).warmup(18), reset=reset),
+    ],
+    ids=["loss-driven", "plateau", "start", "schedule"],
+)
+def test_a_new_callback_resumes(make, reset):
+    whole, _, _ = fit(make(reset), "loss", LOSSES)
+    first = make(reset)
+    begun, _, _ = fit(first, "loss", LOSSES[:7])
+    state = json.loads(json.dumps(first.state_dict()))
+    later = make(reset)
+    later.load_state_dict(state)
+    assert later.state_dict() == state
+    resumed, _, model = fit(later, "loss", LOSSES[7:])
+    assert begun + resumed == whole
+    assert later.rate.count == 12
+    fit(later, "loss", LOSSES[:1], model)
+    assert later.rate.count == (1 if reset else 13)  # the state is for one fit
+
+
+def test_states_that_do_not_fit_are_refused():
+    with pytest.raises(
+        ValueError, match=r"^Plateau.state_dict: the Plateau must have begun a fit, or loaded a state; got none$"
+    ):
+        lkk.Plateau("loss").state_dict()
+    first = lkk.Plateau("loss", factor=0.5)
+    fit(first, "loss", [1.0])
+    state, other = first.state_dict(), lkk.Plateau("loss", factor=0.25)
+    with pytest.raises(
+        ValueError, match=r"^Plateau.load_state_dict: factor must be 0.25, as in this Plateau; the state has 0.5"
+    ):
+        other.load_state_dict(state)
+    with pytest.raises(
+        ValueError, match=r"^Plateau.load_state_dict: start must be 0.5, as in this Plateau; the state has 0.125"
+    ):
+        lkk.Plateau("loss", factor=0.5, start=0.5).load_state_dict(state)
+    for wrong in (None, {}, 3, {**state, "arguments": None}):
+        with pytest.raises((TypeError, ValueError), match=r"^Plateau.load_state_dict: (state|arguments) must be "):
+            other.load_state_dict(wrong)
+    assert other.rate is None
+
+
 @pytest.mark.parametrize("kind", [lkk.LossDriven, lkk.Plateau])
 def test_epochs_without_validation_change_nothing(kind):
     x, y = data(np.random.default_rng(6), 16)
@@ -134,10 +184,15 @@ def test_misuse():
         small_model(keras.optimizers.SGD(0.125)).fit(
             x, y, verbose=0, validation_data=(x, y), callbacks=[lkk.LossDriven(0.5, monitor="val_los")]
         )
-    model = small_model(keras.optimizers.SGD(lkk.Schedule(lk.constant(0.1))))
-    for callback in (lkk.LossDriven(0.5), lkk.Plateau("loss")):
-        with pytest.raises(TypeError, match=r"must have an optimizer whose learning rate is a number, .*; got a schedule$"):
-            fit(callback, "loss", [1.0], model)
+    for rate in (lkk.Schedule(lk.constant(0.1)), lambda: 0.1):
+        model = small_model(keras.optimizers.SGD(rate))
+        for callback in (lkk.LossDriven(0.5), lkk.Plateau("loss")):
+            match = r"must have an optimizer whose learning rate is a number, .*; got a schedule or a function$"
+            with pytest.raises(TypeError, match=match):
+                fit(callback, "loss", [1.0], model)
+    for make in (lkk.Plateau, lambda monitor: lkk.LossDriven(0.5, monitor=monitor)):
+        with pytest.raises(TypeError, match=r": monitor must be a string, the key of a metric in the logs; got 3 \(int\)$"):
+            make(3)
     with pytest.raises(ValueError, match=r"^LossDriven: decay must be a finite number > 0; got 0.0"):
         lkk.LossDriven(0.0)
     with pytest.raises(TypeError, match=r"^LossDriven: reset must be True or False"):
