@@ -89,11 +89,22 @@ def _reader(name: str, value: Any) -> Callable[[Any], Any]:
     return lambda count: value
 
 
-def _check_leaf(path: Any, leaf: Any) -> None:
+def _place(path: Any) -> str:
+    return jax.tree_util.keystr(path) or "the top"
+
+
+def _check_leaf(what: str, path: Any, leaf: Any) -> None:
     dtype = jnp.result_type(leaf)
     if not jnp.issubdtype(dtype, jnp.floating):
-        name = jax.tree_util.keystr(path)
-        raise TypeError(f"transform: params must be arrays of floating-point numbers; got {dtype} at {name or 'the top'}")
+        raise TypeError(f"transform: {what} must be arrays of floating-point numbers; got {dtype} at {_place(path)}")
+
+
+def _check_gradient(path: Any, grad: Any, param: Any) -> None:
+    """Others would be broadcast, or lose their imaginary parts; updates of integers would be 0."""
+    _check_leaf("gradients", path, grad)
+    shape, got = jnp.shape(param), jnp.shape(grad)
+    if got != shape:
+        raise ValueError(f"transform: gradients must have the shapes of the parameters, {shape}; got {got} at {_place(path)}")
 
 
 def _computed_in(leaf: Any) -> Any:
@@ -116,7 +127,8 @@ def transform(rule: type[Optimizer] | Rule, **hyper: Any) -> Any:
         `optax.apply_updates`, and the new state, whose `count` schedules are evaluated at, from 0.
 
     Raises:
-        TypeError, ValueError: as the class raises for the option; an argument is unknown; parameters are not floating-point.
+        TypeError, ValueError: as the class raises for the option; an argument is unknown; parameters or gradients are not
+            floating-point; gradients have not the shapes of the parameters.
 
     Accuracy:
         The formula of the rule ("Steps" in the documentation) without its guarantees of bits: XLA fuses and reorders. It is
@@ -145,7 +157,8 @@ def transform(rule: type[Optimizer] | Rule, **hyper: Any) -> Any:
     names = (*step.states, *step.scalar_states)
 
     def init(params: Any) -> RuleState:
-        jax.tree_util.tree_map_with_path(_check_leaf, params)
+        for path, leaf in jax.tree_util.tree_leaves_with_path(params):
+            _check_leaf("params", path, leaf)
 
         def fresh(state: str) -> Any:
             value = initial.get(state, 0.0)
@@ -169,10 +182,12 @@ def transform(rule: type[Optimizer] | Rule, **hyper: Any) -> Any:
             change, *kept = step(later, hypers, p, g, *states)
             return (change.astype(jnp.result_type(grad)), *kept)
 
-        leaves, tree = jax.tree.flatten(grads)
+        leaves, tree = jax.tree_util.tree_flatten_with_path(grads)
         # By name: JAX sorts the keys of dicts.
         others = [tree.flatten_up_to(x) for x in (params, *(state.states[name] for name in names))]
-        results = [one(*each) for each in zip(leaves, *others, strict=True)]
+        for (path, grad), param in zip(leaves, others[0], strict=True):
+            _check_gradient(path, grad, param)
+        results = [one(grad, *each) for (_, grad), *each in zip(leaves, *others, strict=True)]
         updates, *kept = (tree.unflatten(column) for column in zip(*results, strict=True)) if results else (grads,)
         states = dict(zip(names, kept, strict=True)) if results else state.states
         return updates, RuleState(later, states)

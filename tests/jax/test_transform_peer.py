@@ -46,9 +46,26 @@ PAIRS = {
     "sign_sgd": (lambda lr: optax.sign_sgd(lr), (lk.Signum, {"beta": 0.0})),
     "lars": (lambda lr: optax.lars(lr, 0.1), (lk.LARS, {"weight_decay": 0.1, "convention": "optax"})),
     "lamb": (lambda lr: optax.lamb(lr, weight_decay=0.1), (lk.LAMB, {"weight_decay": 0.1, "bias_correction": True})),
+    "signum": (lambda lr: optax.signum(lr), (lk.Signum, {})),
+    "nadam": (lambda lr: optax.nadam(lr), (lk.NAdam, {"momentum_decay": 1e5})),
+    "nadamw": (
+        lambda lr: optax.nadamw(lr, weight_decay=0.1),
+        (lk.NAdam, {"momentum_decay": 1e5, "weight_decay": 0.1, "decoupled": True}),
+    ),
+    "novograd": (lambda lr: optax.novograd(lr), (lk.NovoGrad, {"beta1": 0.9, "beta2": 0.25, "eps": 1e-6})),
+    "ademamix": (lambda lr: optax.contrib.ademamix(lr), (lk.AdEMAMix, {})),
+    "adopt": (lambda lr: optax.contrib.adopt(lr), (lk.ADOPT, {})),
+    # Constant rates: optax weighs with the rate of the next step.
+    "schedule_free_sgd": (lambda lr: optax.contrib.schedule_free_sgd(0.01), (lk.ScheduleFreeSGD, {"lr": 0.01})),
+    "schedule_free_adamw": (lambda lr: optax.contrib.schedule_free_adamw(0.01), (lk.ScheduleFreeAdamW, {"lr": 0.01})),
 }
-"""Those of optax with a twin. Not among them: adan (differences of gradients weigh 1 - b2, not b2), rprop (each update comes
-one step late)."""
+"""Those of optax with a twin."""
+
+UNLIKE = {
+    "adan": (lambda lr: optax.adan(lr), (lk.Adan, {})),  # differences of gradients weigh 1 - b2, not b2
+    "rprop": (lambda lr: optax.rprop(lr), (lk.Rprop, {})),  # each update comes one step late
+}
+"""Those of the same name that no options make equal."""
 
 
 def tree(rng, dtype=np.float64):
@@ -79,6 +96,38 @@ def test_against_optax(name):
         untrained = leaves(tree(np.random.default_rng(5)))
     assert np.min(np.abs(own - untrained)) > 1e-9
     assert np.max(np.abs(own - other)) <= 1e-9
+
+
+@pytest.mark.parametrize("name", UNLIKE)
+def test_those_that_are_unlike(name):
+    """So that a version of optax in which they are alike fails here."""
+    peer, (cls, options) = UNLIKE[name]
+    with jax.enable_x64(True):
+        own = trained(lj.transform(cls, lr=0.01, **options), np.random.default_rng(5))
+        other = trained(peer(0.01), np.random.default_rng(5))
+    assert np.max(np.abs(own - other)) > 1e-3
+
+
+def test_rprop_of_optax_is_one_step_late():
+    grads = [1.0, 0.5, -1.0, -2.0, -0.5, 0.25, 1.0]
+    ours, theirs = ([], [])
+    for tx, found in ((lj.transform(lk.Rprop, lr=0.25), ours), (optax.rprop(0.25), theirs)):
+        p = jnp.zeros(1)
+        state = tx.init(p)
+        for grad in grads:
+            updates, state = tx.update(jnp.full(1, grad), state, p)
+            found.append(float(updates[0]))
+    before = [0.0, *ours[:-1]]
+    turned = [False, *(one * other < 0.0 for one, other in zip(grads, grads[1:], strict=False))]
+    assert theirs == [0.0 if turn else one for one, turn in zip(before, turned, strict=True)]
+
+
+def test_every_optimizer_that_both_have_is_compared():
+    own = {one.lower() for one in CLASSES}
+    names = [name for name in (*dir(optax), *dir(optax.contrib)) if name.islower() and name[0] != "_"]
+    both = {name for name in names if name.replace("_", "") in own}
+    assert {"adam", "schedule_free_adamw"} < both
+    assert both - PAIRS.keys() == UNLIKE.keys()
 
 
 CLASSES = sorted({one.__name__ for one in vars(lk).values() if isinstance(one, type) and issubclass(one, lk.Optimizer)})
@@ -251,6 +300,27 @@ def test_bad_arguments():
         tx.update(jnp.ones(2), tx.init(jnp.ones(2)))
     with pytest.raises(TypeError, match=r"^transform: params must be arrays of floating-point numbers; got int32 at \['w'\]$"):
         tx.init({"w": jnp.arange(3)})
+
+
+def test_bad_gradients():
+    tx, params = lj.transform(lk.SGD, lr=0.1), {"w": jnp.ones(3), "b": jnp.ones(())}
+    state = tx.init(params)
+
+    def update(w):
+        return tx.update({"w": w, "b": jnp.ones(())}, state, params)
+
+    for run in (update, jax.jit(update)):
+        for wrong, name in ((jnp.ones(3, int), "int32"), (jnp.ones(3, "complex64"), "complex64"), (jnp.ones(3, bool), "bool")):
+            match = rf"^transform: gradients must be arrays of floating-point numbers; got {name} at \['w'\]"
+            with pytest.raises(TypeError, match=match):
+                run(wrong)
+        for shape in ((2, 3), (), (1,), (3, 1)):
+            match = r"^transform: gradients must have the shapes of the parameters, \(3,\); got \(.*\) at \['w'\]"
+            with pytest.raises(ValueError, match=match):
+                run(jnp.ones(shape))
+        run(jnp.ones(3, "bfloat16"))
+    with pytest.raises(TypeError, match=r"; got int32 at the top$"):
+        tx.update(jnp.ones(2, int), tx.init(jnp.ones(2)), jnp.ones(2))
 
 
 def test_without_optax(monkeypatch):
