@@ -42,7 +42,7 @@ class TraceableSchedule:
 
     def __init__(self, schedule: expression.Schedule, dtype: Any, horizon: int | None) -> None:
         self.schedule, self.dtype, self.horizon = schedule, dtype, horizon
-        self._plan = traced.plan_of("schedule", schedule, horizon)
+        self._plan = traced.plan_of("schedule", schedule, horizon, level=4)
         self._made: dict[Any, traced.TracedPlan] = {}
 
     def __call__(self, count: Any) -> jax.Array:
@@ -100,7 +100,7 @@ def schedule(s: expression.Schedule, *, dtype: Any = None, horizon: int | None =
         s: a Schedule.
         dtype: float32 or float64; None means JAX's float, which is float64 if `jax_enable_x64` is on, else float32.
         horizon: if `s` neither ends nor repeats, the number of steps to cover; by default 2^31, or 2^20 if that takes too many
-            pieces. Values after that are NaN.
+            pieces, with a warning. Values of JAX's counts after that are NaN.
 
     Returns:
         A function of a count: an integer or an array of integers of any type and shape, or of floats. Its result is an array

@@ -74,7 +74,7 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
     Args:
         schedule: a `lrkern.Schedule`, or its text, as `lrkern.parse` reads it. The step is the optimizer's `iterations`.
         horizon: if the schedule neither ends nor repeats, the number of steps to cover; by default 2^31, or 2^20 if that takes
-            too many pieces. Values after that are NaN.
+            too many pieces, with a warning. Values of tensors after that are NaN.
 
     Raises:
         TypeError, ValueError: it is no schedule, or its plan would have more than 131,072 pieces: give a smaller `horizon`.
@@ -125,6 +125,12 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         if real:
             return plan.at_reals(_Ops, step if dtype in ("float32", "float64") else _Ops.cast(step, np.float32))
         return plan.at(_Ops, step)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Schedule) and (self.schedule, self.horizon) == (other.schedule, other.horizon)
+
+    def __hash__(self) -> int:
+        return hash((self.schedule, self.horizon))
 
     def get_config(self) -> dict[str, Any]:
         """The arguments, with the schedule as text."""

@@ -12,6 +12,7 @@ anchor, offset 0, unless the centre is beyond the integers of the library.
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, Protocol
 
 import numpy as np
@@ -50,8 +51,10 @@ class Library(Protocol):
         """The rows with these indices."""
 
 
-def plan_of(where: str, schedule: Schedule, horizon: int | None) -> Plan:
+def plan_of(where: str, schedule: Schedule, horizon: int | None, level: int = 3) -> Plan:
     """The plan of a schedule for all steps, or, if it neither ends nor repeats, for those before `horizon`.
+
+    Warns if the plan ends early and nobody has chosen that; `level` as the stack level of warnings.
 
     Raises:
         ValueError: it would have too many pieces.
@@ -72,6 +75,9 @@ def plan_of(where: str, schedule: Schedule, horizon: int | None) -> Plan:
             wanted = f"must be at most {reached}, the steps that a plan of {MOST_PIECES} pieces covers"
             raise ValueError(f"{where}: horizon {wanted}; got {horizon} for {describe(schedule)}")
         parts.append(_merged(Plan(*schedule._plan_arrays(stop, reached))))
+    if stop == SHORT_HORIZON and horizon is None and reached < HORIZON:
+        end = f"values from step {reached:,} on are NaN, as {describe(schedule)} has no end and too many pieces"
+        warnings.warn(f"{where}: {end}; horizon= chooses the number of steps that are covered", stacklevel=level)
     ends = np.append(np.concatenate([one.breaks[:-1] for one in parts]), parts[-1].breaks[-1])
     center, coef = (np.concatenate([getattr(one, name) for one in parts]) for name in ("center", "coef"))
     return first._replace(breaks=ends, center=center, coef=coef)

@@ -163,6 +163,42 @@ def test_a_model_follows_it_and_is_saved_with_it(tmp_path):
         assert np.array_equal(one, other)
 
 
+def test_the_end_of_the_horizon_is_the_same_on_all_paths():
+    s = lk.step_decay(0.1, 0.99, 300)
+    with pytest.warns(UserWarning, match=r"^Schedule: values from step 19,660,800 on are NaN, as step_decay\(.*; horizon= "):
+        lr = lkk.Schedule(s)
+    last = 19_660_799
+    one, several = (numbers(lr(tensor(steps, "int32"))) for steps in (last + 1, [last, last + 1]))
+    assert np.isnan(one)
+    assert (float(several[0]), np.isnan(several[1])) == (np.float32(s(last)), True)
+    assert numbers(lr(tensor(last, "int32"))) == several[0]
+    assert numbers(lr(last + 1)) == np.float32(s(last + 1))  # a number is no tensor
+
+
+def test_equality():
+    s = lk.constant(0.1)
+    assert lkk.Schedule(s) == lkk.Schedule("constant(0.1)") != lkk.Schedule(lk.constant(0.2))
+    assert hash(lkk.Schedule(s)) == hash(lkk.Schedule(s))
+    assert lkk.Schedule(s) != lkk.Schedule(s, horizon=10)
+    assert lkk.Schedule(s) != s
+
+
+@pytest.mark.parametrize(("kind", "is_scaled"), [("h5", False), ("keras", True)])
+def test_the_old_file_format_and_a_scaled_loss(tmp_path, kind, is_scaled):
+    """With a LossScaleOptimizer the schedule is that of the inner one, whose count Keras does not store in the old format."""
+    s = lk.linear(0.125, 0.0, 100).warmup(4)
+    x, y = data(np.random.default_rng(5))
+    optimizer = keras.optimizers.SGD(lkk.Schedule(s))
+    model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.LossScaleOptimizer(optimizer) if is_scaled else optimizer, keras.losses.MeanSquaredError())
+    model.fit(x, y, epochs=1, batch_size=8, verbose=0)
+    assert float(numbers(model.optimizer.learning_rate)) == pytest.approx(s(8), rel=1e-6)
+    model.save(tmp_path / f"model.{kind}")
+    loaded = keras.models.load_model(tmp_path / f"model.{kind}").optimizer
+    assert (loaded.inner_optimizer if is_scaled else loaded)._learning_rate == lkk.Schedule(s)
+    assert float(numbers(loaded.learning_rate)) == pytest.approx(s(8), rel=1e-6)
+
+
 @pytest.mark.parametrize("s", SCHEDULES, ids=IDS)
 def test_configuration(s):
     lr = lkk.Schedule(s, horizon=10_000)
