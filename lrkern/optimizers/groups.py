@@ -57,6 +57,9 @@ class Structure:
         else:
             hint = "; for one array pass [array]" if is_array(values) else ""
             hint = "; sets have no order" if isinstance(values, Set) else hint
+            if type(values).__module__.startswith("jax") and not getattr(values, "shape", True):
+                # A count of optax, which calls what is not a number as a schedule.
+                hint = f"; for optax.inject_hyperparams use lrkern.jax.factory({where})"
             raise TypeError(f"{where}: {name} must be a dict or list of arrays; got {_checks.describe(values)}{hint}")
         self.size = len(items)
         self.arrays = items

@@ -90,6 +90,9 @@ def test_what_is_no_rule_is_refused():
 def test_what_optax_cannot_use_names_what_it_can():
     with pytest.raises(TypeError, match=r"^transform: options must be given by their names; .* takes factory\(rule\)$"):
         optax.inject_hyperparams(lj.transform, static_args=("rule",))(lk.AdamW, lr=0.1).init(jnp.ones(2))
+    for make in (optax.inject_hyperparams(lj.transform), optax.inject_hyperparams(lambda rule, lr: lj.transform(rule, lr=lr))):
+        with pytest.raises(TypeError, match=r"^AdamW: params must be .*; for optax.inject_hyperparams use lrkern.jax.factory"):
+            make(lk.AdamW, lr=0.1).init(jnp.ones(2))
     s, match = lk.cosine(0.1, 0.0, 10), r"^schedule: step must be known .* use lrkern.jax.schedule\(s\); got "
     for tx in (optax.sgd(s), optax.inject_hyperparams(lj.factory(lk.AdamW))(lr=s)):
         state = tx.init(jnp.ones(2))
