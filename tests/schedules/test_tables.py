@@ -55,6 +55,18 @@ def test_shapes_and_kinds_of_steps():
     assert s(-0.0) == row[0]
 
 
+def test_float16_steps():
+    """2^53 is beyond float16: comparing with it overflows, which NumPy warns of."""
+    s = lk.linear(1.0, 0.0, 8)
+    assert s(np.float16(3)) == 0.625
+    assert s(np.array([3, 2.5], np.float16)).tolist() == [0.625, 0.6875]
+    with pytest.raises(ValueError, match=r"^schedule: step must be >= 0 and <= 2\^53; got -3.0 \(float16\)$"):
+        s(np.float16(-3))
+    for wrong, shown in ((-3, "-3.0"), (np.inf, "inf")):
+        with pytest.raises(ValueError, match=rf"^schedule: steps must be >= 0 and <= 2\^53; got {shown}$"):
+            s(np.array([1, wrong], np.float16))
+
+
 def test_steps_are_not_written_to():
     steps = np.arange(1000)
     steps.flags.writeable = False
