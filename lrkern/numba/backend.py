@@ -12,7 +12,7 @@ from lrkern._checks import table_output
 from lrkern.backends import Backend
 from lrkern.numba import plans, scan
 from lrkern.numba.lists import StepList
-from lrkern.numba.threads import all_threads
+from lrkern.numba.threads import all_threads, in_parallel
 from lrkern.optimizers import arrays
 from lrkern.schedules.plan import Plan
 
@@ -44,7 +44,7 @@ def _fill(schedule: Schedule, out: NDArray[Any], start: int) -> None:
 def _fill_by_default(schedule: Schedule, out: NDArray[Any], start: int) -> None:
     for plan, begin, end in _plans(schedule, start, start + out.size):
         wanted = out[begin - start : end - start]
-        if not _core.fill_in_parallel(wanted.size):
+        if not in_parallel(_core.fill_in_parallel(wanted.size)):
             plans.fill_run(plan, wanted, begin)
         else:
             with all_threads() as threads:

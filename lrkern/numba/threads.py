@@ -1,4 +1,4 @@
-"""The number of Numba's threads, set to lrkern's."""
+"""Whether jobs use Numba's threads, and how many: as many as lrkern's."""
 
 from __future__ import annotations
 
@@ -11,6 +11,28 @@ import numba
 from lrkern import _core
 
 _entered = threading.Lock()
+
+
+class _Forced(threading.local):
+    parallel: bool | None = None
+
+
+_forced = _Forced()
+
+
+@contextmanager
+def forced(parallel: bool) -> Iterator[None]:
+    """A context in which all jobs of the calling thread use threads, or none does, to compile either kernel by a small job."""
+    before, _forced.parallel = _forced.parallel, parallel
+    try:
+        yield
+    finally:
+        _forced.parallel = before
+
+
+def in_parallel(pays: bool) -> bool:
+    """Whether a job uses threads. `pays`: whether it is large enough."""
+    return pays if _forced.parallel is None else _forced.parallel
 
 
 @contextmanager

@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 
 from lrkern import _checks
+from lrkern.numba.threads import forced
 
-_LARGE = 8 << 20  # bytes of parameters: so many that threads share a step
+_SIZE = 8  # elements
 
 
 def warm(optimizers: Iterable[Any] = (), dtypes: Iterable[str] = ("float32",), *, tables: bool = False, **options: Any) -> None:
     """Compile kernels now and keep them on disk, for example while an image is built, so that no later program waits.
+
+    Numba loads the code only on the CPU model, with the CPU features, that it was compiled on.
 
     Args:
         optimizers: classes, such as `lrkern.AdamW` or the `Optimizer` of a rule of your own.
@@ -32,19 +35,37 @@ def warm(optimizers: Iterable[Any] = (), dtypes: Iterable[str] = ("float32",), *
     """
     from lrkern.optimizers.base import Optimizer
 
+    made = []
     for one in optimizers:
         if not (isinstance(one, type) and issubclass(one, Optimizer)):
             raise TypeError(f"warm: optimizers must be classes of optimizers; got {_checks.describe(one)}")
         for name in dtypes:
             dtype = np.dtype(_checks.choice("warm", "dtypes", name, ("float32", "float64", "float16")))
-            for size in (8, _LARGE // dtype.itemsize):
-                opt = one([np.zeros(size, dtype)], **options, backend="numba")  # type: ignore[call-arg]
-                opt.step([np.zeros(size, dtype)])
-    if _checks.flag("warm", "tables", tables):
-        from lrkern.schedules.curves import constant
+            made.append((_small(one, dtype, options), dtype))
+    tables = _checks.flag("warm", "tables", tables)
+    for parallel in (False, True):  # whether threads pay depends on the machine, and may differ later
+        with forced(parallel):
+            for opt, dtype in made:
+                for _ in range(2):  # with `ema_every`, steps that change averages and steps that do not
+                    opt.step([np.zeros(_SIZE, dtype)])
+            if tables:
+                _tables()
 
-        functions, plan = import_module("lrkern.numba"), constant(1.0).plan()  # by name: it lies above
-        functions.at(plan, 0)
-        for kind in (np.float64, np.float32):
-            functions.fill(plan, np.empty(2, kind))
-            constant(1.0).table(_LARGE, dtype=kind, backend="numba")
+
+def _small(kind: Any, dtype: np.dtype[Any], options: dict[str, Any]) -> Any:
+    """An optimizer of one small parameter, of which two steps run all kernels."""
+    opt = kind([np.zeros(_SIZE, dtype)], **options, backend="numba")
+    if options.get("ema_every", 1) > 2:
+        opt = kind([np.zeros(_SIZE, dtype)], **options | {"ema_every": 2}, backend="numba")
+    return opt
+
+
+def _tables() -> None:
+    """Evaluate a schedule, and fill tables of it."""
+    from lrkern.schedules.curves import constant
+
+    functions, plan = import_module("lrkern.numba"), constant(1.0).plan()  # by name: it lies above
+    functions.at(plan, 0)
+    for dtype in (np.float64, np.float32):
+        functions.fill(plan, np.empty(2, dtype))
+        constant(1.0).table(2, dtype=dtype, backend="numba")

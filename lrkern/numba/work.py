@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from lrkern import _core
 from lrkern.numba import norms
 from lrkern.numba.kernels import AVERAGE, COPY, GRAD, Kind
+from lrkern.numba.threads import in_parallel
 from lrkern.numba.update import Arrays
 from lrkern.rules.compiled import FAMILIES
 
@@ -64,7 +65,7 @@ class Work:
     @property
     def in_parallel(self) -> bool:
         """Whether to use threads."""
-        return _core.step_in_parallel(self.size, self.states)
+        return in_parallel(_core.step_in_parallel(self.size, self.states))
 
 
 def laid_out(lists: Lists, storages: NDArray[np.uint8], averages: bool, grads: list[Any], sparse: Sparse) -> list[Work]:
