@@ -23,15 +23,15 @@ def warm(optimizers: Iterable[Any] = (), dtypes: Iterable[str] = ("float32",), *
         optimizers: classes, such as `lrkern.AdamW` or the `Optimizer` of a rule of your own.
         dtypes: of the parameters: "float32", "float64", "float16"; of gradients and states as by default.
         tables: also compile what fills tables and evaluates schedules.
-        options: of the optimizers: those that arrays depend on, such as `ema`, `norms` or `state_dtype`, need kernels of their
-            own. The values of numbers do not matter.
+        options: of the optimizers: pass those that you will use. Flags, `ema`, `norms` or `state_dtype` need kernels of their
+            own, and so may a number that is given, or is not 0: `momentum`, `clip_norm`. Other values do not matter.
 
     Raises:
         TypeError, ValueError: an argument is invalid.
 
     Example:
         >>> import lrkern as lk, lrkern.numba as ln
-        >>> ln.warm([lk.SGD], lr=0.1)
+        >>> ln.warm([lk.SGD], lr=0.1, momentum=0.9)
     """
     from lrkern.optimizers.base import Optimizer
 
