@@ -18,7 +18,7 @@ class _Depth(threading.local):
 
 
 class Notice(event.Listener):  # type: ignore[misc]
-    """Tells of each compilation that Python has asked for, but not of those within it."""
+    """Tells of each function of lrkern that Python or a user's compiled function has asked for, but not of those within it."""
 
     def __init__(self) -> None:
         self.own = _Depth()
@@ -26,15 +26,19 @@ class Notice(event.Listener):  # type: ignore[misc]
     def on_start(self, event: Any) -> None:
         """A compilation begins."""
         if self.own.depth == 0:
+            if not (event.data["dispatcher"].py_func.__module__ or "").startswith("lrkern."):
+                return  # a function of the user's
             self.own.begin = perf_counter()
         self.own.depth += 1
 
     def on_end(self, event: Any) -> None:
         """It ends."""
+        if self.own.depth == 0:
+            return
         self.own.depth -= 1
         seconds = perf_counter() - self.own.begin
         function = event.data["dispatcher"].py_func
-        if self.own.depth == 0 and seconds > LONG and (function.__module__ or "").startswith("lrkern."):
+        if self.own.depth == 0 and seconds > LONG:
             later = "; later programs load it" if getattr(event.data["dispatcher"]._cache, "cache_path", None) else ""
             print(f"lrkern: Numba compiled {function.__name__} in {seconds:.1f} s{later}", file=sys.stderr)
 

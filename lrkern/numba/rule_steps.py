@@ -88,6 +88,7 @@ def _step_of(rule: Any) -> Any:
     if rule.key not in _STEPS:
         text, file = _text_of(rule), f"<rule {rule.name}, step>"
         scope: dict[str, Any] = {
+            "__name__": __name__,
             "np": np, "Inputs": rule.compiled(rule.key).inputs, "flag": flag, "is_count": is_count, "is_hyper": is_hyper,
             "is_number": is_number, "same_layout": same_layout, "nan": math.nan, "Tensor": Tensor, "is_scalar": is_scalar,
             "update": update.step_measured if rule.parts(rule.key).needs_norms else update.step,

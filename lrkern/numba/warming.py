@@ -35,14 +35,16 @@ def warm(optimizers: Iterable[Any] = (), dtypes: Iterable[str] = ("float32",), *
     """
     from lrkern.optimizers.base import Optimizer
 
+    # Everything is checked, and every iterator read once, before the first kernel is compiled.
+    kinds, names = _items("optimizers", optimizers, "classes of optimizers"), _items("dtypes", dtypes, "names of dtypes")
+    tables = _checks.flag("warm", "tables", tables)
     made = []
-    for one in optimizers:
+    for one in kinds:
         if not (isinstance(one, type) and issubclass(one, Optimizer)):
             raise TypeError(f"warm: optimizers must be classes of optimizers; got {_checks.describe(one)}")
-        for name in dtypes:
+        for name in names:
             dtype = np.dtype(_checks.choice("warm", "dtypes", name, ("float32", "float64", "float16")))
             made.append((_small(one, dtype, options), dtype))
-    tables = _checks.flag("warm", "tables", tables)
     for parallel in (False, True):  # whether threads pay depends on the machine, and may differ later
         with forced(parallel):
             for opt, dtype in made:
@@ -50,6 +52,13 @@ def warm(optimizers: Iterable[Any] = (), dtypes: Iterable[str] = ("float32",), *
                     opt.step([np.zeros(_SIZE, dtype)])
             if tables:
                 _tables()
+
+
+def _items(name: str, values: Any, kind: str) -> list[Any]:
+    """The items of an iterable; a string or a class alone is not a list of one."""
+    if isinstance(values, (str, type)) or not isinstance(values, Iterable):
+        raise TypeError(f"warm: {name} must be a list of {kind}; got {_checks.describe(values)}")
+    return list(values)
 
 
 def _small(kind: Any, dtype: np.dtype[Any], options: dict[str, Any]) -> Any:

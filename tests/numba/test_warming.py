@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from numba.core import event
 
 import lrkern as lk
 import lrkern.numba as ln
-from lrkern.numba import kernels, notice, plans
+from lrkern.numba import kernels, notice, plans, warming
 
 
 class Compiled(event.Listener):
@@ -105,19 +106,38 @@ def test_warm_runs_the_kernels_of_short_and_of_long_tables(one_thread, called):
         ({"optimizers": [lk.cosine]}, "warm: optimizers must be classes of optimizers; got"),
         ({"optimizers": [lk.SGD], "dtypes": ["int8"], "lr": 0.1}, "warm: dtypes must be 'float32', 'float64' or 'float16'"),
         ({"tables": 1}, "warm: tables must be True or False; got 1"),
+        ({"optimizers": lk.SGD, "lr": 0.1}, "warm: optimizers must be a list of classes of optimizers; got <class"),
+        ({"optimizers": 3}, "warm: optimizers must be a list of classes of optimizers; got 3 (int)"),
+        ({"optimizers": [lk.SGD], "dtypes": "float32"}, "warm: dtypes must be a list of names of dtypes; got 'float32' (str)"),
+        ({"optimizers": [lk.SGD], "lr": 0.1, "tables": 1}, "warm: tables must be True or False; got 1"),
+        ({"optimizers": [lk.SGD, lk.cosine], "lr": 0.1}, "warm: optimizers must be classes of optimizers; got"),
+        ({"optimizers": [lk.SGD, lk.Lion], "lr": 0.1, "momentum": 0.9}, "Lion: "),
     ],
 )
-def test_bad_arguments(arguments, error):
+def test_bad_arguments(called, arguments, error):
     with pytest.raises((TypeError, ValueError)) as caught:
         ln.warm(**arguments)
     assert str(caught.value).startswith(error)
+    assert not called  # all are checked before anything is compiled
+
+
+def test_iterators_are_read_once(called, monkeypatch):
+    made, small = [], warming._small
+
+    def noted(kind, dtype, options):
+        made.append((kind, dtype.name))
+        return small(kind, dtype, options)
+
+    monkeypatch.setattr(warming, "_small", noted)
+    ln.warm(iter([lk.SGD, lk.Lion]), iter(["float32", "float64"]), lr=0.1)
+    assert made == [(kind, name) for kind in (lk.SGD, lk.Lion) for name in ("float32", "float64")]
 
 
 SLOW = """
 import sys
 import numpy as np
 import lrkern as lk
-from lrkern.numba import kernels, notice, plans
+from lrkern.numba import kernels, notice, plans, warming
 notice.LONG = {limit}
 opt = lk.SGD([np.ones(3, np.float16)], 0.5, backend="numba")
 opt.step([np.ones(3, np.float16)])
@@ -136,6 +156,35 @@ def test_one_line_tells_of_a_long_compilation(tmp_path, monkeypatch, limit, line
     assert {"1", "numba.np.linalg", "numba.np.arrayobj"} <= set(done.stdout.split())
     later = subprocess.run(command, capture_output=True, text=True, check=True)
     assert (later.stdout, later.stderr) == ("1\n", "")  # it loads nothing that only compiling needs
+
+
+def compile_in(listener, module, name, *within):
+    """Tell of a compilation, with others within it."""
+    function = SimpleNamespace(__module__=module, __name__=name)
+    told = event.Event("numba:compile", event.EventStatus.START, {"dispatcher": SimpleNamespace(py_func=function, _cache=None)})
+    listener.on_start(told)
+    for one in within:
+        compile_in(listener, *one)
+    listener.on_end(told)
+
+
+def test_functions_of_lrkern_within_a_users_are_told_once_each(monkeypatch, capsys):
+    monkeypatch.setattr(notice, "LONG", -1.0)
+    listener, inner = notice.Notice(), ("lrkern.numba.update", "step")
+    mine = ("mine", "helper", ("lrkern.numba.x", "at", inner))
+    compile_in(listener, "__main__", "train", ("lrkern.numba.x", "adamw_step", inner, inner), mine, (None, "written"))
+    compile_in(listener, "lrkern.numba.x", "run_serial", ("mine", "rule", inner))
+    names = [line.split()[3] for line in capsys.readouterr().err.splitlines()]
+    assert names == ["adamw_step", "at", "run_serial"]
+
+
+def test_a_compilation_that_began_before_the_import_is_ignored(monkeypatch, capsys):
+    """As when a user's function loads a rule while it is compiled."""
+    monkeypatch.setattr(notice, "LONG", -1.0)
+    listener, function = notice.Notice(), SimpleNamespace(__module__="mine", __name__="train")
+    listener.on_end(event.Event("numba:compile", event.EventStatus.END, {"dispatcher": SimpleNamespace(py_func=function)}))
+    compile_in(listener, "lrkern.numba.x", "run_serial")
+    assert capsys.readouterr().err.count("run_serial") == 1
 
 
 def test_the_limit_is_a_second():
