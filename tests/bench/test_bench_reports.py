@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 
 import pytest
 
@@ -246,6 +247,11 @@ GOOD = {"row": "call", "case": "x", "time": 1.0}
                 {"time": True},
                 {"time": None},
                 {"time": None, "value": "x"},
+                *({"time": endless} for endless in (math.inf, math.nan, 10**400)),
+                *({"time": None, "value": endless} for endless in (math.inf, -math.inf, math.nan)),
+                {"spread": math.nan},
+                {"rivals": {"NumPy": math.inf}},
+                {"rounds": {"lrkern": [math.inf]}},
                 {"row": 1},
                 {"rivals": {"NumPy": "1"}},
                 {"rivals": [1.0]},

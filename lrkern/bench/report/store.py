@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,10 @@ MACHINE = {"cpu": str, "cores": int, "caches": dict, "versions": dict, "isa": st
 
 
 def number(value: object, positive: bool = True) -> bool:
-    """Whether a value is a number, such as a time."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and (value > 0 or not positive)
+    """Whether a value is a finite number, such as a time."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return False
+    return abs(value) <= sys.float_info.max and (value > 0 or not positive)  # `isfinite` fails for very long integers
 
 
 def times(value: object) -> bool:
