@@ -17,7 +17,7 @@ from lrkern.bench.report.progress import Progress
 from lrkern.bench.rivals import peers
 from lrkern.bench.rows.every import all_facts, all_rows, own_rows
 from lrkern.bench.rows.own import ROWS as OWN
-from lrkern.bench.settings import Settings, use
+from lrkern.bench.settings import CHECKOUT, Settings, use
 from lrkern.bench.timing import exact
 from lrkern.bench.timing.result import name_of
 
@@ -143,10 +143,8 @@ def main(words: list[str]) -> int:
 
 def new_run(options: argparse.Namespace, settings: Settings, files: list[store.Run]) -> int:
     """Measure, write, show. What was measured is shown even if it cannot be written, or after Ctrl-C."""
-    path: Path | None = options.json or store.LATEST
     todo = chosen(options, settings)
-    if path:
-        store.check_writable(path, "--json")
+    path = file_of(options, settings)
     names = {job.name for job in todo}
     if files:  # what is not measured is not missing
         files = [replace(old, results=[one for one in old.results if name_of(*one.key) in names]) for old in files]
@@ -159,7 +157,24 @@ def new_run(options: argparse.Namespace, settings: Settings, files: list[store.R
             code = report(options, found, files)
         if path:
             print(f"Results: {path}")
+        elif not settings.quick:
+            print("Not kept: give --json FILE")
     return code
+
+
+def file_of(options: argparse.Namespace, settings: Settings) -> Path | None:
+    """Where the results of a new run go; None: nowhere. Raises if the given file cannot be written."""
+    if options.json:
+        store.check_writable(options.json, "--json")
+        found: Path = options.json
+        return found
+    if settings.quick and not CHECKOUT:  # its figures mean nothing, and would replace those of a long run
+        return None
+    try:
+        store.check_writable(store.LATEST, "--json")
+    except ValueError:  # nobody asked for this file
+        return None
+    return store.LATEST
 
 
 def report(options: argparse.Namespace, found: store.Run, files: list[store.Run]) -> int:

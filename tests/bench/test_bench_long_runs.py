@@ -87,6 +87,28 @@ def test_what_was_measured_is_shown_even_if_it_cannot_be_written(tmp_path, monke
     assert "Results:" not in out
 
 
+@pytest.mark.parametrize(
+    ("words", "writable", "last"),
+    [
+        (ONE, True, "Results: lrkern-bench.json"),
+        (ONE, False, "Not kept: give --json FILE"),
+        (["--quick", *ONE], True, ""),
+    ],
+)
+def test_an_installed_package_keeps_results_in_the_current_folder(tmp_path, monkeypatch, capsys, words, writable, last):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(command, "CHECKOUT", False)
+    monkeypatch.setattr(store, "LATEST", store.latest(False))
+    monkeypatch.setattr(command, "measured", lambda todo, chosen: store.Run([TIMED], describe(), chosen.quick))
+    file = tmp_path / "lrkern-bench.json"
+    if not writable:
+        file.mkdir()
+    assert command.main(words) == 0
+    out = capsys.readouterr().out
+    assert out.splitlines()[-1] == last if last else "Results:" not in out and "Not kept" not in out
+    assert file.is_file() == last.startswith("Results")
+
+
 def test_comparisons_say_what_is_missing(tmp_path, capsys):
     gone = Result("fill", "cosine", time=1.0)
     old = saved(tmp_path / "old.json", [TIMED, gone])

@@ -13,7 +13,13 @@ from lrkern.bench.report.machine import file_name
 from lrkern.bench.settings import CHECKOUT, ROOT
 from lrkern.bench.timing.result import Result, name_of
 
-LATEST = ROOT / "build" / "bench" / "latest.json" if CHECKOUT else None
+
+def latest(checkout: bool) -> Path:
+    """Where results go if no file is given: those of an installed package, to the current folder."""
+    return ROOT / "build" / "bench" / "latest.json" if checkout else Path("lrkern-bench.json")
+
+
+LATEST = latest(CHECKOUT)
 KEPT = ROOT / "bench" / "results"
 
 
