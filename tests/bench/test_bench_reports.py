@@ -198,6 +198,13 @@ def test_a_line_says_where_it_was_measured():
     assert page.line_cells(line, [store.Run([], describe())]) is None
 
 
+def test_the_page_says_what_an_empty_cell_means():
+    error, both = Result("error", "x", value=0.5), [Result("error", "x", value=0.5), Result("float32", "x", value=0)]
+    words = "An empty cell is a line that has not been measured"
+    assert words in page.text_of([store.Run(both, describe()), store.Run([error], describe())]).replace("\n", " ")
+    assert words not in page.text_of([store.Run(both, describe()), store.Run(both, describe())]).replace("\n", " ")
+
+
 def test_every_row_has_the_version(monkeypatch):
     assert versions.sentence([Result("a", "x", version="1"), Result("b", "x", version="1")]) == ""
     assert versions.sentence([Result("a", "x", version="1"), Result("b", "x")]).endswith("1 of 1, 1 of unknown.")

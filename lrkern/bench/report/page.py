@@ -76,10 +76,21 @@ def section(letter: str, run: Run) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
+def lacking(runs: list[Run]) -> str:
+    """What an empty cell means, if there are any."""
+    shown = [cells for line in LINES if (cells := line_cells(line, runs)) is not None]
+    if all(all(cells[4:-1]) for cells in shown):
+        return ""
+    return (
+        "An empty cell is a line that has not been measured on that processor; yes (A): met where it has been measured, on A."
+    )
+
+
 def text_of(runs: list[Run]) -> str:
     """Everything between the marks."""
     names = "; ".join(f"{letter}: {name_of(run)}" for letter, run in zip(letters(runs), runs, strict=True))
-    intro = filled(f"{names}. Where a line stands for several cases, each column shows its worst one.")
+    worst = "Where a line stands for several cases, each column shows its worst one."
+    intro = filled(f"{names}. {worst} {lacking(runs)}".rstrip())
     sections = [section(letter, run) for letter, run in zip(letters(runs), runs, strict=True)]
     return "\n\n".join([intro, comparison(runs), *sections])
 
