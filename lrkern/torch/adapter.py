@@ -29,8 +29,6 @@ from lrkern.torch.watched import watched
 class Adapter(StateDicts):
     """The base class of the optimizers of `lrkern.torch`; each is made from a class of `lrkern` by `adapter_of`."""
 
-    _step_supports_amp_scaling = True  # GradScaler hands over its scale instead of dividing the gradients
-
     def __init__(self, params: Any, *args: Any, **kwargs: Any) -> None:
         name, names = type(self).__name__, self.names
         parts = {key: kwargs.pop(key) for key in list(kwargs) if key in names.option_of and key not in names.options}
@@ -64,6 +62,7 @@ class Adapter(StateDicts):
         defaults = {key: given.arguments[key] for key in names.options}
         super().__init__(params, {**self._with_parts(name, defaults, parts), **flags})
         self.state = watched(self.state)
+        self._tell_scalers()
 
     # ------------------------------------------------------------------------------------------------------------- steps
 

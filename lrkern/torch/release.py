@@ -46,6 +46,9 @@ class Release:
             if shared.get(name):
                 wanted = "must be off, because other parameters have been stepped before all gradients are known"
                 raise ValueError(f"{self.where}: {name} {wanted}; got {shared[name]!r}")
+        if self.owner.defaults.get("fused") is False:
+            wanted = "must not be False, because a GradScaler does not show itself to such an optimizer"
+            raise ValueError(f"{self.where}: fused {wanted}; got False")
         if self.owner.backend != "c":
             raise ValueError(f"{self.where}: parameters must be stepped in C; got backend {self.owner.backend!r}")
 

@@ -61,6 +61,14 @@ class StateDicts(ParamGroups):
         self._release = self.__dict__.get("_release")
         super().__setstate__(state)
         self.state = watched(self.state)
+        self._tell_scalers()
+
+    def _tell_scalers(self) -> None:
+        """Let GradScaler hand over its scale instead of dividing the gradients; with `fused=False` it divides them.
+
+        Not in the class: wrappers of trainers are made from it, and would not ask the optimizer within.
+        """
+        self.__dict__.setdefault("_step_supports_amp_scaling", self.defaults.get("fused") is not False)
 
     def state_dict(self) -> dict[str, Any]:
         """The state under torch's names, all in plain values and tensors.

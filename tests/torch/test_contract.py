@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
+import pickle
 import sys
 import types
 from pathlib import Path
@@ -298,11 +300,11 @@ def test_schedulers_of_torch(scheduler):
         torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-14)
 
 
-@pytest.mark.parametrize("how", ["protocol", "unscaled", "plain loop"])
+@pytest.mark.parametrize("how", ["protocol", "unscaled", "plain loop", "not fused", "not fused, unscaled"])
 def test_gradient_scalers(how):
     scales, models, opts = [], [little(), little()], []
     for model in models:
-        opts.append(lt.SGD(model.parameters(), lr=0.1, momentum=0.9))
+        opts.append(lt.SGD(model.parameters(), lr=0.1, momentum=0.9, fused=False if "not fused" in how else None))
     scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
     for step in range(5):
         give_gradients(models[0], step)
@@ -316,9 +318,9 @@ def test_gradient_scalers(how):
         if not bad:
             opts[0].step()
         scaler.scale(torch.ones(()))
-        if how == "protocol":
+        if how in ("protocol", "not fused"):
             scaler.step(opts[1])
-        elif how == "unscaled":
+        elif "unscaled" in how:
             scaler.unscale_(opts[1])
             scaler.step(opts[1])
         else:
@@ -333,7 +335,17 @@ def test_gradient_scalers(how):
     assert scales == [512.0, 512.0, 512.0, 256.0, 256.0]
     assert all(same_bits(a, b) for a, b in zip(models[0].parameters(), models[1].parameters(), strict=True))
     assert opts[1].count == 3
-    assert opts[1].skipped == (0 if how == "plain loop" else 2)
+    assert opts[1].skipped == (2 if how in ("protocol", "unscaled") else 0)
+
+
+@pytest.mark.parametrize("again", [lambda opt: opt, copy.deepcopy, lambda opt: pickle.loads(pickle.dumps(opt))])
+@pytest.mark.parametrize("fused", [None, True, False])
+def test_scalers_divide_gradients_only_with_fused_false(again, fused):
+    opt = lt.SGD(little().parameters(), lr=0.1, fused=fused)
+    opt.load_state_dict(lt.SGD(little().parameters(), fused=not fused).state_dict())
+    opt = again(opt)
+    assert opt._step_supports_amp_scaling is (fused is not False)
+    assert not hasattr(lt.SGD, "_step_supports_amp_scaling")  # wrappers derived from the class ask their optimizer
 
 
 def test_options_of_the_pipeline():

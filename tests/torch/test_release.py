@@ -88,6 +88,8 @@ def test_misuse_is_refused():
     opt = lt.SGD(model.parameters(), lr=0.1)
     with pytest.raises(ValueError, match=r"SGD.attach: model must have parameters of this optimizer; got none"):
         opt.attach(torch.nn.Linear(2, 2))
+    with pytest.raises(ValueError, match=r"SGD.attach: fused must not be False, because a GradScaler does not show .*; got F"):
+        lt.SGD(model.parameters(), fused=False).attach(model)
     opt.attach(model)
     with pytest.raises(RuntimeError, match=r"SGD.attach: call remove\(\)"):
         opt.attach(model)

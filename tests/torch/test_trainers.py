@@ -150,6 +150,89 @@ def test_lightning(tmp_path):
     assert resumed[0].optimizers().optimizer.count == 12
 
 
+def for_scalers(kind, model):
+    """An optimizer whose gradients a GradScaler divides itself: torch's is one as it is."""
+    return kind.AdamW(model.parameters(), lr=0.05, **({"fused": False} if kind is lt else {}))
+
+
+def test_lightning_clips_scaled_gradients(tmp_path):
+    lightning = pytest.importorskip("lightning")
+    precision = pytest.importorskip("lightning.pytorch.plugins.precision")
+    logging.disable(logging.WARNING)
+
+    class Module(lightning.LightningModule):
+        def __init__(self, kind):
+            super().__init__()
+            self.model, self.kind, self.seen = Net(), kind, []
+
+        def training_step(self, batch, step):
+            loss = self.model(**batch)["loss"]
+            self.seen.append(loss.item())
+            return loss * float("inf") if step == 2 else loss
+
+        def configure_optimizers(self):
+            return for_scalers(self.kind, self)
+
+    def fit(kind):
+        made = Module(kind)
+        scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+        run = lightning.Trainer(
+            max_epochs=2, accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False,
+            enable_checkpointing=False, default_root_dir=tmp_path, gradient_clip_val=0.1,
+            plugins=precision.MixedPrecision("16-mixed", "cpu", scaler),
+        )  # fmt: skip
+        run.fit(made, torch.utils.data.DataLoader(rows(), batch_size=8))
+        return made, scaler.get_scale()
+
+    [ours, scale], [theirs, expected] = fit(lt), fit(torch.optim)
+    assert scale == expected == 256.0
+    assert ours.seen == pytest.approx(theirs.seen, rel=1e-3)
+    assert ours.optimizers().optimizer.count == 10
+
+
+def test_fabric_clips_scaled_gradients():
+    fabric = pytest.importorskip("lightning.fabric")
+    plugins = pytest.importorskip("lightning.fabric.plugins")
+    results = []
+    for kind in (lt, torch.optim):
+        scaler = torch.amp.GradScaler("cpu", init_scale=8.0)
+        run = fabric.Fabric(accelerator="cpu", devices=1, plugins=plugins.MixedPrecision("16-mixed", "cpu", scaler))
+        model = little()
+        made = for_scalers(kind, model)
+        wrapped, opt = run.setup(model, made)
+        run.backward(wrapped(torch.ones(3, 4)).pow(2).sum())
+        run.clip_gradients(wrapped, opt, max_norm=0.5)
+        results.append([one.grad.clone() for one in model.parameters()])
+        opt.step()
+    for a, b in zip(*results, strict=True):
+        assert same_bits(a, b)
+
+
+def test_schedulers_of_accelerate_wait_for_skipped_steps():
+    accelerate = pytest.importorskip("accelerate")
+    accelerate.Accelerator(cpu=True)  # the wrappers ask for its state
+    found = []
+    for kind in (lt, torch.optim):
+        model = little()
+        made = for_scalers(kind, model)
+        scaler = torch.amp.GradScaler("cpu", init_scale=8.0)
+        opt = accelerate.optimizer.AcceleratedOptimizer(made, device_placement=False, scaler=scaler)
+        halved = torch.optim.lr_scheduler.StepLR(made, 1, 0.5)
+        scheduler = accelerate.scheduler.AcceleratedScheduler(halved, opt)
+        seen = []
+        for step in range(4):
+            opt.zero_grad()
+            loss = model(torch.ones(3, 4)).sum() * (float("inf") if step == 1 else 1.0)
+            scaler.scale(loss).backward()
+            opt.step()
+            scheduler.step()
+            seen.append((opt.step_was_skipped, made.param_groups[0]["lr"]))
+        found.append(seen)
+    assert found[0] == found[1]
+    assert [skipped for skipped, _ in found[0]] == [False, True, False, False]
+    assert found[0][-1][1] == 0.05 / 8
+
+
 def test_accelerate():
     accelerate = pytest.importorskip("accelerate")
     found = []
