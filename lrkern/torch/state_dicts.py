@@ -17,7 +17,7 @@ from lrkern.torch.replaced import Replaced
 from lrkern.torch.schedules import report, schedule_of
 from lrkern.torch.shared_options import joined, plain_numbers, saved
 from lrkern.torch.shared_options import report as report_options
-from lrkern.torch.tensors import plain
+from lrkern.torch.tensors import number, plain
 from lrkern.torch.watched import plain_states, watched
 
 if TYPE_CHECKING:
@@ -168,6 +168,7 @@ class StateDicts(ParamGroups):
         self.shared = joined(where, self.shared, self.given, state)
         self._known = []
         for g, group in enumerate(self.param_groups):
+            numbers = self._numbers(group)
             for name, value in {**FLAGS, **options[g]}.items():
                 group.setdefault(name, value)
             group.update(self.names.fixed)
@@ -179,10 +180,18 @@ class StateDicts(ParamGroups):
                 text = texts.get(part)
                 if part in own:
                     found[part] = own[part]
-                    report(where, f"{part} of param_groups[{g}]", text, own[part], self._count)
+                    state = numbers.get(part) if text is None else text
+                    is_passing = "initial_lr" in group  # a scheduler of torch has set it
+                    report(where, f"{part} of param_groups[{g}]", state, own[part], self._count, is_passing=is_passing)
                 elif text is not None:
                     found[part] = schedule_of(where, f"{part} of param_groups[{g}]", text)
             self._known.append(self._know(group, found))
+
+    def _numbers(self, group: Mapping[str, Any]) -> dict[str, Any]:
+        """The numbers among the options of a group, by lrkern's names."""
+        given = {name: number(value) for name, value in group.items() if name in self.names.options}
+        found = self.names.unpacked(type(self).__name__, given, "a group") | {"ema": group.get("ema")}
+        return {part: value for part, value in found.items() if type(value) in (float, int)}
 
     def _take_states(self, given: Mapping[str, Any]) -> None:
         """Take the state's tensors with the dtypes that they have: torch casts them to those of parameters."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import gc
 import pickle
+import re
 import subprocess
 import sys
 import weakref
@@ -151,6 +152,103 @@ def test_another_schedule_is_reported():
     with pytest.warns(UserWarning, match=r"SGD.load_state_dict: lr of param_groups\[0\] continues with another schedule"):
         again.load_state_dict(opt.state_dict())
     assert again.param_groups[0]["lr"] == lk.cosine(0.1, 0.0, 40)(6)
+
+
+def half(step):
+    return 0.5
+
+
+def state_of(lr, *, module=lt, scheduled=False, **options):
+    """A state after 4 steps; its scheduler, if it has one, is torch's."""
+    model = little()
+    opt = module.AdamW(model.parameters(), lr=lr, **options)
+    if scheduled:
+        torch.optim.lr_scheduler.LambdaLR(opt, lambda step: 1.0)
+    steps(model, opt, 0, 4)
+    return opt.state_dict()
+
+
+COSINE = lk.cosine(0.1, 0.0, 100)
+DIFFERENT = {
+    "a schedule and a function": (lambda: state_of(COSINE), {"lr": half}, f"lr of .*: at step 4: 0.5 instead of {COSINE(4)}"),
+    "a function and another": (lambda: state_of(lambda step: 0.25), {"lr": half}, "lr of .*: at step 4: 0.5 instead of 0.25"),
+    "a number and a function": (lambda: state_of(0.25), {"lr": half}, "lr of .*: at step 4: 0.5 instead of 0.25"),
+    "a number and a schedule": (
+        lambda: state_of(0.1),
+        {"lr": lk.linear(5.0, 0.0, 10)},
+        "lr of .*: at step 4: 3.0 instead of 0.1",
+    ),
+    "a number that differs later": (
+        lambda: state_of(0.1),
+        {"lr": lk.piecewise([0.1, 0.2], [9])},
+        "values differ from step 9 on",
+    ),
+    "a number of torch": (
+        lambda: state_of(0.1, module=torch.optim),
+        {"lr": lk.piecewise([0.1, 0.2], [9])},
+        "values differ from step 9 on",
+    ),
+    "a tensor of torch": (
+        lambda: state_of(torch.tensor(0.25), module=torch.optim),
+        {"lr": half},
+        "at step 4: 0.5 instead of 0.25",
+    ),
+    "a value of torch's scheduler": (
+        lambda: state_of(0.25, module=torch.optim, scheduled=True),
+        {"lr": COSINE},
+        f"lr of .*: at step 4: {COSINE(4)} instead of 0.25",
+    ),
+    "a part of a tuple": (
+        lambda: state_of(0.1),
+        {"lr": 0.1, "beta1": lk.linear(0.5, 0.9, 9)},
+        "beta1 of .*: at step 4: .* instead of 0.9",
+    ),
+    "not a number": (lambda: state_of(lambda step: 0.5 if step < 4 else float("nan")), {"lr": half}, "0.5 instead of nan"),
+}
+
+
+@pytest.mark.parametrize("case", DIFFERENT)
+def test_any_other_schedule_is_reported(case):
+    state, options, message = DIFFERENT[case]
+    again = lt.AdamW(little().parameters(), **options)
+    match = r"AdamW.load_state_dict: .* continues with another schedule than in the state: "
+    with pytest.warns(UserWarning, match=match) as caught:
+        again.load_state_dict(state())
+    [one] = caught
+    assert re.search(message, str(one.message))
+    assert one.filename == __file__
+
+
+SAME = {
+    "a function": (lambda: state_of(half), {"lr": half}),
+    "a function like a schedule": (lambda: state_of(COSINE), {"lr": lambda step: COSINE(step)}),
+    "a constant": (lambda: state_of(0.25), {"lr": lk.constant(0.25)}),
+    "the value of torch's scheduler at the step": (
+        lambda: state_of(COSINE(4), module=torch.optim, scheduled=True),
+        {"lr": COSINE},
+    ),
+    "a single precision tensor": (
+        lambda: state_of(torch.tensor(0.1), module=torch.optim, scheduled=True),
+        {"lr": lk.piecewise([0.1, 0.2], [9])},
+    ),
+    "no such option": (lambda: state_of(0.1, module=torch.optim), {"lr": 0.1, "grokfast_lamb": lk.linear(0.0, 2.0, 9)}),
+}
+
+
+@pytest.mark.parametrize("case", SAME)
+def test_the_same_schedule_is_not_reported(case):
+    state, options = SAME[case]
+    again = lt.AdamW(little().parameters(), **options)
+    again.load_state_dict(state())
+    assert again.count == 4
+
+
+def test_a_schedule_of_a_group_over_a_number_is_reported():
+    params = [*little().parameters()]
+    state = lt.AdamW([{"params": params, "ema": 0.5}]).state_dict()
+    again = lt.AdamW([{"params": params, "ema": lk.linear(0.25, 0.5, 9)}])
+    with pytest.warns(UserWarning, match=r"ema of param_groups\[0\] continues with another .* at step 0: 0.25 instead of 0.5"):
+        again.load_state_dict(state)
 
 
 def test_bad_states_change_nothing():
