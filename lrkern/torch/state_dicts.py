@@ -11,6 +11,7 @@ from torch import Tensor
 
 from lrkern.optimizers.options import OF_GROUPS
 from lrkern.torch.group_options import given_to
+from lrkern.torch.known_groups import Known
 from lrkern.torch.names import FLAGS
 from lrkern.torch.param_groups import ParamGroups, refuse
 from lrkern.torch.replaced import Replaced
@@ -139,7 +140,9 @@ class StateDicts(ParamGroups):
             state = given["param_groups"][0].get("options", {})
             if self._buffers is not None and "buffers" in given["param_groups"][0]:
                 self._buffers.check(where, given["param_groups"][0]["buffers"])
-            self._probe(self.core_options(0), joined(where, self.shared, self.given, state))
+            of_all = joined(where, self.shared, self.given, state)
+            for g, (group, own) in enumerate(zip(given["param_groups"], self._known, strict=False)):
+                self._check_options(f"{where}, param_groups[{g}]", group, own, of_all)
         indices = [one for group in given["param_groups"] for one in group["params"]]
         known = {*self.names.states.values(), "ema", "remainder"}
         for i, (one, param) in enumerate(zip(indices, self.core_params(), strict=False)):
@@ -148,6 +151,16 @@ class StateDicts(ParamGroups):
                 if name in known and isinstance(value, Tensor) and plain(value).shape != plain(param).shape:
                     wanted = f"must have shape {tuple(param.shape)} like its parameter"
                     raise ValueError(f"{where}: state {name!r} of params[{i}] {wanted}; got {tuple(value.shape)}")
+
+    def _check_options(self, where: str, group: Mapping[str, Any], known: Known, of_all: Mapping[str, Any]) -> None:
+        """Raise if the options that a group would have after loading are invalid: its own that the state lacks stay."""
+        own = {name: group.get(name, known.group[name]) for name in self.names.options}
+        own = self.names.unpacked(where, own, "a group") | given_to(known.group) | given_to(group)
+        texts = {part: schedule_of(where, part, text) for part, text in group.get("schedules", {}).items() if part in own}
+        try:
+            self._probe(own | texts | known.schedules, of_all)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"{where}: {str(error).removeprefix(f'{self.core_class.__name__}: ')}") from None
 
     def _restore(self, given: Mapping[str, Any], live: list[dict[str, Any]], options: list[dict[str, Any]]) -> None:
         self._take_states(given)

@@ -266,6 +266,57 @@ def test_bad_states_change_nothing():
     assert opt.count == 3
 
 
+@pytest.mark.parametrize("bad", [-1.0, float("nan")])
+def test_a_good_state_mends_a_bad_value(bad):
+    model = little()
+    opt = lt.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    steps(model, opt, 0, 2)
+    state = copy.deepcopy(opt.state_dict())
+    opt.param_groups[0]["lr"] = bad
+    with pytest.raises(ValueError, match="lr must be"):
+        opt.step()
+    opt.load_state_dict(state)
+    assert opt.param_groups[0]["lr"] == 0.1
+    steps(model, opt, 2, 1)
+    assert opt.count == 3
+
+
+@pytest.mark.parametrize(
+    ("place", "changes", "message"),
+    [
+        (0, {"lr": -1.0}, r"param_groups\[0\]: lr must be a finite number >= 0 .*; got -1.0"),
+        (1, {"lr": float("nan")}, r"param_groups\[1\]: lr must be a finite number >= 0 .*; got nan"),
+        (1, {"betas": (0.9, 1.0)}, r"param_groups\[1\]: beta2 must be"),
+        (1, {"betas": (0.9,)}, r"param_groups\[1\]: betas must be a tuple of 2"),
+        (1, {"ema": 2.0}, r"param_groups\[1\]: ema must be"),
+        (0, {"options": {"clip_norm": -1.0}}, r"param_groups\[0\]: clip_norm must be"),
+    ],
+)
+def test_a_bad_value_in_a_state_changes_nothing(place, changes, message):
+    model = little()
+    groups = [{"params": [*model[0].parameters()]}, {"params": [*model[2].parameters()]}]
+    opt = lt.AdamW(groups, lr=0.5)
+    steps(model, opt, 0, 2)
+    state, before = copy.deepcopy(opt.state_dict()), copy.deepcopy(opt.state_dict())
+    steps(model, opt, 2, 1)
+    state["param_groups"][place].update(changes)
+    with pytest.raises(ValueError, match=f"^AdamW.load_state_dict, {message}"):
+        opt.load_state_dict(state)
+    assert (opt.count, [group["lr"] for group in opt.param_groups]) == (3, [0.5, 0.5])
+    steps(model, opt, 3, 1)
+    opt.load_state_dict(before)
+    assert opt.count == 2
+
+
+def test_a_value_in_a_state_is_free_where_the_own_schedule_stays():
+    model = little()
+    state = lt.SGD(model.parameters(), lr=lambda step: float("nan")).state_dict()
+    opt = lt.SGD(model.parameters(), lr=lk.constant(0.5))
+    with pytest.warns(UserWarning, match="at step 0: 0.5 instead of nan"):
+        opt.load_state_dict(state)
+    assert opt.param_groups[0]["lr"] == 0.5
+
+
 def test_a_state_of_another_shape_is_named():
     model = little()
     opt = lt.SGD(model.parameters(), lr=0.1, momentum=0.9)
