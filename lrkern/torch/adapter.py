@@ -88,6 +88,7 @@ class Adapter(StateDicts):
             self._skip()
             return loss
         bound = self._bind()
+        self._follow_buffers(bound)
         before = bound.core.count
         released = set() if self._release is None else self._release.finish()
         try:
@@ -244,6 +245,7 @@ class Adapter(StateDicts):
         """The bound optimizer for a step of one parameter, the `first` of a step or not."""
         bound = self._bind()
         if first:
+            self._follow_buffers(bound)
             self._take_changes(bound)
             bound = self._bind()
         return bound
@@ -279,6 +281,11 @@ class Adapter(StateDicts):
         """The decays of the first group that keeps averages: numbers or schedules."""
         groups = bound.core._arranged.groups
         return next((list(one.decays_of_averages.values()) for one in groups if one.decays_of_averages), [])
+
+    def _follow_buffers(self, bound: Bound) -> None:
+        """Look at the buffers that are averaged, before a step writes anything: it may raise."""
+        if self._buffers is not None:
+            self._buffers.follow(bound.where)
 
     def _update_buffers(self, bound: Bound, count: int) -> None:
         if self._buffers is None or count == self._buffers.count:
@@ -316,7 +323,7 @@ class Adapter(StateDicts):
         averages = bound.states[kinds[_checks.count(where, "which", which, high=len(kinds) - 1)]]
         pairs = [(plain(param), one) for param, one in zip(bound.params, averages, strict=True) if one is not None]
         if self._buffers is not None:
-            pairs += self._buffers.pairs(which)
+            pairs += self._buffers.pairs(where, which)
         with exchanged(pairs, [] if model is None else [*model.buffers()]):
             self._averaging = True
             try:

@@ -39,40 +39,65 @@ class BufferAverages:
         self.model, self.number = model, number
         self.count = count
         """The steps that the averages include."""
-        self.averages = {name: [_wide(one) for _ in range(number)] for name, one in self._floats().items()}
+        self.averages: dict[str, list[Tensor]] = {}
+        self._now = self._floats()
+        """The buffers at the last look: to find them takes long."""
+        self.follow("average_buffers")
 
     def _floats(self) -> dict[str, Tensor]:
         return {name: one for name, one in self.model.named_buffers() if one.is_floating_point()}
 
+    def follow(self, where: str) -> None:
+        """Look at the buffers that the model has now: averages of new ones begin, and those of removed ones end.
+
+        Raises:
+            ValueError: one has another shape or device than its average. Nothing has changed then.
+        """
+        now = self._floats()
+        for name, one in now.items():
+            average = self.averages.get(name, [one])[0]
+            if average.shape != one.shape or average.device != one.device:
+                shapes = [f"{tuple(kept.shape)} on {kept.device}" for kept in (average, one)]
+                raise ValueError(
+                    f"{where}: buffer {name!r} must stay {shapes[0]}, as its average is; got {shapes[1]}: "
+                    "call average_buffers again after such a change"
+                )
+        self._now = now
+        if now.keys() != self.averages.keys():
+            self.averages = {name: self._of(name, one) for name, one in now.items()}
+
+    def _of(self, name: str, buffer: Tensor) -> list[Tensor]:
+        """The averages of a buffer: new ones if it has none yet."""
+        return self.averages.get(name) or [_wide(buffer) for _ in range(self.number)]
+
     @torch.no_grad()
     def update(self, decays: Sequence[float]) -> None:
-        """Take the buffers as they are now into the averages."""
-        for name, one in self._floats().items():
+        """Take the buffers, as they were at the last look, into the averages."""
+        for name, one in self._now.items():
             for average, decay in zip(self.averages[name], decays, strict=True):
                 average.lerp_(one.to(average.dtype), 1.0 - decay)
 
-    def pairs(self, which: int) -> list[tuple[Tensor, Tensor]]:
-        """Each buffer with its average."""
-        return [(one, self.averages[name][which]) for name, one in self._floats().items()]
+    def pairs(self, where: str, which: int) -> list[tuple[Tensor, Tensor]]:
+        """Each buffer with its average; raises as `follow`."""
+        self.follow(where)
+        return [(one, self.averages[name][which]) for name, one in self._now.items()]
 
     def state(self) -> dict[str, list[Tensor]]:
-        """The averages by the names of buffers."""
-        return {name: [one.clone() for one in averages] for name, averages in self.averages.items()}
+        """The averages by the names of buffers, of those that the model has now."""
+        return {name: [average.clone() for average in self._of(name, one)] for name, one in self._floats().items()}
 
     def check(self, where: str, state: Mapping[str, Sequence[Tensor]]) -> None:
         """Raise a ValueError if a state has the averages of other buffers."""
-        shapes, own = (
-            {name: [tuple(one.shape) for one in some] for name, some in all_.items()} for all_ in (state, self.averages)
-        )
+        shapes = {name: [tuple(one.shape) for one in some] for name, some in state.items()}
+        own = {name: [tuple(one.shape)] * self.number for name, one in self._floats().items()}
         if shapes != own:
             raise ValueError(f"{where}: averages of buffers must be those of {', '.join(own)}, in shape too; got {shapes}")
 
     @torch.no_grad()
     def load(self, state: Mapping[str, Sequence[Tensor]]) -> None:
         """Take the averages of a state that has been checked."""
-        for name, averages in self.averages.items():
-            for average, saved in zip(averages, state[name], strict=True):
-                average.copy_(saved)
+        self._now = self._floats()
+        self.averages = {name: [_wide(one).copy_(saved) for saved in state[name]] for name, one in self._now.items()}
 
 
 def _wide(buffer: Tensor) -> Tensor:

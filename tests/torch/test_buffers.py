@@ -133,3 +133,54 @@ def test_what_does_not_fit_is_refused():
     with pytest.raises(ValueError, match=r"AdamW.load_state_dict: averages of buffers must be those of running_mean"):
         again.load_state_dict(opt.state_dict())
     assert again.param_groups[0]["lr"] == 0.5
+
+
+@pytest.mark.parametrize("attached", [False, True])
+def test_buffers_may_come_and_go(attached):
+    model, data, opt = made(ema=0.5)
+    opt.average_buffers(model)
+    if attached:
+        opt.attach(model)
+    training.train(model, opt, data, 2)
+    early = copy.deepcopy(opt.state_dict())
+    model[1].register_buffer("late", torch.ones(2))
+    assert_same(opt.state_dict()["param_groups"][0]["buffers"]["1.late"], [torch.ones(2)])
+    training.train(model, opt, data, 1)
+    model[1].late.zero_()
+    training.train(model, opt, data, 1)
+    assert opt.count == 4
+    with opt.averaged():
+        assert model[1].late.tolist() == [0.5, 0.5]
+    saved = copy.deepcopy(opt.state_dict())
+    model[1].late.fill_(3.0)
+    opt.load_state_dict(saved)
+    with opt.averaged():
+        assert model[1].late.tolist() == [0.5, 0.5]
+    del model[1].late
+    with opt.averaged():
+        pass
+    opt.load_state_dict(early)
+    training.train(model, opt, data, 1)
+    assert "1.late" not in opt._buffers.averages
+    assert "1.late" not in opt.state_dict()["param_groups"][0]["buffers"]
+
+
+@pytest.mark.parametrize("attached", [False, True])
+def test_a_buffer_of_another_shape_is_refused_before_the_step(attached):
+    model, data, opt = made(ema=0.5)
+    model[1].register_buffer("late", torch.ones(2))
+    opt.average_buffers(model)
+    if attached:
+        opt.attach(model)
+    training.train(model, opt, data, 2)
+    model[1].late = torch.ones(3)
+    before = bits_of(model)[:2]
+    message = r"buffer '1.late' must stay \(2,\) on cpu, as its average is; got \(3,\) on cpu: call average_buffers again"
+    with pytest.raises(ValueError, match=f"AdamW.step: {message}"):
+        training.train(model, opt, data, 1)
+    with pytest.raises(ValueError, match=f"AdamW.averaged: {message}"), opt.averaged():
+        pass
+    assert_same(bits_of(model)[:2], before)
+    opt.average_buffers(model)
+    training.train(model, opt, data, 1)
+    assert opt.count == 3
