@@ -11,7 +11,7 @@ from torch.optim import lr_scheduler
 from torch.optim.swa_utils import SWALR
 
 from lrkern import dialects
-from lrkern._checks import cut, describe
+from lrkern._checks import count, cut, describe
 from lrkern.schedules.curves import constant
 from lrkern.schedules.expression import Schedule, schedule
 from lrkern.torch.scheduler import Scheduler
@@ -26,9 +26,10 @@ def from_torch(scheduler: lr_scheduler.LRScheduler, name: str = "lr", *, group: 
 
     By definition each scheduler of a SequentialLR begins with the base rate, and those of a ChainedScheduler are factors. torch
     does not step all of them so: not a SequentialLR or ChainedScheduler within a SequentialLR, nor a MultiplicativeLR or SWALR
-    there that comes later and goes on from the rate that it finds; in a ChainedScheduler not a SequentialLR, nor those that set
-    rates whatever the others have made of them, such as LambdaLR and OneCycleLR, or a CosineAnnealingLR with `eta_min`. For
-    these the schedule is the definition, with a warning. A CosineAnnealingLR in a ChainedScheduler follows it up to T_max.
+    there that comes later and goes on from the rate that it finds, nor one with `total_iters=0`; in a ChainedScheduler not a
+    SequentialLR, nor those that set rates whatever the others have made of them, such as LambdaLR and OneCycleLR, or a
+    CosineAnnealingLR with `eta_min`. For these the schedule is the definition, with a warning. A CosineAnnealingLR in a
+    ChainedScheduler follows it up to T_max.
 
     Args:
         scheduler: a scheduler of torch.optim.lr_scheduler, a SWALR, or a `Scheduler` of lrkern.
@@ -39,7 +40,8 @@ def from_torch(scheduler: lr_scheduler.LRScheduler, name: str = "lr", *, group: 
 
     Raises:
         TypeError: another kind of scheduler; ReduceLROnPlateau depends on losses (`lrkern.Plateau`).
-        ValueError: `steps` is needed; the scheduler does not set `name`; or it has values that `lrkern.dialects.torch` refuses.
+        ValueError: `steps` is needed; the scheduler does not set `name`; there is no such group, or it was added later; or
+            there are values that `lrkern.dialects.torch` refuses.
 
     Example:
         >>> import torch
@@ -63,6 +65,7 @@ def from_torch(scheduler: lr_scheduler.LRScheduler, name: str = "lr", *, group: 
             wanted = "must be 'lr', or 'momentum' for OneCycleLR and CyclicLR with cycle_momentum"
             raise ValueError(f"from_torch: name {wanted}; got {cut(repr(name))} of {kind}")
         curve = _MOMENTUM[kind]
+    _check_group(scheduler, group)
     base = _number(scheduler.optimizer.param_groups[group]["initial_lr"])
     if kind in _NESTED:
         _warn_of_nesting(scheduler, group)
@@ -72,11 +75,23 @@ def from_torch(scheduler: lr_scheduler.LRScheduler, name: str = "lr", *, group: 
     if steps is None and _needs_steps(scheduler, group):
         wanted = "must be the number of steps to ask its function for"
         raise ValueError(f"from_torch: steps {wanted}; got None for {kind}")
+    if _never_ends(scheduler):
+        return constant(base * getattr(scheduler, _FIRST_FACTOR[kind], 1.0))
     found: Schedule = curve(**_arguments(scheduler, curve, group, base, steps))
     return found
 
 
+def _check_group(scheduler: Any, group: int) -> None:
+    """Raise if there is no such group, or the scheduler knows no rate of it."""
+    groups = scheduler.optimizer.param_groups
+    count("from_torch", "group", group, high=len(groups) - 1)
+    if "initial_lr" not in groups[group] or group >= len(getattr(scheduler, "base_lrs", groups)):
+        wanted = f"must be there when the {type(scheduler).__name__} is made"
+        raise ValueError(f"from_torch: param_groups[{group}] {wanted}; got one added later: make the scheduler again")
+
+
 def _own(scheduler: Scheduler, name: str, group: int) -> Schedule:
+    count("from_torch", "group", group, high=len(scheduler.optimizer.param_groups) - 1)
     value, own = scheduler.schedules_of(name)[group], scheduler.optimizer.param_groups[group]
     if value is None:
         if name not in own or name == "params":
@@ -120,6 +135,15 @@ _OWN_BASE = ("CyclicLR", "CosineAnnealingWarmRestarts", "LambdaLR")
 """Those that compute with base rates of their own, also where another has changed those of groups."""
 
 
+_FIRST_FACTOR = {"ConstantLR": "factor", "LinearLR": "start_factor", "PolynomialLR": ""}
+"""Schedulers with `total_iters`, and their factor of step 0."""
+
+
+def _never_ends(scheduler: Any) -> bool:
+    """Whether torch keeps the rate of step 0 for ever: the step at which it would change the rate is no later one."""
+    return type(scheduler).__name__ in _FIRST_FACTOR and scheduler.total_iters <= 0
+
+
 def _sets_rate(scheduler: Any, group: int) -> bool:
     return not isinstance(scheduler, Scheduler) or scheduler.schedules_of("lr")[group] is not None
 
@@ -131,7 +155,7 @@ def _deviates(outer: str, members: list[Any], place: int, group: int) -> bool:
     if inner in _EARLY[outer]:
         return True
     if outer == "SequentialLR":
-        return not sets or (place > 0 and inner in _GO_ON)
+        return not sets or (place > 0 and (inner in _GO_ON or _never_ends(one)))
     others = [other for other in members if other is not one and _sets_rate(other, group)]
     return bool(others) and sets and (inner in _SET or (inner == "CosineAnnealingLR" and one.eta_min != 0))
 

@@ -476,3 +476,53 @@ def test_from_torch_refuses_what_has_no_schedule():
         lt.from_torch(L.ReduceLROnPlateau(sgd()))
     with pytest.raises(TypeError, match="from_torch: scheduler must be one of torch's; got 3"):
         lt.from_torch(3)
+
+
+NO_STEPS = {
+    "ConstantLR": lambda opt: L.ConstantLR(opt, 0.3, 0),
+    "LinearLR": lambda opt: L.LinearLR(opt, 0.3, 0.8, 0),
+    "PolynomialLR": lambda opt: L.PolynomialLR(opt, 0),
+}
+
+
+@pytest.mark.parametrize("kind", NO_STEPS)
+@pytest.mark.parametrize("within", ["", "ChainedScheduler", "SequentialLR"])
+def test_from_torch_of_no_steps(kind, within):
+    opt = sgd()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        scheduler = NO_STEPS[kind](opt)
+        if within == "ChainedScheduler":
+            scheduler = L.ChainedScheduler([scheduler, L.ExponentialLR(opt, 0.9)])
+        elif within:
+            scheduler = L.SequentialLR(opt, [scheduler, L.ExponentialLR(opt, 0.9)], [6])
+    np.testing.assert_allclose(lt.from_torch(scheduler).table(12), rates(scheduler, 12), rtol=1e-12)
+
+
+@pytest.mark.parametrize("kind", NO_STEPS)
+def test_from_torch_tells_of_no_steps_later_in_a_sequence(kind):
+    opt = sgd()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        scheduler = L.SequentialLR(opt, [L.ExponentialLR(opt, 0.9), NO_STEPS[kind](opt)], [6])
+    with pytest.warns(UserWarning, match=f"torch does not step a {kind} within a SequentialLR as it is defined"):
+        lt.from_torch(scheduler)
+
+
+def test_from_torch_names_a_group_that_it_cannot_read():
+    opt = sgd()
+    schedulers = [L.StepLR(opt, 3), L.ChainedScheduler([L.StepLR(opt, 3)]), L.LambdaLR(opt, lk.constant(1.0))]
+    own = lt.Scheduler(opt, lr=lk.constant(1.0))
+    last = len(opt.param_groups) - 1
+    for one in [*schedulers, own]:
+        with pytest.raises(ValueError, match=f"^from_torch: group must be an integer from 0 to {last}; got 5"):
+            lt.from_torch(one, group=5)
+    opt.add_param_group({"params": [torch.zeros(1, requires_grad=True)]})
+    match = f"^from_torch: param_groups.{last + 1}. must be there when the .* is made; got one added later: make the scheduler"
+    for one in schedulers:
+        with pytest.raises(ValueError, match=match):
+            lt.from_torch(one, group=last + 1)
+    assert lt.from_torch(own, group=last + 1) == lk.constant(1.0)
+    L.StepLR(opt, 3)  # which gives the new group a base rate
+    with pytest.raises(ValueError, match=match):
+        lt.from_torch(schedulers[0], group=last + 1)
