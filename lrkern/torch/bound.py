@@ -13,7 +13,7 @@ from torch import Tensor
 from lrkern import _core
 from lrkern.torch.construction import core_of, places_of_copies
 from lrkern.torch.gradients import fitted
-from lrkern.torch.memory import Memory, memory_of
+from lrkern.torch.memory import Memory, is_freed, memory_of
 from lrkern.torch.tensors import as_complex, is_plain, plain
 from lrkern.torch.watched import WatchedStates, Writes, publish
 
@@ -211,7 +211,12 @@ class Bound:
             was, now = self.arrays[i], plain(param)
             own = self.memory.tensor(was)
             same = own.dtype == now.dtype and own.shape == now.shape and own.device == now.device
-            if same and (not now.numel() or own.data_ptr() == now.data_ptr()) and own.stride() == now.stride():
+            if (
+                same
+                and not is_freed(now)
+                and (not now.numel() or own.data_ptr() == now.data_ptr())
+                and own.stride() == now.stride()
+            ):
                 continue
             if not same and self.steps[i]:
                 got = [f"{str(one.dtype).removeprefix('torch.')} {tuple(one.shape)} on {one.device}" for one in (own, now)]

@@ -102,7 +102,18 @@ def _reader() -> _Reader:
         return _SlowReader()
 
 
-def _refused(where: str, name: str, tensor: Tensor) -> TypeError:
+_ADDRESSED = ("cpu", "cuda", "mps", "xpu")
+"""Devices on which tensors that have memory have an address."""
+
+
+def is_freed(tensor: Tensor) -> bool:
+    """Whether its memory has been freed, as by `untyped_storage().resize_(0)`; operations of torch may crash on it."""
+    return not tensor.data_ptr() and tensor.numel() > 0 and tensor.device.type in _ADDRESSED
+
+
+def _refused(where: str, name: str, tensor: Tensor) -> Exception:
+    if tensor.layout is torch.strided and tensor.dtype in _FLOATS and is_freed(tensor):
+        return ValueError(f"{where}: {name} must have memory; got a tensor whose storage has been freed")
     got = f"{tensor.dtype} of layout {tensor.layout}".replace("torch.", "")
     return TypeError(f"{where}: {name} must be a dense tensor of float64, float32, bfloat16 or float16; got {got}")
 
@@ -166,7 +177,7 @@ class AnyMemory:
 
     def array(self, where: str, name: str, tensor: Tensor) -> Any:
         """The tensor itself."""
-        if tensor.layout is not torch.strided or tensor.dtype not in _FLOATS:
+        if tensor.layout is not torch.strided or tensor.dtype not in _FLOATS or is_freed(tensor):
             raise _refused(where, name, tensor)
         if any(step == 0 and size > 1 for size, step in zip(tensor.shape, tensor.stride(), strict=True)):
             raise ValueError(
@@ -188,7 +199,8 @@ class AnyMemory:
         """The gradients, and the parameters that have moved."""
         moved = []
         for i, (param, one, own) in enumerate(zip(params, known, arrays, strict=True)):
-            if param is not one or param.data_ptr() != own.data_ptr() or param.dtype != own.dtype or param.shape != own.shape:
+            place = param.data_ptr()
+            if param is not one or not place or place != own.data_ptr() or param.dtype != own.dtype or param.shape != own.shape:
                 moved.append(i)
             grads[i] = param.grad
         return moved, sum([one is None for one in grads])

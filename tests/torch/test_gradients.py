@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -390,3 +391,25 @@ def test_subclasses_of_tensors_are_read_by_torch(reader):
         opt.step()
         opt.step()
     assert plain.tolist() == own.as_subclass(torch.Tensor).tolist() != [1.0] * 4
+
+
+@pytest.mark.parametrize("backend", [None, "torch"])
+@pytest.mark.parametrize("what", ["params[0]", "gradient of params[0]"])
+@pytest.mark.parametrize("before", [0, 1])
+def test_freed_memory_is_named(backend, what, before):
+    param = torch.nn.Parameter(torch.ones(3))
+    opt = lt.SGD([param], lr=0.1, momentum=0.9, backend=backend)
+    param.grad = torch.ones(3)
+    for _ in range(before):
+        opt.step()
+    freed = param if what == "params[0]" else param.grad
+    values = freed.detach().clone()
+    size = freed.untyped_storage().nbytes()
+    freed.untyped_storage().resize_(0)
+    match = f"^SGD(.step)?: {re.escape(what)} must have memory; got a tensor whose storage has been freed$"
+    with pytest.raises(ValueError, match=match):
+        opt.step()
+    freed.untyped_storage().resize_(size)
+    freed.detach().copy_(values)
+    opt.step()
+    assert opt.count == before + 1
