@@ -137,6 +137,8 @@ class Adapter(StateDicts):
             self._remember()
             if not self.param_groups:
                 raise ValueError(f"{type(self).__name__}: param_groups must have at least one group; got none")
+            for g, group in enumerate(self.param_groups):
+                refuse(f"{type(self).__name__}.param_groups[{g}]", group, None)
             self._bound = Bound(self)
         return self._bound
 

@@ -332,11 +332,11 @@ class ParamGroups(torch.optim.Optimizer):
         )
 
 
-def refuse(where: str, options: Mapping[str, Any], names: Names) -> None:
-    """Raise if options of torch ask for what is not done here."""
+def refuse(where: str, options: Mapping[str, Any], names: Names | None) -> None:
+    """Raise if options of torch ask for what is not done here. None for `names`: whatever the kind of decay."""
     if options.get("differentiable"):
         raise ValueError(f"{where}: differentiable must be False, because autograd does not see the step; got True")
-    for name, value in names.fixed.items():
+    for name, value in names.fixed.items() if names else ():
         if bool(options.get(name, value)) != value:
-            other = "AdamW" if names.core.__name__ == "Adam" else "Adam"
+            other = "Adam" if value else "AdamW"
             raise ValueError(f"{where}: {name} must be {value}, that of {other} is {not value}; got {options[name]!r}")

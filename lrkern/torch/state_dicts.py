@@ -131,8 +131,8 @@ class StateDicts(ParamGroups):
         for g, group in enumerate(given["param_groups"]):
             for part, text in group.get("schedules", {}).items():
                 schedule_of(where, f"{part} of param_groups[{g}]", text)
-            if group.get("weight_decay") and group.get("decoupled_weight_decay"):  # torch's AdamW takes states of its Adam
-                refuse(f"{where}, param_groups[{g}]", group, self.names)
+            decays = group.get("weight_decay") and group.get("decoupled_weight_decay")  # torch's AdamW takes states of its Adam
+            refuse(f"{where}, param_groups[{g}]", group, self.names if decays else None)
             if len(mask := group.get("decay_mask", group["params"])) != len(group["params"]):
                 wanted = f"must have {len(group['params'])} entries like params"
                 raise ValueError(f"{where}: decay_mask of param_groups[{g}] {wanted}; got {len(mask)}")

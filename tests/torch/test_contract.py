@@ -135,6 +135,15 @@ def test_wrong_options_are_refused(options, error, message):
         lt.AdamW(little().parameters(), **options)
 
 
+def test_differentiable_written_to_a_group_is_refused_at_the_first_step():
+    opt = lt.AdamW(little().parameters())
+    opt.param_groups[0]["differentiable"] = True
+    with pytest.raises(ValueError, match=r"^AdamW.param_groups\[0\]: differentiable must be False, because .*; got True$"):
+        opt.step()
+    opt.param_groups[0]["differentiable"] = False
+    opt.step()
+
+
 def test_a_wrong_group_leaves_the_optimizer_as_it_was():
     model = little()
     opt = lt.AdamW(model[0].parameters())

@@ -286,6 +286,7 @@ def test_a_good_state_mends_a_bad_value(bad):
     [
         (0, {"lr": -1.0}, r"param_groups\[0\]: lr must be a finite number >= 0 .*; got -1.0"),
         (1, {"lr": float("nan")}, r"param_groups\[1\]: lr must be a finite number >= 0 .*; got nan"),
+        (1, {"differentiable": True}, r"param_groups\[1\]: differentiable must be False, because .*; got True"),
         (1, {"betas": (0.9, 1.0)}, r"param_groups\[1\]: beta2 must be"),
         (1, {"betas": (0.9,)}, r"param_groups\[1\]: betas must be a tuple of 2"),
         (1, {"ema": 2.0}, r"param_groups\[1\]: ema must be"),
