@@ -126,7 +126,8 @@ class Bound:
         own = self.states[name][i]
         if own is None or saved is None:
             return False
-        saved = torch.as_tensor(saved)
+        if not isinstance(saved, Tensor):  # a mode, or a default device, would put it elsewhere
+            saved = torch.as_tensor(saved, device="cpu")
         if i in self.odd:
             saved = plain(saved)
         if saved.shape != own.shape:

@@ -179,7 +179,7 @@ class ParamGroups(torch.optim.Optimizer):
             options["decay_mask"] = [True]
         like: Any = np.zeros(1, np.float32)
         if self.shared.get("backend") == "torch":
-            like, shared["backend"] = torch.zeros(1), AnyMemory().backend
+            like, shared["backend"] = torch.zeros(1, dtype=torch.float32, device="cpu"), AnyMemory().backend
             shared["uint16_as_bfloat16"] = True
         self.core_class([like], **{**shared, **options})
 

@@ -436,3 +436,30 @@ def test_a_resume_in_a_fresh_process_is_equal_to_the_bit(tmp_path):
     assert all(same_bits(a, b) for a, b in zip(model.state_dict().values(), found["model"].values(), strict=True))
     for own, one in zip(opt.state_dict()["state"].values(), found["optimizer"]["state"].values(), strict=True):
         assert all(same_bits(own[key], one[key]) for key in own)
+
+
+@pytest.mark.parametrize("backend", [None, "torch"])
+@pytest.mark.parametrize("wanted", ["meta", "default"])
+def test_a_default_device_changes_nothing(backend, wanted):
+    model, other = little(), little()
+    opt = lt.AdamW(model.parameters(), ema=0.5, backend=backend)
+    again = lt.AdamW(other.parameters(), ema=0.5, backend=backend)
+    steps(model, opt, 0, 2)
+    before = torch.get_default_dtype()
+    try:
+        if wanted == "default":
+            torch.set_default_device("meta")
+            torch.set_default_dtype(torch.float16)
+        with torch.device("meta"):
+            again.load_state_dict(opt.state_dict())
+            again.state[next(other.parameters())]["exp_avg"] = [[0.5] * 4] * 6
+            again.set("lr", 0.25)
+            for param in other.parameters():
+                param.grad = torch.zeros_like(param)
+            again.step()
+    finally:
+        torch.set_default_device(None)
+        torch.set_default_dtype(before)
+    assert again.count == 3
+    found = again.state[next(other.parameters())]["exp_avg"]
+    torch.testing.assert_close(found, torch.full((6, 4), 0.45))
