@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch.optim.lr_scheduler import LRScheduler
 
-from lrkern._checks import count, cut, describe
+from lrkern._checks import count, cut, describe, single
 from lrkern.optimizers.option_names import hint
 from lrkern.torch.adapter import Adapter
 from lrkern.torch.names import PACKED
@@ -71,16 +72,21 @@ class Scheduler(LRScheduler):
     def get_lr(self) -> list[Any]:
         """The learning rates of the step reached. The other hyper-parameters are written to the groups."""
         groups, t = self.optimizer.param_groups, self.last_epoch
+        lrs, found = self._lrs(t), []  # all of them before one is written: a function may have no value
         for name in self._schedules:
             if name != "lr":
-                for group, one in zip(groups, self.schedules_of(name), strict=True):
-                    if one is not None:
-                        _write(group, name, _at(one, t))
-        return self._lrs(t)
+                of_groups = zip(groups, self.schedules_of(name), strict=True)
+                found += [(group, name, _at(name, one, t)) for group, one in of_groups if one is not None]
+        for group, name, value in found:
+            _write(group, name, value)
+        return lrs
 
     def _lrs(self, t: int) -> list[Any]:
         groups = self.optimizer.param_groups
-        return [group["lr"] if one is None else _at(one, t) for group, one in zip(groups, self.schedules_of("lr"), strict=True)]
+        return [
+            group["lr"] if one is None else _at("lr", one, t)
+            for group, one in zip(groups, self.schedules_of("lr"), strict=True)
+        ]
 
     def schedules_of(self, name: str) -> list[Any]:
         """What sets a hyper-parameter of each group: a schedule, a number, or None."""
@@ -102,8 +108,19 @@ class Scheduler(LRScheduler):
         self._last_lr = self._lrs(max(0, self.last_epoch))
 
 
-def _at(schedule: Any, t: int) -> float:
-    return float(schedule(t)) if callable(schedule) else float(schedule)
+def _at(name: str, schedule: Any, t: int) -> float:
+    return _number(name, schedule(t), f" at step {t}") if callable(schedule) else float(schedule)
+
+
+def _number(name: str, value: Any, when: str) -> float:
+    """A number of Python, NumPy or a tensor of one element; no boolean, and not NaN."""
+    value = single(value)
+    if isinstance(value, bool | np.bool_) or not isinstance(value, float | int | np.floating | np.integer):
+        wanted = "a number" if when else "a schedule or a number"
+        raise TypeError(f"Scheduler: {name} must be {wanted}{when}; got {describe(value)}")
+    if value != value:
+        raise ValueError(f"Scheduler: {name} must not be NaN{when}; got {describe(value)}")
+    return float(value)
 
 
 def _packed(name: str) -> tuple[str, int] | None:
@@ -138,8 +155,8 @@ def _of_groups(optimizer: torch.optim.Optimizer, name: str, given: Any) -> list[
     for g, (group, one) in enumerate(zip(groups, values, strict=True)):
         if one is None:
             continue
-        if not callable(one) and not isinstance(one, float | int):
-            raise TypeError(f"Scheduler: {name} must be a schedule or a number; got {describe(one)}")
+        if not callable(one):
+            _number(name, one, "")
         packed = _packed(name)
         known = name in group or (packed is not None and len(group.get(packed[0], ())) > packed[1])
         if not known or name == "params":

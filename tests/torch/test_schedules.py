@@ -526,3 +526,30 @@ def test_from_torch_names_a_group_that_it_cannot_read():
     L.StepLR(opt, 3)  # which gives the new group a base rate
     with pytest.raises(ValueError, match=match):
         lt.from_torch(schedulers[0], group=last + 1)
+
+
+def test_numbers_of_numpy_are_numbers():
+    opt = sgd()
+    lt.Scheduler(opt, lr=np.float32(0.25), momentum=lambda t: np.float64(0.5))
+    assert [type(opt.param_groups[0][name]) for name in ("lr", "momentum")] == [float, float]
+    assert opt.param_groups[0]["lr"] == 0.25
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"lr": True}, TypeError, "lr must be a schedule or a number; got True"),
+        ({"nesterov": True}, TypeError, "nesterov must be a schedule or a number; got True"),
+        ({"lr": np.bool_(True)}, TypeError, "lr must be a schedule or a number; got True"),
+        ({"lr": float("nan")}, ValueError, "lr must not be NaN; got nan"),
+        ({"lr": 0.5, "momentum": lambda t: float("nan")}, ValueError, "momentum must not be NaN at step 0; got nan"),
+        ({"momentum": 0.5, "lr": lambda t: float("nan")}, ValueError, "lr must not be NaN at step 0; got nan"),
+        ({"momentum": 0.5, "lr": lambda t: True}, TypeError, "lr must be a number at step 0; got True"),
+    ],
+)
+def test_a_scheduler_refuses_what_is_no_number(options, error, message):
+    opt = sgd()
+    before = [opt.param_groups[0][name] for name in ("lr", "momentum", "nesterov")]
+    with pytest.raises(error, match=f"^Scheduler: {message}"):
+        lt.Scheduler(opt, **options)
+    assert [opt.param_groups[0][name] for name in ("lr", "momentum", "nesterov")] == before
