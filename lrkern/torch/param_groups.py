@@ -174,7 +174,7 @@ class ParamGroups(torch.optim.Optimizer):
         """Raise if options are invalid, by an optimizer of one element."""
         of_all = self.shared if of_all is None else of_all
         shared = {key: value for key, value in of_all.items() if key not in ("copy_to", "decay_mask", "backend")}
-        options = {part: number(value) for part, value in given.items()}
+        options = {part: number(value, f"{type(self).__name__}: {part}") for part, value in given.items()}
         if "decay_mask" in options:
             options["decay_mask"] = [True]
         like: Any = np.zeros(1, np.float32)
@@ -192,7 +192,7 @@ class ParamGroups(torch.optim.Optimizer):
         """A group's options for lrkern: numbers and schedules."""
         group = self.param_groups[g]
         given = self.names.unpacked(type(self).__name__, {name: group[name] for name in self.names.options}, "a group")
-        numbers = {part: number(value) for part, value in given.items()}
+        numbers = {part: number(value, f"{type(self).__name__}: {part}") for part, value in given.items()}
         return numbers | given_to(group) | self._known[g].schedules | self._written.get(g, {})
 
     def core_params(self) -> list[Tensor]:
@@ -247,7 +247,7 @@ class ParamGroups(torch.optim.Optimizer):
                 value = group.get(name, ABSENT)
                 if value is old:
                     continue
-                value = number(value)
+                value = number(value, f"{bound.where}: {name} of param_groups[{g}]")
                 if value != old and name in OF_GROUPS:
                     of_groups.append((g, name))
                 elif value != old:

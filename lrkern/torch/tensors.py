@@ -12,12 +12,14 @@ from torch import Tensor
 _PLAIN = (Tensor, torch.nn.Parameter)
 
 
-def number(value: Any) -> Any:
+def number(value: Any, name: str = "a hyper-parameter") -> Any:
     """A hyper-parameter in plain values: a tensor of one element, or a number of NumPy, as a number, a list as a tuple.
 
     What is plain already is returned itself.
     """
     if isinstance(value, Tensor):
+        if value.numel() != 1:
+            raise ValueError(f"{name} must be a number, or a tensor of 1 element; got one of shape {tuple(value.shape)}")
         return value.item()
     if isinstance(value, np.generic | np.ndarray):
         return number(value.tolist())

@@ -511,3 +511,16 @@ def test_models_train_to_the_same_loss(kind):
         losses.append(training.train(model, opt, data, 60))
     assert losses[0] == pytest.approx(losses[1], rel=1e-6)
     assert losses[0][-1] < losses[0][0] / 2
+
+
+def test_a_tensor_of_several_elements_is_no_rate():
+    match = r"lr( of param_groups\[0\])? must be a number, or a tensor of 1 element; got one of shape \(2,\)$"
+    with pytest.raises(ValueError, match=f"^AdamW: {match}"):
+        lt.AdamW(little().parameters(), lr=torch.tensor([0.1, 0.2]))
+    opt = lt.AdamW(little().parameters())
+    opt.backend  # noqa: B018
+    opt.param_groups[0]["lr"] = torch.tensor([0.1, 0.2])
+    with pytest.raises(ValueError, match=f"^AdamW(.step)?: {match}"):
+        opt.step()
+    opt.param_groups[0]["lr"] = torch.tensor([0.1])
+    opt.step()
