@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -24,12 +25,14 @@ from lrkern.torch.state_dicts import StateDicts
 from lrkern.torch.tensors import plain
 from lrkern.torch.versions import increment_version
 from lrkern.torch.watched import watched
+from lrkern.torch.wrappers import itself, on_itself
 
 
 class Adapter(StateDicts):
     """The base class of the optimizers of `lrkern.torch`; each is made from a class of `lrkern` by `adapter_of`."""
 
     def __init__(self, params: Any, *args: Any, **kwargs: Any) -> None:
+        self._itself = weakref.ref(self)
         name, names = type(self).__name__, self.names
         parts = {key: kwargs.pop(key) for key in list(kwargs) if key in names.option_of and key not in names.options}
         options = {key: value for key, value in kwargs.items() if key in names.options}
@@ -62,9 +65,16 @@ class Adapter(StateDicts):
         defaults = {key: given.arguments[key] for key in names.options}
         super().__init__(params, {**self._with_parts(name, defaults, parts), **flags})
         self.state = watched(self.state)
-        self._tell_scalers()
 
     # ------------------------------------------------------------------------------------------------------------- steps
+
+    @property
+    def _step_supports_amp_scaling(self) -> bool:
+        """Whether GradScaler hands over its scale instead of dividing the gradients; with `fused=False` it divides them.
+
+        Not for a wrapper, too: what a scaler hands over would stay there.
+        """
+        return itself(self) is self and self.defaults.get("fused") is not False
 
     @steps_with_hooks
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -182,31 +192,37 @@ class Adapter(StateDicts):
     # ----------------------------------------------------------------------------------------------------------- numbers
 
     @property
+    @on_itself
     def count(self) -> int:
         """The number of steps done, without skipped ones: the step at which schedules are."""
         return self._count if self._bound is None else self._bound.core.count
 
     @property
+    @on_itself
     def skipped(self) -> int:
         """The number of steps skipped because of their gradients."""
         return self._skipped if self._bound is None else self._bound.core.skipped
 
     @property
+    @on_itself
     def recent(self) -> list[float]:
         """The norms that `skip_sigma` looks at, of the last steps done, the oldest first."""
         return self._recent if self._bound is None else self._bound.core._tensors.get_recent()
 
     @property
+    @on_itself
     def grad_norm(self) -> float | None:
         """The norm of all gradients of the last step, as `lrkern.Optimizer.grad_norm`."""
         return None if self._bound is None else self._bound.core.grad_norm
 
     @property
+    @on_itself
     def norms(self) -> Any:
         """Norms of every parameter at the last step done, with the option `norms`, as `lrkern.Optimizer.norms`."""
         return None if self._bound is None else self._bound.core.norms
 
     @property
+    @on_itself
     def backend(self) -> str:
         """What performs the steps: "c", "numba", "cuda", or "torch" for plain operations of torch."""
         chosen = self.shared.get("backend")
@@ -219,6 +235,7 @@ class Adapter(StateDicts):
 
     # --------------------------------------------------------------------------------------------------- gradient release
 
+    @on_itself
     def attach(self, model: torch.nn.Module | None = None) -> Release:
         """Step each parameter as soon as its gradient is complete, within the backward pass, and free the gradient.
 
@@ -259,6 +276,7 @@ class Adapter(StateDicts):
 
     # ---------------------------------------------------------------------------------------------------------- averages
 
+    @on_itself
     def average_buffers(self, model: torch.nn.Module) -> None:
         """From the next step on, average the floating-point buffers of a model, too, such as those of BatchNorm.
 
@@ -296,6 +314,7 @@ class Adapter(StateDicts):
             self._buffers.update([float(one(count - 1)) if callable(one) else one for one in self._decays(bound)])
         self._buffers.count = count
 
+    @on_itself
     @contextmanager
     def averaged(self, which: int = 0, *, model: torch.nn.Module | None = None) -> Iterator[None]:
         """Within this context, parameters are their averages (option `ema`, or those of the rule), and so are buffers after

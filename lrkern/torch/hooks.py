@@ -10,6 +10,8 @@ import torch
 from torch.autograd import profiler
 from torch.optim import Optimizer, optimizer
 
+from lrkern.torch.wrappers import itself
+
 _HOOKS_OF_ALL = optimizer._global_optimizer_pre_hooks, optimizer._global_optimizer_post_hooks
 
 
@@ -23,6 +25,7 @@ def steps_with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(step)
     def outer(self: Any, *args: Any, **kwargs: Any) -> Any:
+        self = itself(self)
         if type(self).step is own and _has_hooks(self):
             return hooked(self, *args, **kwargs)
         return step(self, *args, **kwargs)  # torch has put its hooks around the `step` of a subclass

@@ -22,6 +22,7 @@ from lrkern.torch.notices import warn
 from lrkern.torch.schedules import live_value, texts_of
 from lrkern.torch.shared_options import saved
 from lrkern.torch.tensors import number
+from lrkern.torch.wrappers import on_itself
 
 
 class ParamGroups(torch.optim.Optimizer):
@@ -44,6 +45,7 @@ class ParamGroups(torch.optim.Optimizer):
         def count(self) -> int: ...
         def _remember(self) -> None: ...
 
+    @on_itself
     def __repr__(self) -> str:
         """torch's, and the options of all groups that were given."""
         text: str = super().__repr__()
@@ -62,6 +64,7 @@ class ParamGroups(torch.optim.Optimizer):
             found[option.name] = option.of_parts(members)
         return found
 
+    @on_itself
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Append a group: `params` and its own options, under torch's names or lrkern's."""
         self._align()
@@ -199,6 +202,7 @@ class ParamGroups(torch.optim.Optimizer):
         """All parameters, in order."""
         return [param for group in self.param_groups for param in group["params"]]
 
+    @on_itself
     def has_schedule(self, g: int, name: str) -> bool:
         """Whether an option of a group, or a part of it, is a schedule."""
         self._look_over()
@@ -296,6 +300,7 @@ class ParamGroups(torch.optim.Optimizer):
         if found:
             self._keep(known, known.schedules | found)
 
+    @on_itself
     def set(self, name: str, value: Any, group: int | None = None) -> None:
         """Set a hyper-parameter of one group, or of all groups, to a number or a schedule; from the next step on.
 

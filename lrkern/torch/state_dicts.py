@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from lrkern.torch.shared_options import joined, plain_numbers, saved
 from lrkern.torch.shared_options import report as report_options
 from lrkern.torch.tensors import number, plain
 from lrkern.torch.watched import plain_states, watched
+from lrkern.torch.wrappers import on_itself
 
 if TYPE_CHECKING:
     from lrkern.torch.averages import BufferAverages
@@ -41,6 +43,8 @@ class StateDicts(ParamGroups):
     _averaging: bool
     _replaced: Replaced
     _release: Release | None
+    _itself: weakref.ref[Any]
+    """The optimizer itself, by which wrappers find it."""
     _optimizer_load_state_dict_post_hooks: OrderedDict[int, Any]
 
     if TYPE_CHECKING:
@@ -50,6 +54,7 @@ class StateDicts(ParamGroups):
         @property
         def recent(self) -> list[float]: ...
 
+    @on_itself
     def __getstate__(self) -> dict[str, Any]:
         self._look_over()
         own: dict[str, Any] = {"shared": self.shared, "_known": self._known, "_count": self.count, "_skipped": self.skipped}
@@ -57,20 +62,14 @@ class StateDicts(ParamGroups):
         return {**super().__getstate__(), **own}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        self._itself = weakref.ref(self)
         self._bound = None
         self._averaging, self._replaced, self._written = False, Replaced(), {}
         self._release = self.__dict__.get("_release")
         super().__setstate__(state)
         self.state = watched(self.state)
-        self._tell_scalers()
 
-    def _tell_scalers(self) -> None:
-        """Let GradScaler hand over its scale instead of dividing the gradients; with `fused=False` it divides them.
-
-        Not in the class: wrappers of trainers are made from it, and would not ask the optimizer within.
-        """
-        self.__dict__.setdefault("_step_supports_amp_scaling", self.defaults.get("fused") is not False)
-
+    @on_itself
     def state_dict(self) -> dict[str, Any]:
         """The state under torch's names, all in plain values and tensors.
 
@@ -95,6 +94,7 @@ class StateDicts(ParamGroups):
         finally:
             handle.remove()
 
+    @on_itself
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue from a state of this optimizer, or of torch's optimizer of the same name.
 

@@ -233,6 +233,75 @@ def test_schedulers_of_accelerate_wait_for_skipped_steps():
     assert found[0][-1][1] == 0.05 / 8
 
 
+def test_the_optimizer_of_lightning_is_ours(tmp_path):
+    lightning = pytest.importorskip("lightning")
+    logging.disable(logging.WARNING)
+
+    class Module(lightning.LightningModule):
+        def __init__(self):
+            super().__init__()
+            self.model, self.norm, self.seen = Net(), torch.nn.BatchNorm1d(4), []
+
+        def training_step(self, batch, _):
+            return self.model(self.norm(batch["x"]), batch["labels"])["loss"]
+
+        def configure_optimizers(self):
+            self.own = lt.AdamW(self.parameters(), lr=LR, ema=0.5, weight_decay=0.0)
+            return self.own
+
+        def on_train_start(self):
+            self.optimizers().average_buffers(self)
+            with self.optimizers().averaged():
+                pass
+
+        def on_train_batch_end(self, *_):
+            for one in (self.own, self.optimizers()):
+                with one.averaged():
+                    self.seen.append([own.detach().clone() for own in self.state_dict().values()])
+            if self.optimizers().count == 3:
+                self.optimizers().set("lr", 0.0)
+                self.kept = [one.detach().clone() for one in self.parameters()]
+
+    made = Module()
+    run = lightning.Trainer(
+        max_steps=5, accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False,
+        enable_checkpointing=False, default_root_dir=tmp_path,
+    )  # fmt: skip
+    run.fit(made, torch.utils.data.DataLoader(rows(), batch_size=8))
+    assert made.own.count == made.optimizers().count == 5
+    for ours, theirs in zip(made.seen[::2], made.seen[1::2], strict=True):
+        assert all(same_bits(a, b) for a, b in zip(ours, theirs, strict=True))
+    assert not same_bits(made.norm.running_mean, made.seen[-1][[*made.state_dict()].index("norm.running_mean")])
+    assert all(same_bits(a, b) for a, b in zip(made.parameters(), made.kept, strict=True))
+
+
+def test_the_optimizer_of_fabric_is_ours():
+    lightning = pytest.importorskip("lightning")
+    fabric = lightning.Fabric(accelerator="cpu")
+    model = Net()
+    own = lt.AdamW(model.parameters(), lr=LR, ema=0.5, weight_decay=0.0)
+    wrapped, opt = fabric.setup(model, own)
+
+    def step():
+        fabric.backward(wrapped(torch.ones(3, 4), torch.tensor([0, 1, 1]))["loss"])
+        opt.step()
+
+    step()
+    seen = []
+    for one in (own, opt):
+        with one.averaged():
+            seen.append([param.detach().clone() for param in model.parameters()])
+    assert all(same_bits(a, b) for a, b in zip(*seen, strict=True))
+    opt.set("lr", 0.0)
+    before = [param.detach().clone() for param in model.parameters()]
+    step()
+    assert all(same_bits(a, b) for a, b in zip(model.parameters(), before, strict=True))
+    opt.attach()
+    fabric.backward(wrapped(torch.ones(3, 4), torch.tensor([0, 1, 1]))["loss"])
+    opt.step()
+    assert opt.count == own.count == 3
+
+
 def test_accelerate():
     accelerate = pytest.importorskip("accelerate")
     found = []
