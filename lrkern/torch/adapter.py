@@ -15,6 +15,7 @@ from lrkern.optimizers.base import DEFAULTS, Optimizer
 from lrkern.torch.averages import BufferAverages, exchanged
 from lrkern.torch.bound import AVERAGES, Bound
 from lrkern.torch.construction import copies_of
+from lrkern.torch.gradients import clear
 from lrkern.torch.hooks import steps_with_hooks
 from lrkern.torch.known_groups import Known
 from lrkern.torch.names import FLAGS, Names
@@ -174,7 +175,7 @@ class Adapter(StateDicts):
         if self.shared.get("zero_grad"):
             for param in bound.params:
                 if param.grad is not None:
-                    param.grad.zero_()
+                    clear(param)
         core = bound.core
         engine = core._tensors
         engine.restore(engine.get_updates(), core.count, core.skipped + 1, [], engine.get_recent())

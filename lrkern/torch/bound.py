@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lrkern import _core
 from lrkern.torch.construction import core_of, places_of_copies
-from lrkern.torch.gradients import fitted
+from lrkern.torch.gradients import clear, fitted
 from lrkern.torch.memory import Memory, is_freed, memory_of
 from lrkern.torch.tensors import as_complex, is_plain, plain
 from lrkern.torch.watched import WatchedStates, Writes, publish
@@ -55,6 +55,7 @@ class Bound:
         self._load()
         self.grads: list[Any] = [None] * len(self.params)
         self.missing, self.any_sparse = 0, False
+        self._to_clear: list[Tensor] = []  # parameters whose gradients a step with `zero_grad` does not clear by itself
         self._layouts = [None if i in self.odd else (one.shape, _strides(one)) for i, one in enumerate(self.arrays)]
         self.direct = self.memory.takes(self.core._tensors, _fit_of(weakref.ref(self)))
         # Reads parameters and gradients within the step: no code of users runs between a look at their memory and its use.
@@ -197,6 +198,7 @@ class Bound:
         self.core._step_flat(self.grads, self.grads, 1.0)
         self.core._tensors.rewind()
         self.grads[i] = None
+        self._to_clear.clear()  # the gradient is dropped
         self.steps[i] += 1
         if self.core._rule.scalars:
             self._read_scalars()
@@ -239,9 +241,13 @@ class Bound:
         grad = self.params[i].grad
         assert grad is not None
         found = fitted(self.where, f"gradient of {self.name(i)}", self.params[i], grad, self.memory)
-        if found.is_copy and self.owner.shared.get("zero_grad") and i not in self.odd:
-            self.params[i].grad = found.tensor  # so that the step sets the user's gradient to zero
-        self.any_sparse |= type(found.array) is tuple
+        is_sparse = type(found.array) is tuple
+        if found.is_copy and self.owner.shared.get("zero_grad"):
+            if is_sparse or i in self.odd:
+                self._to_clear.append(self.params[i])
+            else:
+                self.params[i].grad = found.tensor  # so that the step clears the user's gradient, and needs no copy next time
+        self.any_sparse |= is_sparse
         return found.array
 
     def change(self, changes: dict[int, dict[str, Any]]) -> None:
@@ -264,11 +270,14 @@ class Bound:
         """
         core, before = self.core, self.core.skipped
         self.any_sparse = False
+        self._to_clear.clear()
         stepped = None if self.source is None else self._step_source(self.source, scale)
         if stepped is None:
             stepped = self._step_list(scale, is_new)
         if stepped is None:
             return None
+        for param in self._to_clear:
+            clear(param)
         if core.skipped == before:
             if self.missing or self.any_sparse:  # rows may be none
                 self.steps[:] = core._tensors.get_updates()

@@ -19,7 +19,7 @@ class Fitted(NamedTuple):
     tensor: Tensor
     """The tensor whose memory it is."""
     is_copy: bool
-    """Whether the tensor is a copy of the gradient in another memory order."""
+    """Whether to write zeros there does not clear the gradient: it is a copy, or rows, which would stay among those to come."""
 
 
 def fitted(where: str, name: str, param: Tensor, grad: Tensor, memory: Memory) -> Fitted:
@@ -35,9 +35,10 @@ def fitted(where: str, name: str, param: Tensor, grad: Tensor, memory: Memory) -
         if grad.sparse_dim() != 1:
             raise ValueError(f"{where}: the {name} must have 1 sparse dimension, or be dense; got one with {grad.sparse_dim()}")
         values = grad.values().detach().contiguous()
-        return Fitted((memory.rows(where, name, grad.indices()[0]), memory.array(where, name, values)), values, False)
+        return Fitted((memory.rows(where, name, grad.indices()[0]), memory.array(where, name, values)), values, True)
     if grad.layout is not torch.strided:
         raise TypeError(f"{where}: the {name} must be dense or sparse COO; got {grad.layout!s}")
+    is_conj = grad.is_conj()
     if grad.is_complex():
         grad = torch.view_as_real(grad.detach().resolve_conj())
     grad, like = plain(grad).detach(), plain(param)
@@ -46,4 +47,15 @@ def fitted(where: str, name: str, param: Tensor, grad: Tensor, memory: Memory) -
     is_copy = grad.stride() != like.stride() or grad.is_neg()
     if is_copy:
         grad = torch.empty_like(like.detach(), dtype=grad.dtype).copy_(grad)
-    return Fitted(memory.array(where, name, grad), grad, is_copy)
+    return Fitted(memory.array(where, name, grad), grad, is_copy or is_conj)
+
+
+@torch.no_grad()
+def clear(param: Tensor) -> None:
+    """Set a gradient to zero, one of rows to one without rows."""
+    grad = param.grad
+    assert grad is not None
+    if grad.layout is torch.strided and any(step == 0 and n > 1 for n, step in zip(grad.shape, grad.stride(), strict=True)):
+        param.grad = torch.zeros_like(grad)  # torch writes to no expanded tensor
+    else:
+        grad.zero_()

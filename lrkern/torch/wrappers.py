@@ -24,7 +24,7 @@ def on_itself(method: Callable[Concatenate[Any, P], R]) -> Callable[Concatenate[
     """A method that a wrapper calls on its optimizer, where all that the method writes belongs."""
 
     @functools.wraps(method)
-    def call(self: Any, *args: P.args, **kwargs: P.kwargs) -> R:
+    def call(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> R:
         return method(itself(self), *args, **kwargs)
 
     return call

@@ -126,6 +126,68 @@ def test_zero_grad_sets_the_gradients_of_the_user_to_zero(reader):
     assert params[1].grad is own
 
 
+@pytest.mark.parametrize("coalesced", [True, False])
+def test_zero_grad_clears_gradients_of_rows(reader, coalesced):
+    """Rows that were cleared are not among those of the next backward pass, either: they would be stepped again."""
+    rows = torch.nn.Embedding(5, 2, sparse=True)
+    before = rows.weight.detach().clone()
+    opt = lt.SGD(rows.parameters(), lr=1.0, momentum=0.5, zero_grad=True)
+    for step in range(3):
+        rows(torch.tensor([step, step])).sum().backward()
+        if coalesced:
+            rows.weight.grad = rows.weight.grad.coalesce()
+        opt.step()
+        assert rows.weight.grad.is_sparse
+        assert rows.weight.grad._nnz() == 0
+    assert (before - rows.weight)[:, 0].tolist() == pytest.approx([2.0, 2.0, 2.0, 0.0, 0.0])
+
+
+@pytest.mark.parametrize("how", ["skip_nonfinite", "scaler"])
+def test_zero_grad_clears_what_is_not_finite(reader, how):
+    rows = torch.nn.Embedding(5, 2, sparse=True)
+    wide = torch.nn.Parameter(torch.ones(3, dtype=torch.complex64))
+    opt = lt.SGD([rows.weight, wide], lr=1.0, zero_grad=True, **({how: True} if how == "skip_nonfinite" else {}))
+    for bad in (True, False):
+        (rows(torch.tensor([1, 1])).sum() * (torch.inf if bad else 1.0)).backward()
+        wide.grad = torch.ones((), dtype=torch.complex64).expand(3)
+        if how == "scaler":
+            opt.found_inf = torch.tensor(float(bad))
+        before = rows.weight.detach().clone()
+        opt.step()
+    assert (opt.count, opt.skipped) == (1, 1)
+    assert (before - rows.weight)[:, 0].tolist() == pytest.approx([0.0, 2.0, 0.0, 0.0, 0.0])
+    assert wide.grad.tolist() == [0.0] * 3
+
+
+class OfAnotherClass(torch.Tensor):
+    """A tensor that torch has to read."""
+
+
+@pytest.mark.parametrize("backend", ["c", "torch"])
+@pytest.mark.parametrize("kind", ["complex", "subclass"])
+@pytest.mark.parametrize("change", ["same", "transposed", "expanded", "conj", "neg"])
+def test_zero_grad_clears_gradients_of_other_tensors(reader, kind, change, backend):
+    dtype = torch.complex64 if kind == "complex" else torch.float32
+    param = torch.nn.Parameter(torch.ones(2, 3, dtype=dtype))
+    if kind == "subclass":
+        param = torch.ones(2, 3).as_subclass(OfAnotherClass).requires_grad_()
+    grad = {
+        "same": lambda: torch.ones(2, 3, dtype=dtype),
+        "transposed": lambda: torch.ones(3, 2, dtype=dtype).T,
+        "expanded": lambda: torch.ones((), dtype=dtype).expand(2, 3),
+        "conj": lambda: torch.ones(2, 3, dtype=dtype).conj(),
+        "neg": lambda: torch.ones(2, 3, dtype=dtype)._neg_view(),
+    }[change]()
+    opt = lt.SGD([param], lr=1.0, zero_grad=True, **({} if backend == "c" else {"backend": backend}))
+    param.grad = grad if kind == "complex" else grad.as_subclass(OfAnotherClass)
+    own, expected = param.grad, 2.0 if change == "neg" else 0.0
+    for _ in range(2):  # the second step changes nothing
+        opt.step()
+        assert (param.detach() == expected).all()
+        assert (param.grad == 0).all()
+    assert (param.grad is own) == (change != "expanded")
+
+
 def test_missing_gradients_change_nothing(reader):
     params = parameters([(3,), (4,)])
     before = params[1].detach().clone()
