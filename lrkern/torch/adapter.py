@@ -329,7 +329,7 @@ class Adapter(StateDicts):
                 the averages, as `torch.optim.swa_utils.update_bn` does.
 
         Raises:
-            ValueError: the optimizer keeps no averages, or not so many.
+            ValueError: the optimizer keeps no averages, or not so many; or a parameter or buffer has another shape now.
             RuntimeError: it is used within itself; or a step is done within it.
         """
         where = f"{type(self).__name__}.averaged"
@@ -343,15 +343,20 @@ class Adapter(StateDicts):
             wanted = "have done a step" if self.names.averages else "be made with ema"
             raise ValueError(f"{where}: the optimizer must {wanted}; got one {'before' if self.names.averages else 'without'}")
         averages = bound.states[kinds[_checks.count(where, "which", which, high=len(kinds) - 1)]]
-        pairs = [(plain(param), one) for param, one in zip(bound.params, averages, strict=True) if one is not None]
+        averaged = [i for i, one in enumerate(averages) if one is not None]
+        pairs = [(plain(bound.params[i]), averages[i]) for i in averaged]
+        for i, (one, average) in zip(averaged, pairs, strict=True):
+            if one.shape != average.shape:
+                wanted = f"must have shape {tuple(average.shape)} like its average"
+                raise ValueError(f"{where}: {bound.name(i)} {wanted}; got {tuple(one.shape)}")
         if self._buffers is not None:
             pairs += self._buffers.pairs(where, which)
-        with exchanged(pairs, [] if model is None else [*model.buffers()]):
-            self._averaging = True
-            try:
+        self._averaging = True
+        try:
+            with exchanged(pairs, [] if model is None else [*model.buffers()]):
                 yield
-            finally:
-                self._averaging = False
+        finally:
+            self._averaging = False
 
 
 _made: dict[type[Optimizer], type[Adapter]] = {}

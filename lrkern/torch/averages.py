@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import torch
 from torch import Tensor
@@ -15,21 +15,22 @@ from lrkern.torch.versions import increment_version
 def exchanged(pairs: Sequence[tuple[Tensor, Tensor]], kept: Sequence[Tensor] = ()) -> Iterator[None]:
     """A context in which the first tensor of each pair has the values of the second.
 
-    After it, these and the tensors in `kept` have the bits they had before.
+    After it, these and the tensors in `kept` have the bits they had before; also after an error on the way in, such as a
+    KeyboardInterrupt. An error with one of them does not keep the others from it.
     """
-    written = [one for one, _ in pairs]
-    with torch.no_grad():
-        before = [(one, one.detach().clone()) for one in (*written, *kept)]
+    with ExitStack() as stack:  # goes backwards, so that of tensors on one memory the first copy is the last one written
+        for one in kept:
+            stack.callback(_write, one, one.detach().clone())
         for one, average in pairs:
-            one.detach().copy_(average)
-    increment_version(written)
-    try:
+            stack.callback(_write, one, one.detach().clone())
+            _write(one, average)
         yield
-    finally:
-        with torch.no_grad():
-            for one, own in before:
-                one.detach().copy_(own)
-        increment_version([one for one, _ in before])
+
+
+@torch.no_grad()
+def _write(tensor: Tensor, values: Tensor) -> None:
+    tensor.detach().copy_(values)
+    increment_version([tensor])
 
 
 class BufferAverages:

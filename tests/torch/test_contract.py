@@ -444,6 +444,71 @@ def test_averaged_swaps_parameters_and_leaves_buffers():
         pass
 
 
+def averaged_once():
+    model = torch.nn.Sequential(little(), torch.nn.BatchNorm1d(2))
+    opt = lt.SGD(model.named_parameters(), lr=0.1, ema=0.5)
+    opt.average_buffers(model)
+    give_gradients(model, 0)
+    opt.step()
+    return model, opt, [one.detach().clone() for one in model.state_dict().values()]
+
+
+def is_as_it_was(model, before):
+    return all(same_bits(a, b) for a, b in zip(model.state_dict().values(), before, strict=True))
+
+
+def test_averaged_names_a_parameter_of_another_shape():
+    model, opt, before = averaged_once()
+    bias = model[0][2].bias
+    bias.data, old = torch.zeros(5), bias.data
+    wanted = r"SGD.averaged: params\[3\] \(0.2.bias\) must have shape \(2,\) like its average; got \(5,\)"
+    with pytest.raises(ValueError, match=wanted), opt.averaged():
+        pass
+    bias.data = old
+    model[1].running_mean.resize_(3)
+    with pytest.raises(ValueError, match=r"SGD.averaged: a buffer must have shape \(2,\)"), opt.averaged():
+        pass
+    model[1].running_mean.resize_(2)
+    assert is_as_it_was(model, before)
+    give_gradients(model, 1)
+    opt.step()
+
+
+@pytest.mark.parametrize("at", [0, 2, 5, 8, 11])
+def test_an_error_while_averages_are_put_in_place(monkeypatch, at):
+    """At any copy on the way in, as by Ctrl-C. What has been exchanged is exchanged back."""
+    model, opt, before = averaged_once()
+    copies = []
+    copy_ = torch.Tensor.copy_
+
+    def interrupted(self, other, *args):
+        copies.append(self)
+        result = copy_(self, other, *args)
+        if len(copies) == at + 1:
+            raise KeyboardInterrupt
+        return result
+
+    monkeypatch.setattr(torch.Tensor, "copy_", interrupted)
+    with pytest.raises(KeyboardInterrupt), opt.averaged(model=model):
+        assert at >= 8
+    assert len(copies) > at
+    assert is_as_it_was(model, before)
+    monkeypatch.undo()
+    give_gradients(model, 1)
+    opt.step()
+
+
+def test_a_parameter_that_cannot_be_put_back_keeps_no_other_from_it():
+    model, opt, before = averaged_once()
+    weight = model[0][0].weight
+    old = weight.data
+    with pytest.raises(RuntimeError, match="must match the size"), opt.averaged():
+        weight.data = torch.zeros(5)
+    weight.data = old
+    given = zip(model.state_dict().items(), before, strict=True)
+    assert [name for (name, a), b in given if not same_bits(a, b)] == ["0.0.weight"]
+
+
 @pytest.mark.parametrize("look", ["backend", "attach", "average_buffers", "averaged", "nothing"])
 def test_averages_begin_with_the_parameters_of_the_first_step(look):
     """Whatever was asked of the optimizer before, such as before a model is loaded."""
