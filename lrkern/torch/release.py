@@ -86,7 +86,8 @@ class Release:
         if param in self.done:
             raise RuntimeError(
                 f"{self.where}: {type(owner).__name__}.step must be called after each backward; a gradient came twice, and "
-                "gradients cannot be accumulated with attach"
+                "gradients cannot be accumulated with attach. After a backward pass that failed, step() ends the step that has "
+                "begun: zero_grad() cannot take back what was stepped"
             )
         bound = owner.begin_one(first=not self.done)
         i = self._place(bound, param)

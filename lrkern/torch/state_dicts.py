@@ -163,6 +163,8 @@ class StateDicts(ParamGroups):
             raise type(error)(f"{where}: {str(error).removeprefix(f'{self.core_class.__name__}: ')}") from None
 
     def _restore(self, given: Mapping[str, Any], live: list[dict[str, Any]], options: list[dict[str, Any]]) -> None:
+        if self._release is not None:
+            self._release.finish()  # the state is one between steps
         self._take_states(given)
         where = f"{type(self).__name__}.load_state_dict"
         steps = [int(own["step"]) for own in self.state.values() if isinstance(own, dict) and own.get("step") is not None]

@@ -158,6 +158,39 @@ def test_groups_may_be_removed_and_parameters_moved():
     assert all(same_bits(p, q) for p, q in zip(*found, strict=True))
 
 
+def test_a_state_loaded_after_a_backward_pass():
+    model = little()
+    opt = lt.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    opt.attach()
+    state = copy.deepcopy(opt.state_dict())
+    model(torch.ones(3, 4)).sum().backward()
+    opt.load_state_dict(state)
+    model(torch.ones(3, 4)).sum().backward()
+    opt.step()
+    assert opt.count == 1
+    assert [one["step"].item() for one in opt.state.values()] == [1.0] * 4
+
+
+def test_a_backward_pass_that_failed_is_ended_by_a_step():
+    model = little()
+    opt = lt.SGD(model.parameters(), lr=0.1)
+    opt.attach()
+
+    def fail(*_):
+        raise KeyError("stopped")
+
+    hook = model[1].register_full_backward_hook(fail)
+    with pytest.raises(KeyError):
+        model(torch.ones(3, 4)).sum().backward()
+    hook.remove()
+    with pytest.raises(RuntimeError, match=r"After a backward pass that failed, step\(\) ends the step that has begun"):
+        model(torch.ones(3, 4)).sum().backward()
+    opt.step()
+    model(torch.ones(3, 4)).sum().backward()
+    opt.step()
+    assert opt.count == 2
+
+
 PROCESSES = """
 import os, sys
 import torch, torch.distributed.fsdp, training, two_processes, lrkern.torch as lt
