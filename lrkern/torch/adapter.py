@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -66,6 +67,14 @@ class Adapter(StateDicts):
         defaults = {key: given.arguments[key] for key in names.options}
         super().__init__(params, {**self._with_parts(name, defaults, parts), **flags})
         self.state = watched(self.state)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """As torch's; but pickle finds a class of a rule by the rule, since the name stands for that."""
+        function, given, *rest = super().__reduce_ex__(protocol)
+        kind = type(self)
+        if kind is _made.get(self.core_class) and getattr(sys.modules.get(kind.__module__), kind.__name__, None) is not kind:
+            function, given = _new, (self.core_class, kind.__module__)
+        return (function, given, *rest)
 
     # ------------------------------------------------------------------------------------------------------------- steps
 
@@ -371,3 +380,9 @@ def adapter_of(core: type[Optimizer], module: str) -> type[Adapter]:
         own = {"core_class": core, "names": names, "__module__": module, "__doc__": doc, "__signature__": names.signature}
         _made[core] = type(core.__name__, (Adapter,), {**own, "__qualname__": core.__name__})
     return _made[core]
+
+
+def _new(core: type[Optimizer], module: str) -> Adapter:
+    """An adapter without a state, for pickles."""
+    made = adapter_of(core, module)
+    return made.__new__(made)
