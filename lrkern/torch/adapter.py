@@ -108,8 +108,9 @@ class Adapter(StateDicts):
             self._skip()
             return loss
         bound = self._bind()
+        bound.refuse_capture()
         self._follow_buffers(bound)
-        before = bound.core.count
+        before = bound.count
         released = set() if self._release is None else self._release.finish()
         try:
             if not released:
@@ -117,7 +118,7 @@ class Adapter(StateDicts):
             bound, stepped = self._step()
         finally:
             self._put_schedules_back()
-        self._note_writes(stepped, is_skipped=bound.core.count == before)
+        self._note_writes(stepped, is_skipped=bound.count == before)
         self._replaced.after(bound, released)
         self._after(bound, before)
         return loss
@@ -169,7 +170,7 @@ class Adapter(StateDicts):
         their averages begin with those that they have at the first step.
         """
         bound = self._bind()
-        if not bound.core.count and not self.state:
+        if not bound.count and not self.state:
             self._remember()
         return bound
 
@@ -185,12 +186,10 @@ class Adapter(StateDicts):
             for param in bound.params:
                 if param.grad is not None:
                     clear(param)
-        core = bound.core
-        engine = core._tensors
-        engine.restore(engine.get_updates(), core.count, core.skipped + 1, [], engine.get_recent())
+        bound.skip()
 
     def _after(self, bound: Bound, before: int) -> None:
-        count = bound.core.count
+        count = bound.count
         if "copy_to" in self.shared and count != before:
             increment_version([one for one in copies_of(self) if not one.is_inference()])
         self._update_buffers(bound, count)
@@ -205,13 +204,13 @@ class Adapter(StateDicts):
     @on_itself
     def count(self) -> int:
         """The number of steps done, without skipped ones: the step at which schedules are."""
-        return self._count if self._bound is None else self._bound.core.count
+        return self._count if self._bound is None else self._bound.count
 
     @property
     @on_itself
     def skipped(self) -> int:
         """The number of steps skipped because of their gradients."""
-        return self._skipped if self._bound is None else self._bound.core.skipped
+        return self._skipped if self._bound is None else self._bound.counts()[1]
 
     @property
     @on_itself

@@ -42,6 +42,9 @@ class Bound:
         self.odd = {i for i, one in enumerate(self.params) if not is_plain(one)}
         self.arrays = [self._array(i) for i in range(len(self.params))]
         self.core = core_of(owner, self.params, self.arrays, self.memory)
+        self._on_device = self.core._backend.on_device
+        self._counts: tuple[int, int] | None = None
+        self._is_cuda = self.params[0].is_cuda
         self._copies = places_of_copies(owner)
         self.states: dict[str, list[Any]] = {}
         names = {**owner.names.states, **_OF_OTHERS}
@@ -113,6 +116,7 @@ class Bound:
                 for k, name in enumerate(self.core._rule.scalars):
                     self.scalars[i, k] = float(saved.get(name, 0.0))
         self.core._tensors.restore(updates, owner.count, owner.skipped, [], owner.recent, self.scalars.tolist())
+        self._counts = owner.count, owner.skipped
         self.steps[:] = updates
         self._shown.note()
         for i, n in enumerate(updates):
@@ -147,6 +151,48 @@ class Bound:
                 shown[name] = as_complex(one) if is_complex else one
         shown |= {name: self._scalars[i, k] for k, name in enumerate(self.core._rule.scalars)}
         publish(self.owner.state, self.params[i], shown, self.writes)
+
+    def counts(self) -> tuple[int, int]:
+        """The numbers of steps done and skipped.
+
+        Those of a device are kept here, since to read them waits for the device: None after an error, which may have come
+        before or after a step.
+        """
+        if not self._on_device:
+            return self.core.count, self.core.skipped
+        if self._counts is None:
+            self._counts = self.core.count, self.core.skipped
+        return self._counts
+
+    @property
+    def count(self) -> int:
+        """The number of steps done."""
+        count: int = self.counts()[0] if self._on_device else self.core.count
+        return count
+
+    def _count_on_device(self, before: tuple[int, int]) -> bool:
+        """Count a step of a device; False if it has been skipped. Only where one may be, this waits to know."""
+        limits = self.core._limits.values
+        skips = self.core._step_options.skip_nonfinite or limits["skip_norm"] is not None or limits["skip_sigma"] is not None
+        count, skipped = before
+        is_done = not (skips or self.any_sparse) or self.core.skipped == skipped  # a device may refuse indices, and raises then
+        self._counts = (count + 1, skipped) if is_done else (count, skipped + 1)
+        return is_done
+
+    def skip(self) -> None:
+        """Count a step as skipped that has not been begun."""
+        engine, (count, skipped) = self.core._tensors, self.counts()
+        self._counts = None
+        engine.restore(engine.get_updates(), count, skipped + 1, [], engine.get_recent(), engine.get_scalar_states())
+        self._counts = count, skipped + 1
+
+    def refuse_capture(self) -> None:
+        """Raise while a CUDA graph is captured."""
+        if self._is_cuda and torch.cuda.is_current_stream_capturing():
+            raise RuntimeError(
+                f"{self.where}: it must not be captured in a CUDA graph, because it counts and shows states on the CPU, which "
+                "replays do not; the optimizers of lrkern itself can be captured"
+            )
 
     def is_current(self) -> bool:
         """Whether nobody has written to the adapter's state, or changed its groups or the number of their parameters.
@@ -268,19 +314,24 @@ class Bound:
         None if parameters have been moved or replaced: nothing has been done, and another `Bound` is needed; never if this one
         `is_new`.
         """
-        core, before = self.core, self.core.skipped
+        core, before = self.core, self.counts()
         self.any_sparse = False
         self._to_clear.clear()
+        self._counts = None
         stepped = None if self.source is None else self._step_source(self.source, scale)
         if stepped is None:
             stepped = self._step_list(scale, is_new)
         if stepped is None:
+            self._counts = before
             return None
         for param in self._to_clear:
             clear(param)
-        if core.skipped == before:
-            if self.missing or self.any_sparse:  # rows may be none
+        if self._count_on_device(before) if self._on_device else core.skipped == before[1]:
+            if self.any_sparse or (self.missing and not self._on_device):  # rows may be none
                 self.steps[:] = core._tensors.get_updates()
+            elif self.missing:
+                there = set(map(id, stepped))
+                self.steps[[i for i, param in enumerate(self.params) if id(param) in there]] += 1
             else:
                 self._shown.count()
             if self.core._rule.scalars:

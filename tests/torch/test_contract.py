@@ -466,7 +466,7 @@ def test_averaged_names_a_parameter_of_another_shape():
         pass
     bias.data = old
     model[1].running_mean.resize_(3)
-    with pytest.raises(ValueError, match=r"SGD.averaged: a buffer must have shape \(2,\)"), opt.averaged():
+    with pytest.raises(ValueError, match=r"SGD.averaged: buffer '1.running_mean' must stay \(2,\)"), opt.averaged():
         pass
     model[1].running_mean.resize_(2)
     assert is_as_it_was(model, before)
