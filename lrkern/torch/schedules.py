@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from math import isclose, isfinite
 from typing import Any
@@ -11,6 +10,7 @@ from lrkern.schedules.curves import constant
 from lrkern.schedules.diff import diff
 from lrkern.schedules.expression import Schedule
 from lrkern.schedules.text import parse
+from lrkern.torch.notices import warn
 
 
 def live_value(schedule: Any, count: int, before: Any) -> Any:
@@ -55,4 +55,4 @@ def report(where: str, name: str, state: Any, own: Any, count: int, *, is_passin
             return
         lines = [] if isclose(now, before, rel_tol=1e-6) else [f"at step {count}: {now!r} instead of {before!r}"]
     if lines:
-        warnings.warn(f"{where}: {name} continues with another schedule than in the state: {'; '.join(lines)}", stacklevel=4)
+        warn(f"{where}: {name} continues with another schedule than in the state: {'; '.join(lines)}")

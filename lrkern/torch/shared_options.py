@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Set
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from lrkern.optimizers.base import DEFAULTS
 from lrkern.schedules.expression import Schedule
+from lrkern.torch.notices import warn
 from lrkern.torch.schedules import schedule_of
 
 _LEFT_OUT = ("backend", "copy_to", "decay_mask", "uint16_as_bfloat16")
@@ -56,7 +56,7 @@ def report(where: str, shared: Mapping[str, Any], given: Set[str], state: Mappin
     own = saved({**DEFAULTS, **shared})
     for name, value in state.items():
         if name in given and name in own and own[name] != value:
-            warnings.warn(f"{where}: {name} continues as {own[name]}, and is {value} in the state", stacklevel=4)
+            warn(f"{where}: {name} continues as {own[name]}, and is {value} in the state")
 
 
 def _read(where: str, name: str, value: Any) -> Any:
