@@ -314,14 +314,18 @@ def test_a_megabyte_takes_a_second(name):
     unit, before, after = MEGABYTES[name]
     size = reader.MAX_TEXT - len(before) - len(after)
     text = before + unit * (size // len(unit)) + after
-    begin, told = time.thread_time(), ""
-    try:
-        lk.parse(text)
-    except (ValueError, TypeError) as error:
-        told = str(error)
-    took = time.thread_time() - begin
-    # On a slow machine, or next to other work, as long as 50 times a loop over the characters, which takes 30 ms elsewhere.
-    assert took < 1.5 * PATIENCE or took < 50 * pace(text)
+    for _ in range(3):  # the best of three: the speed of a machine that others share changes from second to second
+        begin, told = time.thread_time(), ""
+        try:
+            lk.parse(text)
+        except (ValueError, TypeError) as error:
+            told = str(error)
+        took = time.thread_time() - begin
+        # On a slow machine, or next to other work, as long as 50 times a loop over the characters, which takes 30 ms elsewhere.
+        if took < 1.5 * PATIENCE or took < 50 * pace(text):
+            break
+    else:
+        pytest.fail(f"took {took:.2f} s")
     assert len(told) < 300
 
 
