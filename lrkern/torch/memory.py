@@ -113,7 +113,7 @@ def is_freed(tensor: Tensor) -> bool:
 
 def _refused(where: str, name: str, tensor: Tensor) -> Exception:
     if tensor.layout is torch.strided and tensor.dtype in _FLOATS and is_freed(tensor):
-        return ValueError(f"{where}: {name} must have memory; got a tensor whose storage has been freed")
+        return ValueError(f"{where}: {name} must have memory; got a tensor without (freed, or torch's zeros)")
     got = f"{tensor.dtype} of layout {tensor.layout}".replace("torch.", "")
     return TypeError(f"{where}: {name} must be a dense tensor of float64, float32, bfloat16 or float16; got {got}")
 

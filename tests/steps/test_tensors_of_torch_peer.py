@@ -200,7 +200,7 @@ def test_zeros_without_memory_in_lrkern_torch() -> None:
 
     param = torch.nn.Parameter(torch.ones(8))
     param.grad = torch._efficientzerotensor(8)
-    with pytest.raises(TypeError, match=r"gradient of params\[0\] must be a dense tensor"):
+    with pytest.raises(ValueError, match=r"gradient of params\[0\] must have memory; got a tensor without"):
         lt.SGD([param], lr=0.1).step()
     assert np.array_equal(param.detach().numpy(), np.ones(8))
 
