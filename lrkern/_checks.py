@@ -1,4 +1,4 @@
-"""Argument checks shared by the whole package: one wording, and cheap for valid arguments.
+"""Argument checks shared by the whole package, one wording, and cheap for valid arguments; and how it warns.
 
 Each check returns the argument in its plain form (`float`, `int`, ...) or raises an error that names the function, the
 argument, what was expected and what was passed: TypeError for a wrong type, ValueError for a wrong value. `where` is
@@ -15,6 +15,8 @@ the name of the function that the user called, `name` that of the argument:
 from __future__ import annotations
 
 import math
+import sys
+import warnings
 from collections.abc import Sequence
 from itertools import pairwise
 from numbers import Real
@@ -349,3 +351,14 @@ def _number(where: str, name: str, value: Any, low: float, high: float, below: f
 
 
 _core.HOOKS["real"] = _number
+
+
+_INNER = ("lrkern", "torch", "keras", "jax", "optax")
+
+
+def warn(text: str) -> None:
+    """Warn at the user's line: how many functions a framework wraps around a call depends on its version."""
+    frame, level = sys._getframe(), 1
+    while frame.f_back is not None and str(frame.f_globals.get("__name__")).partition(".")[0] in _INNER:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(text, stacklevel=level)

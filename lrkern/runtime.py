@@ -57,8 +57,8 @@ def set_threads(n: int) -> None:
 
     The default is LRKERN_NUM_THREADS, else OMP_NUM_THREADS, else the CPUs that this process may use: those it may run on, or
     the quota of its control groups (cgroups), rounded up, if that is less. Where jobs run on the threads of an OpenMP runtime
-    (see `info`), its own limit for the calling thread holds as well: `torch.set_num_threads(1)` means one thread here, too,
-    but for jobs of another Python thread only after torch has worked in that.
+    (see `info`), its own limit for the calling thread holds as well: `torch.set_num_threads(1)` means one thread here, too.
+    In another Python thread it does so only once torch has worked there.
 
     >>> import lrkern as lk
     >>> lk.set_threads(lk.get_threads())

@@ -42,7 +42,7 @@ class TraceableSchedule:
 
     def __init__(self, schedule: expression.Schedule, dtype: Any, horizon: int | None) -> None:
         self.schedule, self.dtype, self.horizon = schedule, dtype, horizon
-        self._plan = traced.plan_of("schedule", schedule, horizon, level=4)
+        self._plan = traced.plan_of("schedule", schedule, horizon)
         self._made: dict[Any, traced.TracedPlan] = {}
 
     def __call__(self, count: Any) -> jax.Array:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import keras
 
 from lrkern import _checks
+from lrkern._checks import warn
 from lrkern._loss_driven import plateau
 from lrkern.schedules.expression import Schedule
 
@@ -86,10 +86,9 @@ class _Following(keras.callbacks.Callback):
         """An epoch without validation, as those between with `validation_freq`."""
         if not self._is_told:
             self._is_told = True
-            warnings.warn(
+            warn(
                 f"{type(self).__name__}: epoch {epoch} had no validation, so there is no {self.monitor!r}; the learning rate "
-                "stays as it is for epochs without",
-                stacklevel=4,
+                "stays as it is for epochs without"
             )
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:

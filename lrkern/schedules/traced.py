@@ -12,13 +12,12 @@ anchor, offset 0, unless the centre is beyond the integers of the library.
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lrkern._checks import MAX_COUNT, count, describe
+from lrkern._checks import MAX_COUNT, count, describe, warn
 from lrkern.schedules.expression import Schedule
 from lrkern.schedules.plan import Plan
 
@@ -51,10 +50,10 @@ class Library(Protocol):
         """The rows with these indices."""
 
 
-def plan_of(where: str, schedule: Schedule, horizon: int | None, level: int = 3) -> Plan:
+def plan_of(where: str, schedule: Schedule, horizon: int | None) -> Plan:
     """The plan of a schedule for all steps, or, if it neither ends nor repeats, for those before `horizon`.
 
-    Warns if the plan ends early and nobody has chosen that; `level` as the stack level of warnings.
+    Warns if the plan ends early and nobody has chosen that.
 
     Raises:
         ValueError: it would have too many pieces.
@@ -77,7 +76,7 @@ def plan_of(where: str, schedule: Schedule, horizon: int | None, level: int = 3)
         parts.append(_merged(Plan(*schedule._plan_arrays(stop, reached))))
     if stop == SHORT_HORIZON and horizon is None and reached < HORIZON:
         end = f"values from step {reached:,} on are NaN, as {describe(schedule)} has no end and too many pieces"
-        warnings.warn(f"{where}: {end}; horizon= chooses the number of steps that are covered", stacklevel=level)
+        warn(f"{where}: {end}; horizon= chooses the number of steps that are covered")
     ends = np.append(np.concatenate([one.breaks[:-1] for one in parts]), parts[-1].breaks[-1])
     center, coef = (np.concatenate([getattr(one, name) for one in parts]) for name in ("center", "coef"))
     return first._replace(breaks=ends, center=center, coef=coef)

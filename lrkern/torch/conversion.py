@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,7 +10,7 @@ from torch.optim import lr_scheduler
 from torch.optim.swa_utils import SWALR
 
 from lrkern import dialects
-from lrkern._checks import count, cut, describe
+from lrkern._checks import count, cut, describe, warn
 from lrkern.schedules.curves import constant
 from lrkern.schedules.expression import Schedule, schedule
 from lrkern.torch.scheduler import Scheduler
@@ -140,7 +139,7 @@ _FIRST_FACTOR = {"ConstantLR": "factor", "LinearLR": "start_factor", "Polynomial
 
 
 def _never_ends(scheduler: Any) -> bool:
-    """Whether torch keeps the rate of step 0 for ever: the step at which it would change the rate is no later one."""
+    """Whether torch keeps the rate of step 0 forever: `total_iters`, where it would change, is not after it."""
     return type(scheduler).__name__ in _FIRST_FACTOR and scheduler.total_iters <= 0
 
 
@@ -164,10 +163,7 @@ def _warn_of_nesting(scheduler: Any, group: int) -> None:
     outer, members = type(scheduler).__name__, scheduler._schedulers
     for place, inner in enumerate(type(one).__name__ for one in members):
         if _deviates(outer, members, place, group):
-            warnings.warn(
-                f"from_torch: torch does not step a {inner} within a {outer} as it is defined; the schedule is the definition",
-                stacklevel=3,
-            )
+            warn(f"from_torch: torch does not step a {inner} within a {outer} as it is defined; the schedule is the definition")
             return
 
 

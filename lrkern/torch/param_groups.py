@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lrkern._checks import warn
 from lrkern.optimizers.base import DEFAULTS, Optimizer
 from lrkern.optimizers.options import OF_GROUPS
 from lrkern.torch.bound import Bound
@@ -18,7 +19,6 @@ from lrkern.torch.group_options import given_to, settle
 from lrkern.torch.known_groups import ABSENT, Known, matched, schedules_of_texts
 from lrkern.torch.memory import AnyMemory
 from lrkern.torch.names import Names
-from lrkern.torch.notices import warn
 from lrkern.torch.schedules import live_value, texts_of
 from lrkern.torch.shared_options import saved
 from lrkern.torch.tensors import number

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from lrkern._checks import warn
 from lrkern.torch.alive import alive
-from lrkern.torch.notices import warn
 
 if TYPE_CHECKING:
     from lrkern.torch.bound import Bound

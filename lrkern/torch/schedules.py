@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from math import isclose, isfinite
 from typing import Any
 
+from lrkern._checks import warn
 from lrkern.schedules.curves import constant
 from lrkern.schedules.diff import diff
 from lrkern.schedules.expression import Schedule
 from lrkern.schedules.text import parse
-from lrkern.torch.notices import warn
 
 
 def live_value(schedule: Any, count: int, before: Any) -> Any:

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from lrkern._checks import warn
 from lrkern.optimizers.base import DEFAULTS
 from lrkern.schedules.expression import Schedule
-from lrkern.torch.notices import warn
 from lrkern.torch.schedules import schedule_of
 
 _LEFT_OUT = ("backend", "copy_to", "decay_mask", "uint16_as_bfloat16")

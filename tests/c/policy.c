@@ -1,19 +1,11 @@
 /* When jobs are shared: by the time that jobs like them have taken. Own threads only; LRKERN_POOL=own. */
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 #include "lrkern.h"
 #include "runtime/policy.h"
 #include "runtime/threads.h"
 
-#define CHECK(condition) \
-    do { \
-        if (!(condition)) { \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-            exit(1); \
-        } \
-    } while (0)
+#include "check.h"
 
 /* The number of threads of so many jobs, the last one's, where a job takes so long on one thread. The amounts of a size class
    differ by less than a factor of two. */

@@ -14,13 +14,7 @@
 #include "runtime/fpenv.h"
 #include "runtime/threads.h"
 
-#define CHECK(condition) \
-    do { \
-        if (!(condition)) { \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-            exit(1); \
-        } \
-    } while (0)
+#include "check.h"
 
 enum { MAX_TASKS = 5000 };
 
